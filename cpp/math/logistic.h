@@ -13,10 +13,11 @@ CR_INLINE Double tanh(Double x) {
   const Double a = at_most(abs(x), 22.0);
   const ExpParts e = exp_parts(a + a);
   const Double power = power_of_two(e.k);
+  const Pair larger = fast_two_sum(power, constant(1.0));
   const Pair n = fast_two_sum(power - constant(1.0), power * e.tail.hi);
-  const Pair d = fast_two_sum(power + constant(1.0), power * e.tail.hi);
+  const Pair d = fast_two_sum(larger.hi, power * e.tail.hi);
   const Double low = power * e.tail.lo;
-  return with_sign(divide({n.hi, n.lo + low}, {d.hi, d.lo + low}), x);
+  return with_sign(divide({n.hi, n.lo + low}, {d.hi, (d.lo + larger.lo) + low}), x);
 }
 
 // 1 / (1 + e^-x), float64: with e = e^-|x|, 1 / (1 + e) for x >= 0 and e / (1 + e) for x < 0. There the numerator is kept
@@ -31,15 +32,19 @@ CR_INLINE Double sigmoid(Double x) {
   return scale(q, select(negative, e.k, constant(0.0)));
 }
 
-// log(1 + e^x), float64: max(x, 0) + log(1 + e^-|x|). Below -40 it is e^x, above 40 it is x.
+// log(1 + e^x), float64: max(x, 0) + log(1 + e^-|x|). Above 40 it is x. Below -17 it is
+// e - e^2/2 + e^3/3, scaled at the end like sigmoid.
 CR_INLINE Double softplus(Double x) {
   const ExpParts e = exp_parts(neg(at_most(abs(x), 760.0)));
   const Pair y = one_plus(e.tail);
-  const Pair u = fast_two_sum(constant(1.0), scale(y.hi, e.k));
+  const Double power = scale(y.hi, e.k);
+  const Double curve = power * fma(power, constant(0x1.5555555555555p-2), constant(-0.5));
+  const Double small = scale(y.hi + fma(y.hi, curve, y.lo), e.k);
+  const Pair u = fast_two_sum(constant(1.0), power);
   const Pair l = log_of_pair({u.hi, u.lo + scale(y.lo, e.k)});
   const Pair sum = two_sum(at_least(x, 0.0), l.hi);
-  const Double middle = select(gt(x, constant(40.0)), x, sum.hi + (sum.lo + l.lo));
-  return select(lt(x, constant(-40.0)), scale(y.hi + y.lo, e.k), middle);
+  const Double y_or_x = select(gt(x, constant(40.0)), x, sum.hi + (sum.lo + l.lo));
+  return select(lt(x, constant(-17.0)), small, y_or_x);
 }
 
 CR_INLINE Vec<float> tanh(Vec<float> x) {
