@@ -14,10 +14,11 @@ CR_INLINE Double tanh(Double x) {
   const ExpParts e = exp_parts(a + a);
   const Double power = power_of_two(e.k);
   const Pair larger = fast_two_sum(power, constant(1.0));
-  const Pair n = fast_two_sum(power - constant(1.0), power * e.tail.hi);
+  const Pair smaller = fast_two_sum(power, constant(-1.0));
+  const Pair n = fast_two_sum(smaller.hi, power * e.tail.hi);
   const Pair d = fast_two_sum(larger.hi, power * e.tail.hi);
   const Double low = power * e.tail.lo;
-  return with_sign(divide({n.hi, n.lo + low}, {d.hi, (d.lo + larger.lo) + low}), x);
+  return with_sign(divide({n.hi, (n.lo + smaller.lo) + low}, {d.hi, (d.lo + larger.lo) + low}), x);
 }
 
 // 1 / (1 + e^-x), float64: with e = e^-|x|, 1 / (1 + e) for x >= 0 and e / (1 + e) for x < 0. There the numerator is kept
