@@ -1,0 +1,78 @@
+"""Figures of a run: samples become a `Timing`, timings of a case a `Row`; JSON and what counts as lost."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bench.cases import Case
+from bench.contenders import OURS
+
+
+@dataclass
+class Timing:
+    """One contender on one case; the times are seconds of one call. A `note` says why there is no time."""
+
+    error: float | None = None
+    median: float | None = None
+    minimum: float | None = None
+    spread: float | None = None  # between the quartiles, over the median
+    samples: int = 0
+    peak: float | None = None  # GFLOP/s of all its threads, by the FMA loop of its own instruction set (ours only)
+    note: str = ""
+    failed: bool = False  # a wrong answer or an exception, not a case that the contender does not offer
+
+    @staticmethod
+    def of(samples: list[float], error: float, peaks: list[float]) -> Timing:
+        median = statistics.median(samples)
+        quartiles = statistics.quantiles(samples, n=4) if len(samples) > 1 else [median] * 3
+        spread = (quartiles[2] - quartiles[0]) / median
+        peak = statistics.median(peaks) if peaks else None
+        return Timing(error, median, min(samples), spread, len(samples), peak)
+
+
+@dataclass
+class Row:
+    """One case and the timing of every contender by name."""
+
+    case: Case
+    timings: dict[str, Timing] = field(default_factory=dict)
+
+    def median(self, contender: str) -> float | None:
+        timing = self.timings.get(contender)
+        return timing.median if timing else None
+
+    def ratio(self, contender: str, base: str = OURS) -> float | None:
+        """How many times longer `contender` takes than `base`; None if either has no time."""
+        other, own = self.median(contender), self.median(base)
+        return other / own if other and own else None
+
+    def of_peak(self, contender: str = OURS) -> float | None:
+        """Share of the FMA peak. A contender without a peak of its own is measured by ours."""
+        timing, own = self.timings.get(contender), self.timings.get(OURS)
+        peak = (timing and timing.peak) or (own and own.peak)
+        if not peak or not timing or not timing.median or not self.case.flops or self.case.dtype != "float32":
+            return None
+        return self.case.flops / timing.median / (peak * 1e9)
+
+    def as_json(self) -> dict[str, Any]:
+        case = {**asdict(self.case), "params": {k: _plain(v) for k, v in self.case.params.items()}}
+        ratios = {name: self.ratio(name) for name in self.timings if name != OURS}
+        timings = {name: {**asdict(t), "of_peak": self.of_peak(name)} for name, t in self.timings.items()}
+        return {"case": case, "timings": timings, "ratios": ratios}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def lost(rows: list[Row], peers: list[str]) -> list[tuple[str, str, float]]:
+    """(case, peer, peer's time over ours) wherever a peer is faster, the worst first."""
+    found = []
+    for row in rows:
+        for peer in peers:
+            ratio = row.ratio(peer)
+            if ratio is not None and ratio < 1.0:
+                found.append((row.case.name, peer, ratio))
+    return sorted(found, key=lambda entry: entry[2])

@@ -1,0 +1,152 @@
+"""The command: select cases, start a process per contender, check every answer, time in rounds, report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench import goals, machine, report
+from bench.cases import CASES, GROUPS, Case, select
+from bench.contenders import OURS, Contender, WorkerFailed, WorkerProcess, contenders, start
+from bench.problems import TOLERANCE
+from bench.results import Row, Timing, lost
+
+PEAK_SECONDS = 2e-3
+PYTHONS_VARIABLE = "CHAINRULE_BENCH_PYTHON"
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"a group ({', '.join(GROUPS)}) or a part of a name")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, no heavy cases")
+    parser.add_argument("--threads", type=int, default=1, help="threads of every contender (1)")
+    parser.add_argument("--isa", action="append", default=[], help="also time chainrule forced to this instruction set")
+    parser.add_argument("--own-threads", type=int, action="append", default=[], help="also time chainrule on N threads")
+    parser.add_argument("--only", action="append", default=[], metavar="CONTENDER", help="leave out all the others")
+    parser.add_argument(
+        "--python",
+        action="append",
+        default=os.environ.get(PYTHONS_VARIABLE, "").split(os.pathsep),
+        help=f"where to look for frameworks this Python has not; also ${PYTHONS_VARIABLE}",
+    )
+    parser.add_argument("--rounds", type=int, help="turns of each contender in a case (5; quick: 3)")
+    parser.add_argument("--seconds", type=float, help="time of one turn (0.02; quick: 0.005)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--goals", action="store_true", help="hold the figures against the goals")
+    parser.add_argument("--list", action="store_true", help="print the names of the cases and stop")
+    options = parser.parse_args(argv)
+    options.rounds = options.rounds or (3 if options.quick else 5)
+    options.seconds = options.seconds or (0.005 if options.quick else 0.02)
+    options.python = [sys.executable, *dict.fromkeys(filter(None, options.python))]
+    return options
+
+
+def start_all(
+    chosen: list[Contender], pythons: list[str], stack: ExitStack
+) -> tuple[list[WorkerProcess], dict[str, str]]:
+    """The processes of the contenders that are installed, and why the others are missing."""
+    workers, missing = [], {}
+    for contender in chosen:
+        try:
+            worker = start(contender, pythons)
+        except WorkerFailed as reason:
+            missing[contender.name] = str(reason)
+        else:
+            stack.callback(worker.close)
+            workers.append(worker)
+    return workers, missing
+
+
+def measure(case: Case, workers: list[WorkerProcess], rounds: int, seconds: float) -> Row:
+    """Check every contender's answer, then time those that were right, turn by turn."""
+    row = Row(case)
+    ready: list[WorkerProcess] = []
+    for worker in workers:
+        if worker.contender.groups and case.group not in worker.contender.groups:
+            continue
+        timing = row.timings[worker.contender.name] = prepare(case, worker)
+        if timing.error is not None and not timing.note:
+            ready.append(worker)
+    samples: dict[str, list[float]] = {worker.contender.name: [] for worker in ready}
+    peaks: dict[str, list[float]] = {worker.contender.name: [] for worker in ready}
+    for _ in range(rounds):
+        for worker in ready:
+            name = worker.contender.name
+            if worker.contender.is_ours and case.flops:
+                peak = worker.ask({"do": "peak", "seconds": PEAK_SECONDS})["gflops"]
+                peaks[name] += [peak * worker.contender.threads] if peak else []
+            samples[name] += worker.ask({"do": "time", "seconds": seconds})["samples"]
+    for name, times in samples.items():
+        row.timings[name] = Timing.of(times, row.timings[name].error or 0.0, peaks[name])
+    return row
+
+
+def prepare(case: Case, worker: WorkerProcess) -> Timing:
+    """The answer's error, or a note why this contender is not timed."""
+    answer = worker.ask({"do": "prepare", "name": case.name})
+    if "skip" in answer:
+        return Timing(note=answer["skip"], failed=answer["failed"])
+    error: float = answer["error"]
+    wrong = error > TOLERANCE[case.dtype]
+    return Timing(error=error, note=f"WRONG ANSWER, off by {error:.1e}" if wrong else "", failed=wrong)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmarks; 2 for a bad argument, 1 if an answer was wrong, else 0."""
+    options = arguments(argv)
+    try:
+        cases = select(options.cases, options.quick)
+        chosen = contenders(options.threads, options.isa, options.own_threads, options.only)
+    except ValueError as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        return 2
+    if options.list:
+        print("\n".join(case.name for case in (cases if options.cases else CASES)))
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stack below ends the stopped workers
+    about = machine.describe()
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        workers, missing = start_all(chosen, options.python, stack)
+        present = [worker.contender for worker in workers]
+        print_head(about, workers, missing)
+        for group in dict.fromkeys(case.group for case in cases):
+            part = [measure(c, workers, options.rounds, options.seconds) for c in cases if c.group == group]
+            rows += part
+            print(f"\n{report.table(part, present)}", flush=True)
+    for text in (report.notes(rows), report.losses(rows, present), goals.report(rows) if options.goals else ""):
+        if text:
+            print(f"\n{text}")
+    if options.json:
+        options.json.write_text(json.dumps(as_json(about, workers, missing, rows), indent=1) + "\n", encoding="utf-8")
+    return int(any(timing.note.startswith("WRONG") for row in rows for timing in row.timings.values()))
+
+
+def print_head(about: dict[str, Any], workers: list[WorkerProcess], missing: dict[str, str]) -> None:
+    print(f"{about['processor']}, {about['usable_cpus']} of {about['cpus']} CPUs, load {about['load']:.2f}")
+    for worker in workers:
+        print(f"  {worker.contender.name}: {worker.version}, {worker.contender.threads} thread(s)")
+    for name, reason in missing.items():
+        print(f"  {name}: not here ({reason})")
+
+
+def as_json(
+    about: dict[str, Any], workers: list[WorkerProcess], missing: dict[str, str], rows: list[Row]
+) -> dict[str, Any]:
+    """Everything that was measured, with what it was measured on."""
+    peers = [worker.contender.name for worker in workers if not worker.contender.is_ours]
+    return {
+        "machine": about,
+        "contenders": {w.contender.name: {**asdict(w.contender), "version": w.version} for w in workers},
+        "missing": missing,
+        "ours": OURS,
+        "rows": [row.as_json() for row in rows],
+        "lost": [{"case": case, "peer": peer, "ratio": ratio} for case, peer, ratio in lost(rows, peers)],
+    }

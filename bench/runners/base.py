@@ -1,0 +1,69 @@
+"""What the worker needs from a runner: `Call`, and `Runner` with one method per kind of case."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bench.cases import Case
+from bench.problems import Array, Inputs
+
+
+class NotOffered(Exception):
+    """This framework has no fair form of the case; the text says why."""
+
+
+@dataclass
+class Call:
+    """One timed call, `function(*args, **kwargs)`.
+
+    After one call `answer` gives the arrays to compare with the truth. `reset` goes before every timed sample, for calls that change
+    their own inputs (training steps must neither converge nor decay into subnormals while they are timed). `context` is
+    entered around checking and timing.
+    """
+
+    function: Callable[..., object]
+    args: tuple[object, ...] = ()
+    kwargs: dict[str, object] = field(default_factory=dict)
+    _: KW_ONLY
+    answer: Callable[[], list[Array]]
+    reset: Callable[[], None] | None = None
+    context: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext
+
+    def __call__(self) -> object:
+        return self.function(*self.args, **self.kwargs)
+
+
+class Runner:
+    """A framework. A subclass names its module and defines a method per kind of case: (case, data) -> Call."""
+
+    module = ""
+
+    def __init__(self, threads: int) -> None:
+        self.lib: Any = importlib.import_module(self.module)
+        self.threads = threads
+
+    def version(self) -> str:
+        return str(self.lib.__version__)
+
+    def prepare(self, case: Case, data: Inputs) -> Call:
+        method = getattr(self, case.kind, None)
+        if method is None:
+            raise NotOffered(f"no {case.kind}")
+        call: Call = method(case, data)
+        return call
+
+    def peak(self, seconds: float) -> float | None:
+        """GFLOP/s of one core in a register-only FMA loop on the instruction set in use; None where unknown."""
+        return None
+
+
+def output_like(array: Array, shape: tuple[int, ...]) -> Array:
+    """An output that holds garbage, so that a call that writes nothing is found out."""
+    return np.full(shape, np.nan, array.dtype)

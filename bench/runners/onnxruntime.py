@@ -1,0 +1,88 @@
+"""ONNX Runtime: graphs of constants and one input, all optimisations, one session per case."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from bench.cases import Case
+from bench.problems import Array, Inputs, aligned
+from bench.runners.base import Call, NotOffered, Runner, output_like
+
+OPSET = 17
+
+
+class OnnxruntimeRunner(Runner):
+    module = "onnxruntime"
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        self.onnx: Any = importlib.import_module("onnx")
+
+    def matmul(self, case: Case, data: Inputs) -> Call:
+        # b is a constant, so that it is packed once: the runtime's own best, not something the others are given.
+        node = self.onnx.helper.make_node("MatMul", ["x", "b"], ["y"])
+        shape = (case.params["m"], case.params["n"])
+        return self._bound([node], {"x": data["a"]}, {"b": data["b"]}, shape)
+
+    def unary(self, case: Case, data: Inputs) -> Call:
+        op = case.params["op"]
+        if op == "copy":
+            raise NotOffered("no copy")
+        node = self.onnx.helper.make_node(op.capitalize(), ["x"], ["y"])
+        return self._bound([node], {"x": data["x"]}, {}, data["x"].shape)
+
+    def binary(self, case: Case, data: Inputs) -> Call:
+        node = self.onnx.helper.make_node(case.params["op"].capitalize(), ["a", "b"], ["y"])
+        return self._bound([node], {"a": data["a"], "b": data["b"]}, {}, data["a"].shape)
+
+    def softmax(self, case: Case, data: Inputs) -> Call:
+        node = self.onnx.helper.make_node("Softmax", ["x"], ["y"], axis=1)
+        return self._bound([node], {"x": data["x"]}, {}, data["x"].shape)
+
+    def forward(self, case: Case, data: Inputs) -> Call:
+        nodes, constants, value = [], {}, "x"
+        layers = len(data["parameters"]) // 2
+        for i in range(layers):
+            weight, bias = f"w{i}", f"b{i}"
+            constants[weight], constants[bias] = data["parameters"][2 * i : 2 * i + 2]
+            last = i + 1 == layers
+            nodes.append(self.onnx.helper.make_node("Gemm", [value, weight, bias], ["y" if last else f"z{i}"]))
+            if not last:
+                name = case.params["activation"].capitalize()
+                nodes.append(self.onnx.helper.make_node(name, [f"z{i}"], [f"h{i}"]))
+            value = f"h{i}"
+        feed = {"x": data["x"]}
+        session = self._session(nodes, feed, constants, (case.params["batch"], case.params["widths"][-1]))
+        names = ["y"]
+        return Call(session.run, (names, feed), answer=lambda: [session.run(names, feed)[0]])
+
+    def _session(self, nodes: list[Any], feed: dict[str, Array], constants: dict[str, Array], shape: Any) -> Any:
+        helper, lib = self.onnx.helper, self.lib
+        dtype = next(iter(feed.values())).dtype
+        element = helper.np_dtype_to_tensor_dtype(dtype)
+        graph = helper.make_graph(
+            nodes,
+            "case",
+            [helper.make_tensor_value_info(name, element, array.shape) for name, array in feed.items()],
+            [helper.make_tensor_value_info("y", element, shape)],
+            [self.onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+        options = lib.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
+        options.graph_optimization_level = lib.GraphOptimizationLevel.ORT_ENABLE_ALL
+        return lib.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def _bound(self, nodes: list[Any], feed: dict[str, Array], constants: dict[str, Array], shape: Any) -> Call:
+        """A session whose inputs and output are bound once, the cheapest way to run it again."""
+        feed = {name: aligned(array) for name, array in feed.items()}
+        session = self._session(nodes, feed, constants, shape)
+        first = next(iter(feed.values()))
+        out = aligned(output_like(first, shape))
+        values = {name: self.lib.OrtValue.ortvalue_from_numpy(array) for name, array in feed.items()}
+        binding = session.io_binding()
+        for name, value in values.items():
+            binding.bind_ortvalue_input(name, value)
+        binding.bind_output("y", "cpu", 0, out.dtype, out.shape, out.ctypes.data)
+        return Call(session.run_with_iobinding, (binding,), answer=lambda: [out])
