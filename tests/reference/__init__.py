@@ -1,0 +1,49 @@
+"""docs/arithmetic.md, executed in NumPy: what every kernel must give, bit by bit.
+
+    bits            same_bits, assert_same_bits: equality, NaN canonical
+    fma             fused multiply-add
+    elementary      exp ... softplus; float32 correctly rounded
+    exact           the same in mpmath; ULP error of a float64 result
+    elementwise     arithmetic, comparison, maximum and minimum
+    activations     relu, leaky_relu, all gradients `<op>_grad`
+    table           REFERENCE: one row per elementwise op
+    samples         test data; special values
+    matmul, reduce, softmax_losses, sgd, philox
+
+It is independent of the kernels and slow; it is itself checked by tests/test_reference*.py.
+"""
+
+from .bits import assert_same_bits, same_bits
+from .elementary import float64_functions
+from .exact import ulp_error
+from .fma import fma
+from .matmul import linear, linear_grad, matmul
+from .philox import normal, permutation, philox4x32, uniform, words
+from .samples import any_bits, arguments, normals, special_arguments, special_values
+from .sgd import sgd_step
+from .table import GRADIENTS, REFERENCE, Row
+
+__all__ = [
+    "GRADIENTS",
+    "REFERENCE",
+    "Row",
+    "any_bits",
+    "arguments",
+    "assert_same_bits",
+    "float64_functions",
+    "fma",
+    "linear",
+    "linear_grad",
+    "matmul",
+    "normal",
+    "normals",
+    "permutation",
+    "philox4x32",
+    "same_bits",
+    "sgd_step",
+    "special_arguments",
+    "special_values",
+    "ulp_error",
+    "uniform",
+    "words",
+]

@@ -1,0 +1,126 @@
+"""exp, expm1, log, log1p, tanh, sigmoid, softplus.
+
+float32: the correctly rounded result. NumPy's float64 value d decides wherever d*(1 - 2^-45) and d*(1 + 2^-45)
+round to the same float32; elsewhere (about one argument in a million) mpmath says on which side of the midpoint
+the value lies.
+
+float64: the contract fixes the sequence of operations in cpp/math, not the value; `exact.ulp_error` measures it. Here
+float64 is NumPy's, unless a test puts the kernels' own functions in place by `float64_functions`, so that what is
+built on them (softmax, losses, normal) can be compared bit by bit.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import mpmath
+import numpy as np
+
+from .bits import Array
+from .exact import exact
+
+Function = Callable[[Array], Array]
+DOUBT = 2.0**-45  # far more than the error of any float64 libm, far less than a float32 ULP
+
+
+def _sigmoid64(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+def _softplus64(x: Array) -> Array:
+    return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+
+
+NUMPY64: dict[str, Function] = {
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid64,
+    "softplus": _softplus64,
+}
+_replaced64: dict[str, Function] = {}
+
+
+@contextmanager
+def float64_functions(**functions: Function) -> Iterator[None]:
+    """Use the given functions for float64 inside the block: ``with float64_functions(exp=kernel_exp): ...``."""
+    unknown = functions.keys() - NUMPY64.keys()
+    if unknown:
+        raise ValueError(f"float64_functions: unknown {sorted(unknown)}, there are {sorted(NUMPY64)}")
+    before = dict(_replaced64)
+    _replaced64.update(functions)
+    try:
+        yield
+    finally:
+        _replaced64.clear()
+        _replaced64.update(before)
+
+
+def evaluate(name: str, x: Array) -> Array:
+    """Function `name` on a float32 (correctly rounded) or float64 array."""
+    x = np.asarray(x)
+    if x.dtype == np.float32:
+        return correctly_rounded(name, x)
+    with np.errstate(all="ignore"):
+        return np.asarray(_replaced64.get(name, NUMPY64[name])(x))
+
+
+def correctly_rounded(name: str, x: Array) -> Array:
+    """The float32 nearest to the mathematical value, for every float32 argument."""
+    with np.errstate(all="ignore"):
+        d = np.asarray(NUMPY64[name](np.asarray(x, np.float64)))
+        inner = np.asarray(d * (1 - DOUBT)).astype(np.float32)
+        outer = np.asarray(d * (1 + DOUBT)).astype(np.float32)
+    for index in np.argwhere((inner != outer) & ~np.isnan(d)):
+        i = tuple(index)
+        inner[i] = _decide(name, x[i], inner[i], outer[i])
+    return inner
+
+
+def _decide(name: str, x: np.float32, inner: np.float32, outer: np.float32) -> np.float32:
+    """The one of two neighbours (inner is nearer to zero) that is nearest to the value; 2^128 stands for infinity."""
+    edge = float(outer) if np.isfinite(outer) else float(np.copysign(2.0**128, outer))
+    midpoint = mpmath.mpf((float(inner) + edge) / 2)
+    value = exact(name, float(x))
+    if value == midpoint:
+        raise ArithmeticError(f"{name}({float(x).hex()}) is not decided by the precision of mpmath")
+    # Comparisons of mpf are exact; abs() would round to mpmath's current precision first.
+    beyond = value > midpoint if midpoint > 0 else value < midpoint
+    return outer if beyond else inner
+
+
+def exp(x: Array) -> Array:
+    """``e^x``."""
+    return evaluate("exp", x)
+
+
+def expm1(x: Array) -> Array:
+    """``e^x - 1``."""
+    return evaluate("expm1", x)
+
+
+def log(x: Array) -> Array:
+    """``ln x``."""
+    return evaluate("log", x)
+
+
+def log1p(x: Array) -> Array:
+    """``ln(1 + x)``."""
+    return evaluate("log1p", x)
+
+
+def tanh(x: Array) -> Array:
+    """``(e^x - e^-x) / (e^x + e^-x)``."""
+    return evaluate("tanh", x)
+
+
+def sigmoid(x: Array) -> Array:
+    """``1 / (1 + e^-x)``."""
+    return evaluate("sigmoid", x)
+
+
+def softplus(x: Array) -> Array:
+    """``ln(1 + e^x)``."""
+    return evaluate("softplus", x)

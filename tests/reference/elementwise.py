@@ -1,0 +1,69 @@
+"""Elementwise arithmetic, comparison and selection, with NumPy broadcasting."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .bits import Array
+
+
+def _ieee(function: Callable[..., Array]) -> Callable[..., Array]:
+    """A NumPy function that is the IEEE operation itself: one operation per element, warnings silenced."""
+
+    def operation(*arguments: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(*arguments))
+
+    operation.__name__ = function.__name__
+    return operation
+
+
+add = _ieee(np.add)
+sub = _ieee(np.subtract)
+mul = _ieee(np.multiply)
+div = _ieee(np.divide)
+sqrt = _ieee(np.sqrt)
+neg = _ieee(np.negative)
+abs = _ieee(np.abs)
+square = _ieee(np.square)
+equal = _ieee(np.equal)
+not_equal = _ieee(np.not_equal)
+less = _ieee(np.less)
+less_equal = _ieee(np.less_equal)
+greater = _ieee(np.greater)
+greater_equal = _ieee(np.greater_equal)
+where = _ieee(np.where)
+
+
+@np.errstate(all="ignore")
+def power(x: Array, exponent: float) -> Array:
+    """``x**n`` by repeated squaring from the lowest bit of |n|, then 1/r if n < 0; ``x**0.5 = sqrt(x)``."""
+    x = np.asarray(x)
+    if exponent == 0.5:
+        return sqrt(x)
+    if exponent != int(exponent):
+        raise ValueError(f"power: exponent {exponent} is neither an integer nor 0.5")
+    n, base, result = int(np.abs(exponent)), x, None
+    while n:
+        if n & 1:
+            result = base if result is None else result * base
+        base = base * base
+        n >>= 1
+    one = np.ones_like(x)
+    if result is None:
+        return one
+    return np.asarray(one / result if exponent < 0 else result)
+
+
+def maximum(x: Array, y: Array) -> Array:
+    """The larger; NaN if either is NaN; +0 of +0 and -0."""
+    x, y = np.broadcast_arrays(x, y)
+    larger = np.where((x > y) | ((x == y) & ~np.signbit(x)), x, y)
+    return np.where(np.isnan(x), x, larger)
+
+
+def minimum(x: Array, y: Array) -> Array:
+    """The smaller; NaN if either is NaN; -0 of +0 and -0."""
+    x, y = np.broadcast_arrays(x, y)
+    smaller = np.where((x < y) | ((x == y) & np.signbit(x)), x, y)
+    return np.where(np.isnan(x), x, smaller)

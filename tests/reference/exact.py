@@ -1,0 +1,79 @@
+"""The elementary functions in mpmath: they decide roundings to float32 and measure the ULP error of float64."""
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import numpy.typing as npt
+
+from .bits import Array, same_bits
+
+PRECISION = 256  # bits; a float32 argument needs about 100 to be decided, float64 about 160
+TOP = 1024  # 2^1024 stands for float64 infinity when errors are measured
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + mpmath.exp(-x))
+
+
+def _softplus(x: Any) -> Any:
+    return x + mpmath.log1p(mpmath.exp(-x)) if x > 0 else mpmath.log1p(mpmath.exp(x))
+
+
+EXACT: dict[str, Callable[[Any], Any]] = {
+    "exp": mpmath.exp,
+    "expm1": mpmath.expm1,
+    "log": mpmath.log,
+    "log1p": mpmath.log1p,
+    "tanh": mpmath.tanh,
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
+}
+POLE = {"log": 0.0, "log1p": -1.0}  # at or below it: -inf or NaN
+
+
+def exact(name: str, x: float) -> Any:
+    """The value of function `name` at a finite x above its pole, as an mpf of 256 bits."""
+    with mpmath.workprec(PRECISION):
+        return EXACT[name](mpmath.mpf(float(x)))
+
+
+def special(name: str, x: float) -> float | None:
+    """The float64 result that is fixed by IEEE 754 and C99 annex F (poles, infinities, NaN, exact zeros), else None."""
+    if np.isnan(x) or x < POLE.get(name, -np.inf):
+        return float("nan")
+    if x == POLE.get(name):
+        return float("-inf")
+    if np.isinf(x):
+        lower = {"exp": 0.0, "expm1": -1.0, "tanh": -1.0, "sigmoid": 0.0, "softplus": 0.0}
+        upper = {"tanh": 1.0, "sigmoid": 1.0}
+        return lower[name] if x < 0 else upper.get(name, float("inf"))
+    if x == 0 and name in ("expm1", "log1p", "tanh"):
+        return float(x)
+    return 0.0 if x == 1 and name == "log" else None
+
+
+def ulp_error(name: str, x: npt.ArrayLike, y: npt.ArrayLike) -> Array:
+    """``|y - f(x)| / ulp(f(x))`` of float64 results y of function `name`, elementwise.
+
+    ulp(v) is the distance of float64 numbers in v's binade (2^-1074 among subnormals); infinity counts as 2^1024.
+    Where the result is fixed (see `special`) the error is 0 or infinite; a NaN in the wrong place is infinite.
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    pairs = zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)
+    return np.asarray([_ulp_error(name, a, b) for a, b in pairs], np.float64).reshape(x.shape)
+
+
+def _ulp_error(name: str, x: float, y: float) -> float:
+    fixed = special(name, x)
+    if fixed is not None:
+        return 0.0 if same_bits(np.float64(y), np.float64(fixed)) else float("inf")
+    if np.isnan(y):
+        return float("inf")
+    with mpmath.workprec(PRECISION):
+        top = mpmath.ldexp(1, TOP)
+        value = min(max(EXACT[name](mpmath.mpf(x)), -top), top)
+        got = mpmath.sign(y) * top if np.isinf(y) else mpmath.mpf(y)
+        exponent = min(max(mpmath.mag(value) - 1, -1022), TOP - 1)
+        return float(mpmath.ldexp(abs(got - value), 52 - exponent))

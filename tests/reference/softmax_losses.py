@@ -1,0 +1,112 @@
+"""softmax, log_softmax and the losses, with their gradients. m is the row's maximum, S the lane sum of exp(x - m)."""
+
+from typing import Literal
+
+import numpy as np
+
+from . import reduce
+from .bits import Array
+from .elementary import exp, log, sigmoid, softplus
+from .fma import fma
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+@np.errstate(all="ignore")
+def softmax(x: Array, axis: int = -1) -> Array:
+    """``e / S`` with ``e = exp(x - m)``."""
+    if x.size == 0:
+        return x.copy()
+    rows = np.moveaxis(x, axis, -1)
+    e = exp(_centred(rows))
+    return np.moveaxis(e / reduce.lane_sum(e)[..., None], -1, axis)
+
+
+@np.errstate(all="ignore")
+def softmax_grad(y: Array, g: Array, axis: int = -1) -> Array:
+    """``y * (g - s)`` with ``s = lanesum(y*g)``."""
+    y, g = np.moveaxis(y, axis, -1), np.moveaxis(g, axis, -1)
+    s = reduce.lane_sum(y * g)[..., None]
+    return np.moveaxis(y * (g - s), -1, axis)
+
+
+@np.errstate(all="ignore")
+def log_softmax(x: Array, axis: int = -1) -> Array:
+    """``(x - m) - log(S)``."""
+    if x.size == 0:
+        return x.copy()
+    centred = _centred(np.moveaxis(x, axis, -1))
+    return np.moveaxis(centred - log(reduce.lane_sum(exp(centred)))[..., None], -1, axis)
+
+
+@np.errstate(all="ignore")
+def log_softmax_grad(y: Array, g: Array, axis: int = -1) -> Array:
+    """``fma(-exp(y), s, g)`` with ``s = lanesum(g)``."""
+    y, g = np.moveaxis(y, axis, -1), np.moveaxis(g, axis, -1)
+    s = reduce.lane_sum(g)[..., None]
+    return np.moveaxis(fma(-exp(y), s, g), -1, axis)
+
+
+@np.errstate(all="ignore")
+def cross_entropy(logits: Array, labels: Array, reduction: Reduction = "mean") -> Array:
+    """``log(S) - (x[t] - m)`` per row of logits (n, C), t = labels (n,)."""
+    centred = _centred(logits)
+    picked = np.take_along_axis(centred, np.asarray(labels)[:, None], -1)[:, 0]
+    return _reduced(log(reduce.lane_sum(exp(centred))) - picked, reduction)
+
+
+@np.errstate(all="ignore")
+def cross_entropy_grad(logits: Array, labels: Array, g: Array, reduction: Reduction = "mean") -> Array:
+    """``(softmax(x) - onehot(t)) * g``; g is 0-d, or (n,) for reduction "none"; "mean" takes g / n."""
+    n, classes = logits.shape
+    onehot = (np.asarray(labels)[:, None] == np.arange(classes)).astype(logits.dtype)
+    return np.asarray((softmax(logits) - onehot) * _arrived(g, (n,), logits.dtype, reduction)[:, None])
+
+
+@np.errstate(all="ignore")
+def mse_loss(prediction: Array, target: Array, reduction: Reduction = "mean") -> Array:
+    """``d*d`` with ``d = p - t``, per element."""
+    d = prediction - target
+    return _reduced(d * d, reduction)
+
+
+@np.errstate(all="ignore")
+def mse_loss_grad(prediction: Array, target: Array, g: Array, reduction: Reduction = "mean") -> tuple[Array, Array]:
+    """By the prediction ``g * (d + d)``, by the target its negative."""
+    d = prediction - target
+    by_prediction = np.asarray(_arrived(g, d.shape, d.dtype, reduction) * (d + d))
+    return by_prediction, -by_prediction
+
+
+@np.errstate(all="ignore")
+def binary_cross_entropy_with_logits(logits: Array, target: Array, reduction: Reduction = "mean") -> Array:
+    """``fma(1 - t, x, softplus(-x))`` per element."""
+    one = logits.dtype.type(1)
+    return _reduced(fma(one - target, logits, softplus(-logits)), reduction)
+
+
+@np.errstate(all="ignore")
+def binary_cross_entropy_with_logits_grad(
+    logits: Array, target: Array, g: Array, reduction: Reduction = "mean"
+) -> tuple[Array, Array]:
+    """By the logits ``g * (sigmoid(x) - t)``, by the target ``-(g * x)``."""
+    arrived = _arrived(g, logits.shape, logits.dtype, reduction)
+    return np.asarray(arrived * (sigmoid(logits) - target)), np.asarray(-(arrived * logits))
+
+
+def _centred(rows: Array) -> Array:
+    return np.asarray(rows - reduce.max(rows, axis=-1, keepdims=True))
+
+
+def _reduced(loss: Array, reduction: Reduction) -> Array:
+    if reduction == "none":
+        return np.asarray(loss)
+    return reduce.mean(loss) if reduction == "mean" else reduce.sum(loss)
+
+
+def _arrived(g: Array, shape: tuple[int, ...], dtype: np.dtype[np.floating], reduction: Reduction) -> Array:
+    """The gradient that arrives at the loss of each element: ``g / n`` for the mean, g otherwise, broadcast."""
+    g = np.asarray(g, dtype)
+    if reduction == "mean":
+        g = np.asarray(g / dtype.type(np.prod(shape, dtype=np.int64)))
+    return np.broadcast_to(g, shape)

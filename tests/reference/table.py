@@ -1,0 +1,75 @@
+"""The table of elementwise ops: one row per op of the public package. Tests iterate over it.
+
+A new op is one row here: its value, its gradient kernel if it has one, and ordinary arguments for it. Rows are
+total: they also say what happens to NaN, infinities, zeros of both signs and subnormals.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from . import activations, elementary, elementwise
+from .bits import Array
+
+Interval = tuple[float, float]
+ORDINARY: Interval = (-3.0, 3.0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one elementwise op is.
+
+    value:      ``value(*inputs, **attributes)`` in the dtype of its inputs (bool for comparisons)
+    gradient:   the kernel `<op>_grad`, ``gradient(kept, g, **attributes)``; None = made of other ops
+    kept:       "x" or "y": what the gradient takes
+    domain:     per input an interval of finite values with finite results, for random tests; None = a bool input
+    attributes: sets of keyword arguments worth testing
+    """
+
+    value: Callable[..., Array]
+    gradient: Callable[..., Array] | None = None
+    kept: Literal["x", "y"] | None = None
+    domain: tuple[Interval | None, ...] = (ORDINARY,)
+    attributes: tuple[Mapping[str, float], ...] = ({},)
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of array arguments of `value`."""
+        return len(self.domain)
+
+
+PAIR = (ORDINARY, ORDINARY)
+SLOPES = tuple({"negative_slope": s} for s in (0.01, 0.0, 0.3, -0.5))
+EXPONENTS = tuple({"exponent": n} for n in (2, 3, 1, 0, -1, -2, 5, 7, 12, 0.5))
+
+REFERENCE: dict[str, Row] = {
+    "add": Row(elementwise.add, domain=PAIR),
+    "sub": Row(elementwise.sub, domain=PAIR),
+    "mul": Row(elementwise.mul, domain=PAIR),
+    "div": Row(elementwise.div, domain=(ORDINARY, (0.25, 4.0))),
+    "maximum": Row(elementwise.maximum, domain=PAIR),
+    "minimum": Row(elementwise.minimum, domain=PAIR),
+    "equal": Row(elementwise.equal, domain=PAIR),
+    "not_equal": Row(elementwise.not_equal, domain=PAIR),
+    "less": Row(elementwise.less, domain=PAIR),
+    "less_equal": Row(elementwise.less_equal, domain=PAIR),
+    "greater": Row(elementwise.greater, domain=PAIR),
+    "greater_equal": Row(elementwise.greater_equal, domain=PAIR),
+    "where": Row(elementwise.where, domain=(None, ORDINARY, ORDINARY)),
+    "neg": Row(elementwise.neg),
+    "abs": Row(elementwise.abs),
+    "square": Row(elementwise.square),
+    "power": Row(elementwise.power, domain=((0.25, 4.0),), attributes=EXPONENTS),
+    "sqrt": Row(elementwise.sqrt, activations.sqrt_grad, "y", ((0.01, 100.0),)),
+    "exp": Row(elementary.exp, activations.exp_grad, "y", ((-20.0, 20.0),)),
+    "expm1": Row(elementary.expm1, activations.expm1_grad, "y", ((-20.0, 20.0),)),
+    "log": Row(elementary.log, activations.log_grad, "x", ((0.01, 100.0),)),
+    "log1p": Row(elementary.log1p, activations.log1p_grad, "x", ((-0.9, 20.0),)),
+    "tanh": Row(elementary.tanh, activations.tanh_grad, "y", ((-10.0, 10.0),)),
+    "sigmoid": Row(elementary.sigmoid, activations.sigmoid_grad, "y", ((-20.0, 20.0),)),
+    "softplus": Row(elementary.softplus, activations.softplus_grad, "x", ((-20.0, 20.0),)),
+    "relu": Row(activations.relu, activations.relu_grad, "y"),
+    "leaky_relu": Row(activations.leaky_relu, activations.leaky_relu_grad, "x", attributes=SLOPES),
+}
+
+GRADIENTS: dict[str, Row] = {f"{name}_grad": row for name, row in REFERENCE.items() if row.gradient is not None}
