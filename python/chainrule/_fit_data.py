@@ -1,0 +1,166 @@
+"""What `fit` checks and converts before it touches the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import ops
+from ._arrays import first_bad, to_model_input
+from .nn import BCEWithLogitsLoss, CrossEntropyLoss, Module, MSELoss
+from .nn._module import evaluating
+from .tensor import Tensor, tensor
+
+__all__ = ["EVALUATION_ROWS", "Metric", "Rows", "check_counts", "prepare", "resolve_metrics"]
+
+EVALUATION_ROWS = 1024  # rows evaluated at a time
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+Metric = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs and targets as tensors, row by row."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def check_counts(**counts: int) -> None:
+    """Raise ValueError or TypeError unless every named number is an integer of at least 1."""
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"fit: {name} must be an integer, got {value!r}")
+        if value < 1:
+            raise ValueError(f"fit: {name} must be at least 1, got {value}")
+
+
+def prepare(
+    model: Module,
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    loss: Loss,
+    optimized: Sequence[Tensor],
+    validation: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+) -> tuple[Rows, Rows | None]:
+    """Return training and validation rows, after everything about them and the model has been checked."""
+    if not isinstance(model, Module):
+        raise TypeError(f"fit: model must be a Module, got {type(model).__name__}")
+    own = {id(parameter) for parameter in model.parameters()}
+    if not any(id(parameter) in own for parameter in optimized):
+        raise ValueError("fit: the optimizer holds none of the model's parameters")
+    dtype = model._dtype()
+    train = _rows(X, y, loss, dtype, "fit: ")
+    _check_first_row(model, loss, train, "fit: ")
+    if validation is None:
+        return train, None
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"fit: validation must be a pair (X, y), got {type(validation).__name__}")
+    held_out = _rows(validation[0], validation[1], loss, dtype, "fit: validation ")
+    _check_first_row(model, loss, held_out, "fit: validation ")
+    return train, held_out
+
+
+def resolve_metrics(metrics: Sequence[str | Metric] | None, loss: Loss, held_out: Rows | None) -> dict[str, Metric]:
+    """Return the metrics by name; the default is the accuracy for labels."""
+    if metrics is None:
+        return {"accuracy": accuracy} if held_out is not None and _wants_labels(loss) else {}
+    if metrics and held_out is None:
+        raise ValueError("fit: metrics are measured on validation rows, but there is no validation")
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        if callable(metric):
+            found[getattr(metric, "__name__", type(metric).__name__)] = metric
+        elif metric == "accuracy":
+            found[metric] = accuracy
+        else:
+            raise ValueError(f"fit: metrics are 'accuracy' or functions, got {metric!r}")
+    return found
+
+
+def accuracy(prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
+    """Return the share of rows whose largest score is at the label.
+
+    Arguments: `prediction`, scores of shape (n, classes); `labels`, integers of shape (n,).
+    Returns: a number from 0 to 1.
+    Errors: ValueError for other shapes.
+
+    >>> import numpy as np
+    >>> from chainrule._fit_data import accuracy
+    >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    0.5
+    """
+    if prediction.ndim != 2 or prediction.shape[:1] != labels.shape:
+        raise ValueError(f"accuracy: scores {prediction.shape} and labels {labels.shape}, expected (n, classes) and (n,)")
+    right = int(np.count_nonzero(np.argmax(prediction, axis=1) == labels))
+    return float(ops.div(tensor(np.float64(right)), np.float64(len(labels))).item())
+
+
+def _wants_labels(loss: Loss) -> bool:
+    return isinstance(loss, CrossEntropyLoss) or loss is ops.cross_entropy
+
+
+def _wants_numbers(loss: Loss) -> bool:
+    known = (ops.mse_loss, ops.binary_cross_entropy_with_logits)
+    return isinstance(loss, (MSELoss, BCEWithLogitsLoss)) or any(loss is function for function in known)
+
+
+def _rows(X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, dtype: np.dtype[Any], where: str) -> Rows:
+    inputs, targets = np.asarray(X), np.asarray(y)
+    if inputs.ndim == 0 or targets.ndim == 0:
+        raise ValueError(f"{where}X and y need an axis of rows, got shapes {inputs.shape} and {targets.shape}")
+    if len(inputs) != len(targets):
+        raise ValueError(f"{where}X has {len(inputs)} rows, y has {len(targets)} (X: {inputs.shape}, y: {targets.shape})")
+    if inputs.size == 0:
+        raise ValueError(f"{where}X is empty, its shape is {inputs.shape}")
+    x = _numbers(inputs, dtype, f"{where}X")
+    integers = targets.dtype.kind in "iu" and not _wants_numbers(loss)
+    if _wants_labels(loss):
+        if not integers:
+            raise TypeError(f"{where}y must be integer labels for cross entropy, got dtype {targets.dtype}")
+        if targets.ndim != 1:
+            raise ValueError(f"{where}y has shape {targets.shape}, labels need shape ({len(targets)},)")
+    return Rows(x, tensor(targets.astype(np.int64)) if integers else _numbers(targets, dtype, f"{where}y"))
+
+
+def _numbers(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
+    converted = to_model_input(array, dtype, name)
+    place = first_bad(converted.numpy())
+    if place is not None:
+        value = array[place]
+        axes = ", ".join(str(i) for i in place)
+        column = f", column {axes[len(str(place[0])) + 2 :]}" if len(place) > 1 else ""
+        too_large = f", too large for {dtype}" if np.isfinite(value) else ""
+        raise ValueError(f"{name}[{axes}] is {value}{too_large} (row {place[0]}{column}); every value must be finite")
+    return converted
+
+
+def _check_first_row(model: Module, loss: Loss, rows: Rows, where: str) -> None:
+    """Compute the loss of one row, so that shapes that do not fit are found before the first step."""
+    first = np.zeros(1, dtype=np.int64)
+    with evaluating(model):
+        prediction = model(ops.take(rows.x, first))
+        if _wants_labels(loss) and prediction.ndim == 2:
+            _check_labels(rows.y.numpy(), prediction.shape[1], where)
+        value = loss(prediction, ops.take(rows.y, first))
+    if not isinstance(value, Tensor):
+        raise TypeError(f"fit: the loss must return a tensor, got {type(value).__name__}")
+    if value.shape != ():
+        raise ValueError(f"fit: the loss must return a scalar, got shape {value.shape} (use reduction='mean')")
+
+
+def _check_labels(labels: npt.NDArray[Any], classes: int, where: str) -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        place = int(wrong[0])
+        raise ValueError(
+            f"{where}y[{place}] is {labels[place]}, labels must be from 0 to {classes - 1} (the model has {classes} outputs)"
+        )

@@ -1,0 +1,56 @@
+"""Ctrl-C that waits for the end of a step."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+__all__ = ["DeferredInterrupt"]
+
+
+class DeferredInterrupt:
+    """While `in_step` is set, SIGINT waits; `leave_step` passes it on to the handler that was there before.
+
+    Between steps (validation, callbacks, printing) SIGINT acts at once, because nothing half-done can be seen then.
+    Outside the main thread, or where Python's SIGINT is ignored or foreign, this does nothing.
+
+    >>> from chainrule._interrupt import DeferredInterrupt
+    >>> with DeferredInterrupt() as interrupt:
+    ...     interrupt.in_step = True
+    ...     # ... change the model ...
+    ...     interrupt.leave_step()
+    """
+
+    def __init__(self) -> None:
+        self.in_step = False
+        self._pending = False
+        self._before: Any = None
+
+    def __enter__(self) -> DeferredInterrupt:
+        if threading.current_thread() is threading.main_thread():
+            before = signal.getsignal(signal.SIGINT)
+            if callable(before):
+                self._before = before
+                signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def leave_step(self) -> None:
+        """Mark the end of a step; a SIGINT that came meanwhile acts now."""
+        self.in_step = False
+        if self._pending:
+            self._pending = False
+            self._before(signal.SIGINT, None)
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self.in_step:
+            self._pending = True
+        else:
+            self._before(signum, frame)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)

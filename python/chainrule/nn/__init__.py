@@ -1,0 +1,50 @@
+"""Layers and losses, in PyTorch's words.
+
+One private file per kind. To add a layer: write a `Module` with `forward` and `config` (its constructor's arguments),
+export it here and list it in `LAYERS`, which is the whole list of classes a model file may name.
+"""
+
+from __future__ import annotations
+
+from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
+from ._containers import Sequential
+from ._linear import Linear
+from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ._module import Module, Parameter
+from ._shape import Flatten
+
+LAYERS: dict[str, type[Module]] = {
+    layer.__name__: layer
+    for layer in (
+        Sequential,
+        Linear,
+        Flatten,
+        ReLU,
+        LeakyReLU,
+        Sigmoid,
+        Tanh,
+        Softplus,
+        Softmax,
+        MSELoss,
+        CrossEntropyLoss,
+        BCEWithLogitsLoss,
+    )
+}
+
+__all__ = [
+    "LAYERS",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "Flatten",
+    "LeakyReLU",
+    "Linear",
+    "MSELoss",
+    "Module",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]

@@ -1,0 +1,232 @@
+"""Module, the base of layers, losses and models, and Parameter, what an optimizer changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import to_model_input
+from ..autodiff import no_grad
+from ..tensor import Tensor
+
+__all__ = ["Module", "Parameter", "evaluating"]
+
+Self = TypeVar("Self", bound="Module")
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns: a leaf that requires a gradient.
+
+    Arguments: `data`, numbers of any shape, copied; float32 or float64 as `cr.tensor` decides.
+
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([[1.0, 2.0]])
+    >>> weight.shape, weight.requires_grad
+    ((1, 2), True)
+    """
+
+    def __init__(self, data: npt.ArrayLike) -> None:
+        super().__init__(data, requires_grad=True)
+
+
+class Module:
+    """Base of everything with parameters: assign parameters and modules to attributes and write `forward`.
+
+    Attributes that are a `Parameter`, a `Module`, or a list or tuple of these belong to the module, in the order of their
+    assignment; their names are the attributes', joined by dots (`layers.0.weight`).
+
+    >>> import chainrule as cr
+    >>> class Net(cr.nn.Module):
+    ...     def __init__(self):
+    ...         self.hidden = cr.nn.Linear(4, 8)
+    ...         self.out = cr.nn.Linear(8, 1)
+    ...     def forward(self, x):
+    ...         return self.out(cr.tanh(self.hidden(x)))
+    >>> [name for name, _ in Net().named_parameters()]
+    ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
+    """
+
+    training: bool = True
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """Compute the output; to be written by the subclass."""
+        raise NotImplementedError(f"{type(self).__name__}: forward is not written")
+
+    def __call__(self, *inputs: Any) -> Tensor:
+        return self.forward(*inputs)
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, from which a model file rebuilds the layer (numbers, strings, bools)."""
+        return {}
+
+    # What belongs to the module.
+
+    def _members(self) -> Iterator[tuple[str, Module | Parameter]]:
+        for name, value in vars(self).items():
+            if isinstance(value, (Module, Parameter)):
+                yield name, value
+            elif isinstance(value, (list, tuple)):
+                for i, item in enumerate(value):
+                    if isinstance(item, (Module, Parameter)):
+                        yield f"{name}.{i}", item
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Yield (name, module) for the modules directly inside this one."""
+        return ((name, member) for name, member in self._members() if isinstance(member, Module))
+
+    def children(self) -> Iterator[Module]:
+        """Yield the modules directly inside this one."""
+        return (child for _, child in self.named_children())
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield (name, module) for this module (name `prefix`) and all inside it, parents first, each object once."""
+        seen: set[int] = set()
+        waiting: list[tuple[str, Module]] = [(prefix, self)]
+        while waiting:
+            name, module = waiting.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            children = [(_join(name, child_name), child) for child_name, child in module.named_children()]
+            waiting.extend(reversed(children))
+
+    def modules(self) -> Iterator[Module]:
+        """Yield this module and all inside it, parents first, each object once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """Yield (name, parameter) for all parameters of this module and those inside it, each object once."""
+        seen: set[int] = set()
+        for module_name, module in self.named_modules(prefix):
+            for name, member in module._members():
+                if isinstance(member, Parameter) and id(member) not in seen:
+                    seen.add(id(member))
+                    yield _join(module_name, name), member
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Yield all parameters, each object once; what an optimizer takes."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    # State.
+
+    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the values of all parameters by name.
+
+        Returns: a dict of ndarrays, copies in the parameters' dtypes and shapes.
+        Errors: none.
+
+        >>> import chainrule as cr
+        >>> {name: value.shape for name, value in cr.nn.Linear(3, 2).state_dict().items()}
+        {'weight': (3, 2), 'bias': (2,)}
+        """
+        return {name: parameter.numpy().copy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, npt.ArrayLike], strict: bool = True) -> None:
+        """Overwrite the parameters with these values; nothing changes when there is an error.
+
+        Arguments: `state`, values by name, each of its parameter's shape and dtype; `strict`, whether names that
+        are missing or unknown are an error (else they are passed over).
+        Errors: ValueError naming missing and unknown names or the shapes; TypeError naming the dtypes.
+
+        >>> import chainrule as cr
+        >>> a, b = cr.nn.Linear(3, 2), cr.nn.Linear(3, 2)
+        >>> b.load_state_dict(a.state_dict())
+        >>> bool((a.weight.numpy() == b.weight.numpy()).all())
+        True
+        """
+        parameters = dict(self.named_parameters())
+        missing = [name for name in parameters if name not in state]
+        unknown = [name for name in state if name not in parameters]
+        if strict and (missing or unknown):
+            parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(unknown)}"] * bool(unknown)
+            raise ValueError(f"load_state_dict: {'; '.join(parts)}")
+        values = {name: np.asarray(state[name]) for name in parameters if name in state}
+        for name, value in values.items():
+            parameter = parameters[name]
+            if value.shape != parameter.shape:
+                raise ValueError(f"load_state_dict: {name} has shape {parameter.shape}, the value {value.shape}")
+            if value.dtype != parameter.dtype:
+                raise TypeError(f"load_state_dict: {name} is {parameter.dtype}, the value {value.dtype}")
+        for name, value in values.items():
+            parameters[name].copy_(value)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Set training mode (or evaluation mode) here and in all modules inside; return self."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: Self) -> Self:
+        """Set evaluation mode here and in all modules inside; return self."""
+        return self.train(False)
+
+    def predict(self, X: npt.ArrayLike, batch_size: int = 1024) -> npt.NDArray[Any]:
+        """Compute the output for many rows, without gradients, in evaluation mode.
+
+        A row's result does not depend on the other rows or on `batch_size`.
+
+        Arguments: `X`, numbers of shape (n, ...), converted to the model's dtype; `batch_size`, rows computed at a time.
+        Returns: an ndarray of shape (n, ...) with the model's outputs.
+        Errors: TypeError for values that are not numbers; ValueError for a 0-d X, batch_size < 1, or from the layers.
+
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> cr.nn.Linear(3, 2).predict(np.zeros((5, 3)))
+        array([[0., 0.],
+               [0., 0.],
+               [0., 0.],
+               [0., 0.],
+               [0., 0.]], dtype=float32)
+        """
+        if batch_size < 1:
+            raise ValueError(f"predict: batch_size must be at least 1, got {batch_size}")
+        rows = np.asarray(X)
+        if rows.ndim == 0:
+            raise ValueError("predict: X needs an axis of rows, got a single number")
+        dtype = self._dtype()
+        with evaluating(self):
+            parts = [
+                self(to_model_input(rows[start : start + batch_size], dtype, "predict: X")).numpy()
+                for start in range(0, max(len(rows), 1), batch_size)
+            ]
+        return parts[0].copy() if len(parts) == 1 else np.concatenate(parts)
+
+    def _dtype(self) -> np.dtype[Any]:
+        """The dtype of the parameters, float32 when there are none; TypeError when they differ."""
+        dtypes = {parameter.dtype for parameter in self.parameters()}
+        if len(dtypes) > 1:
+            raise TypeError(f"{type(self).__name__}: the parameters mix {' and '.join(sorted(map(str, dtypes)))}")
+        return np.dtype(dtypes.pop()) if dtypes else np.dtype(np.float32)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
+        lines = [f"  {name}: " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
+        inside = "\n" + "\n".join(lines) + "\n" if lines else ""
+        return f"{type(self).__name__}({arguments}{inside})"
+
+
+@contextmanager
+def evaluating(module: Module) -> Iterator[None]:
+    """Evaluation mode and no gradients inside the block; every module's mode is put back after it."""
+    modes = [(inner, inner.training) for inner in module.modules()]
+    module.eval()
+    try:
+        with no_grad():
+            yield
+    finally:
+        for inner, mode in modes:
+            inner.training = mode
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name

@@ -1,0 +1,204 @@
+"""What `chainrule train` does, without its command line: a data set becomes a problem, a net is trained and saved."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import ops
+from .data import DataError, Scaling, load_digits, load_idx_folder, read_csv, train_validation_split
+from .fit import History, fit
+from .nn import CrossEntropyLoss, Linear, Module, MSELoss, ReLU, Sequential
+from .optim import SGD
+from .preparation import Preparation, decide_task, to_number
+from .random import Generator
+from .tensor import tensor
+
+__all__ = ["Options", "Problem", "csv_problem", "digits_problem", "idx_problem", "score", "train"]
+
+Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train; the defaults of a kind of data are in its problem.
+
+    >>> from chainrule.training import Options
+    >>> Options(hidden=(32,), epochs=10, batch_size=32, lr=0.1).momentum
+    0.9
+    """
+
+    hidden: tuple[int, ...]
+    epochs: int
+    batch_size: int
+    lr: float
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Scaled rows to train on and rows held out, what is needed to use the model later, and good defaults.
+
+    >>> from chainrule.training import digits_problem
+    >>> problem = digits_problem(holdout=0.2, seed=0)
+    >>> problem.train[0].shape, problem.held_out[0].shape, problem.preparation.outputs
+    ((1438, 64), (359, 64), 10)
+    """
+
+    name: str
+    train: Arrays
+    held_out: Arrays
+    preparation: Preparation
+    defaults: Options
+
+
+def digits_problem(*, holdout: float, seed: int) -> Problem:
+    """The digits that ship with chainrule, pixels divided by 16.
+
+    Arguments: `holdout`, the share of rows held out; `seed`, of the split.
+    Returns: a `Problem`.
+    Errors: ValueError for a share that leaves a part empty.
+    """
+    X, y = load_digits()
+    scaling = Scaling.divide(X.shape[1], 16.0)
+    X_train, y_train, X_held, y_held = train_validation_split(scaling.apply(X), y, fraction=holdout, seed=seed)
+    preparation = _classes_preparation(X.shape[1], tuple(str(digit) for digit in range(10)), scaling)
+    defaults = Options(hidden=(128,), epochs=30, batch_size=32, lr=0.1)
+    return Problem("digits", (X_train, y_train), (X_held, y_held), preparation, defaults)
+
+
+def idx_problem(folder: str | os.PathLike[str]) -> Problem:
+    """An MNIST-like folder of IDX files, 8-bit pixels divided by 255; the t10k files are held out.
+
+    Arguments: `folder`.
+    Returns: a `Problem`.
+    Errors: as `load_idx_folder`; `DataError` for pixels that are not 8-bit.
+    """
+    (X_train, y_train), (X_test, y_test) = load_idx_folder(folder)
+    where = os.fspath(folder)
+    if X_train.dtype != np.uint8 or X_test.dtype != np.uint8:
+        raise DataError(f"{where}: expected 8-bit images, got {X_train.dtype} and {X_test.dtype}")
+    last = int(max(y_train.max(), y_test.max()))
+    if min(y_train.min(), y_test.min()) < 0:
+        raise DataError(f"{where}: there are labels below 0")
+    pixels = X_train[0].size
+    scaling = Scaling.divide(pixels, 255.0)
+    preparation = _classes_preparation(pixels, tuple(str(label) for label in range(last + 1)), scaling)
+    return Problem(
+        os.path.basename(os.path.realpath(where)) or "idx",
+        (scaling.apply(X_train.reshape(-1, pixels)), y_train),
+        (scaling.apply(X_test.reshape(-1, pixels)), y_test),
+        preparation,
+        Options(hidden=(256, 128), epochs=8, batch_size=128, lr=0.1),
+    )
+
+
+def _classes_preparation(columns: int, classes: tuple[str, ...], scaling: Scaling) -> Preparation:
+    """Columns are called "1", "2", ... as in a CSV without a header."""
+    return Preparation(tuple(str(i + 1) for i in range(columns)), "class", classes, scaling, None)
+
+
+def csv_problem(
+    path: str | os.PathLike[str],
+    *,
+    target: str,
+    task: str | None,
+    header: bool | None,
+    delimiter: str,
+    holdout: float,
+    seed: int,
+) -> Problem:
+    """A CSV file; features, and for regression the target, are standardised by the training rows.
+
+    Arguments: `path`; `target`, its column; `task`, "classification", "regression" or None to decide from the target;
+    `header` and `delimiter` as in `read_csv`; `holdout`, the share of rows held out; `seed`, of the split.
+    Returns: a `Problem`.
+    Errors: `DataError` as `read_csv`, or when the target does not fit the task.
+    """
+    where = os.fspath(path)
+    table = read_csv(path, target=target, header=header, delimiter=delimiter)
+    texts = table.target or ()
+    task, classes = decide_task(texts, task, f"{where}, column {target!r}")
+    rows = np.arange(len(texts))
+    X_train, train_rows, X_held, held_rows = train_validation_split(table.features, rows, fraction=holdout, seed=seed)
+    inputs = Scaling.standard(X_train, table.columns)
+    output = None
+    if task == "regression":
+        y = np.array([to_number(text) for text in texts], dtype=np.float64)[:, None]
+        output = Scaling.standard(y[train_rows], (target,))
+        y_all: npt.NDArray[Any] = output.apply(y)
+    preparation = Preparation(table.columns, target, classes, inputs, output)
+    if output is None:
+        y_all = preparation.labels(texts)
+    return Problem(
+        os.path.basename(where).removesuffix(".gz").removesuffix(".csv"),
+        (inputs.apply(X_train), y_all[train_rows]),
+        (inputs.apply(X_held), y_all[held_rows]),
+        preparation,
+        Options(hidden=(64, 32), epochs=min(100, max(5, 100_000 // len(train_rows))), batch_size=32, lr=0.02),
+    )
+
+
+def build_model(problem: Problem, options: Options) -> Sequential:
+    """A net of linear and relu layers with the problem's inputs and outputs, initialised from the seed.
+
+    >>> from chainrule.training import Options, build_model, digits_problem
+    >>> problem = digits_problem(holdout=0.2, seed=0)
+    >>> len(build_model(problem, problem.defaults))
+    3
+    """
+    generator = Generator(options.seed)
+    sizes = (len(problem.preparation.columns), *options.hidden, problem.preparation.outputs)
+    model = Sequential()
+    for i, (inside, outside) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        if i:
+            model.append(ReLU())
+        model.append(Linear(inside, outside, init="he", generator=generator))
+    return model
+
+
+def train(problem: Problem, model: Module, options: Options, progress: bool, history: History) -> None:
+    """Train the model on the problem; `history` is filled as epochs end, also when training is broken off.
+
+    Arguments: `problem`; `model`, from `build_model`; `options`; `progress`, whether to show it; `history`, empty.
+    Errors: as `fit`.
+    """
+    optimizer = SGD(model.parameters(), options.lr, options.momentum, options.nesterov, options.weight_decay)
+    fit(
+        model,
+        *problem.train,
+        loss=CrossEntropyLoss() if problem.preparation.task == "classification" else MSELoss(),
+        optimizer=optimizer,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        validation=problem.held_out,
+        seed=options.seed,
+        progress=progress,
+        history=history,
+    )
+
+
+def score(problem: Problem, history: History) -> str:
+    """The result on the held-out rows after the last epoch, in words.
+
+    >>> import chainrule as cr
+    >>> from chainrule.training import digits_problem, score
+    >>> problem = digits_problem(holdout=0.2, seed=0)
+    >>> score(problem, cr.History(metrics={"accuracy": [0.9805]}))
+    'held-out accuracy 98.05 % of 359 rows'
+    """
+    y = problem.held_out[1]
+    output = problem.preparation.output
+    if output is None:
+        return f"held-out accuracy {100 * history.metrics['accuracy'][-1]:.2f} % of {len(y)} rows"
+    unit = output.scale[0]
+    error = ops.mul(ops.sqrt(tensor(np.float64(history.val_loss[-1]))), unit).item()
+    guess = ops.mul(ops.sqrt(ops.mean(ops.square(tensor(y.astype(np.float64))))), unit).item()
+    return f"held-out RMSE {error:.4g} on {len(y)} rows (always guessing the mean: {guess:.4g})"
