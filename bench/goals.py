@@ -33,8 +33,8 @@ def _rate_over(case: str, other: str, peer: str, unit: str) -> Callable[[Rows], 
     """Our rate in `case` over the rate of `peer` in the case `other`; `unit` is a field of Case."""
 
     def measure(rows: Rows) -> float | None:
-        own = rows[case].median(OURS) if case in rows else None
-        theirs = rows[other].median(peer) if other in rows else None
+        own = rows[case].seconds(OURS) if case in rows else None
+        theirs = rows[other].seconds(peer) if other in rows else None
         if not own or not theirs:
             return None
         ratio: float = getattr(rows[case].case, unit) / own / (getattr(rows[other].case, unit) / theirs)

@@ -22,7 +22,7 @@ def figure(case: Case, seconds: float) -> float:
 def table(rows: list[Row], contenders: list[Contender]) -> str:
     """One group: a line per case, a column per contender with its figure and, for the others, their time over ours."""
     group = rows[0].case.group
-    columns = [c for c in contenders if any(row.median(c.name) for row in rows)]
+    columns = [c for c in contenders if any(row.seconds(c.name) for row in rows)]
     show_peak = any(row.of_peak(c.name) for row in rows for c in columns if c.is_ours)
     lines = [["case"] + [c.name for c in columns]]
     for row in rows:
@@ -38,7 +38,7 @@ def table(rows: list[Row], contenders: list[Contender]) -> str:
 
 
 def _cell(row: Row, contender: Contender, show_peak: bool) -> str:
-    seconds = row.median(contender.name)
+    seconds = row.seconds(contender.name)
     if not seconds:
         return "-"
     text = f"{figure(row.case, seconds):.4g}"
@@ -69,7 +69,7 @@ def notes(rows: list[Row]) -> str:
 def losses(rows: list[Row], contenders: list[Contender]) -> str:
     """The cases in which a peer is faster than we are."""
     peers = [c.name for c in contenders if not c.is_ours]
-    if not any(row.median(OURS) for row in rows):
+    if not any(row.seconds(OURS) for row in rows):
         return ""
     found = lost(rows, peers)
     if not found:

@@ -20,6 +20,7 @@ class Timing:
     spread: float | None = None  # between the quartiles, over the median
     samples: int = 0
     peak: float | None = None  # GFLOP/s of all its threads, by the FMA loop of its own instruction set (ours only)
+    best_peak: float | None = None
     note: str = ""
     failed: bool = False  # a wrong answer or an exception, not a case that the contender does not offer
 
@@ -28,33 +29,44 @@ class Timing:
         median = statistics.median(samples)
         quartiles = statistics.quantiles(samples, n=4) if len(samples) > 1 else [median] * 3
         spread = (quartiles[2] - quartiles[0]) / median
-        peak = statistics.median(peaks) if peaks else None
-        return Timing(error, median, min(samples), spread, len(samples), peak)
+        peak, best = (statistics.median(peaks), max(peaks)) if peaks else (None, None)
+        return Timing(error, median, min(samples), spread, len(samples), peak, best)
 
 
 @dataclass
 class Row:
-    """One case and the timing of every contender by name."""
+    """One case and the timing of every contender by name.
+
+    Compared are medians, or the best of each (`by_best`): for a machine that others use at the same time.
+    """
 
     case: Case
+    by_best: bool = False
     timings: dict[str, Timing] = field(default_factory=dict)
 
-    def median(self, contender: str) -> float | None:
+    def seconds(self, contender: str) -> float | None:
+        """What a call of the contender takes; None if it was not timed."""
         timing = self.timings.get(contender)
-        return timing.median if timing else None
+        return (timing.minimum if self.by_best else timing.median) if timing else None
+
+    def peak(self, contender: str) -> float | None:
+        """GFLOP/s that the contender is measured against: its own peak, else ours."""
+        for timing in (self.timings.get(contender), self.timings.get(OURS)):
+            if timing and timing.peak:
+                return timing.best_peak if self.by_best else timing.peak
+        return None
 
     def ratio(self, contender: str, base: str = OURS) -> float | None:
         """How many times longer `contender` takes than `base`; None if either has no time."""
-        other, own = self.median(contender), self.median(base)
+        other, own = self.seconds(contender), self.seconds(base)
         return other / own if other and own else None
 
     def of_peak(self, contender: str = OURS) -> float | None:
-        """Share of the FMA peak. A contender without a peak of its own is measured by ours."""
-        timing, own = self.timings.get(contender), self.timings.get(OURS)
-        peak = (timing and timing.peak) or (own and own.peak)
-        if not peak or not timing or not timing.median or not self.case.flops or self.case.dtype != "float32":
+        """Share of the FMA peak in float32."""
+        peak, seconds = self.peak(contender), self.seconds(contender)
+        if not peak or not seconds or not self.case.flops or self.case.dtype != "float32":
             return None
-        return self.case.flops / timing.median / (peak * 1e9)
+        return self.case.flops / seconds / (peak * 1e9)
 
     def as_json(self) -> dict[str, Any]:
         case = {**asdict(self.case), "params": {k: _plain(v) for k, v in self.case.params.items()}}

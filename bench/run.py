@@ -19,6 +19,7 @@ from bench.problems import TOLERANCE
 from bench.results import Row, Timing, lost
 
 PEAK_SECONDS = 2e-3
+IDLE_LOAD = 0.5
 PYTHONS_VARIABLE = "CHAINRULE_BENCH_PYTHON"
 
 
@@ -36,6 +37,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         default=os.environ.get(PYTHONS_VARIABLE, "").split(os.pathsep),
         help=f"where to look for frameworks this Python has not; also ${PYTHONS_VARIABLE}",
     )
+    parser.add_argument("--best", action="store_true", help="compare the best times, not medians: for a busy machine")
     parser.add_argument("--rounds", type=int, help="turns of each contender in a case (5; quick: 3)")
     parser.add_argument("--seconds", type=float, help="time of one turn (0.02; quick: 0.005)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
@@ -64,9 +66,9 @@ def start_all(
     return workers, missing
 
 
-def measure(case: Case, workers: list[WorkerProcess], rounds: int, seconds: float) -> Row:
+def measure(case: Case, workers: list[WorkerProcess], options: argparse.Namespace) -> Row:
     """Check every contender's answer, then time those that were right, turn by turn."""
-    row = Row(case)
+    row = Row(case, options.best)
     ready: list[WorkerProcess] = []
     for worker in workers:
         if worker.contender.groups and case.group not in worker.contender.groups:
@@ -76,13 +78,13 @@ def measure(case: Case, workers: list[WorkerProcess], rounds: int, seconds: floa
             ready.append(worker)
     samples: dict[str, list[float]] = {worker.contender.name: [] for worker in ready}
     peaks: dict[str, list[float]] = {worker.contender.name: [] for worker in ready}
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for worker in ready:
             name = worker.contender.name
             if worker.contender.is_ours and case.flops:
                 peak = worker.ask({"do": "peak", "seconds": PEAK_SECONDS})["gflops"]
                 peaks[name] += [peak * worker.contender.threads] if peak else []
-            samples[name] += worker.ask({"do": "time", "seconds": seconds})["samples"]
+            samples[name] += worker.ask({"do": "time", "seconds": options.seconds})["samples"]
     for name, times in samples.items():
         row.timings[name] = Timing.of(times, row.timings[name].error or 0.0, peaks[name])
     return row
@@ -118,7 +120,7 @@ def main(argv: list[str] | None = None) -> int:
         present = [worker.contender for worker in workers]
         print_head(about, workers, missing)
         for group in dict.fromkeys(case.group for case in cases):
-            part = [measure(c, workers, options.rounds, options.seconds) for c in cases if c.group == group]
+            part = [measure(c, workers, options) for c in cases if c.group == group]
             rows += part
             print(f"\n{report.table(part, present)}", flush=True)
     for text in (report.notes(rows), report.losses(rows, present), goals.report(rows) if options.goals else ""):
@@ -130,7 +132,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def print_head(about: dict[str, Any], workers: list[WorkerProcess], missing: dict[str, str]) -> None:
-    print(f"{about['processor']}, {about['usable_cpus']} of {about['cpus']} CPUs, load {about['load']:.2f}")
+    load = about["load"] or 0.0
+    print(f"{about['processor']}, {about['usable_cpus']} of {about['cpus']} CPUs, load {load:.2f}")
+    if load > IDLE_LOAD:
+        print("  others are using this machine: compare with --best, and trust no figure of several threads")
     for worker in workers:
         print(f"  {worker.contender.name}: {worker.version}, {worker.contender.threads} thread(s)")
     for name, reason in missing.items():

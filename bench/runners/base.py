@@ -9,8 +9,6 @@ from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from bench.cases import Case
 from bench.problems import Array, Inputs
 
@@ -62,8 +60,3 @@ class Runner:
     def peak(self, seconds: float) -> float | None:
         """GFLOP/s of one core in a register-only FMA loop on the instruction set in use; None where unknown."""
         return None
-
-
-def output_like(array: Array, shape: tuple[int, ...]) -> Array:
-    """An output that holds garbage, so that a call that writes nothing is found out."""
-    return np.full(shape, np.nan, array.dtype)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs, aligned
-from bench.runners.base import Call, NotOffered, Runner, output_like
+from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs, output
+from bench.runners.base import Call, NotOffered, Runner
 
 
 class ChainruleRunner(Runner):
@@ -28,17 +28,17 @@ class ChainruleRunner(Runner):
         return None if measure is None else float(measure(seconds))
 
     def matmul(self, case: Case, data: Inputs) -> Call:
-        out = aligned(output_like(data["a"], (case.params["m"], case.params["n"])))
+        out = output((case.params["m"], case.params["n"]), case.dtype)
         return Call(self.core.matmul, (data["a"], data["b"], out), answer=lambda: [out])
 
     def unary(self, case: Case, data: Inputs) -> Call:
         if case.params["op"] == "copy":
             raise NotOffered("copies are NumPy's")
-        out = aligned(output_like(data["x"], data["x"].shape))
+        out = output(data["x"].shape, case.dtype)
         return Call(self.core.unary, (case.params["op"], data["x"], out), answer=lambda: [out])
 
     def binary(self, case: Case, data: Inputs) -> Call:
-        out = aligned(output_like(data["a"], data["a"].shape))
+        out = output(data["a"].shape, case.dtype)
         return Call(self.core.binary, (case.params["op"], data["a"], data["b"], out), answer=lambda: [out])
 
     def add_returned(self, case: Case, data: Inputs) -> Call:

@@ -6,8 +6,8 @@ import importlib
 from typing import Any
 
 from bench.cases import Case
-from bench.problems import Array, Inputs, aligned
-from bench.runners.base import Call, NotOffered, Runner, output_like
+from bench.problems import Array, Inputs, output, placed
+from bench.runners.base import Call, NotOffered, Runner
 
 OPSET = 17
 
@@ -76,10 +76,10 @@ class OnnxruntimeRunner(Runner):
 
     def _bound(self, nodes: list[Any], feed: dict[str, Array], constants: dict[str, Array], shape: Any) -> Call:
         """A session whose inputs and output are bound once, the cheapest way to run it again."""
-        feed = {name: aligned(array) for name, array in feed.items()}
+        feed = {name: placed(array, slot) for slot, (name, array) in enumerate(feed.items())}
         session = self._session(nodes, feed, constants, shape)
         first = next(iter(feed.values()))
-        out = aligned(output_like(first, shape))
+        out = output(shape, first.dtype)
         values = {name: self.lib.OrtValue.ortvalue_from_numpy(array) for name, array in feed.items()}
         binding = session.io_binding()
         for name, value in values.items():

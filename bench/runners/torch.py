@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs
+from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs, output
 from bench.runners.base import Call, Runner
 
 
@@ -21,17 +21,17 @@ class TorchRunner(Runner):
     def _out(self, function: Any, args: tuple[object, ...], out: Any) -> Call:
         return Call(function, args, {"out": out}, answer=lambda: [out.numpy()], context=self.lib.inference_mode)
 
-    def _empty(self, *shape: int, dtype: str = "float32") -> Any:
-        return self.lib.full(shape, float("nan"), dtype=getattr(self.lib, dtype))
+    def _output(self, *shape: int, dtype: str = "float32") -> Any:
+        return self.lib.from_numpy(output(shape, dtype))
 
     def matmul(self, case: Case, data: Inputs) -> Call:
         a, b = self.lib.from_numpy(data["a"]), self.lib.from_numpy(data["b"])
-        out = self._empty(case.params["m"], case.params["n"], dtype=case.dtype)
+        out = self._output(case.params["m"], case.params["n"], dtype=case.dtype)
         return self._out(self.lib.matmul, (a, b), out)
 
     def unary(self, case: Case, data: Inputs) -> Call:
         x, op = self.lib.from_numpy(data["x"]), case.params["op"]
-        out = self._empty(*x.shape, dtype=case.dtype)
+        out = self._output(*x.shape, dtype=case.dtype)
         if op == "copy":
             return Call(out.copy_, (x,), answer=lambda: [out.numpy()], context=self.lib.inference_mode)
         if op == "relu":  # torch.relu takes no `out`; clamp_min does the same, takes one, and is as fast
@@ -42,7 +42,7 @@ class TorchRunner(Runner):
 
     def binary(self, case: Case, data: Inputs) -> Call:
         a, b = self.lib.from_numpy(data["a"]), self.lib.from_numpy(data["b"])
-        out = self._empty(*a.shape, dtype=case.dtype)
+        out = self._output(*a.shape, dtype=case.dtype)
         return self._out(getattr(self.lib, case.params["op"]), (a, b), out)
 
     def add_returned(self, case: Case, data: Inputs) -> Call:
@@ -56,7 +56,7 @@ class TorchRunner(Runner):
 
     def softmax(self, case: Case, data: Inputs) -> Call:
         x = self.lib.from_numpy(data["x"])
-        out = self._empty(*x.shape)
+        out = self._output(*x.shape)
         return self._out(self.lib.softmax, (x, 1), out)
 
     def forward(self, case: Case, data: Inputs) -> Call:
