@@ -1,0 +1,61 @@
+#include <pybind11/stl.h>
+
+#include <chrono>
+
+#include "bind/arrays.h"
+#include "exec/fp_mode.h"
+#include "exec/program.h"
+#include "isa.h"
+
+namespace chainrule {
+namespace {
+
+#if defined(__clang__)
+constexpr const char* kCompiler = "clang " __clang_version__;
+#else
+constexpr const char* kCompiler = "gcc " __VERSION__;
+#endif
+
+// GFLOP/s of one core, multiply-adds in registers, active level.
+double fma_peak(double seconds) {
+  const DefaultFpMode mode;
+  const KernelTable& kernels = active_kernels();
+  const auto now = [] { return std::chrono::steady_clock::now(); };
+  const auto since = [](auto start) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  double best = 0;
+  const auto begin = now();
+  do {
+    float sink[2] = {0.999f, 0.001f};
+    const auto start = now();
+    const double flops = kernels.peak(100000, sink);
+    best = std::max(best, flops / since(start) * 1e-9);
+  } while (since(begin) < seconds);
+  return best;
+}
+
+}  // namespace
+
+void bind_config(py::module_& m) {
+  m.def("built_isas", built_levels, "ISA levels compiled in, best first.");
+  m.def("available_isas", available_levels, "ISA levels this CPU can run, best first.");
+  m.def("active_isa", [] { return active_kernels().isa; }, "The ISA level in use.");
+  m.def("use_isa", use_level, py::arg("name"), "Makes an available ISA level active; ValueError names what there is.");
+  m.def("get_num_threads", num_threads, "Threads used where work is plenty.");
+  m.def(
+      "set_num_threads",
+      [](int n) {
+        if (n < 1) throw py::value_error("set_num_threads: expected n >= 1, got " + std::to_string(n));
+        set_num_threads(n);
+      },
+      py::arg("n"), "Sets the number of threads.");
+  m.def("set_min_parallel_work", set_min_parallel_work, py::arg("nanoseconds"),
+        "Estimated work from which a second thread is used; 0 forces threads on the smallest shapes (for tests).");
+  m.def("compiler", [] { return kCompiler; }, "Compiler and version this module was built with.");
+  m.def("openmp_runtime", openmp_runtime, "Name of the OpenMP runtime, or 'none'.");
+  m.def("fma_peak", fma_peak, py::arg("seconds") = 0.2, py::call_guard<py::gil_scoped_release>(),
+        "Best GFLOP/s of one core on register-only float32 multiply-adds, active ISA level.");
+}
+
+}  // namespace chainrule

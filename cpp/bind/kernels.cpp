@@ -1,0 +1,162 @@
+// Single kernels on arrays the caller brings: the lowest entries callable from Python.
+#include <pybind11/stl.h>
+
+#include "bind/arrays.h"
+#include "exec/permutation.h"
+#include "exec/program.h"
+#include "isa.h"
+
+namespace chainrule {
+namespace {
+
+// Resolved once per call: about 100 ns, and nothing to go stale when the ISA level changes.
+void run_now(Instruction& op, void* const* slots) {
+  resolve(op, active_kernels());
+  const py::gil_scoped_release release;
+  run_instruction(op, slots);
+}
+
+Dtype same_float_dtype(const char* name, const std::vector<py::array>& arrays) {
+  const Dtype dtype = dtype_of(arrays[0], name);
+  if (dtype != kFloat32 && dtype != kFloat64)
+    throw py::type_error(std::string(name) + ": expected float32 or float64, got " + dtype_name(dtype));
+  for (const py::array& array : arrays) {
+    if (dtype_of(array, name) != dtype)
+      throw py::type_error(std::string(name) + ": expected one dtype, got " + dtype_name(dtype) + " and " +
+                           std::string(py::str(array.dtype())));
+  }
+  return dtype;
+}
+
+void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
+  const py::array a = as_array(a_object, "matmul a"), b = as_array(b_object, "matmul b");
+  py::array out = as_array(out_object, "matmul out");
+  const Dtype dtype = same_float_dtype("matmul", {a, b, out});
+  if (a.ndim() != 2 || b.ndim() != 2 || out.ndim() != 2 || a.shape(1) != b.shape(0) || out.shape(0) != a.shape(0) ||
+      out.shape(1) != b.shape(1)) {
+    throw py::value_error("matmul: expected a (m, k), b (k, n), out (m, n), got a " + shape_text(a) + ", b " +
+                          shape_text(b) + ", out " + shape_text(out));
+  }
+  check_output(out, "matmul out");
+  check_disjoint(out, a, "matmul: out", false);
+  check_disjoint(out, b, "matmul: out", false);
+  const std::vector<int64_t> sa = element_strides(a, "matmul a"), sb = element_strides(b, "matmul b");
+  Instruction op;
+  op.name = "matmul";
+  op.dtype = dtype;
+  op.outputs = {0};
+  op.inputs = {1, 2};
+  op.ints = {0, a.shape(0), b.shape(1), a.shape(1), sa[0], sa[1], sb[0], sb[1], b.shape(1)};
+  void* const slots[] = {out.mutable_data(), const_cast<void*>(a.data()), const_cast<void*>(b.data())};
+  run_now(op, slots);
+}
+
+void elementwise(const std::string& name, const std::vector<py::array>& in, py::array& out) {
+  std::vector<py::array> all = in;
+  all.push_back(out);
+  Instruction op;
+  op.name = name;
+  op.dtype = same_float_dtype(name.c_str(), all);
+  op.outputs = {0};
+  op.ints = {1, out.size()};
+  check_output(out, name + " out");
+  std::vector<void*> slots = {out.mutable_data()};
+  for (const py::array& array : in) {
+    if (array.ndim() != out.ndim() || !std::equal(out.shape(), out.shape() + out.ndim(), array.shape()) ||
+        (array.flags() & py::array::c_style) == 0) {
+      throw py::value_error(name + ": expected C-contiguous arrays of one shape, got " + shape_text(array) +
+                            " and out " + shape_text(out));
+    }
+    check_disjoint(out, array, name + ": out", true);
+    op.inputs.push_back(static_cast<int>(slots.size()));
+    op.ints.push_back(1);
+    slots.push_back(const_cast<void*>(array.data()));
+  }
+  run_now(op, slots.data());
+}
+
+void unary(const std::string& name, py::handle x, py::handle out_object) {
+  py::array out = as_array(out_object, name + " out");
+  elementwise(name, {as_array(x, name)}, out);
+}
+void binary(const std::string& name, py::handle a, py::handle b, py::handle out_object) {
+  py::array out = as_array(out_object, name + " out");
+  elementwise(name, {as_array(a, name), as_array(b, name)}, out);
+}
+
+void sgd_step(py::handle p_object, py::handle g_object, py::handle v_object, double lr, double momentum,
+              double weight_decay, bool nesterov) {
+  py::array p = as_array(p_object, "sgd_step p");
+  const py::array g = as_array(g_object, "sgd_step g");
+  std::vector<py::array> all = {p, g};
+  Instruction op;
+  op.name = "sgd";
+  op.outputs = {0};
+  op.inputs = {1};
+  if (!v_object.is_none()) {
+    all.push_back(as_array(v_object, "sgd_step v"));
+    op.outputs.push_back(2);
+    check_output(all[2], "sgd_step v");
+  }
+  op.dtype = same_float_dtype("sgd_step", all);
+  check_output(p, "sgd_step p");
+  for (const py::array& array : all) {
+    if (array.ndim() != p.ndim() || !std::equal(p.shape(), p.shape() + p.ndim(), array.shape()) ||
+        (array.flags() & py::array::c_style) == 0) {
+      throw py::value_error("sgd_step: expected C-contiguous arrays of one shape, got " + shape_text(p) + " and " +
+                            shape_text(array));
+    }
+  }
+  op.ints = {p.size(), nesterov ? 1 : 0};
+  op.reals = {lr, momentum, weight_decay};
+  void* const slots[] = {p.mutable_data(), const_cast<void*>(g.data()),
+                         all.size() > 2 ? all[2].mutable_data() : nullptr};
+  run_now(op, slots);
+}
+
+template <const char* const& Name>
+void random_fill(uint64_t seed, uint64_t stream, py::handle out_object, double a, double b) {
+  py::array out = as_array(out_object, Name);
+  Instruction op;
+  op.name = Name;
+  op.dtype = same_float_dtype(Name, {out});
+  check_output(out, Name);
+  op.outputs = {0};
+  op.ints = {out.size(), static_cast<int64_t>(seed), static_cast<int64_t>(stream)};
+  op.reals = {a, b};
+  void* const slots[] = {out.mutable_data()};
+  run_now(op, slots);
+}
+const char* const kUniform = "uniform";
+const char* const kNormal = "normal";
+
+void permutation(uint64_t seed, uint64_t stream, py::handle out_object) {
+  py::array out = as_array(out_object, "permutation");
+  if (dtype_of(out, "permutation") != kInt64 || out.ndim() != 1)
+    throw py::type_error("permutation: expected a 1-d int64 array");
+  check_output(out, "permutation");
+  int64_t* const data = static_cast<int64_t*>(out.mutable_data());
+  const int64_t n = out.size();
+  const py::gil_scoped_release release;
+  random_permutation(seed, stream, n, data);
+}
+
+}  // namespace
+
+void bind_kernels(py::module_& m) {
+  m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("out"), "out = a @ b; a and b with any strides.");
+  m.def("unary", unary, py::arg("name"), py::arg("x"), py::arg("out"), "out = name(x), elementwise.");
+  m.def("binary", binary, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("out"),
+        "out = name(a, b), elementwise.");
+  m.def("sgd_step", sgd_step, py::arg("p"), py::arg("g"), py::arg("v"), py::arg("lr"), py::arg("momentum"),
+        py::arg("weight_decay"), py::arg("nesterov"),
+        "One SGD step on p (and the momentum buffer v or None), in place.");
+  m.def("uniform", random_fill<kUniform>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("low"),
+        py::arg("high"), "Fills out from one Philox stream, uniform in [low, high).");
+  m.def("normal", random_fill<kNormal>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("mean"),
+        py::arg("std"), "Fills out from one Philox stream, normal.");
+  m.def("permutation", permutation, py::arg("seed"), py::arg("stream"), py::arg("out"),
+        "Fills out (int64) with a permutation of 0 .. n-1.");
+}
+
+}  // namespace chainrule

@@ -1,0 +1,9 @@
+// Contents of chainrule._core.
+#include "bind/arrays.h"
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "chainrule's compiled core: kernels, programs and configuration.";
+  chainrule::bind_config(m);
+  chainrule::bind_kernels(m);
+  chainrule::bind_program(m);
+}

@@ -1,0 +1,159 @@
+#include "exec/program.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
+
+#include "isa.h"
+
+namespace chainrule {
+namespace {
+
+constexpr int64_t kAlignment = 64;
+// Programs with more slots than this put their addresses on the heap.
+constexpr int kStackSlots = 64;
+
+void* aligned_buffer(int64_t bytes) {
+  void* p = std::aligned_alloc(kAlignment, static_cast<size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment));
+  if (p == nullptr) throw std::bad_alloc();
+  return p;
+}
+
+void grow(void*& buffer, int64_t& have, int64_t need) {
+  if (need <= have) return;
+  void* larger = aligned_buffer(need);
+  std::free(buffer);
+  buffer = larger;
+  have = need;
+}
+
+struct Run {
+  const Instruction* instructions;
+  size_t n;
+  void* const* slots;
+  void* scratch;
+};
+
+void run_share(void* context, Share share) {
+  const Run& run = *static_cast<const Run*>(context);
+  void* const scratch = static_cast<char*>(run.scratch) + share.index * kGemmScratch;
+  for (size_t i = 0; i < run.n; ++i) {
+    if (i > 0) team_barrier(share);
+    const Instruction& instruction = run.instructions[i];
+    const Share part = {share.index, std::min(share.count, threads_for(instruction.work))};
+    if (part.index < part.count) instruction.run(instruction, run.slots, part, scratch);
+  }
+}
+
+void run_all(const Instruction* instructions, size_t n, void* const* slots, double most_work, Workspace& workspace) {
+  const int threads = threads_for(most_work);
+  Run run = {instructions, n, slots, workspace.scratch(threads)};
+  run_team(threads, run_share, &run);
+}
+
+}  // namespace
+
+int64_t item_size(Dtype dtype) {
+  constexpr int64_t size[] = {4, 8, 8, 1};
+  return size[dtype];
+}
+
+const char* dtype_name(Dtype dtype) {
+  constexpr const char* name[] = {"float32", "float64", "int64", "bool"};
+  return name[dtype];
+}
+
+void* Workspace::arena(int64_t bytes) {
+  grow(arena_, arena_bytes_, bytes);
+  return arena_;
+}
+void* Workspace::scratch(int threads) {
+  grow(scratch_, scratch_bytes_, threads * kGemmScratch);
+  return scratch_;
+}
+Workspace::~Workspace() {
+  std::free(arena_);
+  std::free(scratch_);
+}
+Workspace& thread_workspace() {
+  thread_local Workspace workspace;
+  return workspace;
+}
+
+void run_instruction(const Instruction& instruction, void* const* slots) {
+  run_all(&instruction, 1, slots, instruction.work, thread_workspace());
+}
+
+Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions)
+    : slots_(std::move(slots)), externals_(externals), instructions_(std::move(instructions)) {
+  const int n = static_cast<int>(slots_.size());
+  if (externals_ < 0 || externals_ > n)
+    throw std::invalid_argument("Program: externals must be in 0.." + std::to_string(n));
+  const KernelTable& table = active_kernels();
+  isa_ = table.isa;
+  for (Instruction& instruction : instructions_) {
+    for (const std::vector<int>* list : {&instruction.outputs, &instruction.inputs}) {
+      for (const int slot : *list) {
+        if (slot < 0 || slot >= n)
+          throw std::invalid_argument("Program: " + instruction.name + " names slot " + std::to_string(slot) + " of " +
+                                      std::to_string(n));
+      }
+    }
+    resolve(instruction, table);
+  }
+  for (int i = externals_; i < n; ++i) {
+    offsets_.push_back(arena_bytes_);
+    const int64_t bytes = slots_[static_cast<size_t>(i)].elements * item_size(slots_[static_cast<size_t>(i)].dtype);
+    arena_bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  }
+}
+
+void Program::run(void* const* external) const {
+  Workspace& workspace = thread_workspace();
+  void* on_stack[kStackSlots];
+  std::vector<void*> on_heap;
+  void** addresses = on_stack;
+  if (slots_.size() > kStackSlots) {
+    on_heap.resize(slots_.size());
+    addresses = on_heap.data();
+  }
+  std::copy(external, external + externals_, addresses);
+  if (arena_bytes_ > 0) {
+    char* const arena = static_cast<char*>(workspace.arena(arena_bytes_));
+    for (size_t i = 0; i < offsets_.size(); ++i) addresses[static_cast<size_t>(externals_) + i] = arena + offsets_[i];
+  }
+  double most_work = 0;
+  for (const Instruction& instruction : instructions_) most_work = std::max(most_work, instruction.work);
+  run_all(instructions_.data(), instructions_.size(), addresses, most_work, workspace);
+}
+
+std::string Program::text() const {
+  const auto slot_text = [this](int slot) {
+    return (slot < externals_ ? "%" : "t") + std::to_string(slot < externals_ ? slot : slot - externals_);
+  };
+  std::string text = "program on " + std::string(isa_) + ", " + std::to_string(externals_) + " external slots, arena " +
+                     std::to_string(arena_bytes_) + " bytes\n";
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    text += "  " + slot_text(static_cast<int>(i)) + ": " + dtype_name(slots_[i].dtype) + "[" +
+            std::to_string(slots_[i].elements) + "]\n";
+  }
+  for (const Instruction& instruction : instructions_) {
+    text += "  ";
+    for (const int slot : instruction.outputs) text += slot_text(slot) + " ";
+    text += "= " + instruction.name + "." + dtype_name(instruction.dtype);
+    for (const int slot : instruction.inputs) text += " " + slot_text(slot);
+    text += "  (";
+    for (size_t i = 0; i < instruction.ints.size(); ++i) text += (i ? " " : "") + std::to_string(instruction.ints[i]);
+    for (const double x : instruction.reals) {
+      char number[32];
+      std::snprintf(number, sizeof number, "; %.17g", x);
+      text += number;
+    }
+    text += ")\n";
+  }
+  return text;
+}
+
+}  // namespace chainrule

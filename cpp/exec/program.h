@@ -1,0 +1,78 @@
+// A Program is a flat list of instructions over buffer slots. One call runs it: one parallel region, fixed shares, a
+// barrier between instructions. Kernel pointers are resolved when the Program is built, for the level active then.
+//
+// Slots [0, externals) are bound by the caller at each run; the others are temporaries in an arena.
+// To add an instruction: a row in families.cpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "exec/threads.h"
+#include "kernel_table.h"
+
+namespace chainrule {
+
+struct Instruction;
+// Does this thread's share. slots are addresses by slot number; scratch is kGemmScratch bytes of this thread.
+using RunFn = void (*)(const Instruction& instruction, void* const* slots, Share share, void* scratch);
+
+struct Instruction {
+  std::string name;
+  Dtype dtype = kFloat32;
+  std::vector<int> outputs, inputs;  // slots
+  std::vector<int64_t> ints;         // sizes and strides in elements; families.cpp gives the layout of each
+  std::vector<double> reals;
+
+  RunFn run = nullptr;
+  const void* kernel = nullptr;  // the row or function of the level's table that `run` calls
+  double work = 0;               // estimated nanoseconds on one thread
+};
+
+struct Slot {
+  Dtype dtype;
+  int64_t elements;
+};
+
+int64_t item_size(Dtype dtype);
+const char* dtype_name(Dtype dtype);
+
+// Checks the instruction's counts, resolves its kernel and estimates its work. Throws std::invalid_argument.
+void resolve(Instruction& instruction, const KernelTable& table);
+
+class Program {
+ public:
+  Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions);
+
+  // `external` are the addresses of slots [0, externals). Thread-safe: temporaries are the calling thread's.
+  void run(void* const* external) const;
+  std::string text() const;
+  const std::vector<Slot>& slots() const { return slots_; }
+  int externals() const { return externals_; }
+
+ private:
+  std::vector<Slot> slots_;
+  int externals_;
+  std::vector<Instruction> instructions_;
+  std::vector<int64_t> offsets_;  // of temporaries in the arena
+  int64_t arena_bytes_ = 0;
+  const char* isa_;
+};
+
+// Scratch of the calling thread for `threads` team members, and an arena: grown when needed, kept between runs.
+struct Workspace {
+  void* arena(int64_t bytes);
+  void* scratch(int threads);  // member t's is at + t * kGemmScratch
+  ~Workspace();
+
+ private:
+  void *arena_ = nullptr, *scratch_ = nullptr;
+  int64_t arena_bytes_ = 0, scratch_bytes_ = 0;
+};
+Workspace& thread_workspace();
+
+// Runs `instruction` outside of a Program (already resolved).
+void run_instruction(const Instruction& instruction, void* const* slots);
+
+}  // namespace chainrule

@@ -1,0 +1,167 @@
+// Activations and elementary functions: value and gradient side by side.
+//
+// To add one: a struct with a name, what its gradient reads (`Keeps::input` x or `Keeps::output` y), `value(x)` and
+// `gradient(kept, g)`, and its line in the list at the end. It becomes the kernels `name` and `name_grad` on every
+// level; the row in python/chainrule/ops and the truth in tests/reference are the other two places. `param` is the op's
+// number (a slope). docs/arithmetic.md has the roundings.
+#pragma once
+
+#include "math/elementary.h"
+#include "simd/vec.h"
+
+namespace chainrule {
+namespace {
+
+enum class Keeps { input, output };
+
+struct Exp {
+  static constexpr const char* names[2] = {"exp", "exp_grad"};
+  static constexpr Keeps keeps = Keeps::output;
+  explicit Exp(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::exp(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    return g * y;
+  }
+};
+
+struct Expm1 {
+  static constexpr const char* names[2] = {"expm1", "expm1_grad"};
+  static constexpr Keeps keeps = Keeps::output;
+  explicit Expm1(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::expm1(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    return g * (y + splat(T(1)));
+  }
+};
+
+struct Log {
+  static constexpr const char* names[2] = {"log", "log_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  explicit Log(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::log(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g / x;
+  }
+};
+
+struct Log1p {
+  static constexpr const char* names[2] = {"log1p", "log1p_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  explicit Log1p(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::log1p(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g / (splat(T(1)) + x);
+  }
+};
+
+struct Sqrt {
+  static constexpr const char* names[2] = {"sqrt", "sqrt_grad"};
+  static constexpr Keeps keeps = Keeps::output;
+  explicit Sqrt(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return chainrule::sqrt(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    return g / (y + y);
+  }
+};
+
+struct Tanh {
+  static constexpr const char* names[2] = {"tanh", "tanh_grad"};
+  static constexpr Keeps keeps = Keeps::output;
+  explicit Tanh(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::tanh(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    return g * fma(neg(y), y, splat(T(1)));
+  }
+};
+
+struct Sigmoid {
+  static constexpr const char* names[2] = {"sigmoid", "sigmoid_grad"};
+  static constexpr Keeps keeps = Keeps::output;
+  explicit Sigmoid(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::sigmoid(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    return g * (y * (splat(T(1)) - y));
+  }
+};
+
+struct Softplus {
+  static constexpr const char* names[2] = {"softplus", "softplus_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  explicit Softplus(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::softplus(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g * math::sigmoid(x);
+  }
+};
+
+// relu(-0) = +0, relu(NaN) = NaN
+struct Relu {
+  static constexpr const char* names[2] = {"relu", "relu_grad"};
+  static constexpr Keeps keeps = Keeps::output;
+  explicit Relu(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    const Vec<T> zero = splat(T(0));
+    return select(le(x, zero), zero, x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    const Vec<T> zero = splat(T(0));
+    return select(eq(y, zero), zero, select(isnan(y), y, g));
+  }
+};
+
+struct LeakyRelu {
+  static constexpr const char* names[2] = {"leaky_relu", "leaky_relu_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  const double slope;
+  explicit LeakyRelu(const double* param) : slope(param[0]) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return select(gt(x, splat(T(0))), x, splat(static_cast<T>(slope)) * x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    const Vec<T> passed = select(gt(x, splat(T(0))), g, splat(static_cast<T>(slope)) * g);
+    return select(isnan(x), x, passed);
+  }
+};
+
+template <class... Ops>
+struct List {};
+using Activations = List<Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Relu, LeakyRelu>;
+
+}  // namespace
+}  // namespace chainrule

@@ -1,0 +1,75 @@
+// Rows of the elementwise kernels, made from the lists in activations.h and arithmetic.h.
+#include "kernels/activations.h"
+#include "kernels/arithmetic.h"
+#include "kernels/loops.h"
+#include "kernels/registry.h"
+
+namespace chainrule {
+namespace {
+
+template <class Op>
+struct Value : Op {
+  using Op::Op;
+  template <class T>
+  CR_INLINE Vec<T> operator()(Vec<T> x) const {
+    return this->value(x);
+  }
+};
+template <class Op>
+struct Gradient : Op {
+  using Op::Op;
+  template <class T>
+  CR_INLINE Vec<T> operator()(Vec<T> kept, Vec<T> g) const {
+    return this->gradient(kept, g);
+  }
+};
+
+constexpr float kStream = 0.15f, kFunction = 0.7f;
+
+struct Rows {
+  MapRow row[64];
+  int64_t n;
+};
+
+template <class... Ops>
+void add_activations(Rows& rows, List<Ops...>) {
+  ((rows.row[rows.n++] =
+        {Ops::names[0], 1, false, false, kFunction, {map1<float, Value<Ops>>, map1<double, Value<Ops>>}},
+    rows.row[rows.n++] =
+        {Ops::names[1], 2, false, false, kStream, {map2<float, Gradient<Ops>>, map2<double, Gradient<Ops>>}}),
+   ...);
+}
+template <class... Ops>
+void add_unary(Rows& rows, List<Ops...>) {
+  ((rows.row[rows.n++] = {Ops::name, 1, false, false, kStream, {map1<float, Ops>, map1<double, Ops>}}), ...);
+}
+template <class... Ops>
+void add_binary(Rows& rows, List<Ops...>) {
+  ((rows.row[rows.n++] = {Ops::name, 2, false, false, kStream, {map2<float, Ops>, map2<double, Ops>}}), ...);
+}
+template <class... Ops>
+void add_comparisons(Rows& rows, List<Ops...>) {
+  ((rows.row[rows.n++] = {Ops::name, 2, false, true, kStream, {compare2<float, Ops>, compare2<double, Ops>}}), ...);
+}
+
+Rows make_rows() {
+  Rows rows = {};
+  add_activations(rows, Activations());
+  add_unary(rows, Unary());
+  add_binary(rows, Binary());
+  add_comparisons(rows, Comparisons());
+  rows.row[rows.n++] = {"where", 3, true, false, kStream, {select3<float>, select3<double>}};
+  return rows;
+}
+
+}  // namespace
+
+namespace CR_LEVEL {
+void register_maps(KernelTable& table) {
+  static Rows rows = {};
+  rows = make_rows();
+  table.maps = rows.row;
+  table.n_maps = rows.n;
+}
+}  // namespace CR_LEVEL
+}  // namespace chainrule

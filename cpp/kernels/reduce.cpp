@@ -1,0 +1,130 @@
+// Reductions: rows (the last axis included) and columns (leading axes), see kernel_table.h and docs/arithmetic.md.
+#include "kernels/lanes.h"
+#include "kernels/registry.h"
+
+namespace chainrule {
+namespace {
+
+template <class T>
+void sum_rows(int64_t rows, int64_t cols, const void* x, void* out) {
+  for (int64_t i = 0; i < rows; ++i) static_cast<T*>(out)[i] = lane_sum(static_cast<const T*>(x) + i * cols, cols);
+}
+template <class T>
+void max_rows(int64_t rows, int64_t cols, const void* x, void* out) {
+  for (int64_t i = 0; i < rows; ++i) static_cast<T*>(out)[i] = row_max(static_cast<const T*>(x) + i * cols, cols);
+}
+template <class T>
+void min_rows(int64_t rows, int64_t cols, const void* x, void* out) {
+  for (int64_t i = 0; i < rows; ++i) static_cast<T*>(out)[i] = row_min(static_cast<const T*>(x) + i * cols, cols);
+}
+
+// First index of the maximum, or of the first NaN.
+template <class T>
+int64_t row_argmax(const T* x, int64_t n) {
+  constexpr int64_t L = Vec<T>::lanes;
+  const Vec<T> largest = splat(row_max(x, n));
+  for (int64_t i = 0; i < n; i += L) {
+    const int64_t w = n - i < L ? n - i : L;
+    const Vec<T> v = load_or_n(x + i, w);
+    const uint32_t hit = first_bits(eq(v, largest) | isnan(v));  // a NaN maximum equals nothing
+    if (hit != 0) {
+      const int64_t lane = __builtin_ctz(hit);
+      if (lane < w) return i + lane;
+    }
+  }
+  return 0;
+}
+template <class T>
+void argmax_rows(int64_t rows, int64_t cols, const void* x, void* out) {
+  for (int64_t i = 0; i < rows; ++i)
+    static_cast<int64_t*>(out)[i] = row_argmax(static_cast<const T*>(x) + i * cols, cols);
+}
+
+// Column chains, four vectors of them at a time so that additions overlap.
+template <class T, int V, class Step>
+CR_INLINE void column_block(int64_t rows, const T* x, int64_t stride, T* out, int64_t width, bool first, Step step) {
+  constexpr int64_t L = Vec<T>::lanes;
+  Vec<T> acc[V];
+  const int64_t last = width - (V - 1) * L;
+  const auto read = [last](const T* p, int v) { return v < V - 1 ? load(p + v * L) : load_or_n(p + v * L, last); };
+  if (first) {
+    CR_UNROLL
+    for (int v = 0; v < V; ++v) acc[v] = step.start(read(x, v));
+  } else {
+    CR_UNROLL
+    for (int v = 0; v < V; ++v) acc[v] = step(read(out, v), read(x, v));
+  }
+  for (int64_t i = 1; i < rows; ++i) {
+    x += stride;
+    CR_UNROLL
+    for (int v = 0; v < V; ++v) acc[v] = step(acc[v], read(x, v));
+  }
+  CR_UNROLL
+  for (int v = 0; v < V - 1; ++v) store(out + v * L, acc[v]);
+  store_or_n(out + (V - 1) * L, acc[V - 1], last);
+}
+
+struct SumStep {
+  template <class T>
+  CR_INLINE Vec<T> start(Vec<T> x) const {
+    return splat(T(0)) + x;
+  }
+  template <class T>
+  CR_INLINE Vec<T> operator()(Vec<T> acc, Vec<T> x) const {
+    return acc + x;
+  }
+};
+struct MaxStep {
+  template <class T>
+  CR_INLINE Vec<T> start(Vec<T> x) const {
+    return x;
+  }
+  template <class T>
+  CR_INLINE Vec<T> operator()(Vec<T> acc, Vec<T> x) const {
+    return maximum(acc, x);
+  }
+};
+struct MinStep {
+  template <class T>
+  CR_INLINE Vec<T> start(Vec<T> x) const {
+    return x;
+  }
+  template <class T>
+  CR_INLINE Vec<T> operator()(Vec<T> acc, Vec<T> x) const {
+    return minimum(acc, x);
+  }
+};
+
+template <class T, class Step>
+void fold_columns(int64_t rows, int64_t cols, const void* x, int64_t stride, void* out, bool first) {
+  constexpr int64_t L = Vec<T>::lanes;
+  const T* p = static_cast<const T*>(x);
+  T* o = static_cast<T*>(out);
+  if (rows == 0) {  // an empty sum is +0; max and min of nothing are refused before they come here
+    if (first) {
+      for (int64_t j = 0; j < cols; ++j) o[j] = T(0);
+    }
+    return;
+  }
+  int64_t j = 0;
+  for (; j + 4 * L <= cols; j += 4 * L) column_block<T, 4>(rows, p + j, stride, o + j, 4 * L, first, Step());
+  for (; j + L <= cols; j += L) column_block<T, 1>(rows, p + j, stride, o + j, L, first, Step());
+  if (j < cols) column_block<T, 1>(rows, p + j, stride, o + j, cols - j, first, Step());
+}
+
+constexpr ReduceRow kRows[] = {
+    {"sum", {sum_rows<float>, sum_rows<double>}, {fold_columns<float, SumStep>, fold_columns<double, SumStep>}},
+    {"max", {max_rows<float>, max_rows<double>}, {fold_columns<float, MaxStep>, fold_columns<double, MaxStep>}},
+    {"min", {min_rows<float>, min_rows<double>}, {fold_columns<float, MinStep>, fold_columns<double, MinStep>}},
+    {"argmax", {argmax_rows<float>, argmax_rows<double>}, {nullptr, nullptr}},
+};
+
+}  // namespace
+
+namespace CR_LEVEL {
+void register_reductions(KernelTable& table) {
+  table.reductions = kRows;
+  table.n_reductions = sizeof kRows / sizeof kRows[0];
+}
+}  // namespace CR_LEVEL
+}  // namespace chainrule

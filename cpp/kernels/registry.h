@@ -1,0 +1,15 @@
+// Each kernel file adds its rows to the level's table; table.cpp calls them all.
+#pragma once
+
+#include "kernel_table.h"
+
+namespace chainrule {
+namespace CR_LEVEL {
+void register_maps(KernelTable& table);
+void register_reductions(KernelTable& table);
+void register_rowwise(KernelTable& table);
+void register_gemm(KernelTable& table);
+void register_update(KernelTable& table);
+void register_random(KernelTable& table);
+}  // namespace CR_LEVEL
+}  // namespace chainrule

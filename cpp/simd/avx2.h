@@ -1,0 +1,149 @@
+// AVX2 + FMA level: 8 floats or 4 doubles. A tail mask is a sliding window over one constant array.
+#pragma once
+
+#include <immintrin.h>
+
+namespace chainrule {
+namespace {
+
+template <class T>
+struct Vec;
+template <class T>
+struct Mask;
+template <class T>
+struct Bits;
+
+template <>
+struct Vec<float> {
+  static constexpr int64_t lanes = 8;
+  __m256 v;
+};
+template <>
+struct Vec<double> {
+  static constexpr int64_t lanes = 4;
+  __m256d v;
+};
+template <>
+struct Mask<float> {
+  __m256 m;
+};
+template <>
+struct Mask<double> {
+  __m256d m;
+};
+template <>
+struct Bits<double> {
+  __m256i i;
+};
+
+constexpr int64_t kRegisters = 16;
+
+template <class T>
+CR_INLINE Vec<T> splat(T x);
+template <>
+CR_INLINE Vec<float> splat<float>(float x) {
+  return {_mm256_set1_ps(x)};
+}
+template <>
+CR_INLINE Vec<double> splat<double>(double x) {
+  return {_mm256_set1_pd(x)};
+}
+
+CR_INLINE Vec<float> load(const float* p) { return {_mm256_loadu_ps(p)}; }
+CR_INLINE Vec<double> load(const double* p) { return {_mm256_loadu_pd(p)}; }
+CR_INLINE void store(float* p, Vec<float> a) { _mm256_storeu_ps(p, a.v); }
+CR_INLINE void store(double* p, Vec<double> a) { _mm256_storeu_pd(p, a.v); }
+
+alignas(64) constexpr int32_t kWindow32[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+alignas(64) constexpr int64_t kWindow64[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+CR_INLINE __m256i first8(int64_t n) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kWindow32 + 8 - n)); }
+CR_INLINE __m256i first4(int64_t n) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kWindow64 + 4 - n)); }
+CR_INLINE Vec<float> load_n(const float* p, int64_t n) { return {_mm256_maskload_ps(p, first8(n))}; }
+CR_INLINE Vec<double> load_n(const double* p, int64_t n) { return {_mm256_maskload_pd(p, first4(n))}; }
+CR_INLINE void store_n(float* p, Vec<float> a, int64_t n) { _mm256_maskstore_ps(p, first8(n), a.v); }
+CR_INLINE void store_n(double* p, Vec<double> a, int64_t n) { _mm256_maskstore_pd(p, first4(n), a.v); }
+
+#define CR_BINARY(T, S)                                                                                            \
+  CR_INLINE Vec<T> operator+(Vec<T> a, Vec<T> b) { return {_mm256_add_##S(a.v, b.v)}; }                            \
+  CR_INLINE Vec<T> operator-(Vec<T> a, Vec<T> b) { return {_mm256_sub_##S(a.v, b.v)}; }                            \
+  CR_INLINE Vec<T> operator*(Vec<T> a, Vec<T> b) { return {_mm256_mul_##S(a.v, b.v)}; }                            \
+  CR_INLINE Vec<T> operator/(Vec<T> a, Vec<T> b) { return {_mm256_div_##S(a.v, b.v)}; }                            \
+  CR_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) { return {_mm256_fmadd_##S(a.v, b.v, c.v)}; }                 \
+  CR_INLINE Vec<T> sqrt(Vec<T> a) { return {_mm256_sqrt_##S(a.v)}; }                                               \
+  CR_INLINE Vec<T> bits_and(Vec<T> a, Vec<T> b) { return {_mm256_and_##S(a.v, b.v)}; }                             \
+  CR_INLINE Vec<T> bits_or(Vec<T> a, Vec<T> b) { return {_mm256_or_##S(a.v, b.v)}; }                               \
+  CR_INLINE Vec<T> bits_xor(Vec<T> a, Vec<T> b) { return {_mm256_xor_##S(a.v, b.v)}; }                             \
+  CR_INLINE Vec<T> neg(Vec<T> a) { return bits_xor(a, splat<T>(T(-0.0))); }                                        \
+  CR_INLINE Vec<T> abs(Vec<T> a) { return {_mm256_andnot_##S(_mm256_set1_##S(T(-0.0)), a.v)}; }                    \
+  CR_INLINE Mask<T> lt(Vec<T> a, Vec<T> b) { return {_mm256_cmp_##S(a.v, b.v, _CMP_LT_OQ)}; }                      \
+  CR_INLINE Mask<T> le(Vec<T> a, Vec<T> b) { return {_mm256_cmp_##S(a.v, b.v, _CMP_LE_OQ)}; }                      \
+  CR_INLINE Mask<T> eq(Vec<T> a, Vec<T> b) { return {_mm256_cmp_##S(a.v, b.v, _CMP_EQ_OQ)}; }                      \
+  CR_INLINE Vec<T> select(Mask<T> m, Vec<T> a, Vec<T> b) { return {_mm256_blendv_##S(b.v, a.v, m.m)}; }            \
+  CR_INLINE Mask<T> operator&(Mask<T> a, Mask<T> b) { return {_mm256_and_##S(a.m, b.m)}; }                         \
+  CR_INLINE Mask<T> operator|(Mask<T> a, Mask<T> b) { return {_mm256_or_##S(a.m, b.m)}; }                          \
+  CR_INLINE Mask<T> operator!(Mask<T> a) { return {_mm256_xor_##S(a.m, _mm256_cmp_##S(a.m, a.m, _CMP_TRUE_UQ))}; } \
+  CR_INLINE uint32_t first_bits(Mask<T> a) { return static_cast<uint32_t>(_mm256_movemask_##S(a.m)); }
+CR_BINARY(float, ps)
+CR_BINARY(double, pd)
+#undef CR_BINARY
+
+CR_INLINE Bits<double> bits(Vec<double> a) { return {_mm256_castpd_si256(a.v)}; }
+CR_INLINE Vec<double> value(Bits<double> a) { return {_mm256_castsi256_pd(a.i)}; }
+CR_INLINE Bits<double> splat_bits(int64_t x) { return {_mm256_set1_epi64x(x)}; }
+CR_INLINE Bits<double> operator+(Bits<double> a, Bits<double> b) { return {_mm256_add_epi64(a.i, b.i)}; }
+CR_INLINE Bits<double> operator-(Bits<double> a, Bits<double> b) { return {_mm256_sub_epi64(a.i, b.i)}; }
+CR_INLINE Bits<double> operator&(Bits<double> a, Bits<double> b) { return {_mm256_and_si256(a.i, b.i)}; }
+CR_INLINE Bits<double> operator|(Bits<double> a, Bits<double> b) { return {_mm256_or_si256(a.i, b.i)}; }
+template <int N>
+CR_INLINE Bits<double> shl(Bits<double> a) {
+  return {_mm256_slli_epi64(a.i, N)};
+}
+template <int N>
+CR_INLINE Bits<double> shr(Bits<double> a) {
+  return {_mm256_srli_epi64(a.i, N)};
+}
+
+struct Wide {
+  static constexpr int parts = 2;
+  Vec<double> part[parts];
+};
+CR_INLINE Wide widen(Vec<float> a) {
+  return {{{_mm256_cvtps_pd(_mm256_castps256_ps128(a.v))}, {_mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1))}}};
+}
+CR_INLINE Vec<float> narrow(Wide a) {
+  return {_mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(a.part[0].v)), _mm256_cvtpd_ps(a.part[1].v), 1)};
+}
+
+// In-register transposes: pairs, quads, then 128-bit halves.
+CR_INLINE void transpose(Vec<float> (&r)[8]) {
+  __m256 t[8], u[8];
+  CR_UNROLL
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i].v, r[i + 1].v);
+    t[i + 1] = _mm256_unpackhi_ps(r[i].v, r[i + 1].v);
+  }
+  CR_UNROLL
+  for (int i = 0; i < 8; i += 4) {
+    CR_UNROLL
+    for (int h = 0; h < 2; ++h) {
+      u[i + 2 * h] = _mm256_shuffle_ps(t[i + h], t[i + h + 2], 0x44);
+      u[i + 2 * h + 1] = _mm256_shuffle_ps(t[i + h], t[i + h + 2], 0xee);
+    }
+  }
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    r[i].v = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
+    r[i + 4].v = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
+  }
+}
+CR_INLINE void transpose(Vec<double> (&r)[4]) {
+  const __m256d a = _mm256_unpacklo_pd(r[0].v, r[1].v), b = _mm256_unpackhi_pd(r[0].v, r[1].v);
+  const __m256d c = _mm256_unpacklo_pd(r[2].v, r[3].v), d = _mm256_unpackhi_pd(r[2].v, r[3].v);
+  r[0].v = _mm256_permute2f128_pd(a, c, 0x20);
+  r[1].v = _mm256_permute2f128_pd(b, d, 0x20);
+  r[2].v = _mm256_permute2f128_pd(a, c, 0x31);
+  r[3].v = _mm256_permute2f128_pd(b, d, 0x31);
+}
+
+}  // namespace
+}  // namespace chainrule

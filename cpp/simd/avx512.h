@@ -1,0 +1,171 @@
+// AVX-512 F/DQ/BW/VL level: 16 floats or 8 doubles. Tails are masked loads and stores.
+#pragma once
+
+// GCC 12 takes the undefined pass-through operand of its own intrinsics for an uninitialised read.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+
+namespace chainrule {
+namespace {
+
+template <class T>
+struct Vec;
+template <class T>
+struct Mask;
+template <class T>
+struct Bits;
+
+template <>
+struct Vec<float> {
+  static constexpr int64_t lanes = 16;
+  __m512 v;
+};
+template <>
+struct Vec<double> {
+  static constexpr int64_t lanes = 8;
+  __m512d v;
+};
+template <>
+struct Mask<float> {
+  __mmask16 m;
+};
+template <>
+struct Mask<double> {
+  __mmask8 m;
+};
+template <>
+struct Bits<double> {
+  __m512i i;
+};
+
+constexpr int64_t kRegisters = 32;
+
+template <class T>
+CR_INLINE Vec<T> splat(T x);
+template <>
+CR_INLINE Vec<float> splat<float>(float x) {
+  return {_mm512_set1_ps(x)};
+}
+template <>
+CR_INLINE Vec<double> splat<double>(double x) {
+  return {_mm512_set1_pd(x)};
+}
+
+CR_INLINE Vec<float> load(const float* p) { return {_mm512_loadu_ps(p)}; }
+CR_INLINE Vec<double> load(const double* p) { return {_mm512_loadu_pd(p)}; }
+CR_INLINE void store(float* p, Vec<float> a) { _mm512_storeu_ps(p, a.v); }
+CR_INLINE void store(double* p, Vec<double> a) { _mm512_storeu_pd(p, a.v); }
+
+CR_INLINE __mmask16 first16(int64_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
+CR_INLINE __mmask8 first8(int64_t n) { return static_cast<__mmask8>((1u << n) - 1u); }
+CR_INLINE Vec<float> load_n(const float* p, int64_t n) { return {_mm512_maskz_loadu_ps(first16(n), p)}; }
+CR_INLINE Vec<double> load_n(const double* p, int64_t n) { return {_mm512_maskz_loadu_pd(first8(n), p)}; }
+CR_INLINE void store_n(float* p, Vec<float> a, int64_t n) { _mm512_mask_storeu_ps(p, first16(n), a.v); }
+CR_INLINE void store_n(double* p, Vec<double> a, int64_t n) { _mm512_mask_storeu_pd(p, first8(n), a.v); }
+
+#define CR_BINARY(T, S)                                                                                     \
+  CR_INLINE Vec<T> operator+(Vec<T> a, Vec<T> b) { return {_mm512_add_##S(a.v, b.v)}; }                     \
+  CR_INLINE Vec<T> operator-(Vec<T> a, Vec<T> b) { return {_mm512_sub_##S(a.v, b.v)}; }                     \
+  CR_INLINE Vec<T> operator*(Vec<T> a, Vec<T> b) { return {_mm512_mul_##S(a.v, b.v)}; }                     \
+  CR_INLINE Vec<T> operator/(Vec<T> a, Vec<T> b) { return {_mm512_div_##S(a.v, b.v)}; }                     \
+  CR_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) { return {_mm512_fmadd_##S(a.v, b.v, c.v)}; }          \
+  CR_INLINE Vec<T> sqrt(Vec<T> a) { return {_mm512_sqrt_##S(a.v)}; }                                        \
+  CR_INLINE Vec<T> bits_and(Vec<T> a, Vec<T> b) { return {_mm512_and_##S(a.v, b.v)}; }                      \
+  CR_INLINE Vec<T> bits_or(Vec<T> a, Vec<T> b) { return {_mm512_or_##S(a.v, b.v)}; }                        \
+  CR_INLINE Vec<T> bits_xor(Vec<T> a, Vec<T> b) { return {_mm512_xor_##S(a.v, b.v)}; }                      \
+  CR_INLINE Vec<T> neg(Vec<T> a) { return bits_xor(a, splat<T>(T(-0.0))); }                                 \
+  CR_INLINE Vec<T> abs(Vec<T> a) { return {_mm512_andnot_##S(_mm512_set1_##S(T(-0.0)), a.v)}; }             \
+  CR_INLINE Mask<T> lt(Vec<T> a, Vec<T> b) { return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_LT_OQ)}; }        \
+  CR_INLINE Mask<T> le(Vec<T> a, Vec<T> b) { return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_LE_OQ)}; }        \
+  CR_INLINE Mask<T> eq(Vec<T> a, Vec<T> b) { return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_EQ_OQ)}; }        \
+  CR_INLINE Vec<T> select(Mask<T> m, Vec<T> a, Vec<T> b) { return {_mm512_mask_blend_##S(m.m, b.v, a.v)}; } \
+  CR_INLINE Mask<T> operator&(Mask<T> a, Mask<T> b) { return {static_cast<decltype(a.m)>(a.m & b.m)}; }     \
+  CR_INLINE Mask<T> operator|(Mask<T> a, Mask<T> b) { return {static_cast<decltype(a.m)>(a.m | b.m)}; }     \
+  CR_INLINE Mask<T> operator!(Mask<T> a) { return {static_cast<decltype(a.m)>(~a.m)}; }                     \
+  CR_INLINE uint32_t first_bits(Mask<T> a) { return a.m; }
+CR_BINARY(float, ps)
+CR_BINARY(double, pd)
+#undef CR_BINARY
+
+CR_INLINE Bits<double> bits(Vec<double> a) { return {_mm512_castpd_si512(a.v)}; }
+CR_INLINE Vec<double> value(Bits<double> a) { return {_mm512_castsi512_pd(a.i)}; }
+CR_INLINE Bits<double> splat_bits(int64_t x) { return {_mm512_set1_epi64(x)}; }
+CR_INLINE Bits<double> operator+(Bits<double> a, Bits<double> b) { return {_mm512_add_epi64(a.i, b.i)}; }
+CR_INLINE Bits<double> operator-(Bits<double> a, Bits<double> b) { return {_mm512_sub_epi64(a.i, b.i)}; }
+CR_INLINE Bits<double> operator&(Bits<double> a, Bits<double> b) { return {_mm512_and_si512(a.i, b.i)}; }
+CR_INLINE Bits<double> operator|(Bits<double> a, Bits<double> b) { return {_mm512_or_si512(a.i, b.i)}; }
+template <int N>
+CR_INLINE Bits<double> shl(Bits<double> a) {
+  return {_mm512_slli_epi64(a.i, N)};
+}
+template <int N>
+CR_INLINE Bits<double> shr(Bits<double> a) {
+  return {_mm512_srli_epi64(a.i, N)};
+}
+
+struct Wide {
+  static constexpr int parts = 2;
+  Vec<double> part[parts];
+};
+CR_INLINE Wide widen(Vec<float> a) {
+  return {{{_mm512_cvtps_pd(_mm512_castps512_ps256(a.v))}, {_mm512_cvtps_pd(_mm512_extractf32x8_ps(a.v, 1))}}};
+}
+CR_INLINE Vec<float> narrow(Wide a) {
+  return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(a.part[0].v)), _mm512_cvtpd_ps(a.part[1].v), 1)};
+}
+
+// In-register transposes: pairs, quads, then 128-bit blocks; four rounds of 16 shuffles (three of 8 on double).
+CR_INLINE void transpose(Vec<float> (&r)[16]) {
+  __m512 t[16], u[16];
+  CR_UNROLL
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i].v, r[i + 1].v);
+    t[i + 1] = _mm512_unpackhi_ps(r[i].v, r[i + 1].v);
+  }
+  CR_UNROLL
+  for (int i = 0; i < 16; i += 4) {
+    CR_UNROLL
+    for (int h = 0; h < 2; ++h) {
+      const __m512d low = _mm512_castps_pd(t[i + h]), high = _mm512_castps_pd(t[i + h + 2]);
+      u[i + 2 * h] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      u[i + 2 * h + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+  }
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_f32x4(u[i], u[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_f32x4(u[i], u[i + 4], 0xdd);
+    t[i + 8] = _mm512_shuffle_f32x4(u[i + 8], u[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_f32x4(u[i + 8], u[i + 12], 0xdd);
+  }
+  CR_UNROLL
+  for (int i = 0; i < 8; ++i) {
+    r[i].v = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
+    r[i + 8].v = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xdd);
+  }
+}
+CR_INLINE void transpose(Vec<double> (&r)[8]) {
+  __m512d t[8], u[8];
+  CR_UNROLL
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm512_unpacklo_pd(r[i].v, r[i + 1].v);
+    t[i + 1] = _mm512_unpackhi_pd(r[i].v, r[i + 1].v);
+  }
+  CR_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    u[i] = _mm512_shuffle_f64x2(t[i], t[i + 2], 0x88);
+    u[i + 2] = _mm512_shuffle_f64x2(t[i], t[i + 2], 0xdd);
+    u[i + 4] = _mm512_shuffle_f64x2(t[i + 4], t[i + 6], 0x88);
+    u[i + 6] = _mm512_shuffle_f64x2(t[i + 4], t[i + 6], 0xdd);
+  }
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    r[i].v = _mm512_shuffle_f64x2(u[i], u[i + 4], 0x88);
+    r[i + 4].v = _mm512_shuffle_f64x2(u[i], u[i + 4], 0xdd);
+  }
+}
+
+}  // namespace
+}  // namespace chainrule

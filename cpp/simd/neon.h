@@ -1,0 +1,147 @@
+// NEON (AArch64) level: 4 floats or 2 doubles. NEON has no masked memory access: a tail goes through a small array.
+#pragma once
+
+#include <arm_neon.h>
+
+namespace chainrule {
+namespace {
+
+template <class T>
+struct Vec;
+template <class T>
+struct Mask;
+template <class T>
+struct Bits;
+
+template <>
+struct Vec<float> {
+  static constexpr int64_t lanes = 4;
+  float32x4_t v;
+};
+template <>
+struct Vec<double> {
+  static constexpr int64_t lanes = 2;
+  float64x2_t v;
+};
+template <>
+struct Mask<float> {
+  uint32x4_t m;
+};
+template <>
+struct Mask<double> {
+  uint64x2_t m;
+};
+template <>
+struct Bits<double> {
+  int64x2_t i;
+};
+
+constexpr int64_t kRegisters = 32;
+
+template <class T>
+CR_INLINE Vec<T> splat(T x);
+template <>
+CR_INLINE Vec<float> splat<float>(float x) {
+  return {vdupq_n_f32(x)};
+}
+template <>
+CR_INLINE Vec<double> splat<double>(double x) {
+  return {vdupq_n_f64(x)};
+}
+
+CR_INLINE Vec<float> load(const float* p) { return {vld1q_f32(p)}; }
+CR_INLINE Vec<double> load(const double* p) { return {vld1q_f64(p)}; }
+CR_INLINE void store(float* p, Vec<float> a) { vst1q_f32(p, a.v); }
+CR_INLINE void store(double* p, Vec<double> a) { vst1q_f64(p, a.v); }
+
+template <class T>
+CR_INLINE Vec<T> load_n(const T* p, int64_t n) {
+  T lanes[Vec<T>::lanes] = {};
+  for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
+  return load(lanes);
+}
+template <class T>
+CR_INLINE void store_n(T* p, Vec<T> a, int64_t n) {
+  T lanes[Vec<T>::lanes];
+  store(lanes, a);
+  for (int64_t i = 0; i < n; ++i) p[i] = lanes[i];
+}
+
+#define CR_BINARY(T, S, U)                                                                                   \
+  CR_INLINE Vec<T> operator+(Vec<T> a, Vec<T> b) { return {vaddq_##S(a.v, b.v)}; }                           \
+  CR_INLINE Vec<T> operator-(Vec<T> a, Vec<T> b) { return {vsubq_##S(a.v, b.v)}; }                           \
+  CR_INLINE Vec<T> operator*(Vec<T> a, Vec<T> b) { return {vmulq_##S(a.v, b.v)}; }                           \
+  CR_INLINE Vec<T> operator/(Vec<T> a, Vec<T> b) { return {vdivq_##S(a.v, b.v)}; }                           \
+  CR_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) { return {vfmaq_##S(c.v, a.v, b.v)}; }                  \
+  CR_INLINE Vec<T> sqrt(Vec<T> a) { return {vsqrtq_##S(a.v)}; }                                              \
+  CR_INLINE Vec<T> neg(Vec<T> a) { return {vnegq_##S(a.v)}; }                                                \
+  CR_INLINE Vec<T> abs(Vec<T> a) { return {vabsq_##S(a.v)}; }                                                \
+  CR_INLINE Vec<T> bits_and(Vec<T> a, Vec<T> b) {                                                            \
+    return {vreinterpretq_##S##_##U(vandq_##U(vreinterpretq_##U##_##S(a.v), vreinterpretq_##U##_##S(b.v)))}; \
+  }                                                                                                          \
+  CR_INLINE Vec<T> bits_or(Vec<T> a, Vec<T> b) {                                                             \
+    return {vreinterpretq_##S##_##U(vorrq_##U(vreinterpretq_##U##_##S(a.v), vreinterpretq_##U##_##S(b.v)))}; \
+  }                                                                                                          \
+  CR_INLINE Vec<T> bits_xor(Vec<T> a, Vec<T> b) {                                                            \
+    return {vreinterpretq_##S##_##U(veorq_##U(vreinterpretq_##U##_##S(a.v), vreinterpretq_##U##_##S(b.v)))}; \
+  }                                                                                                          \
+  CR_INLINE Mask<T> lt(Vec<T> a, Vec<T> b) { return {vcltq_##S(a.v, b.v)}; }                                 \
+  CR_INLINE Mask<T> le(Vec<T> a, Vec<T> b) { return {vcleq_##S(a.v, b.v)}; }                                 \
+  CR_INLINE Mask<T> eq(Vec<T> a, Vec<T> b) { return {vceqq_##S(a.v, b.v)}; }                                 \
+  CR_INLINE Vec<T> select(Mask<T> m, Vec<T> a, Vec<T> b) { return {vbslq_##S(m.m, a.v, b.v)}; }              \
+  CR_INLINE Mask<T> operator&(Mask<T> a, Mask<T> b) { return {vandq_##U(a.m, b.m)}; }                        \
+  CR_INLINE Mask<T> operator|(Mask<T> a, Mask<T> b) { return {vorrq_##U(a.m, b.m)}; }
+CR_BINARY(float, f32, u32)
+CR_BINARY(double, f64, u64)
+#undef CR_BINARY
+CR_INLINE Mask<float> operator!(Mask<float> a) { return {vmvnq_u32(a.m)}; }
+CR_INLINE Mask<double> operator!(Mask<double> a) {
+  return {vreinterpretq_u64_u32(vmvnq_u32(vreinterpretq_u32_u64(a.m)))};
+}
+CR_INLINE uint32_t first_bits(Mask<float> a) {
+  const uint32x4_t weight = {1, 2, 4, 8};
+  return vaddvq_u32(vandq_u32(a.m, weight));
+}
+CR_INLINE uint32_t first_bits(Mask<double> a) {
+  const uint64x2_t weight = {1, 2};
+  return static_cast<uint32_t>(vaddvq_u64(vandq_u64(a.m, weight)));
+}
+
+CR_INLINE Bits<double> bits(Vec<double> a) { return {vreinterpretq_s64_f64(a.v)}; }
+CR_INLINE Vec<double> value(Bits<double> a) { return {vreinterpretq_f64_s64(a.i)}; }
+CR_INLINE Bits<double> splat_bits(int64_t x) { return {vdupq_n_s64(x)}; }
+CR_INLINE Bits<double> operator+(Bits<double> a, Bits<double> b) { return {vaddq_s64(a.i, b.i)}; }
+CR_INLINE Bits<double> operator-(Bits<double> a, Bits<double> b) { return {vsubq_s64(a.i, b.i)}; }
+CR_INLINE Bits<double> operator&(Bits<double> a, Bits<double> b) { return {vandq_s64(a.i, b.i)}; }
+CR_INLINE Bits<double> operator|(Bits<double> a, Bits<double> b) { return {vorrq_s64(a.i, b.i)}; }
+template <int N>
+CR_INLINE Bits<double> shl(Bits<double> a) {
+  return {vshlq_n_s64(a.i, N)};
+}
+template <int N>
+CR_INLINE Bits<double> shr(Bits<double> a) {
+  return {vreinterpretq_s64_u64(vshrq_n_u64(vreinterpretq_u64_s64(a.i), N))};
+}
+
+struct Wide {
+  static constexpr int parts = 2;
+  Vec<double> part[parts];
+};
+CR_INLINE Wide widen(Vec<float> a) { return {{{vcvt_f64_f32(vget_low_f32(a.v))}, {vcvt_high_f64_f32(a.v)}}}; }
+CR_INLINE Vec<float> narrow(Wide a) { return {vcvt_high_f32_f64(vcvt_f32_f64(a.part[0].v), a.part[1].v)}; }
+
+CR_INLINE void transpose(Vec<float> (&r)[4]) {
+  const float32x4x2_t a = vtrnq_f32(r[0].v, r[1].v), b = vtrnq_f32(r[2].v, r[3].v);
+  r[0].v = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+  r[1].v = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+  r[2].v = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+  r[3].v = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}
+CR_INLINE void transpose(Vec<double> (&r)[2]) {
+  const float64x2_t a = r[0].v;
+  r[0].v = vtrn1q_f64(a, r[1].v);
+  r[1].v = vtrn2q_f64(a, r[1].v);
+}
+
+}  // namespace
+}  // namespace chainrule

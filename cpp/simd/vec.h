@@ -1,0 +1,99 @@
+// The vector vocabulary: the few words in which every kernel is written once.
+//
+//   Vec<T>, Mask<T>        T = float, double; Vec<T>::lanes of them; the scalar level has one lane
+//   load load_n store store_n splat     load_n(p, n) reads n <= lanes elements, the other lanes are zero
+//   + - * /  fma sqrt abs neg           one IEEE rounding each; a fused multiply-add only where it is written
+//   lt le eq  isnan  select  & | !      comparisons are false on NaN; select(m, a, b) = m ? a : b
+//   bits_and bits_xor                   on the bit pattern
+//   Bits<T>, bits(v), value(b)          the pattern as integers: + - shl<n> shr<n> & |
+//   widen narrow                        Vec<float> to Parts = 1 or 2 Vec<double> and back, one rounding
+//   first_bits(m)                       mask as an integer, lane 0 in bit 0
+//   transpose(rows)        a square block of lanes vectors, in registers
+//   kRegisters             vector registers of the level, for tile sizes
+//
+// One header per level implements it; this is the only folder with intrinsics. Everything has internal linkage: the
+// same inline function compiled under two ISA flags would otherwise be merged by the linker (numpy#25274). To add a
+// level: a header here with these words, a row in CMakeLists.txt and one in isa.cpp.
+#pragma once
+
+#include <stdint.h>
+
+#if defined(CR_LEVEL_scalar)
+#define CR_INLINE inline  // the software fma in every place of every unrolled loop took the compiler five minutes
+#define CR_LAMBDA
+#else
+#define CR_INLINE inline __attribute__((always_inline))
+#define CR_LAMBDA __attribute__((always_inline))  // after a lambda's parameters
+#endif
+// Loops over register arrays must disappear: an array indexed at run time lives in memory.
+#define CR_UNROLL _Pragma("GCC unroll 32")
+
+#if defined(CR_LEVEL_avx512)
+#include "simd/avx512.h"
+#elif defined(CR_LEVEL_avx2)
+#include "simd/avx2.h"
+#elif defined(CR_LEVEL_neon)
+#include "simd/neon.h"
+#elif defined(CR_LEVEL_scalar)
+#include "simd/scalar.h"
+#else
+#error "compile kernels through CMakeLists.txt: it names the level"
+#endif
+
+namespace chainrule {
+namespace {
+
+template <class T>
+CR_INLINE Mask<T> gt(Vec<T> a, Vec<T> b) {
+  return lt(b, a);
+}
+template <class T>
+CR_INLINE Mask<T> ge(Vec<T> a, Vec<T> b) {
+  return le(b, a);
+}
+template <class T>
+CR_INLINE Mask<T> isnan(Vec<T> a) {
+  return !eq(a, a);
+}
+
+// NaN from either side, +0 above -0, whatever the order of the arguments (x86 max returns the second on both).
+template <class T>
+CR_INLINE Vec<T> maximum(Vec<T> a, Vec<T> b) {
+  const Vec<T> larger = select(lt(b, a) | isnan(a), a, b);
+  return select(eq(a, b), bits_and(a, b), larger);
+}
+template <class T>
+CR_INLINE Vec<T> minimum(Vec<T> a, Vec<T> b) {
+  const Vec<T> smaller = select(lt(a, b) | isnan(a), a, b);
+  return select(eq(a, b), bits_or(a, b), smaller);
+}
+
+template <class T>
+CR_INLINE Vec<T> load_or_n(const T* p, int64_t n) {
+  return n >= Vec<T>::lanes ? load(p) : load_n(p, n);
+}
+
+template <class T>
+CR_INLINE void store_or_n(T* p, Vec<T> a, int64_t n) {
+  if (n >= Vec<T>::lanes) {
+    store(p, a);
+  } else {
+    store_n(p, a, n);
+  }
+}
+
+// Masks in memory are one byte an element (NumPy's bool).
+template <class T>
+CR_INLINE Mask<T> load_bool(const uint8_t* p, int64_t n) {
+  T lanes[Vec<T>::lanes] = {};
+  for (int64_t i = 0; i < n; ++i) lanes[i] = static_cast<T>(p[i] != 0);
+  return !eq(load(lanes), splat<T>(0));
+}
+template <class T>
+CR_INLINE void store_bool(uint8_t* p, Mask<T> m, int64_t n) {
+  const uint32_t word = first_bits(m);
+  for (int64_t i = 0; i < n; ++i) p[i] = static_cast<uint8_t>((word >> i) & 1u);
+}
+
+}  // namespace
+}  // namespace chainrule
