@@ -99,7 +99,9 @@ def accuracy(prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
     0.5
     """
     if prediction.ndim != 2 or prediction.shape[:1] != labels.shape:
-        raise ValueError(f"accuracy: scores {prediction.shape} and labels {labels.shape}, expected (n, classes) and (n,)")
+        raise ValueError(
+            f"accuracy: scores {prediction.shape} and labels {labels.shape}, expected (n, classes) and (n,)"
+        )
     right = int(np.count_nonzero(np.argmax(prediction, axis=1) == labels))
     return float(ops.div(tensor(np.float64(right)), np.float64(len(labels))).item())
 
@@ -118,7 +120,9 @@ def _rows(X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, dtype: np.dtype[Any], 
     if inputs.ndim == 0 or targets.ndim == 0:
         raise ValueError(f"{where}X and y need an axis of rows, got shapes {inputs.shape} and {targets.shape}")
     if len(inputs) != len(targets):
-        raise ValueError(f"{where}X has {len(inputs)} rows, y has {len(targets)} (X: {inputs.shape}, y: {targets.shape})")
+        raise ValueError(
+            f"{where}X has {len(inputs)} rows, y has {len(targets)} (X: {inputs.shape}, y: {targets.shape})"
+        )
     if inputs.size == 0:
         raise ValueError(f"{where}X is empty, its shape is {inputs.shape}")
     x = _numbers(inputs, dtype, f"{where}X")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["DeferredInterrupt"]
 
@@ -28,7 +31,7 @@ class DeferredInterrupt:
         self._pending = False
         self._before: Any = None
 
-    def __enter__(self) -> DeferredInterrupt:
+    def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             before = signal.getsignal(signal.SIGINT)
             if callable(before):

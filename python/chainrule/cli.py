@@ -49,7 +49,8 @@ ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads.", show_
 @app.command()
 def train(
     source: Annotated[
-        str | None, typer.Argument(help="A CSV file, or a folder of IDX files.", show_default="the digits shipped inside")
+        str | None,
+        typer.Argument(help="A CSV file, or a folder of IDX files.", show_default="the digits shipped inside"),
     ] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict (CSV).")] = None,
     task: Annotated[Task | None, typer.Option(help="What the target is (CSV).", show_default="found out")] = None,
@@ -78,7 +79,7 @@ def train(
     if threads is not None:
         config.set_num_threads(threads)
     problem = _problem(source, target, task, header, delimiter, holdout, seed)
-    chosen = {"hidden": _sizes(hidden), "epochs": epochs, "batch_size": batch_size, "lr": lr}
+    chosen: dict[str, Any] = {"hidden": _sizes(hidden), "epochs": epochs, "batch_size": batch_size, "lr": lr}
     options = dataclasses.replace(
         problem.defaults,
         momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, seed=seed,

@@ -149,7 +149,8 @@ def fit(
                 if held_out is not None:
                     _evaluate(model, loss, held_out, measures, record)
                 run.progress.end(record.summary())
-                if any([callback(record) is True for callback in callbacks]):
+                answers = [callback(record) for callback in callbacks]
+                if any(answer is True for answer in answers):
                     break
     finally:
         run.progress.close()

@@ -210,7 +210,7 @@ def _describe(module: Module, name: str) -> dict[str, Any]:
 def _build(spec: Any, values: Arrays, name: str) -> Module:
     """Rebuild a module; the values are there to check sizes before anything of that size is allocated."""
     if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
-        raise ValueError(f"architecture: {name or 'the model'} is not described")
+        raise TypeError(f"architecture: {name or 'the model'} is not described")
     kind, config = spec.get("class"), spec["config"]
     layer = LAYERS.get(kind) if isinstance(kind, str) else None
     if layer is None:

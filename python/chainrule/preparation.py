@@ -153,7 +153,9 @@ def decide_task(target: Sequence[str], task: str | None, where: str) -> tuple[st
     odd = min((name for name, number in numbers.items() if number is None), default="")
     if task is None:
         if odd and len(values) > MAX_CLASSES:
-            raise DataError(f"{where}: the target holds {len(values)} different numbers, but also {odd!r}; say which task")
+            raise DataError(
+                f"{where}: the target holds {len(values)} different numbers, but also {odd!r}; say which task"
+            )
         integers = all(number == int(number) for number in values)
         task = "classification" if odd or (integers and len(names) <= MAX_CLASSES) else "regression"
     if task == "regression":

@@ -5,6 +5,7 @@ Written to stderr. On a terminal the line of the running epoch is live; elsewher
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from typing import Any, Protocol, TextIO
@@ -100,12 +101,9 @@ class _Bar:
     """One tqdm bar per epoch."""
 
     def __init__(self, stream: TextIO) -> None:
-        from tqdm import tqdm
-
-        class Bar(tqdm):  # type: ignore[type-arg]
-            monitor_interval = 0  # no thread of tqdm's own: a later fork stays clean
-
-        self._stream, self._make = stream, Bar
+        tqdm = importlib.import_module("tqdm").tqdm
+        # A monitor interval of 0 keeps tqdm from starting a thread, so that a later fork stays clean.
+        self._stream, self._make = stream, type("Bar", (tqdm,), {"monitor_interval": 0})
         self._bar: Any = None
 
     def begin(self, epoch: int, epochs: int, rows: int) -> None:

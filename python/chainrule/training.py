@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,7 @@ def build_model(problem: Problem, options: Options) -> Sequential:
     generator = Generator(options.seed)
     sizes = (len(problem.preparation.columns), *options.hidden, problem.preparation.outputs)
     model = Sequential()
-    for i, (inside, outside) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (inside, outside) in enumerate(pairwise(sizes)):
         if i:
             model.append(ReLU())
         model.append(Linear(inside, outside, init="he", generator=generator))

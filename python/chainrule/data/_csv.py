@@ -11,7 +11,7 @@ import os
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from io import BufferedIOBase
 
 import numpy as np
 import numpy.typing as npt
@@ -143,7 +143,7 @@ class _Rows:
         )
 
 
-def _open_bytes(name: str) -> IO[bytes]:
+def _open_bytes(name: str) -> BufferedIOBase:
     """Open a file, through gzip when it begins as gzip files do."""
     with open(name, "rb") as probe:
         compressed = probe.read(2) == b"\x1f\x8b"
@@ -154,7 +154,7 @@ def _open_bytes(name: str) -> IO[bytes]:
     return gzip.open(name, "rb")
 
 
-def _records(stream: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _records(stream: BufferedIOBase, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield (line, fields) for every record that is not an empty line."""
     import csv
     import zlib
@@ -181,7 +181,7 @@ def _records(stream: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int
 class _Lines:
     """The lines of a binary stream as text; `number` is the line last given."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: BufferedIOBase) -> None:
         self.stream, self.number = stream, 0
 
     def __iter__(self) -> _Lines:

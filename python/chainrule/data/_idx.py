@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import zlib
+from io import BufferedIOBase
 from math import prod
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +56,7 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.generic]:
             raise DataError(f"{name}: damaged gzip data ({error})") from None
 
 
-def _parse(stream: IO[bytes], name: str) -> npt.NDArray[np.generic]:
+def _parse(stream: BufferedIOBase, name: str) -> npt.NDArray[np.generic]:
     head = stream.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _DTYPES:
         raise DataError(f"{name}: not an IDX file, it begins with {head.hex(' ') or 'nothing'}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,10 @@ from .._arrays import to_model_input
 from ..autodiff import no_grad
 from ..tensor import Tensor
 
-__all__ = ["Module", "Parameter", "evaluating"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-Self = TypeVar("Self", bound="Module")
+__all__ = ["Module", "Parameter", "evaluating"]
 
 
 class Parameter(Tensor):
@@ -143,7 +144,9 @@ class Module:
         missing = [name for name in parameters if name not in state]
         unknown = [name for name in state if name not in parameters]
         if strict and (missing or unknown):
-            parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(unknown)}"] * bool(unknown)
+            parts = [
+                f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names
+            ]
             raise ValueError(f"load_state_dict: {'; '.join(parts)}")
         values = {name: np.asarray(state[name]) for name in parameters if name in state}
         for name, value in values.items():
@@ -160,13 +163,13 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
-    def train(self: Self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Self:
         """Set training mode (or evaluation mode) here and in all modules inside; return self."""
         for module in self.modules():
             module.training = mode
         return self
 
-    def eval(self: Self) -> Self:
+    def eval(self) -> Self:
         """Set evaluation mode here and in all modules inside; return self."""
         return self.train(False)
 

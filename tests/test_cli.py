@@ -1,0 +1,342 @@
+"""The command line: what it prints, what it saves, how it fails."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_data import idx, idx_folder
+
+import chainrule as cr
+from chainrule import training
+from chainrule.cli import run
+from chainrule.io import load_prepared
+from chainrule.preparation import class_name, decide_task
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def flowers(path: Path, rows: int = 120, target: str = "kind") -> Path:
+    """Two features, three classes with names, far apart."""
+    centers = {"rose": (0, 0), "lily": (6, 1), "oak": (1, 9)}
+    noise = cr.random.Generator(seed=1).normal((rows, 2))
+    lines = [f"length,width,{target}"]
+    for i, (a, b) in enumerate(noise.tolist()):
+        name = list(centers)[i % 3]
+        lines.append(f"{centers[name][0] + a},{100 * (centers[name][1] + b)},{name}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def prices(path: Path, rows: int = 200) -> Path:
+    """price = 1000 + 30 * size - 4 * age."""
+    draws = cr.random.Generator(seed=2).uniform((rows, 2), low=0, high=50, dtype=np.float64)
+    lines = ["size,age,price"] + [f"{a},{b},{1000 + 30 * a - 4 * b}" for a, b in draws.tolist()]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def ok(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    code = run(arguments)
+    shown = capsys.readouterr()
+    assert code == 0, shown.err
+    return shown.out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The message of a command that must fail in one line and leave nothing."""
+    before = sorted(os.listdir())
+    code = run(arguments)
+    shown = capsys.readouterr()
+    assert code == 2, shown
+    lines = shown.err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("chainrule: error: "), shown.err
+    assert "Traceback" not in shown.err
+    assert sorted(os.listdir()) == before
+    return lines[0]
+
+
+def held_out_accuracy(text: str) -> float:
+    found = re.search(r"held-out accuracy ([\d.]+) % of (\d+) rows", text)
+    assert found is not None, text
+    return float(found[1])
+
+
+def test_train_without_arguments_reaches_97_percent_on_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    accuracies, seconds = [], []
+    for seed in range(5):
+        text = ok(capsys, "train", "--seed", str(seed), "--quiet")
+        accuracies.append(held_out_accuracy(text))
+        found = re.search(r"([\d.]+) s of training, (\d+) samples/s", text)
+        assert found is not None and int(found[2]) > 0
+        seconds.append(float(found[1]))
+    assert np.mean(accuracies) >= 97.0, accuracies
+    assert max(seconds) < 5.0, seconds
+    assert "saved digits.safetensors" in text and Path("digits.safetensors").is_file()
+
+
+def test_train_shows_a_line_per_epoch_and_same_seed_same_file(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("train", "--epochs", "2", "--hidden", "8", "--seed", "3")
+    assert run([*arguments, "--out", "a"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    ok(capsys, *arguments, "--out", "b", "--threads", "2")
+    ok(capsys, *arguments[:-1], "4", "--out", "c")
+    assert Path("a").read_bytes() == Path("b").read_bytes() != Path("c").read_bytes()
+    cr.set_num_threads(1)
+
+
+def test_digits_model_predicts_headerless_pixels(capsys: pytest.CaptureFixture[str]) -> None:
+    ok(capsys, "train", "--epochs", "5", "--quiet")
+    X, y = cr.data.load_digits()
+    rows = [",".join(str(int(v)) for v in (*x, label)) for x, label in zip(X[:50], y[:50], strict=True)]
+    Path("pixels.csv").write_text("\n".join(rows) + "\n")
+    found = ok(capsys, "predict", "digits.safetensors", "pixels.csv").splitlines()
+    assert found[0] == "prediction"
+    assert np.mean([int(p) == t for p, t in zip(found[1:], y[:50], strict=True)]) > 0.9
+
+
+def test_csv_classification_and_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = flowers(tmp_path / "flowers.csv")
+    text = ok(capsys, "train", str(path), "--target", "kind", "--epochs", "20", "--quiet")
+    assert "96 rows to train on, 24 held out, classification" in text and "net 2-64-32-3" in text
+    assert held_out_accuracy(text) > 90
+    model, preparation = load_prepared("flowers.safetensors")
+    assert preparation is not None and preparation.classes == ("lily", "oak", "rose")
+    assert preparation.columns == ("length", "width") and preparation.target == "kind"
+    rows = list(csv.reader(ok(capsys, "predict", "flowers.safetensors", str(path), "--probabilities").splitlines()))
+    assert rows[0] == ["prediction", "probability_lily", "probability_oak", "probability_rose"]
+    truth = [line.split(",")[2] for line in path.read_text().splitlines()[1:]]
+    assert np.mean([row[0] == name for row, name in zip(rows[1:], truth, strict=True)]) > 0.9
+    shares = np.array([[float(v) for v in row[1:]] for row in rows[1:]])
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    assert [preparation.classes[i] for i in shares.argmax(axis=1)] == [row[0] for row in rows[1:]]
+    # The same columns in another order, with one more and without the target, to a file.
+    table = [line.split(",") for line in path.read_text().splitlines()]
+    Path("new.csv").write_text("\n".join(f"{b},9,{a}" if i else "width,new,length" for i, (a, b, _) in enumerate(table)))
+    assert ok(capsys, "predict", "flowers.safetensors", "new.csv", "--out", "p.csv") == ""
+    assert Path("p.csv").read_text().splitlines() == [row[0] for row in rows]
+
+
+def test_csv_regression_and_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = prices(tmp_path / "prices.csv")
+    text = ok(capsys, "train", str(path), "--target", "price", "--quiet")
+    found = re.search(r"held-out RMSE ([\d.]+) on 40 rows \(always guessing the mean: ([\d.]+)\)", text)
+    assert found is not None and "regression" in text
+    rmse, guess = float(found[1]), float(found[2])
+    assert rmse < 0.05 * guess and 300 < guess < 600
+    rows = ok(capsys, "predict", "prices.safetensors", str(path)).splitlines()[1:]
+    truth = [float(line.split(",")[2]) for line in path.read_text().splitlines()[1:]]
+    errors = np.array([float(row) for row in rows]) - truth
+    assert np.sqrt(np.mean(errors**2)) < 0.05 * guess
+    _, _, held_X, held_y = cr.data.train_validation_split(np.arange(200), np.arange(200), seed=0)
+    np.testing.assert_allclose(np.sqrt(np.mean(errors[held_X] ** 2)), rmse, rtol=1e-3)
+
+
+def test_the_task_can_be_overridden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "n.csv"
+    path.write_text("a,n\n" + "".join(f"{i},{i % 4}\n" for i in range(80)))
+    assert "classification" in ok(capsys, "train", str(path), "--target", "n", "--epochs", "1", "--quiet")
+    text = ok(capsys, "train", str(path), "--target", "n", "--task", "regression", "--epochs", "1", "--quiet")
+    assert "regression" in text and "RMSE" in text
+
+
+@pytest.mark.parametrize(
+    "target, task, expected",
+    [
+        (["1", "0", "1.0"], None, ("classification", ("0", "1"))),
+        (["10", "9", "2"], None, ("classification", ("2", "9", "10"))),
+        (["b", "a", "1"], None, ("classification", ("1", "a", "b"))),
+        (["1.5", "2"], None, ("regression", ())),
+        ([str(i) for i in range(20)], None, ("classification", tuple(str(i) for i in range(20)))),
+        ([str(i) for i in range(21)], None, ("regression", ())),
+        (["1.5", "2"], "classification", ("classification", ("1.5", "2"))),
+        (["1", "2"], "regression", ("regression", ())),
+    ],
+)
+def test_decide_task(target: list[str], task: str | None, expected: tuple[str, tuple[str, ...]]) -> None:
+    assert decide_task(target, task, "f") == expected
+
+
+@pytest.mark.parametrize(
+    "target, task, message",
+    [
+        (["1", "1.0"], None, "f: the target has only one value, '1'"),
+        (["1", "NA"], "regression", "f: regression needs numbers in the target, found 'NA'"),
+        ([*map(str, range(30)), "NA"], None, "f: the target holds 30 different numbers, but also 'NA'; say which task"),
+    ],
+)
+def test_decide_task_refuses(target: list[str], task: str | None, message: str) -> None:
+    with pytest.raises(cr.data.DataError, match=message):
+        decide_task(target, task, "f")
+
+
+def test_class_names() -> None:
+    names = ["1.50", "-0", "1e3", "nan", "1_0", " x"]
+    assert [class_name(text) for text in names] == ["1.5", "0", "1000", "nan", "1_0", " x"]
+
+
+def test_idx_folder_trains_and_tests_on_t10k(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    text = ok(capsys, "train", str(idx_folder(folder)), "--epochs", "1", "--quiet")
+    assert "images: 3 rows to train on, 2 held out, classification" in text and "net 4-256-128-3" in text
+    assert Path("images.safetensors").is_file()
+
+
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
+def test_fashion_mnist_reaches_88_percent(capsys: pytest.CaptureFixture[str]) -> None:
+    text = ok(capsys, "train", str(FASHION), "--quiet")
+    assert "60000 rows to train on, 10000 held out" in text and "net 784-256-128-10" in text
+    assert held_out_accuracy(text) >= 88.0
+
+
+def test_options_reach_the_training(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    seen = []
+    monkeypatch.setattr(training, "train", lambda problem, model, options, *rest: seen.append((model, options)))
+    monkeypatch.setattr(training, "score", lambda *rest: "")
+    given = "--hidden 7,5 --epochs 9 --batch-size 11 --lr 0.25 --momentum 0.5 --nesterov --weight-decay 0.01 --seed 6"
+    ok(capsys, "train", *given.split())
+    ok(capsys, "train", "--hidden", "0")
+    assert seen[0][1] == training.Options((7, 5), 9, 11, 0.25, 0.5, True, 0.01, 6)
+    assert [layer.out_features for layer in seen[0][0] if hasattr(layer, "out_features")] == [7, 5, 10]
+    assert len(seen[1][0]) == 1
+
+
+# Errors.
+
+
+def test_train_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(flowers(tmp_path / "f.csv"))
+    assert "there is no target column 'Knid'; did you mean 'kind'?" in refused(capsys, "train", path, "--target", "Knid")
+    assert "--target COLUMN is missing" in refused(capsys, "train", path)
+    assert "has: length, width, kind" in refused(capsys, "train", path)
+    assert "nowhere.csv: No such file or directory" in refused(capsys, "train", "nowhere.csv", "--target", "x")
+    assert "--target and --task are for CSV files" in refused(capsys, "train", "--target", "x")
+    assert "there is no train-images-idx3-ubyte" in refused(capsys, "train", str(tmp_path))
+    assert "--hidden takes sizes like 256,128, got '8;4'" in refused(capsys, "train", "--hidden", "8;4")
+    assert "--hidden takes sizes" in refused(capsys, "train", "--hidden", "8,-4")
+    assert "no such folder" in refused(capsys, "train", "--out", "no/such/m")
+    assert "is a folder" in refused(capsys, "train", "--out", str(tmp_path))
+    assert "momentum must be below 1" in refused(capsys, "train", "--momentum", "1")
+    assert "fraction must be between 0 and 1" in refused(capsys, "train", "--holdout", "2")
+    assert "--epochs" in refused(capsys, "train", "--epochs", "0")
+    assert "--epochs" in refused(capsys, "train", "--epochs", "many")
+    assert "--bogus" in refused(capsys, "train", "--bogus")
+    assert "bogus" in refused(capsys, "bogus")
+
+
+def test_train_says_where_the_data_are_bad(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = flowers(tmp_path / "f.csv")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:50], "1,?,rose", *lines[50:]]))
+    assert "f.csv, line 51, column 'width': '?' is not a number" in refused(capsys, "train", str(path), "--target", "kind")
+    path.write_text("\n".join([*lines[:50], "1,rose", *lines[50:]]))
+    assert "f.csv, line 51: 2 fields, expected 3" in refused(capsys, "train", str(path), "--target", "kind")
+
+
+def test_training_that_diverges_saves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = prices(tmp_path / "p.csv")
+    run(["train", str(path), "--target", "price", "--lr", "1e6", "--quiet"])
+    shown = capsys.readouterr()
+    assert "the loss is" in shown.err and "smaller learning rate" in shown.err and len(shown.err.splitlines()) == 1
+    assert os.listdir() == ["p.csv"]
+
+
+def test_predict_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = prices(tmp_path / "p.csv", rows=20)
+    ok(capsys, "train", str(path), "--target", "price", "--epochs", "1", "--quiet")
+    model = "p.safetensors"
+    Path("few.csv").write_text("Size,rooms\n1,2\n")
+    message = refused(capsys, "predict", model, "few.csv")
+    assert "few.csv: missing columns: size, age; did you mean 'Size'?" in message
+    Path("bad.csv").write_text("size,age\n1,2\n3,x\n")
+    assert "bad.csv, line 3, column 'age': 'x' is not a number" in refused(capsys, "predict", model, "bad.csv")
+    assert "--probabilities is for classes" in refused(capsys, "predict", model, str(path), "--probabilities")
+    assert "No such file" in refused(capsys, "predict", "nowhere", str(path))
+    whole = Path(model).read_bytes()
+    Path("cut").write_bytes(whole[:-1])
+    assert "cut: not a safetensors file" in refused(capsys, "predict", "cut", str(path))
+    Path("flipped").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert "flipped: damaged, the checksum" in refused(capsys, "predict", "flipped", str(path))
+    cr.save(cr.nn.Linear(2, 1), "bare")
+    assert "bare: holds no column names" in refused(capsys, "predict", "bare", str(path))
+    assert "no/p.csv: No such file" in refused(capsys, "predict", model, str(path), "--out", "no/p.csv")
+
+
+def test_idx_labels_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    idx_folder(folder, train_images_idx3_ubyte=idx(0x0D, (3, 2, 2), b"\0" * 48))
+    assert "expected 8-bit images, got float32" in refused(capsys, "train", str(folder))
+    idx_folder(folder, train_labels_idx1_ubyte=idx(0x09, (3,), b"\xff\0\1"))
+    assert "labels below 0" in refused(capsys, "train", str(folder))
+
+
+def test_info_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    text = ok(capsys, "info")
+    assert cr.__version__ in text and cr.active_isa() in text
+    for command in ("train", "predict", "info", "selftest"):
+        assert command in ok(capsys, "--help")
+        assert "Usage" in ok(capsys, command, "--help")
+    assert ok(capsys, "--version").split() == ["chainrule", cr.__version__]
+
+
+# As a process.
+
+CHAINRULE = (sys.executable, "-W", "error", "-m", "chainrule")
+
+
+def test_ctrl_c_saves_and_exits_130() -> None:
+    process = subprocess.Popen(
+        [*CHAINRULE, "train", "--epochs", "100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for _ in range(3):
+        assert process.stderr.readline().startswith("epoch")
+    begun = time.perf_counter()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.perf_counter() - begun < 1.0
+    assert "Traceback" not in err and re.search(r"interrupted after \d+ whole epochs; saved digits.safetensors", err)
+    model, preparation = load_prepared("digits.safetensors")
+    X, y = cr.data.load_digits()
+    assert preparation is not None
+    answers = preparation.answers(model.predict(preparation.inputs.apply(X)))
+    assert np.mean([int(answer) == label for answer, label in zip(answers, y, strict=True)]) > 0.5
+
+
+def test_errors_have_no_traceback_and_closed_pipes_are_quiet() -> None:
+    failed = subprocess.run([*CHAINRULE, "train", "none.csv"], capture_output=True, text=True, timeout=60)
+    assert failed.returncode == 2 and failed.stdout == ""
+    assert failed.stderr == "chainrule: error: none.csv: No such file or directory\n"
+    ran = subprocess.run(
+        f"{' '.join(CHAINRULE)} train --epochs 1 --quiet > /dev/null && seq -s, 1 64 > p.csv && "
+        f"for i in $(seq 14); do cat p.csv p.csv > q.csv; mv q.csv p.csv; done && "
+        f"{' '.join(CHAINRULE)} predict digits.safetensors p.csv | head -1",
+        shell=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ran.stdout == "prediction\n" and ran.stderr == ""
+
+
+def test_without_typer_one_line_says_what_to_install() -> None:
+    code = "import sys; sys.modules['typer'] = None; from chainrule.__main__ import main; main()"
+    failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert failed.returncode == 2
+    assert failed.stderr == "chainrule: error: the command line needs typer: pip install 'chainrule[cli]'\n"

@@ -1,0 +1,283 @@
+"""Readers: what they accept, and where they say a fault is."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.data import DataError, Scaling, load_idx_folder, read_csv, read_idx, suggest, train_validation_split
+
+GOOD = "a,b,kind\n1,2.5,x\n-3e2,4,y\n"
+
+
+def write(folder: Path, content: str | bytes, name: str = "f.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD,
+        "\ufeff" + GOOD,
+        GOOD.replace("\n", "\r\n"),
+        GOOD.removesuffix("\n"),
+        GOOD.replace("\n", "\n\n"),
+        '"a","b","kind"\n"1","2.5","x"\n-3e2," 4 ",y\n',
+        gzip.compress(GOOD.encode()),
+    ],
+    ids=["plain", "bom", "crlf", "no-last-newline", "empty-lines", "quotes", "gzip"],
+)
+def test_csv_accepts(tmp_path: Path, content: str | bytes) -> None:
+    table = read_csv(write(tmp_path, content), target="kind")
+    assert table.columns == ("a", "b")
+    assert table.names == ("a", "b", "kind")
+    assert table.features.tolist() == [[1.0, 2.5], [-300.0, 4.0]]
+    assert table.target == ("x", "y")
+
+
+def test_csv_lines_are_where_records_begin(tmp_path: Path) -> None:
+    content = 'a,t\n1,"two\nlines"\n\n2,y\n'
+    table = read_csv(write(tmp_path, content), target="t")
+    assert table.lines.tolist() == [2, 5]
+    assert table.target == ("two\nlines", "y")
+
+
+def test_csv_chosen_columns_come_in_the_order_asked(tmp_path: Path) -> None:
+    table = read_csv(write(tmp_path, GOOD), columns=["b", "a"])
+    assert table.columns == ("b", "a")
+    assert table.features.tolist() == [[2.5, 1.0], [4.0, -300.0]]
+    assert table.target is None
+
+
+@pytest.mark.parametrize("content", ["1,2\n3,4\n", "1,x\n3,y\n"], ids=["numbers", "mixed"])
+def test_csv_without_header_counts_columns(tmp_path: Path, content: str) -> None:
+    table = read_csv(write(tmp_path, content), target="2")
+    assert table.columns == ("1",)
+    assert table.features.tolist() == [[1.0], [3.0]]
+
+
+def test_csv_header_of_numbers_can_be_forced(tmp_path: Path) -> None:
+    path = write(tmp_path, "2001,2002\n5,6\n")
+    assert read_csv(path, header=True).columns == ("2001", "2002")
+    assert read_csv(path, header=False).features.tolist() == [[2001.0, 2002.0], [5.0, 6.0]]
+
+
+def test_csv_other_delimiter(tmp_path: Path) -> None:
+    table = read_csv(write(tmp_path, GOOD.replace(",", ";")), target="kind", delimiter=";")
+    assert table.features.tolist() == [[1.0, 2.5], [-300.0, 4.0]]
+
+
+BAD = {
+    "empty": (b"", "no data, the file is empty"),
+    "header-only": (b"a,b\n", "no data, there is only a header"),
+    "short-row": (b"a,b\n1,2\n3\n", "line 3: 1 fields, expected 2"),
+    "long-row": (b"a,b\n1,2,3\n", "line 2: 3 fields, expected 2"),
+    "text": (b"a,b\n1,2\n3,four\n", "line 3, column 'b': 'four' is not a number"),
+    "missing-value": (b"a,b\n1,\n", "line 2, column 'b': the field is empty"),
+    "blank-value": (b"a,b\n1, \n", "line 2, column 'b': the field is empty"),
+    "nan": (b"a,b\n1,2\n\nnan,2\n", "line 4, column 'a': nan is not a finite number"),
+    "overflow": (b"a,b\n1,1e400\n", "line 2, column 'b': inf is not a finite number"),
+    "decimal-comma": (b'a,b\n1,"2,5"\n', "line 2, column 'b': '2,5' is not a number"),
+    "hex": (b"a,b\n1,0x10\n", "line 2, column 'b': '0x10' is not a number"),
+    "digit-groups": (b"a,b\n1,1_000\n", "line 2, column 'b': '1_000' is not a number"),
+    "foreign-digits": ("a,b\n1,٣\n".encode(), "line 2, column 'b': '٣' is not a number"),
+    "long-text": (b"a,b\n1," + b"z" * 100 + b"\n", "line 2, column 'b': 'zzzzz"),
+    "not-utf8": (b"a,b\n1,2\n3,\xff\n", "line 3: not UTF-8 text"),
+    "nul": (b"a,b\n1,\x00\n", "line 2"),
+    "duplicate-name": (b"a,a\n1,2\n", "line 1: the header names column 'a' twice"),
+    "unnamed-column": (b",a\n1,2\n", "line 1: column 1 has no name in the header"),
+    "open-quote": (b'a,b\n1,"2\n', "line 2: unexpected end of data"),
+    "text-after-quote": (b'a,b\n1,"2"x\n', "line 2: "),
+    "field-too-long": (b"a,b\n1," + b"2" * 200_000 + b"\n", "line 2: field larger than field limit"),
+    "line-too-long": (b"a,b\n" + b"1" * (1 << 24) + b"1\n", "after line 2: cannot be read (line 2 is longer than"),
+    "header-mixed": (b"a,2001\n1,2\n", "line 1, column '1': 'a' is not a number; if line 1 holds names, say so"),
+    "cut-gzip": (gzip.compress(b"a,b\n1,2\n")[:-9], "cannot be read"),
+    "damaged-gzip": (gzip.compress(b"a,b\n1,2\n")[:12] + b"\xff" * 30, "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("content, message", BAD.values(), ids=BAD.keys())
+def test_csv_says_where_the_fault_is(tmp_path: Path, content: bytes, message: str) -> None:
+    path = write(tmp_path, content)
+    with pytest.raises(DataError) as caught:
+        read_csv(path)
+    text = str(caught.value)
+    assert message in text
+    assert text.startswith(str(path))
+    assert "\n" not in text and len(text) < len(str(path)) + 200
+
+
+def test_csv_names_near_targets_and_missing_columns(tmp_path: Path) -> None:
+    path = write(tmp_path, "price,size\n1,2\n")
+    with pytest.raises(DataError, match=r"no target column 'Pirce'; did you mean 'price'\?"):
+        read_csv(path, target="Pirce")
+    with pytest.raises(DataError, match="no target column 'zzz'; there is: price, size"):
+        read_csv(path, target="zzz")
+    with pytest.raises(DataError, match="missing columns: rooms, age; there is: price, size"):
+        read_csv(path, columns=["size", "rooms", "age"])
+    with pytest.raises(DataError, match="delimited by ';'"):
+        read_csv(write(tmp_path, "price;size\n1;2\n"), target="price")
+    with pytest.raises(DataError, match="no column besides the target"):
+        read_csv(write(tmp_path, "price\n1\n"), target="price")
+    with pytest.raises(DataError, match="line 2: the target column 'price' is empty"):
+        read_csv(write(tmp_path, "price,size\n,2\n"), target="price")
+    with pytest.raises(DataError, match="delimiter must be one character"):
+        read_csv(path, delimiter="::")
+    with pytest.raises(FileNotFoundError):
+        read_csv(tmp_path / "nowhere.csv")
+
+
+def test_suggest_shortens_long_lists() -> None:
+    assert suggest("q", [f"column{i}" for i in range(30)]).endswith("column19, ... (30 in all)")
+
+
+def test_csv_time_is_linear_in_columns(tmp_path: Path) -> None:
+    """A quadratic search for duplicate names would need minutes here."""
+    names = ",".join(f"c{i}" for i in range(65_536))
+    values = ",".join(str(i) for i in range(65_536))
+    assert read_csv(write(tmp_path, f"{names}\n{values}\n")).features[0, -1] == 65_535.0
+
+
+def idx(code: int, shape: tuple[int, ...], data: bytes) -> bytes:
+    return bytes([0, 0, code, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + data
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    "code, dtype", [(0x08, "u1"), (0x09, "i1"), (0x0B, ">i2"), (0x0C, ">i4"), (0x0D, ">f4"), (0x0E, ">f8")]
+)
+def test_idx_reads_every_dtype(tmp_path: Path, code: int, dtype: str, compress: bool) -> None:
+    values = np.arange(-3, 21).astype(dtype).reshape(2, 3, 4)
+    content = idx(code, values.shape, values.tobytes())
+    read = read_idx(write(tmp_path, gzip.compress(content) if compress else content, "x"))
+    assert read.dtype == values.dtype.newbyteorder("=") and read.dtype.isnative
+    assert read.shape == (2, 3, 4)
+    np.testing.assert_array_equal(read, values)
+
+
+BAD_IDX = {
+    "empty": (b"", "not an IDX file"),
+    "text": (b"a,b\n1,2\n", "not an IDX file"),
+    "unknown-code": (idx(0x0A, (1,), b"1"), "not an IDX file"),
+    "no-axes": (idx(0x08, (), b"1"), "0 axes"),
+    "cut-header": (idx(0x08, (2, 2), b"")[:9], "2 axes in a header of 9 bytes"),
+    "short": (idx(0x08, (2, 2), b"123"), "needs 4 bytes of values, the file has 3"),
+    "long": (idx(0x08, (2, 2), b"12345"), "needs 4 bytes of values, the file has more"),
+    "huge": (idx(0x0E, (2**32 - 1,) * 4, b"12345"), "the file has 5"),
+    "wraps-to-0": (idx(0x08, (2**31, 2**31, 4), b""), "the file has 0"),
+    "cut-gzip": (gzip.compress(idx(0x08, (2, 2), b"1234"))[:-9], "damaged gzip"),
+    "damaged-gzip": (gzip.compress(idx(0x08, (2, 2), b"1234"))[:14] + b"\xff" * 20, "damaged gzip"),
+}
+
+
+@pytest.mark.parametrize("content, message", BAD_IDX.values(), ids=BAD_IDX.keys())
+def test_idx_damaged(tmp_path: Path, content: bytes, message: str) -> None:
+    path = write(tmp_path, content, "x")
+    with pytest.raises(DataError, match=message) as caught:
+        read_idx(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def idx_folder(folder: Path, **changed: bytes) -> Path:
+    images = {"train": np.arange(3 * 4, dtype=np.uint8), "t10k": np.arange(2 * 4, dtype=np.uint8) + 100}
+    for part, pixels in images.items():
+        n = len(pixels) // 4
+        files = {
+            f"{part}-images-idx3-ubyte": idx(0x08, (n, 2, 2), pixels.tobytes()),
+            f"{part}-labels-idx1-ubyte": idx(0x08, (n,), bytes(range(n))),
+        }
+        for name, content in files.items():
+            (folder / name).write_bytes(changed.get(name.replace("-", "_"), content))
+    return folder
+
+
+def test_idx_folder(tmp_path: Path) -> None:
+    idx_folder(tmp_path)
+    plain = tmp_path / "t10k-labels-idx1-ubyte"
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    (X, y), (X_test, y_test) = load_idx_folder(tmp_path)
+    assert X.shape == (3, 2, 2) and X_test.shape == (2, 2, 2) and X_test[0, 0, 1] == 101
+    assert y.tolist() == [0, 1, 2] and y_test.tolist() == [0, 1] and y.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("train_labels_idx1_ubyte", idx(0x08, (2,), b"12"), "2 labels for 3 images"),
+        ("train_labels_idx1_ubyte", idx(0x08, (3, 1), b"123"), "not labels"),
+        ("train_labels_idx1_ubyte", idx(0x0D, (3,), b"1" * 12), "not labels"),
+        ("train_images_idx3_ubyte", idx(0x08, (0, 2, 2), b""), "no images"),
+        ("t10k_images_idx3_ubyte", idx(0x08, (2, 3, 1), b"123456"), "training images are"),
+    ],
+)
+def test_idx_folder_that_does_not_fit(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_idx_folder(idx_folder(tmp_path, **{name: content}))
+
+
+def test_idx_folder_names_the_missing_file(tmp_path: Path) -> None:
+    idx_folder(tmp_path)
+    (tmp_path / "t10k-images-idx3-ubyte").unlink()
+    with pytest.raises(DataError, match="there is no t10k-images-idx3-ubyte and no t10k-images-idx3-ubyte.gz"):
+        load_idx_folder(tmp_path)
+
+
+def test_digits() -> None:
+    X, y = cr.data.load_digits()
+    assert X.shape == (1797, 64) and X.dtype == np.float32 and y.dtype == np.int64
+    assert X.min() == 0 and X.max() == 16 and X.sum(dtype=np.float64) == 561_718
+    assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def test_split_is_a_partition_fixed_by_the_seed() -> None:
+    X, y = np.arange(50).reshape(25, 2), np.arange(25)
+    X_train, y_train, X_val, y_val = train_validation_split(X, y, fraction=0.5, seed=3)
+    assert len(y_val) == 13 and len(y_train) == 12  # 12.5, halves up
+    assert sorted([*y_train, *y_val]) == list(range(25))
+    np.testing.assert_array_equal(X_train, X[y_train])
+    np.testing.assert_array_equal(X_val, X[y_val])
+    again = train_validation_split(X, y, fraction=0.5, seed=3)
+    np.testing.assert_array_equal(again[3], y_val)
+    assert train_validation_split(X, y, fraction=0.5, seed=4)[3].tolist() != y_val.tolist()
+
+
+@pytest.mark.parametrize(
+    "n, fraction, message",
+    [(10, 0.0, "between 0 and 1"), (10, 1.0, "between"), (2, 0.1, "one part empty"), (1, 0.5, "one part empty")],
+)
+def test_split_refuses(n: int, fraction: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        train_validation_split(np.zeros((n, 1)), np.zeros(n), fraction=fraction)
+
+
+def test_split_refuses_different_lengths() -> None:
+    with pytest.raises(ValueError, match=r"same number of rows, got \(3, 1\) and \(4,\)"):
+        train_validation_split(np.zeros((3, 1)), np.zeros(4))
+
+
+def test_scaling_standardises_and_goes_back() -> None:
+    X = cr.random.Generator(seed=1).normal((5000, 3), mean=50.0, std=7.0, dtype=np.float64)
+    X[:, 2] = -4.25
+    scaling = Scaling.standard(X)
+    Z = scaling.apply(X, np.float64)
+    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(Z.std(axis=0)[:2], 1, rtol=1e-12)
+    assert (Z[:, 2] == 0).all() and scaling.scale[2] == 1
+    np.testing.assert_allclose(scaling.invert(Z), X, rtol=1e-14)
+    assert scaling.apply(X).dtype == np.float32
+    np.testing.assert_array_equal(scaling.apply(X), Z.astype(np.float32))
+
+
+def test_scaling_refuses() -> None:
+    with pytest.raises(DataError, match="column 'b': the values are too large"):
+        Scaling.standard(np.array([[1.0, 1e200], [2.0, -1e200]]), ("a", "b"))
+    with pytest.raises(ValueError, match=r"expected shape \(rows, 2\), got \(3, 1\)"):
+        Scaling.divide(2, 4.0).apply(np.zeros((3, 1)))

@@ -1,0 +1,478 @@
+"""Training: what it computes, what it refuses, and how it stops."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from chainrule.optim import SGD
+from chainrule.progress import make_progress
+
+N = 70
+X = cr.random.Generator(seed=1).normal((N, 5))
+LABELS = (X[:, 0] * X[:, 1] > 0).astype(np.int64) + (X[:, 2] > 1)
+VALUES = X[:, :2] * np.float32(0.5) + np.float32(1)
+
+
+def net(outputs: int = 3, dtype: type = np.float32) -> nn.Sequential:
+    generator = cr.random.Generator(seed=2)
+    return nn.Sequential(
+        nn.Linear(5, 16, generator=generator, dtype=dtype),
+        nn.Tanh(),
+        nn.Linear(16, outputs, generator=generator, dtype=dtype),
+    )
+
+
+def train(model: nn.Module, X: np.ndarray = X, y: np.ndarray = LABELS, **options: object) -> cr.History:
+    arguments: dict[str, object] = {
+        "loss": nn.CrossEntropyLoss(),
+        "optimizer": SGD(model.parameters(), lr=0.1, momentum=0.9),
+        "epochs": 3,
+        "batch_size": 16,
+        "seed": 4,
+        "progress": False,
+    }
+    return cr.fit(model, X, y, **(arguments | options))  # type: ignore[arg-type]
+
+
+def bits(model: nn.Module) -> bytes:
+    return b"".join(value.tobytes() for value in model.state_dict().values())
+
+
+def steps_by_hand(epochs: int = 3, batch_size: int = 16) -> tuple[nn.Module, list[float], list[bytes]]:
+    """The loop that fit promises: model, loss and weights after every step."""
+    model = net()
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    losses, states = [], [bits(model)]
+    for epoch in range(epochs):
+        order = cr.random.Generator(4, stream=2**32 + epoch).permutation(N)
+        for start in range(0, N, batch_size):
+            rows = order[start : start + batch_size]
+            optimizer.zero_grad()
+            loss = cr.cross_entropy(model(X[rows]), LABELS[rows])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            states.append(bits(model))
+    return model, losses, states
+
+
+def test_fit_is_the_written_loop() -> None:
+    model = net()
+    history = train(model)
+    by_hand, losses, _ = steps_by_hand()
+    assert bits(model) == bits(by_hand)
+    sizes = np.array([16, 16, 16, 16, 6])
+    expected = [np.average(losses[5 * e : 5 * e + 5], weights=sizes) for e in range(3)]
+    np.testing.assert_allclose(history.loss, expected, rtol=1e-14)
+    assert history.epochs == 3 and history.samples == 3 * N and len(history.seconds) == 3
+    assert history.samples_per_second > 0
+    assert history.loss[2] < history.loss[0]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_same_seed_same_bits_on_any_threads(threads: int) -> None:
+    before = cr.get_num_threads()
+    cr.set_num_threads(threads)
+    try:
+        model = net()
+        train(model)
+    finally:
+        cr.set_num_threads(before)
+    assert bits(model) == steps_by_hand()[2][-1]
+
+
+def test_seed_and_shuffle_matter() -> None:
+    results = set()
+    for options in ({"seed": 4}, {"seed": 5}, {"shuffle": False}):
+        model = net()
+        train(model, **options)
+        results.add(bits(model))
+    assert len(results) == 3
+
+
+def test_default_seed_is_the_global_one() -> None:
+    models = [net(), net(), net()]
+    for seed, model in zip((4, 4, 5), models, strict=True):
+        cr.manual_seed(seed)
+        train(model, seed=None)
+    assert bits(models[0]) == bits(models[1]) == steps_by_hand()[2][-1] != bits(models[2])
+
+
+def test_continuing_a_history_is_one_long_run() -> None:
+    model = net()
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    history = train(model, epochs=1, optimizer=optimizer)
+    assert train(model, epochs=2, optimizer=optimizer, history=history) is history
+    assert history.epochs == 3
+    assert bits(model) == steps_by_hand()[2][-1]
+
+
+def test_parity_with_a_plain_numpy_net() -> None:
+    """100 steps of a two-layer net in float64 NumPy: the losses agree to 1e-5."""
+    model = net()
+    w1, b1, w2, b2 = (value.astype(np.float64) for value in model.state_dict().values())
+    velocity = [np.zeros_like(p) for p in (w1, b1, w2, b2)]
+    x = X.astype(np.float64)
+    history = train(model, epochs=100, batch_size=N, shuffle=False)
+    for step in range(100):
+        h = np.tanh(x @ w1 + b1)
+        logits = h @ w2 + b2
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        loss = -np.log(p[np.arange(N), LABELS]).mean()
+        assert abs(loss - history.loss[step]) < 1e-5, step
+        p[np.arange(N), LABELS] -= 1
+        d_logits = p / N
+        d_h = d_logits @ w2.T * (1 - h * h)
+        for i, (value, gradient) in enumerate(
+            ((w1, x.T @ d_h), (b1, d_h.sum(axis=0)), (w2, h.T @ d_logits), (b2, d_logits.sum(axis=0)))
+        ):
+            velocity[i] = 0.9 * velocity[i] + gradient
+            value -= 0.1 * velocity[i]
+    assert history.loss[-1] < 0.6 * history.loss[0]
+
+
+def test_validation_is_measured_after_each_epoch() -> None:
+    model = net()
+    held = X[:20] * np.float32(1.5), LABELS[:20]
+    states: list[np.ndarray] = []
+
+    def spread(prediction: np.ndarray, target: np.ndarray) -> float:
+        states.append(prediction)
+        return float(np.ptp(prediction))
+
+    history = train(model, validation=held, metrics=["accuracy", spread])
+    scores = model.predict(held[0])
+    assert scores.tobytes() == states[-1].tobytes()
+    assert history.metrics["spread"][-1] == float(np.ptp(scores))
+    assert history.metrics["accuracy"][-1] == np.mean(scores.argmax(axis=1) == held[1])
+    assert history.val_loss[-1] == cr.cross_entropy(scores, held[1]).item()
+    assert len(history.val_loss) == len(history.metrics["accuracy"]) == 3
+    assert bits(model) == steps_by_hand()[2][-1]
+    assert history.summary().startswith(f"loss {history.loss[-1]:.4g}  val_loss ")
+
+
+def test_validation_longer_than_one_evaluation_batch() -> None:
+    rows = np.arange(3000) % N
+    history = train(net(), epochs=1, validation=(X[rows], LABELS[rows]))
+    model = net()
+    train(model, epochs=1)
+    expected = cr.cross_entropy(model.predict(X[rows]).astype(np.float64), LABELS[rows]).item()
+    np.testing.assert_allclose(history.val_loss, [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", [nn.MSELoss(), cr.mse_loss, lambda p, t: cr.mean(cr.abs(p - t))], ids=["m", "f", "own"])
+def test_regression(loss: Callable[[cr.Tensor, cr.Tensor], cr.Tensor], dtype: type) -> None:
+    model = net(2, dtype)
+    history = train(model, y=VALUES, loss=loss, epochs=20, optimizer=SGD(model.parameters(), lr=0.05))
+    assert history.loss[-1] < 0.3 * history.loss[0]
+    assert history.metrics == {}
+
+
+def test_binary_targets_may_be_integers_or_bools() -> None:
+    target = (X[:, :1] > 0).astype(np.int64)
+    models = [net(1), net(1), net(1)]
+    for model, y in zip(models, (target, target.astype(bool), target.astype(np.float64)), strict=True):
+        train(model, y=y, loss=nn.BCEWithLogitsLoss())
+    assert bits(models[0]) == bits(models[1]) == bits(models[2]) != bits(net(1))
+
+
+@pytest.mark.parametrize("convert", [lambda a: a.astype(np.float64), lambda a: a.tolist(), cr.tensor])
+def test_inputs_of_any_kind(convert: Callable[[np.ndarray], object]) -> None:
+    model = net()
+    train(model, X=convert(X))  # type: ignore[arg-type]
+    assert bits(model) == steps_by_hand()[2][-1]
+
+
+def with_value(array: np.ndarray, place: tuple[int, ...], value: float) -> np.ndarray:
+    changed = array.copy()
+    changed[place] = value
+    return changed
+
+
+REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
+    "epochs-0": ({"epochs": 0}, ValueError, "fit: epochs must be at least 1, got 0"),
+    "epochs-float": ({"epochs": 1.5}, TypeError, "fit: epochs must be an integer, got 1.5"),
+    "batch-negative": ({"batch_size": -1}, ValueError, "fit: batch_size must be at least 1"),
+    "nonfinite": ({"nonfinite": "ignore"}, ValueError, "fit: nonfinite must be 'raise' or 'continue'"),
+    "empty": ({"X": X[:0], "y": LABELS[:0]}, ValueError, r"fit: X is empty, its shape is \(0, 5\)"),
+    "lengths": ({"y": LABELS[:-1]}, ValueError, r"fit: X has 70 rows, y has 69 \(X: \(70, 5\), y: \(69,\)\)"),
+    "0-d": ({"X": np.float32(1)}, ValueError, "fit: X and y need an axis of rows"),
+    "features": ({"X": X[:, :4]}, ValueError, "linear: x has 4 features, weight expects 5"),
+    "text": ({"X": X.astype(str)}, TypeError, "fit: X must be real numbers, got dtype <U"),
+    "complex": ({"X": X.astype(complex)}, TypeError, "fit: X must be real numbers, got dtype complex128"),
+    "object": ({"X": X.astype(object)}, TypeError, "fit: X must be real numbers, got dtype object"),
+    "nan": ({"X": with_value(X, (7, 3), np.nan)}, ValueError, r"fit: X\[7, 3\] is nan \(row 7, column 3\)"),
+    "inf": ({"X": with_value(X, (69, 4), -np.inf)}, ValueError, r"fit: X\[69, 4\] is -inf \(row 69, column 4\)"),
+    "too-large": (
+        {"X": with_value(X.astype(np.float64), (3, 0), 1e39)},
+        ValueError,
+        r"fit: X\[3, 0\] is 1e\+39, too large for float32 \(row 3, column 0\)",
+    ),
+    "nan-target": (
+        {"y": with_value(VALUES, (5, 1), np.nan), "loss": nn.MSELoss(), "outputs": 2},
+        ValueError,
+        r"fit: y\[5, 1\] is nan \(row 5, column 1\)",
+    ),
+    "label-high": ({"y": with_value(LABELS, (9,), 3)}, ValueError, r"fit: y\[9\] is 3, labels must be from 0 to 2"),
+    "label-low": ({"y": with_value(LABELS, (9,), -1)}, ValueError, r"fit: y\[9\] is -1, labels must be from 0 to 2"),
+    "label-float": ({"y": LABELS * 1.0}, TypeError, "fit: y must be integer labels for cross entropy, got dtype float64"),
+    "label-column": ({"y": LABELS[:, None]}, ValueError, r"fit: y has shape \(70, 1\), labels need shape \(70,\)"),
+    "label-function": ({"y": LABELS + 1, "loss": cr.cross_entropy}, ValueError, "labels must be from 0 to 2"),
+    "target-shape": ({"y": VALUES, "loss": nn.MSELoss()}, ValueError, r"\(1, 3\).*\(1, 2\)"),
+    "no-scalar": ({"loss": nn.CrossEntropyLoss("none")}, ValueError, r"the loss must return a scalar, got shape \(1,\)"),
+    "no-tensor": ({"loss": lambda p, t: 1.0}, TypeError, "the loss must return a tensor, got float"),
+    "foreign-optimizer": (
+        {"optimizer": SGD(net().parameters(), lr=0.1)},
+        ValueError,
+        "fit: the optimizer holds none of the model's parameters",
+    ),
+    "validation-kind": ({"validation": X}, TypeError, r"fit: validation must be a pair \(X, y\), got ndarray"),
+    "validation-nan": (
+        {"validation": (with_value(X, (1, 2), np.nan), LABELS)},
+        ValueError,
+        r"fit: validation X\[1, 2\] is nan",
+    ),
+    "validation-label": (
+        {"validation": (X, with_value(LABELS, (2,), 7))},
+        ValueError,
+        r"fit: validation y\[2\] is 7, labels must be from 0 to 2",
+    ),
+    "metric-name": ({"metrics": ["f1"], "validation": (X, LABELS)}, ValueError, "fit: metrics are 'accuracy' or"),
+    "metric-without-rows": ({"metrics": ["accuracy"]}, ValueError, "but there is no validation"),
+}
+
+
+@pytest.mark.parametrize("options, error, message", REFUSED.values(), ids=REFUSED.keys())
+def test_refused_before_the_model_is_touched(
+    options: dict[str, object], error: type[Exception], message: str
+) -> None:
+    model = net(int(options.get("outputs", 3)))  # type: ignore[call-overload]
+    before = bits(model)
+    history = cr.History()
+    with pytest.raises(error, match=message) as caught:
+        train(model, **({"history": history} | {k: v for k, v in options.items() if k != "outputs"}))
+    assert "\n" not in str(caught.value)
+    assert bits(model) == before and history.epochs == 0
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_refuses_what_is_no_model() -> None:
+    with pytest.raises(TypeError, match="fit: model must be a Module, got function"):
+        optimizer = SGD(net().parameters(), lr=0.1)
+        cr.fit(lambda x: x, X, LABELS, loss=cr.cross_entropy, optimizer=optimizer)  # type: ignore[arg-type]
+
+
+def exploding(at: int) -> Callable[[cr.Tensor, cr.Tensor], cr.Tensor]:
+    """Cross entropy that is infinite in call `at`; call 0 is fit's own check."""
+    calls = [0]
+
+    def loss(prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        calls[0] += 1
+        value = cr.cross_entropy(prediction, target)
+        return value * np.float32(np.inf) if calls[0] == at + 1 else value
+
+    return loss
+
+
+def test_a_loss_that_is_not_finite_stops_before_its_step() -> None:
+    model = net()
+    history = cr.History()
+    with pytest.raises(FloatingPointError, match="fit: the loss is inf at epoch 2, step 3 of 5; .* smaller learning rate"):
+        train(model, loss=exploding(8), history=history)
+    assert bits(model) == steps_by_hand()[2][7]
+    assert history.epochs == 1
+
+
+def test_a_loss_that_is_not_finite_may_be_passed_over() -> None:
+    model = net()
+    history = train(model, loss=exploding(8), nonfinite="continue")
+    assert history.epochs == 3 and history.loss[1] == np.inf
+    assert np.isnan(model.predict(X)).any()
+
+
+def test_callbacks_see_every_epoch_and_may_end_training() -> None:
+    seen = []
+    model = net()
+    history = train(model, epochs=10, callbacks=[lambda h: seen.append(h.epochs), lambda h: h.epochs == 2])
+    assert seen == [1, 2] and history.epochs == 2
+    assert bits(model) == steps_by_hand()[2][10]
+    assert train(net(), callbacks=[lambda h: 1]).epochs == 3  # only True ends it
+
+
+def test_an_error_in_a_callback_leaves_history_and_modes() -> None:
+    def broken(history: cr.History) -> None:
+        raise KeyError("mine")
+
+    model = net().eval()
+    history = cr.History()
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyError):
+        train(model, callbacks=[broken], history=history)
+    assert history.epochs == 1
+    assert not model.training and signal.getsignal(signal.SIGINT) is handler and cr.is_grad_enabled()
+
+
+def test_training_mode_inside_and_evaluation_mode_for_validation() -> None:
+    modes = []
+
+    class Spy(nn.Module):
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            modes.append((self.training, cr.is_grad_enabled()))
+            return x
+
+    model = net().append(Spy())
+    train(model, epochs=1, batch_size=N, validation=(X, LABELS))
+    assert modes == [(False, False), (False, False), (True, True), (False, False)]
+
+
+# Ctrl-C.
+
+
+def interrupting(at: int) -> Callable[[cr.Tensor, cr.Tensor], cr.Tensor]:
+    calls = [0]
+
+    def loss(prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        calls[0] += 1
+        if calls[0] == at + 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(100):  # Python runs the handler in here
+                pass
+        return cr.cross_entropy(prediction, target)
+
+    return loss
+
+
+@pytest.mark.parametrize("at", [1, 5, 7, 15])
+def test_ctrl_c_acts_at_the_end_of_the_step(at: int) -> None:
+    model = net()
+    history = cr.History()
+    with pytest.raises(KeyboardInterrupt):
+        train(model, loss=interrupting(at), history=history)
+    assert bits(model) == steps_by_hand()[2][at]
+    assert history.epochs == (at - 1) // 5  # a step that ends an epoch is interrupted before the epoch is recorded
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert np.isfinite(model.predict(X)).all()
+    train(model)
+
+
+def test_ctrl_c_at_random_times_leaves_a_step_boundary() -> None:
+    states = set(steps_by_hand(epochs=60)[2])
+    delays = cr.random.Generator(seed=6).uniform((15,), low=0.001, high=0.03)
+    interrupted = 0
+    for delay in delays:
+        model = net()
+        sent = [0.0]
+
+        def send(sent: list[float] = sent) -> None:
+            sent[0] = time.perf_counter()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        timer = threading.Timer(float(delay), send)
+        try:
+            timer.start()
+            train(model, epochs=60)
+            timer.join()
+            time.sleep(0.05)
+        except KeyboardInterrupt:
+            assert time.perf_counter() - sent[0] < 0.2
+            interrupted += 1
+        finally:
+            timer.cancel()
+            timer.join()
+        assert bits(model) in states
+    assert interrupted >= 10
+
+
+def test_ctrl_c_goes_to_the_handler_that_was_there() -> None:
+    received = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
+    try:
+        model = net()
+        train(model, loss=interrupting(7))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert received == [signal.SIGINT]
+    assert bits(model) == steps_by_hand()[2][-1]
+
+
+def test_ctrl_c_acts_at_once_in_a_callback() -> None:
+    def slow(history: cr.History) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+    begun = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        train(net(), callbacks=[slow])
+    assert time.perf_counter() - begun < 2
+
+
+def test_fit_works_in_another_thread() -> None:
+    model = net()
+    thread = threading.Thread(target=train, args=(model,))
+    thread.start()
+    thread.join()
+    assert bits(model) == steps_by_hand()[2][-1]
+
+
+# Progress.
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_plain_progress_is_one_line_per_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    train(net(), progress=True, validation=(X, LABELS), epochs=10)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    assert lines[0].startswith("epoch  1/10  loss ") and " val_accuracy " in lines[0]
+    assert lines[9].startswith("epoch 10/10  loss ") and lines[9].endswith(" samples/s")
+
+
+@pytest.mark.parametrize("progress", [None, False])
+def test_no_progress_without_a_terminal(progress: bool | None, capsys: pytest.CaptureFixture[str]) -> None:
+    train(net(), progress=progress)
+    assert capsys.readouterr() == ("", "")
+
+
+def show(stream: io.StringIO) -> str:
+    progress = make_progress(None, stream)
+    progress.begin(1, 2, 40)
+    for _ in range(4):
+        progress.advance(10)
+        time.sleep(0.06)
+    progress.end("loss 0.5")
+    progress.begin(2, 2, 40)
+    progress.close()
+    progress.close()
+    return stream.getvalue()
+
+
+def test_live_line_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    text = show(Terminal())
+    assert "\repoch 1/2   75 %" in text or "\repoch 1/2   50 %" in text
+    assert "\repoch 1/2  loss 0.5  " in text and text.endswith("\n")
+
+
+def test_live_bar_with_tqdm() -> None:
+    tqdm = pytest.importorskip("tqdm")
+    threads = threading.active_count()
+    text = show(Terminal())
+    assert "epoch 1/2" in text and "loss 0.5" in text and text.count("\n") == 2
+    assert threading.active_count() == threads
+    assert tqdm.tqdm.monitor_interval != 0  # only our own bars go without the thread
