@@ -124,7 +124,9 @@ def test_csv_classification_and_predict(tmp_path: Path, capsys: pytest.CaptureFi
     assert [preparation.classes[i] for i in shares.argmax(axis=1)] == [row[0] for row in rows[1:]]
     # The same columns in another order, with one more and without the target, to a file.
     table = [line.split(",") for line in path.read_text().splitlines()]
-    Path("new.csv").write_text("\n".join(f"{b},9,{a}" if i else "width,new,length" for i, (a, b, _) in enumerate(table)))
+    Path("new.csv").write_text(
+        "\n".join(f"{b},9,{a}" if i else "width,new,length" for i, (a, b, _) in enumerate(table))
+    )
     assert ok(capsys, "predict", "flowers.safetensors", "new.csv", "--out", "p.csv") == ""
     assert Path("p.csv").read_text().splitlines() == [row[0] for row in rows]
 
@@ -223,7 +225,9 @@ def test_options_reach_the_training(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_train_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(flowers(tmp_path / "f.csv"))
-    assert "there is no target column 'Knid'; did you mean 'kind'?" in refused(capsys, "train", path, "--target", "Knid")
+    assert "there is no target column 'Knid'; did you mean 'kind'?" in refused(
+        capsys, "train", path, "--target", "Knid"
+    )
     assert "--target COLUMN is missing" in refused(capsys, "train", path)
     assert "has: length, width, kind" in refused(capsys, "train", path)
     assert "nowhere.csv: No such file or directory" in refused(capsys, "train", "nowhere.csv", "--target", "x")
@@ -245,7 +249,9 @@ def test_train_says_where_the_data_are_bad(tmp_path: Path, capsys: pytest.Captur
     path = flowers(tmp_path / "f.csv")
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:50], "1,?,rose", *lines[50:]]))
-    assert "f.csv, line 51, column 'width': '?' is not a number" in refused(capsys, "train", str(path), "--target", "kind")
+    assert "f.csv, line 51, column 'width': '?' is not a number" in refused(
+        capsys, "train", str(path), "--target", "kind"
+    )
     path.write_text("\n".join([*lines[:50], "1,rose", *lines[50:]]))
     assert "f.csv, line 51: 2 fields, expected 3" in refused(capsys, "train", str(path), "--target", "kind")
 

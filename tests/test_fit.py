@@ -173,7 +173,9 @@ def test_validation_longer_than_one_evaluation_batch() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("loss", [nn.MSELoss(), cr.mse_loss, lambda p, t: cr.mean(cr.abs(p - t))], ids=["m", "f", "own"])
+@pytest.mark.parametrize(
+    "loss", [nn.MSELoss(), cr.mse_loss, lambda p, t: cr.mean(cr.abs(p - t))], ids=["m", "f", "own"]
+)
 def test_regression(loss: Callable[[cr.Tensor, cr.Tensor], cr.Tensor], dtype: type) -> None:
     model = net(2, dtype)
     history = train(model, y=VALUES, loss=loss, epochs=20, optimizer=SGD(model.parameters(), lr=0.05))
@@ -228,11 +230,19 @@ REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
     ),
     "label-high": ({"y": with_value(LABELS, (9,), 3)}, ValueError, r"fit: y\[9\] is 3, labels must be from 0 to 2"),
     "label-low": ({"y": with_value(LABELS, (9,), -1)}, ValueError, r"fit: y\[9\] is -1, labels must be from 0 to 2"),
-    "label-float": ({"y": LABELS * 1.0}, TypeError, "fit: y must be integer labels for cross entropy, got dtype float64"),
+    "label-float": (
+        {"y": LABELS * 1.0},
+        TypeError,
+        "fit: y must be integer labels for cross entropy, got dtype float64",
+    ),
     "label-column": ({"y": LABELS[:, None]}, ValueError, r"fit: y has shape \(70, 1\), labels need shape \(70,\)"),
     "label-function": ({"y": LABELS + 1, "loss": cr.cross_entropy}, ValueError, "labels must be from 0 to 2"),
     "target-shape": ({"y": VALUES, "loss": nn.MSELoss()}, ValueError, r"\(1, 3\).*\(1, 2\)"),
-    "no-scalar": ({"loss": nn.CrossEntropyLoss("none")}, ValueError, r"the loss must return a scalar, got shape \(1,\)"),
+    "no-scalar": (
+        {"loss": nn.CrossEntropyLoss("none")},
+        ValueError,
+        r"the loss must return a scalar, got shape \(1,\)",
+    ),
     "no-tensor": ({"loss": lambda p, t: 1.0}, TypeError, "the loss must return a tensor, got float"),
     "foreign-optimizer": (
         {"optimizer": SGD(net().parameters(), lr=0.1)},
@@ -256,9 +266,7 @@ REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("options, error, message", REFUSED.values(), ids=REFUSED.keys())
-def test_refused_before_the_model_is_touched(
-    options: dict[str, object], error: type[Exception], message: str
-) -> None:
+def test_refused_before_the_model_is_touched(options: dict[str, object], error: type[Exception], message: str) -> None:
     model = net(int(options.get("outputs", 3)))  # type: ignore[call-overload]
     before = bits(model)
     history = cr.History()
@@ -290,7 +298,9 @@ def exploding(at: int) -> Callable[[cr.Tensor, cr.Tensor], cr.Tensor]:
 def test_a_loss_that_is_not_finite_stops_before_its_step() -> None:
     model = net()
     history = cr.History()
-    with pytest.raises(FloatingPointError, match="fit: the loss is inf at epoch 2, step 3 of 5; .* smaller learning rate"):
+    with pytest.raises(
+        FloatingPointError, match="fit: the loss is inf at epoch 2, step 3 of 5; .* smaller learning rate"
+    ):
         train(model, loss=exploding(8), history=history)
     assert bits(model) == steps_by_hand()[2][7]
     assert history.epochs == 1

@@ -39,9 +39,12 @@ def test_digest_on_any_threads(threads: int) -> None:
 def test_one_line_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["selftest", "--threads", "2"]) == 0
     words = capsys.readouterr().out.split()
-    assert words == (
-        f"chainrule selftest numerics {cr.numerics_version} isa {cr.active_isa()} threads 2 sha256 {selftest.EXPECTED}"
-    ).split()
+    assert (
+        words
+        == (
+            f"chainrule selftest numerics {cr.numerics_version} isa {cr.active_isa()} threads 2 sha256 {selftest.EXPECTED}"
+        ).split()
+    )
 
 
 @pytest.mark.parametrize("part", ["_products", "_functions", "_reductions", "_draws", "_training"])

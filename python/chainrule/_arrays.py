@@ -15,8 +15,8 @@ __all__ = ["first_bad", "to_model_input"]
 def to_model_input(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Tensor:
     """Return numbers of any real dtype as a tensor of `dtype` (float32 or float64).
 
-    Arguments: `values`, an array of integers, bools or floats up to 64 bits; `dtype`; `name`, for the error.
-    Returns: a tensor that shares nothing with `values`.
+    Arguments: `values`, an array of integers, bools or floats of up to 64 bits; `dtype`; `name`, for the error.
+    Returns: a tensor that shares nothing with `values`, rounded once.
     Errors: TypeError when the values are not real numbers.
 
     >>> import numpy as np
@@ -25,13 +25,9 @@ def to_model_input(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Te
     dtype('float32')
     """
     array = np.asarray(values)
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or array.dtype.name == "uint64":
         raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}")
-    target = np.dtype(dtype)
-    if array.dtype == target or array.dtype.itemsize <= 2:
-        return tensor(array.astype(target, copy=False))  # exact: no rounding
-    wide = array.astype(np.int64 if array.dtype.kind in "iu" else np.float64, copy=False)
-    return tensor(wide).astype(target)
+    return tensor(array, dtype=dtype)
 
 
 def first_bad(array: npt.NDArray[Any]) -> tuple[int, ...] | None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import config, ops, training
+from . import __version__, config, ops, training
 from .data import read_csv
 from .fit import History
 from .io import load_prepared, save, write_atomic
@@ -25,11 +25,24 @@ __all__ = ["app", "run"]
 
 app = typer.Typer(
     name="chainrule",
-    help="Neural nets on CPUs, with the same bits everywhere.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"chainrule {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Neural nets on CPUs, with the same bits everywhere."""
 
 
 class Task(str, Enum):
@@ -62,7 +75,9 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.", show_default="by data")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Rows per step.", show_default="by data")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="by data")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate of the first epoch; it falls evenly.", show_default="by data")
+    ] = None,
     momentum: Annotated[float, typer.Option(help="Momentum of SGD.")] = 0.9,
     nesterov: Annotated[bool, typer.Option("--nesterov", help="Nesterov momentum.")] = False,
     weight_decay: Annotated[float, typer.Option(help="Weight decay (L2).")] = 0.0,
@@ -226,8 +241,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     >>> run(["train", "--hidden", "many"])
     2
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=arguments, prog_name="chainrule", standalone_mode=False)
+        code = app(args=given or ["--help"], prog_name="chainrule", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):

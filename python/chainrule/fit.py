@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Protocol
 
 import numpy as np
@@ -182,11 +183,11 @@ class _Run:
             rows = order[start : start + self.batch_size]
             x, y = ops.take(self.train.x, rows), ops.take(self.train.y, rows)
             interrupt.in_step = True
-            losses[i] = _train_step(self.model, self.loss, self.optimizer, x, y, self.stop)
+            value = losses[i] = _train_step(self.model, self.loss, self.optimizer, x, y, self.stop)
             interrupt.leave_step()
-            if self.stop and not np.isfinite(losses[i]):
+            if self.stop and not isfinite(value):
                 raise FloatingPointError(
-                    f"fit: the loss is {losses[i]} at epoch {epoch + 1}, step {i + 1} of {len(starts)}; the model is as "
+                    f"fit: the loss is {value} at epoch {epoch + 1}, step {i + 1} of {len(starts)}; the model is as "
                     "the step before left it; try a smaller learning rate or scaled data"
                 )
             self.progress.advance(len(rows))
@@ -205,7 +206,7 @@ def _train_step(
     optimizer.zero_grad()
     value = loss(model(x), y)
     number = value.item()
-    if stop and not np.isfinite(number):
+    if stop and not isfinite(number):
         return number
     value.backward()
     optimizer.step()

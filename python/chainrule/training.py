@@ -28,6 +28,8 @@ Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 class Options:
     """How to train; the defaults of a kind of data are in its problem.
 
+    `lr` is the learning rate of the first epoch; it falls by lr / epochs after each epoch.
+
     >>> from chainrule.training import Options
     >>> Options(hidden=(32,), epochs=10, batch_size=32, lr=0.1).momentum
     0.9
@@ -97,7 +99,7 @@ def idx_problem(folder: str | os.PathLike[str]) -> Problem:
         (scaling.apply(X_train.reshape(-1, pixels)), y_train),
         (scaling.apply(X_test.reshape(-1, pixels)), y_test),
         preparation,
-        Options(hidden=(256, 128), epochs=8, batch_size=128, lr=0.1),
+        Options(hidden=(256, 128), epochs=10, batch_size=128, lr=0.05),
     )
 
 
@@ -172,6 +174,11 @@ def train(problem: Problem, model: Module, options: Options, progress: bool, his
     Errors: as `fit`.
     """
     optimizer = SGD(model.parameters(), options.lr, options.momentum, options.nesterov, options.weight_decay)
+
+    def lower_rate(record: History) -> None:
+        left = tensor(np.float64(options.epochs - record.epochs))
+        optimizer.lr = ops.div(ops.mul(left, options.lr), float(options.epochs)).item()
+
     fit(
         model,
         *problem.train,
@@ -182,6 +189,7 @@ def train(problem: Problem, model: Module, options: Options, progress: bool, his
         validation=problem.held_out,
         seed=options.seed,
         progress=progress,
+        callbacks=(lower_rate,),
         history=history,
     )
 

@@ -30,6 +30,8 @@ class Parameter(Tensor):
     ((1, 2), True)
     """
 
+    __slots__ = ()
+
     def __init__(self, data: npt.ArrayLike) -> None:
         super().__init__(data, requires_grad=True)
 
