@@ -1,0 +1,36 @@
+"""The marker of long tests, and the core's settings put back after each test."""
+
+from collections.abc import Iterator
+
+import pytest
+from settings import ISAS, THREADS, force_level, force_threads, restored
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Long tests run only when they are asked for."""
+    config.addinivalue_line("markers", "full: long tests, run by `pytest -m full`")
+    if not config.option.markexpr:
+        config.option.markexpr = "not full"
+
+
+@pytest.fixture(autouse=True)
+def restore_core() -> Iterator[None]:
+    """Level, number of threads and the threshold of threading as before."""
+    with restored():
+        yield
+
+
+@pytest.fixture(params=ISAS)
+def isa(request: pytest.FixtureRequest) -> str:
+    """Each available level in turn, active."""
+    name = str(request.param)
+    force_level(name)
+    return name
+
+
+@pytest.fixture(params=THREADS)
+def threads(request: pytest.FixtureRequest) -> int:
+    """Numbers of threads, used on the smallest shapes too."""
+    count = int(request.param)
+    force_threads(count)
+    return count

@@ -1,0 +1,48 @@
+"""What every result has to be independent of: the level of instructions and the number of threads."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+# Read when the OpenMP runtime is loaded. More threads than cores, waiting busily, would wait for each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from chainrule import _core  # noqa: E402
+
+ISAS: list[str] = _core.available_isas()
+THREADS = (1, 2, 3, 7)
+MIN_PARALLEL_WORK = 10_000.0  # nanoseconds, as in cpp/exec/threads.cpp
+
+
+def force_level(name: str) -> None:
+    """Make a level active (test_isa.py proves by single steps that the active level is the one that runs)."""
+    _core.use_isa(name)
+    assert _core.active_isa() == name
+
+
+def force_threads(count: int) -> None:
+    """Use `count` threads, whatever the amount of work."""
+    _core.set_num_threads(count)
+    _core.set_min_parallel_work(0)
+    assert _core.get_num_threads() == count
+
+
+def every_setting(threads: Sequence[int] = THREADS) -> Iterator[str]:
+    """Force each level with each number of threads; yields its description for messages."""
+    for isa in ISAS:
+        force_level(isa)
+        for count in threads:
+            force_threads(count)
+            yield f"{isa}, {count} threads"
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Level, number of threads and threshold are as before after the block."""
+    isa, threads = _core.active_isa(), _core.get_num_threads()
+    try:
+        yield
+    finally:
+        _core.use_isa(isa)
+        _core.set_num_threads(threads)
+        _core.set_min_parallel_work(MIN_PARALLEL_WORK)
