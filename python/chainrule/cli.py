@@ -16,7 +16,8 @@ from typing import Annotated, Any
 
 import typer
 
-from . import __version__, config, ops, training
+from . import __version__, ops, training
+from .config import set_num_threads, show_config
 from .data import read_csv
 from .fit import History
 from .io import load_prepared, save, write_atomic
@@ -92,7 +93,7 @@ def train(
     like Fashion-MNIST. Prints accuracy or error on held-out rows.
     """
     if threads is not None:
-        config.set_num_threads(threads)
+        set_num_threads(threads)
     problem = _problem(source, target, task, header, delimiter, holdout, seed)
     chosen: dict[str, Any] = {"hidden": _sizes(hidden), "epochs": epochs, "batch_size": batch_size, "lr": lr}
     options = dataclasses.replace(
@@ -190,7 +191,7 @@ def predict(
 ) -> None:
     """Print the predictions for the rows of a CSV file, as CSV."""
     if threads is not None:
-        config.set_num_threads(threads)
+        set_num_threads(threads)
     net, preparation = load_prepared(model)
     if preparation is None:
         raise ValueError(f"{model}: holds no column names, it was not saved by chainrule train")
@@ -214,7 +215,7 @@ def predict(
 @app.command()
 def info() -> None:
     """Print versions, instruction sets, threads and compiler."""
-    config.show_config()
+    show_config()
 
 
 @app.command()
@@ -223,7 +224,7 @@ def selftest(threads: ThreadsOption = None) -> None:
     from .selftest import EXPECTED, digest, report
 
     if threads is not None:
-        config.set_num_threads(threads)
+        set_num_threads(threads)
     found = digest()
     print(report(found))
     if found != EXPECTED:

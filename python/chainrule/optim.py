@@ -74,7 +74,7 @@ class SGD:
         for i, parameter in enumerate(self.params):
             if parameter.grad is None:
                 continue
-            gradient = np.ascontiguousarray(parameter.grad.numpy())
+            gradient = np.asarray(parameter.grad.numpy(), order="C")
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
                 raise ValueError(
                     f"SGD: parameter {i} is {parameter.dtype} {parameter.shape}, its gradient {gradient.dtype} {gradient.shape}"

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import config, nn, ops
+from . import nn, ops
+from .config import active_isa, get_num_threads, numerics_version
 from .data import load_digits
 from .fit import fit
 from .optim import SGD
@@ -58,8 +59,8 @@ def report(found: str) -> str:
     >>> report("ab12").split()[-2:]
     ['sha256', 'ab12']
     """
-    where = f"isa {config.active_isa()} threads {config.get_num_threads()}"
-    return f"chainrule selftest numerics {config.numerics_version} {where} sha256 {found}"
+    where = f"isa {active_isa()} threads {get_num_threads()}"
+    return f"chainrule selftest numerics {numerics_version} {where} sha256 {found}"
 
 
 def _canonical(array: Array) -> bytes:

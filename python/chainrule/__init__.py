@@ -1,0 +1,24 @@
+"""chainrule: a neural-net core for CPUs, fast on small and medium nets, with the same bits everywhere."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+from .tensor import Tensor, from_dlpack, tensor  # isort: skip  (before ops: they know each other)
+from . import config, data, nn, ops, optim, random
+from .autodiff import backward, grad, is_grad_enabled, no_grad, value_and_grad
+from .config import (
+    active_isa,
+    available_isas,
+    built_isas,
+    get_num_threads,
+    numerics_version,
+    set_num_threads,
+    show_config,
+    use_isa,
+)
+from .fit import History, fit
+from .gradcheck import gradcheck
+from .io import ModelFormatError, load, save
+from .ops import *  # noqa: F403
+from .random import manual_seed

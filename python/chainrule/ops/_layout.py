@@ -1,0 +1,149 @@
+"""Shapes to loops: broadcasting, merging of axes, strides. Plans are built once per shape; none of this is on the hot path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ._table import Code, Plan, Shape, Spec
+
+__all__ = [
+    "axes_of",
+    "broadcast_shapes",
+    "broadcast_strides",
+    "contiguous_strides",
+    "copy_code",
+    "map_code",
+    "product",
+    "transpose_code",
+]
+
+
+def product(shape: Sequence[int]) -> int:
+    """Number of elements."""
+    n = 1
+    for length in shape:
+        n *= length
+    return n
+
+
+def contiguous_strides(shape: Sequence[int]) -> list[int]:
+    """Strides in elements of a C-contiguous array."""
+    strides, step = [], 1
+    for length in reversed(shape):
+        strides.append(step)
+        step *= length
+    return strides[::-1]
+
+
+def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
+    """NumPy's broadcasting; the error begins with the op's name and shows the shapes."""
+    ndim = max(len(s) for s in shapes)
+    result = []
+    for axis in range(-ndim, 0):
+        lengths = {s[axis] for s in shapes if len(s) >= -axis} - {1}
+        if len(lengths) > 1:
+            shown = " and ".join(str(s) for s in shapes)
+            raise ValueError(
+                f"{name}: shapes {shown} do not broadcast: axis {axis} has lengths "
+                f"{' and '.join(str(n) for n in sorted(lengths))}"
+            )
+        result.append(lengths.pop() if lengths else 1)
+    return tuple(result)
+
+
+def broadcast_strides(shape: Shape, out: Shape) -> list[int]:
+    """Strides with which a contiguous array of `shape` is read as one of shape `out`: 0 along broadcast axes."""
+    strides = contiguous_strides(shape)
+    padded = [0] * (len(out) - len(shape)) + [0 if n == 1 else s for n, s in zip(shape, strides, strict=True)]
+    return padded
+
+
+def merge_axes(dims: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
+    """Drop axes of length 1 and join neighbours that every operand walks in one stride; at least one axis remains."""
+    merged: list[int] = []
+    steps: list[list[int]] = [[] for _ in strides]
+    for axis, length in enumerate(dims):
+        if length == 1:
+            continue
+        joins = bool(merged) and all(s[-1] == own[axis] * length for s, own in zip(steps, strides, strict=True))
+        if joins:
+            merged[-1] *= length
+            for s, own in zip(steps, strides, strict=True):
+                s[-1] = own[axis]
+        else:
+            merged.append(length)
+            for s, own in zip(steps, strides, strict=True):
+                s.append(own[axis])
+    if not merged:
+        return [1], [[1] for _ in strides]
+    return merged, steps
+
+
+def map_code(
+    name: str,
+    dtype: int,
+    out: Shape,
+    out_slot: int,
+    in_slots: Sequence[int],
+    shapes: Sequence[Shape],
+    reals: list[float],
+) -> Code:
+    """The instruction of an elementwise kernel with broadcast inputs and a contiguous output."""
+    if product(out) == 0:
+        return (name, dtype, [out_slot], list(in_slots), [1, 0] + [1] * len(shapes), reals)
+    dims, strides = merge_axes(out, [broadcast_strides(s, out) for s in shapes])
+    ints = [len(dims), *dims]
+    for own in strides:
+        ints += own
+    return (name, dtype, [out_slot], list(in_slots), ints, reals)
+
+
+def copy_code(
+    dtype: int,
+    out_slot: int,
+    in_slot: int,
+    dims: Sequence[int],
+    out_strides: Sequence[int],
+    in_strides: Sequence[int],
+    out_offset: int = 0,
+    in_offset: int = 0,
+) -> Code:
+    """The instruction of a strided copy."""
+    if product(dims) == 0:
+        merged, steps = [0], [[1], [1]]
+    else:
+        merged, steps = merge_axes(dims, [out_strides, in_strides])
+    while len(merged) < 2:
+        merged, steps = [1, *merged], [[0, *s] for s in steps]
+    ints = [len(merged), out_offset, in_offset, *merged, *steps[0], *steps[1]]
+    return ("copy", dtype, [out_slot], [in_slot], ints, [])
+
+
+def transpose_code(spec: Spec, axes: Sequence[int], out_slot: int, in_slot: int) -> tuple[Code, Spec]:
+    """The copy that permutes axes, and what it gives."""
+    shape = tuple(spec.shape[a] for a in axes)
+    strides = contiguous_strides(spec.shape)
+    code = copy_code(spec.code, out_slot, in_slot, shape, contiguous_strides(shape), [strides[a] for a in axes])
+    return code, Spec(shape, spec.dtype)
+
+
+def axes_of(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """Sorted non-negative axes; all of them for None."""
+    if axis is None:
+        return tuple(range(ndim))
+    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    result = set()
+    for a in given:
+        if isinstance(a, bool) or not isinstance(a, int):
+            raise TypeError(f"{name}: axis must be an integer or a tuple of integers, got {axis!r}")
+        if not -ndim <= a < ndim:
+            raise ValueError(f"{name}: axis {a} is out of range for {ndim} dimensions")
+        if a % ndim in result:
+            raise ValueError(f"{name}: axis {a} is given twice in {axis!r}")
+        result.add(a % ndim)
+    return tuple(sorted(result))
+
+
+def simple_plan(out: Spec, code: Code) -> Plan:
+    """A plan of one instruction."""
+    return Plan(out, [code])

@@ -1,0 +1,160 @@
+"""The op table: what an op is, and the one way to run one.
+
+An op is a row: its name, `plan` (shape rule and instructions), and `vjp`, one gradient rule per argument, written in ops, so
+that gradients are nodes of the graph like any other and can be differentiated again. Everything that goes over all ops
+(autodiff, tests, documentation) iterates over `OPS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _core
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["CODES", "OPS", "Code", "Op", "Plan", "Shape", "Spec", "apply", "clear_programs", "register"]
+
+Shape = tuple[int, ...]
+Attrs = tuple[Any, ...]
+Code = tuple[str, int, list[int], list[int], list[int], list[float]]
+
+# dtype codes of the core.
+CODES: dict[Any, int] = {
+    np.dtype(np.float32): 0,
+    np.dtype(np.float64): 1,
+    np.dtype(np.int64): 2,
+    np.dtype(np.bool_): 3,
+}
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape and dtype of an argument, all that a plan may depend on besides attributes."""
+
+    shape: Shape
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        n = 1
+        for length in self.shape:
+            n *= length
+        return n
+
+    @property
+    def code(self) -> int:
+        return CODES[self.dtype]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an op does for given specs: the output, and instructions over slots (arguments, output, temporaries)."""
+
+    out: Spec
+    code: list[Code]
+    temporaries: list[Spec] = field(default_factory=list)
+
+
+# rule(g, out, inputs, attrs) -> gradient of one argument, of the broadcast shape; `None` where there is no gradient.
+Rule = Callable[["Tensor", "Tensor", "tuple[Tensor, ...]", Attrs], "Tensor"]
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """A row of the table.
+
+    `plan(name, specs, attrs)` checks shapes (its errors begin with the op's name) and gives the instructions. `vjp` has a
+    rule or None for each argument; `jvp` is the place for forward-mode rules. A variadic op has one rule for all arguments,
+    given the argument's index in place of attrs.
+    """
+
+    name: str
+    plan: Callable[[str, Sequence[Spec], Attrs], Plan]
+    vjp: tuple[Rule | None, ...] = ()
+    jvp: tuple[Rule | None, ...] = ()
+    variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor] | None = None
+
+    def gradient(self, i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor | None:
+        """The gradient by argument i, or None where the op has none."""
+        if self.variadic_vjp is not None:
+            return self.variadic_vjp(i, g, out, inputs, attrs)
+        rule = self.vjp[i] if i < len(self.vjp) else None
+        return None if rule is None else rule(g, out, inputs, attrs)
+
+    @property
+    def differentiable(self) -> bool:
+        return self.variadic_vjp is not None or any(rule is not None for rule in self.vjp)
+
+
+OPS: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    """Add a row; a name can be taken once."""
+    if op.name in OPS:
+        raise ValueError(f"register: op {op.name} exists")
+    OPS[op.name] = op
+    return op
+
+
+_programs: dict[Any, tuple[_core.Program, Spec]] = {}
+_PROGRAMS_MAX = 4096  # shapes that vary without end (ragged data) must not fill the memory
+
+
+def clear_programs() -> None:
+    """Forget all programs: they hold kernels of the ISA level that was active when they were built."""
+    _programs.clear()
+
+
+def _build(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs) -> tuple[_core.Program, Spec]:
+    specs = [Spec(a.shape, a.dtype) for a in arrays]
+    plan = op.plan(op.name, specs, attrs)
+    program = _core.Program(
+        [(s.code, list(s.shape)) for s in specs],
+        [(plan.out.code, list(plan.out.shape))],
+        [(s.code, list(s.shape)) for s in plan.temporaries],
+        plan.code,
+    )
+    return program, plan.out
+
+
+def run(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs = ()) -> np.ndarray[Any, Any]:
+    """Run an op on C-contiguous arrays, outside of any graph."""
+    key = (op.name, attrs, *[(a.dtype.char, a.shape) for a in arrays])
+    found = _programs.get(key)
+    if found is None:
+        found = _build(op, arrays, attrs)
+        if len(_programs) >= _PROGRAMS_MAX:
+            _programs.clear()
+        _programs[key] = found
+    result: np.ndarray[Any, Any] = found[0](*arrays)
+    return result
+
+
+def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
+    """Run an op on tensors and append its node to the graph where a gradient is wanted."""
+    out = _tensor_class._wrap(run(op, [t._data for t in inputs], attrs))
+    if _grad_mode.enabled and op.differentiable and out._data.dtype in _FLOATS:
+        for t in inputs:
+            if t._requires_grad:
+                out._record(op, inputs, attrs)
+                break
+    return out
+
+
+# Set by tensor.py: it needs this module for its operators, and this module its class.
+_tensor_class: Any = None
+_grad_mode: Any = None
+
+
+def bind_tensor(tensor_class: type[Tensor], grad_mode: Any) -> None:
+    """Make the tensor class known to `apply`."""
+    global _tensor_class, _grad_mode
+    _tensor_class, _grad_mode = tensor_class, grad_mode

@@ -1,0 +1,163 @@
+"""Reductions over any axes (docs/arithmetic.md, Sums)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._layout import axes_of, product, transpose_code
+from ._table import Attrs, Op, Plan, Shape, Spec, apply, register
+from .elementwise import _float_dtype, _one, div, neg
+from .shape import reshape, transpose
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+Axis = int | Sequence[int] | None
+
+
+def _kept(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def _reduce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    """attrs: the sorted axes. The reduced elements of one output are a sequence in C order."""
+    (x,) = specs
+    (axes,) = attrs
+    _float_dtype(name, specs)
+    ndim = len(x.shape)
+    by_rows = bool(axes) and axes[-1] == ndim - 1
+    before = [i for i in range(axes[-1]) if i not in axes] if axes else []
+    after = [] if not axes else [i for i in range(axes[-1] + 1, ndim)]
+    lengths = [x.shape[i] for i in axes]
+    outer, reduced = product([x.shape[i] for i in before]), product(lengths)
+    inner = product([x.shape[i] for i in after]) if axes else x.size
+    ints = [outer, reduced, inner, int(by_rows)]
+    dtype = np.dtype(np.int64) if name == "argmax" else x.dtype
+    out = Spec(_kept(x.shape, axes), dtype)
+    order = [*before, *axes, *after]
+    if not axes or order == list(range(ndim)):
+        return Plan(out, [(name, x.code, [1], [0], ints, [])])
+    code, turned = transpose_code(x, order, 2, 0)
+    return Plan(out, [code, (name, x.code, [1], [2], ints, [])], [turned])
+
+
+def _with_ones(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def _sum_rule(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    from .shape import broadcast_to
+
+    return broadcast_to(reshape(g, _with_ones(x[0].shape, attrs[0])), x[0].shape)
+
+
+def _extreme_rule(largest: bool) -> Any:
+    """The gradient goes to the first of equal extremes."""
+
+    def rule(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+        from .index import place
+
+        (axes,) = attrs
+        source = x[0]
+        kept = tuple(i for i in range(source.ndim) if i not in axes)
+        order = (*kept, *axes)
+        turned = transpose(source.detach(), order)
+        rows = reshape(turned, (product(_kept(source.shape, axes)), product([source.shape[i] for i in axes])))
+        index = apply(_ARGMAX, (rows if largest else neg(rows),), ((1,),))
+        placed = place(reshape(g, (rows.shape[0],)), index, rows.shape[1])
+        return transpose(reshape(placed, turned.shape), [order.index(i) for i in range(source.ndim)])
+
+    return rule
+
+
+_SUM = register(Op("sum", _reduce_plan, (_sum_rule,)))
+_MAX = register(Op("max", _reduce_plan, (_extreme_rule(True),)))
+_MIN = register(Op("min", _reduce_plan, (_extreme_rule(False),)))
+_ARGMAX = register(Op("argmax", _reduce_plan))
+
+
+def _reduce(op: Op, x: Any, axis: Axis, keepdims: bool, needs_elements: bool) -> Tensor:
+    source = _one(x)
+    axes = axes_of(op.name, axis, source.ndim)
+    if needs_elements and product([source.shape[i] for i in axes]) == 0:
+        raise ValueError(f"{op.name}: no elements along axis {axis} of shape {source.shape}")
+    out = apply(op, (source,), (axes,))
+    return reshape(out, _with_ones(source.shape, axes)) if keepdims else out
+
+
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Sum over axes, in the order that docs/arithmetic.md fixes.
+
+    Arguments: `x`, a float tensor; `axis`, an integer, a tuple or None for all; `keepdims`, keep the axes with length 1.
+    Returns: a tensor without these axes; the sum of nothing is 0.
+    Errors: ValueError for an axis out of range, TypeError for dtypes.
+
+    >>> import chainrule as cr
+    >>> cr.sum([[1.0, 2.0], [3.0, 4.0]], axis=0).numpy()
+    array([4., 6.], dtype=float32)
+    """
+    return _reduce(_SUM, x, axis, keepdims, False)
+
+
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Mean over axes, sum / n; arguments as `cr.sum`, NaN for no elements.
+
+    >>> import chainrule as cr
+    >>> cr.mean([[1.0, 2.0], [3.0, 4.0]]).item()
+    2.5
+    """
+    source = _one(x)
+    axes = axes_of("mean", axis, source.ndim)
+    count = product([source.shape[i] for i in axes])
+    return div(_reduce(_SUM, source, axes, keepdims, False), count)
+
+
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Largest element over axes; NaN if there is one. The gradient goes to the first of equal ones.
+
+    Arguments as `cr.sum`. Errors: ValueError when there are no elements.
+
+    >>> import chainrule as cr
+    >>> cr.max([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
+    array([5., 4.], dtype=float32)
+    """
+    return _reduce(_MAX, x, axis, keepdims, True)
+
+
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Smallest element over axes; NaN if there is one. The gradient goes to the first of equal ones.
+
+    Arguments as `cr.sum`. Errors: ValueError when there are no elements.
+
+    >>> import chainrule as cr
+    >>> cr.min([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
+    array([1., 3.], dtype=float32)
+    """
+    return _reduce(_MIN, x, axis, keepdims, True)
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Index of the largest element along an axis (None: of all, in C order), as int64: the first, or the first NaN.
+
+    Errors: ValueError when there are no elements or the axis is out of range.
+
+    >>> import chainrule as cr
+    >>> cr.argmax([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
+    array([1, 0])
+    """
+    source = _one(x)
+    if axis is not None and not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"argmax: axis must be an integer or None, got {axis!r}")
+    axes = axes_of("argmax", None if axis is None else int(axis), source.ndim)
+    if source.ndim == 0:
+        return argmax(reshape(source, (1,)), 0)
+    if axis is None:
+        flat = _reduce(_ARGMAX, reshape(source, (source.size,)), 0, False, True)
+        return reshape(flat, (1,) * source.ndim) if keepdims else flat
+    return _reduce(_ARGMAX, source, axes, keepdims, True)
+
+
+__all__ = ["argmax", "max", "mean", "min", "sum"]

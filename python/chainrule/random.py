@@ -1,0 +1,118 @@
+"""Seeded random numbers from Philox streams: a function of (seed, stream), never of threads or the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core
+
+__all__ = ["Generator", "default_generator", "manual_seed"]
+
+
+class Generator:
+    """Draws arrays; every call takes the next stream of its seed.
+
+    Arguments: `seed` and `stream`, integers from 0 to 2**64 - 1; `stream` is that of the next draw.
+    Errors: ValueError outside of that range.
+    Source: Philox4x32-10 (Salmon et al., SC 2011), see docs/arithmetic.md.
+
+    >>> import chainrule as cr
+    >>> cr.random.Generator(seed=1).permutation(5)
+    array([4, 2, 0, 3, 1])
+    """
+
+    def __init__(self, seed: int = 0, stream: int = 0) -> None:
+        self.seed, self.stream = _word("seed", seed), _word("stream", stream)
+
+    def _next(self) -> int:
+        stream = self.stream
+        self.stream = (stream + 1) % 2**64
+        return stream
+
+    def uniform(
+        self, shape: int | Sequence[int], low: float = 0.0, high: float = 1.0, dtype: npt.DTypeLike = np.float32
+    ) -> npt.NDArray[Any]:
+        """Draw uniformly from [low, high).
+
+        Arguments: `shape`; `low` <= `high`, finite; `dtype`, float32 or float64. Returns: an ndarray.
+
+        >>> import chainrule as cr
+        >>> bool((cr.random.Generator(1).uniform(1000) < 1).all())
+        True
+        """
+        if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+            raise ValueError(f"uniform: expected finite low <= high, got {low} and {high}")
+        out = _empty("uniform", shape, dtype)
+        _core.uniform(self.seed, self._next(), out, low, high)
+        return out
+
+    def normal(
+        self, shape: int | Sequence[int], mean: float = 0.0, std: float = 1.0, dtype: npt.DTypeLike = np.float32
+    ) -> npt.NDArray[Any]:
+        """Draw from the normal distribution by its inverse (Wichura, AS 241).
+
+        Arguments: `shape`; `mean`; `std` >= 0; `dtype`, float32 or float64. Returns: an ndarray.
+
+        >>> import chainrule as cr
+        >>> cr.random.Generator(1).normal((2, 3)).shape
+        (2, 3)
+        """
+        if not (np.isfinite(mean) and np.isfinite(std) and std >= 0):
+            raise ValueError(f"normal: expected a finite mean and std >= 0, got {mean} and {std}")
+        out = _empty("normal", shape, dtype)
+        _core.normal(self.seed, self._next(), out, mean, std)
+        return out
+
+    def permutation(self, n: int) -> npt.NDArray[np.int64]:
+        """Draw a permutation of 0 .. n-1 (Fisher-Yates). Returns: an int64 ndarray.
+
+        >>> import chainrule as cr
+        >>> sorted(cr.random.Generator(1).permutation(4).tolist())
+        [0, 1, 2, 3]
+        """
+        if n < 0:
+            raise ValueError(f"permutation: expected n >= 0, got {n}")
+        out = np.empty(n, dtype=np.int64)
+        _core.permutation(self.seed, self._next(), out)
+        return out
+
+
+def _word(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 0 <= value < 2**64:
+        raise ValueError(f"{name}: expected an integer from 0 to 2**64 - 1, got {value!r}")
+    return int(value)
+
+
+def _empty(name: str, shape: int | Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    kind = np.dtype(dtype)
+    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
+    return np.empty(shape, dtype=kind)
+
+
+_default = Generator()
+
+
+def default_generator() -> Generator:
+    """Return the generator that layers draw from when they are given none; seed 0 until `cr.manual_seed`.
+
+    >>> import chainrule as cr
+    >>> isinstance(cr.random.default_generator(), cr.random.Generator)
+    True
+    """
+    return _default
+
+
+def manual_seed(seed: int) -> None:
+    """Seed the default generator and begin its streams anew.
+
+    >>> import chainrule as cr
+    >>> cr.manual_seed(7)
+    >>> cr.random.default_generator().seed
+    7
+    """
+    _default.seed, _default.stream = _word("seed", seed), 0
