@@ -75,6 +75,8 @@ CR_INLINE void store_n(double* p, Vec<double> a, int64_t n) { _mm256_maskstore_p
   CR_INLINE Vec<T> bits_xor(Vec<T> a, Vec<T> b) { return {_mm256_xor_##S(a.v, b.v)}; }                             \
   CR_INLINE Vec<T> neg(Vec<T> a) { return bits_xor(a, splat<T>(T(-0.0))); }                                        \
   CR_INLINE Vec<T> abs(Vec<T> a) { return {_mm256_andnot_##S(_mm256_set1_##S(T(-0.0)), a.v)}; }                    \
+  CR_INLINE Vec<T> larger(Vec<T> a, Vec<T> b) { return {_mm256_max_##S(a.v, b.v)}; }                               \
+  CR_INLINE Vec<T> smaller(Vec<T> a, Vec<T> b) { return {_mm256_min_##S(a.v, b.v)}; }                              \
   CR_INLINE Mask<T> lt(Vec<T> a, Vec<T> b) { return {_mm256_cmp_##S(a.v, b.v, _CMP_LT_OQ)}; }                      \
   CR_INLINE Mask<T> le(Vec<T> a, Vec<T> b) { return {_mm256_cmp_##S(a.v, b.v, _CMP_LE_OQ)}; }                      \
   CR_INLINE Mask<T> eq(Vec<T> a, Vec<T> b) { return {_mm256_cmp_##S(a.v, b.v, _CMP_EQ_OQ)}; }                      \
@@ -112,6 +114,18 @@ CR_INLINE Wide widen(Vec<float> a) {
 }
 CR_INLINE Vec<float> narrow(Wide a) {
   return {_mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(a.part[0].v)), _mm256_cvtpd_ps(a.part[1].v), 1)};
+}
+CR_INLINE bool any_low_word(Wide a, uint32_t offset, uint32_t mask) {
+  const __m256 words = _mm256_shuffle_ps(_mm256_castpd_ps(a.part[0].v), _mm256_castpd_ps(a.part[1].v), 0x88);
+  const __m256i sum = _mm256_add_epi32(_mm256_castps_si256(words), _mm256_set1_epi32(static_cast<int>(offset)));
+  const __m256i kept = _mm256_and_si256(sum, _mm256_set1_epi32(static_cast<int>(mask)));
+  return _mm256_movemask_epi8(_mm256_cmpeq_epi32(kept, _mm256_setzero_si256())) != 0;
+}
+// Four loads; the gather instruction is no faster here and far slower on some CPUs.
+CR_INLINE Vec<double> lookup16(const double (&table)[16], Bits<double> index) {
+  alignas(32) int64_t i[4];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(i), _mm256_and_si256(index.i, _mm256_set1_epi64x(15)));
+  return {_mm256_setr_pd(table[i[0]], table[i[1]], table[i[2]], table[i[3]])};
 }
 
 // In-register transposes: pairs, quads, then 128-bit halves.

@@ -77,6 +77,8 @@ CR_INLINE void store_n(double* p, Vec<double> a, int64_t n) { _mm512_mask_storeu
   CR_INLINE Vec<T> bits_xor(Vec<T> a, Vec<T> b) { return {_mm512_xor_##S(a.v, b.v)}; }                      \
   CR_INLINE Vec<T> neg(Vec<T> a) { return bits_xor(a, splat<T>(T(-0.0))); }                                 \
   CR_INLINE Vec<T> abs(Vec<T> a) { return {_mm512_andnot_##S(_mm512_set1_##S(T(-0.0)), a.v)}; }             \
+  CR_INLINE Vec<T> larger(Vec<T> a, Vec<T> b) { return {_mm512_max_##S(a.v, b.v)}; }                        \
+  CR_INLINE Vec<T> smaller(Vec<T> a, Vec<T> b) { return {_mm512_min_##S(a.v, b.v)}; }                       \
   CR_INLINE Mask<T> lt(Vec<T> a, Vec<T> b) { return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_LT_OQ)}; }        \
   CR_INLINE Mask<T> le(Vec<T> a, Vec<T> b) { return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_LE_OQ)}; }        \
   CR_INLINE Mask<T> eq(Vec<T> a, Vec<T> b) { return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_EQ_OQ)}; }        \
@@ -114,6 +116,15 @@ CR_INLINE Wide widen(Vec<float> a) {
 }
 CR_INLINE Vec<float> narrow(Wide a) {
   return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(a.part[0].v)), _mm512_cvtpd_ps(a.part[1].v), 1)};
+}
+
+CR_INLINE bool any_low_word(Wide a, uint32_t offset, uint32_t mask) {
+  const __m512 words = _mm512_shuffle_ps(_mm512_castpd_ps(a.part[0].v), _mm512_castpd_ps(a.part[1].v), 0x88);
+  const __m512i sum = _mm512_add_epi32(_mm512_castps_si512(words), _mm512_set1_epi32(static_cast<int>(offset)));
+  return _mm512_testn_epi32_mask(sum, _mm512_set1_epi32(static_cast<int>(mask))) != 0;
+}
+CR_INLINE Vec<double> lookup16(const double (&table)[16], Bits<double> index) {
+  return {_mm512_permutex2var_pd(_mm512_loadu_pd(table), index.i, _mm512_loadu_pd(table + 8))};
 }
 
 // In-register transposes: pairs, quads, then 128-bit blocks; four rounds of 16 shuffles (three of 8 on double).

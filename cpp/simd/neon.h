@@ -85,6 +85,8 @@ CR_INLINE void store_n(T* p, Vec<T> a, int64_t n) {
   CR_INLINE Vec<T> bits_xor(Vec<T> a, Vec<T> b) {                                                            \
     return {vreinterpretq_##S##_##U(veorq_##U(vreinterpretq_##U##_##S(a.v), vreinterpretq_##U##_##S(b.v)))}; \
   }                                                                                                          \
+  CR_INLINE Vec<T> larger(Vec<T> a, Vec<T> b) { return {vbslq_##S(vcgtq_##S(a.v, b.v), a.v, b.v)}; }         \
+  CR_INLINE Vec<T> smaller(Vec<T> a, Vec<T> b) { return {vbslq_##S(vcltq_##S(a.v, b.v), a.v, b.v)}; }        \
   CR_INLINE Mask<T> lt(Vec<T> a, Vec<T> b) { return {vcltq_##S(a.v, b.v)}; }                                 \
   CR_INLINE Mask<T> le(Vec<T> a, Vec<T> b) { return {vcleq_##S(a.v, b.v)}; }                                 \
   CR_INLINE Mask<T> eq(Vec<T> a, Vec<T> b) { return {vceqq_##S(a.v, b.v)}; }                                 \
@@ -129,6 +131,14 @@ struct Wide {
 };
 CR_INLINE Wide widen(Vec<float> a) { return {{{vcvt_f64_f32(vget_low_f32(a.v))}, {vcvt_high_f64_f32(a.v)}}}; }
 CR_INLINE Vec<float> narrow(Wide a) { return {vcvt_high_f32_f64(vcvt_f32_f64(a.part[0].v), a.part[1].v)}; }
+CR_INLINE bool any_low_word(Wide a, uint32_t offset, uint32_t mask) {
+  const uint32x4_t words = vuzp1q_u32(vreinterpretq_u32_f64(a.part[0].v), vreinterpretq_u32_f64(a.part[1].v));
+  return vminvq_u32(vandq_u32(vaddq_u32(words, vdupq_n_u32(offset)), vdupq_n_u32(mask))) == 0;
+}
+CR_INLINE Vec<double> lookup16(const double (&table)[16], Bits<double> index) {
+  return {
+      vsetq_lane_f64(table[vgetq_lane_s64(index.i, 1) & 15], vdupq_n_f64(table[vgetq_lane_s64(index.i, 0) & 15]), 1)};
+}
 
 CR_INLINE void transpose(Vec<float> (&r)[4]) {
   const float32x4x2_t a = vtrnq_f32(r[0].v, r[1].v), b = vtrnq_f32(r[2].v, r[3].v);

@@ -110,6 +110,14 @@ CR_INLINE Vec<T> abs(Vec<T> a) {
   return {from_pattern<T>(pattern(a.v) & ~pattern(T(-0.0)))};
 }
 template <class T>
+CR_INLINE Vec<T> larger(Vec<T> a, Vec<T> b) {
+  return {a.v > b.v ? a.v : b.v};
+}
+template <class T>
+CR_INLINE Vec<T> smaller(Vec<T> a, Vec<T> b) {
+  return {a.v < b.v ? a.v : b.v};
+}
+template <class T>
 CR_INLINE Mask<T> lt(Vec<T> a, Vec<T> b) {
   return {a.v < b.v};
 }
@@ -169,6 +177,10 @@ struct Wide {
 };
 CR_INLINE Wide widen(Vec<float> a) { return {{{static_cast<double>(a.v)}}}; }
 CR_INLINE Vec<float> narrow(Wide a) { return {static_cast<float>(a.part[0].v)}; }
+CR_INLINE bool any_low_word(Wide a, uint32_t offset, uint32_t mask) {
+  return ((static_cast<uint32_t>(pattern(a.part[0].v)) + offset) & mask) == 0;
+}
+CR_INLINE Vec<double> lookup16(const double (&table)[16], Bits<double> index) { return {table[index.i & 15]}; }
 
 template <class T>
 CR_INLINE void transpose(Vec<T> (&)[1]) {}

@@ -4,9 +4,12 @@
 //   load load_n store store_n splat     load_n(p, n) reads n <= lanes elements, the other lanes are zero
 //   + - * /  fma sqrt abs neg           one IEEE rounding each; a fused multiply-add only where it is written
 //   lt le eq  isnan  select  & | !      comparisons are false on NaN; select(m, a, b) = m ? a : b
+//   larger(a, b) smaller(a, b)          a > b ? a : b and a < b ? a : b, so that a NaN on either side gives b
 //   bits_and bits_xor                   on the bit pattern
 //   Bits<T>, bits(v), value(b)          the pattern as integers: + - shl<n> shr<n> & |
 //   widen narrow                        Vec<float> to Parts = 1 or 2 Vec<double> and back, one rounding
+//   any_low_word(w, c, mask)            whether ((low 32 bits + c) & mask) is 0 in any lane of a widened vector
+//   lookup16(table, index)              one of 16 doubles per lane, by the low four bits of the index
 //   first_bits(m)                       mask as an integer, lane 0 in bit 0
 //   transpose(rows)        a square block of lanes vectors, in registers
 //   kRegisters             vector registers of the level, for tile sizes

@@ -1,9 +1,9 @@
-"""Prints the polynomial coefficients and constants of cpp/math, as hexadecimal floats (needs mpmath).
+"""Prints the tables, polynomials and constants of cpp/math as hexadecimal floats (needs mpmath and NumPy).
 
     python tests/exhaustive/coefficients.py
 
-Each polynomial is the minimax fit of the named function on the reduced interval (Remez exchange with a weight, in
-60 digits), its coefficients rounded to binary64. The figure behind each name is log2 of the largest weighted error.
+A polynomial is the minimax fit of the named function on the reduced interval (Remez exchange with a weight, in 60
+digits), its coefficients rounded to binary64; the figure is log2 of the largest weighted error after that rounding.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import mpmath as mp
+import numpy as np
 
 mp.mp.dps = 60
 Real = Callable[[mp.mpf], mp.mpf]
 
-HALF_LN2 = mp.log(2) / 2
-# The two halves of the mantissa interval [sqrt(1/2), sqrt(2)] in s = f / (2 + f), f = m - 1.
-LARGEST_S = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)
+LN2 = mp.log(2)
+# Half of the distance of two table entries of exp, and a hair for the rounding of k.
+EXP_RADIUS = LN2 / 32 * (1 + mp.mpf(2) ** -20)
+# Largest |z / c - 1| in the intervals of log.
+LOG_RADIUS = mp.mpf(1) / 32
+# First bound of the intervals of log; they are 2^48 units of the last place wide and one has 1 in its middle.
+LOG_START = 0x3FE6800000000000
 
 
 def remez(function: Real, weight: Real, low: mp.mpf, high: mp.mpf, degree: int) -> list[mp.mpf]:
@@ -25,11 +30,11 @@ def remez(function: Real, weight: Real, low: mp.mpf, high: mp.mpf, degree: int) 
     count = degree + 2
     points = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / (count - 1)) for i in range(count)]
     coefficients: list[mp.mpf] = []
-    for _ in range(12):
+    for _ in range(10):
         rows = [[x**j for j in range(degree + 1)] + [(-1) ** i / weight(x)] for i, x in enumerate(points)]
         solution = mp.lu_solve(mp.matrix(rows), mp.matrix([function(x) for x in points]))
         coefficients = [solution[j] for j in range(degree + 1)]
-        grid = [low + (high - low) * (1 - mp.cos(mp.pi * i / 400)) / 2 for i in range(401)]
+        grid = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / 400) for i in range(401)]
         errors = [weighted_error(coefficients, function, weight, x) for x in grid]
         points = alternation(grid, errors, count)
     return coefficients
@@ -40,7 +45,7 @@ def weighted_error(coefficients: list[mp.mpf], function: Real, weight: Real, x: 
 
 
 def alternation(grid: list[mp.mpf], errors: list[mp.mpf], count: int) -> list[mp.mpf]:
-    """The largest error of each run of one sign; if there are too many runs, the smallest outer ones go."""
+    """The largest error of each run of one sign; if there are too many runs, the smaller outer ones go."""
     best: list[int] = []
     for i in range(len(grid)):
         if best and (errors[best[-1]] > 0) == (errors[i] > 0):
@@ -55,37 +60,70 @@ def alternation(grid: list[mp.mpf], errors: list[mp.mpf], count: int) -> list[mp
     return [grid[i] for i in best]
 
 
-def show(name: str, function: Real, weight: Real, low: mp.mpf, high: mp.mpf, degree: int) -> None:
-    coefficients = [mp.mpf(float(c)) for c in remez(function, weight, low, high, degree)]
-    grid = [low + (high - low) * i / 1000 for i in range(1001)]
-    worst = max(abs(weighted_error(coefficients, function, weight, x)) for x in grid)
-    print(f"{name}: degree {degree}, error 2^{float(mp.log(worst, 2)):.2f}")
-    print("   ", ", ".join(float(c).hex() for c in coefficients))
+def power_series(series: list[mp.mpf]) -> Real:
+    return lambda x: mp.polyval(series[::-1], x)
 
 
-def truncated(value: mp.mpf, zero_bits: int) -> mp.mpf:
-    """Value cut to 53 - zero_bits significant bits, so that a product with a small integer is exact."""
-    scale = mp.mpf(2) ** (53 - zero_bits - 1 - int(mp.floor(mp.log(value, 2))))
-    return mp.floor(value * scale) / scale
+def show(name: str, function: Real, weight: Real, radius: mp.mpf, degree: int) -> None:
+    coefficients = [mp.mpf(float(c)) for c in remez(function, weight, -radius, radius, degree)]
+    worst = max(abs(weighted_error(coefficients, function, weight, radius * i / 500)) for i in range(-500, 501))
+    show_table(f"{name}: degree {degree}, error 2^{float(mp.log(worst, 2)):.1f}", coefficients)
 
 
-def exp_tail(r: mp.mpf) -> mp.mpf:
-    """(e^r - 1 - r - r^2/2) / r^3."""
-    return mp.nsum(lambda j: r**j / mp.factorial(j + 3), [0, 30])
+def show_table(name: str, values: list[mp.mpf]) -> None:
+    print(f"\n{name}")
+    for i in range(0, len(values), 4):
+        print("    " + ", ".join(float(v).hex() for v in values[i : i + 4]) + ",")
 
 
-def log_tail(z: mp.mpf) -> mp.mpf:
-    """(2 atanh(s) - 2 s) / s^3 with z = s^2."""
-    return mp.fsum(2 * z**j / (2 * j + 3) for j in range(45))
+def multiple_of(value: mp.mpf, exponent: int) -> mp.mpf:
+    """Value rounded to a multiple of 2^exponent."""
+    return mp.nint(value * mp.mpf(2) ** -exponent) * mp.mpf(2) ** exponent
+
+
+def log_interval(i: int) -> tuple[mp.mpf, mp.mpf]:
+    """1/c and log(c) of interval i: c near its middle, and such that log(c) is a multiple of 2^-42 within 2^-64 (Gal)."""
+    first, last = np.array([LOG_START + (i << 48), LOG_START + ((i + 1) << 48)], np.int64).view(np.float64)
+    if first < 1 < last:
+        return mp.mpf(1), mp.mpf(0)
+    start = mp.mpf(float(2 / (first + last)))
+    steps = np.arange(1 << 23).astype(np.longdouble)
+    relative = mp.mpf(2) ** -45 / start
+    # log(c) = -log(1/c), as a fraction of 2^-42.
+    origin = np.longdouble(str(mp.frac(-mp.log(start) * 2**42)))
+    fractions = origin - np.log1p(steps * np.longdouble(str(relative))) * np.longdouble(2.0**42)
+    step = int(np.argmin(np.abs(fractions - np.rint(fractions))))
+    inverse = start + step * mp.mpf(2) ** -45
+    log_c = -mp.log(inverse)
+    if abs(log_c - multiple_of(log_c, -42)) > mp.mpf(2) ** -64 or mp.mpf(float(inverse)) != inverse:
+        raise ArithmeticError(f"no good c in interval {i}")
+    return inverse, multiple_of(log_c, -42)
 
 
 def main() -> None:
-    ln2 = mp.log(2)
-    high = truncated(ln2, 11)
-    print("log2(e)      ", float(1 / ln2).hex())
-    print("ln 2, 42 bits", float(high).hex(), " rest", float(ln2 - high).hex())
-    show("exp_tail", exp_tail, lambda r: abs(r) ** 3 + mp.mpf(2) ** -70, -HALF_LN2, HALF_LN2, 9)
-    show("log_tail", log_tail, lambda z: z + mp.mpf(2) ** -70, mp.mpf(0), LARGEST_S**2, 7)
+    step = LN2 / 16
+    step_high = multiple_of(step, -42)
+    print("16 / ln 2         ", float(1 / step).hex())
+    print("ln 2 / 16 for exp ", float(step_high).hex(), float(step - step_high).hex(), " in one", float(step).hex())
+    ln2_high = multiple_of(LN2, -42)
+    print("ln 2 for log      ", float(ln2_high).hex(), float(LN2 - ln2_high).hex(), " in one", float(LN2).hex())
+
+    powers = [mp.mpf(2) ** (mp.mpf(j) / 16) for j in range(16)]
+    show_table("2^(j/16), high parts", powers)
+    show_table("2^(j/16), low parts", [p - mp.mpf(float(p)) for p in powers])
+    intervals = [log_interval(i) for i in range(16)]
+    show_table("1/c", [inverse for inverse, _ in intervals])
+    show_table("log(c)", [log_c for _, log_c in intervals])
+
+    exp_series = power_series([1 / mp.factorial(j + 1) for j in range(30)])  # (e^r - 1) / r
+    show("exp, float32: (e^r - 1) / r weighted by r", exp_series, lambda r: abs(r) + mp.mpf(2) ** -80, EXP_RADIUS, 3)
+    show("expm1, float32: (e^r - 1) / r", exp_series, lambda r: mp.mpf(1), EXP_RADIUS, 4)
+    exp_tail = power_series([1 / mp.factorial(j + 2) for j in range(30)])
+    show("float64: (e^r - 1 - r) / r^2 weighted by r", exp_tail, lambda r: abs(r) + mp.mpf(2) ** -80, EXP_RADIUS, 5)
+    log_tail = power_series([(-1) ** (j + 1) / mp.mpf(j + 2) for j in range(60)])
+    name = "(log(1 + r) - r) / r^2 weighted by r"
+    show(f"float32: {name}", log_tail, lambda r: abs(r) + mp.mpf(2) ** -80, LOG_RADIUS, 4)
+    show(f"float64: {name}", log_tail, lambda r: abs(r) + mp.mpf(2) ** -80, LOG_RADIUS, 9)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,62 @@
+// Tables and constants of exp and log, printed by tests/exhaustive/coefficients.py.
+#pragma once
+
+namespace chainrule {
+namespace {
+namespace math {
+
+// 2^(j/16) with j << 48 subtracted from its bits, and the part of it that the 53 bits lack.
+alignas(64) constexpr double kPower[16] = {
+    0x1.0000000000000p+0, 0x1.fb5586cf9890fp-1, 0x1.f72b83c7d517bp-1, 0x1.f387a6e756238p-1,
+    0x1.f06fe0a31b715p-1, 0x1.edea64c123422p-1, 0x1.ebfdad5362a27p-1, 0x1.eab07dd485429p-1,
+    0x1.ea09e667f3bcdp-1, 0x1.ea11473eb0187p-1, 0x1.eace5422aa0dbp-1, 0x1.ec49182a3f090p-1,
+    0x1.ee89f995ad3adp-1, 0x1.f199bdd85529cp-1, 0x1.f5818dcfba487p-1, 0x1.fa4afa2a490dap-1,
+};
+alignas(64) constexpr double kPowerLow[16] = {
+    0.0,
+    0x1.8a62e4adc610bp-54,
+    -0x1.19041b9d78a76p-55,
+    0x1.9b07eb6c70573p-54,
+    0x1.6f46ad23182e4p-55,
+    0x1.ada0911f09ebcp-55,
+    0x1.d4397afec42e2p-56,
+    0x1.6324c054647adp-54,
+    -0x1.bdd3413b26456p-54,
+    -0x1.41577ee04992fp-55,
+    0x1.6e9f156864b27p-54,
+    0x1.c7c46b071f2bep-56,
+    0x1.7a1cd345dcc81p-54,
+    0x1.11065895048ddp-55,
+    0x1.2ed02d75b3707p-55,
+    -0x1.e9c23179c2893p-54,
+};
+
+// The mantissa interval [45/64, 45/32) in 16 parts of 2^48 units in the last place each; 1 is in the middle of part 9.
+// kInverse[i] = 1/c for a c near the middle of part i, chosen so that log(c) = kLogC[i] is a multiple of 2^-42 within
+// 2^-64 (Gal's accurate tables): k ln 2 + log(c) is then exact and log(c) needs no low part.
+constexpr int64_t kLogStart = 0x3fe6800000000000;
+alignas(64) constexpr double kInverse[16] = {
+    0x1.642c896eda064p+0, 0x1.55555651886d5p+0, 0x1.47ae163fbe87bp+0, 0x1.3b13b335a5e94p+0,
+    0x1.2f684dd131368p+0, 0x1.24924beb79f92p+0, 0x1.1a7b9656d8c96p+0, 0x1.11111149d6b11p+0,
+    0x1.08421108b5484p+0, 0x1.0000000000000p+0, 0x1.e1e1e4102c21ep-1, 0x1.c71c72842a21cp-1,
+    0x1.af2872744b428p-1, 0x1.99999c987389ap-1, 0x1.861868c1bf118p-1, 0x1.745d194c2cb46p-1,
+};
+alignas(64) constexpr double kLogC[16] = {
+    -0x1.522aeb923d000p-2, -0x1.26962407e7000p-2, -0x1.f991d1d9a2000p-3, -0x1.a93ee0a564000p-3, -0x1.5bf413f950000p-3,
+    -0x1.1178fb92d4000p-3, -0x1.9335e9c0dc000p-4, -0x1.08598ead78000p-4, -0x1.0415e8ac68000p-5, 0.0,
+    0x1.f0a2e6ee28000p-5,  0x1.e270703d34000p-4,  0x1.5ff2e76214000p-3,  0x1.c8ff6d7f68000p-3,  0x1.1675b7be25000p-2,
+    0x1.4618b6904b000p-2,
+};
+
+constexpr double kLn2 = 0x1.62e42fefa39efp-1;
+constexpr double kLn2High = 0x1.62e42fefa3800p-1;  // a multiple of 2^-42
+constexpr double kLn2Low = 0x1.ef35793c76730p-45;
+
+constexpr double kSteps = 0x1.71547652b82fep+4;     // 16 / ln 2
+constexpr double kStep = 0x1.62e42fefa39efp-5;      // ln 2 / 16
+constexpr double kStepHigh = 0x1.62e42fefa0000p-5;  // a multiple of 2^-42
+constexpr double kStepLow = 0x1.cf79abc9e3b3ap-44;
+
+}  // namespace math
+}  // namespace
+}  // namespace chainrule
