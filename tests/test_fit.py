@@ -75,7 +75,9 @@ def test_fit_is_the_written_loop() -> None:
     sizes = np.array([16, 16, 16, 16, 6])
     expected = [np.average(losses[5 * e : 5 * e + 5], weights=sizes) for e in range(3)]
     np.testing.assert_allclose(history.loss, expected, rtol=1e-14)
-    assert history.epochs == 3 and history.samples == 3 * N and len(history.seconds) == 3
+    assert history.epochs == 3
+    assert history.samples == 3 * N
+    assert len(history.seconds) == 3
     assert history.samples_per_second > 0
     assert history.loss[2] < history.loss[0]
 
@@ -265,7 +267,7 @@ REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
 }
 
 
-@pytest.mark.parametrize("options, error, message", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(("options", "error", "message"), REFUSED.values(), ids=REFUSED.keys())
 def test_refused_before_the_model_is_touched(options: dict[str, object], error: type[Exception], message: str) -> None:
     model = net(int(options.get("outputs", 3)))  # type: ignore[call-overload]
     before = bits(model)
@@ -273,14 +275,15 @@ def test_refused_before_the_model_is_touched(options: dict[str, object], error: 
     with pytest.raises(error, match=message) as caught:
         train(model, **({"history": history} | {k: v for k, v in options.items() if k != "outputs"}))
     assert "\n" not in str(caught.value)
-    assert bits(model) == before and history.epochs == 0
+    assert bits(model) == before
+    assert history.epochs == 0
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_refuses_what_is_no_model() -> None:
-    with pytest.raises(TypeError, match="fit: model must be a Module, got function"):
-        optimizer = SGD(net().parameters(), lr=0.1)
-        cr.fit(lambda x: x, X, LABELS, loss=cr.cross_entropy, optimizer=optimizer)  # type: ignore[arg-type]
+    optimizer = SGD(net().parameters(), lr=0.1)
+    with pytest.raises(TypeError, match="fit: model must be a Module, got builtin_function_or_method"):
+        cr.fit(abs, X, LABELS, loss=cr.cross_entropy, optimizer=optimizer)  # type: ignore[arg-type]
 
 
 def exploding(at: int) -> Callable[[cr.Tensor, cr.Tensor], cr.Tensor]:
@@ -299,7 +302,7 @@ def test_a_loss_that_is_not_finite_stops_before_its_step() -> None:
     model = net()
     history = cr.History()
     with pytest.raises(
-        FloatingPointError, match="fit: the loss is inf at epoch 2, step 3 of 5; .* smaller learning rate"
+        FloatingPointError, match=r"fit: the loss is inf at epoch 2, step 3 of 5; .* smaller learning rate"
     ):
         train(model, loss=exploding(8), history=history)
     assert bits(model) == steps_by_hand()[2][7]
@@ -309,7 +312,8 @@ def test_a_loss_that_is_not_finite_stops_before_its_step() -> None:
 def test_a_loss_that_is_not_finite_may_be_passed_over() -> None:
     model = net()
     history = train(model, loss=exploding(8), nonfinite="continue")
-    assert history.epochs == 3 and history.loss[1] == np.inf
+    assert history.epochs == 3
+    assert not np.isfinite(history.loss[1])
     assert np.isnan(model.predict(X)).any()
 
 
@@ -317,7 +321,8 @@ def test_callbacks_see_every_epoch_and_may_end_training() -> None:
     seen = []
     model = net()
     history = train(model, epochs=10, callbacks=[lambda h: seen.append(h.epochs), lambda h: h.epochs == 2])
-    assert seen == [1, 2] and history.epochs == 2
+    assert seen == [1, 2]
+    assert history.epochs == 2
     assert bits(model) == steps_by_hand()[2][10]
     assert train(net(), callbacks=[lambda h: 1]).epochs == 3  # only True ends it
 
@@ -332,7 +337,9 @@ def test_an_error_in_a_callback_leaves_history_and_modes() -> None:
     with pytest.raises(KeyError):
         train(model, callbacks=[broken], history=history)
     assert history.epochs == 1
-    assert not model.training and signal.getsignal(signal.SIGINT) is handler and cr.is_grad_enabled()
+    assert not model.training
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert cr.is_grad_enabled()
 
 
 def test_training_mode_inside_and_evaluation_mode_for_validation() -> None:
@@ -379,7 +386,7 @@ def test_ctrl_c_acts_at_the_end_of_the_step(at: int) -> None:
 
 
 def test_ctrl_c_at_random_times_leaves_a_step_boundary() -> None:
-    states = set(steps_by_hand(epochs=60)[2])
+    states = set(steps_by_hand(epochs=300)[2])
     delays = cr.random.Generator(seed=6).uniform((15,), low=0.001, high=0.03)
     interrupted = 0
     for delay in delays:
@@ -393,7 +400,7 @@ def test_ctrl_c_at_random_times_leaves_a_step_boundary() -> None:
         timer = threading.Timer(float(delay), send)
         try:
             timer.start()
-            train(model, epochs=60)
+            train(model, epochs=300)
             timer.join()
             time.sleep(0.05)
         except KeyboardInterrupt:
@@ -403,7 +410,7 @@ def test_ctrl_c_at_random_times_leaves_a_step_boundary() -> None:
             timer.cancel()
             timer.join()
         assert bits(model) in states
-    assert interrupted >= 10
+    assert interrupted >= 12
 
 
 def test_ctrl_c_goes_to_the_handler_that_was_there() -> None:
@@ -449,8 +456,10 @@ def test_plain_progress_is_one_line_per_epoch(capsys: pytest.CaptureFixture[str]
     train(net(), progress=True, validation=(X, LABELS), epochs=10)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10
-    assert lines[0].startswith("epoch  1/10  loss ") and " val_accuracy " in lines[0]
-    assert lines[9].startswith("epoch 10/10  loss ") and lines[9].endswith(" samples/s")
+    assert lines[0].startswith("epoch  1/10  loss ")
+    assert " val_accuracy " in lines[0]
+    assert lines[9].startswith("epoch 10/10  loss ")
+    assert lines[9].endswith(" samples/s")
 
 
 @pytest.mark.parametrize("progress", [None, False])
@@ -476,13 +485,16 @@ def test_live_line_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tqdm", None)
     text = show(Terminal())
     assert "\repoch 1/2   75 %" in text or "\repoch 1/2   50 %" in text
-    assert "\repoch 1/2  loss 0.5  " in text and text.endswith("\n")
+    assert "\repoch 1/2  loss 0.5  " in text
+    assert text.endswith("\n")
 
 
 def test_live_bar_with_tqdm() -> None:
     tqdm = pytest.importorskip("tqdm")
     threads = threading.active_count()
     text = show(Terminal())
-    assert "epoch 1/2" in text and "loss 0.5" in text and text.count("\n") == 2
+    assert "epoch 1/2" in text
+    assert "loss 0.5" in text
+    assert text.count("\n") == 2
     assert threading.active_count() == threads
     assert tqdm.tqdm.monitor_interval != 0  # only our own bars go without the thread

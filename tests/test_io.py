@@ -81,7 +81,8 @@ def test_other_programs_can_read_the_file(tmp_path: Path) -> None:
     assert set(values) == {"1.weight", "1.bias", "3.0.weight"}
     with safetensors.safe_open(tmp_path / "m.safetensors", "numpy") as file:
         metadata = file.metadata()
-    assert metadata["format"] == "chainrule" and metadata["numerics_version"] == str(cr.numerics_version)
+    assert metadata["format"] == "chainrule"
+    assert metadata["numerics_version"] == str(cr.numerics_version)
     assert json.loads(metadata["architecture"])["class"] == "Sequential"
 
 
@@ -98,17 +99,18 @@ def test_a_module_of_ones_own_is_saved_by_its_state(tmp_path: Path) -> None:
     model, copy = Own(), Own()
     cr.save(model.state_dict(), tmp_path / "m")
     copy.load_state_dict(cr.load(tmp_path / "m"))
-    assert copy.scale.shape == () and copy.scale.item() == 2.5
+    assert copy.scale.shape == ()
+    assert copy.scale.item() == 2.5
     np.testing.assert_array_equal(copy.inner.weight.numpy(), model.inner.weight.numpy())
 
 
 def test_what_cannot_be_saved_writes_nothing(tmp_path: Path) -> None:
     shared = nn.Linear(2, 2)
-    with pytest.raises(TypeError, match="save: the model is a Own, which is not a layer of cr.nn"):
+    with pytest.raises(TypeError, match="save: the model is a Own, which is not a layer"):
         cr.save(Own(), tmp_path / "m")
-    with pytest.raises(TypeError, match="save: layer '0.0' is a Own"):
+    with pytest.raises(TypeError, match=r"save: layer '0\.0' is a Own"):
         cr.save(nn.Sequential(nn.Sequential(Own())), tmp_path / "m")
-    with pytest.raises(ValueError, match="layer '[02]' is the same object as '[02]'"):
+    with pytest.raises(ValueError, match=r"layer '[02]' is the same object as '[02]'"):
         cr.save(nn.Sequential(shared, nn.Tanh(), shared), tmp_path / "m")
     with pytest.raises(TypeError, match="save: x is complex128"):
         cr.save({"x": np.zeros(1, complex)}, tmp_path / "m")
@@ -128,9 +130,12 @@ def preparation() -> Preparation:
 def test_the_preparation_travels_with_the_model(tmp_path: Path) -> None:
     cr.save(net(), tmp_path / "m", preparation=preparation())
     model, found = load_prepared(tmp_path / "m")
-    assert found is not None and found.columns == ("a", "b", "é") and found.classes == ("x", "y")
+    assert found is not None
+    assert found.columns == ("a", "b", "é")
+    assert found.classes == ("x", "y")
     assert found.inputs.scale.tobytes() == preparation().inputs.scale.tobytes()
-    assert found.task == "classification" and found.output is None
+    assert found.task == "classification"
+    assert found.output is None
     assert set(model.state_dict()) == {"1.weight", "1.bias", "3.0.weight"}
     assert repr(cr.load(tmp_path / "m")) == repr(net())
 
@@ -152,7 +157,8 @@ def test_every_bit_flip_and_every_cut_is_found(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(cr.ModelFormatError) as caught:
             cr.load(path)
-        assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "\n" not in str(caught.value)
 
 
 def forged(path: Path, architecture: Any, values: dict[str, np.ndarray] | None = None, **metadata: str) -> Path:
@@ -180,7 +186,7 @@ def test_forged_file_loads_when_nothing_is_wrong(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "architecture, values, metadata, message",
+    ("architecture", "values", "metadata", "message"),
     [
         (linear(), WEIGHTS, {"format_version": "2"}, "file format 2, this chainrule reads 1"),
         (linear(), WEIGHTS, {"format": "pt"}, "not of a chainrule model"),
@@ -207,7 +213,8 @@ def test_wrong_content_with_a_right_checksum(
 ) -> None:
     with pytest.raises(cr.ModelFormatError, match=message) as caught:
         cr.load(forged(tmp_path / "m", architecture, values, **metadata))
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 def test_foreign_files(tmp_path: Path) -> None:
@@ -289,7 +296,9 @@ def test_mode_links_and_folders(tmp_path: Path) -> None:
     real.chmod(0o640)
     link.symlink_to("real")
     write_atomic(link, b"2")
-    assert link.is_symlink() and real.read_bytes() == b"2" and stat.S_IMODE(real.stat().st_mode) == 0o640
+    assert link.is_symlink()
+    assert real.read_bytes() == b"2"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
     before = os.umask(0o027)
     try:
         write_atomic(tmp_path / "fresh", b"3")
@@ -316,7 +325,8 @@ def test_kill_leaves_a_whole_model(tmp_path: Path) -> None:
     for delay in (0.0, 0.01, 0.023, 0.031):
         cr.save(nn.Linear(7, 1), path)
         process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
-        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)

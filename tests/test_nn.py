@@ -35,8 +35,9 @@ def test_members_have_names_and_come_once() -> None:
     assert names == ["scale", "layers.0.weight", "layers.0.bias", "layers.1.0.weight"]
     assert [name for name, _ in model.named_modules()] == ["", "layers.0", "layers.1", "layers.1.0"]
     assert [name for name, _ in model.named_children()] == ["layers.0", "layers.1", "again"]
-    assert list(model.parameters())[0] is model.scale
-    assert len(list(model.modules())) == 4 and len(list(model.children())) == 3
+    assert next(iter(model.parameters())) is model.scale
+    assert len(list(model.modules())) == 4
+    assert len(list(model.children())) == 3
     assert [name for name, _ in net().named_parameters("net")][:1] == ["net.0.weight"]
 
 
@@ -69,7 +70,7 @@ def test_state_dict_copies_and_loads() -> None:
 
 
 @pytest.mark.parametrize(
-    "change, error, message",
+    ("change", "error", "message"),
     [
         ({"2.bias": None}, ValueError, "missing 2.bias"),
         ({"new": np.zeros(1)}, ValueError, "unknown new"),
@@ -112,11 +113,15 @@ def test_repr_is_a_tree() -> None:
 
 def test_sequential_is_a_list_of_modules() -> None:
     model = net()
-    assert len(model) == 3 and isinstance(model[-1], nn.Linear)
+    assert len(model) == 3
+    assert isinstance(model[-1], nn.Linear)
     assert list(model) == [model[0], model[1], model[2]]
     part = model[:2]
-    assert isinstance(part, nn.Sequential) and part[0] is model[0] and len(part) == 2
-    assert model.append(nn.ReLU()) is model and len(model) == 4
+    assert isinstance(part, nn.Sequential)
+    assert part[0] is model[0]
+    assert len(part) == 2
+    assert model.append(nn.ReLU()) is model
+    assert len(model) == 4
     with pytest.raises(TypeError, match="layer 1 is not a Module but int"):
         nn.Sequential(nn.ReLU(), 3)  # type: ignore[arg-type]
     with pytest.raises(NotImplementedError, match="Module: forward is not written"):
@@ -124,16 +129,20 @@ def test_sequential_is_a_list_of_modules() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("init, square", [("glorot", 6 / (300 + 200)), ("he", 6 / 300)])
+@pytest.mark.parametrize(("init", "square"), [("glorot", 6 / (300 + 200)), ("he", 6 / 300)])
 def test_linear_initialisation(dtype: type, init: str, square: float) -> None:
     layer = nn.Linear(300, 200, dtype=dtype, init=init, generator=cr.random.Generator(seed=2))
     weight = layer.weight.numpy()
     bound = dtype(np.sqrt(dtype(square)))
-    assert weight.dtype == dtype and weight.shape == (300, 200)
-    assert np.abs(weight).max() <= bound * (1 + 1e-6) and np.abs(weight).max() > 0.999 * bound
+    assert weight.dtype == dtype
+    assert weight.shape == (300, 200)
+    assert np.abs(weight).max() <= bound * (1 + 1e-6)
+    assert np.abs(weight).max() > 0.999 * bound
     np.testing.assert_allclose(weight.var(dtype=np.float64), square / 3, rtol=0.02)
     assert abs(weight.mean(dtype=np.float64)) < 0.01 * bound
-    assert layer.bias is not None and (layer.bias.numpy() == 0).all() and layer.bias.dtype == dtype
+    assert layer.bias is not None
+    assert (layer.bias.numpy() == 0).all()
+    assert layer.bias.dtype == dtype
     again = nn.Linear(300, 200, dtype=dtype, init=init, generator=cr.random.Generator(seed=2))
     assert again.weight.numpy().tobytes() == weight.tobytes()
 
@@ -147,7 +156,7 @@ def test_linear_draws_from_the_seeded_generator() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments, error, message",
+    ("arguments", "error", "message"),
     [
         ({"in_features": 0}, ValueError, "in_features must be an integer of at least 1, got 0"),
         ({"out_features": 2.0}, ValueError, "out_features must be an integer"),
@@ -174,7 +183,7 @@ X = np.array([[-2.0, -0.0, 0.5], [3.0, -0.25, 100.0]])
 
 
 @pytest.mark.parametrize(
-    "layer, truth",
+    ("layer", "truth"),
     [
         (nn.ReLU(), np.maximum(X, 0)),
         (nn.LeakyReLU(), np.where(X > 0, X, 0.01 * X)),
@@ -237,7 +246,8 @@ def test_predict_does_not_depend_on_the_batch() -> None:
     model = net()
     x = cr.random.Generator(seed=8).normal((37, 4))
     whole = model.predict(x)
-    assert whole.shape == (37, 2) and whole.dtype == np.float32
+    assert whole.shape == (37, 2)
+    assert whole.dtype == np.float32
     for batch_size in (1, 2, 36, 37, 1000):
         assert model.predict(x, batch_size=batch_size).tobytes() == whole.tobytes()
     whole[:] = 0  # the caller's own array

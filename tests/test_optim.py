@@ -74,7 +74,8 @@ def test_parameters_without_gradient_stay() -> None:
     optimizer.step()
     np.testing.assert_array_equal(b.numpy(), before)
     optimizer.zero_grad()
-    assert a.grad is None and b.grad is None
+    assert a.grad is None
+    assert b.grad is None
 
 
 def test_state_continues_to_the_same_bits() -> None:
@@ -95,7 +96,7 @@ def test_state_continues_to_the_same_bits() -> None:
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         ({"lr": None}, "missing lr"),
         ({"momentum": 2.0}, "momentum must be below 1"),
@@ -119,7 +120,7 @@ def test_bad_state_changes_nothing(change: dict[str, object], message: str) -> N
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         ({"lr": float("nan")}, "lr must be a finite number"),
         ({"lr": 0.1, "momentum": -0.1}, "momentum must be a finite number"),

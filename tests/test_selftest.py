@@ -42,7 +42,8 @@ def test_one_line_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> Non
     assert (
         words
         == (
-            f"chainrule selftest numerics {cr.numerics_version} isa {cr.active_isa()} threads 2 sha256 {selftest.EXPECTED}"
+            f"chainrule selftest numerics {cr.numerics_version} isa {cr.active_isa()} threads 2 "
+            f"sha256 {selftest.EXPECTED}"
         ).split()
     )
 
@@ -68,5 +69,6 @@ def test_a_difference_in_any_part_is_seen(
 def test_nans_and_only_nans_are_made_the_same() -> None:
     bits = np.array([0x7FC00000, 0xFFC00001, 0x7F800001, 0x80000000, 0x00000000], dtype=np.uint32)
     a, b, c, d, e = (selftest._canonical(bits[i : i + 1].view(np.float32)) for i in range(5))
-    assert a == b == c and d != e
+    assert a == b == c
+    assert d != e
     assert selftest._canonical(np.array([1], dtype=">i8")) == selftest._canonical(np.array([1], dtype="<i8"))

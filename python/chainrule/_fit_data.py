@@ -165,6 +165,5 @@ def _check_labels(labels: npt.NDArray[Any], classes: int, where: str) -> None:
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         place = int(wrong[0])
-        raise ValueError(
-            f"{where}y[{place}] is {labels[place]}, labels must be from 0 to {classes - 1} (the model has {classes} outputs)"
-        )
+        expected = f"labels must be from 0 to {classes - 1} (the model has {classes} outputs)"
+        raise ValueError(f"{where}y[{place}] is {labels[place]}, {expected}")

@@ -54,8 +54,9 @@ class Task(str, Enum):
 
 
 HeaderOption = Annotated[
-    bool | None, typer.Option("--header/--no-header", help="Whether line 1 of the CSV holds names.", show_default="found out")
-]  # fmt: skip
+    bool | None,
+    typer.Option("--header/--no-header", help="Whether line 1 of the CSV holds names.", show_default="found out"),
+]
 DelimiterOption = Annotated[str, typer.Option(help="The character between two fields.")]
 ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads.", show_default="the CPUs there are")]
 
@@ -89,8 +90,8 @@ def train(
 ) -> None:
     """Train a net and save it.
 
-    Without SOURCE on the handwritten digits shipped inside; on a CSV file with --target COLUMN; on a folder of IDX files
-    like Fashion-MNIST. Prints accuracy or error on held-out rows.
+    Without SOURCE on the handwritten digits shipped inside; on a CSV file with --target COLUMN; on a folder of IDX
+    files like Fashion-MNIST. Prints accuracy or error on held-out rows.
     """
     if threads is not None:
         set_num_threads(threads)
@@ -162,10 +163,8 @@ def _train_and_save(problem: training.Problem, options: training.Options, path: 
     X, _ = problem.train
     sizes = "-".join(str(size) for size in (X.shape[1], *options.hidden, problem.preparation.outputs))
     print(f"{problem.name}: {len(X)} rows to train on, {len(problem.held_out[0])} held out, {problem.preparation.task}")
-    print(
-        f"net {sizes}, SGD lr {options.lr} momentum {options.momentum}, batch {options.batch_size}, seed {options.seed}",
-        flush=True,
-    )
+    sgd = f"SGD lr {options.lr} momentum {options.momentum}"
+    print(f"net {sizes}, {sgd}, batch {options.batch_size}, seed {options.seed}", flush=True)
     history = History()
     try:
         training.train(problem, model, options, progress, history)

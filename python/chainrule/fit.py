@@ -44,9 +44,9 @@ class Optimizer(Protocol):
 class History:
     """What a training run saw, one entry per finished epoch.
 
-    `loss`: the mean of the batch losses, weighted by their rows, as they were before each step; `val_loss` and `metrics`
-    (lists by name): after the epoch, on the validation rows, empty without validation; `seconds`: of training, without
-    validation; `samples`: rows trained on.
+    `loss`: the mean of the batch losses, weighted by their rows, as they were before each step; `val_loss` and
+    `metrics` (lists by name): after the epoch, on the validation rows, empty without validation; `seconds`: of
+    training, without validation; `samples`: rows trained on.
 
     >>> import chainrule as cr
     >>> cr.History().epochs
@@ -108,18 +108,19 @@ def fit(
     (integers) for cross entropy, else finite numbers in the shape of the model's output; `loss`, a loss module or any
     function (prediction, target) -> scalar tensor; `optimizer`, of this model's parameters; `epochs`; `batch_size`;
     `validation`, `(X, y)` to evaluate after every epoch; `metrics`, of the validation rows: "accuracy" or functions
-    (prediction, target) -> float on ndarrays (default: accuracy for labels); `seed` (default: that of `cr.manual_seed`); `shuffle`;
-    `progress`, True, False, or None for only on a terminal; `callbacks`, called with the History after every epoch, one that
-    returns True ends training; `nonfinite`, "raise" or "continue" when a loss is NaN or infinite; `history`, a History
-    to continue: epochs are counted on from it, and it keeps what was reached when training is broken off.
+    (prediction, target) -> float on ndarrays (default: accuracy for labels); `seed` (default: that of
+    `cr.manual_seed`); `shuffle`; `progress`, True, False, or None for only on a terminal; `callbacks`, called with the
+    History after every epoch, one that returns True ends training; `nonfinite`, "raise" or "continue" when a loss is
+    NaN or infinite; `history`, a History to continue: epochs are counted on from it, and it keeps what was reached when
+    training is broken off.
     Returns: the History.
-    Errors: before the model is touched: TypeError or ValueError for anything that does not fit, with the place of a NaN or of
-    a label out of range. While training: FloatingPointError for a loss that is not finite, before its step. Ctrl-C raises
-    KeyboardInterrupt at the end of the running step; the model can be used as it is.
+    Errors: before the model is touched: TypeError or ValueError for anything that does not fit, with the place of a NaN
+    or of a label out of range. While training: FloatingPointError for a loss that is not finite, before its step.
+    Ctrl-C raises KeyboardInterrupt at the end of the running step; the model can be used as it is.
 
     >>> import numpy as np
     >>> import chainrule as cr
-    >>> X = cr.random.Generator(seed=0).uniform((64, 2))
+    >>> X = cr.random.Generator(seed=0).normal((64, 2))
     >>> y = (X[:, 0] > X[:, 1]).astype(np.int64)
     >>> model = cr.nn.Sequential(cr.nn.Linear(2, 2, generator=cr.random.Generator(seed=1)))
     >>> optimizer = cr.optim.SGD(model.parameters(), lr=0.5)
@@ -205,7 +206,7 @@ def _train_step(
     """One step on one batch; return the loss before it. With `stop`, a loss that is not finite changes nothing."""
     optimizer.zero_grad()
     value = loss(model(x), y)
-    number = value.item()
+    number = float(value.item())
     if stop and not isfinite(number):
         return number
     value.backward()

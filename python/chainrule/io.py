@@ -1,13 +1,13 @@
 """Model files: safetensors with the architecture in the metadata. No pickle, no code, no import by name.
 
-Metadata: `format` ("chainrule"), `format_version`, `version` and `numerics_version` of the writer, `architecture` (JSON: the
-class names of `nn.LAYERS` with their constructor arguments, or null for bare values), `preparation` (JSON, only from the command
-line's training) and `sha256` over all names, values and metadata. The header's keys are sorted, so equal models are equal files.
+Metadata: `format` ("chainrule"), `format_version`, `version` and `numerics_version` of the writer, `architecture`
+(JSON: the class names of `nn.LAYERS` with their constructor arguments, or null for bare values), `preparation` (JSON,
+only from the command line's training) and `sha256` over all names, values and metadata. The header's keys are sorted,
+so equal models are equal files.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Mapping
@@ -46,13 +46,13 @@ def save(
 ) -> None:
     """Write a model to a file, all or nothing.
 
-    The file appears under its name only when it is complete and on the disk; an old file of that name stays whole until then.
-    A symbolic link is followed and its target replaced. The mode of an old file is kept.
+    The file appears under its name only when it is complete and on the disk; an old file of that name stays whole until
+    then. A symbolic link is followed and its target replaced. The mode of an old file is kept.
 
     Arguments: `model`, a Module built from the layers of `cr.nn`, or a `state_dict()` (for modules of your own: load
     it and pass it to `load_state_dict`); `path`; `preparation`, what the command line keeps about columns and classes.
-    Errors: TypeError naming a layer class that is not one of `cr.nn`; ValueError for a layer that is used twice; OSError when
-    the file cannot be written.
+    Errors: TypeError naming a layer class that is not one of `cr.nn`; ValueError for a layer that is used twice;
+    OSError when the file cannot be written.
 
     >>> import os, tempfile
     >>> import chainrule as cr
@@ -91,7 +91,8 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Arguments: `path`, a file that `save` wrote.
     Returns: the Module, or the dict of ndarrays when a `state_dict()` was saved.
-    Errors: `ModelFormatError` for a file that is damaged, cut off, or not a chainrule model; OSError when it cannot be read.
+    Errors: `ModelFormatError` for a file that is damaged, cut off, or not a chainrule model; OSError when it cannot be
+    read.
 
     >>> import chainrule as cr
     >>> cr.load(cr.data.__file__)  # doctest: +ELLIPSIS
@@ -115,6 +116,8 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
         ...
     FileNotFoundError: [Errno 2] No such file or directory: 'there/is/nothing/here'
     """
+    import json
+
     from .preparation import PREPARATION_PREFIX, Preparation
 
     name = os.fspath(path)
@@ -231,6 +234,8 @@ def _build(spec: Any, values: Arrays, name: str) -> Module:
 
 
 def _dump(value: Any) -> str:
+    import json  # here and below: 2 ms that importing chainrule need not wait for
+
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
@@ -254,6 +259,8 @@ def _digest(values: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str])
 
 
 def _serialize(values: Arrays, metadata: dict[str, str]) -> bytes:
+    import json
+
     from safetensors.numpy import save as to_bytes
 
     content = to_bytes({name: np.asarray(value, order="C") for name, value in values.items()}, metadata=metadata)
@@ -264,6 +271,8 @@ def _serialize(values: Arrays, metadata: dict[str, str]) -> bytes:
 
 
 def _deserialize(content: bytes) -> tuple[Arrays, dict[str, str]]:
+    import json
+
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 

@@ -20,8 +20,8 @@ class SGD:
     d = g + weight_decay * p;  v = momentum * v + d;  d = v, or d + momentum * v with nesterov;  p = p - lr * d,
     where v begins at 0. The exact roundings are in docs/arithmetic.md.
 
-    Arguments: `params`, an iterable of parameters (`model.parameters()`); `lr`, the step size, changeable as an attribute;
-    `momentum`, from 0 up to but not 1; `nesterov`, needs a momentum; `weight_decay`, at least 0.
+    Arguments: `params`, an iterable of parameters (`model.parameters()`); `lr`, the step size, changeable as an
+    attribute; `momentum`, from 0 up to but not 1; `nesterov`, needs a momentum; `weight_decay`, at least 0.
     Errors: TypeError when a parameter is not a tensor that requires a gradient; ValueError for an empty or repeated
     parameter or a number out of range.
 
@@ -76,9 +76,8 @@ class SGD:
                 continue
             gradient = np.asarray(parameter.grad.numpy(), order="C")
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
-                raise ValueError(
-                    f"SGD: parameter {i} is {parameter.dtype} {parameter.shape}, its gradient {gradient.dtype} {gradient.shape}"
-                )
+                own, other = _signature(parameter.numpy()), _signature(gradient)
+                raise ValueError(f"SGD: parameter {i} is {own}, its gradient {other}")
             ready.append((parameter, gradient, self._velocity[i]))
         for parameter, gradient, velocity in ready:
             _core.sgd_step(
@@ -129,8 +128,8 @@ class SGD:
         self.__dict__.update(loaded.__dict__)
 
 
-def _signature(velocity: npt.NDArray[Any] | None) -> str:
-    return "None" if velocity is None else f"{velocity.dtype} {velocity.shape}"
+def _signature(array: npt.NDArray[Any] | None) -> str:
+    return "None" if array is None else f"{array.dtype} {array.shape}"
 
 
 def _check_params(params: Iterable[Tensor]) -> list[Tensor]:

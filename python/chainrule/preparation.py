@@ -136,7 +136,8 @@ def decide_task(target: Sequence[str], task: str | None, where: str) -> tuple[st
 
     Classification: some value is not a number, or all are integers with at most 20 distinct values.
 
-    Arguments: `target`, the values as text; `task`, "classification", "regression", or None to decide; `where`, for errors.
+    Arguments: `target`, the values as text; `task`, "classification", "regression", or None to decide; `where`, for
+    errors.
     Returns: `(task, classes)`; the class names sorted, numbers by value, empty for regression.
     Errors: `DataError` for regression on text, for more than 20 numbers mixed with text, or for a single class.
 

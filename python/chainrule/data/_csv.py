@@ -54,9 +54,9 @@ def read_csv(
     """Read a CSV file of numbers, and one target column of any text.
 
     Arguments: `path`, a file, gzip or plain; `target`, the name of the column to keep as text and out of the features;
-    `columns`, the features wanted, in this order (default: all but the target; others are ignored, unread);
-    `header`, whether the first line holds names (default: it does when none of its fields is a number). Without a header
-    the columns are called "1", "2", ...; `delimiter`, one character.
+    `columns`, the features wanted, in this order (default: all but the target; others are ignored, unread); `header`,
+    whether the first line holds names (default: it does when none of its fields is a number). Without a header the
+    columns are called "1", "2", ...; `delimiter`, one character.
     Returns: a `Table`.
     Errors: `DataError` with file and line for anything that is not such a table; OSError when the file cannot be read.
 

@@ -22,7 +22,8 @@ _ROWS = 4096  # converted at a time, so that float64 copies stay small
 class Scaling:
     """The map z = (x - shift) / scale, one shift and scale per column.
 
-    `shift` and `scale` are float64 of shape (columns,). The map is computed in float64 and rounded once to the result's dtype.
+    `shift` and `scale` are float64 of shape (columns,). The map is computed in float64 and rounded once to the result's
+    dtype.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -108,7 +109,7 @@ class Scaling:
         """
         self._check(Z)
         z = tensor(np.asarray(Z, dtype=np.float64))
-        return ops.add(ops.mul(z, self.scale), self.shift).numpy().copy()
+        return np.array(ops.add(ops.mul(z, self.scale), self.shift).numpy(), dtype=np.float64)
 
     def _check(self, X: npt.NDArray[Any]) -> None:
         if X.ndim != 2 or X.shape[1] != len(self.shift):

@@ -20,14 +20,15 @@ _INITS = ("glorot", "he")
 class Linear(Module):
     """Fully connected layer, y = x @ weight + bias.
 
-    `weight` has shape (in_features, out_features) and is drawn uniformly from [-b, b): `init="glorot"` takes
-    b = sqrt(6 / (in_features + out_features)), made for tanh and sigmoid; `init="he"` takes b = sqrt(6 / in_features), made for relu.
-    `bias` has shape (out_features,) and begins at 0.
+    `weight` has shape (in_features, out_features) and is drawn uniformly from [-b, b): `init="glorot"` takes b = sqrt(6
+    / (in_features + out_features)), made for tanh and sigmoid; `init="he"` takes b = sqrt(6 / in_features), made for
+    relu. `bias` has shape (out_features,) and begins at 0.
 
-    Arguments: `in_features`, `out_features`, at least 1; `bias`, whether there is one (else it is None); `dtype`, float32 or
-    float64; `init`; `generator`, a `cr.random.Generator` (default: the one that `cr.manual_seed` seeds).
+    Arguments: `in_features`, `out_features`, at least 1; `bias`, whether there is one (else it is None); `dtype`,
+    float32 or float64; `init`; `generator`, a `cr.random.Generator` (default: the one that `cr.manual_seed` seeds).
     Input: x of shape (..., in_features) in the layer's dtype. Output: shape (..., out_features).
-    Errors: ValueError for sizes below 1 or an unknown init; TypeError for another dtype; in a call what `cr.linear` raises.
+    Errors: ValueError for sizes below 1 or an unknown init; TypeError for another dtype; in a call what `cr.linear`
+    raises.
 
     >>> import numpy as np
     >>> import chainrule as cr

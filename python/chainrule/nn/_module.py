@@ -39,8 +39,8 @@ class Parameter(Tensor):
 class Module:
     """Base of everything with parameters: assign parameters and modules to attributes and write `forward`.
 
-    Attributes that are a `Parameter`, a `Module`, or a list or tuple of these belong to the module, in the order of their
-    assignment; their names are the attributes', joined by dots (`layers.0.weight`).
+    Attributes that are a `Parameter`, a `Module`, or a list or tuple of these belong to the module, in the order of
+    their assignment; their names are the attributes', joined by dots (`layers.0.weight`).
 
     >>> import chainrule as cr
     >>> class Net(cr.nn.Module):
@@ -180,7 +180,8 @@ class Module:
 
         A row's result does not depend on the other rows or on `batch_size`.
 
-        Arguments: `X`, numbers of shape (n, ...), converted to the model's dtype; `batch_size`, rows computed at a time.
+        Arguments: `X`, numbers of shape (n, ...), converted to the model's dtype; `batch_size`, rows computed at a
+        time.
         Returns: an ndarray of shape (n, ...) with the model's outputs.
         Errors: TypeError for values that are not numbers; ValueError for a 0-d X, batch_size < 1, or from the layers.
 
