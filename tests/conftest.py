@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from settings import ISAS, THREADS, force_level, force_threads, restored
 
 

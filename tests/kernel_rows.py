@@ -1,9 +1,10 @@
-"""The elementwise kernels and their truths: the rows of the reference, values and gradients, as the kernels see them."""
+"""The elementwise kernels and their truths: the rows of the reference, values and gradients."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
 from programs import Float, elementwise, scalar_float64
 from reference import GRADIENTS, REFERENCE
 from reference.bits import Array

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from chainrule import _core
 from reference import float64_functions
 from reference.bits import Array
@@ -16,7 +17,7 @@ from reference.elementary import NUMPY64, Function
 from reference.reduce import normalise, sequences
 
 DTYPES = (np.float32, np.float64, np.int64, np.bool_)
-CODE = {np.dtype(dtype): code for code, dtype in enumerate(DTYPES)}
+CODE: dict[np.dtype[Any], int] = {np.dtype(dtype): code for code, dtype in enumerate(DTYPES)}
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 Float = type[np.floating[Any]]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 # Read when the OpenMP runtime is loaded. More threads than cores, waiting busily, would wait for each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from chainrule import _core  # noqa: E402
+from chainrule import _core
 
 ISAS: list[str] = _core.available_isas()
 THREADS = (1, 2, 3, 7)

@@ -1,9 +1,11 @@
 """Every elementwise kernel gives the reference's bits: all lengths, all strides, all levels, any number of threads."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
+
 from chainrule import _core
 from kernel_rows import KERNELS, Kernel, label
 from programs import Float, blank, elementwise, level
@@ -49,7 +51,7 @@ def test_every_length_and_step(kernel: Kernel, dtype: Float) -> None:
             assert_same_bits(kernel.run(*inputs), expected, setting)
 
 
-SHAPES = [
+SHAPES: list[list[tuple[int, ...]]] = [
     [(), (), ()],
     [(5, 7), (5, 7), (5, 7)],
     [(5, 7), (7,), ()],
@@ -93,7 +95,7 @@ def test_direct_entries_equal_programs(name: str, dtype: Float) -> None:
     kernel = next(k for k in KERNELS if k.name == name)
     inputs = kernel.ordinary([(3, 41)] * len(kernel.domain), dtype, seed=15)
     out = blank((3, 41), dtype)
-    entry = _core.unary if len(inputs) == 1 else _core.binary
+    entry: Any = _core.unary if len(inputs) == 1 else _core.binary
     for setting in every_setting():
         entry(name, *inputs, out)
         assert_same_bits(out, kernel.truth(*inputs), setting)

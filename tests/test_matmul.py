@@ -1,11 +1,12 @@
-"""The matrix product gives the bits of a plain chain of fma: every shape, transposition, level and number of threads."""
+"""The matrix product gives the bits of a plain chain of fma: any shape, transposition, level and number of threads."""
 
 import ctypes
 import mmap
 
 import numpy as np
-import oracle
 import pytest
+
+import oracle
 from chainrule import _core
 from kernel_rows import label
 from programs import Float, blank, matmul

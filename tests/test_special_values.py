@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from chainrule import _core
 from kernel_rows import KERNELS, Kernel, label
 from programs import (
@@ -80,7 +81,7 @@ def extremes(dtype: Float) -> Array:
     """The special values without the ones near 1: what a row of a reduction is tried with."""
     values = special_values(dtype)
     limits = np.finfo(dtype)
-    return values[~((np.abs(values) >= limits.eps) & (np.abs(values) < 2))]
+    return np.asarray(values[~((np.abs(values) >= limits.eps) & (np.abs(values) < 2))])
 
 
 def rows_with_one_special(n: int, dtype: Float) -> Array:

@@ -1,0 +1,93 @@
+"""softmax, log_softmax and cross-entropy with their gradients give the reference's bits."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from kernel_rows import label
+from programs import Float, cross_entropy, cross_entropy_grad, rowwise, scalar_float64
+from reference import assert_same_bits
+from reference import softmax_losses as reference
+from reference.bits import Array
+from settings import every_setting
+
+FLOATS = (np.float32, np.float64)
+each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=label)
+SHAPES = [(rows, cols) for cols in (*range(1, 36), 63, 64, 65, 100) for rows in (1, 5)]
+LONG = [(2, 1000), (3, 4095), (2, 4096), (2, 4097), (1, 8200), (100, 10), (0, 5), (1, 12289)]
+
+
+def values(shape: tuple[int, int], dtype: Float, scale: float, seed: int) -> Array:
+    return (scale * np.random.default_rng(seed).standard_normal(shape)).astype(dtype)
+
+
+Case = tuple[tuple[Array, ...], Array]
+Function = Callable[..., Array]
+
+
+def compare(run: Function, truth: Function, make: Callable[[tuple[int, int]], tuple[Array, ...]]) -> None:
+    """run(*make(shape)) is truth(*make(shape)) for all shapes and settings."""
+    cases: list[Case] = []
+    with scalar_float64():
+        for shape in [*SHAPES, *LONG]:
+            inputs = make(shape)
+            cases.append((inputs, np.asarray(truth(*inputs))))
+    for setting in every_setting():
+        for inputs, expected in cases:
+            assert_same_bits(run(*inputs), expected, f"{setting}, shape {inputs[0].shape}")
+
+
+@each_dtype
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("scale", [1.0, 40.0])
+def test_values(name: str, dtype: Float, scale: float) -> None:
+    truth: Function = getattr(reference, name)
+    compare(lambda x: rowwise(name, x), truth, lambda shape: (values(shape, dtype, scale, 51),))
+
+
+@each_dtype
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_gradients(name: str, dtype: Float) -> None:
+    forward: Function = getattr(reference, name)
+    truth: Function = getattr(reference, f"{name}_grad")
+
+    def make(shape: tuple[int, int]) -> tuple[Array, Array]:
+        return np.ascontiguousarray(forward(values(shape, dtype, 3.0, 52))), values(shape, dtype, 2.0, 53)
+
+    compare(lambda y, g: rowwise(f"{name}_grad", y, g), truth, make)
+
+
+def labels(shape: tuple[int, int]) -> Array:
+    return np.random.default_rng(54).integers(0, shape[1], shape[0])
+
+
+@each_dtype
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_cross_entropy(dtype: Float, scale: float) -> None:
+    compare(
+        cross_entropy,
+        lambda x, t: reference.cross_entropy(x, t, reduction="none"),
+        lambda shape: (values(shape, dtype, scale, 55), labels(shape)),
+    )
+
+
+@each_dtype
+def test_cross_entropy_grad(dtype: Float) -> None:
+    compare(
+        cross_entropy_grad,
+        lambda x, t, g: reference.cross_entropy_grad(x, t, g, reduction="none"),
+        lambda shape: (values(shape, dtype, 4.0, 56), labels(shape), values(shape, dtype, 1.0, 57)[:, 0].copy()),
+    )
+
+
+@each_dtype
+def test_every_class_as_label(dtype: Float) -> None:
+    x, g = values((67, 67), dtype, 2.0, 58), values((67, 67), dtype, 1.0, 59)[0].copy()
+    target = np.random.default_rng(60).permutation(67)
+    with scalar_float64():
+        loss = reference.cross_entropy(x, target, reduction="none")
+        gradient = reference.cross_entropy_grad(x, target, g, reduction="none")
+    for setting in every_setting():
+        assert_same_bits(cross_entropy(x, target), loss, setting)
+        assert_same_bits(cross_entropy_grad(x, target, g), gradient, setting)
