@@ -1,9 +1,9 @@
 #include "exec/program.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <sstream>
 #include <stdexcept>
 
 #include "isa.h"
@@ -130,30 +130,30 @@ void Program::run(void* const* external) const {
 }
 
 std::string Program::text() const {
-  const auto slot_text = [this](int slot) {
-    return (slot < externals_ ? "%" : "t") + std::to_string(slot < externals_ ? slot : slot - externals_);
+  std::ostringstream text;
+  text.precision(17);
+  const auto slot = [this, &text](int i) -> std::ostream& {
+    return i < externals_ ? text << '%' << i : text << 't' << i - externals_;
   };
-  std::string text = "program on " + std::string(isa_) + ", " + std::to_string(externals_) + " external slots, arena " +
-                     std::to_string(arena_bytes_) + " bytes\n";
+  text << "program on " << isa_ << ", " << externals_ << " external slots, arena " << arena_bytes_ << " bytes\n";
   for (size_t i = 0; i < slots_.size(); ++i) {
-    text += "  " + slot_text(static_cast<int>(i)) + ": " + dtype_name(slots_[i].dtype) + "[" +
-            std::to_string(slots_[i].elements) + "]\n";
+    text << "  ";
+    slot(static_cast<int>(i)) << ": " << dtype_name(slots_[i].dtype) << '[' << slots_[i].elements << "]\n";
   }
   for (const Instruction& instruction : instructions_) {
-    text += "  ";
-    for (const int slot : instruction.outputs) text += slot_text(slot) + " ";
-    text += "= " + instruction.name + "." + dtype_name(instruction.dtype);
-    for (const int slot : instruction.inputs) text += " " + slot_text(slot);
-    text += "  (";
-    for (size_t i = 0; i < instruction.ints.size(); ++i) text += (i ? " " : "") + std::to_string(instruction.ints[i]);
-    for (const double x : instruction.reals) {
-      char number[32];
-      std::snprintf(number, sizeof number, "; %.17g", x);
-      text += number;
+    text << "  ";
+    for (const int i : instruction.outputs) slot(i) << ' ';
+    text << "= " << instruction.name << '.' << dtype_name(instruction.dtype);
+    for (const int i : instruction.inputs) {
+      text << ' ';
+      slot(i);
     }
-    text += ")\n";
+    text << "  (";
+    for (size_t i = 0; i < instruction.ints.size(); ++i) text << (i > 0 ? " " : "") << instruction.ints[i];
+    for (const double x : instruction.reals) text << "; " << x;
+    text << ")\n";
   }
-  return text;
+  return text.str();
 }
 
 }  // namespace chainrule
