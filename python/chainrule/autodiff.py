@@ -20,7 +20,7 @@ __all__ = ["backward", "grad", "is_grad_enabled", "no_grad", "value_and_grad"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class no_grad:
+class no_grad:  # noqa: N801 (PyTorch's name)
     """Context and decorator in which ops record no graph.
 
     >>> import chainrule as cr
@@ -44,6 +44,8 @@ class no_grad:
         grad_mode.enabled = self._before.pop()
 
     def __call__(self, function: F) -> F:
+        """Decorate a function."""
+
         @wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
             with type(self)():
@@ -52,7 +54,7 @@ class no_grad:
         return cast(F, inside)
 
 
-class _enable_grad(no_grad):
+class _enable_grad(no_grad):  # noqa: N801
     """The opposite, for functions that differentiate whatever the caller's mode is."""
 
     _wanted = True
@@ -91,10 +93,11 @@ def _reachable(outputs: Iterable[Tensor]) -> list[Tensor]:
 
 def _check_unchanged(t: Tensor) -> None:
     assert t._op is not None
-    for i, (x, version) in enumerate(zip(t._inputs, t._saved, strict=True)):
+    for i, (x, version) in enumerate(zip((*t._inputs, t), t._saved, strict=True)):
         if x._version[0] != version:
+            what = "the result" if x is t else f"argument {i}"
             raise RuntimeError(
-                f"backward: argument {i} of {t._op.name} (shape {x.shape}) was overwritten after the forward pass; "
+                f"backward: {what} of {t._op.name} (shape {x.shape}) was overwritten after the forward pass; "
                 "compute the forward pass again before backward"
             )
 
@@ -106,9 +109,9 @@ def _pull_back(outputs: Sequence[Tensor], gradients: Sequence[Tensor], wanted: s
         pending[out._number] = ops.add(pending[out._number], g) if out._number in pending else g
     found: dict[int, Tensor] = {}
     for t in _reachable(outputs):
-        g = pending.pop(t._number, None)  # type: ignore[assignment]
-        if g is None:
+        if t._number not in pending:
             continue
+        g = pending.pop(t._number)
         if t._op is None if wanted is None else t._number in wanted:
             found[t._number] = g
         if t._op is None:
@@ -141,8 +144,8 @@ def _seed(output: Tensor, gradient: Any, what: str) -> Tensor:
 def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
     """Add the gradient of `output` to the `grad` of every leaf that requires one.
 
-    Arguments: `output`, a tensor made from such leaves; `gradient`, of its shape (default 1 for one element); `create_graph`,
-    whether the gradients can be differentiated again.
+    Arguments: `output`, a tensor made from such leaves; `gradient`, of its shape (default 1 for one element);
+    `create_graph`, whether the gradients can be differentiated again.
     Errors: ValueError without a gradient for more than one element or for an output without history; RuntimeError when
     a value that the graph needs was overwritten.
 
@@ -156,8 +159,17 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
         raise ValueError("backward: no tensor behind the output requires a gradient")
     leaves = {t._number: t for t in _reachable([output]) if t._op is None}
     with _enable_grad() if create_graph else no_grad():
-        found = _pull_back([output], [_seed(output, gradient, "backward")], None)
-        new = {n: g if leaves[n].grad is None else ops.add(leaves[n].grad, g) for n, g in found.items()}
+        seed = _seed(output, gradient, "backward")
+        found = _pull_back([output], [seed], None)
+        new, taken = {}, {id(seed._version)}
+        for number, g in found.items():
+            before = leaves[number].grad
+            if before is not None:
+                g = ops.add(before, g)
+            elif id(g._version) in taken:  # memory that is another's: the seed's, or also that of another leaf's grad
+                g = ops.add(g, 0) if create_graph else Tensor._wrap(g._data.copy())
+            taken.add(id(g._version))
+            new[number] = g
     for number, g in new.items():
         leaves[number].grad = g
 
@@ -171,11 +183,11 @@ def value_and_grad(
 ) -> Callable[..., Any]:
     """Return a function that computes f and its gradient by some arguments.
 
-    Arguments: `f`, from tensors (and anything else) to a tensor of one element, or (value, extra) with `has_aux`; `argnums`, the
-    position, or positions, of the float arguments to differentiate by.
-    Returns: a function of f's arguments that returns (value, gradient), or ((value, extra), gradient); a tuple of gradients
-    for a tuple of positions. Nested, it gives higher derivatives.
-    Errors: ValueError for a value of more elements; TypeError for an argument that is no float array.
+    Arguments: `f`, from tensors (and anything else) to a tensor of one element, or (value, extra) with `has_aux`;
+    `argnums`, the position, or positions, of the float arguments to differentiate by.
+    Returns: a function of f's arguments that returns (value, gradient), or ((value, extra), gradient); a tuple of
+    gradients for a tuple of positions. Nested, it gives higher derivatives.
+    Errors: ValueError for a value of more elements; TypeError for an argument or a value that is no float array.
 
     >>> import chainrule as cr
     >>> value, gradient = cr.value_and_grad(lambda x: (x * x).sum())(cr.tensor([1.0, 2.0]))
@@ -197,6 +209,8 @@ def value_and_grad(
             value = result[0] if has_aux else result
             if not isinstance(value, Tensor):
                 raise TypeError(f"grad: the function must return a tensor, got {type(value).__name__}")
+            if value.dtype.kind != "f":
+                raise TypeError(f"grad: the function must return float32 or float64, got {value.dtype}")
             targets = [points[n % len(args)] for n in positions]
             seed = _seed(value, None, "grad")
         # A value that depends on other leaves (an outer grad's point, parameters) has a gradient that does, too.
@@ -217,7 +231,8 @@ def value_and_grad(
 
 def _point(argument: Any) -> Tensor:
     """A tensor to differentiate by: a leaf of its own, or for nesting a node that leads to the argument."""
-    source = as_tensor(argument, np.dtype(np.float32))
+    number = isinstance(argument, (int, float)) and not isinstance(argument, bool)
+    source = argument if isinstance(argument, Tensor) else Tensor(float(argument) if number else argument)
     if source.dtype.kind != "f":
         raise TypeError(f"grad: can differentiate by float32 and float64 only, got {source.dtype}")
     if source._requires_grad:

@@ -26,8 +26,9 @@ def gradcheck(
 
     A function with several outputs is checked through their sum with fixed random weights.
 
-    Arguments: `f`, a function of tensors that returns a tensor; `inputs`, its arguments, all float64 (integers and bools are passed
-    on unchanged); `eps`, the step; `atol`, `rtol`: |analytic - numeric| <= atol + rtol * |numeric|; `seed`, of the weights.
+    Arguments: `f`, a function of tensors that returns a tensor; `inputs`, its arguments, all float64 (integers and
+    bools are passed on unchanged); `eps`, the step; `atol`, `rtol`: |analytic - numeric| <= atol + rtol * |numeric|;
+    `seed`, of the weights.
     Returns: True.
     Errors: AssertionError naming the argument and index of the worst entry; TypeError for inputs that are not float64.
 

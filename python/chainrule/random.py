@@ -22,7 +22,7 @@ class Generator:
 
     >>> import chainrule as cr
     >>> cr.random.Generator(seed=1).permutation(5)
-    array([4, 2, 0, 3, 1])
+    array([0, 1, 3, 2, 4])
     """
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:

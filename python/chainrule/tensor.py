@@ -1,7 +1,7 @@
 """Tensor: an array that knows which op made it.
 
-Values are C-contiguous NumPy arrays, there at once (the graph is the tape). A tensor made by an op of tensors that require a
-gradient keeps the op, its inputs and attributes; that is the whole graph.
+Values are C-contiguous NumPy arrays, there at once (the graph is the tape). A tensor made by an op of tensors that
+require a gradient keeps the op, its inputs and attributes; that is the whole graph.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from . import ops
+from ._convert import constant, to_array
+from ._operators import Operators
 from .ops import _table
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Tensor", "as_tensor", "from_dlpack", "tensor"]
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-_INT64, _BOOL = np.dtype(np.int64), np.dtype(np.bool_)
 _FLOATS = (_FLOAT32, _FLOAT64)
 _numbers = itertools.count()
 
@@ -36,7 +38,7 @@ class _GradMode(threading.local):
 grad_mode = _GradMode()
 
 
-class Tensor:
+class Tensor(Operators):
     """A multi-dimensional array of float32, float64, int64 or bool that can be differentiated.
 
     Made by `cr.tensor` and by ops. Operators and methods follow NumPy, with its broadcasting.
@@ -68,14 +70,14 @@ class Tensor:
     _op: _table.Op | None
     _inputs: tuple[Tensor, ...]
     _attrs: tuple[Any, ...]
-    _saved: tuple[int, ...]
+    _saved: list[int]
     _version: list[int]
     grad: Tensor | None
 
     __array_priority__ = 100  # ndarray + Tensor is Tensor's business
 
     def __init__(self, data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> None:
-        self._init(_to_array(data, dtype))
+        self._init(to_array(data, dtype))
         self.requires_grad = requires_grad
 
     def _init(self, data: npt.NDArray[Any]) -> None:
@@ -85,7 +87,7 @@ class Tensor:
         self._op = None
         self._inputs = ()
         self._attrs = ()
-        self._saved = ()
+        self._saved = []
         self._version = [0]  # shared by tensors that share memory
         self._number = next(_numbers)
 
@@ -97,7 +99,8 @@ class Tensor:
 
     def _record(self, op: _table.Op, inputs: tuple[Tensor, ...], attrs: tuple[Any, ...]) -> None:
         self._op, self._inputs, self._attrs = op, inputs, attrs
-        self._saved = tuple([t._version[0] for t in inputs])
+        self._saved = [t._version[0] for t in inputs]
+        self._saved.append(self._version[0])  # rules use the output, too
         self._requires_grad = True
 
     def _bump(self) -> None:
@@ -153,7 +156,7 @@ class Tensor:
         >>> cr.tensor([1.0, 2.0]).numpy()
         array([1., 2.], dtype=float32)
         """
-        view = self._data.view()
+        view: npt.NDArray[Any] = self._data.view()
         view.flags.writeable = False
         return view
 
@@ -171,7 +174,7 @@ class Tensor:
         if dtype is not None and np.dtype(dtype) != self.dtype:
             if copy is False:
                 raise ValueError(f"__array__: a {self.dtype} tensor cannot become {np.dtype(dtype)} without a copy")
-            return self._data.astype(dtype)
+            return np.asarray(self._data.astype(dtype))
         return self._data.copy() if copy else self.numpy()
 
     def __dlpack__(self, **options: Any) -> Any:
@@ -204,7 +207,7 @@ class Tensor:
         """
         if self._op is not None:
             raise ValueError("copy_: the tensor was made by an op; only leaves can be overwritten")
-        new = _to_array(values, self.dtype)
+        new = to_array(values, self.dtype)
         if new.shape != self.shape:
             raise ValueError(f"copy_: expected shape {self.shape}, got {new.shape}")
         self._data[...] = new
@@ -217,7 +220,7 @@ class Tensor:
 
     def backward(self, gradient: Any = None) -> None:
         """Add d self / d leaf, times `gradient`, to the `grad` of every leaf that requires it; see `cr.backward`."""
-        from .autodiff import backward
+        from .autodiff import backward  # it needs this class
 
         backward(self, gradient)
 
@@ -230,7 +233,7 @@ class Tensor:
     def __len__(self) -> int:
         if self._data.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
-        return self._data.shape[0]
+        return int(self._data.shape[0])
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
@@ -246,203 +249,25 @@ class Tensor:
     def __int__(self) -> int:
         return int(self.item())
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+    def __reduce__(self) -> tuple[Any, ...]:
         if self._op is not None:
-            raise ValueError("deepcopy: the tensor was made by an op; copy leaves, or use detach()")
-        other = type(self).__new__(type(self))
-        other._init(self._data.copy())
-        other._requires_grad = self._requires_grad
-        memo[id(self)] = other
-        return other
-
-    # Arithmetic.
-
-    def __add__(self, other: Any) -> Tensor:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return ops.sub(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.sub(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return ops.mul(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return ops.mul(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return ops.div(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.div(other, self)
-
-    def __pow__(self, exponent: float) -> Tensor:
-        return ops.power(self, exponent)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)
-
-    def __neg__(self) -> Tensor:
-        return ops.neg(self)
-
-    def __abs__(self) -> Tensor:
-        return ops.abs(self)
-
-    # Comparison. == is elementwise as in NumPy, so tensors hash by identity.
-
-    __hash__ = object.__hash__
-
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return ops.equal(self, other)
-
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return ops.not_equal(self, other)
-
-    def __lt__(self, other: Any) -> Tensor:
-        return ops.less(self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return ops.less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return ops.greater(self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return ops.greater_equal(self, other)
-
-    # Shape.
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, index)
-
-    @property
-    def T(self) -> Tensor:
-        """The tensor with its axes reversed."""
-        return ops.transpose(self)
-
-    def transpose(self, *axes: int) -> Tensor:
-        """Permute the axes; see `cr.transpose`."""
-        return ops.transpose(self, axes or None)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """Change the shape; see `cr.reshape`."""
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def flatten(self, start_axis: int = 0) -> Tensor:
-        """Join the axes from `start_axis` on; see `cr.flatten`."""
-        return ops.flatten(self, start_axis)
-
-    # Reductions and functions.
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Sum over axes; see `cr.sum`."""
-        return ops.sum(self, axis, keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Mean over axes; see `cr.mean`."""
-        return ops.mean(self, axis, keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Largest over axes; see `cr.max`."""
-        return ops.max(self, axis, keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Smallest over axes; see `cr.min`."""
-        return ops.min(self, axis, keepdims)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """Index of the largest; see `cr.argmax`."""
-        return ops.argmax(self, axis, keepdims)
-
-    def exp(self) -> Tensor:
-        """Exponential; see `cr.exp`."""
-        return ops.exp(self)
-
-    def log(self) -> Tensor:
-        """Natural logarithm; see `cr.log`."""
-        return ops.log(self)
-
-    def sqrt(self) -> Tensor:
-        """Square root; see `cr.sqrt`."""
-        return ops.sqrt(self)
-
-    def tanh(self) -> Tensor:
-        """Hyperbolic tangent; see `cr.tanh`."""
-        return ops.tanh(self)
-
-    def sigmoid(self) -> Tensor:
-        """Logistic function; see `cr.sigmoid`."""
-        return ops.sigmoid(self)
-
-    def relu(self) -> Tensor:
-        """Rectified linear unit; see `cr.relu`."""
-        return ops.relu(self)
-
-    def softmax(self, axis: int = -1) -> Tensor:
-        """Softmax along an axis; see `cr.softmax`."""
-        return ops.softmax(self, axis)
+            raise ValueError("copy: the tensor was made by an op; copy leaves, or use detach()")
+        return _rebuild, (type(self), self._data, self._requires_grad, self._version)
 
 
-def _to_array(data: Any, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
-    """A fresh C-contiguous array of one of our dtypes."""
-    python_numbers = not isinstance(data, (np.ndarray, np.generic, Tensor)) and not hasattr(data, "__array__")
-    if isinstance(data, (list, tuple)) and any(isinstance(item, (Tensor, np.ndarray)) for item in data):
-        data = [np.asarray(item) for item in data]
-        python_numbers = False
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise ValueError(f"tensor: the data is ragged: {error}") from None
-    if python_numbers and array.size == 0 and array.dtype == _FLOAT64:
-        target = _FLOAT32
-    elif array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
-        target = _FLOAT32 if python_numbers else array.dtype.newbyteorder("=")
-    elif array.dtype.kind == "f" and array.dtype.itemsize == 2:
-        target = _FLOAT32  # exact
-    elif array.dtype.kind == "b":
-        target = _BOOL
-    elif array.dtype.kind in "iu" and array.dtype != np.dtype(np.uint64):
-        target = _INT64
-    else:
-        raise TypeError(f"tensor: dtype {array.dtype} is not supported; expected float32, float64, an integer or bool")
-    if dtype is not None:
-        target = np.dtype(dtype)
-        if target not in _table.CODES:
-            raise TypeError(f"tensor: dtype must be float32, float64, int64 or bool, got {target}")
-    return cast_array(array, target)
-
-
-def cast_array(array: npt.NDArray[Any], target: np.dtype[Any]) -> npt.NDArray[Any]:
-    """A fresh array of dtype `target`. Casts that may round go through the core: NumPy's obey the caller's rounding mode."""
-    exact = (
-        array.dtype.newbyteorder("=") == target
-        or (array.dtype.kind in "iub" and target == _INT64)
-        or (array.dtype.kind == "b" or (array.dtype.kind in "iu" and array.dtype.itemsize <= 2))
-        or (array.dtype.kind == "f" and array.dtype.itemsize < target.itemsize and target.kind == "f")
-    )
-    if target == _BOOL and array.dtype.kind != "b":
-        raise TypeError(f"tensor: {array.dtype} to bool is not a cast; compare instead, for example x != 0")
-    if target == _INT64 and array.dtype.kind == "f":
-        raise TypeError(f"tensor: {array.dtype} to int64 would drop fractions; round with NumPy first")
-    if exact:
-        return np.array(array, dtype=target, order="C", copy=True)
-    wide = np.array(array, dtype=_INT64 if array.dtype.kind in "iu" else array.dtype.newbyteorder("="), order="C")
-    return _table.run(_table.OPS["astype"], [wide], (target.char,))
+def _rebuild(cls: type[Tensor], data: npt.NDArray[Any], requires_grad: bool, version: list[int]) -> Tensor:
+    """A copied leaf: another node, also where copy.copy shares the memory."""
+    self = cls.__new__(cls)
+    self._init(data)
+    self._requires_grad, self._version = requires_grad, version
+    return self
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
     """Make a tensor from numbers, lists, arrays or tensors; the data is copied.
 
-    Arguments: `data`, array-like of any shape; `dtype`, float32, float64, int64 or bool (default: Python floats give float32,
-    NumPy arrays keep float32 and float64, integers give int64, bools bool); `requires_grad`.
+    Arguments: `data`, array-like of any shape; `dtype`, float32, float64, int64 or bool (default: Python floats give
+    float32, NumPy arrays keep float32 and float64, integers give int64, bools bool); `requires_grad`.
     Returns: a leaf Tensor.
     Errors: TypeError for other dtypes (naming them), ValueError for ragged lists.
 
@@ -464,34 +289,18 @@ def from_dlpack(array: Any) -> Tensor:
     return Tensor(np.from_dlpack(array))
 
 
-_constants: dict[tuple[str, str], npt.NDArray[Any]] = {}
-_CONSTANTS_MAX = 1024
-
-
-def _constant(value: float, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """A 0-d array of a Python number, rounded once; kept, since the same few come again and again."""
-    key = (float(value).hex(), dtype.char)
-    found = _constants.get(key)
-    if found is None:
-        if len(_constants) >= _CONSTANTS_MAX:
-            _constants.clear()
-        found = _constants[key] = cast_array(np.array(float(value)), dtype)
-    return found
-
-
 def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
-    """`value` itself if it is a tensor; else a tensor of it. Python and NumPy scalars take `dtype`."""
+    """`value` itself if it is a tensor; else one for an op to read. Python and NumPy scalars take `dtype`."""
     if isinstance(value, Tensor):
         return value
-    if dtype is not None and isinstance(value, (bool, int, float, np.generic)):
-        return Tensor._wrap(_constant(float(value), dtype))
     array = value if isinstance(value, np.ndarray) else None
+    scalar = isinstance(value, (bool, int, float, np.generic)) or (array is not None and array.ndim == 0)
+    if dtype is not None and scalar:
+        return Tensor._wrap(constant(value, dtype))
     if array is not None and array.dtype in _table.CODES and array.flags.c_contiguous and array.flags.aligned:
         # A graph keeps its inputs: the caller may change the array before backward. Without a graph it is read at once.
         return Tensor._wrap(array if not grad_mode.enabled else array.copy())
-    return Tensor._wrap(_to_array(value, None))
+    return Tensor._wrap(to_array(value, None))
 
 
 _table.bind_tensor(Tensor, grad_mode)
-
-from . import ops  # noqa: E402  (ops needs Tensor, the operators above need ops)

@@ -1,4 +1,4 @@
-"""All ops as functions. `_table.py` says what an op is; each file registers its rows and defines the public functions."""
+"""All ops as functions. `_table.py` says what an op is; each file registers its rows and defines public functions."""
 
 from __future__ import annotations
 

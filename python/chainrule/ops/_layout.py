@@ -1,8 +1,10 @@
-"""Shapes to loops: broadcasting, merging of axes, strides. Plans are built once per shape; none of this is on the hot path."""
+"""Shapes to loops: broadcasting, merging of axes, strides. Plans are built once per shape: nothing here is hot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import numpy as np
 
 from ._table import Code, Plan, Shape, Spec
 
@@ -131,16 +133,16 @@ def axes_of(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int
     """Sorted non-negative axes; all of them for None."""
     if axis is None:
         return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     result = set()
     for a in given:
-        if isinstance(a, bool) or not isinstance(a, int):
+        if isinstance(a, bool) or not isinstance(a, (int, np.integer)):
             raise TypeError(f"{name}: axis must be an integer or a tuple of integers, got {axis!r}")
         if not -ndim <= a < ndim:
             raise ValueError(f"{name}: axis {a} is out of range for {ndim} dimensions")
         if a % ndim in result:
             raise ValueError(f"{name}: axis {a} is given twice in {axis!r}")
-        result.add(a % ndim)
+        result.add(int(a) % ndim)
     return tuple(sorted(result))
 
 

@@ -1,8 +1,8 @@
 """The op table: what an op is, and the one way to run one.
 
-An op is a row: its name, `plan` (shape rule and instructions), and `vjp`, one gradient rule per argument, written in ops, so
-that gradients are nodes of the graph like any other and can be differentiated again. Everything that goes over all ops
-(autodiff, tests, documentation) iterates over `OPS`.
+An op is a row: its name, `plan` (shape rule and instructions), and `vjp`, one gradient rule per argument, written in
+ops, so that gradients are nodes of the graph like any other and can be differentiated again. Everything that goes over
+all ops (autodiff, tests, documentation) iterates over `OPS`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .. import _core
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["CODES", "OPS", "Code", "Op", "Plan", "Shape", "Spec", "apply", "clear_programs", "register"]
+__all__ = ["CODES", "OPS", "Code", "Op", "Plan", "Shape", "Spec", "apply", "clear_programs", "number_dtype", "register"]
 
 Shape = tuple[int, ...]
 Attrs = tuple[Any, ...]
@@ -31,7 +31,13 @@ CODES: dict[Any, int] = {
     np.dtype(np.int64): 2,
     np.dtype(np.bool_): 3,
 }
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_FLOATS: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def number_dtype(like: Any) -> np.dtype[Any]:
+    """What a Python number becomes beside `like`: its float dtype, else float32."""
+    own: np.dtype[Any] = getattr(like, "dtype", _FLOATS[0])
+    return own if own in _FLOATS else _FLOATS[0]
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,9 @@ Rule = Callable[["Tensor", "Tensor", "tuple[Tensor, ...]", Attrs], "Tensor"]
 class Op:
     """A row of the table.
 
-    `plan(name, specs, attrs)` checks shapes (its errors begin with the op's name) and gives the instructions. `vjp` has a
-    rule or None for each argument; `jvp` is the place for forward-mode rules. A variadic op has one rule for all arguments,
-    given the argument's index in place of attrs.
+    `plan(name, specs, attrs)` checks shapes (its errors begin with the op's name) and gives the instructions. `vjp` has
+    a rule or None for each argument; `jvp` is the place for forward-mode rules. A variadic op has one rule for all
+    arguments, given the argument's index, too.
     """
 
     name: str
@@ -140,7 +146,7 @@ def run(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs = ()) -> np
 
 def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
     """Run an op on tensors and append its node to the graph where a gradient is wanted."""
-    out = _tensor_class._wrap(run(op, [t._data for t in inputs], attrs))
+    out: Tensor = _tensor_class._wrap(run(op, [t._data for t in inputs], attrs))
     if _grad_mode.enabled and op.differentiable and out._data.dtype in _FLOATS:
         for t in inputs:
             if t._requires_grad:

@@ -1,8 +1,8 @@
 """Elementary functions and activations: a kernel for the value, one for the gradient from what backward keeps.
 
 To add one: its struct in cpp/kernels/activations.h, a line `_activation(...)` and a function here, and its truth in
-tests/reference. `second` is the gradient of the gradient kernel `g * h(kept)` by `kept`, times gg; None where h is constant almost
-everywhere.
+tests/reference. `second` is the gradient of the gradient kernel `g * h(kept)` by `kept`, times gg; None where h is
+constant almost everywhere.
 """
 
 from __future__ import annotations

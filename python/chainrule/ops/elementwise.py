@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._layout import broadcast_shapes, map_code
-from ._table import CODES, OPS, Attrs, Op, Plan, Rule, Spec, apply, register
+from ._table import CODES, OPS, Attrs, Op, Plan, Rule, Spec, apply, number_dtype, register
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -17,7 +17,7 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _BOOL = np.dtype(np.bool_)
 
 
-def _float_dtype(name: str, specs: Sequence[Spec]) -> np.dtype[Any]:
+def _float_dtype(name: str, specs: Sequence[Spec | Tensor]) -> np.dtype[Any]:
     for spec in specs:
         if spec.dtype not in _FLOATS:
             raise TypeError(f"{name}: expected float32 or float64, got {spec.dtype}; convert with astype()")
@@ -57,17 +57,17 @@ def _pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
     from ..tensor import Tensor, as_tensor
 
     if isinstance(a, Tensor):
-        return a, (b if isinstance(b, Tensor) else as_tensor(b, a.dtype))
-    if isinstance(b, Tensor):
-        return as_tensor(a, b.dtype), b
-    first = as_tensor(a, b.dtype if isinstance(b, np.ndarray) and b.ndim else np.dtype(np.float32))
-    return first, as_tensor(b, first.dtype)
+        return a, as_tensor(b, number_dtype(a))
+    if isinstance(b, Tensor) or (isinstance(b, np.ndarray) and b.ndim):
+        return as_tensor(a, number_dtype(b)), as_tensor(b)
+    first = as_tensor(a, number_dtype(a))
+    return first, as_tensor(b, number_dtype(first))
 
 
 def _one(x: Any) -> Tensor:
     from ..tensor import as_tensor
 
-    return as_tensor(x, np.dtype(np.float32))
+    return as_tensor(x, number_dtype(x))
 
 
 # Arithmetic.
@@ -104,8 +104,8 @@ def add(a: Any, b: Any) -> Tensor:
 
     Arguments: tensors, arrays or numbers of one float dtype and broadcastable shapes.
     Returns: a tensor of the broadcast shape.
-    Errors: TypeError for other or mixed dtypes, ValueError for shapes that do not broadcast. The same holds for the other
-    arithmetic functions.
+    Errors: TypeError for other or mixed dtypes, ValueError for shapes that do not broadcast. The same holds for the
+    other arithmetic functions.
 
     >>> import chainrule as cr
     >>> cr.add([1.0, 2.0], 3.0).numpy()
@@ -187,9 +187,10 @@ def power(x: Any, exponent: float) -> Tensor:
     if not isinstance(exponent, (int, float, np.integer, np.floating)) or isinstance(exponent, bool):
         raise TypeError("power: the exponent must be a number; for a tensor write cr.exp(exponent * cr.log(x))")
     base = _one(x)
+    _float_dtype("power", [base])
     if exponent == 0.5:
         return apply(OPS["sqrt"], (base,))
-    if exponent != int(exponent):
+    if not float(exponent).is_integer():
         raise ValueError(f"power: expected an integer or 0.5, got {exponent}; write cr.exp({exponent} * cr.log(x))")
     n = int(exponent)
     if n == 0:

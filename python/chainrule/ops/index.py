@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def _pick_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    x, index = specs
+    x, _ = specs
     rows, cols = x.shape
     return Plan(Spec((rows,), x.dtype), [("pick", x.code, [2], [0, 1], [rows, cols], [])])
 
 
 def _place_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    g, index = specs
+    g, _ = specs
     (cols,) = attrs
     return Plan(Spec((*g.shape, cols), g.dtype), [("place", g.code, [2], [0, 1], [g.size, cols], [])])
 

@@ -38,12 +38,12 @@ def _product(a: Tensor, b: Tensor, swap_a: bool, swap_b: bool) -> Tensor:
 
 
 def _by_a(g: Tensor, out: Tensor, x: tuple[Tensor, ...], swap: Attrs) -> Tensor:
-    a, b = x
+    b = x[1]
     return _product(b, g, swap[1], True) if swap[0] else _product(g, b, False, not swap[1])
 
 
 def _by_b(g: Tensor, out: Tensor, x: tuple[Tensor, ...], swap: Attrs) -> Tensor:
-    a, b = x
+    a = x[0]
     return _product(g, a, True, swap[0]) if swap[1] else _product(a, g, not swap[0], False)
 
 
@@ -53,8 +53,8 @@ _MATMUL = register(Op("matmul", _matmul_plan, (_by_a, _by_b)))
 def matmul(a: Any, b: Any) -> Tensor:
     """Matrix product, out[..., i, j] = sum over k of a[..., i, k] * b[..., k, j], each one fma chain over k.
 
-    Arguments: `a` (..., m, k), `b` (..., k, n), of one float dtype; leading axes broadcast; 1-d arguments are a row or a
-    column that is dropped from the result, as in NumPy.
+    Arguments: `a` (..., m, k), `b` (..., k, n), of one float dtype; leading axes broadcast; 1-d arguments are a row or
+    a column that is dropped from the result, as in NumPy.
     Returns: a tensor (..., m, n).
     Errors: ValueError for lengths that differ or 0-d arguments, TypeError for dtypes.
 
@@ -69,7 +69,8 @@ def matmul(a: Any, b: Any) -> Tensor:
     right = reshape(second, (second.shape[0], 1)) if second.ndim == 1 else second
     if left.shape[-1] != right.shape[-2]:
         raise ValueError(
-            f"matmul: a has {left.shape[-1]} columns, b has {right.shape[-2]} rows (a: {first.shape}, b: {second.shape})"
+            f"matmul: a has {left.shape[-1]} columns, b has {right.shape[-2]} rows "
+            f"(a: {first.shape}, b: {second.shape})"
         )
     if right.ndim == 2 and left.ndim > 2:
         # Rows of all batches as one matrix: the gradient of b is then one chain over all rows.
@@ -89,7 +90,8 @@ def matmul(a: Any, b: Any) -> Tensor:
 def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
     """Affine map of rows, y = x @ weight + bias.
 
-    Arguments: `x` (..., in_features), `weight` (in_features, out_features), `bias` (out_features,) or None, one float dtype.
+    Arguments: `x` (..., in_features), `weight` (in_features, out_features), `bias` (out_features,) or None, of one
+    float dtype.
     Returns: a tensor (..., out_features).
     Errors: ValueError showing the shapes, TypeError for dtypes.
 
@@ -105,10 +107,12 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
         raise ValueError(
             f"linear: x has {features} features, weight expects {w.shape[0]} (x: {rows.shape}, weight: {w.shape})"
         )
+    _float_dtype("linear", [rows, w])
     y = matmul(rows, w)
     if bias is None:
         return y
     _, b = _pair(y, bias)
+    _float_dtype("linear", [w, b])
     if b.shape != (w.shape[1],):
         raise ValueError(f"linear: bias must have shape ({w.shape[1]},), got {b.shape} (weight: {w.shape})")
     return add(y, b)

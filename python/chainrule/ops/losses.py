@@ -45,10 +45,10 @@ def _log_softmax_by_g(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs
     return sub(gg, sum(mul(exp(x[0]), gg), -1, True))
 
 
-_SOFTMAX_GRAD = register(
+_SOFTMAX_GRAD: Op = register(
     Op("softmax_grad", _rows_plan, (_softmax_second, lambda gg, d, x, a: apply(_SOFTMAX_GRAD, (x[0], gg))))
 )
-_LOG_SOFTMAX_GRAD = register(Op("log_softmax_grad", _rows_plan, (_log_softmax_by_y, _log_softmax_by_g)))
+_LOG_SOFTMAX_GRAD: Op = register(Op("log_softmax_grad", _rows_plan, (_log_softmax_by_y, _log_softmax_by_g)))
 _SOFTMAX = register(Op("softmax", _rows_plan, (lambda g, y, x, a: apply(_SOFTMAX_GRAD, (y, g)),)))
 _LOG_SOFTMAX = register(Op("log_softmax", _rows_plan, (lambda g, y, x, a: apply(_LOG_SOFTMAX_GRAD, (y, g)),)))
 
@@ -141,7 +141,8 @@ def _reduction(name: str, values: Tensor, reduction: str) -> Tensor:
     raise ValueError(f"{name}: reduction must be mean, sum or none, got {reduction!r}")
 
 
-def _same_shape(name: str, prediction: Tensor, target: Tensor) -> None:
+def _same_kind(name: str, prediction: Tensor, target: Tensor) -> None:
+    _float_dtype(name, [prediction, target])
     if prediction.shape == target.shape:
         return
     advice = "give both one shape"
@@ -172,8 +173,8 @@ def _labels(logits: Tensor, labels: Any) -> Tensor:
 def cross_entropy(logits: Any, labels: Any, reduction: str = "mean") -> Tensor:
     """Cross entropy of softmax scores, -log(softmax(logits)[label]) per row, computed without overflow.
 
-    Arguments: `logits` (n, classes), scores before softmax; `labels` (n,), integers from 0 to classes - 1; `reduction`, "mean",
-    "sum" or "none".
+    Arguments: `logits` (n, classes), scores before softmax; `labels` (n,), integers from 0 to classes - 1; `reduction`,
+    "mean", "sum" or "none".
     Returns: a 0-d tensor, or (n,) for "none".
     Errors: ValueError for shapes, a label out of range (naming its row), the reduction; TypeError for dtypes.
 
@@ -182,6 +183,7 @@ def cross_entropy(logits: Any, labels: Any, reduction: str = "mean") -> Tensor:
     0.6931471824645996
     """
     scores = _one(logits)
+    _float_dtype("cross_entropy", [scores])
     per_row = apply(_CROSS_ENTROPY, (scores, _labels(scores, labels)))
     return _reduction("cross_entropy", per_row, reduction)
 
@@ -197,7 +199,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
     2.0
     """
     p, t = _pair(prediction, target)
-    _same_shape("mse_loss", p, t)
+    _same_kind("mse_loss", p, t)
     return _reduction("mse_loss", square(sub(p, t)), reduction)
 
 
@@ -212,7 +214,7 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = 
     0.6931471824645996
     """
     x, t = _pair(logits, target)
-    _same_shape("binary_cross_entropy_with_logits", x, t)
+    _same_kind("binary_cross_entropy_with_logits", x, t)
     return _reduction("binary_cross_entropy_with_logits", apply(_BCE, (x, t)), reduction)
 
 

@@ -28,17 +28,17 @@ def _reduce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     (axes,) = attrs
     _float_dtype(name, specs)
     ndim = len(x.shape)
-    by_rows = bool(axes) and axes[-1] == ndim - 1
-    before = [i for i in range(axes[-1]) if i not in axes] if axes else []
-    after = [] if not axes else [i for i in range(axes[-1] + 1, ndim)]
-    lengths = [x.shape[i] for i in axes]
-    outer, reduced = product([x.shape[i] for i in before]), product(lengths)
-    inner = product([x.shape[i] for i in after]) if axes else x.size
-    ints = [outer, reduced, inner, int(by_rows)]
-    dtype = np.dtype(np.int64) if name == "argmax" else x.dtype
-    out = Spec(_kept(x.shape, axes), dtype)
+    last = axes[-1] if axes else ndim
+    before = [i for i in range(last) if i not in axes]
+    after = list(range(last + 1, ndim))
     order = [*before, *axes, *after]
-    if not axes or order == list(range(ndim)):
+    if name == "argmax":  # an index is no chain over values: rows only
+        before, after, order = [*before, *after], [], [*before, *after, *axes]
+    by_rows = bool(axes) and order[-1] in axes
+    outer, reduced, inner = (product([x.shape[i] for i in part]) for part in (before, axes, after))
+    ints = [outer, reduced, inner, int(by_rows)]
+    out = Spec(_kept(x.shape, axes), np.dtype(np.int64) if name == "argmax" else x.dtype)
+    if order == list(range(ndim)):
         return Plan(out, [(name, x.code, [1], [0], ints, [])])
     code, turned = transpose_code(x, order, 2, 0)
     return Plan(out, [code, (name, x.code, [1], [2], ints, [])], [turned])
@@ -91,7 +91,8 @@ def _reduce(op: Op, x: Any, axis: Axis, keepdims: bool, needs_elements: bool) ->
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Sum over axes, in the order that docs/arithmetic.md fixes.
 
-    Arguments: `x`, a float tensor; `axis`, an integer, a tuple or None for all; `keepdims`, keep the axes with length 1.
+    Arguments: `x`, a float tensor; `axis`, an integer, a tuple or None for all; `keepdims`, keep the axes, with
+    length 1.
     Returns: a tensor without these axes; the sum of nothing is 0.
     Errors: ValueError for an axis out of range, TypeError for dtypes.
 
@@ -110,6 +111,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     2.5
     """
     source = _one(x)
+    _float_dtype("mean", [source])
     axes = axes_of("mean", axis, source.ndim)
     count = product([source.shape[i] for i in axes])
     return div(_reduce(_SUM, source, axes, keepdims, False), count)
@@ -146,7 +148,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
 
     >>> import chainrule as cr
     >>> cr.argmax([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
-    array([1, 0])
+    array([1, 1])
     """
     source = _one(x)
     if axis is not None and not isinstance(axis, (int, np.integer)):

@@ -17,7 +17,7 @@ from ._layout import (
     product,
     transpose_code,
 )
-from ._table import CODES, Attrs, Op, Plan, Shape, Spec, apply, register
+from ._table import CODES, Attrs, Code, Op, Plan, Shape, Spec, apply, number_dtype, register
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -28,7 +28,14 @@ _INT64 = np.dtype(np.int64)
 def _tensor(x: Any) -> Tensor:
     from ..tensor import as_tensor
 
-    return as_tensor(x, np.dtype(np.float32))
+    return as_tensor(x, number_dtype(x))
+
+
+def _own(x: Any) -> Tensor:
+    """As a tensor of which a view may be returned: the memory is not the caller's array."""
+    from ..tensor import Tensor as TensorClass
+
+    return x if isinstance(x, TensorClass) else TensorClass(x)
 
 
 # reshape shares memory and runs nothing; it has a row for its gradient and for programs.
@@ -56,7 +63,7 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     """
     from ..tensor import Tensor, grad_mode
 
-    source = _tensor(x)
+    source = _own(x)
     wanted = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     try:
         data = source._data.reshape(wanted)
@@ -77,7 +84,7 @@ def flatten(x: Any, start_axis: int = 0) -> Tensor:
     >>> cr.flatten(np.ones((2, 3, 4)), start_axis=1).shape
     (2, 12)
     """
-    source = _tensor(x)
+    source = _own(x)
     if not 0 <= start_axis <= source.ndim:
         raise ValueError(f"flatten: start_axis {start_axis} is out of range for {source.ndim} dimensions")
     return reshape(source, (*source.shape[:start_axis], product(source.shape[start_axis:])))
@@ -103,7 +110,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     >>> cr.transpose(np.ones((2, 3, 4)), (1, 0, 2)).shape
     (3, 2, 4)
     """
-    source = _tensor(x)
+    source = _own(x)
     order = tuple(range(source.ndim))[::-1] if axes is None else tuple(int(a) for a in axes)
     if axes is not None and axes_of("transpose", order, source.ndim) != tuple(range(source.ndim)):
         raise ValueError(f"transpose: axes {order} are no permutation of {source.ndim} axes")
@@ -133,9 +140,11 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
     >>> cr.broadcast_to([1.0, 2.0], (3, 2)).shape
     (3, 2)
     """
-    source, wanted = _tensor(x), tuple(int(n) for n in shape)
+    source, wanted = _own(x), tuple(int(n) for n in shape)
     if source.shape == wanted:
         return source
+    if min(wanted, default=0) < 0:
+        raise ValueError(f"broadcast_to: lengths must not be negative, got {wanted}")
     if len(source.shape) > len(wanted) or broadcast_shapes("broadcast_to", [source.shape, wanted]) != wanted:
         raise ValueError(f"broadcast_to: shape {source.shape} does not broadcast to {wanted}")
     return apply(_BROADCAST_TO, (source,), (wanted,))
@@ -153,18 +162,18 @@ def _slice_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 def _unslice_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     shape, strides, offset, whole = attrs
     (g,) = specs
-    fill = ("fill", g.code, [1], [], [product(whole)], [0.0])
+    fill: Code = ("fill", g.code, [1], [], [product(whole)], [0.0])
     return Plan(
         Spec(whole, g.dtype), [fill, copy_code(g.code, 1, 0, shape, strides, contiguous_strides(shape), offset, 0)]
     )
 
 
-_UNSLICE = register(Op("unslice", _unslice_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),)))
-_SLICE = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_UNSLICE, (g,), a),)))
+_UNSLICE: Op = register(Op("unslice", _unslice_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),)))
+_SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_UNSLICE, (g,), a),)))
 
 
 def getitem(x: Any, index: Any) -> Tensor:
-    """Index with integers, slices, None and Ellipsis as in NumPy, or with an integer array for rows; what `x[index]` does.
+    """Index with integers, slices, None and Ellipsis as in NumPy, or rows with an integer array; what `x[index]` does.
 
     Errors: IndexError out of range; TypeError for other kinds of index.
 
@@ -184,7 +193,11 @@ def getitem(x: Any, index: Any) -> Tensor:
             raise TypeError(
                 f"index: expected integers, slices, None or ..., got {part!r}; for rows by number use cr.take"
             )
-    part = source._data[(*parts, ...)]  # the ellipsis keeps a single element an array
+    view = (*parts, ...) if Ellipsis not in parts else parts  # the ellipsis keeps a single element an array
+    try:
+        part = source._data[view]
+    except IndexError as error:
+        raise IndexError(f"index: {error} (shape {source.shape})") from None
     size = source._data.itemsize
     offset = (
         (part.__array_interface__["data"][0] - source._data.__array_interface__["data"][0]) // size if part.size else 0
@@ -252,6 +265,8 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
         raise ValueError("stack: expected at least one tensor")
     if any(t.shape != parts[0].shape for t in parts):
         raise ValueError(f"stack: expected one shape, got {' and '.join(str(t.shape) for t in parts)}")
+    if any(t.dtype != parts[0].dtype for t in parts):
+        raise TypeError(f"stack: expected one dtype, got {' and '.join(str(t.dtype) for t in parts)}")
     (at,) = axes_of("stack", axis, parts[0].ndim + 1)
     shape = (*parts[0].shape[:at], 1, *parts[0].shape[at:])
     return concatenate([reshape(t, shape) for t in parts], at)
@@ -270,12 +285,12 @@ def _index_add_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     g, index = specs
     (rows,) = attrs
     tail: Shape = g.shape[len(index.shape) :]
-    code = ("index_add", g.code, [2], [0, 1], [index.size, product(tail), rows], [])
+    code: Code = ("index_add", g.code, [2], [0, 1], [index.size, product(tail), rows], [])
     return Plan(Spec((rows, *tail), g.dtype), [code])
 
 
 _TAKE = register(Op("take", _take_plan, (lambda g, y, x, a: apply(_INDEX_ADD, (g, x[1]), (x[0].shape[0],)),)))
-_INDEX_ADD = register(Op("index_add", _index_add_plan, (lambda g, y, x, a: apply(_TAKE, (g, x[1])),)))
+_INDEX_ADD: Op = register(Op("index_add", _index_add_plan, (lambda g, y, x, a: apply(_TAKE, (g, x[1])),)))
 
 
 def index_tensor(name: str, index: Any, length: int) -> Tensor:
@@ -283,9 +298,9 @@ def index_tensor(name: str, index: Any, length: int) -> Tensor:
     from ..tensor import Tensor
 
     given = index._data if isinstance(index, Tensor) else np.asarray(index)
-    if given.dtype.kind not in "iu":
-        if given.size or not isinstance(index, (list, tuple)):
-            raise TypeError(f"{name}: expected integers, got {given.dtype}")
+    empty_list = isinstance(index, (list, tuple)) and given.size == 0
+    if given.dtype.kind not in "iu" and not empty_list:
+        raise TypeError(f"{name}: expected integers, got {given.dtype}")
     values: npt.NDArray[np.int64] = np.array(given, dtype=np.int64, order="C")
     wrong = (values < -length) | (values >= length)
     if wrong.any():
@@ -334,7 +349,7 @@ def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
     >>> cr.tensor([1, 2]).astype("float64").numpy()
     array([1., 2.])
     """
-    source, target = _tensor(x), np.dtype(dtype)
+    source, target = _own(x), np.dtype(dtype)
     if target == source.dtype:
         return source
     if target not in CODES or target == np.dtype(np.bool_):

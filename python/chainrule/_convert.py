@@ -1,0 +1,80 @@
+"""From what people hand in to arrays of our dtypes. Casts that may round go through the core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .ops import _table
+
+__all__ = ["cast_array", "constant", "to_array"]
+
+_FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+_INT64: np.dtype[Any] = np.dtype(np.int64)
+_BOOL: np.dtype[Any] = np.dtype(np.bool_)
+
+
+def to_array(data: Any, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
+    """A fresh C-contiguous array of one of our dtypes; `cr.tensor` tells the rules."""
+    python_numbers = not hasattr(data, "__array__")
+    if isinstance(data, (list, tuple)) and any(_is_array(item) for item in data):
+        data = [np.asarray(item) for item in data]
+        python_numbers = False
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(f"tensor: the data is ragged: {error}") from None
+    target = _natural_dtype(array.dtype, python_numbers)
+    if dtype is not None:
+        target = np.dtype(dtype)
+        if target not in _table.CODES:
+            raise TypeError(f"tensor: dtype must be float32, float64, int64 or bool, got {target}")
+    return cast_array(array, target)
+
+
+def _is_array(item: Any) -> bool:
+    return hasattr(item, "__array__") and not isinstance(item, np.generic)
+
+
+def _natural_dtype(given: np.dtype[Any], python_numbers: bool) -> np.dtype[Any]:
+    if given.kind == "f" and given.itemsize <= 8:
+        return _FLOAT32 if python_numbers or given.itemsize == 2 else given.newbyteorder("=")
+    if given.kind == "b":
+        return _BOOL
+    if given.kind in "iu" and given.newbyteorder("=") != np.dtype(np.uint64):
+        return _INT64
+    raise TypeError(f"tensor: dtype {given} is not supported; expected float32, float64, an integer or bool")
+
+
+def cast_array(array: npt.NDArray[Any], target: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A fresh array of dtype `target`. NumPy casts only where no floating-point mode of the caller can change a bit."""
+    given = array.dtype.newbyteorder("=")
+    if target == _BOOL and given.kind != "b":
+        raise TypeError(f"tensor: {given} to bool is not a cast; compare instead, for example x != 0")
+    if target == _INT64 and given.kind == "f":
+        raise TypeError(f"tensor: {given} to int64 would drop fractions; round with NumPy first")
+    # float32 to float64 is exact, too, but not where subnormals are flushed.
+    if given == target or target == _INT64 or given.kind == "b" or given.itemsize <= 2:
+        return np.array(array, dtype=target, order="C", copy=True)
+    wide = np.array(array, dtype=_INT64 if given.kind in "iu" else given, order="C")
+    return _table.run(_table.OPS["astype"], [wide], (target.char,))
+
+
+_constants: dict[tuple[str, str], npt.NDArray[Any]] = {}
+_CONSTANTS_MAX = 1024
+
+
+def constant(value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A 0-d array of a number, rounded once. Those of Python numbers are kept: the same few come again and again."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return to_array(value, dtype)
+    key = (float(value).hex(), dtype.char)
+    found = _constants.get(key)
+    if found is None:
+        if len(_constants) >= _CONSTANTS_MAX:
+            _constants.clear()
+        found = _constants[key] = cast_array(np.array(float(value)), dtype)
+        found.flags.writeable = False  # every user of this number shares it
+    return found
