@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.data import DataError, Scaling, load_idx_folder, read_csv, read_idx, suggest, train_validation_split
@@ -133,6 +135,27 @@ def test_csv_names_near_targets_and_missing_columns(tmp_path: Path) -> None:
         read_csv(path, delimiter="::")
     with pytest.raises(FileNotFoundError):
         read_csv(tmp_path / "nowhere.csv")
+
+
+CELLS = st.sampled_from(
+    ["1", "-2.5", "1e999", "nan", "", " ", '"', "x", "\u0663", "1_0", "\0", "\ufeff", ";", "'", "\r"]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.binary(max_size=60), st.lists(st.lists(CELLS, max_size=4), max_size=4)), st.booleans())
+def test_csv_of_any_content_is_read_or_refused_in_one_line(
+    tmp_path: Path, content: bytes | list[list[str]], header: bool
+) -> None:
+    if isinstance(content, list):
+        content = "\n".join(",".join(row) for row in content).encode()
+    try:
+        table = read_csv(write(tmp_path, content), header=header)
+    except DataError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert np.isfinite(table.features).all()
+        assert table.features.shape == (len(table.lines), len(table.columns))
 
 
 def test_suggest_shortens_long_lists() -> None:

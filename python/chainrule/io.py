@@ -90,7 +90,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file.
 
     Arguments: `path`, a file that `save` wrote.
-    Returns: the Module, or the dict of ndarrays when a `state_dict()` was saved.
+    Returns: the Module, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning tells when the file was
+    written under another numerics version, because results may then differ in their last bits.
     Errors: `ModelFormatError` for a file that is damaged, cut off, or not a chainrule model; OSError when it cannot be
     read.
 
@@ -126,6 +127,7 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
     try:
         values, metadata = _deserialize(content)
         _check_metadata(values, metadata)
+        _warn_numerics(name, metadata)
         architecture = json.loads(metadata["architecture"])
         preparation = None
         if "preparation" in metadata:
@@ -287,6 +289,15 @@ def _deserialize(content: bytes) -> tuple[Arrays, dict[str, str]]:
         raise ValueError(f"values of an unknown kind ({error})") from None
     metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     return values, metadata
+
+
+def _warn_numerics(name: str, metadata: dict[str, str]) -> None:
+    written = metadata.get("numerics_version")
+    if written != str(numerics_version):
+        import warnings
+
+        text = f"{name}: numerics version {written}, this is {numerics_version}: results may differ in their last bits"
+        warnings.warn(text, UserWarning, stacklevel=4)
 
 
 def _check_metadata(values: Arrays, metadata: dict[str, str]) -> None:

@@ -22,8 +22,8 @@ from .tensor import tensor
 
 __all__ = ["EXPECTED", "digest", "report"]
 
-# The digest of numerics version 1.
-EXPECTED = ""
+# The digest of numerics version 1, the same everywhere: `chainrule selftest` prints it.
+EXPECTED = "9043019bc9273963370d13c757f15faabf736b6a65c85a6b3a0f6062a33e5527"
 
 _SEED = 20240229
 _SHAPES = ((1, 1, 1), (1, 64, 10), (3, 7, 5), (17, 33, 9), (32, 64, 64), (65, 129, 257), (128, 784, 96), (257, 31, 1))
