@@ -7,6 +7,7 @@ from contextlib import contextmanager
 # Read when the OpenMP runtime is loaded. More threads than cores, waiting busily, would wait for each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+import chainrule as cr
 from chainrule import _core
 
 ISAS: list[str] = _core.available_isas()
@@ -16,7 +17,7 @@ MIN_PARALLEL_WORK = 10_000.0  # nanoseconds, as in cpp/exec/threads.cpp
 
 def force_level(name: str) -> None:
     """Make a level active (test_isa.py proves by single steps that the active level is the one that runs)."""
-    _core.use_isa(name)
+    cr.use_isa(name)
     assert _core.active_isa() == name
 
 
@@ -43,6 +44,6 @@ def restored() -> Iterator[None]:
     try:
         yield
     finally:
-        _core.use_isa(isa)
+        cr.use_isa(isa)
         _core.set_num_threads(threads)
         _core.set_min_parallel_work(MIN_PARALLEL_WORK)
