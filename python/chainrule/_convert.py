@@ -62,7 +62,7 @@ def cast_array(array: npt.NDArray[Any], target: np.dtype[Any]) -> npt.NDArray[An
     return _table.run(_table.OPS["astype"], [wide], (target.char,))
 
 
-_constants: dict[tuple[str, str], npt.NDArray[Any]] = {}
+_constants: dict[tuple[Any, np.dtype[Any]], npt.NDArray[Any]] = {}
 _CONSTANTS_MAX = 1024
 
 
@@ -70,7 +70,7 @@ def constant(value: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """A 0-d array of a number, rounded once. Those of Python numbers are kept: the same few come again and again."""
     if isinstance(value, (np.generic, np.ndarray)):
         return to_array(value, dtype)
-    key = (float(value).hex(), dtype.char)
+    key = (value or repr(value), dtype)  # zeros of both signs are equal
     found = _constants.get(key)
     if found is None:
         if len(_constants) >= _CONSTANTS_MAX:

@@ -303,4 +303,4 @@ def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
     return Tensor._wrap(to_array(value, None))
 
 
-_table.bind_tensor(Tensor, grad_mode)
+_table.bind_tensor(Tensor, as_tensor, grad_mode)

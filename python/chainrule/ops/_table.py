@@ -18,7 +18,22 @@ from .. import _core
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["CODES", "OPS", "Code", "Op", "Plan", "Shape", "Spec", "apply", "clear_programs", "number_dtype", "register"]
+__all__ = [
+    "CODES",
+    "OPS",
+    "Code",
+    "Op",
+    "Plan",
+    "Shape",
+    "Spec",
+    "apply",
+    "clear_programs",
+    "number_dtype",
+    "one",
+    "own",
+    "pair",
+    "register",
+]
 
 Shape = tuple[int, ...]
 Attrs = tuple[Any, ...]
@@ -32,12 +47,6 @@ CODES: dict[Any, int] = {
     np.dtype(np.bool_): 3,
 }
 _FLOATS: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
-
-
-def number_dtype(like: Any) -> np.dtype[Any]:
-    """What a Python number becomes beside `like`: its float dtype, else float32."""
-    own: np.dtype[Any] = getattr(like, "dtype", _FLOATS[0])
-    return own if own in _FLOATS else _FLOATS[0]
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,7 @@ def _build(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs) -> tupl
 
 def run(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs = ()) -> np.ndarray[Any, Any]:
     """Run an op on C-contiguous arrays, outside of any graph."""
-    key = (op.name, attrs, *[(a.dtype.char, a.shape) for a in arrays])
+    key = (op, attrs, *[(a.dtype, a.shape) for a in arrays])
     found = _programs.get(key)
     if found is None:
         found = _build(op, arrays, attrs)
@@ -155,12 +164,44 @@ def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
     return out
 
 
+# Arguments of the public functions as tensors.
+
+
+def number_dtype(like: Any) -> np.dtype[Any]:
+    """What a Python number becomes beside `like`: its float dtype, else float32."""
+    own: np.dtype[Any] = getattr(like, "dtype", _FLOATS[0])
+    return own if own in _FLOATS else _FLOATS[0]
+
+
+def one(x: Any) -> Tensor:
+    """An operand, for an op to read."""
+    tensor: Tensor = x if isinstance(x, _tensor_class) else _as_tensor(x, number_dtype(x))
+    return tensor
+
+
+def pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """Two operands; a scalar takes the other's dtype."""
+    if isinstance(a, _tensor_class):
+        return a, b if isinstance(b, _tensor_class) else _as_tensor(b, number_dtype(a))
+    if isinstance(b, _tensor_class) or (isinstance(b, np.ndarray) and b.ndim):
+        return _as_tensor(a, number_dtype(b)), _as_tensor(b)
+    first = one(a)
+    return first, _as_tensor(b, number_dtype(first))
+
+
+def own(x: Any) -> Tensor:
+    """An operand of which a view may be returned: the memory is not that of the caller's array."""
+    tensor: Tensor = x if isinstance(x, _tensor_class) else _tensor_class(x)
+    return tensor
+
+
 # Set by tensor.py: it needs this module for its operators, and this module its class.
 _tensor_class: Any = None
+_as_tensor: Any = None
 _grad_mode: Any = None
 
 
-def bind_tensor(tensor_class: type[Tensor], grad_mode: Any) -> None:
-    """Make the tensor class known to `apply`."""
-    global _tensor_class, _grad_mode
-    _tensor_class, _grad_mode = tensor_class, grad_mode
+def bind_tensor(tensor_class: type[Tensor], as_tensor: Callable[..., Tensor], grad_mode: Any) -> None:
+    """Make the tensor class known to `apply` and to the operands."""
+    global _tensor_class, _as_tensor, _grad_mode
+    _tensor_class, _as_tensor, _grad_mode = tensor_class, as_tensor, grad_mode

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._table import OPS, Attrs, Op, Rule, apply, register
-from .elementwise import _map_plan, _one, add, div, mul, neg, square, sub
+from ._table import OPS, Attrs, Op, Rule, apply, one, register
+from .elementwise import _map_plan, add, div, mul, neg, square, sub
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -53,7 +53,7 @@ def exp(x: Any) -> Tensor:
     >>> cr.exp([0.0, 1.0]).numpy()
     array([1.       , 2.7182817], dtype=float32)
     """
-    return apply(_EXP, (_one(x),))
+    return apply(_EXP, (one(x),))
 
 
 def expm1(x: Any) -> Tensor:
@@ -63,7 +63,7 @@ def expm1(x: Any) -> Tensor:
     >>> cr.expm1([0.0, 1e-10]).numpy()
     array([0.e+00, 1.e-10], dtype=float32)
     """
-    return apply(_EXPM1, (_one(x),))
+    return apply(_EXPM1, (one(x),))
 
 
 def log(x: Any) -> Tensor:
@@ -73,7 +73,7 @@ def log(x: Any) -> Tensor:
     >>> cr.log([1.0, 2.0]).numpy()
     array([0.       , 0.6931472], dtype=float32)
     """
-    return apply(_LOG, (_one(x),))
+    return apply(_LOG, (one(x),))
 
 
 def log1p(x: Any) -> Tensor:
@@ -83,7 +83,7 @@ def log1p(x: Any) -> Tensor:
     >>> cr.log1p([0.0, 1e-10]).numpy()
     array([0.e+00, 1.e-10], dtype=float32)
     """
-    return apply(_LOG1P, (_one(x),))
+    return apply(_LOG1P, (one(x),))
 
 
 def sqrt(x: Any) -> Tensor:
@@ -93,7 +93,7 @@ def sqrt(x: Any) -> Tensor:
     >>> cr.sqrt([4.0, 9.0]).numpy()
     array([2., 3.], dtype=float32)
     """
-    return apply(_SQRT, (_one(x),))
+    return apply(_SQRT, (one(x),))
 
 
 def tanh(x: Any) -> Tensor:
@@ -103,7 +103,7 @@ def tanh(x: Any) -> Tensor:
     >>> cr.tanh([0.0, 1.0]).numpy()
     array([0.       , 0.7615942], dtype=float32)
     """
-    return apply(_TANH, (_one(x),))
+    return apply(_TANH, (one(x),))
 
 
 def sigmoid(x: Any) -> Tensor:
@@ -113,7 +113,7 @@ def sigmoid(x: Any) -> Tensor:
     >>> cr.sigmoid([0.0, 1.0]).numpy()
     array([0.5      , 0.7310586], dtype=float32)
     """
-    return apply(_SIGMOID, (_one(x),))
+    return apply(_SIGMOID, (one(x),))
 
 
 def softplus(x: Any) -> Tensor:
@@ -123,7 +123,7 @@ def softplus(x: Any) -> Tensor:
     >>> cr.softplus([0.0, 100.0]).numpy()
     array([  0.6931472, 100.       ], dtype=float32)
     """
-    return apply(_SOFTPLUS, (_one(x),))
+    return apply(_SOFTPLUS, (one(x),))
 
 
 def relu(x: Any) -> Tensor:
@@ -133,7 +133,7 @@ def relu(x: Any) -> Tensor:
     >>> cr.relu([-1.0, 2.0]).numpy()
     array([0., 2.], dtype=float32)
     """
-    return apply(_RELU, (_one(x),))
+    return apply(_RELU, (one(x),))
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
@@ -143,4 +143,4 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
     >>> cr.leaky_relu([-1.0, 2.0], 0.5).numpy()
     array([-0.5,  2. ], dtype=float32)
     """
-    return apply(_LEAKY_RELU, (_one(x),), (float(negative_slope),))
+    return apply(_LEAKY_RELU, (one(x),), (float(negative_slope),))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._layout import broadcast_shapes, map_code
-from ._table import CODES, OPS, Attrs, Op, Plan, Rule, Spec, apply, number_dtype, register
+from ._table import CODES, OPS, Attrs, Op, Plan, Rule, Spec, apply, one, own, pair, register
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -52,24 +52,6 @@ def _map_op(name: str, *vjp: Rule | None) -> Op:
     return register(Op(name, _map_plan, vjp))
 
 
-def _pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Two operands as tensors; a scalar takes the other's dtype."""
-    from ..tensor import Tensor, as_tensor
-
-    if isinstance(a, Tensor):
-        return a, as_tensor(b, number_dtype(a))
-    if isinstance(b, Tensor) or (isinstance(b, np.ndarray) and b.ndim):
-        return as_tensor(a, number_dtype(b)), as_tensor(b)
-    first = as_tensor(a, number_dtype(a))
-    return first, as_tensor(b, number_dtype(first))
-
-
-def _one(x: Any) -> Tensor:
-    from ..tensor import as_tensor
-
-    return as_tensor(x, number_dtype(x))
-
-
 # Arithmetic.
 
 _ADD = _map_op("add", lambda g, y, x, a: g, lambda g, y, x, a: g)
@@ -111,7 +93,7 @@ def add(a: Any, b: Any) -> Tensor:
     >>> cr.add([1.0, 2.0], 3.0).numpy()
     array([4., 5.], dtype=float32)
     """
-    return apply(_ADD, _pair(a, b))
+    return apply(_ADD, pair(a, b))
 
 
 def sub(a: Any, b: Any) -> Tensor:
@@ -121,7 +103,7 @@ def sub(a: Any, b: Any) -> Tensor:
     >>> cr.sub([1.0, 2.0], 3.0).numpy()
     array([-2., -1.], dtype=float32)
     """
-    return apply(_SUB, _pair(a, b))
+    return apply(_SUB, pair(a, b))
 
 
 def mul(a: Any, b: Any) -> Tensor:
@@ -131,7 +113,7 @@ def mul(a: Any, b: Any) -> Tensor:
     >>> cr.mul([1.0, 2.0], 3.0).numpy()
     array([3., 6.], dtype=float32)
     """
-    return apply(_MUL, _pair(a, b))
+    return apply(_MUL, pair(a, b))
 
 
 def div(a: Any, b: Any) -> Tensor:
@@ -141,7 +123,7 @@ def div(a: Any, b: Any) -> Tensor:
     >>> cr.div([1.0, 2.0], 4.0).numpy()
     array([0.25, 0.5 ], dtype=float32)
     """
-    return apply(_DIV, _pair(a, b))
+    return apply(_DIV, pair(a, b))
 
 
 def neg(x: Any) -> Tensor:
@@ -151,7 +133,7 @@ def neg(x: Any) -> Tensor:
     >>> cr.neg([1.0, -2.0]).numpy()
     array([-1.,  2.], dtype=float32)
     """
-    return apply(_NEG, (_one(x),))
+    return apply(_NEG, (one(x),))
 
 
 def abs(x: Any) -> Tensor:
@@ -161,7 +143,7 @@ def abs(x: Any) -> Tensor:
     >>> cr.abs([1.0, -2.0]).numpy()
     array([1., 2.], dtype=float32)
     """
-    return apply(_ABS, (_one(x),))
+    return apply(_ABS, (one(x),))
 
 
 def square(x: Any) -> Tensor:
@@ -171,7 +153,7 @@ def square(x: Any) -> Tensor:
     >>> cr.square([1.0, -3.0]).numpy()
     array([1., 9.], dtype=float32)
     """
-    return apply(_SQUARE, (_one(x),))
+    return apply(_SQUARE, (one(x),))
 
 
 def power(x: Any, exponent: float) -> Tensor:
@@ -186,7 +168,7 @@ def power(x: Any, exponent: float) -> Tensor:
     """
     if not isinstance(exponent, (int, float, np.integer, np.floating)) or isinstance(exponent, bool):
         raise TypeError("power: the exponent must be a number; for a tensor write cr.exp(exponent * cr.log(x))")
-    base = _one(x)
+    base = one(x)
     _float_dtype("power", [base])
     if exponent == 0.5:
         return apply(OPS["sqrt"], (base,))
@@ -216,7 +198,7 @@ def maximum(a: Any, b: Any) -> Tensor:
     >>> cr.maximum([1.0, 5.0], 3.0).numpy()
     array([3., 5.], dtype=float32)
     """
-    return apply(_MAXIMUM, _pair(a, b))
+    return apply(_MAXIMUM, pair(a, b))
 
 
 def minimum(a: Any, b: Any) -> Tensor:
@@ -228,7 +210,7 @@ def minimum(a: Any, b: Any) -> Tensor:
     >>> cr.minimum([1.0, 5.0], 3.0).numpy()
     array([1., 3.], dtype=float32)
     """
-    return apply(_MINIMUM, _pair(a, b))
+    return apply(_MINIMUM, pair(a, b))
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:
@@ -241,9 +223,7 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     >>> cr.where(x > 0, x, 0.0).numpy()
     array([0., 2.], dtype=float32)
     """
-    from ..tensor import as_tensor
-
-    return apply(_WHERE, (as_tensor(condition), *_pair(a, b)))
+    return apply(_WHERE, (own(condition), *pair(a, b)))
 
 
 def equal(a: Any, b: Any) -> Tensor:
@@ -253,7 +233,7 @@ def equal(a: Any, b: Any) -> Tensor:
     >>> cr.equal([1.0, 2.0], 2.0).numpy()
     array([False,  True])
     """
-    return apply(_EQUAL, _pair(a, b))
+    return apply(_EQUAL, pair(a, b))
 
 
 def not_equal(a: Any, b: Any) -> Tensor:
@@ -263,7 +243,7 @@ def not_equal(a: Any, b: Any) -> Tensor:
     >>> cr.not_equal([1.0, 2.0], 2.0).numpy()
     array([ True, False])
     """
-    return apply(_NOT_EQUAL, _pair(a, b))
+    return apply(_NOT_EQUAL, pair(a, b))
 
 
 def less(a: Any, b: Any) -> Tensor:
@@ -273,7 +253,7 @@ def less(a: Any, b: Any) -> Tensor:
     >>> cr.less([1.0, 2.0], 2.0).numpy()
     array([ True, False])
     """
-    return apply(_LESS, _pair(a, b))
+    return apply(_LESS, pair(a, b))
 
 
 def less_equal(a: Any, b: Any) -> Tensor:
@@ -283,7 +263,7 @@ def less_equal(a: Any, b: Any) -> Tensor:
     >>> cr.less_equal([1.0, 3.0], 2.0).numpy()
     array([ True, False])
     """
-    return apply(_LESS_EQUAL, _pair(a, b))
+    return apply(_LESS_EQUAL, pair(a, b))
 
 
 def greater(a: Any, b: Any) -> Tensor:
@@ -293,7 +273,7 @@ def greater(a: Any, b: Any) -> Tensor:
     >>> cr.greater([1.0, 3.0], 2.0).numpy()
     array([False,  True])
     """
-    return apply(_GREATER, _pair(a, b))
+    return apply(_GREATER, pair(a, b))
 
 
 def greater_equal(a: Any, b: Any) -> Tensor:
@@ -303,4 +283,4 @@ def greater_equal(a: Any, b: Any) -> Tensor:
     >>> cr.greater_equal([1.0, 3.0], 2.0).numpy()
     array([False,  True])
     """
-    return apply(_GREATER_EQUAL, _pair(a, b))
+    return apply(_GREATER_EQUAL, pair(a, b))

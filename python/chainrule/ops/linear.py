@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._layout import broadcast_shapes, broadcast_strides, product
-from ._table import Attrs, Op, Plan, Spec, apply, register
-from .elementwise import _float_dtype, _pair, add
+from ._table import Attrs, Op, Plan, Spec, apply, pair, register
+from .elementwise import _float_dtype, add
 from .shape import reshape
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def matmul(a: Any, b: Any) -> Tensor:
     >>> cr.matmul([[1.0, 2.0]], [[3.0], [4.0]]).numpy()
     array([[11.]], dtype=float32)
     """
-    first, second = _pair(a, b)
+    first, second = pair(a, b)
     if first.ndim == 0 or second.ndim == 0:
         raise ValueError(f"matmul: expected at least one axis, got {first.shape} and {second.shape}; use * for scalars")
     left = reshape(first, (1, first.shape[0])) if first.ndim == 1 else first
@@ -99,7 +99,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
     >>> cr.linear([[1.0, 2.0]], [[3.0], [4.0]], [0.5]).numpy()
     array([[11.5]], dtype=float32)
     """
-    rows, w = _pair(x, weight)
+    rows, w = pair(x, weight)
     if w.ndim != 2:
         raise ValueError(f"linear: weight must be (in_features, out_features), got shape {w.shape}")
     if rows.ndim == 0 or rows.shape[-1] != w.shape[0]:
@@ -111,7 +111,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
     y = matmul(rows, w)
     if bias is None:
         return y
-    _, b = _pair(y, bias)
+    _, b = pair(y, bias)
     _float_dtype("linear", [w, b])
     if b.shape != (w.shape[1],):
         raise ValueError(f"linear: bias must have shape ({w.shape[1]},), got {b.shape} (weight: {w.shape})")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._layout import axes_of, product
-from ._table import CODES, Attrs, Op, Plan, Spec, apply, register
+from ._table import CODES, Attrs, Op, Plan, Spec, apply, one, pair, register
 from .activations import exp, sigmoid
-from .elementwise import _float_dtype, _map_plan, _one, _pair, mul, neg, square, sub
+from .elementwise import _float_dtype, _map_plan, mul, neg, square, sub
 from .index import place
 from .reduce import mean, sum
 from .shape import reshape, transpose
@@ -54,7 +54,7 @@ _LOG_SOFTMAX = register(Op("log_softmax", _rows_plan, (lambda g, y, x, a: apply(
 
 
 def _along(op: Op, x: Any, axis: int) -> Tensor:
-    source = _one(x)
+    source = one(x)
     if source.ndim == 0:
         raise ValueError(f"{op.name}: x has no axes: it is 0-d")
     (at,) = axes_of(op.name, axis, source.ndim)
@@ -182,7 +182,7 @@ def cross_entropy(logits: Any, labels: Any, reduction: str = "mean") -> Tensor:
     >>> cr.cross_entropy([[0.0, 0.0]], [1]).item()
     0.6931471824645996
     """
-    scores = _one(logits)
+    scores = one(logits)
     _float_dtype("cross_entropy", [scores])
     per_row = apply(_CROSS_ENTROPY, (scores, _labels(scores, labels)))
     return _reduction("cross_entropy", per_row, reduction)
@@ -198,7 +198,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
     >>> cr.mse_loss([1.0, 2.0], [1.0, 4.0]).item()
     2.0
     """
-    p, t = _pair(prediction, target)
+    p, t = pair(prediction, target)
     _same_kind("mse_loss", p, t)
     return _reduction("mse_loss", square(sub(p, t)), reduction)
 
@@ -213,7 +213,7 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = 
     >>> cr.binary_cross_entropy_with_logits([0.0], [1.0]).item()
     0.6931471824645996
     """
-    x, t = _pair(logits, target)
+    x, t = pair(logits, target)
     _same_kind("binary_cross_entropy_with_logits", x, t)
     return _reduction("binary_cross_entropy_with_logits", apply(_BCE, (x, t)), reduction)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._layout import axes_of, product, transpose_code
-from ._table import Attrs, Op, Plan, Shape, Spec, apply, register
-from .elementwise import _float_dtype, _one, div, neg
+from ._table import Attrs, Op, Plan, Shape, Spec, apply, one, register
+from .elementwise import _float_dtype, div, neg
 from .shape import reshape, transpose
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ _ARGMAX = register(Op("argmax", _reduce_plan))
 
 
 def _reduce(op: Op, x: Any, axis: Axis, keepdims: bool, needs_elements: bool) -> Tensor:
-    source = _one(x)
+    source = one(x)
     axes = axes_of(op.name, axis, source.ndim)
     if needs_elements and product([source.shape[i] for i in axes]) == 0:
         raise ValueError(f"{op.name}: no elements along axis {axis} of shape {source.shape}")
@@ -110,7 +110,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> cr.mean([[1.0, 2.0], [3.0, 4.0]]).item()
     2.5
     """
-    source = _one(x)
+    source = one(x)
     _float_dtype("mean", [source])
     axes = axes_of("mean", axis, source.ndim)
     count = product([source.shape[i] for i in axes])
@@ -150,7 +150,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     >>> cr.argmax([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
     array([1, 1])
     """
-    source = _one(x)
+    source = one(x)
     if axis is not None and not isinstance(axis, (int, np.integer)):
         raise TypeError(f"argmax: axis must be an integer or None, got {axis!r}")
     axes = axes_of("argmax", None if axis is None else int(axis), source.ndim)

@@ -17,25 +17,12 @@ from ._layout import (
     product,
     transpose_code,
 )
-from ._table import CODES, Attrs, Code, Op, Plan, Shape, Spec, apply, number_dtype, register
+from ._table import CODES, Attrs, Code, Op, Plan, Shape, Spec, apply, one, own, register
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 _INT64 = np.dtype(np.int64)
-
-
-def _tensor(x: Any) -> Tensor:
-    from ..tensor import as_tensor
-
-    return as_tensor(x, number_dtype(x))
-
-
-def _own(x: Any) -> Tensor:
-    """As a tensor of which a view may be returned: the memory is not the caller's array."""
-    from ..tensor import Tensor as TensorClass
-
-    return x if isinstance(x, TensorClass) else TensorClass(x)
 
 
 # reshape shares memory and runs nothing; it has a row for its gradient and for programs.
@@ -63,7 +50,7 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     """
     from ..tensor import Tensor, grad_mode
 
-    source = _own(x)
+    source = own(x)
     wanted = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     try:
         data = source._data.reshape(wanted)
@@ -84,7 +71,7 @@ def flatten(x: Any, start_axis: int = 0) -> Tensor:
     >>> cr.flatten(np.ones((2, 3, 4)), start_axis=1).shape
     (2, 12)
     """
-    source = _own(x)
+    source = own(x)
     if not 0 <= start_axis <= source.ndim:
         raise ValueError(f"flatten: start_axis {start_axis} is out of range for {source.ndim} dimensions")
     return reshape(source, (*source.shape[:start_axis], product(source.shape[start_axis:])))
@@ -110,7 +97,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     >>> cr.transpose(np.ones((2, 3, 4)), (1, 0, 2)).shape
     (3, 2, 4)
     """
-    source = _own(x)
+    source = own(x)
     order = tuple(range(source.ndim))[::-1] if axes is None else tuple(int(a) for a in axes)
     if axes is not None and axes_of("transpose", order, source.ndim) != tuple(range(source.ndim)):
         raise ValueError(f"transpose: axes {order} are no permutation of {source.ndim} axes")
@@ -140,7 +127,7 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
     >>> cr.broadcast_to([1.0, 2.0], (3, 2)).shape
     (3, 2)
     """
-    source, wanted = _own(x), tuple(int(n) for n in shape)
+    source, wanted = own(x), tuple(int(n) for n in shape)
     if source.shape == wanted:
         return source
     if min(wanted, default=0) < 0:
@@ -183,7 +170,7 @@ def getitem(x: Any, index: Any) -> Tensor:
     """
     from ..tensor import Tensor
 
-    source = _tensor(x)
+    source = one(x)
     if isinstance(index, (Tensor, np.ndarray, list)):
         return take(source, index)
     parts = index if isinstance(index, tuple) else (index,)
@@ -239,7 +226,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     >>> cr.concatenate([[1.0], [2.0, 3.0]]).numpy()
     array([1., 2., 3.], dtype=float32)
     """
-    parts = tuple(_tensor(t) for t in tensors)
+    parts = tuple(one(t) for t in tensors)
     if not parts:
         raise ValueError("concatenate: expected at least one tensor")
     (at,) = axes_of("concatenate", axis, parts[0].ndim)
@@ -260,7 +247,7 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     >>> cr.stack([[1.0, 2.0], [3.0, 4.0]]).shape
     (2, 2)
     """
-    parts = [_tensor(t) for t in tensors]
+    parts = [one(t) for t in tensors]
     if not parts:
         raise ValueError("stack: expected at least one tensor")
     if any(t.shape != parts[0].shape for t in parts):
@@ -321,7 +308,7 @@ def take(x: Any, indices: Any) -> Tensor:
     array([[3.],
            [1.]], dtype=float32)
     """
-    source = _tensor(x)
+    source = one(x)
     if source.ndim == 0:
         raise ValueError("take: x has no rows: it is 0-d")
     return apply(_TAKE, (source, index_tensor("take", indices, source.shape[0])))
@@ -349,7 +336,7 @@ def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
     >>> cr.tensor([1, 2]).astype("float64").numpy()
     array([1., 2.])
     """
-    source, target = _own(x), np.dtype(dtype)
+    source, target = own(x), np.dtype(dtype)
     if target == source.dtype:
         return source
     if target not in CODES or target == np.dtype(np.bool_):
