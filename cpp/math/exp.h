@@ -50,21 +50,23 @@ CR_INLINE Double scale(Double y, Bits<double> raised) {
 }
 
 // e^x on float64: at most 0.53 ULP, subnormal results 0.77.
+template <Last L = Last::nearest>
 CR_INLINE Double exp(Double x) {
   const ExpParts e = exp_parts(clamp(x, -760.0, 760.0));
-  return scale(e.s + fma(e.s, e.r + e.tail, e.s_low), e.raised);
+  return scale(sum<L>({e.s, fma(e.s, e.r + e.tail, e.s_low)}), e.raised);
 }
 
 // e^x - 1 on float64: 2^k ((s - 2^-k) + s r + ...), the first two terms exact. At most 0.56 ULP. Below -40 the result
 // is -1, above 60 the one no longer counts.
+template <Last L = Last::nearest>
 CR_INLINE Double expm1(Double x) {
   const ExpParts e = exp_parts(clamp(x, -40.0, 760.0));
   const Double inverse = power_of_two(splat_bits(1023 + 2046) - e.raised);
   const Pair offset = two_sum(e.s, select(gt(x, constant(60.0)), constant(0.0), neg(inverse)));
   const Pair product = two_product(e.s, e.r);
-  const Pair sum = two_sum(offset.hi, product.hi);
+  const Pair high = two_sum(offset.hi, product.hi);
   const Double low = (offset.lo + product.lo) + fma(e.s, e.tail, fma(e.s_low, e.r, e.s_low));
-  return with_sign(scale(sum.hi + (sum.lo + low), e.raised), x);
+  return with_sign(scale(sum<L>({high.hi, high.lo + low}), e.raised), x);
 }
 
 // The quick evaluation for float32: e^x = s + m q with s = 2^k 2^(j/16), m = s r, q = (e^r - 1) / r. For |x| <= 700.
@@ -100,7 +102,7 @@ CR_INLINE Vec<float> exp(Vec<float> x) {
     const QuickExp e = quick_exp<4>(y.part[i]);
     y.part[i] = fma(e.m, e.q, e.s);
   }
-  return round_once<exp, 15>(x, y);
+  return round_once<exp<Last::odd>, 15>(x, y);
 }
 
 CR_INLINE Vec<float> expm1(Vec<float> x) {
@@ -110,7 +112,7 @@ CR_INLINE Vec<float> expm1(Vec<float> x) {
     const QuickExp e = quick_exp<5>(y.part[i]);
     y.part[i] = fma(e.m, e.q, e.s - constant(1.0));
   }
-  return with_sign(round_once<expm1, 13>(x, y), x);
+  return with_sign(round_once<expm1<Last::odd>, 13>(x, y), x);
 }
 
 }  // namespace math

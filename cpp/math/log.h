@@ -33,8 +33,8 @@ CR_INLINE Pair log_sum(const LogParts& p, Double k, Double low) {
   const Double square = r * r;
   const Double d = fma(low, p.inverse, product.lo);
   const Double rest = fma(neg(d), fma(d, constant(0.5), r), d);
-  const Pair sum = fast_two_sum(fma(k, constant(kLn2High), p.log_c), r);
-  return {sum.hi, fma(square, polynomial(r, square, kTail), sum.lo + fma(k, constant(kLn2Low), rest))};
+  const Pair high = fast_two_sum(fma(k, constant(kLn2High), p.log_c), r);
+  return {high.hi, fma(square, polynomial(r, square, kTail), high.lo + fma(k, constant(kLn2Low), rest))};
 }
 
 // log(0) = -inf, log(+inf) = +inf, NaN below zero and for NaN.
@@ -46,11 +46,12 @@ CR_INLINE Double log_specials(Double x, Double y) {
 }
 
 // log(x) on float64: at most 0.53 ULP.
+template <Last L = Last::nearest>
 CR_INLINE Double log(Double x) {
   const Mask<double> tiny = lt(x, constant(0x1p-1022));
   const LogParts p = log_parts(select(tiny, x * constant(0x1p54), x));
   const Pair y = log_sum(p, p.k - select(tiny, constant(54.0), constant(0.0)), constant(0.0));
-  return log_specials(x, y.hi + y.lo);
+  return log_specials(x, sum<L>(y));
 }
 
 // log(u.hi + u.lo), u >= 2^-1022: the low part is scaled with the high one. 2^(1-k) has the exponent field 1024 - k,
@@ -62,10 +63,11 @@ CR_INLINE Pair log_of_pair(Pair u) {
 }
 
 // log(1 + x) on float64: 1 + x is an exact pair. At most 0.56 ULP. Below 2^-30 the result is x - x^2/2.
+template <Last L = Last::nearest>
 CR_INLINE Double log1p(Double x) {
   const Pair u = two_sum(constant(1.0), x);
   const Pair y = log_of_pair(u);
-  const Double result = log_specials(u.hi, y.hi + y.lo);
+  const Double result = log_specials(u.hi, sum<L>(y));
   return select(lt(abs(x), constant(0x1p-30)), fma(x * constant(-0.5), x, x), result);
 }
 
@@ -85,7 +87,7 @@ CR_INLINE Vec<float> log(Vec<float> x) {
   Wide y = widen(x);
   CR_UNROLL
   for (int i = 0; i < Wide::parts; ++i) y.part[i] = quick_log(y.part[i]);
-  return round_once<log, 16>(x, y, first_bits(!ordinary) != 0);
+  return round_once<log<Last::odd>, 16>(x, y, first_bits(!ordinary) != 0);
 }
 
 // 1 + x is exact in binary64 for |x| >= 2^-29; below, log(1 + x) rounds to x.
@@ -94,7 +96,7 @@ CR_INLINE Vec<float> log1p(Vec<float> x) {
   Wide y = widen(x);
   CR_UNROLL
   for (int i = 0; i < Wide::parts; ++i) y.part[i] = quick_log(y.part[i] + constant(1.0));
-  return select(lt(abs(x), splat(0x1p-29f)), x, round_once<log1p, 16>(x, y, first_bits(!ordinary) != 0));
+  return select(lt(abs(x), splat(0x1p-29f)), x, round_once<log1p<Last::odd>, 16>(x, y, first_bits(!ordinary) != 0));
 }
 
 }  // namespace math

@@ -10,6 +10,7 @@ namespace math {
 
 // tanh(x) on float64: (e^2|x| - 1) / (e^2|x| + 1), both ends as pairs: s - 1 and s r are exact, s = 2^k 2^(j/16). At
 // most 0.56 ULP. Beyond 22 the quotient is 1.
+template <Last L = Last::nearest>
 CR_INLINE Double tanh(Double x) {
   const Double a = smaller(constant(22.0), abs(x));
   const ExpParts e = exp_parts(a + a);
@@ -20,34 +21,36 @@ CR_INLINE Double tanh(Double x) {
   const Pair smaller = fast_two_sum(s, constant(-1.0)), larger = fast_two_sum(s, constant(1.0));
   const Pair n = fast_two_sum(smaller.hi, product.hi), d = fast_two_sum(larger.hi, product.hi);
   const Pair nn = fast_two_sum(n.hi, (n.lo + smaller.lo) + low), dd = fast_two_sum(d.hi, (d.lo + larger.lo) + low);
-  return with_sign(divide(nn, dd), x);
+  return with_sign(sum<L>(divide(nn, dd)), x);
 }
 
 // 1 / (1 + e^-x) on float64: with e = e^-|x|, 1 / (1 + e) for x >= 0 and e / (1 + e) for x < 0. There the numerator is
 // kept in [1, 2] and the quotient is scaled at the end, so that subnormal results round once. At most 0.56 ULP,
 // subnormal results 0.78.
+template <Last L = Last::nearest>
 CR_INLINE Double sigmoid(Double x) {
   const Mask<double> negative = lt(x, constant(0.0));
   const ExpParts e = exp_parts(neg(smaller(constant(760.0), abs(x))));
   const Pair y = mantissa(e);
   const Pair d = fast_two_sum(constant(1.0), scale(y.hi, e.raised));
   const Pair n = {select(negative, y.hi, constant(1.0)), select(negative, y.lo, constant(0.0))};
-  const Double q = divide(n, {d.hi, d.lo + scale(y.lo, e.raised)});
+  const Double q = sum<L>(divide(n, {d.hi, d.lo + scale(y.lo, e.raised)}));
   return select(negative, scale(q, e.raised), q);
 }
 
 // log(1 + e^x) on float64: max(x, 0) + log(1 + e), e = e^-|x|. Above 40 it is x. Below -17 it is e - e^2/2 + e^3/3,
 // scaled at the end like sigmoid. At most 0.56 ULP, subnormal results 0.78.
+template <Last L = Last::nearest>
 CR_INLINE Double softplus(Double x) {
   const ExpParts e = exp_parts(neg(smaller(constant(760.0), abs(x))));
   const Pair y = mantissa(e);
   const Double power = scale(y.hi, e.raised);
   const Double curve = power * fma(power, constant(0x1.5555555555555p-2), constant(-0.5));
-  const Double small = scale(y.hi + fma(y.hi, curve, y.lo), e.raised);
+  const Double small = scale(sum<L>({y.hi, fma(y.hi, curve, y.lo)}), e.raised);
   const Pair u = fast_two_sum(constant(1.0), power);
   const Pair l = log_of_pair({u.hi, u.lo + scale(y.lo, e.raised)});
-  const Pair sum = two_sum(larger(constant(0.0), x), l.hi);
-  const Double result = select(gt(x, constant(40.0)), x, sum.hi + (sum.lo + l.lo));
+  const Pair high = two_sum(larger(constant(0.0), x), l.hi);
+  const Double result = select(gt(x, constant(40.0)), x, sum<L>({high.hi, high.lo + l.lo}));
   return select(lt(x, constant(-17.0)), small, result);
 }
 
@@ -72,7 +75,15 @@ CR_INLINE Vec<float> tanh(Vec<float> x) {
     n.part[i] = fma(e.m, e.q, e.s - constant(1.0));
     d.part[i] = n.part[i] + constant(2.0);
   }
-  return with_sign(round_once<tanh, 13>(x, divide_halves(n, d), first_bits(isnan(x)) != 0), x);
+  return with_sign(round_once<tanh<Last::odd>, 13>(x, divide_halves(n, d), first_bits(isnan(x)) != 0), x);
+}
+
+// Near 0 the value 1/2 + x/4 - x^3/48 can be nearer to the middle of two floats than 2^-54. There a slope a little
+// below 1/4 stands for the third term: x/4 is in the middle, or further from it than the 2^-25 of itself that are taken
+// off.
+CR_INLINE Double sigmoid_to_round(Double x) {
+  const Double near_half = fma(x, constant(0.25 - 0x1p-27), constant(0.5));
+  return select(lt(abs(x), constant(0x1p-11)), near_half, sigmoid<Last::odd>(x));
 }
 
 // 1 / (1 + e^-x). Below kExpLow, where this is e^x, it takes the exact way like exp; so does NaN, which becomes that
@@ -85,7 +96,7 @@ CR_INLINE Vec<float> sigmoid(Vec<float> x) {
     n.part[i] = constant(1.0);
     d.part[i] = fma(e.m, e.q, e.s + constant(1.0));
   }
-  return round_once<sigmoid, 15>(x, divide_halves(n, d));
+  return round_once<sigmoid_to_round, 15>(x, divide_halves(n, d));
 }
 
 // max(x, 0) + log(1 + e), e = e^-|x|; what 1 + e loses of e is added at the end. Below kExpLow, where this is e^x, it
@@ -98,7 +109,7 @@ CR_INLINE Vec<float> softplus(Vec<float> x) {
     const Pair u = fast_two_sum(constant(1.0), fma(e.m, e.q, e.s));
     y.part[i] = larger(constant(0.0), y.part[i]) + (quick_log(u.hi) + u.lo);
   }
-  return round_once<softplus, 17>(x, y);
+  return round_once<softplus<Last::odd>, 17>(x, y);
 }
 
 }  // namespace math

@@ -2,8 +2,8 @@
 //
 // The quick evaluation has a proven relative error below 2^-(53 - window). Its binary64 value rounds like the exact one
 // unless it lies within that error of the middle of two floats, which the low 29 bits show. Of random values one in
-// 2^(28 - window) does; the vector is then evaluated again by the float64 function, whose error is near 2^-53, and
-// tests/exhaustive proves that this decides every case there is.
+// 2^(28 - window) does; the vector is then evaluated again by the float64 function with its last sum rounded to odd,
+// good to about 2^-58, and tests/exhaustive proves that this decides every case there is.
 #pragma once
 
 #include "math/pair.h"

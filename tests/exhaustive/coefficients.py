@@ -82,7 +82,7 @@ def multiple_of(value: mp.mpf, exponent: int) -> mp.mpf:
 
 
 def log_interval(i: int) -> tuple[mp.mpf, mp.mpf]:
-    """1/c and log(c) of interval i: c near its middle, and such that log(c) is a multiple of 2^-42 within 2^-64 (Gal)."""
+    """1/c and log(c) of interval i: c near its middle, log(c) within 2^-64 of a multiple of 2^-42 (Gal)."""
     first, last = np.array([LOG_START + (i << 48), LOG_START + ((i + 1) << 48)], np.int64).view(np.float64)
     if first < 1 < last:
         return mp.mpf(1), mp.mpf(0)
