@@ -6,6 +6,7 @@ Written to stderr. On a terminal the line of the running epoch is live; elsewher
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 import time
 from typing import Any, Protocol, TextIO
@@ -67,22 +68,24 @@ class _Line:
 
     def __init__(self, stream: TextIO, live: bool) -> None:
         self._stream, self._live = stream, live
-        self._label, self._rows, self._done, self._begun, self._shown = "", 0, 0, 0.0, 0.0
+        self._label, self._rows, self._done = "", 0, 0
+        self._begun = self._last = self._shown = 0.0
         self._open = False
 
     def begin(self, epoch: int, epochs: int, rows: int) -> None:
         self._label = f"epoch {epoch:{len(str(epochs))}}/{epochs}"
         self._rows, self._done, self._open = rows, 0, True
-        self._begun = self._shown = time.monotonic()
+        self._begun = self._last = self._shown = time.monotonic()
 
     def advance(self, rows: int) -> None:
         self._done += rows
-        if self._live and time.monotonic() - self._shown >= _INTERVAL:
-            self._shown = time.monotonic()
+        self._last = time.monotonic()
+        if self._live and self._last - self._shown >= _INTERVAL:
+            self._shown = self._last
             self._write(f"\r{self._label}  {100 * self._done // self._rows:3} %")
 
     def end(self, summary: str) -> None:
-        seconds = max(time.monotonic() - self._begun, 1e-9)
+        seconds = max(self._last - self._begun, 1e-9)  # without the validation after the last step
         start = "\r" if self._live else ""
         self._write(f"{start}{self._label}  {summary}  {self._done / seconds:.0f} samples/s\n")
         self._open = False
@@ -97,30 +100,45 @@ class _Line:
         self._stream.flush()
 
 
-class _Bar:
-    """One tqdm bar per epoch."""
+class _Bar(_Line):
+    """A tqdm bar while an epoch runs, in its place the plain line when it is done."""
 
     def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream, live=False)
         tqdm = importlib.import_module("tqdm").tqdm
         # A monitor interval of 0 keeps tqdm from starting a thread, so that a later fork stays clean.
-        self._stream, self._make = stream, type("Bar", (tqdm,), {"monitor_interval": 0})
+        self._make: Any = type("Bar", (tqdm,), {"monitor_interval": 0})
         self._bar: Any = None
 
     def begin(self, epoch: int, epochs: int, rows: int) -> None:
-        label = f"epoch {epoch:{len(str(epochs))}}/{epochs}"
+        super().begin(epoch, epochs, rows)
+        size = shutil.get_terminal_size()  # 0 where the terminal does not tell; tqdm would then show nothing
         self._bar = self._make(
-            total=rows, desc=label, unit=" samples", unit_scale=True, file=self._stream, mininterval=_INTERVAL,
-            bar_format="{desc} {percentage:3.0f} % |{bar:20}| {rate_fmt}{postfix}",
-        )  # fmt: skip
+            total=rows,
+            desc=self._label,
+            unit=" samples",
+            unit_scale=True,
+            file=self._stream,
+            mininterval=_INTERVAL,
+            leave=False,
+            ncols=size.columns or 80,
+            nrows=size.lines or 24,
+            bar_format="{desc} {percentage:3.0f} % |{bar:30}| {rate_fmt}",
+        )
 
     def advance(self, rows: int) -> None:
+        super().advance(rows)
         self._bar.update(rows)
 
     def end(self, summary: str) -> None:
-        self._bar.set_postfix_str(summary, refresh=False)
-        self.close()
+        self._close_bar()
+        super().end(summary)
 
     def close(self) -> None:
+        self._close_bar()
+        super().close()
+
+    def _close_bar(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
