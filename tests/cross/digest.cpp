@@ -1,0 +1,145 @@
+// Prints one hash over the kernels of a level: matrix products in all transposes, every elementwise op, sums, softmax, random
+// numbers. Built for each level and machine (also under an emulator), all must print the same.
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "exec/program.h"
+#include "isa.h"
+
+using namespace chainrule;
+
+namespace {
+
+uint64_t g_hash = 1469598103934665603ull;
+
+template <class T, class U>
+void hash(const std::vector<T>& values) {
+  for (T v : values) {
+    U bits;
+    if (v != v) v = T(NAN);
+    std::memcpy(&bits, &v, sizeof v);
+    if (v != v) bits = U(0x7fc);
+    g_hash = (g_hash ^ bits) * 1099511628211ull;
+  }
+}
+
+uint64_t g_state = 42;
+uint64_t next() {
+  g_state = g_state * 6364136223846793005ull + 1442695040888963407ull;
+  return g_state >> 11;
+}
+
+// Mixed magnitudes and signs, with specials now and then.
+template <class T>
+T sample() {
+  const uint64_t r = next();
+  if (r % 97 == 0) {
+    const T special[] = {T(0), T(-0.0), T(INFINITY), T(-INFINITY), T(NAN), T(1e-40), T(-3e-39), T(1e30)};
+    return special[(r >> 8) % 8];
+  }
+  const double unit = static_cast<double>(r % 2000003) / 1000001.5 - 1.0;
+  return static_cast<T>(std::ldexp(unit, static_cast<int>((r >> 24) % 12) - 5));
+}
+template <class T>
+std::vector<T> samples(size_t n) {
+  std::vector<T> v(n);
+  for (T& x : v) x = sample<T>();
+  return v;
+}
+
+template <class T>
+constexpr Dtype dtype_of() {
+  return sizeof(T) == 4 ? kFloat32 : kFloat64;
+}
+
+template <class T>
+void run(Instruction op, std::vector<void*> slots, std::vector<T>& out) {
+  op.dtype = dtype_of<T>();
+  resolve(op, active_kernels());
+  run_instruction(op, slots.data());
+  if constexpr (sizeof(T) == 4) {
+    hash<T, uint32_t>(out);
+  } else {
+    hash<T, uint64_t>(out);
+  }
+}
+
+template <class T>
+void matrix_products() {
+  for (int64_t m : {1, 3, 13, 40}) {
+    for (int64_t n : {1, 7, 17, 50}) {
+      for (int64_t k : {0, 1, 19, 300}) {
+        for (int swap = 0; swap < 4; ++swap) {
+          auto a = samples<T>(static_cast<size_t>(m * k + 1)), b = samples<T>(static_cast<size_t>(k * n + 1));
+          std::vector<T> c(static_cast<size_t>(m * n));
+          Instruction op;
+          op.name = "matmul";
+          op.outputs = {0};
+          op.inputs = {1, 2};
+          op.ints = {0, m, n, k, swap & 1 ? 1 : k, swap & 1 ? m : 1, swap & 2 ? 1 : n, swap & 2 ? k : 1, n};
+          run<T>(op, {c.data(), a.data(), b.data()}, c);
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void elementwise(const KernelTable& table) {
+  for (int64_t r = 0; r < table.n_maps; ++r) {
+    const MapRow& row = table.maps[r];
+    if (row.reads_bool || row.writes_bool) continue;
+    const int64_t n = 4099;
+    auto a = samples<T>(n), b = samples<T>(n);
+    std::vector<T> y(n);
+    Instruction op;
+    op.name = row.name;
+    op.outputs = {0};
+    op.inputs = row.inputs == 1 ? std::vector<int>{1} : std::vector<int>{1, 2};
+    op.ints = row.inputs == 1 ? std::vector<int64_t>{1, n, 1} : std::vector<int64_t>{1, n, 1, 1};
+    op.reals = {0.01};
+    run<T>(op, {y.data(), a.data(), b.data()}, y);
+  }
+}
+
+template <class T>
+void rows_and_random() {
+  const int64_t rows = 7, cols = 5003;
+  auto x = samples<T>(static_cast<size_t>(rows * cols));
+  for (T& v : x) v = v == v && v < T(1e9) && v > T(-1e9) ? v : T(1);
+  std::vector<T> sums(static_cast<size_t>(rows)), y(x.size());
+  Instruction op;
+  op.name = "sum";
+  op.outputs = {0};
+  op.inputs = {1};
+  op.ints = {rows, cols, 1, 1};
+  run<T>(op, {sums.data(), x.data()}, sums);
+  op.name = "log_softmax";
+  op.ints = {rows, cols};
+  run<T>(op, {y.data(), x.data()}, y);
+  for (const char* name : {"uniform", "normal"}) {
+    op.name = name;
+    op.inputs = {};
+    op.ints = {rows * cols, 12345, 6};
+    op.reals = {-1.0, 2.5};
+    run<T>(op, {y.data()}, y);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc > 1) use_level(argv[1]);
+  matrix_products<float>();
+  matrix_products<double>();
+  elementwise<float>(active_kernels());
+  elementwise<double>(active_kernels());
+  rows_and_random<float>();
+  rows_and_random<double>();
+  std::printf("%016llx %s\n", static_cast<unsigned long long>(g_hash), active_kernels().isa);
+}
