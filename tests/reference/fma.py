@@ -36,7 +36,7 @@ def fma32(a: Array, b: Array, c: Array) -> Array:
 
 def fma64(a: Array, b: Array, c: Array) -> Array:
     """``fma(a, b, c)`` on float64 arrays, right for all inputs; fast inside the domain above."""
-    a, b, c = (np.ascontiguousarray(v) for v in np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (a, b, c))))
+    a, b, c = (np.array(v, order="C") for v in np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (a, b, c))))
     shape = np.broadcast_shapes(a.shape, b.shape, c.shape)
     with np.errstate(all="ignore"):
         result = _fma64_fast(a, b, c)

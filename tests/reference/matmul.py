@@ -10,10 +10,10 @@ from .fma import fma
 def matmul(a: Array, b: Array) -> Array:
     """``c[i,j] = fma(a[i,k], b[k,j], c[i,j])`` for k ascending, c = +0; leading axes broadcast, 1-d as in NumPy."""
     a, b = np.asarray(a), np.asarray(b)
-    if a.ndim == 1:
-        return matmul(a[None, :], b)[..., 0, :]
     if b.ndim == 1:
         return matmul(a, b[:, None])[..., 0]
+    if a.ndim == 1:
+        return matmul(a[None, :], b)[..., 0, :]
     if a.shape[-1] != b.shape[-2]:
         raise ValueError(f"matmul: a {a.shape} and b {b.shape} do not fit")
     leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])

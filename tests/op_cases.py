@@ -1,0 +1,227 @@
+"""The table of public functions: what to call them with, and their truth in NumPy. Tests iterate over it.
+
+A new op is one row in `CASES`; an elementwise one with a row in `reference.table` is here already.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from programs import scalar_float64
+from reference import REFERENCE, linear, matmul, reduce, softmax_losses
+from reference.bits import Array
+from reference.table import ORDINARY, Interval, Row
+
+Shape = tuple[int, ...]
+GRADCHECK_MAX = 150  # elements: central differences cost two calls for each
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to call a public function.
+
+    function: of tensors; truth: of arrays, the same in NumPy
+    shapes:   of the array arguments; domains: their intervals, None = bool
+    """
+
+    name: str
+    shapes: tuple[Shape, ...]
+    function: Callable[..., cr.Tensor]
+    truth: Callable[..., Array]
+    domains: tuple[Interval | None, ...]
+    note: str = ""
+    differentiable: bool = True
+
+    def __str__(self) -> str:
+        return "-".join(
+            [self.name, *("x".join(map(str, s)) or "0d" for s in self.shapes), *([self.note] * bool(self.note))]
+        )
+
+    def inputs(self, dtype: type[np.floating[Any]], seed: int = 0) -> list[Array]:
+        """Arguments inside the domains; no two values equal, none 0."""
+        rng = np.random.default_rng(seed)
+        return [
+            rng.random(s) < 0.5 if d is None else np.asarray(rng.uniform(*d, s), dtype)
+            for s, d in zip(self.shapes, self.domains, strict=True)
+        ]
+
+    def expected(self, *inputs: Array) -> Array:
+        """The truth; float64 functions are the scalar level's."""
+        with scalar_float64(), np.errstate(all="ignore"):
+            return np.asarray(self.truth(*inputs))
+
+    @property
+    def small(self) -> bool:
+        """Whether gradients can be checked by differences: floats, few of them, at least one."""
+        sizes = [int(np.prod(s)) for s, d in zip(self.shapes, self.domains, strict=True) if d is not None]
+        return self.differentiable and all(sizes) and sum(sizes) <= GRADCHECK_MAX
+
+
+def _case(
+    name: str,
+    shapes: Sequence[Shape],
+    function: Callable[..., cr.Tensor],
+    truth: Callable[..., Array],
+    domain: Interval | None = ORDINARY,
+    note: str = "",
+    differentiable: bool = True,
+) -> Case:
+    return Case(name, tuple(shapes), function, truth, (domain,) * len(shapes), note, differentiable)
+
+
+# Elementwise: the rows of the reference.
+
+COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
+    1: (((),), ((1,),), ((67,),), ((3, 1, 5),), ((2, 0, 3),)),
+    2: (((), (7,)), ((5,), ()), ((4, 1), (1, 3)), ((2, 3, 4), (4,)), ((3, 1, 5), (2, 1)), ((19,), (19,)),
+        ((0, 3), (1, 3))),
+    3: (((4, 5), (4, 5), (4, 5)), ((5,), (4, 1), ()), ((3, 1, 1), (2, 1), (1, 7)), ((0,), (1,), ())),
+}  # fmt: skip
+
+
+def _elementwise(name: str, row: Row) -> Iterator[Case]:
+    for attributes in row.attributes:
+        note = "".join(f"{value}" for value in attributes.values())
+        for shapes in SHAPES[row.n_inputs]:
+            function = partial(getattr(cr, name), **attributes)
+            truth = partial(row.value, **attributes)
+            yield Case(name, shapes, function, truth, row.domain, note, name not in COMPARISONS)
+
+
+# Reductions.
+
+AXES: tuple[tuple[Shape, Any], ...] = (
+    ((3, 4, 5), None), ((3, 4, 5), 0), ((3, 4, 5), 1), ((3, 4, 5), 2), ((3, 4, 5), -2), ((3, 4, 5), (0, 1)),
+    ((3, 4, 5), (0, 2)), ((3, 4, 5), (1, 2)), ((3, 4, 5), ()), ((67,), 0), ((67,), None), ((), None),
+    ((5, 1, 7), (0, -1)),
+    ((2, 3, 2, 3), (0, 2)), ((2, 3, 2, 3), (1, 3)), ((2, 8211), 1), ((2, 8211), None), ((8211, 2), 0), ((1, 1), 0),
+)  # fmt: skip
+EMPTY: tuple[tuple[Shape, Any], ...] = (((0,), None), ((3, 0), 1), ((0, 3), 0), ((0, 3), 1), ((2, 0, 3), (0, 2)))
+
+
+def _reductions(name: str) -> Iterator[Case]:
+    for shape, axis in AXES + (EMPTY if name in ("sum", "mean") else ()):
+        if name == "argmax" and isinstance(axis, tuple):
+            continue
+        for keepdims in (False, True):
+            options: Mapping[str, Any] = {"axis": axis, "keepdims": keepdims}
+            function, truth = partial(getattr(cr, name), **options), partial(getattr(reduce, name), **options)
+            note = f"axis {axis}" + " kept" * keepdims
+            yield _case(name, [shape], function, truth, note=note, differentiable=name != "argmax")
+
+
+# Matrix products.
+
+PRODUCTS: tuple[tuple[Shape, Shape], ...] = (
+    ((3, 4), (4, 5)), ((1, 7), (7, 1)), ((4,), (4,)), ((4,), (4, 3)), ((3, 4), (4,)), ((2, 3, 4), (4, 5)),
+    ((2, 3, 4), (2, 4, 2)), ((2, 1, 3, 4), (3, 4, 2)), ((3, 4), (2, 4, 5)), ((4,), (2, 4, 3)), ((2, 3, 4), (4,)),
+    ((3, 0), (0, 2)), ((0, 3), (3, 2)), ((2, 0, 3), (3, 4)), ((33, 65), (65, 17)),
+)  # fmt: skip
+LAYERS: tuple[tuple[Shape, ...], ...] = (
+    ((5, 4), (4, 3), (3,)), ((5, 4), (4, 3)), ((2, 3, 4), (4, 3), (3,)), ((4,), (4, 3), (3,)), ((0, 4), (4, 3), (3,)),
+)  # fmt: skip
+
+# Softmax and losses.
+
+LABELS = np.asarray([2, 0, 3, 1, 3, 0])
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def _softmax(name: str) -> Iterator[Case]:
+    for shape, axis in (((7,), 0), ((3, 5), -1), ((3, 5), 0), ((2, 3, 4), 1), ((3, 1), 1), ((0, 3), 1), ((2, 4099), 1)):
+        function, truth = partial(getattr(cr, name), axis=axis), partial(getattr(softmax_losses, name), axis=axis)
+        yield _case(name, [shape], function, truth, (-20.0, 20.0), note=f"axis {axis}")
+
+
+def _losses() -> Iterator[Case]:
+    for reduction in REDUCTIONS:
+        yield _case(
+            "cross_entropy", [(6, 4)], lambda x, r=reduction: cr.cross_entropy(x, LABELS, reduction=r),
+            lambda x, r=reduction: softmax_losses.cross_entropy(x, LABELS, r), (-9.0, 9.0), reduction,
+        )  # fmt: skip
+        for name in ("mse_loss", "binary_cross_entropy_with_logits"):
+            for shape in ((6, 3), (4,), ()):
+                function = partial(getattr(cr, name), reduction=reduction)
+                truth = partial(getattr(softmax_losses, name), reduction=reduction)
+                yield Case(name, (shape, shape), function, truth, (ORDINARY, (0.0, 1.0)), reduction)
+
+
+# Layout: the truth is NumPy.
+
+ROWS = np.asarray([[2, -1, 2], [0, 0, 1]])
+
+
+def _layout() -> Iterator[Case]:
+    yield _case("reshape", [(3, 4)], lambda x: cr.reshape(x, (2, -1)), lambda x: x.reshape(2, -1))
+    yield _case("reshape", [()], lambda x: cr.reshape(x, (1, 1)), lambda x: x.reshape(1, 1))
+    yield _case("flatten", [(2, 3, 4)], lambda x: cr.flatten(x, 1), lambda x: x.reshape(2, 12))
+    yield _case("transpose", [(2, 3, 4)], cr.transpose, np.transpose)
+    for axes in ((1, 2, 0), (-1, 0, 1), (0, 2, 1)):
+        yield _case(
+            "transpose", [(2, 3, 4)], partial(cr.transpose, axes=axes), partial(np.transpose, axes=axes), note=f"{axes}"
+        )
+    for shape, wanted in (((3, 1), (2, 3, 4)), ((), (3,)), ((1, 4), (0, 4)), ((4,), (4,))):
+        function, truth = partial(cr.broadcast_to, shape=wanted), partial(np.broadcast_to, shape=wanted)
+        yield _case("broadcast_to", [shape], function, truth, note=f"{wanted}")
+    for axis in (0, 1, -1):
+        shapes = [tuple(2 + i if a == axis % 3 else 3 for a in range(3)) for i in range(3)]
+        yield _case(
+            "concatenate", shapes, lambda *x, a=axis: cr.concatenate(x, a), lambda *x, a=axis: np.concatenate(x, a)
+        )
+        yield _case(
+            "stack", [(2, 3)] * 2, lambda *x, a=axis: cr.stack(x, a), lambda *x, a=axis: np.stack(x, a), note=f"{axis}"
+        )
+    for shape in ((3,), (3, 4), (3, 2, 2)):
+        yield _case("take", [shape], lambda x: cr.take(x, ROWS), lambda x: x[ROWS])
+    for index in INDICES:
+        yield _case(
+            "getitem", [(4, 5, 3)], lambda x, i=index: cr.ops.getitem(x, i), lambda x, i=index: x[i], note=f"{index}"
+        )
+    for dtype in (np.float64, np.float32):  # only one of them is a conversion; gradients are those of float64
+        function = partial(cr.astype, dtype=dtype)
+        check = dtype == np.float64
+        yield _case(
+            "astype", [(3, 4)], function, lambda x, t=dtype: x.astype(t), note=dtype.__name__, differentiable=check
+        )
+
+
+INDICES: tuple[Any, ...] = (
+    1, -1, (2, 3), (1, -2, 0), slice(None, None, -1), slice(1, 3), (slice(None), slice(4, 0, -2)), (Ellipsis, 1),
+    (None, 2, slice(None), None), (slice(3, 1), slice(None)), (slice(None, None, 3), Ellipsis, slice(-2, None)),
+    Ellipsis, (), (Ellipsis, None), [2, 0, 2],
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """All cases, by public name."""
+
+    cases: dict[str, list[Case]] = field(default_factory=dict)
+
+    def add(self, cases: Iterator[Case]) -> None:
+        for case in cases:
+            self.cases.setdefault(case.name, []).append(case)
+
+
+def _table() -> dict[str, list[Case]]:
+    table = Table()
+    for name, row in REFERENCE.items():
+        table.add(_elementwise(name, row))
+    for name in ("sum", "mean", "max", "min", "argmax"):
+        table.add(_reductions(name))
+    for name in ("softmax", "log_softmax"):
+        table.add(_softmax(name))
+    table.add(_case("matmul", shapes, cr.matmul, matmul) for shapes in PRODUCTS)
+    table.add(_case("linear", shapes, cr.linear, linear) for shapes in LAYERS)
+    table.add(_losses())
+    table.add(_layout())
+    return table.cases
+
+
+CASES = _table()
+ALL = [case for cases in CASES.values() for case in cases]
