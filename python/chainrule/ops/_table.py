@@ -170,7 +170,10 @@ def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
 def number_dtype(like: Any) -> np.dtype[Any]:
     """What a Python number becomes beside `like`: its float dtype, else float32."""
     own: np.dtype[Any] = getattr(like, "dtype", _FLOATS[0])
-    return own if own in _FLOATS else _FLOATS[0]
+    if own in _FLOATS:
+        return own
+    native = np.dtype(own).newbyteorder("=")
+    return native if native in _FLOATS else _FLOATS[0]
 
 
 def one(x: Any) -> Tensor:

@@ -153,13 +153,12 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     source = one(x)
     if axis is not None and not isinstance(axis, (int, np.integer)):
         raise TypeError(f"argmax: axis must be an integer or None, got {axis!r}")
-    axes = axes_of("argmax", None if axis is None else int(axis), source.ndim)
     if source.ndim == 0:
         return argmax(reshape(source, (1,)), 0)
     if axis is None:
         flat = _reduce(_ARGMAX, reshape(source, (source.size,)), 0, False, True)
         return reshape(flat, (1,) * source.ndim) if keepdims else flat
-    return _reduce(_ARGMAX, source, axes, keepdims, True)
+    return _reduce(_ARGMAX, source, axis, keepdims, True)
 
 
 __all__ = ["argmax", "max", "mean", "min", "sum"]
