@@ -6,7 +6,6 @@ Written to stderr. On a terminal the line of the running epoch is live; elsewher
 from __future__ import annotations
 
 import importlib
-import shutil
 import sys
 import time
 from typing import Any, Protocol, TextIO
@@ -111,6 +110,8 @@ class _Bar(_Line):
         self._bar: Any = None
 
     def begin(self, epoch: int, epochs: int, rows: int) -> None:
+        import shutil  # brings bz2 and lzma along: not for everyone who imports chainrule
+
         super().begin(epoch, epochs, rows)
         size = shutil.get_terminal_size()  # 0 where the terminal does not tell; tqdm would then show nothing
         self._bar = self._make(
