@@ -1,0 +1,283 @@
+"""Kernels on arrays flush against pages that nobody may touch: a read or write outside ends the process.
+
+test_guard_pages.py runs elementwise, rows, update and matmul in an interpreter each. Inputs lie in pages that cannot be
+written; what lies around an output must stay as it was.
+"""
+
+import ctypes
+import mmap
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+import programs
+from chainrule import _core
+from kernel_rows import KERNELS, Kernel
+from reference import assert_same_bits
+from reference.bits import Array
+from settings import ISAS, force_level, force_threads
+
+FLOATS = (np.float32, np.float64)
+SIZES = range(1, 257)
+NONE, READ, WRITE = 0, mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE
+CANARY = 0x5A
+PAGE = mmap.PAGESIZE
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+def protect(address: int, size: int, access: int) -> None:
+    if libc.mprotect(address, size, access) != 0:
+        raise OSError(ctypes.get_errno(), "mprotect")
+
+
+class Region:
+    """Whole pages between two forbidden ones."""
+
+    def __init__(self, pages: int = 1) -> None:
+        self.size = pages * PAGE
+        self._map = mmap.mmap(-1, self.size + 2 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        whole = np.frombuffer(self._map, np.uint8)
+        self.begin = whole.ctypes.data + PAGE
+        self.bytes = whole[PAGE : PAGE + self.size]
+        protect(self.begin - PAGE, PAGE, NONE)
+        protect(self.begin + self.size, PAGE, NONE)
+
+    def fill(self, x: Array) -> Array:
+        """Set the whole region to x repeated; nobody may write to it any more. Returns it as one array."""
+        protect(self.begin, self.size, WRITE)
+        self.bytes.view(x.dtype)[:] = np.resize(x, self.size // x.itemsize)
+        protect(self.begin, self.size, READ)
+        return self.bytes.view(x.dtype)
+
+    def put(self, x: Array, place: int | None) -> Array:
+        """x at a place (see `array`), not to be written any more."""
+        protect(self.begin, self.size, WRITE)
+        view = self.array(x.shape, x.dtype, place)
+        view[...] = x
+        protect(self.begin, self.size, READ)
+        return view
+
+    def array(self, shape: Sequence[int], dtype: npt.DTypeLike, place: int | None) -> Array:
+        """Part of the region: against its end (None), or `place` elements behind its beginning."""
+        data = self.bytes.view(dtype)
+        count = int(np.prod(shape))
+        start = data.size - count if place is None else place
+        return data[start : start + count].reshape(shape)
+
+
+class Output(Region):
+    """A region to write to."""
+
+    def __init__(self, pages: int = 1) -> None:
+        super().__init__(pages)
+        self.bytes[:] = CANARY
+        self._untouched = self.bytes.tobytes()
+
+    def check_view(self, out: Array, what: str) -> None:
+        """Every element of the view was written, and nothing else."""
+        blank = np.full(1, CANARY, np.uint8).repeat(out.itemsize).view(out.dtype)[0]
+        assert (out != blank).all(), f"{what}: an element was not written"
+        out[...] = blank
+        assert self.bytes.tobytes() == self._untouched, f"{what}: wrote beside its output"
+
+    def check(self, out: Array, expected: bytes, what: str) -> None:
+        """`out` holds `expected`, and nothing around it has changed; clears it."""
+        found = out.tobytes()
+        out.reshape(-1).view(np.uint8)[:] = CANARY
+        if found != expected:
+            assert_same_bits(np.frombuffer(found, out.dtype), np.frombuffer(expected, out.dtype), what)
+        assert self.bytes.tobytes() == self._untouched, f"{what}: wrote beside its output"
+
+
+def every_level() -> Iterator[str]:
+    for isa in ISAS:
+        force_level(isa)
+        force_threads(1)
+        yield isa
+
+
+def elementwise() -> int:
+    """Every kernel, every size, against the end and at 16 places behind the beginning."""
+    kernels = {kernel.name: kernel for kernel in KERNELS}.values()
+    regions, output = [Region() for _ in range(3)], Output()
+    return sum(_elementwise(kernel, dtype, regions, output) for kernel in kernels for dtype in FLOATS)
+
+
+def _elementwise(kernel: Kernel, dtype: programs.Float, regions: list[Region], output: Output) -> int:
+    count = PAGE // np.dtype(dtype).itemsize
+    values = kernel.ordinary([(count,)] * len(kernel.domain), dtype, seed=71)
+    truth = kernel.truth(*values)
+    inputs = [region.fill(x) for region, x in zip(regions, values, strict=False)]
+    results = output.bytes.view(truth.dtype)
+    code = [programs.CODE[x.dtype] for x in (results, *inputs)]
+    slots, calls = list(range(len(code))), 0
+    for isa in every_level():
+        for n in SIZES:
+            ints = [1, n, *([1] * len(inputs))]
+            instruction = (kernel.name, programs.CODE[np.dtype(dtype)], slots[:1], slots[1:], ints, [kernel.param])
+            program = _core.Program([(c, (n,)) for c in code], [], [], [instruction])
+            for place in range(-1, 16):
+                # One position in the truth, and in each array its own: a bool array has more elements in its page.
+                starts = [x.size - n if place < 0 else place for x in inputs]
+                first = min(starts)
+                out_start = results.size - n if place < 0 else place
+                views = [x[s : s + n] for x, s in zip(inputs, starts, strict=True)]
+                out = results[out_start : out_start + n]
+                program(out, *views)
+                expected = truth[first : first + n] if place >= 0 else truth[count - n :]
+                output.check(out, expected.tobytes(), f"{kernel.name} on {isa}, {n} elements, place {place}")
+                calls += 1
+    return calls
+
+
+Case = tuple[Callable[..., Array], list[Array], tuple[int, ...], npt.DTypeLike]
+
+
+def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
+    """Every other family on rows of n elements: function, inputs, shape and dtype of the output."""
+    rng = np.random.default_rng(n)
+
+    def draw(*shape: int) -> Array:
+        return rng.standard_normal(shape).astype(dtype)
+
+    def index(high: int, count: int) -> Array:
+        return rng.integers(0, high, count)
+
+    other = np.float64 if dtype == np.float32 else np.float32
+    rows = 1 + n % 3
+    cases: dict[str, Case] = {}
+    for name in ("sum", "max", "min", "argmax"):
+        result = np.int64 if name == "argmax" else dtype
+        cases[f"{name} rows"] = (partial(programs.reduce, name, axis=1), [draw(rows, n)], (rows,), result)
+        cases[f"{name} columns"] = (partial(programs.reduce, name, axis=0), [draw(rows, n)], (n,), result)
+        cases[f"{name} down"] = (partial(programs.reduce, name, axis=0), [draw(n, rows)], (rows,), result)
+    for name in ("softmax", "log_softmax"):
+        cases[name] = (partial(programs.rowwise, name), [draw(rows, n)], (rows, n), dtype)
+        cases[f"{name}_grad"] = (
+            partial(programs.rowwise, f"{name}_grad"),
+            [draw(rows, n), draw(rows, n)],
+            (rows, n),
+            dtype,
+        )
+    labels = index(n, rows)
+    cases["cross_entropy"] = (programs.cross_entropy, [draw(rows, n), labels], (rows,), dtype)
+    cases["cross_entropy_grad"] = (programs.cross_entropy_grad, [draw(rows, n), labels, draw(rows)], (rows, n), dtype)
+    cases["copy"] = (programs.copy, [draw(rows, n)], (rows, n), dtype)
+    cases["copy transposed"] = (lambda x, out: programs.copy(x.T, out), [draw(rows, n)], (n, rows), dtype)
+    cases["cast"] = (lambda x, out: programs.cast(x, dtype, out), [draw(n).astype(other)], (n,), dtype)
+    cases["take"] = (programs.take, [draw(n, rows), index(n, 5)], (5, rows), dtype)
+    cases["take wide"] = (programs.take, [draw(rows, n), index(rows, 5)], (5, n), dtype)
+    cases["index_add"] = (lambda g, i, out: programs.index_add(g, i, 4, out), [draw(5, n), index(4, 5)], (4, n), dtype)
+    for name, entry in (("uniform", _core.uniform), ("normal", _core.normal)):
+        cases[name] = (lambda out, entry=entry: (entry(5, 6, out, -1.0, 2.0), out)[1], [], (n,), dtype)
+    return cases
+
+
+def rows() -> int:
+    """Reductions, softmax, losses, copies, gathers and draws, against the end and behind the beginning."""
+    regions, output, calls = [Region(8) for _ in range(3)], Output(8), 0
+    for dtype in FLOATS:
+        for n in SIZES:
+            for name, (function, values, shape, result) in row_cases(n, dtype).items():
+                expected = function(*values, out=programs.blank(shape, result)).tobytes()
+                for isa in every_level():
+                    for place in (None, 0, n * 7 % 16):
+                        inputs = [r.put(x, place) for r, x in zip(regions, values, strict=False)]
+                        out = output.array(shape, result, place)
+                        function(*inputs, out=out)
+                        output.check(out, expected, f"{name} on {isa}, {n} elements, place {place}")
+                        calls += 1
+    return calls
+
+
+def update() -> int:
+    """The SGD step with and without momentum."""
+    gradient, outputs, calls = Region(), [Output(), Output()], 0
+    for dtype in FLOATS:
+        for n in SIZES:
+            p, g, v = np.random.default_rng(n).standard_normal((3, n)).astype(dtype)
+            for isa in every_level():
+                for place in (None, *range(16)):
+                    got_p, got_v = (output.array((n,), dtype, place) for output in outputs)
+                    for momentum in (0.0, 0.9):
+                        got_p[:], got_v[:] = p, v
+                        expected_p, expected_v = p.copy(), v.copy()
+                        options = (0.1, momentum, 0.01, momentum > 0)
+                        _core.sgd_step(expected_p, g, expected_v if momentum else None, *options)
+                        _core.sgd_step(got_p, gradient.put(g, place), got_v if momentum else None, *options)
+                        what = f"sgd on {isa}, {n} elements, place {place}, momentum {momentum}"
+                        outputs[0].check(got_p, expected_p.tobytes(), what)
+                        outputs[1].check(got_v, expected_v.tobytes(), what)
+                        calls += 1
+    return calls
+
+
+SMALL = (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 33)
+
+
+def matmul_shapes() -> list[tuple[int, int, int]]:
+    """All small (m, n, k), and every size to 256 along each axis."""
+    shapes = [(m, n, k) for m in SMALL for n in SMALL for k in SMALL]
+    for size in SIZES:
+        shapes += [(1, size, 3), (size, 1, 3), (3, 2, size), (size, 5, 2), (5, size, 4), (13, size, 2)]
+    return shapes
+
+
+TRANSPOSITIONS = [(a, b, 0) for a in (False, True) for b in (False, True)] + [(False, False, 3), (True, True, 1)]
+Operand = tuple[int, int, int]  # address, row stride, column stride
+
+
+def matmul() -> int:
+    """All transpositions, dense and with gaps between rows, through the C entry."""
+    entry = ctypes.CDLL(_core.__file__).chainrule_matmul
+    i64, pointer = ctypes.c_int64, ctypes.c_void_p
+    entry.argtypes = [ctypes.c_int, i64, i64, i64, pointer, i64, i64, pointer, i64, i64, pointer, i64]
+    data, regions, output, calls = np.random.default_rng(72).standard_normal(PAGE), [Region(5), Region(5)], Output(7), 0
+    for dtype in FLOATS:
+        for region in regions:
+            region.fill(data.astype(dtype))
+        for isa in every_level():
+            for m, n, k in matmul_shapes():
+                for transposed_a, transposed_b, gap in TRANSPOSITIONS:
+                    for place in (None, (m + n + k) % 16):
+                        a = operand(regions[0], m, k, transposed_a, gap, dtype, place)
+                        b = operand(regions[1], k, n, transposed_b, gap, dtype, place)
+                        flat = output.array((m * (n + gap) - gap,), dtype, place)
+                        assert entry(dtype == np.float64, m, n, k, *a, *b, flat.ctypes.data, n + gap) == 0
+                        c = flat.reshape(m, n) if gap == 0 else rows_of(flat, m, n, gap)
+                        what = f"matmul on {isa}, m={m} n={n} k={k}, a {transposed_a}, b {transposed_b}, gap {gap}"
+                        output.check_view(c, what)
+                        calls += 1
+    return calls
+
+
+def operand(
+    region: Region, rows: int, columns: int, transposed: bool, gap: int, dtype: programs.Float, place: int | None
+) -> Operand:
+    """A matrix that ends where the region ends, or begins at a place; `gap` unused elements between its rows."""
+    lines, length = (columns, rows) if transposed else (rows, columns)
+    size, stride = np.dtype(dtype).itemsize, length + gap
+    address = region.begin + (region.size - (lines * stride - gap) * size if place is None else place * size)
+    return (address, 1, stride) if transposed else (address, stride, 1)
+
+
+def rows_of(flat: Array, rows: int, columns: int, gap: int) -> Array:
+    """The rows of a matrix with gaps between them."""
+    return np.lib.stride_tricks.as_strided(flat, (rows, columns), ((columns + gap) * flat.itemsize, flat.itemsize))
+
+
+def overread() -> int:
+    """What the guards are for: one element too many."""
+    return ctypes.c_uint8.from_address(Region().begin + PAGE).value
+
+
+def write_to_input() -> int:
+    """Inputs cannot be written."""
+    region = Region()
+    region.fill(np.ones(3, np.float32))
+    ctypes.c_uint8.from_address(region.begin).value = 1
+    return 0

@@ -1,0 +1,24 @@
+"""No kernel reads or writes outside its arrays: see guarded.py."""
+
+import signal
+import sys
+
+import pytest
+
+import fresh
+from settings import ISAS
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="protects pages by Linux's calls")
+CALLS = {"elementwise": 300_000, "rows": 30_000, "update": 10_000, "matmul": 60_000}  # at least, for each level
+
+
+@pytest.mark.parametrize("family", CALLS)
+def test_nothing_outside_is_touched(family: str) -> None:
+    calls = int(fresh.output(f"import guarded; print(guarded.{family}())"))
+    assert calls >= CALLS[family] * len(ISAS)
+
+
+@pytest.mark.parametrize("crime", ["overread", "write_to_input"])
+def test_the_guards_bite(crime: str) -> None:
+    done = fresh.python(f"import guarded; guarded.{crime}()")
+    assert done.returncode == -signal.SIGSEGV
