@@ -332,7 +332,7 @@ def test_ctrl_c_saves_and_exits_130() -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.perf_counter() - begun < 1.0
+    assert time.perf_counter() - begun < 2.0
     assert "Traceback" not in err
     assert re.search(r"interrupted after \d+ whole epochs; saved digits.safetensors", err)
     model, preparation = load_prepared("digits.safetensors")
@@ -355,6 +355,15 @@ def test_errors_have_no_traceback_and_closed_pipes_are_quiet() -> None:
     )  # fmt: skip
     assert ran.stdout == "prediction\n"
     assert ran.stderr == ""
+
+
+def test_importing_chainrule_leaves_the_heavy_modules_alone() -> None:
+    heavy = "{'typer', 'click', 'rich', 'tqdm', 'safetensors', 'json', 'csv', 'gzip', 'lzma', 'difflib', 'hashlib'}"
+    code = (
+        f"import numpy, sys; before = set(sys.modules); import chainrule; print((set(sys.modules) - before) & {heavy})"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert shown.stdout == "set()\n"
 
 
 def test_without_typer_one_line_says_what_to_install() -> None:

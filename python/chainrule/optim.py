@@ -66,9 +66,16 @@ class SGD:
         self._lr = _check_number("lr", value)
 
     def step(self) -> None:
-        """Change every parameter that has a gradient.
+        """Change every parameter that has a gradient, by the formula above.
 
         Errors: ValueError when a gradient's shape or dtype is not its parameter's; then no parameter has changed.
+
+        >>> import chainrule as cr
+        >>> weight = cr.nn.Parameter([3.0])
+        >>> weight.grad = cr.tensor([4.0])
+        >>> cr.optim.SGD([weight], lr=0.25).step()
+        >>> weight.numpy()
+        array([2.], dtype=float32)
         """
         ready = []
         for i, parameter in enumerate(self.params):
@@ -110,6 +117,13 @@ class SGD:
 
         Arguments: `state`, from an optimizer of parameters of the same shapes and dtypes.
         Errors: ValueError naming what is missing or differs.
+
+        >>> import chainrule as cr
+        >>> a = cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.5, momentum=0.9)
+        >>> b = cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.1)
+        >>> b.load_state_dict(a.state_dict())
+        >>> b.lr, b.momentum
+        (0.5, 0.9)
         """
         names = ("lr", "momentum", "nesterov", "weight_decay", "velocity")
         missing = [name for name in names if name not in state]

@@ -56,7 +56,7 @@ class Module:
     training: bool = True
 
     def forward(self, *inputs: Any) -> Tensor:
-        """Compute the output; to be written by the subclass."""
+        """Compute the output; to be written by the subclass. Call the module itself, `model(x)`, not this."""
         raise NotImplementedError(f"{type(self).__name__}: forward is not written")
 
     def __call__(self, *inputs: Any) -> Tensor:
@@ -99,11 +99,21 @@ class Module:
             waiting.extend(reversed(children))
 
     def modules(self) -> Iterator[Module]:
-        """Yield this module and all inside it, parents first, each object once."""
+        """Yield this module and all inside it, parents first, each object once.
+
+        >>> import chainrule as cr
+        >>> [type(module).__name__ for module in cr.nn.Sequential(cr.nn.ReLU()).modules()]
+        ['Sequential', 'ReLU']
+        """
         return (module for _, module in self.named_modules())
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Yield (name, parameter) for all parameters of this module and those inside it, each object once."""
+        """Yield (name, parameter) for all parameters of this module and those inside it, each object once.
+
+        >>> import chainrule as cr
+        >>> [name for name, _ in cr.nn.Sequential(cr.nn.Linear(2, 2), cr.nn.Tanh()).named_parameters()]
+        ['0.weight', '0.bias']
+        """
         seen: set[int] = set()
         for module_name, module in self.named_modules(prefix):
             for name, member in module._members():
@@ -112,7 +122,12 @@ class Module:
                     yield _join(module_name, name), member
 
     def parameters(self) -> Iterator[Parameter]:
-        """Yield all parameters, each object once; what an optimizer takes."""
+        """Yield all parameters, each object once; what an optimizer takes.
+
+        >>> import chainrule as cr
+        >>> sum(parameter.size for parameter in cr.nn.Linear(64, 10).parameters())
+        650
+        """
         return (parameter for _, parameter in self.named_parameters())
 
     # State.
@@ -161,7 +176,17 @@ class Module:
             parameters[name].copy_(value)
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Forget the gradients of all parameters.
+
+        >>> import chainrule as cr
+        >>> layer = cr.nn.Linear(1, 1)
+        >>> cr.sum(layer([[2.0]])).backward()
+        >>> layer.weight.grad.item()
+        2.0
+        >>> layer.zero_grad()
+        >>> layer.weight.grad is None
+        True
+        """
         for parameter in self.parameters():
             parameter.grad = None
 
@@ -172,7 +197,12 @@ class Module:
         return self
 
     def eval(self) -> Self:
-        """Set evaluation mode here and in all modules inside; return self."""
+        """Set evaluation mode here and in all modules inside; return self.
+
+        >>> import chainrule as cr
+        >>> cr.nn.Sequential(cr.nn.ReLU()).eval()[0].training
+        False
+        """
         return self.train(False)
 
     def predict(self, X: npt.ArrayLike, batch_size: int = 1024) -> npt.NDArray[Any]:
