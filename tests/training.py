@@ -1,6 +1,7 @@
 """A short training run in which every bit counts: its digest is one for all levels, threads and modes."""
 
 import hashlib
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ from reference.bits import raw
 ROWS, FEATURES, CLASSES = 83, 21, 5
 
 
-def digest() -> str:
+def digest(dtypes: Sequence[type[np.floating]] = (np.float32, np.float64)) -> str:
     """SHA-256 over data, initial weights, losses, gradients, trained weights and predictions; NaN canonical."""
     state = hashlib.sha256()
 
@@ -22,7 +23,7 @@ def digest() -> str:
 
     X, labels = data()
     add(X, labels)
-    for dtype in (np.float32, np.float64):
+    for dtype in dtypes:
         inputs = cr.tensor(X).astype(dtype).numpy()
         model = network(dtype)
         optimizer = cr.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3)

@@ -1,0 +1,194 @@
+"""Programs of several instructions: temporaries, barriers between instructions, text, and refused nonsense."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import oracle
+from chainrule import _core
+from programs import blank, cast, copy, execute, index_add, take
+from reference import assert_same_bits, softmax_losses
+from reference import reduce as reference
+from reference.bits import Array
+from settings import every_setting, force_level
+
+F32, F64, I64, BOOL = range(4)
+Spec = tuple[int, tuple[int, ...]]
+Code = list[tuple[str, int, list[int], list[int], list[int], list[float]]]
+
+
+def values(shape: tuple[int, ...], dtype: type[np.floating[Any]] = np.float32, seed: int = 91) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def network(rows: int) -> tuple[list[Spec], list[Spec], list[Spec], Code]:
+    """softmax(relu(x w + b) v) and its column sums; x (rows, 23), w (23, 31), b (31), v (31, 11)."""
+    inputs: list[Spec] = [(F32, (rows, 23)), (F32, (23, 31)), (F32, (31,)), (F32, (31, 11))]
+    outputs: list[Spec] = [(F32, (rows, 11)), (F32, (11,))]
+    temporaries: list[Spec] = [(F32, (rows, 31)), (F32, (rows, 11))]
+    code: Code = [
+        ("matmul", F32, [6], [0, 1], [0, rows, 31, 23, 23, 1, 31, 1, 31], []),
+        ("add", F32, [6], [6, 2], [2, rows, 31, 31, 1, 0, 1], []),
+        ("relu", F32, [6], [6], [1, rows * 31, 1], []),
+        ("matmul", F32, [7], [6, 3], [0, rows, 11, 31, 31, 1, 11, 1, 11], []),
+        ("softmax", F32, [4], [7], [rows, 11], []),
+        ("sum", F32, [5], [4], [1, rows, 11, 0], []),
+    ]
+    return inputs, outputs, temporaries, code
+
+
+@pytest.mark.parametrize("rows", [1, 2, 37, 300])
+def test_instructions_wait_for_each_other(rows: int) -> None:
+    """Each instruction is shared in another way than the one before: without barriers a thread would read too early."""
+    x, w, b, v = values((rows, 23)), values((23, 31)), values((31,)), values((31, 11))
+    hidden = oracle.matmul(x, w) + b
+    expected = softmax_losses.softmax(oracle.matmul(np.where(hidden <= 0, np.float32(0), hidden), v))
+    sums = reference.sum(expected, 0)
+    for setting in every_setting():
+        program = _core.Program(*network(rows))
+        for _ in range(20):
+            probabilities, columns = program(x, w, b, v)
+            assert_same_bits(probabilities, expected, setting)
+            assert_same_bits(columns, sums, setting)
+
+
+def test_results_are_new_arrays() -> None:
+    program = _core.Program([(F32, (5,))], [(F32, (5,))], [], [("neg", F32, [1], [0], [1, 5, 1], [])])
+    x = values((5,))
+    first = program(x)
+    second = program(x * 2)
+    assert_same_bits(first, -x)
+    assert_same_bits(second, -x * 2)
+
+
+def test_a_program_keeps_its_level(isa: str) -> None:
+    program = _core.Program([(F32, (5,))], [(F32, (5,))], [], [("exp", F32, [1], [0], [1, 5, 1], [])])
+    force_level("scalar")
+    assert str(program).startswith(f"program on {isa}")
+    x = values((5,))
+    _core.unary("exp", x, out := blank(5, np.float32))
+    assert_same_bits(program(x), out)
+
+
+def test_more_slots_than_fit_on_the_stack() -> None:
+    count = 150
+    temporaries: list[Spec] = [(F32, (3,))] * count
+    code: Code = [("add", F32, [2 + i], [1 + i if i else 0, 0], [1, 3, 1, 1], []) for i in range(count)]
+    code.append(("neg", F32, [1], [1 + count], [1, 3, 1], []))
+    x = np.asarray([1.0, -2.0, 0.5], np.float32)
+    for setting in every_setting(threads=(1, 2)):
+        program = _core.Program([(F32, (3,))], [(F32, (3,))], temporaries, code)
+        assert_same_bits(program(x), -(x * np.float32(count + 1)), setting)
+
+
+def test_text_lists_slots_and_instructions() -> None:
+    text = str(_core.Program(*network(4))).splitlines()
+    assert "6 external slots" in text[0]
+    assert text[1:9] == [
+        *(f"  %{i}: float32[{n}]" for i, n in enumerate((92, 713, 31, 341, 44, 11))),
+        *(f"  t{i}: float32[{n}]" for i, n in enumerate((124, 44))),
+    ]
+    assert text[10].startswith("  t0 = add.float32 t0 %2  (2 4 31 31 1 0 1")
+    assert len(text) == 9 + 6
+
+
+ONE: tuple[list[Spec], list[Spec], list[Spec]] = ([(F32, (4,))], [(F32, (4,))], [])
+REFUSED: list[tuple[tuple[Any, ...], str]] = [
+    ((*ONE, [("frobnicate", F32, [1], [0], [1, 4, 1], [])]), "unknown instruction 'frobnicate'"),
+    ((*ONE, [("exp", I64, [1], [0], [1, 4, 1], [])]), "exp: expected float32 or float64, got int64"),
+    ((*ONE, [("exp", F32, [1], [0], [1, 4], [])]), "exp: expected 1 outputs, 1 inputs, 3 ints"),
+    ((*ONE, [("exp", F32, [1], [0, 0], [1, 4, 1], [])]), "exp: expected 1 outputs, 1 inputs"),
+    ((*ONE, [("exp", F32, [1], [0], [0], [])]), "exp: ints must begin with a number of dimensions from 1 to 32"),
+    ((*ONE, [("exp", F32, [2], [0], [1, 4, 1], [])]), "exp names slot 2 of 2"),
+    ((*ONE, [("exp", F32, [1], [-1], [1, 4, 1], [])]), "exp names slot -1 of 2"),
+    ((*ONE, [("argmax", F32, [1], [0], [1, 4, 1, 0], [])]), "argmax: reduces rows only"),
+    ((*ONE, [("cast", BOOL, [1], [0], [4, F32], [])]), "cast: expected"),
+    ((*ONE, [("cast", I64, [1], [0], [4, F32], [])]), "cast: expected"),
+    ((*ONE, [("copy", F32, [1], [0], [1, 0, 0, 4, 1, 1], [])]), "copy: expected"),
+    (([(7, (4,))], [], [], []), "unknown dtype 7"),
+    (([(F32, (-1,))], [], [], []), r"shape \(-1,\) has too many elements"),
+    (([(F32, (2**40, 2**40))], [], [], []), "too many elements"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED)
+def test_refused_programs(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _core.Program(*arguments)
+
+
+WRONG_ARRAYS: list[Any] = [
+    np.ones(5, np.float32),
+    np.ones((4, 1), np.float32),
+    np.ones(4, np.float64),
+    np.ones(8, np.float32)[::2],
+    np.ones(4, ">f4"),
+    [1.0, 2.0, 3.0, 4.0],
+    None,
+]
+
+
+@pytest.mark.parametrize("array", WRONG_ARRAYS, ids=str)
+def test_wrong_arrays_are_refused(array: Any) -> None:
+    program = _core.Program(*ONE, [("neg", F32, [1], [0], [1, 4, 1], [])])
+    with pytest.raises(TypeError, match="Program input"):
+        program(array)
+    with pytest.raises(TypeError, match="takes 1 arrays, got 2"):
+        program(np.ones(4, np.float32), array)
+
+
+def test_copies_of_any_layout() -> None:
+    base = values((3, 5, 7, 4))
+    for setting in every_setting():
+        for axes in [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2), (0, 1, 3, 2)]:
+            view = base.transpose(axes)
+            assert_same_bits(copy(view), view, f"{setting}, axes {axes}")
+        for array in (base.astype(np.float64), base > 0, (base * 100).astype(np.int64)):
+            assert_same_bits(copy(array.T), array.T, setting)
+
+
+def test_copies_by_steps_and_offsets() -> None:
+    base, expected = values((40, 50)), blank((40, 50), np.float32)
+    expected[3:23:2, 45:5:-4] = base[39:29:-1, 2:32:3]
+    for setting in every_setting():
+        out = blank((40, 50), np.float32)
+        execute("copy", np.float32, [out], [base], [2, 3 * 50 + 45, 39 * 50 + 2, 10, 10, 100, -4, -50, 3])
+        assert_same_bits(out, expected, setting)
+
+
+def test_casts() -> None:
+    wide = np.concatenate([values((500,), np.float64) * 1e30, values((500,), np.float64) * 1e-40, [1e39, -1e300]])
+    narrow = np.concatenate([values((500,)), np.asarray([np.nan, -0.0, 1e-45, -3e38, np.inf], np.float32)])
+    whole = np.random.default_rng(92).integers(-(2**63), 2**63, 1000)
+    for setting in every_setting():
+        with np.errstate(over="ignore"):
+            assert_same_bits(cast(wide, np.float32), wide.astype(np.float32), setting)
+        casts: list[tuple[Array, type]] = [
+            (narrow, np.float64),
+            (whole, np.float32),
+            (whole, np.float64),
+            (whole > 0, np.float32),
+            (whole > 0, np.int64),
+        ]
+        for x, dtype in casts:
+            assert_same_bits(cast(x, dtype), x.astype(dtype), f"{setting}, {x.dtype} to {np.dtype(dtype).name}")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_by_index(dtype: type[np.floating[Any]]) -> None:
+    x, g = values((9, 21), dtype), values((50, 21), dtype) * 100
+    index = np.random.default_rng(93).integers(0, 9, 50)
+    added = np.zeros((9, 21), dtype)
+    for i, row in zip(index, g, strict=True):
+        added[i] = added[i] + row
+    picked, placed = x[np.arange(9), index[:9]], np.zeros((9, 21), dtype)
+    placed[np.arange(9), index[:9]] = g[:9, 0]
+    for setting in every_setting():
+        assert_same_bits(take(x, index), x[index], setting)
+        assert_same_bits(index_add(g, index, 9), added, setting)
+        out, wide = blank(9, dtype), blank((9, 21), dtype)
+        execute("pick", dtype, [out], [x, index[:9]], [9, 21])
+        assert_same_bits(out, picked, setting)
+        execute("place", dtype, [wide], [g[:9, 0].copy(), index[:9]], [9, 21])
+        assert_same_bits(wide, placed, setting)
