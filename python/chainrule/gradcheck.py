@@ -13,6 +13,8 @@ from .tensor import Tensor, as_tensor, tensor
 
 __all__ = ["gradcheck"]
 
+_Array = np.ndarray[Any, Any]
+
 
 def gradcheck(
     f: Callable[..., Tensor],
@@ -55,7 +57,7 @@ def gradcheck(
     worst: tuple[float, str] | None = None
     for i, a in zip(floats, analytic, strict=True):
         for index in np.ndindex(values[i].shape):
-            numeric = _difference(scalar, values, i, index, eps)
+            numeric = float((_difference(f, values, i, index, eps) * weights).sum())
             got = float(a.numpy()[index])
             excess = abs(got - numeric) - (atol + rtol * abs(numeric))
             if not excess <= 0 and (worst is None or not excess <= worst[0]):
@@ -65,12 +67,11 @@ def gradcheck(
     return True
 
 
-def _difference(
-    scalar: Callable[..., Tensor], values: list[np.ndarray[Any, Any]], i: int, index: tuple[int, ...], eps: float
-) -> float:
+def _difference(f: Callable[..., Tensor], values: list[_Array], i: int, index: tuple[int, ...], eps: float) -> _Array:
+    """The change of each output: taken before outputs are added up, a large one does not drown the others."""
     ends = []
     for step in (eps, -eps):
         moved = values[i].copy()
         moved[index] += step
-        ends.append(float(scalar(*[tensor(moved if j == i else v) for j, v in enumerate(values)]).item()))
-    return (ends[0] - ends[1]) / (2 * eps)
+        ends.append(f(*[tensor(moved if j == i else v) for j, v in enumerate(values)]).numpy())
+    return np.asarray((ends[0] - ends[1]) / (2 * eps))

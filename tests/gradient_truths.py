@@ -1,0 +1,146 @@
+"""Gradients of the public functions by the formulas of docs/arithmetic.md, in NumPy, for the cases of op_cases."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from op_cases import LABELS, Case
+from programs import scalar_float64
+from reference import REFERENCE, linear_grad, matmul, reduce, softmax_losses
+from reference.bits import Array
+
+Truth = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
+COMPOSED = ("power",)  # repeated products: the gradients are those of its parts
+
+
+def gradients(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
+    """The gradient of each argument, in its shape; None for a condition."""
+    with scalar_float64(), np.errstate(all="ignore"):
+        found = TRUTHS[case.name](case, inputs, y, g)
+        return [None if d is None else unbroadcast(d, x.shape) for d, x in zip(found, inputs, strict=True)]
+
+
+def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
+    """One sum over the axes along which an argument was repeated."""
+    extra = g.ndim - len(shape)
+    axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1))
+    return reduce.sum(g, axes).reshape(shape) if g.shape != shape else g
+
+
+def _elementwise(name: str) -> Truth:
+    row = REFERENCE[name]
+
+    def truth(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+        assert row.gradient is not None
+        attributes: dict[str, Any] = getattr(case.truth, "keywords", {})
+        return [row.gradient(y if row.kept == "y" else inputs[0], g, **attributes)]
+
+    return truth
+
+
+def _pairwise(by_a: Callable[..., Array], by_b: Callable[..., Array]) -> Truth:
+    return lambda case, x, y, g: [by_a(g, y, *x), by_b(g, y, *x)]
+
+
+def _choice(first_wins: Callable[[Array, Array], Array]) -> Truth:
+    """maximum and minimum: a tie goes to the first; the inputs of the cases hold no NaN."""
+
+    def truth(case: Case, x: Sequence[Array], y: Array, g: Array) -> list[Array]:
+        zero = g.dtype.type(0)
+        return [np.where(first_wins(*x), g, zero), np.where(first_wins(*x), zero, g)]
+
+    return truth
+
+
+def _reduction(case: Case) -> tuple[Any, bool]:
+    keywords = case.truth.keywords  # type: ignore[attr-defined]
+    return keywords["axis"], keywords["keepdims"]
+
+
+def _spread(case: Case, x: Array, g: Array) -> Array:
+    """g along the reduced axes again."""
+    axes = reduce.normalise(x.ndim, _reduction(case)[0])
+    return np.broadcast_to(g.reshape(reduce.result_shape(x.shape, axes, True)), x.shape)
+
+
+def _mean(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    (x,) = inputs
+    count = x.size // g.size if g.size else 0
+    return [_spread(case, x, np.asarray(g / g.dtype.type(count)))]
+
+
+def _extreme(pick: Callable[..., Array]) -> Truth:
+    """To the first of equal extremes, in C order of the reduced elements."""
+
+    def truth(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+        (x,) = inputs
+        axes = reduce.normalise(x.ndim, _reduction(case)[0])
+        positions = reduce.sequences(np.arange(x.size).reshape(x.shape), axes)
+        chosen = np.take_along_axis(positions, pick(reduce.sequences(x, axes), -1)[..., None], -1)
+        result = np.zeros(x.size, x.dtype)
+        result[chosen.reshape(-1)] = g.reshape(-1)
+        return [result.reshape(x.shape)]
+
+    return truth
+
+
+def _matmul(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    a, b = inputs
+    left = a[None, :] if a.ndim == 1 else a
+    right = b[:, None] if b.ndim == 1 else b
+    g = g.reshape(*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1])
+    if right.ndim == 2:
+        by_left, by_right, _ = linear_grad(left, right, g)
+    else:
+        by_left, by_right = matmul(g, np.swapaxes(right, -1, -2)), matmul(np.swapaxes(left, -1, -2), g)
+    return [unbroadcast(d, x.shape).reshape(o.shape) for d, x, o in zip((by_left, by_right), (left, right), inputs)]  # noqa: B905
+
+
+def _linear(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    x, weight = inputs[:2]
+    found = linear_grad(np.atleast_2d(x), weight, np.atleast_2d(g))
+    return [found[0].reshape(x.shape), *found[1:]][: len(inputs)]
+
+
+def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    """Ops that move elements: each element's gradient goes back to where it came from, in ascending order."""
+    ends = np.cumsum([x.size for x in inputs])
+    sources = [np.arange(e - x.size, e).reshape(x.shape) for e, x in zip(ends, inputs, strict=True)]
+    result = np.zeros(ends[-1], g.dtype)
+    np.add.at(result, case.truth(*sources).reshape(-1), g.reshape(-1))
+    return [result[s.reshape(-1)].reshape(s.shape) for s in sources]
+
+
+MOVES = ("reshape", "flatten", "transpose", "concatenate", "stack", "take", "getitem")
+TRUTHS: dict[str, Truth] = {
+    "add": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: g),
+    "sub": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: -g),
+    "mul": _pairwise(lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
+    "div": _pairwise(lambda g, y, a, b: g / b, lambda g, y, a, b: -((g * y) / b)),
+    "maximum": _choice(np.greater_equal),
+    "minimum": _choice(np.less_equal),
+    "where": lambda case, x, y, g: [None, np.where(x[0], g, g.dtype.type(0)), np.where(x[0], g.dtype.type(0), g)],
+    "neg": lambda case, x, y, g: [-g],
+    "abs": lambda case, x, y, g: [np.where(x[0] > 0, g, np.where(x[0] < 0, -g, x[0] * 0))],
+    "square": lambda case, x, y, g: [g * (x[0] + x[0])],
+    **{name: _elementwise(name) for name, row in REFERENCE.items() if row.gradient is not None},
+    "sum": lambda case, x, y, g: [_spread(case, x[0], g)],
+    "mean": _mean,
+    "max": _extreme(np.argmax),
+    "min": _extreme(np.argmin),
+    "matmul": _matmul,
+    "linear": _linear,
+    "softmax": lambda case, x, y, g: [softmax_losses.softmax_grad(y, g, **case.truth.keywords)],  # type: ignore[attr-defined]
+    "log_softmax": lambda case, x, y, g: [softmax_losses.log_softmax_grad(y, g, **case.truth.keywords)],  # type: ignore[attr-defined]
+    "cross_entropy": lambda case, x, y, g: [softmax_losses.cross_entropy_grad(x[0], LABELS, g, case.note)],  # type: ignore[arg-type]
+    "mse_loss": lambda case, x, y, g: softmax_losses.mse_loss_grad(*x, g, case.note),  # type: ignore[arg-type,call-arg,misc]
+    "binary_cross_entropy_with_logits": lambda case, x, y, g: softmax_losses.binary_cross_entropy_with_logits_grad(
+        *x,
+        g,
+        case.note,  # type: ignore[arg-type,call-arg,misc]
+    ),
+    **dict.fromkeys(MOVES, _moved),
+    "broadcast_to": lambda case, x, y, g: [g],
+    "astype": lambda case, x, y, g: [g.astype(x[0].dtype)],
+}
