@@ -149,8 +149,14 @@ def test_csv_regression_and_predict(tmp_path: Path, capsys: pytest.CaptureFixtur
     truth = [float(line.split(",")[2]) for line in path.read_text().splitlines()[1:]]
     errors = np.array([float(row) for row in rows]) - truth
     assert np.sqrt(np.mean(errors**2)) < 0.05 * guess
-    _, _, held_X, _held_y = cr.data.train_validation_split(np.arange(200), np.arange(200), seed=0)
-    np.testing.assert_allclose(np.sqrt(np.mean(errors[held_X] ** 2)), rmse, rtol=1e-3)
+    used, _, held, _ = cr.data.train_validation_split(np.arange(200), np.arange(200), seed=0)
+    np.testing.assert_allclose(np.sqrt(np.mean(errors[held] ** 2)), rmse, rtol=1e-3)
+    _, preparation = load_prepared("prices.safetensors")
+    assert preparation is not None
+    assert preparation.output is not None
+    np.testing.assert_allclose(preparation.output.shift, np.mean([truth[i] for i in used]), rtol=1e-12)
+    sizes = [float(line.split(",")[0]) for line in path.read_text().splitlines()[1:]]
+    np.testing.assert_allclose(preparation.inputs.scale[0], np.std([sizes[i] for i in used]), rtol=1e-12)
 
 
 def test_the_task_can_be_overridden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -351,7 +351,7 @@ def test_training_mode_inside_and_evaluation_mode_for_validation() -> None:
             modes.append((self.training, cr.is_grad_enabled()))
             return x
 
-    model = net().append(Spy())
+    model = net().append(Spy()).eval()
     train(model, epochs=1, batch_size=N, validation=(X, LABELS))
     assert modes == [(False, False), (False, False), (True, True), (False, False)]
 

@@ -144,6 +144,16 @@ def test_refuses_parameters() -> None:
         SGD([p, cr.tensor([1.0])], lr=0.1)
 
 
+def test_a_step_invalidates_graphs_of_the_old_values() -> None:
+    (p,) = parameters()[:1]
+    optimizer = SGD([p], lr=0.5)
+    run([p], optimizer, 1)
+    stale = cr.sum(cr.square(p))
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="overwritten after the forward pass"):
+        stale.backward()
+
+
 def test_a_wrong_gradient_changes_no_parameter() -> None:
     params = parameters()[:2]
     before = [p.numpy().copy() for p in params]
