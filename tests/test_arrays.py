@@ -34,7 +34,7 @@ def spread(x: Array, rows: int, columns: int) -> Array:
 
 
 def read_only(x: Array) -> Array:
-    copy = x.copy()
+    copy: Array = x.copy()
     copy.flags.writeable = False
     return copy
 

@@ -1,0 +1,160 @@
+"""The tests have teeth: each fault seeded into the kernels turns them red. Built in a temporary copy of the sources."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from build_tree import ROOT, build
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """In `file`, `old` becomes `new`; the tests that have to notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = [
+    Mutant("contraction", "CMakeLists.txt", "-ffp-contract=off)", "-ffp-contract=fast)", "test_elementwise.py"),
+    Mutant(
+        "product rounded", "cpp/kernels/tile.h", "fma(ai, bv[j], acc[i][j])", "ai * bv[j] + acc[i][j]", "test_matmul.py"
+    ),
+    Mutant(
+        "elementwise tail short",
+        "cpp/kernels/loops.h",
+        "store_n(out + i, f(in.part(i, n - i)...), n - i)",
+        "store_n(out + i, f(in.part(i, n - i)...), n - i - 1)",
+        "test_elementwise.py",
+    ),
+    Mutant(
+        "elementwise tail overread",
+        "cpp/kernels/loops.h",
+        "Broadcast ? splatted : load_n(p + i, n)",
+        "Broadcast ? splatted : load(p + i + 0 * n)",
+        "test_guard_pages.py -k elementwise",
+    ),
+    Mutant(
+        "sign of zero in maximum",
+        "cpp/simd/vec.h",
+        "select(eq(a, b), bits_and(a, b), larger)",
+        "select(eq(a, b), a, larger)",
+        "test_elementwise.py test_reductions.py -k max",
+    ),
+    Mutant(
+        "relu_grad forgets NaN",
+        "cpp/kernels/activations.h",
+        "select(eq(y, zero), zero, select(isnan(y), y, g))",
+        "select(eq(y, zero), zero, g)",
+        "test_special_values.py -k relu",
+    ),
+    Mutant(
+        "chunk of sums",
+        "cpp/kernels/lanes.h",
+        "kSumChunk = 4096",
+        "kSumChunk = 8192",
+        "test_reductions.py",
+    ),
+    Mutant(
+        "tree of sums",
+        "cpp/kernels/lanes.h",
+        "lanes[l] = lanes[l] + lanes[l + half]",
+        "lanes[l] = lanes[2 * l] + lanes[2 * l + 1]",
+        "test_reductions.py",
+    ),
+    Mutant(
+        "last maximum", "cpp/kernels/reduce.cpp", "__builtin_ctz(hit)", "31 - __builtin_clz(hit)", "test_reductions.py"
+    ),
+    Mutant(
+        "softmax multiplies",
+        "cpp/kernels/softmax.cpp",
+        "return e / s;",
+        "return e * (splat(T(1)) / s);",
+        "test_softmax.py",
+    ),
+    Mutant(
+        "step rounded twice",
+        "cpp/kernels/update.cpp",
+        "fma(rate, d, old)",
+        "rate * d + old",
+        "test_update.py -k options",
+    ),
+    Mutant("nine rounds", "cpp/kernels/philox.h", "round < 10", "round < 9", "test_random.py"),
+    Mutant(
+        "caller's mode",
+        "cpp/exec/fp_mode.h",
+        "if ((saved_ & kControl) != kDefault) write(kDefault);",
+        "",
+        "test_fp_modes.py",
+    ),
+    Mutant(
+        "shares leave a gap",
+        "cpp/exec/threads.cpp",
+        "units * (share.index + 1) / share.count",
+        "units * (share.index + 1) / share.count - (share.index > 0)",
+        "test_elementwise.py",
+    ),
+    Mutant("no barrier", "cpp/exec/threads.cpp", "#pragma omp barrier", "", "test_program.py -k wait"),
+    Mutant(
+        "threads after fork",
+        "cpp/exec/threads.cpp",
+        "g_forked.load(std::memory_order_relaxed) || omp_in_parallel()",
+        "omp_in_parallel()",
+        "test_threads.py -k forked",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the sources with two levels, built."""
+    if shutil.which("cmake") is None:
+        pytest.skip("needs cmake")
+    copy = tmp_path_factory.mktemp("mutants")
+    for name in ("cpp", "python"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    lists = (ROOT / "CMakeLists.txt").read_text()
+    (copy / "CMakeLists.txt").write_text(lists.replace("levels avx512 avx2 scalar", "levels avx2 scalar"))
+    build(copy, copy / "build")
+    yield copy
+    shutil.rmtree(copy)
+
+
+def run(tree: Path, tests: str) -> subprocess.CompletedProcess[str]:
+    """The chosen quick tests against the package of the tree; stops at the first failure."""
+    words = [str(ROOT / "tests" / word) if word.endswith(".py") else word for word in tests.split()]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={tree / 'python'} {ROOT / 'tests'}"]
+    code = (
+        f"import sys; sys.path.insert(0, {str(tree / 'python')!r}); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, *options, *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+
+
+def test_unchanged_sources_pass(tree: Path) -> None:
+    done = run(tree, " ".join(sorted({mutant.tests.split()[0] for mutant in MUTANTS})))
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_mutants_are_caught(tree: Path, mutant: Mutant) -> None:
+    path = tree / mutant.file
+    text = path.read_text()
+    assert mutant.old in text, "the sources have changed: change the mutant too"
+    path.write_text(text.replace(mutant.old, mutant.new))
+    try:
+        build(tree, tree / "build")
+        done = run(tree, mutant.tests)
+    finally:
+        path.write_text(text)
+    assert done.returncode == 1, f"survived {mutant.tests}: {done.stdout[-1500:]}"
