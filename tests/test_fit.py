@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import os
-import re
 import signal
-import sys
-import threading
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -17,7 +11,6 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from chainrule.optim import SGD
-from chainrule.progress import make_progress
 
 N = 70
 X = cr.random.Generator(seed=1).normal((N, 5))
@@ -354,148 +347,3 @@ def test_training_mode_inside_and_evaluation_mode_for_validation() -> None:
     model = net().append(Spy()).eval()
     train(model, epochs=1, batch_size=N, validation=(X, LABELS))
     assert modes == [(False, False), (False, False), (True, True), (False, False)]
-
-
-# Ctrl-C.
-
-
-def interrupting(at: int) -> Callable[[cr.Tensor, cr.Tensor], cr.Tensor]:
-    calls = [0]
-
-    def loss(prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
-        calls[0] += 1
-        if calls[0] == at + 1:
-            os.kill(os.getpid(), signal.SIGINT)
-            for _ in range(100):  # Python runs the handler in here
-                pass
-        return cr.cross_entropy(prediction, target)
-
-    return loss
-
-
-@pytest.mark.parametrize("at", [1, 5, 7, 15])
-def test_ctrl_c_acts_at_the_end_of_the_step(at: int) -> None:
-    model = net()
-    history = cr.History()
-    with pytest.raises(KeyboardInterrupt):
-        train(model, loss=interrupting(at), history=history)
-    assert bits(model) == steps_by_hand()[2][at]
-    assert history.epochs == (at - 1) // 5  # a step that ends an epoch is interrupted before the epoch is recorded
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert np.isfinite(model.predict(X)).all()
-    train(model)
-
-
-def test_ctrl_c_at_random_times_leaves_a_step_boundary() -> None:
-    states = set(steps_by_hand(epochs=300)[2])
-    delays = cr.random.Generator(seed=6).uniform((15,), low=0.001, high=0.03)
-    interrupted = 0
-    for delay in delays:
-        model = net()
-        sent = [0.0]
-
-        def send(sent: list[float] = sent) -> None:
-            sent[0] = time.perf_counter()
-            os.kill(os.getpid(), signal.SIGINT)
-
-        timer = threading.Timer(float(delay), send)
-        try:
-            timer.start()
-            train(model, epochs=300)
-            timer.join()
-            time.sleep(0.05)
-        except KeyboardInterrupt:
-            assert time.perf_counter() - sent[0] < 0.2
-            interrupted += 1
-        finally:
-            timer.cancel()
-            timer.join()
-        assert bits(model) in states
-    assert interrupted >= 12
-
-
-def test_ctrl_c_goes_to_the_handler_that_was_there() -> None:
-    received = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
-    try:
-        model = net()
-        train(model, loss=interrupting(7))
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert received == [signal.SIGINT]
-    assert bits(model) == steps_by_hand()[2][-1]
-
-
-def test_ctrl_c_acts_at_once_in_a_callback() -> None:
-    def slow(history: cr.History) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(5)
-
-    begun = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt):
-        train(net(), callbacks=[slow])
-    assert time.perf_counter() - begun < 2
-
-
-def test_fit_works_in_another_thread() -> None:
-    model = net()
-    thread = threading.Thread(target=train, args=(model,))
-    thread.start()
-    thread.join()
-    assert bits(model) == steps_by_hand()[2][-1]
-
-
-# Progress.
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_plain_progress_is_one_line_per_epoch(capsys: pytest.CaptureFixture[str]) -> None:
-    train(net(), progress=True, validation=(X, LABELS), epochs=10)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 10
-    assert lines[0].startswith("epoch  1/10  loss ")
-    assert " val_accuracy " in lines[0]
-    assert lines[9].startswith("epoch 10/10  loss ")
-    assert lines[9].endswith(" samples/s")
-
-
-@pytest.mark.parametrize("progress", [None, False])
-def test_no_progress_without_a_terminal(progress: bool | None, capsys: pytest.CaptureFixture[str]) -> None:
-    train(net(), progress=progress)
-    assert capsys.readouterr() == ("", "")
-
-
-def show(stream: io.StringIO) -> str:
-    progress = make_progress(None, stream)
-    progress.begin(1, 2, 40)
-    for _ in range(4):
-        progress.advance(10)
-        time.sleep(0.06)
-    progress.end("loss 0.5")
-    progress.begin(2, 2, 40)
-    progress.close()
-    progress.close()
-    return stream.getvalue()
-
-
-def test_live_line_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    text = show(Terminal())
-    assert "\repoch 1/2   75 %" in text or "\repoch 1/2   50 %" in text
-    assert "\repoch 1/2  loss 0.5  " in text
-    assert text.endswith("\n")
-
-
-def test_live_bar_with_tqdm() -> None:
-    tqdm = pytest.importorskip("tqdm")
-    threads = threading.active_count()
-    text = show(Terminal())
-    assert re.search(r"\repoch 1/2 +\d+ % \|", text)
-    assert re.search(r"\repoch 1/2  loss 0\.5  \d+ samples/s\n", text)
-    assert text.count("\n") == 1  # the epoch that was broken off leaves no line
-    assert threading.active_count() == threads
-    assert tqdm.tqdm.monitor_interval != 0  # only our own bars go without the thread

@@ -1,0 +1,101 @@
+"""Ctrl-C while fit runs: at the end of a step, at once between steps, never half a step."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from test_fit import X, bits, net, steps_by_hand, train
+
+
+def interrupting(at: int) -> Callable[[cr.Tensor, cr.Tensor], cr.Tensor]:
+    calls = [0]
+
+    def loss(prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        calls[0] += 1
+        if calls[0] == at + 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(100):  # Python runs the handler in here
+                pass
+        return cr.cross_entropy(prediction, target)
+
+    return loss
+
+
+@pytest.mark.parametrize("at", [1, 5, 7, 15])
+def test_ctrl_c_acts_at_the_end_of_the_step(at: int) -> None:
+    model = net()
+    history = cr.History()
+    with pytest.raises(KeyboardInterrupt):
+        train(model, loss=interrupting(at), history=history)
+    assert bits(model) == steps_by_hand()[2][at]
+    assert history.epochs == (at - 1) // 5  # a step that ends an epoch is interrupted before the epoch is recorded
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert np.isfinite(model.predict(X)).all()
+    train(model)
+
+
+def test_ctrl_c_at_random_times_leaves_a_step_boundary() -> None:
+    states = set(steps_by_hand(epochs=300)[2])
+    delays = cr.random.Generator(seed=6).uniform((15,), low=0.001, high=0.03)
+    interrupted = 0
+    for delay in delays:
+        model = net()
+        sent = [0.0]
+
+        def send(sent: list[float] = sent) -> None:
+            sent[0] = time.perf_counter()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        timer = threading.Timer(float(delay), send)
+        try:
+            timer.start()
+            train(model, epochs=300)
+            timer.join()
+            time.sleep(0.05)
+        except KeyboardInterrupt:
+            assert time.perf_counter() - sent[0] < 0.2
+            interrupted += 1
+        finally:
+            timer.cancel()
+            timer.join()
+        assert bits(model) in states
+    assert interrupted >= 12
+
+
+def test_ctrl_c_goes_to_the_handler_that_was_there() -> None:
+    received = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: received.append(number))
+    try:
+        model = net()
+        train(model, loss=interrupting(7))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert received == [signal.SIGINT]
+    assert bits(model) == steps_by_hand()[2][-1]
+
+
+def test_ctrl_c_acts_at_once_in_a_callback() -> None:
+    def slow(history: cr.History) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+    begun = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        train(net(), callbacks=[slow])
+    assert time.perf_counter() - begun < 2
+
+
+def test_fit_works_in_another_thread() -> None:
+    model = net()
+    thread = threading.Thread(target=train, args=(model,))
+    thread.start()
+    thread.join()
+    assert bits(model) == steps_by_hand()[2][-1]
