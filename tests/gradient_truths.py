@@ -1,6 +1,7 @@
 """Gradients of the public functions by the formulas of docs/arithmetic.md, in NumPy, for the cases of op_cases."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,17 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     return reduce.sum(g, axes).reshape(shape) if g.shape != shape else g
 
 
+def _options(case: Case) -> dict[str, Any]:
+    """What the case passes besides arrays."""
+    return dict(case.truth.keywords) if isinstance(case.truth, partial) else {}
+
+
 def _elementwise(name: str) -> Truth:
     row = REFERENCE[name]
 
     def truth(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
         assert row.gradient is not None
-        attributes: dict[str, Any] = getattr(case.truth, "keywords", {})
-        return [row.gradient(y if row.kept == "y" else inputs[0], g, **attributes)]
+        return [row.gradient(y if row.kept == "y" else inputs[0], g, **_options(case))]
 
     return truth
 
@@ -53,14 +58,9 @@ def _choice(first_wins: Callable[[Array, Array], Array]) -> Truth:
     return truth
 
 
-def _reduction(case: Case) -> tuple[Any, bool]:
-    keywords = case.truth.keywords  # type: ignore[attr-defined]
-    return keywords["axis"], keywords["keepdims"]
-
-
 def _spread(case: Case, x: Array, g: Array) -> Array:
     """g along the reduced axes again."""
-    axes = reduce.normalise(x.ndim, _reduction(case)[0])
+    axes = reduce.normalise(x.ndim, _options(case)["axis"])
     return np.broadcast_to(g.reshape(reduce.result_shape(x.shape, axes, True)), x.shape)
 
 
@@ -75,7 +75,7 @@ def _extreme(pick: Callable[..., Array]) -> Truth:
 
     def truth(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
         (x,) = inputs
-        axes = reduce.normalise(x.ndim, _reduction(case)[0])
+        axes = reduce.normalise(x.ndim, _options(case)["axis"])
         positions = reduce.sequences(np.arange(x.size).reshape(x.shape), axes)
         chosen = np.take_along_axis(positions, pick(reduce.sequences(x, axes), -1)[..., None], -1)
         result = np.zeros(x.size, x.dtype)
@@ -91,7 +91,8 @@ def _matmul(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Arr
     right = b[:, None] if b.ndim == 1 else b
     g = g.reshape(*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1])
     if right.ndim == 2:
-        by_left, by_right, _ = linear_grad(left, right, g)
+        rows = left.reshape(int(np.prod(left.shape[:-1])), left.shape[-1])
+        by_left, by_right = matmul(g, right.T), matmul(rows.T, g.reshape(len(rows), right.shape[-1]))
     else:
         by_left, by_right = matmul(g, np.swapaxes(right, -1, -2)), matmul(np.swapaxes(left, -1, -2), g)
     return [unbroadcast(d, x.shape).reshape(o.shape) for d, x, o in zip((by_left, by_right), (left, right), inputs)]  # noqa: B905
@@ -101,6 +102,16 @@ def _linear(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Arr
     x, weight = inputs[:2]
     found = linear_grad(np.atleast_2d(x), weight, np.atleast_2d(g))
     return [found[0].reshape(x.shape), *found[1:]][: len(inputs)]
+
+
+def _softmax(gradient: Callable[..., Array]) -> Truth:
+    return lambda case, x, y, g: [gradient(y, g, **_options(case))]
+
+
+def _word(case: Case) -> softmax_losses.Reduction:
+    """mean, sum or none."""
+    reduction: softmax_losses.Reduction = _options(case).get("reduction", case.note)
+    return reduction
 
 
 def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
@@ -131,14 +142,12 @@ TRUTHS: dict[str, Truth] = {
     "min": _extreme(np.argmin),
     "matmul": _matmul,
     "linear": _linear,
-    "softmax": lambda case, x, y, g: [softmax_losses.softmax_grad(y, g, **case.truth.keywords)],  # type: ignore[attr-defined]
-    "log_softmax": lambda case, x, y, g: [softmax_losses.log_softmax_grad(y, g, **case.truth.keywords)],  # type: ignore[attr-defined]
-    "cross_entropy": lambda case, x, y, g: [softmax_losses.cross_entropy_grad(x[0], LABELS, g, case.note)],  # type: ignore[arg-type]
-    "mse_loss": lambda case, x, y, g: softmax_losses.mse_loss_grad(*x, g, case.note),  # type: ignore[arg-type,call-arg,misc]
+    "softmax": _softmax(softmax_losses.softmax_grad),
+    "log_softmax": _softmax(softmax_losses.log_softmax_grad),
+    "cross_entropy": lambda case, x, y, g: [softmax_losses.cross_entropy_grad(x[0], LABELS, g, _word(case))],
+    "mse_loss": lambda case, x, y, g: softmax_losses.mse_loss_grad(x[0], x[1], g, _word(case)),
     "binary_cross_entropy_with_logits": lambda case, x, y, g: softmax_losses.binary_cross_entropy_with_logits_grad(
-        *x,
-        g,
-        case.note,  # type: ignore[arg-type,call-arg,misc]
+        x[0], x[1], g, _word(case)
     ),
     **dict.fromkeys(MOVES, _moved),
     "broadcast_to": lambda case, x, y, g: [g],

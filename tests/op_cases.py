@@ -176,8 +176,8 @@ def _layout() -> Iterator[Case]:
         yield _case(
             "stack", [(2, 3)] * 2, lambda *x, a=axis: cr.stack(x, a), lambda *x, a=axis: np.stack(x, a), note=f"{axis}"
         )
-    for shape in ((3,), (3, 4), (3, 2, 2)):
-        yield _case("take", [shape], lambda x: cr.take(x, ROWS), lambda x: x[ROWS])
+    for rows in ((3,), (3, 4), (3, 2, 2)):
+        yield _case("take", [rows], lambda x: cr.take(x, ROWS), lambda x: x[ROWS])
     for index in INDICES:
         yield _case(
             "getitem", [(4, 5, 3)], lambda x, i=index: cr.ops.getitem(x, i), lambda x, i=index: x[i], note=f"{index}"

@@ -20,5 +20,38 @@ from .config import (
 from .fit import History, fit
 from .gradcheck import gradcheck
 from .io import ModelFormatError, load, save
-from .ops import *  # noqa: F403
+from .ops import *
 from .random import manual_seed
+
+__all__ = [
+    "History",
+    "ModelFormatError",
+    "Tensor",
+    "active_isa",
+    "available_isas",
+    "backward",
+    "built_isas",
+    "config",
+    "data",
+    "fit",
+    "from_dlpack",
+    "get_num_threads",
+    "grad",
+    "gradcheck",
+    "is_grad_enabled",
+    "load",
+    "manual_seed",
+    "nn",
+    "no_grad",
+    "numerics_version",
+    "ops",
+    "optim",
+    "random",
+    "save",
+    "set_num_threads",
+    "show_config",
+    "tensor",
+    "use_isa",
+    "value_and_grad",
+]
+__all__ += ops.__all__

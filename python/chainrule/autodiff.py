@@ -231,7 +231,7 @@ def value_and_grad(
 
 def _point(argument: Any) -> Tensor:
     """A tensor to differentiate by: a leaf of its own, or for nesting a node that leads to the argument."""
-    number = isinstance(argument, (int, float)) and not isinstance(argument, bool)
+    number = isinstance(argument, (int, float)) and not isinstance(argument, (bool, np.generic))
     source = argument if isinstance(argument, Tensor) else Tensor(float(argument) if number else argument)
     if source.dtype.kind != "f":
         raise TypeError(f"grad: can differentiate by float32 and float64 only, got {source.dtype}")
