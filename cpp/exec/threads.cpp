@@ -17,8 +17,8 @@ namespace chainrule {
 namespace {
 
 std::atomic<int> g_threads{0};  // 0: not set by the user
-// A second thread pays from about twice the cost of a region (2 to 4 us) on.
-std::atomic<double> g_min_work{10000.0};
+// A region costs 2 to 4 us where the team is warm and the CPUs are ours, and far more where other work holds one of them.
+std::atomic<double> g_min_work{30000.0};
 std::atomic<bool> g_forked{false};
 
 #if defined(_OPENMP)
