@@ -18,8 +18,8 @@ _BOOL: np.dtype[Any] = np.dtype(np.bool_)
 
 def to_array(data: Any, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
     """A fresh C-contiguous array of one of our dtypes; `cr.tensor` tells the rules."""
-    python_numbers = not hasattr(data, "__array__")
-    if isinstance(data, (list, tuple)) and any(_is_array(item) for item in data):
+    python_numbers = not _has_dtype(data)
+    if isinstance(data, (list, tuple)) and any(_has_dtype(item) and not isinstance(item, np.generic) for item in data):
         data = [np.asarray(item) for item in data]
         python_numbers = False
     try:
@@ -34,8 +34,15 @@ def to_array(data: Any, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
     return cast_array(array, target)
 
 
-def _is_array(item: Any) -> bool:
-    return hasattr(item, "__array__") and not isinstance(item, np.generic)
+def _has_dtype(data: Any) -> bool:
+    """Whether the data says what its numbers are: an array, a buffer; not a list."""
+    if hasattr(data, "__array__"):
+        return True
+    try:
+        memoryview(data)
+    except TypeError:
+        return False
+    return True
 
 
 def _natural_dtype(given: np.dtype[Any], python_numbers: bool) -> np.dtype[Any]:
