@@ -1,12 +1,13 @@
 """Checks that the float32 elementary functions are correctly rounded, on all 2^32 inputs.
 
-    python tests/exhaustive/run.py                       every function on every instruction set of this machine
-    python tests/exhaustive/run.py exp tanh --isa avx2   some of them
-    python tests/exhaustive/run.py --isa scalar --stride 16
+    python tests/exhaustive/run.py                       every function on every target but scalar
+    python tests/exhaustive/run.py exp tanh --on avx2    some of them
+    python tests/exhaustive/run.py --on scalar --stride 16
 
-One line per function and instruction set: inputs checked, results that are not the correctly rounded ones, seconds. The
-exit status is 1 if there are any. It needs a C++ compiler (CXX, else g++) and libquadmath; a function takes a few
-minutes on two cores. With a stride the neighbourhoods of special inputs are still checked completely.
+A target is an instruction set of this machine, run through the extension module, or one of the two ways in ways.cpp,
+`alone` and `exact`, compiled here. One line per target and function: inputs checked, results that are not the correctly
+rounded ones, seconds. The exit status is 1 if there are any. It needs a C++ compiler (CXX, else g++) and libquadmath; a
+function takes about a minute on two cores. With a stride the neighbourhoods of special inputs are still all checked.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,17 +36,30 @@ SPECIAL = (0.0, 2.0**-149, 2.0**-126, 2.0**-29, 2.0**-24, 0.5, 1.0, 9.0109, 10.0
 SPECIAL_FAR = (87.3366, 88.7229, 103.9721, 2.0**127, np.inf)
 ZONE = 1 << 12
 Floats = npt.NDArray[np.float32]
+Function = Callable[[bytes, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p], int]
 
 
-def compile_oracle(folder: Path) -> ctypes.CDLL:
-    source = Path(__file__).with_name("oracle.cpp")
-    library = folder / "oracle.so"
-    compiler = os.environ.get("CXX", "g++")
-    options = ["-O2", "-std=c++17", "-ffp-contract=off", "-shared", "-fPIC", "-o", str(library), str(source)]
-    subprocess.run([compiler, *options, "-lquadmath"], check=True)
-    oracle = ctypes.CDLL(str(library))
-    oracle.misrounded.restype = ctypes.c_int64
-    return oracle
+def compile_library(folder: Path, name: str, *options: str) -> ctypes.CDLL:
+    library = folder / f"{name}-{len(list(folder.iterdir()))}.so"
+    source = Path(__file__).with_name(f"{name}.cpp")
+    include = Path(__file__).parents[2] / "cpp"
+    flags = ["-O3", "-std=c++20", "-ffp-contract=off", "-shared", "-fPIC", "-I", str(include), "-o", str(library)]
+    subprocess.run([os.environ.get("CXX", "g++"), *flags, str(source), *options], check=True)
+    return ctypes.CDLL(str(library))
+
+
+def target(name: str, folder: Path) -> Function:
+    """The function that evaluates on the named target."""
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    if name == "alone":
+        return compile_library(folder, "ways", "-DCR_LEVEL_scalar", *(["-mfma"] if x86 else [])).alone
+    if name == "exact":
+        return compile_library(
+            folder, "ways", *(["-DCR_LEVEL_avx2", "-mavx2", "-mfma"] if x86 else ["-DCR_LEVEL_neon"])
+        ).exact
+    _core.use_isa(name)
+    unary = ctypes.CDLL(_core.__file__).chainrule_unary
+    return lambda function, size, x, y: unary(function, 0, size, x, y)
 
 
 def block(first: int, stride: int) -> Floats:
@@ -63,12 +79,12 @@ def pointer(array: Floats) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def check(name: str, x: Floats, core: ctypes.CDLL, oracle: ctypes.CDLL) -> tuple[int, int, list[float]]:
+def check(name: str, x: Floats, evaluate: Function, oracle: ctypes.CDLL) -> tuple[int, int, list[float]]:
     """Inputs checked, misrounded results, and the first few of their inputs. ctypes lets go of the interpreter lock."""
     y = np.empty_like(x)
     where = np.empty(4, np.float32)
     size = ctypes.c_int64(x.size)
-    if core.chainrule_unary(name.encode(), 0, size, pointer(x), pointer(y)) != 0:
+    if evaluate(name.encode(), size, pointer(x), pointer(y)) != 0:
         raise ValueError(f"unknown function {name}")
     wrong = int(oracle.misrounded(name.encode(), size, pointer(x), pointer(y), ctypes.c_int64(4), pointer(where)))
     if wrong < 0:
@@ -76,12 +92,12 @@ def check(name: str, x: Floats, core: ctypes.CDLL, oracle: ctypes.CDLL) -> tuple
     return x.size, wrong, [float(v) for v in where[:wrong]]
 
 
-def run(name: str, stride: int, threads: int, core: ctypes.CDLL, oracle: ctypes.CDLL) -> tuple[int, int, list[float]]:
+def run(name: str, stride: int, threads: int, evaluate: Function, oracle: ctypes.CDLL) -> tuple[int, int, list[float]]:
     """The sums of `check` over all blocks, and over the special zones where a stride leaves inputs out."""
-    checked, wrong, where = check(name, special_zones(), core, oracle) if stride > 1 else (0, 0, [])
+    checked, wrong, where = check(name, special_zones(), evaluate, oracle) if stride > 1 else (0, 0, [])
     with ThreadPoolExecutor(threads) as pool:
         starts = range(0, 1 << 32, BLOCK * stride)
-        for n, w, inputs in pool.map(lambda first: check(name, block(first, stride), core, oracle), starts):
+        for n, w, inputs in pool.map(lambda first: check(name, block(first, stride), evaluate, oracle), starts):
             checked, wrong, where = checked + n, wrong + w, where + inputs
     return checked, wrong, where[:4]
 
@@ -89,23 +105,24 @@ def run(name: str, stride: int, threads: int, core: ctypes.CDLL, oracle: ctypes.
 def main() -> int:
     parser = argparse.ArgumentParser(description="Correct rounding of the float32 elementary functions.")
     parser.add_argument("functions", nargs="*", choices=[[], *FUNCTIONS], help="default: all")
-    parser.add_argument("--isa", action="append", help="instruction set, repeatable; default: all of this machine")
+    targets = [*_core.available_isas(), "alone", "exact"]
+    parser.add_argument("--on", action="append", choices=targets, help="target, repeatable; default: all but scalar")
     parser.add_argument("--stride", type=int, default=1, help="check every n-th input")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    core = ctypes.CDLL(_core.__file__)
     _core.set_num_threads(1)
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
-        oracle = compile_oracle(Path(folder))
-        for isa in options.isa or _core.available_isas():
-            _core.use_isa(isa)
+        oracle = compile_library(Path(folder), "oracle", "-lquadmath")
+        oracle.misrounded.restype = ctypes.c_int64
+        for on in options.on or [name for name in targets if name != "scalar"]:
+            evaluate = target(on, Path(folder))
             for name in options.functions or FUNCTIONS:
                 start = time.perf_counter()
-                checked, wrong, where = run(name, options.stride, options.threads, core, oracle)
+                checked, wrong, where = run(name, options.stride, options.threads, evaluate, oracle)
                 seconds = time.perf_counter() - start
                 inputs = f" at {', '.join(v.hex() for v in where)}" if where else ""
-                print(f"{isa:8} {name:9} {checked:11} inputs {wrong:6} misrounded{inputs} {seconds:7.1f} s", flush=True)
+                print(f"{on:8} {name:9} {checked:11} inputs {wrong:6} misrounded{inputs} {seconds:7.1f} s", flush=True)
                 failures += wrong
     return 1 if failures else 0
 

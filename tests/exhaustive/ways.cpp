@@ -1,0 +1,51 @@
+// The two ways of a float32 function (cpp/math/rounding.h) one input at a time. In a vector one doubtful lane takes all
+// lanes the exact way, so a run over consecutive inputs sees each input on one of its ways only:
+//   alone   each input decides for itself, as in a vector of its equals (compiled at the scalar level: one lane)
+//   exact   each input takes the exact way, as beside a doubtful one (any level)
+#include <cstring>
+
+#include "math/elementary.h"
+
+namespace chainrule {
+namespace {
+
+struct Row {
+  const char* name;
+  Vec<float> (*alone)(Vec<float>);
+  Vec<float> (*exact)(Vec<float>);
+};
+
+using namespace math;
+const Row kRows[] = {
+    {"exp", exp, round_exactly<exp<Last::odd>>},
+    {"expm1", expm1, round_exactly<expm1<Last::odd>>},
+    {"log", log, round_exactly<log<Last::odd>>},
+    {"log1p", log1p, round_exactly<log1p<Last::odd>>},
+    {"tanh", tanh, round_exactly<tanh<Last::odd>>},
+    {"sigmoid", sigmoid, round_exactly<sigmoid_to_round>},
+    {"softplus", softplus, round_exactly<softplus<Last::odd>>},
+};
+
+template <class Way>
+int run(const char* name, int64_t n, const float* x, float* y, Way way) {
+  constexpr int64_t L = Vec<float>::lanes;
+  for (const Row& row : kRows) {
+    if (std::strcmp(row.name, name) != 0) continue;
+    for (int64_t i = 0; i < n; i += L) store_n(y + i, way(row)(load_or_n(x + i, n - i)), n - i < L ? n - i : L);
+    return 0;
+  }
+  return 1;
+}
+
+}  // namespace
+}  // namespace chainrule
+
+using chainrule::Row;
+using chainrule::run;
+
+extern "C" int alone(const char* name, int64_t n, const float* x, float* y) {
+  return run(name, n, x, y, [](const Row& row) { return row.alone; });
+}
+extern "C" int exact(const char* name, int64_t n, const float* x, float* y) {
+  return run(name, n, x, y, [](const Row& row) { return row.exact; });
+}
