@@ -10,7 +10,7 @@ import chainrule as cr
 from chainrule.ops._table import Op
 from op_cases import ALL, Case
 
-CASES = [case for case in ALL if case.small and "float32" not in case.note]
+CASES = [case for case in ALL if case.small and case.note != "float32"]  # rounding to float32 has steps
 
 
 def floats_of(case: Case) -> tuple[Callable[..., cr.Tensor], list[np.ndarray]]:

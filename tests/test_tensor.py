@@ -74,7 +74,8 @@ class TestConstruction:
         for a in (
             base, np.asfortranarray(base), base[::-1, ::2, ::-1], base.T, misaligned, read_only, base[:, :0],
             base[1, 2, 3], np.broadcast_to(base[0, 0], (3, 5)), base.astype(base.dtype.newbyteorder()),
-            np.ma.masked_array(base), memoryview(base.data), np.lib.stride_tricks.as_strided(base, (3,), (4 * base.itemsize,)),
+            np.ma.masked_array(base), memoryview(base.data),
+            np.lib.stride_tricks.as_strided(base, (3,), (4 * base.itemsize,)),
         ):  # fmt: skip
             t = cr.tensor(a)
             assert_same_bits(t.numpy(), np.asarray(a, dtype))

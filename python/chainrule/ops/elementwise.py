@@ -176,7 +176,7 @@ def power(x: Any, exponent: float) -> Tensor:
         raise ValueError(f"power: expected an integer or 0.5, got {exponent}; write cr.exp({exponent} * cr.log(x))")
     n = int(exponent)
     if n == 0:
-        return where(equal(base, base), base.dtype.type(1), 1)  # 1 everywhere, NaN**0 included
+        return where(less(base, base), base, 1)  # 1 everywhere, NaN**0 included; a node, so that its gradient is 0
     result: Tensor | None = None
     left = n if n > 0 else -n
     while left:

@@ -333,7 +333,7 @@ def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
     Errors: TypeError saying what to write instead.
 
     >>> import chainrule as cr
-    >>> cr.tensor([1, 2]).astype("float64").numpy()
+    >>> cr.astype([1, 2], "float64").numpy()
     array([1., 2.])
     """
     source, target = own(x), np.dtype(dtype)

@@ -1,0 +1,141 @@
+"""Completeness: an op without truth, gradient, documentation or example fails here by name.
+
+The tables are `cr.ops.OPS` (rows), `op_cases.CASES` (calls and truths), `gradient_truths.TRUTHS` (gradients),
+`kernel_rows.KERNELS` (elementwise kernels) and the sources of the kernels.
+"""
+
+import doctest
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.ops import _table
+from chainrule.ops._table import OPS, Op
+from gradient_truths import COMPOSED, TRUTHS
+from kernel_rows import KERNELS
+from op_cases import CASES, COMPARISONS
+
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = [name for name in cr.ops.__all__ if name != "OPS"]
+WITHOUT_GRADIENT = (*COMPARISONS, "argmax")
+
+
+def functions_with_gradient() -> list[str]:
+    return [name for name in FUNCTIONS if name not in WITHOUT_GRADIENT]
+
+
+def test_every_function_has_a_truth() -> None:
+    assert sorted(set(FUNCTIONS) - set(CASES)) == [], "add a row to tests/op_cases.py"
+    assert sorted(set(CASES) - set(FUNCTIONS)) == [], "no public function of this name"
+
+
+def test_every_function_has_a_gradient_formula() -> None:
+    missing = set(functions_with_gradient()) - set(TRUTHS) - set(COMPOSED)
+    assert sorted(missing) == [], "add a row to tests/gradient_truths.py"
+
+
+def test_every_function_is_checked_by_differences() -> None:
+    unchecked = [name for name in functions_with_gradient() if not any(case.small for case in CASES[name])]
+    assert unchecked == [], "no small case in tests/op_cases.py"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_has_an_example(name: str) -> None:
+    examples = doctest.DocTestParser().get_examples(getattr(cr, name).__doc__ or "")
+    call = "cr.tensor([" if name == "getitem" else f"cr.{name}("
+    assert any(call in example.source and example.want for example in examples), f"{name}: no example in its docstring"
+
+
+MOVES = {
+    *("reshape", "flatten", "transpose", "broadcast_to", "concatenate", "stack", "take", "getitem"),
+    *("slice", "unslice", "pick", "place", "index_add"),
+}
+WORDS = {"power": r"x\*\*n", "astype": "[Cc]ast", "bce_with_logits": "binary_cross_entropy_with_logits"}
+
+
+@pytest.mark.parametrize("name", sorted({*FUNCTIONS, *OPS} - MOVES - set(COMPARISONS)))
+def test_arithmetic_is_written_down(name: str) -> None:
+    text = (ROOT / "docs" / "arithmetic.md").read_text()
+    word = WORDS.get(name, rf"\b{name.removesuffix('_grad')}\b")
+    assert re.search(word, text), f"{name}: docs/arithmetic.md does not say how it is computed"
+
+
+@cache
+def reached() -> tuple[frozenset[str], frozenset[tuple[str, int]]]:
+    """Ops that run, and gradient rules that are used, when every small case is differentiated three times."""
+    ops: set[str] = set()
+    rules: set[tuple[str, int]] = set()
+    run, gradient = _table.run, Op.gradient
+
+    def watched_run(op: Op, *rest: Any) -> Any:
+        ops.add(op.name)
+        return run(op, *rest)
+
+    def watched_gradient(op: Op, i: int, *rest: Any) -> Any:
+        rules.add((op.name, i))
+        return gradient(op, i, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_table, "run", watched_run)
+        patch.setattr(Op, "gradient", watched_gradient)
+        for cases in CASES.values():
+            for case in cases:
+                if not case.small:
+                    case.function(*case.inputs(np.float64))
+                    continue
+                inputs = [cr.tensor(x, requires_grad=x.dtype.kind == "f") for x in case.inputs(np.float64)]
+                total = cr.sum(cr.square(case.function(*inputs).astype(np.float64)))
+                for _ in range(3):  # orders
+                    for x in inputs:
+                        x.grad = None
+                    cr.backward(total, create_graph=True)
+                    gradients = [cr.flatten(x.grad) for x in inputs if x.grad is not None]
+                    total = cr.sum(cr.square(cr.concatenate(gradients)))
+    return frozenset(ops), frozenset(rules)
+
+
+def rules() -> Iterator[tuple[str, int]]:
+    for name, op in OPS.items():
+        for i, rule in enumerate(op.vjp):
+            if rule is not None:
+                yield name, i
+        if op.variadic_vjp is not None:
+            yield name, 0
+
+
+def test_every_row_runs_in_the_cases() -> None:
+    # reshape shares memory: its instruction is for programs, which nothing runs yet.
+    assert sorted(set(OPS) - reached()[0] - {"reshape"}) == [], "no case of tests/op_cases.py runs these rows"
+
+
+def test_every_gradient_rule_is_used_by_the_cases() -> None:
+    assert sorted(set(rules()) - reached()[1]) == [], "(row, argument): no case of tests/op_cases.py uses the rule"
+
+
+def kernels_in_the_sources() -> set[str]:
+    """Names of the elementwise kernels, as cpp/kernels writes them."""
+    folder = ROOT / "cpp" / "kernels"
+    text = "".join((folder / name).read_text() for name in ("activations.h", "arithmetic.h", "maps.cpp"))
+    pairs = re.findall(r'names\[2\] = \{"(\w+)", "(\w+)"\}', text)
+    single = re.findall(r'(?:CR_\w+\(\w+, |\bname = |= \{)"(\w+)"', text)
+    return {name for pair in pairs for name in pair} | set(single)
+
+
+def test_every_elementwise_kernel_has_a_truth_and_a_use() -> None:
+    kernels = kernels_in_the_sources()
+    assert {"exp", "tanh_grad", "neg", "add", "less", "where", "bce_with_logits"} <= kernels, (
+        "the sources look different"
+    )
+    assert sorted(kernels - {kernel.name for kernel in KERNELS}) == [], "add a row to tests/reference/table.py"
+    assert sorted(kernels - set(OPS)) == [], "add a row to python/chainrule/ops"
+
+
+def test_a_name_is_taken_once() -> None:
+    with pytest.raises(ValueError, match=r"^register: op exp exists"):
+        _table.register(OPS["exp"])
