@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
+__all__ = ["exp", "expm1", "leaky_relu", "log", "log1p", "relu", "sigmoid", "softplus", "sqrt", "tanh"]
+
+
 def _activation(name: str, keeps: str, second: Rule | None) -> Op:
     """Register the ops `name` and `name_grad`; keeps is "x" or "y"."""
 

@@ -13,6 +13,26 @@ from ._table import CODES, OPS, Attrs, Op, Plan, Rule, Spec, apply, one, own, pa
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
+__all__ = [
+    "abs",
+    "add",
+    "div",
+    "equal",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+    "maximum",
+    "minimum",
+    "mul",
+    "neg",
+    "not_equal",
+    "power",
+    "square",
+    "sub",
+    "where",
+]
+
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _BOOL = np.dtype(np.bool_)
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
+__all__ = ["pick", "place"]
+
+
 def _pick_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     x, _ = specs
     rows, cols = x.shape
