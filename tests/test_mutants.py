@@ -26,7 +26,9 @@ class Mutant:
 
 
 MUTANTS = [
-    Mutant("contraction", "CMakeLists.txt", "-ffp-contract=off)", "-ffp-contract=fast)", "test_elementwise.py"),
+    Mutant(
+        "contraction", "CMakeLists.txt", "-ffp-contract=off)", "-ffp-contract=fast)", "test_softmax.py test_random.py"
+    ),
     Mutant(
         "product rounded", "cpp/kernels/tile.h", "fma(ai, bv[j], acc[i][j])", "ai * bv[j] + acc[i][j]", "test_matmul.py"
     ),

@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,6 +148,32 @@ def test_other_python_threads_run_during_a_kernel() -> None:
         time.sleep(0)
     assert turns > 100
     assert_same_bits(out, oracle.matmul(a, b))
+
+
+def cpu_time() -> dict[str, int]:
+    """Nanoseconds that each thread of this process has run."""
+    return {task.name: int((task / "schedstat").read_text().split()[0]) for task in Path("/proc/self/task").iterdir()}
+
+
+def shares(count: int, calls: Callable[[], object]) -> list[float]:
+    """The part of the calls' processor time that each of the `count` busiest threads had, largest first."""
+    force_threads(count)
+    calls()  # the threads exist
+    before = cpu_time()
+    calls()
+    used = sorted((time - before.get(task, 0) for task, time in cpu_time().items()), reverse=True)
+    return [time / sum(used) for time in used[:count]]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads Linux's accounts of threads")
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_every_thread_does_its_share(count: int) -> None:
+    force_level("scalar")  # slow: shares are large
+    a, b = values((168, 200), np.float32, 5), values((200, 168), np.float32, 6)
+    out = np.empty((168, 168), np.float32)
+    program = two_products(a, b)
+    for calls in (lambda: _core.matmul(a, b, out), lambda: program(a, b), lambda: _core.normal(1, 1, out, 0.0, 1.0)):
+        assert min(shares(count, calls)) > 0.5 / count
 
 
 def test_number_of_threads_is_checked() -> None:
