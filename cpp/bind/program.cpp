@@ -12,6 +12,8 @@ struct ArraySpec {
   std::vector<py::ssize_t> shape;
 };
 
+constexpr size_t kStackArrays = 16;
+
 // A Program with the shapes Python knows: slots are inputs, then outputs, then temporaries.
 class BoundProgram {
  public:
@@ -25,6 +27,7 @@ class BoundProgram {
         outputs_(specs(outputs)),
         program_(slots(inputs_, outputs_, specs(temporaries)), static_cast<int>(inputs.size() + outputs.size()),
                  instructions(code)) {
+    for (const ArraySpec& spec : inputs_) input_dtypes_.push_back(numpy_dtype(spec.dtype));
     for (const ArraySpec& spec : outputs_) output_dtypes_.push_back(numpy_dtype(spec.dtype));
   }
 
@@ -32,7 +35,9 @@ class BoundProgram {
     const size_t n_in = inputs_.size(), n_out = outputs_.size();
     if (arrays.size() != n_in)
       throw py::type_error("Program: takes " + std::to_string(n_in) + " arrays, got " + std::to_string(arrays.size()));
-    std::vector<void*> addresses(n_in + n_out);
+    void* on_stack[kStackArrays];
+    std::vector<void*> on_heap(n_in + n_out > kStackArrays ? n_in + n_out : 0);
+    void** const addresses = on_heap.empty() ? on_stack : on_heap.data();
     for (size_t i = 0; i < n_in; ++i) addresses[i] = input_address(arrays[i], i);
     py::tuple results(n_out);
     for (size_t i = 0; i < n_out; ++i) {
@@ -42,7 +47,7 @@ class BoundProgram {
     }
     {
       const py::gil_scoped_release release;
-      program_.run(addresses.data());
+      program_.run(addresses);
     }
     if (n_out == 1) return results[0];
     return results;
@@ -93,20 +98,21 @@ class BoundProgram {
 
   void* input_address(py::handle object, size_t i) const {
     const ArraySpec& spec = inputs_[i];
-    const std::string what = "Program input ";
+    const char* const what = "Program input ";
     if (py::isinstance<py::array>(object)) {
       const py::array array = py::reinterpret_borrow<py::array>(object);
       const bool same_shape = array.ndim() == static_cast<py::ssize_t>(spec.shape.size()) &&
                               std::equal(spec.shape.begin(), spec.shape.end(), array.shape());
-      if (same_shape && (array.flags() & py::array::c_style) != 0 && dtype_of(array, what) == spec.dtype)
+      if (same_shape && (array.flags() & py::array::c_style) != 0 &&
+          (array.dtype().is(input_dtypes_[i]) || dtype_of(array, what) == spec.dtype))
         return const_cast<void*>(array.data());
     }
-    throw py::type_error(what + std::to_string(i) + ": expected a C-contiguous " + dtype_name(spec.dtype) +
+    throw py::type_error(std::string(what) + std::to_string(i) + ": expected a C-contiguous " + dtype_name(spec.dtype) +
                          " array of shape " + shape_text(spec.shape));
   }
 
   std::vector<ArraySpec> inputs_, outputs_;
-  std::vector<py::dtype> output_dtypes_;
+  std::vector<py::dtype> input_dtypes_, output_dtypes_;  // NumPy keeps one object per dtype: a pointer to compare
   Program program_;
 };
 

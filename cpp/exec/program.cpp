@@ -102,6 +102,7 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
       }
     }
     resolve(instruction, table);
+    most_work_ = std::max(most_work_, instruction.work);
   }
   for (int i = externals_; i < n; ++i) {
     offsets_.push_back(arena_bytes_);
@@ -124,9 +125,7 @@ void Program::run(void* const* external) const {
     char* const arena = static_cast<char*>(workspace.arena(arena_bytes_));
     for (size_t i = 0; i < offsets_.size(); ++i) addresses[static_cast<size_t>(externals_) + i] = arena + offsets_[i];
   }
-  double most_work = 0;
-  for (const Instruction& instruction : instructions_) most_work = std::max(most_work, instruction.work);
-  run_all(instructions_.data(), instructions_.size(), addresses, most_work, workspace);
+  run_all(instructions_.data(), instructions_.size(), addresses, most_work_, workspace);
 }
 
 std::string Program::text() const {

@@ -48,8 +48,6 @@ class Program {
   // `external` are the addresses of slots [0, externals). Thread-safe: temporaries are the calling thread's.
   void run(void* const* external) const;
   std::string text() const;
-  const std::vector<Slot>& slots() const { return slots_; }
-  int externals() const { return externals_; }
 
  private:
   std::vector<Slot> slots_;
@@ -57,6 +55,7 @@ class Program {
   std::vector<Instruction> instructions_;
   std::vector<int64_t> offsets_;  // of temporaries in the arena
   int64_t arena_bytes_ = 0;
+  double most_work_ = 0;  // nanoseconds of the largest instruction
   const char* isa_;
 };
 
