@@ -1,15 +1,18 @@
 """Every public function gives the bits of its truth on every level, alone and on several threads."""
 
+import platform
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import _convert
 from op_cases import ALL, CASES, Case
 from reference import assert_same_bits
 from reference.bits import Array
 from settings import every_setting
+from test_fp_modes import MODES, hostile
 
 DTYPES = (np.float32, np.float64)
 
@@ -22,6 +25,34 @@ def test_the_bits_of_the_truth(name: str, dtype: type[np.floating[Any]]) -> None
         for case, inputs, expected in rows:
             result = case.function(*inputs)
             assert_same_bits(result.numpy(), expected, f"{case}, {setting}")
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="sets the MXCSR of x86-64")
+@pytest.mark.parametrize("mode", MODES)
+def test_the_mode_of_the_caller_changes_nothing(mode: str) -> None:
+    """Values, gradients, numbers in Python and casts: none of it is computed by NumPy or Python."""
+
+    def results(case: Case, inputs: list[Array]) -> list[Array]:
+        _convert._constants.clear()  # numbers are rounded once and kept
+        tensors = [cr.tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs]
+        out = case.function(*tensors)
+        if out.dtype.kind != "f":
+            return [out.numpy()]
+        total = cr.sum(
+            cr.tensor(out.detach(), dtype=np.float64) * 0.1
+            + cr.astype(out * 0.1, np.float64)
+            + cr.astype(out, np.float64)
+        )
+        if total.requires_grad:
+            total.backward()
+        return [out.numpy(), total.numpy(), *(t.grad.numpy() for t in tensors if t.grad is not None)]
+
+    for case in ALL:
+        inputs = [x * x.dtype.type(1e-39) if i % 2 else x for i, x in enumerate(case.inputs(np.float32, seed=8))]
+        with hostile(MODES[mode]):
+            found = results(case, inputs)
+        for result, expected in zip(found, results(case, inputs), strict=True):
+            assert_same_bits(result, expected, f"{case}, {mode}")
 
 
 def of_kind(kind: str, x: Array) -> Any:
