@@ -12,7 +12,7 @@ from chainrule import _core
 
 ISAS: list[str] = _core.available_isas()
 THREADS = (1, 2, 3, 7)
-MIN_PARALLEL_WORK = 10_000.0  # nanoseconds, as in cpp/exec/threads.cpp
+MIN_PARALLEL_WORK = _core.min_parallel_work()
 
 
 def force_level(name: str) -> None:

@@ -50,6 +50,7 @@ void bind_config(py::module_& m) {
         set_num_threads(n);
       },
       py::arg("n"), "Sets the number of threads.");
+  m.def("min_parallel_work", min_parallel_work, "Estimated nanoseconds of work from which a second thread is used.");
   m.def("set_min_parallel_work", set_min_parallel_work, py::arg("nanoseconds"),
         "Estimated work from which a second thread is used; 0 forces threads on the smallest shapes (for tests).");
   m.def("compiler", [] { return kCompiler; }, "Compiler and version this module was built with.");

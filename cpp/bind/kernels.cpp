@@ -107,6 +107,9 @@ void sgd_step(py::handle p_object, py::handle g_object, py::handle v_object, dou
                             shape_text(array));
     }
   }
+  for (size_t i = 0; i < all.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) check_disjoint(all[i], all[j], "sgd_step: an array", false);
+  }
   op.ints = {p.size(), nesterov ? 1 : 0};
   op.reals = {lr, momentum, weight_decay};
   void* const slots[] = {p.mutable_data(), const_cast<void*>(g.data()),

@@ -42,13 +42,13 @@ void run_share(void* context, Share share) {
   for (size_t i = 0; i < run.n; ++i) {
     if (i > 0) team_barrier(share);
     const Instruction& instruction = run.instructions[i];
-    const Share part = {share.index, std::min(share.count, threads_for(instruction.work))};
+    const Share part = {share.index, threads_for(instruction.work, share.count)};
     if (part.index < part.count) instruction.run(instruction, run.slots, part, scratch);
   }
 }
 
 void run_all(const Instruction* instructions, size_t n, void* const* slots, double most_work, Workspace& workspace) {
-  const int threads = threads_for(most_work);
+  const int threads = threads_for(most_work, num_threads());
   Run run = {instructions, n, slots, workspace.scratch(threads)};
   run_team(threads, run_share, &run);
 }

@@ -69,13 +69,14 @@ int num_threads() {
 
 void set_num_threads(int n) { g_threads.store(n); }
 
-int threads_for(double work) {
+int threads_for(double work, int most) {
   const double least = g_min_work.load(std::memory_order_relaxed);
   if (work < least) return 1;
-  const int most = num_threads();
   if (least <= 0) return most;
   return static_cast<int>(std::clamp(2.0 * work / least, 1.0, static_cast<double>(most)));
 }
+
+double min_parallel_work() { return g_min_work.load(); }
 
 void set_min_parallel_work(double nanoseconds) { g_min_work.store(nanoseconds); }
 

@@ -22,8 +22,9 @@ Range share_range(int64_t n, int64_t grain, Share share);
 int num_threads();
 void set_num_threads(int n);  // n >= 1
 
-// Threads for `work` nanoseconds of one thread's time.
-int threads_for(double work);
+// Threads, `most` at most, for `work` nanoseconds of one thread's time.
+int threads_for(double work, int most);
+double min_parallel_work();
 void set_min_parallel_work(double nanoseconds);
 
 // Calls body(context, share) for every share on its own thread, in the default floating-point mode. body must not

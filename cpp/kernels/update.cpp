@@ -13,7 +13,9 @@ void sgd(const SgdArgs& s) {
   T* const v = static_cast<T*>(s.v);
   const Vec<T> rate = splat(-static_cast<T>(s.lr)), mu = splat(static_cast<T>(s.momentum));
   const Vec<T> decay = splat(static_cast<T>(s.weight_decay));
-  const bool has_decay = s.weight_decay != 0.0, has_momentum = v != nullptr;
+  // As rounded: a tiny number that is 0 in T must not turn an infinite p into NaN.
+  const bool has_decay = static_cast<T>(s.weight_decay) != T(0);
+  const bool has_momentum = v != nullptr && static_cast<T>(s.momentum) != T(0);
   for (int64_t i = 0; i < s.n; i += L) {
     const int64_t w = s.n - i;
     const Vec<T> old = load_or_n(p + i, w);
