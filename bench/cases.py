@@ -11,8 +11,8 @@ from typing import Any
 class Case:
     """One thing to time.
 
-    `kind` is the name of the runner method that prepares it; `flops` and `bytes` are what one call does and what it must
-    move at least (0: not a meaningful figure); `heavy` cases are left out by ``--quick``.
+    `kind` is the name of the runner method that prepares it; `flops` and `bytes` are what one call does and what it
+    must move at least (0: not a meaningful figure); `heavy` cases are left out by ``--quick``.
     """
 
     name: str

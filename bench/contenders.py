@@ -51,12 +51,12 @@ def contenders(threads: int, isas: list[str], own_threads: list[int], only: list
     return [c for c in found if not only or c.name in only]
 
 
-class WorkerFailed(Exception):
+class WorkerError(Exception):
     """The process of a contender is gone, or cannot do its work."""
 
 
 class WorkerProcess:
-    """The process of one contender. It is stopped whenever it is not its turn, so that no idle pool of threads spins."""
+    """The process of one contender. It is stopped when it is not its turn: no idle pool of threads may spin."""
 
     def __init__(self, contender: Contender, python: str) -> None:
         environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(contender.threads)) | contender.environment
@@ -75,12 +75,12 @@ class WorkerProcess:
             raise
         if "missing" in first:
             self.close()
-            raise WorkerFailed(first["missing"])
+            raise WorkerError(first["missing"])
         self.version: str = first["version"]
         self._signal("SIGSTOP")
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send one request and wait for its answer; WorkerFailed if the process dies over it."""
+        """Send one request and wait for its answer; WorkerError if the process dies over it."""
         assert self.process.stdin is not None
         self._signal("SIGCONT")
         try:
@@ -88,7 +88,7 @@ class WorkerProcess:
             self.process.stdin.flush()
             return self._read()
         except BrokenPipeError:
-            raise WorkerFailed(f"{self.contender.name} has ended") from None
+            raise WorkerError(f"{self.contender.name} has ended") from None
         finally:
             self._signal("SIGSTOP")
 
@@ -99,7 +99,7 @@ class WorkerProcess:
             assert self.process.stderr is not None
             self._signal("SIGCONT")
             said = self.process.stderr.read().strip().splitlines()
-            raise WorkerFailed(said[-1] if said else f"{self.contender.name} has ended")
+            raise WorkerError(said[-1] if said else f"{self.contender.name} has ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -124,11 +124,11 @@ def cpus(threads: int) -> list[int]:
 
 
 def start(contender: Contender, pythons: list[str]) -> WorkerProcess:
-    """Start a contender in the first Python that has its framework; WorkerFailed, with the first reason, if none has."""
+    """Start a contender in the first Python that has its framework; WorkerError, with the first reason, if none has."""
     reasons = []
     for python in pythons:
         try:
             return WorkerProcess(contender, python)
-        except (WorkerFailed, OSError) as failure:
+        except (WorkerError, OSError) as failure:
             reasons.append(str(failure))
-    raise WorkerFailed(reasons[0])
+    raise WorkerError(reasons[0])

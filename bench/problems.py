@@ -37,8 +37,8 @@ BINARY_TRUTH: dict[str, Callable[[Any, Any], Any]] = {"add": np.add}
 def placed(array: Array, slot: int = 0) -> Array:
     """A C-contiguous copy that starts `slot` quarter pages after a page boundary.
 
-    Chance addresses are a lottery: where stores and the loads that follow them agree in their low 12 bits, the loads wait,
-    and NumPy's exp runs at half its rate. Inputs are in slots 0 and 1, outputs in slot 2, for every contender.
+    Chance addresses are a lottery: where stores and the loads that follow them agree in their low 12 bits, the loads
+    wait, and NumPy's exp runs at half its rate. Inputs are in slots 0 and 1, outputs in slot 2, for every contender.
     """
     raw = np.empty(array.nbytes + 2 * PAGE, np.uint8)
     start = -raw.ctypes.data % PAGE + slot * PAGE // 4
@@ -150,7 +150,7 @@ def _losses(case: Case, parameters: list[Array], x: Array, labels: Array) -> lis
 
 
 def error(case: Case, answer: list[Array], expected: list[Array]) -> float:
-    """Largest distance from the truth over the largest true value, the worst of all arrays; infinite if shapes differ."""
+    """Largest distance from the truth over the largest true value, worst of all arrays; infinite if shapes differ."""
     if case.kind == "forward":
         answer = [log_softmax(np.asarray(a, np.float64)) for a in answer]
     if [np.shape(a) for a in answer] != [e.shape for e in expected]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench import goals, machine, report
 from bench.cases import CASES, GROUPS, Case, select
-from bench.contenders import OURS, Contender, WorkerFailed, WorkerProcess, contenders, start
+from bench.contenders import OURS, Contender, WorkerError, WorkerProcess, contenders, start
 from bench.problems import TOLERANCE
 from bench.results import Row, Timing, lost
 
@@ -58,7 +58,7 @@ def start_all(
     for contender in chosen:
         try:
             worker = start(contender, pythons)
-        except WorkerFailed as reason:
+        except WorkerError as reason:
             missing[contender.name] = str(reason)
         else:
             stack.callback(worker.close)

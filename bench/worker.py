@@ -48,7 +48,7 @@ class Worker:
         """Build the case, compare its answer with the truth, find out how many calls make a sample."""
         from bench import problems
         from bench.cases import BY_NAME
-        from bench.runners.base import NotOffered
+        from bench.runners.base import NotOfferedError
 
         case = BY_NAME[name]
         self.call = self.timer = None
@@ -58,9 +58,9 @@ class Worker:
             with self.call.context():
                 self.call()
                 error = problems.error(case, self.call.answer(), problems.truth(case, data))
-        except NotOffered as reason:
+        except NotOfferedError as reason:
             return {"skip": str(reason), "failed": False}
-        except Exception as failure:  # noqa: BLE001 - whatever a peer raises is a row of the report, not the end of the run
+        except Exception as failure:
             return {"skip": f"{type(failure).__name__}: {failure}".splitlines()[0], "failed": True}
         self.timer = self._timer()
         with self.call.context():
@@ -118,7 +118,7 @@ def serve(framework: str, threads: int, answers: TextIO) -> None:
 
     try:
         runner = load(framework, threads)
-    except Exception as failure:  # noqa: BLE001 - a framework that cannot be used is a line of the report
+    except Exception as failure:
         answer({"missing": f"{type(failure).__name__}: {failure}".splitlines()[0]})
         return
     answer({"version": runner.version()})

@@ -1,4 +1,4 @@
-"""The benchmarks are code too: the table of cases is consistent, and a short run checks, times and writes its figures."""
+"""The benchmarks are code too: the table of cases is consistent, and a short run checks, times, writes figures."""
 
 from __future__ import annotations
 

@@ -6,8 +6,9 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
+
+import oracle
 from reference import assert_same_bits, special_values
 
 FLOATS = (np.float32, np.float64)

@@ -7,8 +7,9 @@ from typing import Any
 import mpmath
 import numpy as np
 import numpy.typing as npt
-import oracle
 import pytest
+
+import oracle
 from reference import (
     GRADIENTS,
     REFERENCE,

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import oracle
 import pytest
+
+import oracle
 from reference import assert_same_bits, linear, linear_grad, matmul, normals, reduce, sgd_step
 from reference import softmax_losses as losses
 

@@ -5,6 +5,7 @@ import itertools
 import mpmath
 import numpy as np
 import pytest
+
 from reference import assert_same_bits, fma, normal, permutation, philox4x32, uniform, words
 from reference.quantile import ppnd16
 

@@ -13,7 +13,7 @@ from bench.cases import Case
 from bench.problems import Array, Inputs
 
 
-class NotOffered(Exception):
+class NotOfferedError(Exception):
     """This framework has no fair form of the case; the text says why."""
 
 
@@ -21,9 +21,9 @@ class NotOffered(Exception):
 class Call:
     """One timed call, `function(*args, **kwargs)`.
 
-    After one call `answer` gives the arrays to compare with the truth. `reset` goes before every timed sample, for calls that change
-    their own inputs (training steps must neither converge nor decay into subnormals while they are timed). `context` is
-    entered around checking and timing.
+    After one call `answer` gives the arrays to compare with the truth. `reset` goes before every timed sample, for
+    calls that change their own inputs (training steps must neither converge nor decay into subnormals while they are
+    timed). `context` is entered around checking and timing.
     """
 
     function: Callable[..., object]
@@ -53,7 +53,7 @@ class Runner:
     def prepare(self, case: Case, data: Inputs) -> Call:
         method = getattr(self, case.kind, None)
         if method is None:
-            raise NotOffered(f"no {case.kind}")
+            raise NotOfferedError(f"no {case.kind}")
         call: Call = method(case, data)
         return call
 

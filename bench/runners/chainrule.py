@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.cases import Case
 from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs, output
-from bench.runners.base import Call, NotOffered, Runner
+from bench.runners.base import Call, NotOfferedError, Runner
 
 
 class ChainruleRunner(Runner):
@@ -33,7 +33,7 @@ class ChainruleRunner(Runner):
 
     def unary(self, case: Case, data: Inputs) -> Call:
         if case.params["op"] == "copy":
-            raise NotOffered("copies are NumPy's")
+            raise NotOfferedError("copies are NumPy's")
         out = output(data["x"].shape, case.dtype)
         return Call(self.core.unary, (case.params["op"], data["x"], out), answer=lambda: [out])
 

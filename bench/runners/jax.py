@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.cases import Case
 from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs
-from bench.runners.base import Call, NotOffered, Runner
+from bench.runners.base import Call, NotOfferedError, Runner
 
 
 class JaxRunner(Runner):
@@ -42,7 +42,7 @@ class JaxRunner(Runner):
     def unary(self, case: Case, data: Inputs) -> Call:
         op = case.params["op"]
         if op == "copy":
-            raise NotOffered("jit returns its argument")
+            raise NotOfferedError("jit returns its argument")
         functions = {name: getattr(self.np, name) for name in ("exp", "tanh", "log")}
         functions |= {name: getattr(self.lib.nn, name) for name in ("relu", "sigmoid", "softplus")}
         return self._jitted(functions[op], data["x"])

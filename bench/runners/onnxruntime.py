@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.cases import Case
 from bench.problems import Array, Inputs, output, placed
-from bench.runners.base import Call, NotOffered, Runner
+from bench.runners.base import Call, NotOfferedError, Runner
 
 OPSET = 17
 
@@ -28,7 +28,7 @@ class OnnxruntimeRunner(Runner):
     def unary(self, case: Case, data: Inputs) -> Call:
         op = case.params["op"]
         if op == "copy":
-            raise NotOffered("no copy")
+            raise NotOfferedError("no copy")
         node = self.onnx.helper.make_node(op.capitalize(), ["x"], ["y"])
         return self._bound([node], {"x": data["x"]}, {}, data["x"].shape)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.cases import Case
 from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs
-from bench.runners.base import Call, NotOffered, Runner
+from bench.runners.base import Call, NotOfferedError, Runner
 
 
 class SklearnRunner(Runner):
@@ -31,7 +31,7 @@ class SklearnRunner(Runner):
     def step(self, case: Case, data: Inputs) -> Call:
         classes = case.params["widths"][-1]
         if classes == 2:
-            raise NotOffered("two classes are one logistic output here")
+            raise NotOfferedError("two classes are one logistic output here")
         model = self.networks.MLPClassifier(
             solver="sgd",
             learning_rate_init=LEARNING_RATE,
