@@ -7,28 +7,29 @@
 //
 // b is packed when it is transposed (a vector must run along n), or when it is used often enough to repay the copy:
 // large power-of-two strides map a panel's rows to a few cache sets. Two shapes go other ways:
-//   few rows, b transposed     one row of tiles turns b in registers: every element of b is used only once or a few times
-//   narrow c (a few columns)   computed as its transpose: otherwise most lanes of every vector would be idle
+//   few rows, b transposed     one row of tiles turns b in registers: every element of b is used only once or a few
+//   times narrow c (a few columns)   computed as its transpose: otherwise most lanes of every vector would be idle
 #include "kernels/registry.h"
 #include "kernels/tile.h"
 
 namespace chainrule {
 namespace {
 
-#ifndef KC
-#define KC 512
-#endif
-#ifndef NCB
-#define NCB 512
-#endif
-// Tile numbers. kc * nc * sizeof(T) = 512 KiB: half of the smallest L2 (1 MiB) the AVX-512 machines have.
+// Tile numbers, measured on Zen 4. kc * nc * sizeof(T) = 512 KiB: half of the smallest L2 (1 MiB) of the AVX-512
+// machines. A long kc costs L1 nothing that counts: the panel streams from L2 in any case (2 lines in 24 cycles).
 template <class T>
 struct Block {
-  static constexpr int64_t L = Vec<T>::lanes;
-  static constexpr int64_t kc = KC * 4 / int64_t{sizeof(T)};
-  static constexpr int64_t nc = (NCB << 10) / (kc * int64_t{sizeof(T)});
-  static constexpr int64_t turned_elements = kMaxRows * kWidest * L;
+  static constexpr int64_t kc = 2048 / int64_t{sizeof(T)};
+  static constexpr int64_t nc = (512 << 10) / (kc * int64_t{sizeof(T)});
+  static constexpr int64_t line = 64 / int64_t{sizeof(T)};
+  static constexpr int64_t ld_a = kc + line;              // one cache line more: rows fall into different sets
+  static constexpr int64_t a_elements = kMaxRows * ld_a;  // a's copy; or a strip of the transpose of a narrow c
+  static_assert(a_elements >= kMaxRows * kWidest * Vec<T>::lanes);
 };
+
+constexpr int64_t kDirect = 24 << 10;    // bytes: a smaller block of b stays in L1 as it is
+constexpr int64_t kPage = 4096;          // rows of a at a multiple of this distance meet in one set of L1
+constexpr int64_t kStreams = 512 << 10;  // bytes: a larger a has left L2 when the next block of b comes
 
 template <class T>
 struct Matrix {
@@ -43,7 +44,7 @@ struct Problem {
   Matrix<T> a, b;
   T* c;
   int64_t rs_c;
-  T *turned, *packed;
+  T *small, *packed;  // scratch
 };
 
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -80,33 +81,61 @@ void pack_panel(const Matrix<T>& b, int64_t k, int64_t columns, int64_t width, T
   }
 }
 
+// A copy of `rows` rows of a, compact.
+template <class T>
+Matrix<T> compact_rows(const Matrix<T>& a, int64_t rows, int64_t k, T* copy) {
+  constexpr int64_t L = Vec<T>::lanes;
+  for (int64_t i = 0; i < rows; ++i) {
+    const T* const from = a.at(i, 0);
+    T* const to = copy + i * Block<T>::ld_a;
+    int64_t x = 0;
+    for (; x + L <= k; x += L) store(to + x, load(from + x));
+    if (x < k) store_n(to + x, load_n(from + x, k - x), k - x);
+  }
+  return {copy, Block<T>::ld_a, 1};
+}
+
+template <int Write, class T>
+void prefetch_rows(const T* p, int64_t rs, int64_t rows, int64_t columns) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; j += Block<T>::line) __builtin_prefetch(p + i * rs + j, Write);
+  }
+}
+
 // One block of b (kb x nb at b) against all rows of a.
 template <class T>
 void block_product(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, int64_t kb, int64_t nb, T* c,
                    bool first) {
-  constexpr int64_t L = Vec<T>::lanes;
+  constexpr int64_t L = Vec<T>::lanes, size = sizeof(T);
   // Rows in equal shares: a last tile of one or two rows would leave the multipliers waiting.
   const int64_t tiles = ceil_div(q.m, kMaxRows);
-  const int64_t nv = max_vectors(static_cast<int>(ceil_div(q.m, tiles)));
-  const int64_t nr = nv * L;
-  const bool pack = b.cs != 1 || (tiles > 2 && kb * b.rs * int64_t{sizeof(T)} > (24 << 10));
+  const int64_t nr = max_vectors(static_cast<int>(ceil_div(q.m, tiles))) * L, panels = ceil_div(nb, nr);
+  const bool pack = b.cs != 1 || (tiles > 2 && kb * b.rs * size > kDirect);
+  const bool copy = panels > 2 && a.cs == 1 && a.rs * size % kPage == 0;
+  const bool streams = pack && a.cs == 1 && q.m * kb * size > kStreams;
   int64_t i = 0;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t rows = ceil_div(q.m - i, tiles - t);
-    for (int64_t j = 0; j < nb; j += nr) {
-      const int64_t columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
+    const Matrix<T> strip =
+        copy ? compact_rows({a.at(i, 0), a.rs, a.cs}, rows, kb, q.small) : Matrix<T>{a.at(i, 0), a.rs, a.cs};
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t j = p * nr, columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
+      const Matrix<T> from = {b.at(0, j), b.rs, b.cs};
       T* const panel = q.packed + j * kb;
-      TileArgs<T> args = {kb,    a.at(i, 0),         a.rs,   a.cs,    pack ? panel : b.at(0, j), pack ? vectors * L : b.rs,
-                          panel, c + i * q.rs_c + j, q.rs_c, columns, first};
-      Read read = pack || columns % L == 0 ? kWhole : kTail;
-      if (pack && t == 0) {
-        if (b.cs == 1) {
-          read = kPack;
-          args.b = b.at(0, j);
-          args.ld_b = b.rs;
-        } else {
-          pack_panel({b.at(0, j), b.rs, b.cs}, kb, columns, vectors * L, panel);
-        }
+      TileArgs<T> args = {kb,     strip.p, strip.rs, strip.cs, panel, vectors * L, panel, c + i * q.rs_c + j,
+                          q.rs_c, columns, first};
+      Read read = kWhole;
+      if (!pack || (t == 0 && b.cs == 1)) {
+        args.b = from.p;
+        args.ld_b = b.rs;
+        read = pack ? kPack : columns % L == 0 ? kWhole : kTail;
+      } else if (t == 0) {
+        pack_panel(from, kb, columns, vectors * L, panel);
+      }
+      if (pack) prefetch_rows<1>(args.c, q.rs_c, rows, columns);
+      if (streams && t + 1 < tiles) {  // a share of the next strip
+        const int64_t share = ceil_div(kb, panels), k0 = smaller(p * share, kb);
+        prefetch_rows<0>(a.at(i + rows, k0), a.rs, ceil_div(q.m - i - rows, tiles - t - 1), smaller(share, kb - k0));
       }
       kTiles<T>.fn[rows - 1][vectors - 1][read](args);
     }
@@ -129,61 +158,71 @@ void wide_product(const Problem<T>& q) {
   } while (pc < q.k);
 }
 
-// At most kMaxRows rows, b used once: no blocks, no copies.
+template <class T>
+int64_t strip_columns(int rows, bool turned) {
+  return (turned ? 1 : max_vectors(rows)) * Vec<T>::lanes;
+}
+
+// At most kMaxRows rows, so that b is used once: no blocks, no copies.
 template <class T>
 void strip_product(const Problem<T>& q) {
   constexpr int64_t L = Vec<T>::lanes;
   const bool turned = q.b.cs != 1;
   const int rows = static_cast<int>(q.m);
-  const int64_t nv = turned ? max_turned_vectors(rows) : max_vectors(rows);
-  const int64_t nr = nv * L;
+  const int64_t nr = strip_columns<T>(rows, turned), ld_b = turned ? q.b.cs : q.b.rs;
   for (int64_t j = 0; j < q.n; j += nr) {
     const int64_t columns = smaller(nr, q.n - j);
     const Read read = turned ? kTurned : columns % L == 0 ? kWhole : kTail;
-    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1][read]({q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j),
-                                                            turned ? q.b.cs : q.b.rs, nullptr, q.c + j, q.rs_c, columns,
-                                                            true});
+    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1][read](
+        {q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j), ld_b, nullptr, q.c + j, q.rs_c, columns, true});
+  }
+}
+
+// c[x][j] = from[j][x] for x < m, j < n.
+template <class T>
+void turn_back(const T* from, int64_t ld, int64_t m, int64_t n, T* c, int64_t rs_c) {
+  constexpr int64_t L = Vec<T>::lanes;
+  if (n <= 4) {
+    for (int64_t j = 0; j < n; ++j) {
+      for (int64_t x = 0; x < m; ++x) c[x * rs_c + j] = from[j * ld + x];
+    }
+    return;
+  }
+  for (int64_t x = 0; x < m; x += L) {
+    for (int64_t j = 0; j < n; j += L) {
+      const int64_t w = smaller(L, n - j), h = smaller(L, m - x);
+      Vec<T> block[L];
+      CR_UNROLL
+      for (int64_t y = 0; y < L; ++y) block[y] = y < w ? load(from + (j + y) * ld + x) : splat<T>(0);
+      transpose(block);
+      CR_UNROLL
+      for (int64_t y = 0; y < L; ++y) {
+        if (y < h) store_or_n(c + (x + y) * rs_c + j, block[y], w);
+      }
+    }
   }
 }
 
 // c' = b' a', in strips of columns that are turned into rows of c.
 template <class T>
 void narrow_product(const Problem<T>& q) {
-  constexpr int64_t L = Vec<T>::lanes;
-  const int rows = static_cast<int>(q.n);
-  const int64_t nr = (q.a.cs == 1 ? max_turned_vectors(rows) : max_vectors(rows)) * L;
+  const Matrix<T> bt = {q.b.p, q.b.cs, q.b.rs};
+  if (q.n == 1 && q.rs_c == 1) {
+    strip_product<T>({1, q.m, q.k, bt, {q.a.p, q.a.cs, q.a.rs}, q.c, 1, nullptr, nullptr});
+    return;
+  }
+  const int64_t nr = strip_columns<T>(static_cast<int>(q.n), q.a.rs != 1);
   for (int64_t i = 0; i < q.m; i += nr) {
     const int64_t columns = smaller(nr, q.m - i);
-    strip_product<T>({q.n, columns, q.k, {q.b.p, q.b.cs, q.b.rs}, {q.a.at(i, 0), q.a.cs, q.a.rs}, q.turned, nr,
-                      nullptr, nullptr});
-    T* const c = q.c + i * q.rs_c;
-    if (q.n == 1) {
-      for (int64_t x = 0; x < columns; ++x) c[x * q.rs_c] = q.turned[x];
-      continue;
-    }
-    for (int64_t x = 0; x < columns; x += L) {
-      for (int64_t j = 0; j < q.n; j += L) {
-        const int64_t w = smaller(L, q.n - j), h = smaller(L, columns - x);
-        Vec<T> block[L];
-        CR_UNROLL
-        for (int64_t y = 0; y < L; ++y) block[y] = y < w ? load(q.turned + (j + y) * nr + x) : splat<T>(0);
-        transpose(block);
-        CR_UNROLL
-        for (int64_t y = 0; y < L; ++y) {
-          if (y < h) store_or_n(c + (x + y) * q.rs_c + j, block[y], w);
-        }
-      }
-    }
+    strip_product<T>({q.n, columns, q.k, bt, {q.a.at(i, 0), q.a.cs, q.a.rs}, q.small, nr, nullptr, nullptr});
+    turn_back(q.small, nr, columns, q.n, q.c + i * q.rs_c, q.rs_c);
   }
 }
 
-#ifndef NARROW
-#define NARROW 0.8
-#endif
 template <class T>
 void gemm(const GemmArgs& g) {
   constexpr int64_t L = Vec<T>::lanes;
-  static_assert((Block<T>::turned_elements + Block<T>::kc * Block<T>::nc + 256) * int64_t{sizeof(T)} <= kGemmScratch);
+  static_assert((Block<T>::a_elements + Block<T>::kc * Block<T>::nc + 64) * int64_t{sizeof(T)} <= kGemmScratch);
   if (g.m == 0 || g.n == 0) return;
   T* const scratch = static_cast<T*>(g.scratch);
   const Problem<T> q = {g.m,
@@ -194,12 +233,12 @@ void gemm(const GemmArgs& g) {
                         static_cast<T*>(g.c),
                         g.rs_c,
                         scratch,
-                        scratch + Block<T>::turned_elements};
-  const int64_t whole = ceil_div(q.n, L) * L;
-  if (q.n <= kMaxRows && q.m >= L && (q.a.cs == 1 || q.a.rs == 1) &&
-      static_cast<double>(q.n) < NARROW * static_cast<double>(whole)) {
+                        scratch + Block<T>::a_elements};
+  // Turning costs about a fifth of the multiplications that it hides behind.
+  const bool narrow = q.n <= kMaxRows && q.m >= L && 5 * q.n < 4 * ceil_div(q.n, L) * L;
+  if (narrow && (q.a.rs == 1 || q.a.cs == 1)) {
     narrow_product(q);
-  } else if (q.m <= kMaxRows && (q.b.cs == 1 || q.b.rs == 1)) {
+  } else if (q.m <= kMaxRows && (q.b.rs == 1 || q.b.cs == 1)) {
     strip_product(q);
   } else {
     wide_product(q);
