@@ -7,8 +7,8 @@
 //
 // b is packed when it is transposed (a vector must run along n), or when it is used often enough to repay the copy:
 // large power-of-two strides map a panel's rows to a few cache sets. Two shapes go other ways:
-//   few rows, b transposed     one row of tiles turns b in registers: every element of b is used only once or a few
-//   times narrow c (a few columns)   computed as its transpose: otherwise most lanes of every vector would be idle
+//   few rows, b transposed:  b is turned in registers on the way to the multipliers, every element being used once
+//   narrow c:                computed as its transpose; otherwise most lanes of every vector would be idle
 #include "kernels/registry.h"
 #include "kernels/tile.h"
 
@@ -160,7 +160,7 @@ void wide_product(const Problem<T>& q) {
 
 template <class T>
 int64_t strip_columns(int rows, bool turned) {
-  return (turned ? 1 : max_vectors(rows)) * Vec<T>::lanes;
+  return (turned ? max_turned_vectors(rows) : max_vectors(rows)) * Vec<T>::lanes;
 }
 
 // At most kMaxRows rows, so that b is used once: no blocks, no copies.
@@ -182,7 +182,7 @@ void strip_product(const Problem<T>& q) {
 template <class T>
 void turn_back(const T* from, int64_t ld, int64_t m, int64_t n, T* c, int64_t rs_c) {
   constexpr int64_t L = Vec<T>::lanes;
-  if (n <= 4) {
+  if (n <= 2) {
     for (int64_t j = 0; j < n; ++j) {
       for (int64_t x = 0; x < m; ++x) c[x * rs_c + j] = from[j * ld + x];
     }
@@ -220,6 +220,15 @@ void narrow_product(const Problem<T>& q) {
 }
 
 template <class T>
+void product(const Problem<T>& q) {
+  if (q.m <= kMaxRows && (q.b.rs == 1 || q.b.cs == 1)) {
+    strip_product(q);
+  } else {
+    wide_product(q);
+  }
+}
+
+template <class T>
 void gemm(const GemmArgs& g) {
   constexpr int64_t L = Vec<T>::lanes;
   static_assert((Block<T>::a_elements + Block<T>::kc * Block<T>::nc + 64) * int64_t{sizeof(T)} <= kGemmScratch);
@@ -235,13 +244,20 @@ void gemm(const GemmArgs& g) {
                         scratch,
                         scratch + Block<T>::a_elements};
   // Turning costs about a fifth of the multiplications that it hides behind.
-  const bool narrow = q.n <= kMaxRows && q.m >= L && 5 * q.n < 4 * ceil_div(q.n, L) * L;
-  if (narrow && (q.a.rs == 1 || q.a.cs == 1)) {
+  const bool turns = q.m >= L && (q.a.rs == 1 || q.a.cs == 1);
+  const int64_t rest = q.n % L;
+  if (turns && q.n <= kMaxRows && 5 * q.n < 4 * L) {
     narrow_product(q);
-  } else if (q.m <= kMaxRows && (q.b.rs == 1 || q.b.cs == 1)) {
-    strip_product(q);
+  } else if (turns && q.n > L && rest > 0 && 2 * rest <= L) {  // n = 10 in vectors of 8: 8 wide, 2 narrow
+    Problem<T> part = q;
+    part.n = q.n - rest;
+    product(part);
+    part.n = rest;
+    part.b.p = q.b.at(0, q.n - rest);
+    part.c = q.c + q.n - rest;
+    narrow_product(part);
   } else {
-    wide_product(q);
+    product(q);
   }
 }
 

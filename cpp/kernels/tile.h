@@ -13,7 +13,8 @@
 // so that there are always enough independent chains (latency 4 x 2 units = 8) and b is read in long runs.
 //   32 registers: 12 x 2 = 24 + 3;  8 x 3 = 24 + 4;  6 x 4 = 24 + 5;  4 x 5;  3 x 6;  2 x 8;  1 x 12
 //   16 registers:  6 x 2 = 12 + 3;  3 x 3 =  9 + 4;  2 x 4;  1 x 6
-//   turned: mr + lanes + 2 temporaries
+// Turned takes mr * nv + lanes + 2 temporaries, and as few vectors as can be: their columns compete for the same sets
+// of L1 at large power-of-two strides.
 #pragma once
 
 #include "simd/vec.h"
@@ -32,6 +33,7 @@ constexpr int max_vectors(int mr) {
   constexpr int table[7] = {0, 6, 4, 3, 2, 2, 2};
   return table[mr];
 }
+constexpr int max_turned_vectors(int mr) { return kRegisters == 16 && mr <= 3 ? 2 : 1; }
 
 // Rows that a packing tile prefetches ahead. Rows on different pages are out of reach of the hardware's prefetchers:
 // the first tiles of 1024^3 took 3.3 times as long as the others, and take 1.8 times as long.
@@ -115,31 +117,38 @@ CR_INLINE void load_turned(const T* p, int64_t ld, int64_t lines, int64_t length
   transpose(block);
 }
 
-template <class T, int MR>
-CR_INLINE void multiply_turned(const TileArgs<T>& t, Vec<T> (&acc)[MR][1]) {
+template <class T, int MR, int NV>
+CR_INLINE void multiply_turned(const TileArgs<T>& t, Vec<T> (&acc)[MR][NV]) {
   constexpr int64_t L = Vec<T>::lanes;
   Broadcasts<T, MR> a(t);
   Vec<T> block[L];
-  int64_t p = 0;
-  for (; p + L <= t.k; p += L) {
-    load_turned(t.b + p, t.ld_b, t.n, L, block);
+  for (int64_t p = 0; p < t.k; p += L) {
+    Broadcasts<T, MR> at = a;
+    const int64_t length = t.k - p < L ? t.k - p : L;
     CR_UNROLL
-    for (int64_t x = 0; x < L; ++x) {
-      CR_UNROLL
-      for (int i = 0; i < MR; ++i) acc[i][0] = fma(a.row(i), block[x], acc[i][0]);
-      a.next();
+    for (int j = 0; j < NV; ++j) {
+      load_turned(t.b + j * L * t.ld_b + p, t.ld_b, t.n - j * L, length, block);
+      at = a;
+      if (length == L) {
+        CR_UNROLL
+        for (int64_t x = 0; x < L; ++x) {
+          CR_UNROLL
+          for (int i = 0; i < MR; ++i) acc[i][j] = fma(at.row(i), block[x], acc[i][j]);
+          at.next();
+        }
+      } else {
+        T rest[L * L];
+        CR_UNROLL
+        for (int64_t x = 0; x < L; ++x) store(rest + x * L, block[x]);
+        for (int64_t x = 0; x < length; ++x) {
+          const Vec<T> bv = load(rest + x * L);
+          CR_UNROLL
+          for (int i = 0; i < MR; ++i) acc[i][j] = fma(at.row(i), bv, acc[i][j]);
+          at.next();
+        }
+      }
     }
-  }
-  if (p == t.k) return;
-  load_turned(t.b + p, t.ld_b, t.n, t.k - p, block);
-  T rest[L * L];
-  CR_UNROLL
-  for (int64_t x = 0; x < L; ++x) store(rest + x * L, block[x]);
-  for (int64_t x = 0; x < t.k - p; ++x) {
-    const Vec<T> bv = load(rest + x * L);
-    CR_UNROLL
-    for (int i = 0; i < MR; ++i) acc[i][0] = fma(a.row(i), bv, acc[i][0]);
-    a.next();
+    a = at;
   }
 }
 
@@ -190,7 +199,7 @@ constexpr void fill_tiles(TileTable<T>& table) {
     fn[kWhole] = tile<T, MR, NV, kWhole>;
     fn[kTail] = tile<T, MR, NV, kTail>;
     fn[kPack] = tile<T, MR, NV, kPack>;
-    if constexpr (NV == 1) fn[kTurned] = tile<T, MR, NV, kTurned>;
+    if constexpr (NV <= max_turned_vectors(MR)) fn[kTurned] = tile<T, MR, NV, kTurned>;
     fill_tiles<T, MR, NV - 1>(table);
   } else if constexpr (MR > 1) {
     fill_tiles<T, MR - 1, max_vectors(MR - 1)>(table);
