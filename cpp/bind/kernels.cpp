@@ -1,6 +1,9 @@
 // Single kernels on arrays the caller brings: the lowest entries callable from Python.
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "bind/arrays.h"
 #include "exec/permutation.h"
 #include "exec/program.h"
@@ -28,27 +31,71 @@ Dtype same_float_dtype(const char* name, const std::vector<py::array>& arrays) {
   return dtype;
 }
 
+// The address and the strides in elements of a matrix, without the vector that element_strides makes.
+struct Matrix {
+  const void* data;
+  int64_t rs, cs;
+};
+Matrix matrix(const py::array& array, const char* what) {
+  const int64_t size = array.itemsize(), rs = array.strides(0), cs = array.strides(1);
+  if ((static_cast<int64_t>(reinterpret_cast<uintptr_t>(array.data())) | rs | cs) % size != 0)
+    element_strides(array, what);  // throws
+  return {array.data(), rs / size, cs / size};
+}
+
+// A matmul instruction of this thread, resolved once per ISA level for a product of 1 x 1 x 1: a small product takes
+// less time than naming the kernel and allocating the lists.
+struct PreparedMatmul {
+  Instruction op;
+  double work_per_fma = 0;
+};
+PreparedMatmul& prepared_matmul(Dtype dtype) {
+  thread_local PreparedMatmul prepared[2];
+  PreparedMatmul& p = prepared[dtype];
+  const KernelTable& table = active_kernels();
+  if (p.op.kernel != &table.gemm[dtype]) {
+    p.op = {};
+    p.op.name = "matmul";
+    p.op.dtype = dtype;
+    p.op.outputs = {0};
+    p.op.inputs = {1, 2};
+    p.op.ints = {0, 1, 1, 1, 1, 1, 1, 1, 1};
+    resolve(p.op, table);
+    p.work_per_fma = p.op.work;
+  }
+  return p;
+}
+constexpr double kReleaseGil = 5000;  // nanoseconds: for less, other threads do not wait long
+
 void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
   const py::array a = as_array(a_object, "matmul a"), b = as_array(b_object, "matmul b");
   py::array out = as_array(out_object, "matmul out");
-  const Dtype dtype = same_float_dtype("matmul", {a, b, out});
+  const Dtype dtype = dtype_of(a, "matmul");
+  if (dtype > kFloat64 || dtype_of(b, "matmul") != dtype || dtype_of(out, "matmul") != dtype)
+    same_float_dtype("matmul", {a, b, out});  // throws
   if (a.ndim() != 2 || b.ndim() != 2 || out.ndim() != 2 || a.shape(1) != b.shape(0) || out.shape(0) != a.shape(0) ||
       out.shape(1) != b.shape(1)) {
     throw py::value_error("matmul: expected a (m, k), b (k, n), out (m, n), got a " + shape_text(a) + ", b " +
                           shape_text(b) + ", out " + shape_text(out));
   }
-  check_output(out, "matmul out");
+  constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
+  if ((out.flags() & kPlain) != kPlain || !out.writeable()) check_output(out, "matmul out");
   check_disjoint(out, a, "matmul: out", false);
   check_disjoint(out, b, "matmul: out", false);
-  const std::vector<int64_t> sa = element_strides(a, "matmul a"), sb = element_strides(b, "matmul b");
-  Instruction op;
-  op.name = "matmul";
-  op.dtype = dtype;
-  op.outputs = {0};
-  op.inputs = {1, 2};
-  op.ints = {0, a.shape(0), b.shape(1), a.shape(1), sa[0], sa[1], sb[0], sb[1], b.shape(1)};
-  void* const slots[] = {out.mutable_data(), const_cast<void*>(a.data()), const_cast<void*>(b.data())};
-  run_now(op, slots);
+  const Matrix ma = matrix(a, "matmul a"), mb = matrix(b, "matmul b");
+  const int64_t m = a.shape(0), n = b.shape(1), k = a.shape(1);
+  PreparedMatmul& prepared = prepared_matmul(dtype);
+  Instruction& op = prepared.op;
+  const int64_t ints[] = {0, m, n, k, ma.rs, ma.cs, mb.rs, mb.cs, n};
+  std::copy(std::begin(ints), std::end(ints), op.ints.begin());
+  op.work = prepared.work_per_fma * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  void* const slots[] = {out.mutable_data(), const_cast<void*>(ma.data), const_cast<void*>(mb.data)};
+  if (op.work < kReleaseGil) {
+    run_instruction(op, slots);
+  } else {
+    const py::gil_scoped_release release;
+    run_instruction(op, slots);
+  }
 }
 
 void elementwise(const std::string& name, const std::vector<py::array>& in, py::array& out) {

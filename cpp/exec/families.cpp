@@ -65,13 +65,14 @@ void run_matmul(const Instruction& op, void* const* slots, Share share, void* sc
   int64_t batch = 1;
   for (int64_t d = 0; d < ndim; ++d) batch *= dims[d];
   Range products = {0, batch}, rows = {0, m}, columns = {0, n};
-  // Columns in whole register tiles; rows where there are more of them. Any split gives the same bits.
+  // Columns in whole vectors, each thread packing its own. Rows one by one: the kernel deals them out to its tiles
+  // evenly; in whole vectors for a narrow c, which is computed as its transpose. Any split gives the same bits.
   if (batch >= 2 * share.count) {
     products = share_range(batch, 1, share);
   } else if (n >= m && n >= 32 * share.count) {
-    columns = share_range(n, 32, share);
+    columns = share_range(n, 16, share);
   } else {
-    rows = share_range(m, m >= 48 * share.count ? 12 : 1, share);
+    rows = share_range(m, n < 16 ? 16 : 1, share);
   }
   const GemmFn gemm = *static_cast<const GemmFn*>(op.kernel);
   for (int64_t i = products.begin; i < products.end; ++i) {

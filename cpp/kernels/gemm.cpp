@@ -2,30 +2,34 @@
 //
 //   for pc over k by kc:            c is stored between blocks and its chains go on: kc is a free number
 //     for jc over n by nc:          block of b: packed into panels of nr columns, or used in place
-//       for ir over m by mr:        mr rows of a: copied to a compact stride, or used in place; they stay in L1
+//       for ir over m by mr:        mr rows of a
 //         for jr over nc by nr:     tile
 //
 // b is packed when it is transposed (a vector must run along n), or when it is used often enough to repay the copy:
-// large power-of-two strides map a panel's rows to a few cache sets. a is copied for the same reason, keeping its
-// orientation (the tile reads it by any strides), so the copy is a plain memory copy. A narrow c (a few columns) is
-// computed as its transpose: otherwise most lanes of every vector would be idle.
+// large power-of-two strides map a panel's rows to a few cache sets. Two shapes go other ways:
+//   few rows, b transposed:  b is turned in registers on the way to the multipliers, every element being used once
+//   narrow c:                computed as its transpose; otherwise most lanes of every vector would be idle
 #include "kernels/registry.h"
 #include "kernels/tile.h"
 
 namespace chainrule {
 namespace {
 
-// Tile numbers. kc * nc * sizeof(T) = 512 KiB: half of the smallest L2 (1 MiB) the AVX-512 machines have.
+// Tile numbers, measured on Zen 4. kc * nc * sizeof(T) = 512 KiB: half of the smallest L2 (1 MiB) of the AVX-512
+// machines. A long kc costs L1 nothing that counts: the panel streams from L2 in any case (2 lines in 24 cycles).
 template <class T>
 struct Block {
-  static constexpr int64_t L = Vec<T>::lanes;
-  static constexpr int64_t kc = 256;
+  static constexpr int64_t kc = 2048 / int64_t{sizeof(T)};
   static constexpr int64_t nc = (512 << 10) / (kc * int64_t{sizeof(T)});
-  static constexpr int64_t ld_a = kc + 64 / int64_t{sizeof(T)};  // one cache line more: rows fall into different sets
-  static constexpr int64_t a_elements = kMaxRows * ld_a;
-  static constexpr int64_t narrow_rows = 256;  // rows of c per transposed block
-  static constexpr int64_t narrow_columns = L / 2;
+  static constexpr int64_t line = 64 / int64_t{sizeof(T)};
+  static constexpr int64_t ld_a = kc + line;              // one cache line more: rows fall into different sets
+  static constexpr int64_t a_elements = kMaxRows * ld_a;  // a's copy; or a strip of the transpose of a narrow c
+  static_assert(a_elements >= kMaxRows * kWidest * Vec<T>::lanes);
 };
+
+constexpr int64_t kDirect = 24 << 10;    // bytes: a smaller block of b stays in L1 as it is
+constexpr int64_t kPage = 4096;          // rows of a at a multiple of this distance meet in one set of L1
+constexpr int64_t kStreams = 512 << 10;  // bytes: a larger a has left L2 when the next block of b comes
 
 template <class T>
 struct Matrix {
@@ -40,124 +44,100 @@ struct Problem {
   Matrix<T> a, b;
   T* c;
   int64_t rs_c;
-  T *packed_a, *packed_b;
+  T *small, *packed;  // scratch
 };
 
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// panel[k][0..width) = b[k][j0 .. j0 + columns), padded with zeros, for a b whose rows are contiguous.
-template <class T>
-void pack_rows(const Matrix<T>& b, int64_t k, int64_t columns, int64_t width, T* panel) {
-  constexpr int64_t L = Vec<T>::lanes;
-  for (int64_t i = 0; i < k; ++i, panel += width) {
-    const T* row = b.at(i, 0);
-    int64_t j = 0;
-    for (; j + L <= columns; j += L) store(panel + j, load(row + j));
-    if (j < columns) store(panel + j, load_n(row + j, columns - j));
-  }
+// n in equal shares of at most `most`, each a multiple of `grain`: the last one is not left with a few.
+constexpr int64_t equal_share(int64_t n, int64_t most, int64_t grain) {
+  if (n <= most) return n;
+  return ceil_div(ceil_div(n, ceil_div(n, most)), grain) * grain;
 }
 
-// The same for a b whose columns are contiguous: lanes x lanes blocks turned in registers.
+// panel[k][0..width) = b[k][j0 .. j0 + columns), padded with zeros: lanes x lanes blocks turned in registers where b's
+// columns are contiguous, else one element at a time.
 template <class T>
-void pack_columns(const Matrix<T>& b, int64_t k, int64_t columns, int64_t width, T* panel) {
+void pack_panel(const Matrix<T>& b, int64_t k, int64_t columns, int64_t width, T* panel) {
   constexpr int64_t L = Vec<T>::lanes;
+  if (b.rs != 1) {
+    for (int64_t i = 0; i < k; ++i) {
+      for (int64_t j = 0; j < width; ++j) panel[i * width + j] = j < columns ? *b.at(i, j) : T(0);
+    }
+    return;
+  }
   for (int64_t j = 0; j < columns; j += L) {
-    const int64_t w = smaller(L, columns - j);
     for (int64_t i = 0; i < k; i += L) {
-      const int64_t h = smaller(L, k - i);
       Vec<T> block[L];
-      if (w == L && h == L) {
+      load_turned(b.at(i, j), b.cs, columns - j, k - i, block);
+      T* const to = panel + i * width + j;
+      if (k - i >= L) {
         CR_UNROLL
-        for (int64_t x = 0; x < L; ++x) block[x] = load(b.at(i, j + x));
-        transpose(block);
-        CR_UNROLL
-        for (int64_t x = 0; x < L; ++x) store(panel + (i + x) * width + j, block[x]);
+        for (int64_t x = 0; x < L; ++x) store(to + x * width, block[x]);
       } else {
-        for (int64_t x = 0; x < L; ++x) block[x] = x < w ? load_n(b.at(i, j + x), h) : splat<T>(0);
-        transpose(block);
-        for (int64_t x = 0; x < h; ++x) store(panel + (i + x) * width + j, block[x]);
+        for (int64_t x = 0; x < k - i; ++x) store(to + x * width, block[x]);
       }
     }
   }
 }
 
-template <class T>
-void pack_any(const Matrix<T>& b, int64_t k, int64_t columns, int64_t width, T* panel) {
-  constexpr int64_t L = Vec<T>::lanes;
-  const int64_t padded = ceil_div(columns, L) * L;
-  for (int64_t i = 0; i < k; ++i) {
-    for (int64_t j = 0; j < padded; ++j) panel[i * width + j] = j < columns ? *b.at(i, j) : T(0);
-  }
-}
-
-template <class T>
-void pack_panel(const Matrix<T>& b, int64_t k, int64_t columns, int64_t width, T* panel) {
-  if (b.cs == 1) {
-    pack_rows(b, k, columns, width, panel);
-  } else if (b.rs == 1) {
-    pack_columns(b, k, columns, width, panel);
-  } else {
-    pack_any(b, k, columns, width, panel);
-  }
-}
-
-// mr rows of a in the orientation they have; returns how the tile is to read them.
+// A copy of `rows` rows of a, compact.
 template <class T>
 Matrix<T> compact_rows(const Matrix<T>& a, int64_t rows, int64_t k, T* copy) {
   constexpr int64_t L = Vec<T>::lanes;
-  const bool along_k = a.cs == 1;
-  if (!along_k && a.rs != 1) {
-    for (int64_t i = 0; i < rows; ++i) {
-      for (int64_t x = 0; x < k; ++x) copy[x * kMaxRows + i] = *a.at(i, x);
-    }
-    return {copy, 1, kMaxRows};
-  }
-  const int64_t lines = along_k ? rows : k, length = along_k ? k : rows;
-  const int64_t from = along_k ? a.rs : a.cs, to = along_k ? Block<T>::ld_a : kMaxRows;
-  for (int64_t i = 0; i < lines; ++i) {
-    const T* source = a.p + i * from;
-    T* target = copy + i * to;
+  for (int64_t i = 0; i < rows; ++i) {
+    const T* const from = a.at(i, 0);
+    T* const to = copy + i * Block<T>::ld_a;
     int64_t x = 0;
-    for (; x + L <= length; x += L) store(target + x, load(source + x));
-    if (x < length) store_n(target + x, load_n(source + x, length - x), length - x);
+    for (; x + L <= k; x += L) store(to + x, load(from + x));
+    if (x < k) store_n(to + x, load_n(from + x, k - x), k - x);
   }
-  if (along_k) return {copy, to, 1};
-  return {copy, 1, to};
+  return {copy, Block<T>::ld_a, 1};
+}
+
+template <int Write, class T>
+void prefetch_rows(const T* p, int64_t rs, int64_t rows, int64_t columns) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; j += Block<T>::line) __builtin_prefetch(p + i * rs + j, Write);
+  }
 }
 
 // One block of b (kb x nb at b) against all rows of a.
 template <class T>
 void block_product(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, int64_t kb, int64_t nb, T* c,
                    bool first) {
-  constexpr int64_t L = Vec<T>::lanes;
+  constexpr int64_t L = Vec<T>::lanes, size = sizeof(T);
   // Rows in equal shares: a last tile of one or two rows would leave the multipliers waiting.
   const int64_t tiles = ceil_div(q.m, kMaxRows);
-  const int64_t nv = max_vectors(static_cast<int>(ceil_div(q.m, tiles)));
-  const int64_t nr = nv * L;
-  const int64_t panels = ceil_div(nb, nr);
-  const bool pack = b.cs != 1 || (tiles > 2 && kb > 32 && q.packed_b != nullptr);
-  const bool copy = panels > 2 && tiles > 2 && kb > 64;
-  if (pack) {
-    for (int64_t j = 0; j < panels; ++j) {
-      const int64_t columns = smaller(nr, nb - j * nr);
-      const Matrix<T> panel = {b.at(0, j * nr), b.rs, b.cs};
-      pack_panel(panel, kb, columns, ceil_div(columns, L) * L, q.packed_b + j * nr * kb);
-    }
-  }
+  const int64_t nr = max_vectors(static_cast<int>(ceil_div(q.m, tiles))) * L, panels = ceil_div(nb, nr);
+  const bool pack = b.cs != 1 || (tiles > 2 && kb * b.rs * size > kDirect);
+  const bool copy = panels > 2 && a.cs == 1 && a.rs * size % kPage == 0;
+  const bool streams = pack && a.cs == 1 && q.m * kb * size > kStreams;
   int64_t i = 0;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t rows = ceil_div(q.m - i, tiles - t);
-    Matrix<T> strip = {a.at(i, 0), a.rs, a.cs};
-    if (copy) strip = compact_rows(strip, rows, kb, q.packed_a);
-    for (int64_t j = 0; j < panels; ++j) {
-      const int64_t columns = smaller(nr, nb - j * nr);
-      const int64_t vectors = ceil_div(columns, L);
-      const T* panel = pack ? q.packed_b + j * nr * kb : b.at(0, j * nr);
-      const int64_t stride = pack ? vectors * L : b.rs;
-      const bool tail = !pack && columns % L != 0;
-      kTiles<T>.fn[rows - 1][vectors - 1][tail](
-          {kb, strip.p, strip.rs, strip.cs, panel, stride, c + i * q.rs_c + j * nr, q.rs_c, columns, first});
+    const Matrix<T> strip =
+        copy ? compact_rows({a.at(i, 0), a.rs, a.cs}, rows, kb, q.small) : Matrix<T>{a.at(i, 0), a.rs, a.cs};
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t j = p * nr, columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
+      const Matrix<T> from = {b.at(0, j), b.rs, b.cs};
+      T* const panel = q.packed + j * kb;
+      TileArgs<T> args = {kb,     strip.p, strip.rs, strip.cs, panel, vectors * L, panel, c + i * q.rs_c + j,
+                          q.rs_c, columns, first};
+      Read read = kWhole;
+      if (!pack || (t == 0 && b.cs == 1)) {
+        args.b = from.p;
+        args.ld_b = b.rs;
+        read = pack ? kPack : columns % L == 0 ? kWhole : kTail;
+      } else if (t == 0) {
+        pack_panel(from, kb, columns, vectors * L, panel);
+      }
+      if (pack) prefetch_rows<1>(args.c, q.rs_c, rows, columns);
+      if (streams && t + 1 < tiles) {  // a share of the next strip
+        const int64_t share = ceil_div(kb, panels), k0 = smaller(p * share, kb);
+        prefetch_rows<0>(a.at(i + rows, k0), a.rs, ceil_div(q.m - i - rows, tiles - t - 1), smaller(share, kb - k0));
+      }
+      kTiles<T>.fn[rows - 1][vectors - 1][read](args);
     }
     i += rows;
   }
@@ -165,39 +145,95 @@ void block_product(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, 
 
 template <class T>
 void wide_product(const Problem<T>& q) {
-  for (int64_t pc = 0; pc == 0 || pc < q.k; pc += Block<T>::kc) {
-    const int64_t kb = smaller(Block<T>::kc, q.k - pc);
-    for (int64_t jc = 0; jc < q.n; jc += Block<T>::nc) {
-      const int64_t nb = smaller(Block<T>::nc, q.n - jc);
+  const int64_t kc = equal_share(q.k, Block<T>::kc, Vec<T>::lanes);
+  const int64_t nc = equal_share(q.n, Block<T>::nc, 2 * Vec<T>::lanes);
+  int64_t pc = 0;
+  do {
+    for (int64_t jc = 0; jc < q.n; jc += nc) {
       const Matrix<T> a = {q.a.at(0, pc), q.a.rs, q.a.cs};
       const Matrix<T> b = {q.b.at(pc, jc), q.b.rs, q.b.cs};
-      block_product(q, a, b, kb, nb, q.c + jc, pc == 0);
+      block_product(q, a, b, smaller(kc, q.k - pc), smaller(nc, q.n - jc), q.c + jc, pc == 0);
+    }
+    pc += kc;
+  } while (pc < q.k);
+}
+
+template <class T>
+int64_t strip_columns(int rows, bool turned) {
+  return (turned ? max_turned_vectors(rows) : max_vectors(rows)) * Vec<T>::lanes;
+}
+
+// At most kMaxRows rows, so that b is used once: no blocks, no copies.
+template <class T>
+void strip_product(const Problem<T>& q) {
+  constexpr int64_t L = Vec<T>::lanes;
+  const bool turned = q.b.cs != 1;
+  const int rows = static_cast<int>(q.m);
+  const int64_t nr = strip_columns<T>(rows, turned), ld_b = turned ? q.b.cs : q.b.rs;
+  for (int64_t j = 0; j < q.n; j += nr) {
+    const int64_t columns = smaller(nr, q.n - j);
+    const Read read = turned ? kTurned : columns % L == 0 ? kWhole : kTail;
+    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1][read](
+        {q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j), ld_b, nullptr, q.c + j, q.rs_c, columns, true});
+  }
+}
+
+// c[x][j] = from[j][x] for x < m, j < n.
+template <class T>
+void turn_back(const T* from, int64_t ld, int64_t m, int64_t n, T* c, int64_t rs_c) {
+  constexpr int64_t L = Vec<T>::lanes;
+  if (n <= 2) {
+    for (int64_t j = 0; j < n; ++j) {
+      for (int64_t x = 0; x < m; ++x) c[x * rs_c + j] = from[j * ld + x];
+    }
+    return;
+  }
+  for (int64_t x = 0; x < m; x += L) {
+    for (int64_t j = 0; j < n; j += L) {
+      const int64_t w = smaller(L, n - j), h = smaller(L, m - x);
+      Vec<T> block[L];
+      CR_UNROLL
+      for (int64_t y = 0; y < L; ++y) block[y] = y < w ? load(from + (j + y) * ld + x) : splat<T>(0);
+      transpose(block);
+      CR_UNROLL
+      for (int64_t y = 0; y < L; ++y) {
+        if (y < h) store_or_n(c + (x + y) * rs_c + j, block[y], w);
+      }
     }
   }
 }
 
-// c' = b' a' in blocks of rows, then turned into c.
+// c' = b' a', in strips of columns that are turned into rows of c.
 template <class T>
-void narrow_product(const Problem<T>& q, T* turned) {
-  for (int64_t i = 0; i < q.m; i += Block<T>::narrow_rows) {
-    const int64_t rows = smaller(Block<T>::narrow_rows, q.m - i);
-    const Problem<T> block = {
-        q.n, rows, q.k, {q.b.p, q.b.cs, q.b.rs}, {q.a.at(i, 0), q.a.cs, q.a.rs}, turned, rows, q.packed_a, q.packed_b};
-    wide_product(block);
-    for (int64_t x = 0; x < rows; ++x) {
-      for (int64_t j = 0; j < q.n; ++j) q.c[(i + x) * q.rs_c + j] = turned[j * rows + x];
-    }
+void narrow_product(const Problem<T>& q) {
+  const Matrix<T> bt = {q.b.p, q.b.cs, q.b.rs};
+  if (q.n == 1 && q.rs_c == 1) {
+    strip_product<T>({1, q.m, q.k, bt, {q.a.p, q.a.cs, q.a.rs}, q.c, 1, nullptr, nullptr});
+    return;
+  }
+  const int64_t nr = strip_columns<T>(static_cast<int>(q.n), q.a.rs != 1);
+  for (int64_t i = 0; i < q.m; i += nr) {
+    const int64_t columns = smaller(nr, q.m - i);
+    strip_product<T>({q.n, columns, q.k, bt, {q.a.at(i, 0), q.a.cs, q.a.rs}, q.small, nr, nullptr, nullptr});
+    turn_back(q.small, nr, columns, q.n, q.c + i * q.rs_c, q.rs_c);
+  }
+}
+
+template <class T>
+void product(const Problem<T>& q) {
+  if (q.m <= kMaxRows && (q.b.rs == 1 || q.b.cs == 1)) {
+    strip_product(q);
+  } else {
+    wide_product(q);
   }
 }
 
 template <class T>
 void gemm(const GemmArgs& g) {
-  constexpr int64_t turned_elements = Block<T>::narrow_columns * Block<T>::narrow_rows;
-  static_assert((Block<T>::a_elements + Block<T>::kc * Block<T>::nc + turned_elements + 64) * int64_t{sizeof(T)} <=
-                kGemmScratch);
+  constexpr int64_t L = Vec<T>::lanes;
+  static_assert((Block<T>::a_elements + Block<T>::kc * Block<T>::nc + 64) * int64_t{sizeof(T)} <= kGemmScratch);
   if (g.m == 0 || g.n == 0) return;
-  T* scratch = static_cast<T*>(g.scratch);
-  T* packed_b = scratch + ceil_div(Block<T>::a_elements, 64) * 64;
+  T* const scratch = static_cast<T*>(g.scratch);
   const Problem<T> q = {g.m,
                         g.n,
                         g.k,
@@ -206,12 +242,22 @@ void gemm(const GemmArgs& g) {
                         static_cast<T*>(g.c),
                         g.rs_c,
                         scratch,
-                        packed_b};
-  // Turning a costs about 100 cycles for 256 elements where the idle lanes cost 256 multiply-adds.
-  if (q.n <= Block<T>::narrow_columns && q.m >= Vec<T>::lanes && q.k > 0) {
-    narrow_product(q, packed_b + Block<T>::kc * Block<T>::nc);
+                        scratch + Block<T>::a_elements};
+  // Turning costs about a fifth of the multiplications that it hides behind.
+  const bool turns = q.m >= L && (q.a.rs == 1 || q.a.cs == 1);
+  const int64_t rest = q.n % L;
+  if (turns && q.n <= kMaxRows && 5 * q.n < 4 * L) {
+    narrow_product(q);
+  } else if (turns && q.n > L && rest > 0 && 2 * rest <= L) {  // n = 10 in vectors of 8: 8 wide, 2 narrow
+    Problem<T> part = q;
+    part.n = q.n - rest;
+    product(part);
+    part.n = rest;
+    part.b.p = q.b.at(0, q.n - rest);
+    part.c = q.c + q.n - rest;
+    narrow_product(part);
   } else {
-    wide_product(q);
+    product(q);
   }
 }
 

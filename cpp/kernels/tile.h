@@ -1,14 +1,20 @@
 // The GEMM micro-kernel: an mr x (nv vectors) tile of c stays in registers while k runs.
 //
 // Contract: c[i][j] = chain over k ascending of fma(a[i][k], b[k][j], .), starting from +0 (`first`) or continuing what
-// c holds. a is read one element at a time (any strides), b a vector at a time (unit column stride). With Tail the last
-// vector of b is read by load_n, so nothing outside the matrix is touched; without it b must have whole vectors (packed
-// panels are padded). c is always written up to column n only.
+// c holds. a is read one element at a time (any strides), c written up to column n only. b is read in one of four ways:
+//   whole    a vector at a time, every vector inside the matrix or a padded panel
+//   tail     the same, the last vector of each row by load_n
+//   pack     as tail, and every vector is stored to `panel` for the next rows of a: the copy hides behind the fmas
+//   turned   columns are contiguous: lanes x lanes blocks are transposed in registers, on the way to the fmas. One
+//   vector
+//            of columns: more would not stay in the same sets of L1 at large power-of-two strides
 //
 // Register arithmetic: mr * nv accumulators + nv vectors of b + 1 broadcast <= kRegisters. Few rows take more vectors,
 // so that there are always enough independent chains (latency 4 x 2 units = 8) and b is read in long runs.
 //   32 registers: 12 x 2 = 24 + 3;  8 x 3 = 24 + 4;  6 x 4 = 24 + 5;  4 x 5;  3 x 6;  2 x 8;  1 x 12
 //   16 registers:  6 x 2 = 12 + 3;  3 x 3 =  9 + 4;  2 x 4;  1 x 6
+// Turned takes mr * nv + lanes + 2 temporaries, and as few vectors as can be: their columns compete for the same sets
+// of L1 at large power-of-two strides.
 #pragma once
 
 #include "simd/vec.h"
@@ -27,6 +33,13 @@ constexpr int max_vectors(int mr) {
   constexpr int table[7] = {0, 6, 4, 3, 2, 2, 2};
   return table[mr];
 }
+constexpr int max_turned_vectors(int mr) { return kRegisters == 16 && mr <= 3 ? 2 : 1; }
+
+// Rows that a packing tile prefetches ahead. Rows on different pages are out of reach of the hardware's prefetchers:
+// the first tiles of 1024^3 took 3.3 times as long as the others, and take 1.8 times as long.
+constexpr int64_t kAhead = 16;
+
+enum Read { kWhole, kTail, kPack, kTurned, kReads };
 
 template <class T>
 struct TileArgs {
@@ -34,17 +47,114 @@ struct TileArgs {
   const T* a;
   int64_t rs_a, cs_a;
   const T* b;
-  int64_t rs_b;
+  int64_t ld_b;  // from row to row of b; turned: from column to column
+  T* panel;      // where kPack stores b
   T* c;
   int64_t rs_c;
   int64_t n;  // columns of this tile
   bool first;
 };
 
-template <class T, int MR, int NV, bool Tail>
+// Elements of a at one k, for all rows of the tile. A few row pointers, not MR: x86 has 16 registers.
+template <class T, int MR>
+struct Broadcasts {
+  static constexpr int kGroup = 3, kGroups = (MR + kGroup - 1) / kGroup;
+  const T* group[kGroups];
+  int64_t rs, cs;
+  CR_INLINE explicit Broadcasts(const TileArgs<T>& t) : rs(t.rs_a), cs(t.cs_a) {
+    CR_UNROLL
+    for (int g = 0; g < kGroups; ++g) group[g] = t.a + g * kGroup * rs;
+  }
+  CR_INLINE Vec<T> row(int i) const { return splat(group[i / kGroup][(i % kGroup) * rs]); }
+  CR_INLINE void next() {
+    CR_UNROLL
+    for (int g = 0; g < kGroups; ++g) group[g] += cs;
+  }
+};
+
+template <class T, int MR, int NV, Read R>
+CR_INLINE void multiply_rows(const TileArgs<T>& t, Vec<T> (&acc)[MR][NV]) {
+  constexpr int64_t L = Vec<T>::lanes;
+  const int64_t last = t.n - (NV - 1) * L, ld_b = t.ld_b;
+  Broadcasts<T, MR> a(t);
+  const T* b = t.b;
+  T* panel = t.panel;
+  for (int64_t k = t.k; k > 0; --k) {
+    Vec<T> bv[NV];
+    CR_UNROLL
+    for (int j = 0; j < NV - 1; ++j) bv[j] = load(b + j * L);
+    const T* const end = b + (NV - 1) * L;
+    bv[NV - 1] = R == kWhole ? load(end) : R == kTail ? load_n(end, last) : load_or_n(end, last);
+    if constexpr (R == kPack) {
+      const T* const ahead = k > kAhead ? b + kAhead * ld_b : b;
+      CR_UNROLL
+      for (int j = 0; j < NV; ++j) __builtin_prefetch(ahead + j * L);
+      CR_UNROLL
+      for (int j = 0; j < NV; ++j) store(panel + j * L, bv[j]);
+      panel += NV * L;
+    }
+    CR_UNROLL
+    for (int i = 0; i < MR; ++i) {
+      const Vec<T> ai = a.row(i);
+      CR_UNROLL
+      for (int j = 0; j < NV; ++j) acc[i][j] = fma(ai, bv[j], acc[i][j]);
+    }
+    a.next();
+    b += ld_b;
+  }
+}
+
+// block[x] = elements x of `lanes` lines, of which `lines` exist, each `length` long.
+template <class T>
+CR_INLINE void load_turned(const T* p, int64_t ld, int64_t lines, int64_t length, Vec<T> (&block)[Vec<T>::lanes]) {
+  constexpr int64_t L = Vec<T>::lanes;
+  if (lines >= L && length >= L) {
+    CR_UNROLL
+    for (int64_t x = 0; x < L; ++x) block[x] = load(p + x * ld);
+  } else {
+    for (int64_t x = 0; x < L; ++x) block[x] = x < lines ? load_or_n(p + x * ld, length) : splat<T>(0);
+  }
+  transpose(block);
+}
+
+template <class T, int MR, int NV>
+CR_INLINE void multiply_turned(const TileArgs<T>& t, Vec<T> (&acc)[MR][NV]) {
+  constexpr int64_t L = Vec<T>::lanes;
+  Broadcasts<T, MR> a(t);
+  Vec<T> block[L];
+  for (int64_t p = 0; p < t.k; p += L) {
+    Broadcasts<T, MR> at = a;
+    const int64_t length = t.k - p < L ? t.k - p : L;
+    CR_UNROLL
+    for (int j = 0; j < NV; ++j) {
+      load_turned(t.b + j * L * t.ld_b + p, t.ld_b, t.n - j * L, length, block);
+      at = a;
+      if (length == L) {
+        CR_UNROLL
+        for (int64_t x = 0; x < L; ++x) {
+          CR_UNROLL
+          for (int i = 0; i < MR; ++i) acc[i][j] = fma(at.row(i), block[x], acc[i][j]);
+          at.next();
+        }
+      } else {
+        T rest[L * L];
+        CR_UNROLL
+        for (int64_t x = 0; x < L; ++x) store(rest + x * L, block[x]);
+        for (int64_t x = 0; x < length; ++x) {
+          const Vec<T> bv = load(rest + x * L);
+          CR_UNROLL
+          for (int i = 0; i < MR; ++i) acc[i][j] = fma(at.row(i), bv, acc[i][j]);
+          at.next();
+        }
+      }
+    }
+    a = at;
+  }
+}
+
+template <class T, int MR, int NV, Read R>
 void tile(const TileArgs<T>& t) {
   constexpr int64_t L = Vec<T>::lanes;
-  constexpr int kGroup = 3, kGroups = (MR + kGroup - 1) / kGroup;  // a few row pointers, not MR: x86 has 16 registers
   const int64_t last = t.n - (NV - 1) * L;
   Vec<T> acc[MR][NV];
   CR_UNROLL
@@ -60,25 +170,10 @@ void tile(const TileArgs<T>& t) {
       acc[i][NV - 1] = load_or_n(t.c + i * t.rs_c + (NV - 1) * L, last);
     }
   }
-  const T* a[kGroups];
-  CR_UNROLL
-  for (int g = 0; g < kGroups; ++g) a[g] = t.a + g * kGroup * t.rs_a;
-  const T* b = t.b;
-  const int64_t rs_a = t.rs_a, cs_a = t.cs_a, rs_b = t.rs_b;
-  for (int64_t k = t.k; k > 0; --k) {
-    Vec<T> bv[NV];
-    CR_UNROLL
-    for (int j = 0; j < NV - 1; ++j) bv[j] = load(b + j * L);
-    bv[NV - 1] = Tail ? load_n(b + (NV - 1) * L, last) : load(b + (NV - 1) * L);
-    CR_UNROLL
-    for (int i = 0; i < MR; ++i) {
-      const Vec<T> ai = splat(a[i / kGroup][(i % kGroup) * rs_a]);
-      CR_UNROLL
-      for (int j = 0; j < NV; ++j) acc[i][j] = fma(ai, bv[j], acc[i][j]);
-    }
-    CR_UNROLL
-    for (int g = 0; g < kGroups; ++g) a[g] += cs_a;
-    b += rs_b;
+  if constexpr (R == kTurned) {
+    multiply_turned(t, acc);
+  } else {
+    multiply_rows<T, MR, NV, R>(t, acc);
   }
   CR_UNROLL
   for (int i = 0; i < MR; ++i) {
@@ -91,17 +186,20 @@ void tile(const TileArgs<T>& t) {
 template <class T>
 using TileFn = void (*)(const TileArgs<T>&);
 
-// All tiles by [rows - 1][vectors - 1][tail]; what would spill is null and never asked for.
+// All tiles by [rows - 1][vectors - 1][read]; what would spill is null and never asked for.
 template <class T>
 struct TileTable {
-  TileFn<T> fn[kMaxRows][kWidest][2];
+  TileFn<T> fn[kMaxRows][kWidest][kReads];
 };
 
 template <class T, int MR, int NV>
 constexpr void fill_tiles(TileTable<T>& table) {
   if constexpr (NV >= 1) {
-    table.fn[MR - 1][NV - 1][0] = tile<T, MR, NV, false>;
-    table.fn[MR - 1][NV - 1][1] = tile<T, MR, NV, true>;
+    TileFn<T>(&fn)[kReads] = table.fn[MR - 1][NV - 1];
+    fn[kWhole] = tile<T, MR, NV, kWhole>;
+    fn[kTail] = tile<T, MR, NV, kTail>;
+    fn[kPack] = tile<T, MR, NV, kPack>;
+    if constexpr (NV <= max_turned_vectors(MR)) fn[kTurned] = tile<T, MR, NV, kTurned>;
     fill_tiles<T, MR, NV - 1>(table);
   } else if constexpr (MR > 1) {
     fill_tiles<T, MR - 1, max_vectors(MR - 1)>(table);
