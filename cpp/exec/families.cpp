@@ -188,7 +188,7 @@ double product(const int64_t* x, size_t n) {
 }
 
 // Rough nanoseconds: only the decision between one thread and more hangs on them.
-constexpr double kPerElement = 0.1, kPerFunction = 0.6, kPerFma = 0.01;
+constexpr double kPerElement = 0.1, kPerFunction = 0.6, kPerFma = 0.017;
 
 template <class Row>
 const Row* find(const Row* rows, int64_t n, const std::string& name) {
