@@ -29,10 +29,11 @@ def test_the_version_is_one() -> None:
 
 
 class TestImport:
-    def test_takes_less_than_50_ms_beyond_numpy(self) -> None:
-        # Time of the processor, the best of several: this machine may be busy with other things.
-        code = "import time, numpy; t = time.process_time(); import chainrule; print(time.process_time() - t)"
-        assert min(float(fresh.output(code)) for _ in range(9)) < 0.050
+    def test_takes_less_than_50_ms_beyond_numpy(self, tmp_path: Path) -> None:
+        # Time of this thread (NumPy's BLAS has others that wait busily), the best of several, bytecode as installed.
+        code = "import time, numpy; t = time.thread_time(); import chainrule; print(time.thread_time() - t)"
+        cache = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+        assert min(float(fresh.output(code, **cache)) for _ in range(9)) < 0.050
 
     def test_loads_nothing_heavy(self) -> None:
         heavy = (
