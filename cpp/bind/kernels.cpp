@@ -98,37 +98,63 @@ void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
   }
 }
 
-void elementwise(const std::string& name, const std::vector<py::array>& in, py::array& out) {
-  std::vector<py::array> all = in;
-  all.push_back(out);
-  Instruction op;
-  op.name = name;
-  op.dtype = same_float_dtype(name.c_str(), all);
-  op.outputs = {0};
-  op.ints = {1, out.size()};
-  check_output(out, name + " out");
-  std::vector<void*> slots = {out.mutable_data()};
-  for (const py::array& array : in) {
+// The last elementwise instruction of this thread, resolved for one element: see PreparedMatmul.
+Instruction& prepared_map(const std::string& name, Dtype dtype, size_t inputs, int64_t elements) {
+  struct PreparedMap {
+    Instruction op;
+    const KernelTable* table = nullptr;
+    double work_per_element = 0;
+  };
+  thread_local PreparedMap p;
+  const KernelTable& table = active_kernels();
+  if (p.table != &table || p.op.name != name || p.op.dtype != dtype || p.op.inputs.size() != inputs) {
+    p = {};
+    p.op.name = name;
+    p.op.dtype = dtype;
+    p.op.outputs = {0};
+    p.op.ints = {1, 1};
+    for (size_t i = 0; i < inputs; ++i) {
+      p.op.inputs.push_back(static_cast<int>(i) + 1);
+      p.op.ints.push_back(1);
+    }
+    resolve(p.op, table);
+    p.table = &table;
+    p.work_per_element = p.op.work;
+  }
+  p.op.ints[1] = elements;
+  p.op.work = p.work_per_element * static_cast<double>(elements);
+  return p.op;
+}
+
+void elementwise(const std::string& name, const py::handle* in, size_t inputs, py::handle out_object) {
+  py::array out = as_array(out_object, name);
+  const Dtype dtype = dtype_of(out, name);
+  check_output(out, name);
+  void* slots[3] = {out.mutable_data()};
+  for (size_t i = 0; i < inputs; ++i) {
+    const py::array array = as_array(in[i], name);
+    if (dtype > kFloat64 || dtype_of(array, name) != dtype) same_float_dtype(name.c_str(), {out, array});  // throws
     if (array.ndim() != out.ndim() || !std::equal(out.shape(), out.shape() + out.ndim(), array.shape()) ||
         (array.flags() & py::array::c_style) == 0) {
       throw py::value_error(name + ": expected C-contiguous arrays of one shape, got " + shape_text(array) +
                             " and out " + shape_text(out));
     }
     check_disjoint(out, array, name + ": out", true);
-    op.inputs.push_back(static_cast<int>(slots.size()));
-    op.ints.push_back(1);
-    slots.push_back(const_cast<void*>(array.data()));
+    slots[i + 1] = const_cast<void*>(array.data());
   }
-  run_now(op, slots.data());
+  const Instruction& op = prepared_map(name, dtype, inputs, out.size());
+  if (op.work < kReleaseGil) {
+    run_instruction(op, slots);
+  } else {
+    const py::gil_scoped_release release;
+    run_instruction(op, slots);
+  }
 }
 
-void unary(const std::string& name, py::handle x, py::handle out_object) {
-  py::array out = as_array(out_object, name + " out");
-  elementwise(name, {as_array(x, name)}, out);
-}
-void binary(const std::string& name, py::handle a, py::handle b, py::handle out_object) {
-  py::array out = as_array(out_object, name + " out");
-  elementwise(name, {as_array(a, name), as_array(b, name)}, out);
+void unary(const std::string& name, py::handle x, py::handle out) { elementwise(name, &x, 1, out); }
+void binary(const std::string& name, py::handle a, py::handle b, py::handle out) {
+  const py::handle in[] = {a, b};
+  elementwise(name, in, 2, out);
 }
 
 void sgd_step(py::handle p_object, py::handle g_object, py::handle v_object, double lr, double momentum,
