@@ -133,7 +133,7 @@ void elementwise(const std::string& name, const py::handle* in, size_t inputs, p
   void* slots[3] = {out.mutable_data()};
   for (size_t i = 0; i < inputs; ++i) {
     const py::array array = as_array(in[i], name);
-    if (dtype > kFloat64 || dtype_of(array, name) != dtype) same_float_dtype(name.c_str(), {out, array});  // throws
+    if (dtype > kFloat64 || dtype_of(array, name) != dtype) same_float_dtype(name.c_str(), {array, out});  // throws
     if (array.ndim() != out.ndim() || !std::equal(out.shape(), out.shape() + out.ndim(), array.shape()) ||
         (array.flags() & py::array::c_style) == 0) {
       throw py::value_error(name + ": expected C-contiguous arrays of one shape, got " + shape_text(array) +
