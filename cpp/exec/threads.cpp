@@ -17,7 +17,8 @@ namespace chainrule {
 namespace {
 
 std::atomic<int> g_threads{0};  // 0: not set by the user
-// A region costs 2 to 4 us where the team is warm and the CPUs are ours, and far more where other work holds one of them.
+// A region costs 2 to 4 us where the team is warm and the CPUs are ours, and far more where other work holds one of
+// them.
 std::atomic<double> g_min_work{30000.0};
 std::atomic<bool> g_forked{false};
 
@@ -80,7 +81,7 @@ double min_parallel_work() { return g_min_work.load(); }
 
 void set_min_parallel_work(double nanoseconds) { g_min_work.store(nanoseconds); }
 
-void run_team(int threads, TeamBody body, void* context) {
+void run_team([[maybe_unused]] int threads, TeamBody body, void* context) {
 #if defined(_OPENMP)
   if (threads > 1) {
 #pragma omp parallel num_threads(threads)
@@ -95,7 +96,7 @@ void run_team(int threads, TeamBody body, void* context) {
   body(context, {0, 1});
 }
 
-void team_barrier(Share share) {
+void team_barrier([[maybe_unused]] Share share) {
 #if defined(_OPENMP)
   if (share.count > 1) {
 #pragma omp barrier

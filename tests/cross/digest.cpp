@@ -1,5 +1,5 @@
-// Prints one hash over the kernels of a level: matrix products in all transposes, every elementwise op, sums, softmax, random
-// numbers. Built for each level and machine (also under an emulator), all must print the same.
+// Prints one hash over the kernels of a level: matrix products in all transposes, every elementwise op, sums, softmax,
+// random numbers. Built for each level and machine (also under an emulator), all must print the same.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
