@@ -1,10 +1,16 @@
 """The marker of long tests, and the core's settings put back after each test."""
 
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from settings import ISAS, THREADS, force_level, force_threads, restored
+
+# cmake and ninja come with the [test] extra, also where the environment is not activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 def pytest_configure(config: pytest.Config) -> None:
