@@ -22,6 +22,12 @@ struct Exp {
   CR_INLINE Vec<T> value(Vec<T> x) const {
     return math::exp(x);
   }
+  // Optional: two vectors at once, where the level has the registers.
+  template <class T>
+    requires(kRegisters == 32 && sizeof(T) == 4)
+  CR_INLINE void values(Vec<T> (&x)[2]) const {
+    math::exp(x);
+  }
   template <class T>
   CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
     return g * y;

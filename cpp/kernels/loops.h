@@ -42,11 +42,23 @@ void map1(int64_t n, void* out, const void* const* in, const int64_t* step, cons
   if (n == 0) return;
   const Op op(param);
   const auto f = [&op](Vec<T> x) CR_LAMBDA { return op(x); };
+  const T* x = static_cast<const T*>(in[0]);
+  T* y = static_cast<T*>(out);
   if (step[0] == 0) {
-    for_each(n, static_cast<T*>(out), f, Operand<T, true>(in[0]));
-  } else {
-    for_each(n, static_cast<T*>(out), f, Operand<T, false>(in[0]));
+    for_each(n, y, f, Operand<T, true>(x));
+    return;
   }
+  if constexpr (requires(Vec<T>(&v)[2]) { op.values(v); }) {
+    constexpr int64_t L = Vec<T>::lanes;
+    for (; n >= 2 * L; n -= 2 * L, x += 2 * L, y += 2 * L) {
+      Vec<T> v[2] = {load(x), load(x + L)};
+      op.values(v);
+      store(y, v[0]);
+      store(y + L, v[1]);
+    }
+    if (n == 0) return;
+  }
+  for_each(n, y, f, Operand<T, false>(x));
 }
 
 template <class T, class Op>

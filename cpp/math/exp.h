@@ -75,20 +75,43 @@ CR_INLINE Double expm1(Double x) {
 struct QuickExp {
   Double s, m, q;
 };
-template <int Terms>
-CR_INLINE QuickExp quick_exp(Double x) {
+// N of them step by step: GCC keeps this order, and each chain fills the others' gaps.
+template <int Terms, int N>
+CR_INLINE void quick_exp(const Double (&x)[N], QuickExp (&e)[N]) {
   constexpr double kFour[] = {0x1.fffffffb14d86p-1, 0x1.fffffffc8fdbfp-2, 0x1.5557e515973adp-3, 0x1.5557982dd0258p-5};
   constexpr double kFive[] = {0x1.0000000000006p+0, 0x1.fffffffe5bc54p-2, 0x1.555555541d29ep-3, 0x1.55570aa83ec7bp-5,
                               0x1.11126eecebd04p-7};
+  const auto& c = [&]() -> const double (&)[Terms] {
+    if constexpr (Terms == 4) {
+      return kFour;
+    } else {
+      return kFive;
+    }
+  }();
   const Double magic = constant(0x1.8p52);
-  const Double t = fma(x, constant(kSteps), magic);
-  const Double r = fma(t - magic, constant(-kStep), x);
-  const Double s = root(bits(t), bits(t));
-  if constexpr (Terms == 4) {
-    return {s, s * r, polynomial(r, kFour)};
-  } else {
-    return {s, s * r, polynomial(r, kFive)};
+  Double t[N], r[N];
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) t[i] = fma(x[i], constant(kSteps), magic);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) r[i] = fma(t[i] - magic, constant(-kStep), x[i]);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) e[i].s = root(bits(t[i]), bits(t[i]));
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) e[i].q = constant(c[Terms - 1]);
+  CR_UNROLL
+  for (int term = Terms - 2; term >= 0; --term) {
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) e[i].q = fma(e[i].q, r[i], constant(c[term]));
   }
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) e[i].m = e[i].s * r[i];
+}
+template <int Terms>
+CR_INLINE QuickExp quick_exp(Double x) {
+  const Double one[1] = {x};
+  QuickExp e[1];
+  quick_exp<Terms>(one, e);
+  return e[0];
 }
 
 // e^kExpLow is 2^-46 of itself from the middle of two floats, so always doubtful to the quick evaluation. With it as
@@ -96,15 +119,32 @@ CR_INLINE QuickExp quick_exp(Double x) {
 // middles are elsewhere.
 constexpr float kExpLow = -0x1.5ce26ap+6f;  // -87.22
 
-// e^x.
-CR_INLINE Vec<float> exp(Vec<float> x) {
-  Wide y = widen(clamp(x, kExpLow, 89.0f));
+// e^x of N vectors; two together are 7 % faster with AVX-512 (with 16 registers they would spill).
+template <int N>
+CR_INLINE void exp(Vec<float> (&x)[N]) {
+  Double y[N * Wide::parts];
+  QuickExp e[N * Wide::parts];
   CR_UNROLL
-  for (int i = 0; i < Wide::parts; ++i) {
-    const QuickExp e = quick_exp<4>(y.part[i]);
-    y.part[i] = fma(e.m, e.q, e.s);
+  for (int n = 0; n < N; ++n) {
+    const Wide w = widen(clamp(x[n], kExpLow, 89.0f));
+    CR_UNROLL
+    for (int i = 0; i < Wide::parts; ++i) y[n * Wide::parts + i] = w.part[i];
   }
-  return round_once<exp<Last::odd>, 15>(x, y);
+  quick_exp<4>(y, e);
+  CR_UNROLL
+  for (int i = 0; i < N * Wide::parts; ++i) y[i] = fma(e[i].m, e[i].q, e[i].s);
+  CR_UNROLL
+  for (int n = 0; n < N; ++n) {
+    Wide w;
+    CR_UNROLL
+    for (int i = 0; i < Wide::parts; ++i) w.part[i] = y[n * Wide::parts + i];
+    x[n] = round_once<exp<Last::odd>, 15>(x[n], w);
+  }
+}
+CR_INLINE Vec<float> exp(Vec<float> x) {
+  Vec<float> one[1] = {x};
+  exp(one);
+  return one[0];
 }
 
 // e^x - 1; below -20 it rounds to -1.
