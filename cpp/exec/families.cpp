@@ -266,6 +266,7 @@ void resolve(Instruction& op, const KernelTable& table) {
   if (const CopyRow* row = find_copy(op.name)) {
     if (!row->valid(op)) throw std::invalid_argument(op.name + ": expected " + row->layout);
     op.run = row->run;
+    op.checks = row->checks;
     op.work = kPerElement * row->elements(op);
     return;
   }

@@ -34,23 +34,36 @@ struct Run {
   size_t n;
   void* const* slots;
   void* scratch;
+  int refused;  // written by share 0
 };
 
+bool refuses(const Instruction& instruction, void* const* slots) {
+  return instruction.checks && static_cast<const Refusal*>(slots[instruction.outputs[0]])->code != 0;
+}
+
 void run_share(void* context, Share share) {
-  const Run& run = *static_cast<const Run*>(context);
+  Run& run = *static_cast<Run*>(context);
   void* const scratch = static_cast<char*>(run.scratch) + share.index * kGemmScratch;
   for (size_t i = 0; i < run.n; ++i) {
-    if (i > 0) team_barrier(share);
+    if (i > 0) {
+      team_barrier(share);
+      if (refuses(run.instructions[i - 1], run.slots)) {
+        if (share.index == 0) run.refused = static_cast<int>(i - 1);
+        return;
+      }
+    }
     const Instruction& instruction = run.instructions[i];
     const Share part = {share.index, threads_for(instruction.work, share.count)};
     if (part.index < part.count) instruction.run(instruction, run.slots, part, scratch);
   }
 }
 
-void run_all(const Instruction* instructions, size_t n, void* const* slots, double most_work, Workspace& workspace) {
+int run_all(const Instruction* instructions, size_t n, void* const* slots, double most_work, Workspace& workspace) {
   const int threads = threads_for(most_work, num_threads());
-  Run run = {instructions, n, slots, workspace.scratch(threads)};
+  Run run = {instructions, n, slots, workspace.scratch(threads), -1};
   run_team(threads, run_share, &run);
+  if (run.refused < 0 && n > 0 && refuses(instructions[n - 1], slots)) return static_cast<int>(n - 1);
+  return run.refused;
 }
 
 }  // namespace
@@ -102,16 +115,20 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
       }
     }
     resolve(instruction, table);
+    work_ += instruction.work;
     most_work_ = std::max(most_work_, instruction.work);
   }
-  for (int i = externals_; i < n; ++i) {
-    offsets_.push_back(arena_bytes_);
-    const int64_t bytes = slots_[static_cast<size_t>(i)].elements * item_size(slots_[static_cast<size_t>(i)].dtype);
-    arena_bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  for (size_t i = static_cast<size_t>(externals_); i < slots_.size(); ++i) {
+    const Slot& slot = slots_[i];
+    if (slot.offset >= 0 && slot.offset % kAlignment != 0)
+      throw std::invalid_argument("Program: offsets must be multiples of " + std::to_string(kAlignment));
+    offsets_.push_back(slot.offset >= 0 ? slot.offset : arena_bytes_);
+    const int64_t bytes = slot.elements * item_size(slot.dtype);
+    arena_bytes_ = std::max(arena_bytes_, offsets_.back() + (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
 }
 
-void Program::run(void* const* external) const {
+int Program::run(void* const* external, Refusal* refusal) const {
   Workspace& workspace = thread_workspace();
   void* on_stack[kStackSlots];
   std::vector<void*> on_heap;
@@ -125,7 +142,11 @@ void Program::run(void* const* external) const {
     char* const arena = static_cast<char*>(workspace.arena(arena_bytes_));
     for (size_t i = 0; i < offsets_.size(); ++i) addresses[static_cast<size_t>(externals_) + i] = arena + offsets_[i];
   }
-  run_all(instructions_.data(), instructions_.size(), addresses, most_work_, workspace);
+  const int refused = run_all(instructions_.data(), instructions_.size(), addresses, most_work_, workspace);
+  if (refused >= 0 && refusal != nullptr) {
+    *refusal = *static_cast<const Refusal*>(addresses[instructions_[static_cast<size_t>(refused)].outputs[0]]);
+  }
+  return refused;
 }
 
 std::string Program::text() const {

@@ -1,7 +1,8 @@
 // A Program is a flat list of instructions over buffer slots. One call runs it: one parallel region, fixed shares, a
 // barrier between instructions. Kernel pointers are resolved when the Program is built, for the level active then.
 //
-// Slots [0, externals) are bound by the caller at each run; the others are temporaries in an arena.
+// Slots [0, externals) are bound by the caller at each run; the others are temporaries in an arena, at offsets that the
+// planner chose: memory whose value is dead is used again.
 // To add an instruction: a row in families.cpp.
 #pragma once
 
@@ -28,11 +29,18 @@ struct Instruction {
   RunFn run = nullptr;
   const void* kernel = nullptr;  // the row or function of the level's table that `run` calls
   double work = 0;               // estimated nanoseconds on one thread
+  bool checks = false;           // outputs[0] is a Refusal: the program stops there unless its code is 0
+};
+
+// What a checking instruction found: 0, or 1 with the position and the number that is wrong.
+struct Refusal {
+  int64_t code, at, number;
 };
 
 struct Slot {
   Dtype dtype;
   int64_t elements;
+  int64_t offset = -1;  // of a temporary in the arena, in bytes; -1: after all others
 };
 
 int64_t item_size(Dtype dtype);
@@ -46,8 +54,12 @@ class Program {
   Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions);
 
   // `external` are the addresses of slots [0, externals). Thread-safe: temporaries are the calling thread's.
-  void run(void* const* external) const;
+  // Returns -1, or the number of the instruction that refused; nothing after it has run.
+  int run(void* const* external, Refusal* refusal = nullptr) const;
   std::string text() const;
+  const char* isa() const { return isa_; }
+  int64_t arena_bytes() const { return arena_bytes_; }
+  double work() const { return work_; }  // estimated nanoseconds of a run on one thread
 
  private:
   std::vector<Slot> slots_;
@@ -55,6 +67,7 @@ class Program {
   std::vector<Instruction> instructions_;
   std::vector<int64_t> offsets_;  // of temporaries in the arena
   int64_t arena_bytes_ = 0;
+  double work_ = 0;
   double most_work_ = 0;  // nanoseconds of the largest instruction
   const char* isa_;
 };

@@ -6,6 +6,8 @@ __version__ = "0.1.0"
 
 from .tensor import Tensor, from_dlpack, tensor  # isort: skip  (before ops: they know each other)
 from . import config, data, nn, ops, optim, random
+from .compiler.compiled import compile
+from .compiler.phantom import CompileError
 from .autodiff import backward, grad, is_grad_enabled, no_grad, value_and_grad
 from .config import (
     active_isa,
@@ -24,6 +26,7 @@ from .ops import *
 from .random import manual_seed
 
 __all__ = [
+    "CompileError",
     "History",
     "ModelFormatError",
     "Tensor",
@@ -31,6 +34,7 @@ __all__ = [
     "available_isas",
     "backward",
     "built_isas",
+    "compile",
     "config",
     "data",
     "fit",

@@ -166,7 +166,7 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
             before = leaves[number].grad
             if before is not None:
                 g = ops.add(before, g)
-            elif id(g._version) in taken:  # memory that is another's: the seed's, or also that of another leaf's grad
+            elif id(g._version) in taken and grad_mode.trace is None:  # memory of the seed or of another leaf's grad
                 g = ops.add(g, 0) if create_graph else Tensor._wrap(g._data.copy())
             taken.add(id(g._version))
             new[number] = g

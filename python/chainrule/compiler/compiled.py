@@ -1,0 +1,184 @@
+"""cr.compile: a function becomes a program, one for each kind of arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import update_wrapper
+from types import MethodType
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _core
+from .._convert import to_array
+from ..ops import _table
+from ..ops._table import Spec
+from ..tensor import Tensor, grad_mode
+from .phantom import CompileError, Phantom
+from .plan import Built, build
+from .trace import Trace
+from .trees import flatten, is_array, rebuild
+
+__all__ = ["Compiled", "compile"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+Array = npt.NDArray[Any]
+
+
+@dataclass(eq=False)
+class _Plan:
+    """What one kind of call does: the program, and what happens to tensors outside besides it."""
+
+    built: Built
+    structure: Any  # of the result
+    results: list[Any]  # for each array of the result: the number of its output, or an object from outside
+    guards: list[tuple[Any, str, Any]]  # (object, attribute, value) for which the trace holds
+    grad_inputs: list[Tensor]  # whose gradients are read, after the arguments
+    grad_outputs: list[tuple[Tensor | int, int]]  # (tensor, or number of the argument, whose `grad` is set; output)
+    cleared: list[Tensor]  # whose `grad` is None afterwards
+    versions: list[list[int]]  # of memory that is overwritten
+
+    def holds(self) -> bool:
+        """Whether what the trace relied on is still so."""
+        for owner, attribute, value in self.guards:
+            if getattr(owner, attribute) is not value:
+                return False
+        return all(
+            t._grad is not None and self.built.values[v].spec == Spec(t._grad.shape, t._grad.dtype)
+            for t, v in zip(self.grad_inputs, self.built.inputs[len(self.built.inputs) - len(self.grad_inputs) :], strict=True)
+        )
+
+    def run(self, leaves: Sequence[Any], arrays: Sequence[Array]) -> Any:
+        """One call."""
+        if self.built.program.isa != _core.active_isa():
+            self.built.load()
+        given = [t._grad._data for t in self.grad_inputs if t._grad is not None]
+        made = self.built.program(*arrays, *given)
+        outputs = made if isinstance(made, tuple) else (made,)
+        for version in self.versions:
+            version[0] += 1
+        for tensor in self.cleared:
+            tensor._grad = None
+        for target, i in self.grad_outputs:
+            (leaves[target] if isinstance(target, int) else target)._grad = Tensor._wrap(outputs[i])
+        found = iter(self.results)
+
+        def leaf() -> Any:
+            result = next(found)
+            return Tensor._wrap(outputs[result]) if isinstance(result, int) else result
+
+        return rebuild(self.structure, leaf)
+
+
+class Compiled(Generic[F]):
+    """A function with its programs; made by `cr.compile`."""
+
+    def __init__(self, function: F) -> None:
+        self._function = function
+        self._plans: dict[Any, list[_Plan]] = {}
+        self._last: _Plan | None = None
+        update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program for these arguments; trace the function first where there is none yet."""
+        if grad_mode.trace is not None:
+            return self._function(*args, **kwargs)
+        leaves: list[Any] = []
+        structure = flatten((args, kwargs), leaves)
+        arrays = [_canonical(leaf) for leaf in leaves]
+        marks = [(a.shape, a.dtype, _wants_grad(leaf)) for a, leaf in zip(arrays, leaves, strict=True)]
+        key = (structure, *marks, grad_mode.enabled)
+        plans = self._plans.setdefault(key, [])
+        plan = next((p for p in plans if p.holds()), None)
+        if plan is None:
+            plan = _trace(self._function, structure, leaves, arrays)
+            plans.append(plan)
+        self._last = plan
+        return plan.run(leaves, arrays)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method: the object is the first argument."""
+        return self if instance is None else MethodType(self, instance)
+
+    @property
+    def program(self) -> str:
+        """What the last call ran: instructions, fusions, memory."""
+        if self._last is None:
+            raise ValueError("compile: there is no program before the first call")
+        return str(self._last.built.program)
+
+
+def compile(function: F) -> Compiled[F]:
+    """Make a function of tensors into programs that run in one call of the core; also as a decorator."""
+    return Compiled(function)
+
+
+def _canonical(leaf: Any) -> Array:
+    """The array of an argument as programs read it."""
+    if isinstance(leaf, Tensor):
+        return leaf._data
+    array = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
+    if array.dtype in _table.CODES and array.flags.c_contiguous and array.flags.aligned and type(array) is np.ndarray:
+        return array
+    return to_array(array, None)
+
+
+def _wants_grad(leaf: Any) -> int:
+    """0 without a gradient, 1 with one that is None so far, 2 with one."""
+    return 0 if not isinstance(leaf, Tensor) or not leaf._requires_grad else 1 if leaf._grad is None else 2
+
+
+def _trace(function: Callable[..., Any], structure: Any, leaves: Sequence[Any], arrays: Sequence[Array]) -> _Plan:
+    """Run the function on tensors without values and build its program."""
+    trace = Trace()
+    arguments = []
+    for leaf, array in zip(leaves, arrays, strict=True):
+        argument = trace.input(Spec(array.shape, array.dtype))
+        argument._requires_grad = _wants_grad(leaf) > 0
+        arguments.append(argument)
+        if isinstance(leaf, Tensor):
+            trace.own_data.add(id(array))
+    place = {argument._number: i for i, argument in enumerate(arguments)}
+    grad_inputs = []
+    for leaf, argument in zip(leaves, arguments, strict=True):
+        if _wants_grad(leaf) == 2:
+            before = trace.input(Spec(leaf.shape, leaf.dtype))
+            trace.grads[argument._number] = (argument, before)
+            trace.entry_grads[argument._number] = (argument, trace.value(before))
+            grad_inputs.append(leaf)
+    waiting = iter(arguments)
+    args, kwargs = rebuild(structure, lambda: next(waiting))
+    with trace.running():
+        result = function(*args, **kwargs)
+    # ... results, gradients
+    outputs: list[int] = []
+
+    def output(tensor: Tensor) -> int:
+        outputs.append(trace.value(tensor))
+        return len(outputs) - 1
+
+    result_leaves: list[Any] = []
+    result_structure = flatten(result, result_leaves)
+    results = [
+        output(leaf) if isinstance(leaf, Tensor) and isinstance(leaf._data, Phantom) else leaf for leaf in result_leaves
+    ]
+    grad_outputs: list[tuple[Tensor | int, int]] = []
+    cleared = []
+    for number, (tensor, gradient) in trace.grads.items():
+        if number >= trace.start and number not in place:
+            continue
+        entry = trace.entry_grads.get(number)
+        if gradient is None:
+            if entry is None or entry[1] is not None:
+                cleared.append(leaves[place[number]] if number in place else tensor)
+        elif number in trace.consumed and entry is None:
+            cleared.append(tensor)
+        elif entry is None or not isinstance(gradient._data, Phantom) or entry[1] != gradient._data.value:
+            grad_outputs.append((place.get(number, tensor), output(gradient)))
+    grad_inputs += [t for n, (t, v) in trace.entry_grads.items() if v is not None and n not in place]
+    built = build(trace, outputs)
+    return _Plan(
+        built, result_structure, results, trace.guards, grad_inputs, grad_outputs, cleared, trace.bumped
+    )
