@@ -11,9 +11,18 @@ namespace chainrule {
 
 enum Dtype : int { kFloat32 = 0, kFloat64 = 1, kInt64 = 2, kBool = 3 };
 
-// Elementwise: out[i] = f(in[0][i * step[0]], ...), i < n; a step is 1 or 0 (a broadcast scalar). `param` is what the
-// op takes besides arrays (a slope). Comparisons write bool, `where` reads bool first.
-using MapFn = void (*)(int64_t n, void* out, const void* const* in, const int64_t* step, const double* param);
+// Elementwise: out[r * rs_out + i] = f(in[0][r * rs_in[0] + i * step[0]], ...), r < rows, i < n; a step is 1 or 0 (one
+// number for the whole row). `param` is what the op takes besides arrays (a slope). Comparisons write bool, `where`
+// reads bool first. Rows are looped over inside the kernel: rows of a few elements are common, and a call takes longer.
+struct MapArgs {
+  int64_t rows, n;
+  void* out;
+  int64_t rs_out;
+  const void* in[3];
+  int64_t rs_in[3], step[3];
+  const double* param;
+};
+using MapFn = void (*)(const MapArgs&);
 struct MapRow {
   const char* name;
   int inputs;
@@ -62,14 +71,15 @@ using CrossEntropyFn = void (*)(int64_t rows, int64_t cols, const void* x, const
 using CrossEntropyGradFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
                                     void* dx);
 
-// p, v updated in place; v is null without momentum. docs/arithmetic.md has the sequence.
+// p, v (rows x n, row stride ld) updated in place with g (row stride ld_g); v is null without momentum. `hyper` is lr,
+// momentum, weight_decay, nesterov (0 or 1). docs/arithmetic.md has the sequence.
 struct SgdArgs {
-  int64_t n;
+  int64_t rows, n;
   void* p;
   const void* g;
   void* v;
-  double lr, momentum, weight_decay;
-  bool nesterov;
+  int64_t ld, ld_g;
+  const double* hyper;
 };
 using SgdFn = void (*)(const SgdArgs&);
 

@@ -1,6 +1,6 @@
 // What each instruction's ints and reals mean, which kernel it calls, and how its work is shared. Outputs are
 // contiguous unless a layout gives them strides. Strides and offsets count elements.
-#include <cstring>
+#include <algorithm>
 #include <stdexcept>
 
 #include "exec/copy.h"
@@ -22,35 +22,42 @@ const char* offset(const void* p, int64_t elements, int64_t size) {
 }
 
 // Elementwise. ints: ndim, dims, then ndim strides for each input; the last stride is 0 or 1. reals: the op's number.
+// The kernel loops over the two innermost dimensions.
 constexpr int64_t kElementGrain = 256;
 void run_map(const Instruction& op, void* const* slots, Share share, void*) {
   const MapRow& row = *static_cast<const MapRow*>(op.kernel);
   const int64_t ndim = op.ints[0];
   const int64_t* const dims = op.ints.data() + 1;
   const int64_t* const strides = dims + ndim;
-  const int64_t inner = dims[ndim - 1];
-  int64_t outer = 1;
-  for (int64_t d = 0; d + 1 < ndim; ++d) outer *= dims[d];
+  const int64_t inner = dims[ndim - 1], rows = ndim > 1 ? dims[ndim - 2] : 1;
+  int64_t lines = rows;
+  for (int64_t d = 0; d + 2 < ndim; ++d) lines *= dims[d];
   const int64_t out_size = row.writes_bool ? 1 : item_size(op.dtype);
-  const bool split_outer = outer >= 4 * share.count;
-  const Range rows = split_outer ? share_range(outer, 1, share) : Range{0, outer};
-  const Range columns = split_outer ? Range{0, inner} : share_range(inner, kElementGrain, share);
+  const bool split_lines = lines >= 4 * share.count;
+  const Range part = split_lines ? share_range(lines, 1, share) : Range{0, lines};
+  const Range columns = split_lines ? Range{0, inner} : share_range(inner, kElementGrain, share);
   if (columns.begin >= columns.end) return;
-  int64_t step[3];
-  for (int i = 0; i < row.inputs; ++i) step[i] = strides[i * ndim + ndim - 1];
-  for (int64_t r = rows.begin; r < rows.end; ++r) {
-    const void* in[3];
+  MapArgs args;
+  args.n = columns.end - columns.begin;
+  args.rs_out = inner;
+  args.param = op.reals.data();
+  for (int i = 0; i < row.inputs; ++i) {
+    args.step[i] = strides[i * ndim + ndim - 1];
+    args.rs_in[i] = ndim > 1 ? strides[i * ndim + ndim - 2] : 0;
+  }
+  for (int64_t r = part.begin; r < part.end; r += args.rows) {
+    args.rows = std::min(part.end - r, rows - r % rows);
+    args.out = out_bytes(op, slots) + (r * inner + columns.begin) * out_size;
     for (int i = 0; i < row.inputs; ++i) {
-      int64_t at = columns.begin * step[i], rest = r;
+      int64_t at = columns.begin * args.step[i], rest = r;
       for (int64_t d = ndim - 2; d >= 0; --d) {
         at += rest % dims[d] * strides[i * ndim + d];
         rest /= dims[d];
       }
       const int64_t size = i == 0 && row.reads_bool ? 1 : item_size(op.dtype);
-      in[i] = offset(in_bytes(op, slots, static_cast<size_t>(i)), at, size);
+      args.in[i] = offset(in_bytes(op, slots, static_cast<size_t>(i)), at, size);
     }
-    row.fn[op.dtype](columns.end - columns.begin, out_bytes(op, slots) + (r * inner + columns.begin) * out_size, in,
-                     step, op.reals.data());
+    row.fn[op.dtype](args);
   }
 }
 
@@ -89,14 +96,15 @@ void run_matmul(const Instruction& op, void* const* slots, Share share, void* sc
 }
 
 // Reductions of a contiguous (outer, reduced, inner) array. ints: outer, reduced, inner, rows. rows = 1: the last axis
-// is among the reduced ones (inner is 1): the lane rule. rows = 0: one ascending chain per output.
+// is among the reduced ones (inner is 1): the lane rule. rows = 0: one ascending chain per output. rows = 2: the same,
+// and the chains go on from what the output holds.
 void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
   const ReduceRow& row = *static_cast<const ReduceRow*>(op.kernel);
   const int64_t outer = op.ints[0], reduced = op.ints[1], inner = op.ints[2];
   const int64_t size = item_size(op.dtype), out_size = row.columns[0] == nullptr ? 8 : size;
   const char* const x = in_bytes(op, slots, 0);
   char* const y = out_bytes(op, slots);
-  if (op.ints[3] != 0) {
+  if (op.ints[3] == 1) {
     const Range part = share_range(outer, 1, share);
     row.rows[op.dtype](part.end - part.begin, reduced, offset(x, part.begin * reduced, size),
                        y + part.begin * out_size);
@@ -107,7 +115,7 @@ void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
   const Range columns = split_outer ? Range{0, inner} : share_range(inner, 16, share);
   for (int64_t i = blocks.begin; i < blocks.end; ++i) {
     row.columns[op.dtype](reduced, columns.end - columns.begin, offset(x, i * reduced * inner + columns.begin, size),
-                          inner, y + (i * inner + columns.begin) * size, true);
+                          inner, y + (i * inner + columns.begin) * size, op.ints[3] == 0);
   }
 }
 
@@ -140,14 +148,14 @@ void run_cross_entropy_grad(const Instruction& op, void* const* slots, Share sha
      out_bytes(op, slots) + part.begin * cols * size);
 }
 
-// In place: outputs p and, with momentum, v; input g. ints: n, nesterov. reals: lr, momentum, weight_decay.
+// In place: outputs p and, with momentum, v; inputs g and four float64 numbers: lr, momentum, weight_decay, nesterov (0
+// or 1), which are read when the instruction runs. ints: n.
 void run_sgd(const Instruction& op, void* const* slots, Share share, void*) {
   const Range part = share_range(op.ints[0], kElementGrain, share);
-  const int64_t at = part.begin * item_size(op.dtype);
+  const int64_t at = part.begin * item_size(op.dtype), n = part.end - part.begin;
   void* const v = op.outputs.size() > 1 ? slot<char>(slots, op.outputs[1]) + at : nullptr;
   const SgdFn fn = *static_cast<const SgdFn*>(op.kernel);
-  fn({part.end - part.begin, out_bytes(op, slots) + at, in_bytes(op, slots, 0) + at, v, op.reals[0], op.reals[1],
-      op.reals[2], op.ints[1] != 0});
+  fn({1, n, out_bytes(op, slots) + at, in_bytes(op, slots, 0) + at, v, n, n, slot<const double>(slots, op.inputs[1])});
 }
 
 // ints: n, seed, stream. reals: low and high, or mean and standard deviation.
@@ -210,7 +218,8 @@ bool resolve_table_row(Instruction& op, const KernelTable& table) {
   }
   if (const ReduceRow* row = find(table.reductions, table.n_reductions, op.name)) {
     expect(op, {1, 1, 4, 0});
-    if (op.ints[3] == 0 && row->columns[0] == nullptr)
+    if (op.ints[3] < 0 || op.ints[3] > 2) throw std::invalid_argument(op.name + ": ints[3] must be 0, 1 or 2");
+    if (op.ints[3] != 1 && row->columns[0] == nullptr)
       throw std::invalid_argument(op.name + ": reduces rows only (ints[3] = 1)");
     op.run = run_reduce;
     op.kernel = row;
@@ -245,7 +254,7 @@ bool resolve_function(Instruction& op, const KernelTable& table) {
     op.kernel = &table.cross_entropy_grad[op.dtype];
     op.work = 2 * kPerFunction * product(op.ints.data(), 2);
   } else if (op.name == "sgd") {
-    expect(op, {op.outputs.size() == 2 ? size_t{2} : size_t{1}, 1, 2, 3});
+    expect(op, {op.outputs.size() == 2 ? size_t{2} : size_t{1}, 2, 1, 0});
     op.run = run_sgd;
     op.kernel = &table.sgd[op.dtype];
     op.work = 2 * kPerElement * product(op.ints.data(), 1);
