@@ -5,21 +5,16 @@
 #include <algorithm>
 #include <chrono>
 
-#include "bind/arrays.h"
+#include "bind/program.h"
 
 namespace chainrule {
 namespace {
-
-struct ArraySpec {
-  Dtype dtype;
-  std::vector<py::ssize_t> shape;
-};
 
 constexpr size_t kStackArrays = 64;
 constexpr double kReleaseGil = 5000;  // nanoseconds: for less, other threads do not wait long
 
 // A Program with the shapes Python knows: slots are inputs, outputs, arrays bound for good, temporaries.
-class BoundProgram {
+class BoundProgram : public Runnable {
  public:
   using Spec = std::pair<int, std::vector<py::ssize_t>>;
   using Code =
@@ -93,8 +88,11 @@ class BoundProgram {
   std::string text() const { return program_.text(); }
   const Program& program() const { return program_; }
 
- private:
-  void execute(void* const* addresses) const {
+  const std::vector<ArraySpec>& inputs() const override { return inputs_; }
+  const std::vector<ArraySpec>& outputs() const override { return outputs_; }
+  const std::vector<void*>& bound_addresses() const override { return bound_addresses_; }
+  const char* isa() const override { return program_.isa(); }
+  void execute(void* const* addresses) const override {
     Refusal refusal = {};
     int refused = -1;
     if (program_.work() < kReleaseGil) {
@@ -105,6 +103,8 @@ class BoundProgram {
     }
     if (refused >= 0) raise(refused, refusal);
   }
+
+ private:
   [[noreturn]] void raise(int instruction, const Refusal& refusal) const {
     const py::object error = refused_(instruction, refusal.at, refusal.number);
     PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
@@ -197,6 +197,8 @@ class BoundProgram {
 };
 
 }  // namespace
+
+const Runnable& runnable(py::handle program) { return program.cast<const BoundProgram&>(); }
 
 void bind_program(py::module_& module) {
   py::class_<BoundProgram>(module, "Program")

@@ -38,10 +38,10 @@ class no_grad:  # noqa: N801 (PyTorch's name)
 
     def __enter__(self) -> None:
         self._before.append(grad_mode.enabled)
-        grad_mode.enabled = self._wanted
+        grad_mode.set(self._wanted, grad_mode.trace)
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.enabled = self._before.pop()
+        grad_mode.set(self._before.pop(), grad_mode.trace)
 
     def __call__(self, function: F) -> F:
         """Decorate a function."""

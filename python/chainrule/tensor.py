@@ -28,7 +28,7 @@ __all__ = ["Tensor", "as_tensor", "from_dlpack", "tensor"]
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _FLOATS = (_FLOAT32, _FLOAT64)
-_numbers = itertools.count()
+numbers = itertools.count()
 
 
 class _GradMode(threading.local):
@@ -36,6 +36,11 @@ class _GradMode(threading.local):
 
     enabled = True
     trace: Trace | None = None
+    plain = True  # enabled and not tracing: one question for compiled calls
+
+    def set(self, enabled: bool, trace: Trace | None) -> None:
+        """Change the mode."""
+        self.enabled, self.trace, self.plain = enabled, trace, enabled and trace is None
 
 
 grad_mode = _GradMode()
@@ -91,7 +96,7 @@ class Tensor(Operators):
         self._inputs = ()
         self._attrs = ()
         self._saved = []
-        self._number = next(_numbers)
+        self._number = next(numbers)
         self._version = [0, self._number]  # of the memory, and the first tensor of it; shared by all that share it
 
     @classmethod

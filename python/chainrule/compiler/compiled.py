@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import update_wrapper
 from types import MethodType
 from typing import Any, Generic, TypeVar
@@ -15,7 +15,7 @@ from .. import _core
 from .._convert import to_array
 from ..ops import _table
 from ..ops._table import Spec
-from ..tensor import Tensor, grad_mode
+from ..tensor import Tensor, grad_mode, numbers
 from .phantom import CompileError, Phantom
 from .plan import Built, build
 from .trace import Trace
@@ -39,6 +39,7 @@ class _Plan:
     grad_outputs: list[tuple[Tensor | int, int]]  # (tensor, or number of the argument, whose `grad` is set; output)
     cleared: list[Tensor]  # whose `grad` is None afterwards
     versions: list[list[int]]  # of memory that is overwritten
+    statics: list[Any] = field(default_factory=list)
 
     def holds(self) -> bool:
         """Whether what the trace relied on is still so."""
@@ -50,10 +51,24 @@ class _Plan:
             for t, v in zip(self.grad_inputs, self.built.inputs[len(self.built.inputs) - len(self.grad_inputs) :], strict=True)
         )
 
+    def fast_call(self, args: Sequence[Any]) -> Callable[..., Any]:
+        """A call in C++ for arguments like these, where the result is tensors and no argument is a tree."""
+        alone = self.structure == (None,)
+        plain = alone or (self.structure[0] is tuple and all(item == (None,) for item in self.structure[1:]))
+        in_order = self.results == list(range(len(self.built.outputs)))
+        nested = any(isinstance(a, (tuple, list, dict)) for a in args)
+        if not plain or not in_order or nested or self.grad_inputs or self.grad_outputs:
+            return _no_plan
+        statics = [None if is_array(a) else (a,) for a in args]
+        self.statics = statics  # the fast call borrows them
+        return _core.fast_call(
+            self.built.program, statics, self.guards, self.versions, self.cleared, alone, Tensor, numbers
+        )
+
     def run(self, leaves: Sequence[Any], arrays: Sequence[Array]) -> Any:
         """One call."""
         if self.built.program.isa != _core.active_isa():
-            self.built.load()
+            self.built.load()  # a fast call keeps the old program: it will not fit
         given = [t._grad._data for t in self.grad_inputs if t._grad is not None]
         made = self.built.program(*arrays, *given)
         outputs = made if isinstance(made, tuple) else (made,)
@@ -79,10 +94,18 @@ class Compiled(Generic[F]):
         self._function = function
         self._plans: dict[Any, list[_Plan]] = {}
         self._last: _Plan | None = None
+        self._fast: Callable[..., Any] = _no_plan
         update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; trace the function first where there is none yet."""
+        if not kwargs and grad_mode.plain:
+            result = self._fast(*args)
+            if result is not NotImplemented:
+                return result
+        return self._find_and_run(args, kwargs)
+
+    def _find_and_run(self, args: Any, kwargs: Any) -> Any:
         if grad_mode.trace is not None:
             return self._function(*args, **kwargs)
         leaves: list[Any] = []
@@ -95,7 +118,11 @@ class Compiled(Generic[F]):
         if plan is None:
             plan = _trace(self._function, structure, leaves, arrays)
             plans.append(plan)
-        self._last = plan
+        if plan is not self._last:
+            self._fast = _no_plan  # it borrows from the plan
+            self._last = plan
+            if grad_mode.plain and not kwargs:
+                self._fast = plan.fast_call(args)
         return plan.run(leaves, arrays)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -113,6 +140,10 @@ class Compiled(Generic[F]):
 def compile(function: F) -> Compiled[F]:
     """Make a function of tensors into programs that run in one call of the core; also as a decorator."""
     return Compiled(function)
+
+
+def _no_plan(*_: Any) -> Any:
+    return NotImplemented
 
 
 def _canonical(leaf: Any) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,13 +60,14 @@ class Built:
             [instr.lower(self.slots) for instr in self.code],
             self.bound,
             self.offsets,
-            self._refused,
+            partial(_refused, {self.code.index(instr): error for instr, error in self.checks if instr in self.code}),
         )
 
-    def _refused(self, number: int, at: int, wrong: int) -> Exception:
-        instr = self.code[number]
-        error: Exception = next(error for check, error in self.checks if check is instr)(at, wrong)
-        return error
+
+def _refused(errors: dict[int, Any], number: int, at: int, wrong: int) -> Exception:
+    """The exception for what a check found. It knows no program: C++ holds it, and a cycle would never be freed."""
+    error: Exception = errors[number](at, wrong)
+    return error
 
 
 def build(trace: Trace, outputs: Sequence[int]) -> Built:

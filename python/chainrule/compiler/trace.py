@@ -230,10 +230,10 @@ class Trace:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Ops append to this trace inside the block."""
-        grad_mode.trace = self
+        grad_mode.set(grad_mode.enabled, self)
         try:
             yield
         finally:
-            grad_mode.trace = None
+            grad_mode.set(grad_mode.enabled, None)
             for version in self.bumped:
                 version[0] -= 1
