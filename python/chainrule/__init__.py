@@ -24,12 +24,14 @@ from .gradcheck import gradcheck
 from .io import ModelFormatError, load, save
 from .ops import *
 from .random import manual_seed
+from .trainer import Trainer
 
 __all__ = [
     "CompileError",
     "History",
     "ModelFormatError",
     "Tensor",
+    "Trainer",
     "active_isa",
     "available_isas",
     "backward",

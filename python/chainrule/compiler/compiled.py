@@ -21,14 +21,14 @@ from .plan import Built, build
 from .trace import Trace
 from .trees import flatten, is_array, rebuild
 
-__all__ = ["Compiled", "compile"]
+__all__ = ["Compiled", "Plan", "compile"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
 
 
 @dataclass(eq=False)
-class _Plan:
+class Plan:
     """What one kind of call does: the program, and what happens to tensors outside besides it."""
 
     built: Built
@@ -65,12 +65,31 @@ class _Plan:
             self.built.program, statics, self.guards, self.versions, self.cleared, alone, Tensor, numbers
         )
 
-    def run(self, leaves: Sequence[Any], arrays: Sequence[Array]) -> Any:
-        """One call."""
+    @property
+    def output_dtypes(self) -> list[np.dtype[Any]]:
+        """The dtype of each output of the program."""
+        return [self.built.values[v].spec.dtype for v in self.built.outputs]
+
+    def _loaded(self) -> _core.Program:
         if self.built.program.isa != _core.active_isa():
             self.built.load()  # a fast call keeps the old program: it will not fit
+        return self.built.program
+
+    def run_rows(self, index: Array, results: Array, first: int, seconds: float) -> int:
+        """Calls number `first`, ... on the rows of `index`, results one by one into `results`; returns the next."""
+        if self.grad_inputs or self.grad_outputs:
+            raise CompileError("compile: gradients are kept from call to call; forget them at the end of each step")
+        done = self._loaded().run_rows(index, results, first, seconds)
+        for version in self.versions:
+            version[0] += 1
+        for tensor in self.cleared:
+            tensor._grad = None
+        return done
+
+    def run(self, leaves: Sequence[Any], arrays: Sequence[Array]) -> Any:
+        """One call."""
         given = [t._grad._data for t in self.grad_inputs if t._grad is not None]
-        made = self.built.program(*arrays, *given)
+        made = self._loaded()(*arrays, *given)
         outputs = made if isinstance(made, tuple) else (made,)
         for version in self.versions:
             version[0] += 1
@@ -92,8 +111,8 @@ class Compiled(Generic[F]):
 
     def __init__(self, function: F) -> None:
         self._function = function
-        self._plans: dict[Any, list[_Plan]] = {}
-        self._last: _Plan | None = None
+        self._plans: dict[Any, list[Plan]] = {}
+        self._last: Plan | None = None
         self._fast: Callable[..., Any] = _no_plan
         update_wrapper(self, function)
 
@@ -108,22 +127,31 @@ class Compiled(Generic[F]):
     def _find_and_run(self, args: Any, kwargs: Any) -> Any:
         if grad_mode.trace is not None:
             return self._function(*args, **kwargs)
-        leaves: list[Any] = []
-        structure = flatten((args, kwargs), leaves)
-        arrays = [_canonical(leaf) for leaf in leaves]
-        marks = [(a.shape, a.dtype, _wants_grad(leaf)) for a, leaf in zip(arrays, leaves, strict=True)]
-        key = (structure, *marks, grad_mode.enabled)
-        plans = self._plans.setdefault(key, [])
-        plan = next((p for p in plans if p.holds()), None)
-        if plan is None:
-            plan = _trace(self._function, structure, leaves, arrays)
-            plans.append(plan)
+        plan, leaves, arrays = self._find(args, kwargs)
         if plan is not self._last:
             self._fast = _no_plan  # it borrows from the plan
             self._last = plan
             if grad_mode.plain and not kwargs:
                 self._fast = plan.fast_call(args)
         return plan.run(leaves, arrays)
+
+    def plan_of(self, *args: Any, **kwargs: Any) -> Plan:
+        """The plan for such arguments; nothing is run."""
+        self._last = self._find(args, kwargs)[0]
+        self._fast = _no_plan
+        return self._last
+
+    def _find(self, args: Any, kwargs: Any) -> tuple[Plan, list[Any], list[Array]]:
+        leaves: list[Any] = []
+        structure = flatten((args, kwargs), leaves)
+        arrays = [_canonical(leaf) for leaf in leaves]
+        marks = [(a.shape, a.dtype, _wants_grad(leaf)) for a, leaf in zip(arrays, leaves, strict=True)]
+        plans = self._plans.setdefault((structure, *marks, grad_mode.enabled), [])
+        plan = next((p for p in plans if p.holds()), None)
+        if plan is None:
+            plan = _trace(self._function, structure, leaves, arrays)
+            plans.append(plan)
+        return plan, leaves, arrays
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: the object is the first argument."""
@@ -161,7 +189,7 @@ def _wants_grad(leaf: Any) -> int:
     return 0 if not isinstance(leaf, Tensor) or not leaf._requires_grad else 1 if leaf._grad is None else 2
 
 
-def _trace(function: Callable[..., Any], structure: Any, leaves: Sequence[Any], arrays: Sequence[Array]) -> _Plan:
+def _trace(function: Callable[..., Any], structure: Any, leaves: Sequence[Any], arrays: Sequence[Array]) -> Plan:
     """Run the function on tensors without values and build its program."""
     trace = Trace()
     arguments = []
@@ -210,6 +238,6 @@ def _trace(function: Callable[..., Any], structure: Any, leaves: Sequence[Any], 
             grad_outputs.append((place.get(number, tensor), output(gradient)))
     grad_inputs += [t for n, (t, v) in trace.entry_grads.items() if v is not None and n not in place]
     built = build(trace, outputs)
-    return _Plan(
+    return Plan(
         built, result_structure, results, trace.guards, grad_inputs, grad_outputs, cleared, trace.bumped
     )
