@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,9 +15,13 @@
 
 namespace chainrule {
 
+struct Body;  // exec/chain.h
 struct Instruction;
 // Does this thread's share. slots are addresses by slot number; scratch is kGemmScratch bytes of this thread.
 using RunFn = void (*)(const Instruction& instruction, void* const* slots, Share share, void* scratch);
+
+// Slots inside a body: the surrounding product, and downwards from here buffers of one block.
+constexpr int kProduct = -1, kFirstLocal = -2;
 
 struct Instruction {
   std::string name;
@@ -24,10 +29,12 @@ struct Instruction {
   std::vector<int> outputs, inputs;  // slots
   std::vector<int64_t> ints;         // sizes and strides in elements; families.cpp gives the layout of each
   std::vector<double> reals;
+  std::vector<Instruction> body;  // of chain and gemm: what is done to each block, see exec/chain.h
 
   RunFn run = nullptr;
-  const void* kernel = nullptr;  // the row or function of the level's table that `run` calls
-  double work = 0;               // estimated nanoseconds on one thread
+  const void* kernel = nullptr;       // the row or function of the level's table that `run` calls
+  double work = 0;                    // estimated nanoseconds on one thread
+  std::shared_ptr<const Body> steps;  // the body, resolved
 };
 
 struct Slot {
