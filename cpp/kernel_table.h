@@ -32,8 +32,17 @@ struct MapRow {
   MapFn fn[2];       // by Dtype
 };
 
-// c (m x n, unit column stride) = a (m x k) b (k x n), overwritten. Any strides on a and b: transposes are free.
-// `scratch` is kGemmScratch bytes, 64-byte aligned, private to the caller's thread.
+// What is done to finished parts of a matrix product while they are in L1: rows [row, row + rows) and columns
+// [col, col + cols) of it, at c; kEpilogueElements at most.
+struct Epilogue {
+  void (*apply)(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c);
+};
+constexpr int64_t kEpilogueElements = 2048;
+
+// c (m x n, unit column stride) = a (m x k) b (k x n), overwritten, or added to chains that go on from what c holds
+// (`continues`). Any strides on a and b: transposes are free. c may be null where only the epilogue wants the product:
+// then k is at most gemm_depth and nothing continues. `scratch` is kGemmScratch bytes, 64-byte aligned, private to the
+// caller's thread; the last kBodyScratch of them are left alone.
 struct GemmArgs {
   int64_t m, n, k;
   const void *a, *b;
@@ -41,9 +50,12 @@ struct GemmArgs {
   void* c;
   int64_t rs_c;
   void* scratch;
+  bool continues = false;
+  const Epilogue* epilogue = nullptr;
 };
 using GemmFn = void (*)(const GemmArgs&);
-constexpr int64_t kGemmScratch = 1 << 20;
+constexpr int64_t kGemmScratch = 1 << 20, kBodyScratch = 256 << 10;
+constexpr int64_t gemm_depth(int64_t item_size) { return 2048 / item_size; }  // kc
 
 // Reductions of contiguous rows: out[i] = reduction of x[i * cols .. + cols], i < rows (lane sum, see
 // docs/arithmetic.md). argmax writes int64.

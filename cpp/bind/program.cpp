@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <variant>
 
 #include "bind/program.h"
 
@@ -17,8 +18,12 @@ constexpr double kReleaseGil = 5000;  // nanoseconds: for less, other threads do
 class BoundProgram : public Runnable {
  public:
   using Spec = std::pair<int, std::vector<py::ssize_t>>;
-  using Code =
+  // name, dtype, outputs, inputs, ints, reals, and of a fused instruction the body.
+  using Plain =
       std::tuple<std::string, int, std::vector<int>, std::vector<int>, std::vector<int64_t>, std::vector<double>>;
+  using Fused = std::tuple<std::string, int, std::vector<int>, std::vector<int>, std::vector<int64_t>,
+                           std::vector<double>, std::vector<Plain>>;
+  using Code = std::variant<Plain, Fused>;
 
   BoundProgram(const std::vector<Spec>& inputs, const std::vector<Spec>& outputs, const std::vector<Spec>& temporaries,
                const std::vector<Code>& code, const std::vector<py::array>& bound, const std::vector<int64_t>& offsets,
@@ -157,18 +162,26 @@ class BoundProgram : public Runnable {
     }
     return result;
   }
+  template <class Tuple>
+  static Instruction instruction(const Tuple& code) {
+    const int dtype = std::get<1>(code);
+    if (dtype < kFloat32 || dtype > kBool) throw py::value_error("Program: unknown dtype " + std::to_string(dtype));
+    Instruction result;
+    result.name = std::get<0>(code);
+    result.dtype = static_cast<Dtype>(dtype);
+    result.outputs = std::get<2>(code);
+    result.inputs = std::get<3>(code);
+    result.ints = std::get<4>(code);
+    result.reals = std::get<5>(code);
+    if constexpr (std::is_same_v<Tuple, Fused>) {
+      for (const Plain& item : std::get<6>(code)) result.body.push_back(instruction(item));
+    }
+    return result;
+  }
   static std::vector<Instruction> instructions(const std::vector<Code>& code) {
     std::vector<Instruction> result;
-    for (const auto& [name, dtype, out, in, ints, reals] : code) {
-      if (dtype < kFloat32 || dtype > kBool) throw py::value_error("Program: unknown dtype " + std::to_string(dtype));
-      Instruction instruction;
-      instruction.name = name;
-      instruction.dtype = static_cast<Dtype>(dtype);
-      instruction.outputs = out;
-      instruction.inputs = in;
-      instruction.ints = ints;
-      instruction.reals = reals;
-      result.push_back(std::move(instruction));
+    for (const Code& item : code) {
+      result.push_back(std::visit([](const auto& tuple) { return instruction(tuple); }, item));
     }
     return result;
   }

@@ -1,29 +1,18 @@
-// What each instruction's ints and reals mean, which kernel it calls, and how its work is shared. Outputs are
+// Instructions: what each one's ints and reals mean, which kernel it calls, and how its work is shared. Outputs are
 // contiguous unless a layout gives them strides. Strides and offsets count elements.
 #include <algorithm>
 #include <stdexcept>
 
+#include "exec/chain.h"
 #include "exec/copy.h"
-#include "exec/program.h"
+#include "exec/layout.h"
+#include "exec/product.h"
 
 namespace chainrule {
 namespace {
 
-template <class T>
-T* slot(void* const* slots, int index) {
-  return static_cast<T*>(slots[index]);
-}
-const char* in_bytes(const Instruction& i, void* const* slots, size_t n) {
-  return slot<const char>(slots, i.inputs[n]);
-}
-char* out_bytes(const Instruction& i, void* const* slots) { return slot<char>(slots, i.outputs[0]); }
-const char* offset(const void* p, int64_t elements, int64_t size) {
-  return static_cast<const char*>(p) + elements * size;
-}
-
 // Elementwise. ints: ndim, dims, then ndim strides for each input; the last stride is 0 or 1. reals: the op's number.
 // The kernel loops over the two innermost dimensions.
-constexpr int64_t kElementGrain = 256;
 void run_map(const Instruction& op, void* const* slots, Share share, void*) {
   const MapRow& row = *static_cast<const MapRow*>(op.kernel);
   const int64_t ndim = op.ints[0];
@@ -58,40 +47,6 @@ void run_map(const Instruction& op, void* const* slots, Share share, void*) {
       args.in[i] = offset(in_bytes(op, slots, static_cast<size_t>(i)), at, size);
     }
     row.fn[op.dtype](args);
-  }
-}
-
-// Batched matrix product. ints: ndim, dims of the batch, m, n, k, rs_a, cs_a, rs_b, cs_b, rs_c, then ndim batch strides
-// of a, of b. Products of a batch follow each other in c at m * rs_c.
-void run_matmul(const Instruction& op, void* const* slots, Share share, void* scratch) {
-  const int64_t ndim = op.ints[0];
-  const int64_t* const dims = op.ints.data() + 1;
-  const int64_t* const s = dims + ndim;
-  const int64_t *const batch_a = s + 8, *const batch_b = batch_a + ndim;
-  const int64_t m = s[0], n = s[1], k = s[2], size = item_size(op.dtype);
-  int64_t batch = 1;
-  for (int64_t d = 0; d < ndim; ++d) batch *= dims[d];
-  Range products = {0, batch}, rows = {0, m}, columns = {0, n};
-  // Columns in whole vectors, each thread packing its own. Rows one by one: the kernel deals them out to its tiles
-  // evenly; in whole vectors for a narrow c, which is computed as its transpose. Any split gives the same bits.
-  if (batch >= 2 * share.count) {
-    products = share_range(batch, 1, share);
-  } else if (n >= m && n >= 32 * share.count) {
-    columns = share_range(n, 16, share);
-  } else {
-    rows = share_range(m, n < 16 ? 16 : 1, share);
-  }
-  const GemmFn gemm = *static_cast<const GemmFn*>(op.kernel);
-  for (int64_t i = products.begin; i < products.end; ++i) {
-    int64_t at_a = rows.begin * s[3], at_b = columns.begin * s[6], rest = i;
-    for (int64_t d = ndim - 1; d >= 0; --d) {
-      at_a += rest % dims[d] * batch_a[d];
-      at_b += rest % dims[d] * batch_b[d];
-      rest /= dims[d];
-    }
-    gemm({rows.end - rows.begin, columns.end - columns.begin, k, offset(in_bytes(op, slots, 0), at_a, size),
-          offset(in_bytes(op, slots, 1), at_b, size), s[3], s[4], s[5], s[6],
-          out_bytes(op, slots) + ((i * m + rows.begin) * s[7] + columns.begin) * size, s[7], scratch});
   }
 }
 
@@ -166,46 +121,6 @@ void run_random(const Instruction& op, void* const* slots, Share share, void*) {
       out_bytes(op, slots) + part.begin * item_size(op.dtype), op.reals[0], op.reals[1]});
 }
 
-struct Counts {
-  size_t outputs, inputs, ints, reals;
-};
-void expect(const Instruction& op, Counts want) {
-  if (op.outputs.size() == want.outputs && op.inputs.size() == want.inputs && op.ints.size() == want.ints &&
-      op.reals.size() == want.reals) {
-    return;
-  }
-  const auto text = [](size_t o, size_t i, size_t n, size_t r) {
-    return std::to_string(o) + " outputs, " + std::to_string(i) + " inputs, " + std::to_string(n) + " ints, " +
-           std::to_string(r) + " reals";
-  };
-  throw std::invalid_argument(op.name + ": expected " + text(want.outputs, want.inputs, want.ints, want.reals) +
-                              ", got " + text(op.outputs.size(), op.inputs.size(), op.ints.size(), op.reals.size()));
-}
-
-size_t leading_ndim(const Instruction& op, int64_t least) {
-  if (op.ints.empty() || op.ints[0] < least || op.ints[0] > 32)
-    throw std::invalid_argument(op.name + ": ints must begin with a number of dimensions from " +
-                                std::to_string(least) + " to 32");
-  return static_cast<size_t>(op.ints[0]);
-}
-
-double product(const int64_t* x, size_t n) {
-  double result = 1;
-  for (size_t i = 0; i < n; ++i) result *= static_cast<double>(x[i]);
-  return result;
-}
-
-// Rough nanoseconds: only the decision between one thread and more hangs on them.
-constexpr double kPerElement = 0.1, kPerFunction = 0.6, kPerFma = 0.017;
-
-template <class Row>
-const Row* find(const Row* rows, int64_t n, const std::string& name) {
-  for (int64_t i = 0; i < n; ++i) {
-    if (name == rows[i].name) return rows + i;
-  }
-  return nullptr;
-}
-
 bool resolve_table_row(Instruction& op, const KernelTable& table) {
   if (const MapRow* row = find(table.maps, table.n_maps, op.name)) {
     const size_t ndim = leading_ndim(op, 1), inputs = static_cast<size_t>(row->inputs);
@@ -238,11 +153,11 @@ bool resolve_table_row(Instruction& op, const KernelTable& table) {
 
 bool resolve_function(Instruction& op, const KernelTable& table) {
   if (op.name == "matmul") {
-    const size_t ndim = leading_ndim(op, 0);
-    expect(op, {1, 2, 9 + 3 * ndim, 0});
-    op.run = run_matmul;
-    op.kernel = &table.gemm[op.dtype];
-    op.work = kPerFma * product(op.ints.data() + 1, ndim + 3);
+    resolve_matmul(op, table);
+  } else if (op.name == "gemm") {
+    resolve_gemm(op, table);
+  } else if (op.name == "chain") {
+    resolve_chain(op, table);
   } else if (op.name == "cross_entropy") {
     expect(op, {1, 2, 2, 0});
     op.run = run_cross_entropy;
@@ -279,6 +194,8 @@ void resolve(Instruction& op, const KernelTable& table) {
     op.work = kPerElement * row->elements(op);
     return;
   }
+  if (!op.body.empty() && op.name != "gemm" && op.name != "chain")
+    throw std::invalid_argument(op.name + ": takes no body");
   if (op.dtype != kFloat32 && op.dtype != kFloat64)
     throw std::invalid_argument(op.name + ": expected float32 or float64, got " + dtype_name(op.dtype));
   if (!resolve_table_row(op, table) && !resolve_function(op, table))

@@ -109,7 +109,8 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
   for (Instruction& instruction : instructions_) {
     for (const std::vector<int>* list : {&instruction.outputs, &instruction.inputs}) {
       for (const int slot : *list) {
-        if (slot < 0 || slot >= n)
+        const bool nowhere = slot == kProduct && list == &instruction.outputs && instruction.name == "gemm";
+        if (slot >= n || (slot < 0 && !nowhere))
           throw std::invalid_argument("Program: " + instruction.name + " names slot " + std::to_string(slot) + " of " +
                                       std::to_string(n));
       }
@@ -153,6 +154,7 @@ std::string Program::text() const {
   std::ostringstream text;
   text.precision(17);
   const auto slot = [this, &text](int i) -> std::ostream& {
+    if (i < 0) return i == kProduct ? text << 'c' : text << 'l' << kFirstLocal - i;  // of a body
     return i < externals_ ? text << '%' << i : text << 't' << i - externals_;
   };
   text << "program on " << isa_ << ", " << externals_ << " external slots, arena " << arena_bytes_ << " bytes\n";
@@ -160,8 +162,8 @@ std::string Program::text() const {
     text << "  ";
     slot(static_cast<int>(i)) << ": " << dtype_name(slots_[i].dtype) << '[' << slots_[i].elements << "]\n";
   }
-  for (const Instruction& instruction : instructions_) {
-    text << "  ";
+  const auto line = [&text, &slot](const Instruction& instruction, const char* indent) {
+    text << indent;
     for (const int i : instruction.outputs) slot(i) << ' ';
     text << "= " << instruction.name << '.' << dtype_name(instruction.dtype);
     for (const int i : instruction.inputs) {
@@ -172,6 +174,10 @@ std::string Program::text() const {
     for (size_t i = 0; i < instruction.ints.size(); ++i) text << (i > 0 ? " " : "") << instruction.ints[i];
     for (const double x : instruction.reals) text << "; " << x;
     text << ")\n";
+  };
+  for (const Instruction& instruction : instructions_) {
+    line(instruction, "  ");
+    for (const Instruction& step : instruction.body) line(step, "    ");
   }
   return text.str();
 }

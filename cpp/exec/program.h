@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,13 @@
 
 namespace chainrule {
 
+struct Body;  // exec/chain.h
 struct Instruction;
 // Does this thread's share. slots are addresses by slot number; scratch is kGemmScratch bytes of this thread.
 using RunFn = void (*)(const Instruction& instruction, void* const* slots, Share share, void* scratch);
+
+// Slots inside a body: the surrounding product, and downwards from here buffers of one block.
+constexpr int kProduct = -1, kFirstLocal = -2;
 
 struct Instruction {
   std::string name;
@@ -25,11 +30,13 @@ struct Instruction {
   std::vector<int> outputs, inputs;  // slots
   std::vector<int64_t> ints;         // sizes and strides in elements; families.cpp gives the layout of each
   std::vector<double> reals;
+  std::vector<Instruction> body;  // of chain and gemm: what is done to each block, see exec/chain.h
 
   RunFn run = nullptr;
-  const void* kernel = nullptr;  // the row or function of the level's table that `run` calls
-  double work = 0;               // estimated nanoseconds on one thread
-  bool checks = false;           // outputs[0] is a Refusal: the program stops there unless its code is 0
+  const void* kernel = nullptr;       // the row or function of the level's table that `run` calls
+  double work = 0;                    // estimated nanoseconds on one thread
+  std::shared_ptr<const Body> steps;  // the body, resolved
+  bool checks = false;                // outputs[0] is a Refusal: the program stops there unless its code is 0
 };
 
 // What a checking instruction found: 0, or 1 with the position and the number that is wrong.

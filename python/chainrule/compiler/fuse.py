@@ -31,7 +31,7 @@ def fuse(code: list[Instr], values: list[Value], outputs: Sequence[int]) -> list
     """The same computation in fewer passes over memory."""
     flow = Flow(code, values, outputs)
     _uniform_constants(flow)
-    _cross_entropies(flow)
+    # _cross_entropies(flow)
     for at in range(len(code)):
         instr = flow.code[at]
         if instr is not None and instr.name == "matmul" and instr.ints[0] == 0 and instr.ints[1] * instr.ints[2] > 0:

@@ -14,7 +14,7 @@ from .. import _core
 from ..ops._layout import copy_code
 from ..ops._table import Spec
 from .flow import live_code
-# from .fuse import fuse
+from .fuse import fuse
 from .trace import Instr, Trace, Value
 
 __all__ = ["Built", "build"]
@@ -83,7 +83,7 @@ def build(trace: Trace, outputs: Sequence[int]) -> Built:
             value = copy
         returned.append(value)
     code = live_code(code, trace.values, returned)
-    # code = fuse(code, trace.values, returned)
+    code = fuse(code, trace.values, returned)
     checks = [(check.instr, check.error) for check in trace.checks]
     return Built(code, trace.values, list(trace.inputs), returned, checks)
 
