@@ -33,5 +33,6 @@ void bind_config(py::module_& module);
 void bind_program(py::module_& module);
 void bind_fast_call(py::module_& module);
 void bind_kernels(py::module_& module);
+void bind_predict(py::module_& module);
 
 }  // namespace chainrule

@@ -97,6 +97,8 @@ class BoundProgram : public Runnable {
   const std::vector<ArraySpec>& outputs() const override { return outputs_; }
   const std::vector<void*>& bound_addresses() const override { return bound_addresses_; }
   const char* isa() const override { return program_.isa(); }
+  double work() const override { return program_.work(); }
+  bool execute_quietly(void* const* addresses) const override { return program_.run(addresses) < 0; }
   void execute(void* const* addresses) const override {
     Refusal refusal = {};
     int refused = -1;

@@ -23,6 +23,7 @@ from .fit import History, fit
 from .gradcheck import gradcheck
 from .io import ModelFormatError, load, save
 from .ops import *
+from .predictor import Predictor
 from .random import manual_seed
 from .trainer import Trainer
 
@@ -30,6 +31,7 @@ __all__ = [
     "CompileError",
     "History",
     "ModelFormatError",
+    "Predictor",
     "Tensor",
     "Trainer",
     "active_isa",
