@@ -212,10 +212,10 @@ def _trace(function: Callable[..., Any], structure: Any, leaves: Sequence[Any], 
     with trace.running():
         result = function(*args, **kwargs)
     # ... results, gradients
-    outputs: list[int] = []
+    outputs: list[tuple[int, Spec]] = []
 
     def output(tensor: Tensor) -> int:
-        outputs.append(trace.value(tensor))
+        outputs.append((trace.value(tensor), Spec(tensor.shape, tensor.dtype)))
         return len(outputs) - 1
 
     result_leaves: list[Any] = []

@@ -70,17 +70,17 @@ def _refused(errors: dict[int, Any], number: int, at: int, wrong: int) -> Except
     return error
 
 
-def build(trace: Trace, outputs: Sequence[int]) -> Built:
-    """The program of a trace that returns these values."""
+def build(trace: Trace, outputs: Sequence[tuple[int, Spec]]) -> Built:
+    """The program of a trace that returns these values in these shapes (reshape makes no value of its own)."""
     code = list(trace.code)
     returned: list[int] = []
-    for value in outputs:
-        spec = trace.values[value].spec
+    for value, spec in outputs:
         if trace.values[value].array is not None or value in trace.inputs or value in returned:
             copy = trace.new(spec)
             name, dtype, _, _, ints, reals = copy_code(spec.code, 0, 0, [spec.size], [1], [1])
             code.append(Instr(name, dtype, [copy], [value], list(ints), reals))
             value = copy
+        trace.values[value].spec = spec
         returned.append(value)
     code = live_code(code, trace.values, returned)
     code = fuse(code, trace.values, returned)
