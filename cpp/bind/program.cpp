@@ -27,13 +27,14 @@ class BoundProgram : public Runnable {
 
   BoundProgram(const std::vector<Spec>& inputs, const std::vector<Spec>& outputs, const std::vector<Spec>& temporaries,
                const std::vector<Code>& code, const std::vector<py::array>& bound, const std::vector<int64_t>& offsets,
-               py::object refused)
+               py::object refused, const py::tuple& loop)
       : inputs_(specs(inputs)),
         outputs_(specs(outputs)),
         bound_(bound),
         refused_(std::move(refused)),
         program_(slots(inputs_, outputs_, specs(bound_), specs(temporaries), offsets),
-                 static_cast<int>(inputs.size() + outputs.size() + bound.size()), instructions(code)) {
+                 static_cast<int>(inputs.size() + outputs.size() + bound.size()), instructions(code),
+                 rows_loop(loop)) {
     for (const ArraySpec& spec : inputs_) input_dtypes_.push_back(numpy_dtype(spec.dtype));
     for (const ArraySpec& spec : outputs_) output_dtypes_.push_back(numpy_dtype(spec.dtype));
     for (py::array& array : bound_) bound_addresses_.push_back(const_cast<void*>(array.data()));
@@ -164,6 +165,18 @@ class BoundProgram : public Runnable {
     }
     return result;
   }
+  // () or (instructions before, of a block, whole blocks, whether a shorter one follows, streams as (slot, bytes))
+  static Loop rows_loop(const py::tuple& given) {
+    Loop loop;
+    if (given.empty()) return loop;
+    loop.begin = given[0].cast<int>();
+    loop.length = given[1].cast<int>();
+    loop.blocks = given[2].cast<int>();
+    loop.tail = given[3].cast<bool>();
+    for (const auto& [slot, bytes] : given[4].cast<std::vector<std::pair<int, int64_t>>>())
+      loop.streams.push_back({slot, bytes});
+    return loop;
+  }
   template <class Tuple>
   static Instruction instruction(const Tuple& code) {
     const int dtype = std::get<1>(code);
@@ -219,10 +232,10 @@ void bind_program(py::module_& module) {
   py::class_<BoundProgram>(module, "Program")
       .def(py::init<const std::vector<BoundProgram::Spec>&, const std::vector<BoundProgram::Spec>&,
                     const std::vector<BoundProgram::Spec>&, const std::vector<BoundProgram::Code>&,
-                    const std::vector<py::array>&, const std::vector<int64_t>&, py::object>(),
+                    const std::vector<py::array>&, const std::vector<int64_t>&, py::object, const py::tuple&>(),
            py::arg("inputs"), py::arg("outputs"), py::arg("temporaries"), py::arg("code"),
            py::arg("bound") = std::vector<py::array>(), py::arg("offsets") = std::vector<int64_t>(),
-           py::arg("refused") = py::none(),
+           py::arg("refused") = py::none(), py::arg("loop") = py::tuple(),
            "A list of instructions over slots (inputs, outputs, bound arrays, temporaries), on the active ISA level.")
       .def("run_rows", &BoundProgram::run_rows, py::arg("index"), py::arg("results"), py::arg("first"),
            py::arg("seconds"), "Runs on rows of index until all are done or the time is over; returns the next row.")

@@ -99,8 +99,8 @@ void run_instruction(const Instruction& instruction, void* const* slots) {
   run_all(&instruction, 1, slots, instruction.work, thread_workspace());
 }
 
-Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions)
-    : slots_(std::move(slots)), externals_(externals), instructions_(std::move(instructions)) {
+Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions, Loop loop)
+    : slots_(std::move(slots)), externals_(externals), instructions_(std::move(instructions)), loop_(std::move(loop)) {
   const int n = static_cast<int>(slots_.size());
   if (externals_ < 0 || externals_ > n)
     throw std::invalid_argument("Program: externals must be in 0.." + std::to_string(n));
@@ -117,8 +117,22 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
     }
     resolve(instruction, table);
     work_ += instruction.work;
-    most_work_ = std::max(most_work_, instruction.work);
   }
+  const int all = static_cast<int>(instructions_.size());
+  const int repeated = loop_.begin + loop_.length * (loop_.blocks > 0 ? 2 + (loop_.tail ? 1 : 0) : 0);
+  if (loop_.begin < 0 || loop_.length < 0 || loop_.blocks < 0 || repeated > all)
+    throw std::invalid_argument("Program: the loop has more instructions than there are");
+  for (const Loop::Stream& stream : loop_.streams) {
+    if (stream.slot < 0 || stream.slot >= n) throw std::invalid_argument("Program: the loop streams a slot that is not");
+  }
+  const int first = loop_.begin, other = first + loop_.length, tail = other + loop_.length;
+  before_ = piece(0, loop_.blocks > 0 ? first : 0);
+  if (loop_.blocks > 0) {
+    first_ = piece(first, other);
+    other_ = piece(other, tail);
+    if (loop_.tail) tail_ = piece(tail, repeated);
+  }
+  after_ = piece(loop_.blocks > 0 ? repeated : 0, all);
   for (size_t i = static_cast<size_t>(externals_); i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
     if (slot.offset >= 0 && slot.offset % kAlignment != 0)
@@ -127,6 +141,36 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
     const int64_t bytes = slot.elements * item_size(slot.dtype);
     arena_bytes_ = std::max(arena_bytes_, offsets_.back() + (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
+}
+
+Program::Piece Program::piece(int begin, int end) const {
+  Piece result = {begin, end, 0};
+  for (int i = begin; i < end; ++i)
+    result.most_work = std::max(result.most_work, instructions_[static_cast<size_t>(i)].work);
+  return result;
+}
+
+int Program::run_piece(const Piece& piece, void* const* addresses, Workspace& workspace) const {
+  if (piece.begin == piece.end) return -1;
+  const int refused = run_all(instructions_.data() + piece.begin, static_cast<size_t>(piece.end - piece.begin), addresses,
+                              piece.most_work, workspace);
+  return refused < 0 ? -1 : piece.begin + refused;
+}
+
+int Program::run_loop(void** addresses, Workspace& workspace, int& block) const {
+  const int blocks = loop_.blocks + (loop_.tail ? 1 : 0);
+  for (block = 0; block < blocks; ++block) {
+    const Piece& piece = block == 0 ? first_ : block < loop_.blocks ? other_ : tail_;
+    const int refused = run_piece(piece, addresses, workspace);
+    if (refused >= 0) return refused;
+    for (const Loop::Stream& stream : loop_.streams) {
+      addresses[stream.slot] = static_cast<char*>(addresses[stream.slot]) + stream.bytes;
+    }
+  }
+  for (const Loop::Stream& stream : loop_.streams) {
+    addresses[stream.slot] = static_cast<char*>(addresses[stream.slot]) - blocks * stream.bytes;
+  }
+  return -1;
 }
 
 int Program::run(void* const* external, Refusal* refusal) const {
@@ -143,9 +187,17 @@ int Program::run(void* const* external, Refusal* refusal) const {
     char* const arena = static_cast<char*>(workspace.arena(arena_bytes_));
     for (size_t i = 0; i < offsets_.size(); ++i) addresses[static_cast<size_t>(externals_) + i] = arena + offsets_[i];
   }
-  const int refused = run_all(instructions_.data(), instructions_.size(), addresses, most_work_, workspace);
+  int block = 0;
+  int refused = run_piece(before_, addresses, workspace);
+  if (refused < 0 && loop_.blocks > 0) refused = run_loop(addresses, workspace, block);
+  const bool in_loop = refused >= before_.end;
+  if (refused < 0) refused = run_piece(after_, addresses, workspace);
   if (refused >= 0 && refusal != nullptr) {
     *refusal = *static_cast<const Refusal*>(addresses[instructions_[static_cast<size_t>(refused)].outputs[0]]);
+    if (in_loop && block > 0) {  // positions count from the block's first row
+      const int place = loop_.begin + (refused - loop_.begin) % loop_.length;
+      refusal->at += block * instructions_[static_cast<size_t>(place)].ints[0];
+    }
   }
   return refused;
 }

@@ -56,9 +56,24 @@ const char* dtype_name(Dtype dtype);
 // Checks the instruction's counts, resolves its kernel and estimates its work. Throws std::invalid_argument.
 void resolve(Instruction& instruction, const KernelTable& table);
 
+struct Workspace;
+
+// Part of the instructions for a few rows of a batch at a time. The list holds them up to three times: for the first
+// block, for the others (which continue its sums), and for a last one of fewer rows.
+struct Loop {
+  int begin = 0, length = 0;  // instructions before it, and of one block
+  int blocks = 0;             // of whole size; 0: there is no loop
+  bool tail = false;
+  struct Stream {
+    int slot;
+    int64_t bytes;  // from block to block
+  };
+  std::vector<Stream> streams;
+};
+
 class Program {
  public:
-  Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions);
+  Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions, Loop loop = {});
 
   // `external` are the addresses of slots [0, externals). Thread-safe: temporaries are the calling thread's.
   // Returns -1, or the number of the instruction that refused; nothing after it has run.
@@ -69,13 +84,23 @@ class Program {
   double work() const { return work_; }  // estimated nanoseconds of a run on one thread
 
  private:
+  // Instructions that one team runs in a row.
+  struct Piece {
+    int begin = 0, end = 0;
+    double most_work = 0;  // nanoseconds of the largest instruction
+  };
+  Piece piece(int begin, int end) const;
+  int run_piece(const Piece& piece, void* const* addresses, Workspace& workspace) const;
+  int run_loop(void** addresses, Workspace& workspace, int& block) const;
+
   std::vector<Slot> slots_;
   int externals_;
   std::vector<Instruction> instructions_;
   std::vector<int64_t> offsets_;  // of temporaries in the arena
   int64_t arena_bytes_ = 0;
   double work_ = 0;
-  double most_work_ = 0;  // nanoseconds of the largest instruction
+  Loop loop_;
+  Piece before_, first_, other_, tail_, after_;
   const char* isa_;
 };
 

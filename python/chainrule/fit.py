@@ -71,6 +71,7 @@ def fit(
     optimizer: Optimizer,
     epochs: int = 10,
     batch_size: int = 32,
+    micro_batch: int | None = None,
     validation: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     metrics: Sequence[str | Metric] | None = None,
     seed: int | None = None,
@@ -89,6 +90,7 @@ def fit(
     Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype; `y`, n labels
     (integers) for cross entropy, else finite numbers in the shape of the model's output; `loss`, a loss module or any
     function (prediction, target) -> scalar tensor; `optimizer`, of this model's parameters; `epochs`; `batch_size`;
+    `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
     `validation`, `(X, y)` to evaluate after every epoch; `metrics`, of the validation rows: "accuracy" or functions
     (prediction, target) -> float on ndarrays (default: accuracy for labels); `seed` (default: that of
     `cr.manual_seed`); `shuffle`; `progress`, True, False, or None for only on a terminal; `callbacks`, called with the
@@ -118,6 +120,7 @@ def fit(
         loss=loss,
         optimizer=optimizer,
         batch_size=batch_size,
+        micro_batch=micro_batch,
         seed=seed,
         shuffle=shuffle,
         nonfinite=nonfinite,

@@ -66,6 +66,7 @@ class Trainer:
         loss: Callable[[Tensor, Tensor], Tensor],
         optimizer: Optimizer,
         batch_size: int = 32,
+        micro_batch: int | None = None,
         seed: int | None = None,
         shuffle: bool = True,
         nonfinite: str = "raise",
@@ -73,7 +74,7 @@ class Trainer:
     ) -> None:
         if nonfinite not in ("raise", "continue"):
             raise ValueError(f"fit: nonfinite must be 'raise' or 'continue', got {nonfinite!r}")
-        check_counts(batch_size=batch_size)
+        check_counts(batch_size=batch_size, **({} if micro_batch is None else {"micro_batch": micro_batch}))
         self.rows = prepare(model, X, y, loss, optimizer.params)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.batch_size, self.shuffle = int(batch_size), shuffle
@@ -81,7 +82,7 @@ class Trainer:
         self.epochs = 0  # the number of the next epoch, which its order depends on
         self.mean_loss = float("nan")  # of the last epoch
         self._stop = nonfinite == "raise"
-        self._compiled = Compiled(self._step) if compile else None
+        self._compiled = Compiled(self._step, micro_batch) if compile else None
 
     def run_epoch(self) -> float:
         """Train on every row once; return the mean of the batch losses (before each step), weighted by their rows.

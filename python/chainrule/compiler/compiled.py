@@ -68,7 +68,7 @@ class Plan:
     @property
     def output_dtypes(self) -> list[np.dtype[Any]]:
         """The dtype of each output of the program."""
-        return [self.built.values[v].spec.dtype for v in self.built.outputs]
+        return [spec.dtype for spec in self.built.output_specs]
 
     def _loaded(self) -> _core.Program:
         if self.built.program.isa != _core.active_isa():
@@ -109,8 +109,8 @@ class Plan:
 class Compiled(Generic[F]):
     """A function with its programs; made by `cr.compile`."""
 
-    def __init__(self, function: F) -> None:
-        self._function = function
+    def __init__(self, function: F, micro_batch: int | None = None) -> None:
+        self._function, self._micro_batch = function, micro_batch
         self._plans: dict[Any, list[Plan]] = {}
         self._last: Plan | None = None
         self._fast: Callable[..., Any] = _no_plan
@@ -149,7 +149,7 @@ class Compiled(Generic[F]):
         plans = self._plans.setdefault((structure, *marks, grad_mode.enabled), [])
         plan = next((p for p in plans if p.holds()), None)
         if plan is None:
-            plan = _trace(self._function, structure, leaves, arrays)
+            plan = _trace(self._function, structure, leaves, arrays, self._micro_batch)
             plans.append(plan)
         return plan, leaves, arrays
 
@@ -189,7 +189,13 @@ def _wants_grad(leaf: Any) -> int:
     return 0 if not isinstance(leaf, Tensor) or not leaf._requires_grad else 1 if leaf._grad is None else 2
 
 
-def _trace(function: Callable[..., Any], structure: Any, leaves: Sequence[Any], arrays: Sequence[Array]) -> Plan:
+def _trace(
+    function: Callable[..., Any],
+    structure: Any,
+    leaves: Sequence[Any],
+    arrays: Sequence[Array],
+    micro_batch: int | None,
+) -> Plan:
     """Run the function on tensors without values and build its program."""
     trace = Trace()
     arguments = []
@@ -237,7 +243,7 @@ def _trace(function: Callable[..., Any], structure: Any, leaves: Sequence[Any], 
         elif entry is None or not isinstance(gradient._data, Phantom) or entry[1] != gradient._data.value:
             grad_outputs.append((place.get(number, tensor), output(gradient)))
     grad_inputs += [t for n, (t, v) in trace.entry_grads.items() if v is not None and n not in place]
-    built = build(trace, outputs)
+    built = build(trace, outputs, micro_batch)
     return Plan(
         built, result_structure, results, trace.guards, grad_inputs, grad_outputs, cleared, trace.bumped
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from .trace import Instr, Value
 
@@ -25,7 +25,7 @@ def live_code(code: list[Instr], values: list[Value], outputs: Sequence[int]) ->
 class Flow:
     """Readers and writers of memory by position. Instructions may move to another position or be taken out."""
 
-    def __init__(self, code: list[Instr], values: list[Value], outputs: Sequence[int]) -> None:
+    def __init__(self, code: list[Instr], values: list[Value], outputs: Collection[int]) -> None:
         self.code: list[Instr | None] = list(code)
         self.values = values
         self.outputs = set(outputs)

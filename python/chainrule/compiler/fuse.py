@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..ops._table import Spec
 from .flow import Flow
 from .trace import ELEMENTWISE, Instr, Value
 
-__all__ = ["fuse"]
+__all__ = ["fuse", "uniform_constants"]
 
 # A product that only its body sees is made in one block of k (kc of cpp/kernels/gemm.cpp, by dtype).
 _ONE_BLOCK = (512, 256)
@@ -27,10 +27,9 @@ _MOST = 24  # instructions in a chain: their blocks must stay in L1
 Region = tuple[int, int]
 
 
-def fuse(code: list[Instr], values: list[Value], outputs: Sequence[int]) -> list[Instr]:
+def fuse(code: list[Instr], values: list[Value], outputs: Collection[int]) -> list[Instr]:
     """The same computation in fewer passes over memory."""
     flow = Flow(code, values, outputs)
-    _uniform_constants(flow)
     # _cross_entropies(flow)
     for at in range(len(code)):
         instr = flow.code[at]
@@ -40,19 +39,19 @@ def fuse(code: list[Instr], values: list[Value], outputs: Sequence[int]) -> list
     return flow.result()
 
 
-def _uniform_constants(flow: Flow) -> None:
+def uniform_constants(code: list[Instr], values: list[Value]) -> None:
     """A constant array of equal elements is read as one number."""
     one: dict[int, int | None] = {}
-    for instr in flow.code:
-        if instr is None or instr.name not in ELEMENTWISE:
+    for instr in code:
+        if instr.name not in ELEMENTWISE:
             continue
         ndim = instr.ints[0]
         for i, v in enumerate(instr.ins):
-            value = flow.values[v]
+            value = values[v]
             if not value.constant or value.array is None or value.array.size < 2:
                 continue
             if v not in one:
-                one[v] = _one_number(flow.values, value)
+                one[v] = _one_number(values, value)
             number = one[v]
             if number is not None:
                 instr.ins[i] = number

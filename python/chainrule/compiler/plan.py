@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -14,53 +15,88 @@ from .. import _core
 from ..ops._layout import copy_code
 from ..ops._table import Spec
 from .flow import live_code
-from .fuse import fuse
+from .fuse import fuse, uniform_constants
+from .rows import Blocks, split
 from .trace import Instr, Trace, Value
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "build", "place"]
 
 _ALIGNMENT = 64
+
+
+_BLOCK_BYTES = 256 << 10  # of activations that a block of rows keeps alive: with the weights they fit into L2
+_WORTH_BYTES = 768 << 10  # from where on blocks of rows are worth it
+_FEWEST_ROWS = 64
 
 
 @dataclass(eq=False)
 class Built:
     """A program, what it was built from, and what its memory is for. Made anew when the ISA level changes."""
 
-    code: list[Instr]
+    blocks: Blocks  # one block of all rows where there is no loop
+    block_rows: int
     values: list[Value]
     inputs: list[int]
     outputs: list[int]
-    checks: list[tuple[Instr, Any]]
-    slots: dict[int, int] = field(default_factory=dict)
+    output_specs: list[Spec]  # the shapes of the outputs: a reshape makes no value of its own
+    errors: dict[int, Any]  # by the value that the check writes first
     arena_bytes: int = 0
     live_bytes: int = 0  # largest sum of temporaries that hold a value at the same time
     program: _core.Program = field(init=False)
 
     def __post_init__(self) -> None:
-        order = [*self.inputs, *self.outputs]
-        seen = set(order)
-        used = dict.fromkeys(v for instr in self.code for v in instr.uses() if v not in seen)
-        bound = [v for v in used if self.values[v].array is not None]
+        blocks = self.blocks
+        listed = [*blocks.before, *blocks.loop, *blocks.after]
+        seen = {*self.inputs, *self.outputs}
+        used = dict.fromkeys(v for instr in listed for v in instr.uses() if v not in seen)
+        self.bound = [v for v in used if self.values[v].array is not None]
         self.temporaries = [v for v in used if self.values[v].array is None]
-        self.slots = {v: i for i, v in enumerate([*order, *bound, *self.temporaries])}
-        self.offsets, self.arena_bytes, self.live_bytes = _place(self.code, self.values, self.temporaries)
-        self.bound = [self.values[v].array for v in bound]
+        self.sizes = [self._elements(v) for v in self.temporaries]
+        sizes = {v: _padded(n, self.values[v].spec) for v, n in zip(self.temporaries, self.sizes, strict=True)}
+        self.offsets, self.arena_bytes, self.live_bytes = place(listed, sizes, self._during_loop())
         self.load()
+
+    def _elements(self, v: int) -> int:
+        size = self.values[v].spec.size
+        return size // self.blocks.rows * self.block_rows if self.blocks.per_block(v) else size
+
+    def _during_loop(self) -> tuple[int, int, set[int]]:
+        """The loop's positions, and what is alive in all of it: whatever more than one block uses."""
+        begin = len(self.blocks.before)
+        users = (v for instr in self.blocks.loop for v in instr.uses())
+        through = {v for v in users if not self.blocks.per_block(v)} if self.block_rows < self.blocks.rows else set()
+        return begin, begin + len(self.blocks.loop), through
 
     def load(self) -> None:
         """Make the program for the ISA level that is active now."""
-
-        def specs(numbers: Sequence[int]) -> list[Any]:
-            return [(self.values[v].spec.code, self.values[v].spec.shape) for v in numbers]
-
+        blocks, rows = self.blocks, self.block_rows
+        order = [*self.inputs, *self.outputs, *self.bound, *self.temporaries]
+        slots = {v: i for i, v in enumerate(order)}
+        code = [*blocks.before]
+        full, rest = divmod(blocks.rows, rows) if rows < blocks.rows else (1, 0)
+        loop: tuple[Any, ...] = ()
+        if rows < blocks.rows:
+            code += [*blocks.cut(self.values, rows, True), *blocks.cut(self.values, rows, False)]
+            code += blocks.cut(self.values, rest, False) if rest else []
+            streams = [
+                (slots[v], self.values[v].spec.size // blocks.rows * rows * self.values[v].spec.dtype.itemsize)
+                for v in order
+                if blocks.streamed(v)
+            ]
+            loop = (len(blocks.before), len(blocks.loop), full, rest > 0, streams)
+        else:
+            code += blocks.loop
+        code += blocks.after
+        flat = [(self.values[v].spec.code, (n,)) for v, n in zip(self.temporaries, self.sizes, strict=True)]
         self.program = _core.Program(
-            specs(self.inputs),
-            specs(self.outputs),
-            specs(self.temporaries),
-            [instr.lower(self.slots) for instr in self.code],
-            self.bound,
+            [(self.values[v].spec.code, self.values[v].spec.shape) for v in self.inputs],
+            [(spec.code, spec.shape) for spec in self.output_specs],
+            flat,
+            [instr.lower(slots) for instr in code],
+            [self.values[v].array for v in self.bound],
             self.offsets,
-            partial(_refused, {self.code.index(instr): error for instr, error in self.checks if instr in self.code}),
+            partial(_refused, {i: self.errors[instr.outs[0]] for i, instr in enumerate(code) if instr.checks}),
+            loop,
         )
 
 
@@ -70,8 +106,11 @@ def _refused(errors: dict[int, Any], number: int, at: int, wrong: int) -> Except
     return error
 
 
-def build(trace: Trace, outputs: Sequence[tuple[int, Spec]]) -> Built:
-    """The program of a trace that returns these values in these shapes (reshape makes no value of its own)."""
+def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | None = None) -> Built:
+    """The program of a trace that returns these values, as reshaped last.
+
+    `micro_batch`: so many rows at a time, else as many as the cache wants.
+    """
     code = list(trace.code)
     returned: list[int] = []
     for value, spec in outputs:
@@ -80,49 +119,94 @@ def build(trace: Trace, outputs: Sequence[tuple[int, Spec]]) -> Built:
             name, dtype, _, _, ints, reals = copy_code(spec.code, 0, 0, [spec.size], [1], [1])
             code.append(Instr(name, dtype, [copy], [value], list(ints), reals))
             value = copy
-        trace.values[value].spec = spec
         returned.append(value)
     code = live_code(code, trace.values, returned)
-    code = fuse(code, trace.values, returned)
-    checks = [(check.instr, check.error) for check in trace.checks]
-    return Built(code, trace.values, list(trace.inputs), returned, checks)
+    uniform_constants(code, trace.values)
+    errors = {check.instr.outs[0]: check.error for check in trace.checks}
+
+    def built(blocks: Blocks, rows: int) -> Built:
+        specs = [spec for _, spec in outputs]
+        return Built(_fused(blocks, trace, returned), rows, trace.values, list(trace.inputs), returned, specs, errors)
+
+    whole = built(Blocks(1, [], code, []), 1)
+    if micro_batch is None and whole.live_bytes < _WORTH_BYTES:
+        return whole
+    for rows in _row_counts(trace):
+        blocks = split(code, trace.values, trace.inputs, returned, rows)
+        size = _block_rows(blocks, trace) if micro_batch is None else micro_batch
+        if blocks.loop and 0 < size < rows:
+            return built(blocks, size)
+    return whole
 
 
-def _bytes(spec: Spec) -> int:
-    return -(-spec.size * spec.dtype.itemsize // _ALIGNMENT) * _ALIGNMENT
+def _fused(blocks: Blocks, trace: Trace, outputs: Sequence[int]) -> Blocks:
+    """Fusions inside of each part."""
+    read_later = {v for instr in (*blocks.loop, *blocks.after) for v in instr.ins}
+    parts = (
+        fuse(blocks.before, trace.values, {*outputs, *read_later}),
+        fuse(blocks.loop, trace.values, {*outputs, *blocks.needed}),
+        fuse(blocks.after, trace.values, set(outputs)),
+    )
+    return replace(blocks, before=parts[0], loop=parts[1], after=parts[2])
 
 
-def _place(code: list[Instr], values: list[Value], temporaries: list[int]) -> tuple[list[int], int, int]:
+def _row_counts(trace: Trace) -> list[int]:
+    """What the number of rows may be: first lengths of the arguments, the most frequent first."""
+    lengths = [trace.values[v].spec.shape[0] for v in trace.inputs if trace.values[v].spec.shape]
+    return sorted({n for n in lengths if n > 1}, key=lambda n: (-lengths.count(n), -n))
+
+
+def _block_rows(blocks: Blocks, trace: Trace) -> int:
+    """Rows of a block: as many as keep the activations in L2, if the weights leave room there. 0: no blocks."""
+    used = {v for instr in blocks.loop for v in instr.uses()}
+    weights = sum(trace.values[v].spec.size * trace.values[v].spec.dtype.itemsize for v in used - blocks.by_rows)
+    per_row = sum(trace.values[v].spec.size // blocks.rows * trace.values[v].spec.dtype.itemsize for v in used & blocks.by_rows)
+    if not blocks.loop or weights > _BLOCK_BYTES or per_row == 0:
+        return 0
+    # About half of what the loop names is alive at the same time.
+    size = max(2 * _BLOCK_BYTES // per_row // 16 * 16, _FEWEST_ROWS)
+    return -(-blocks.rows // -(-blocks.rows // size))
+
+
+def _padded(elements: int, spec: Spec) -> int:
+    return -(-elements * spec.dtype.itemsize // _ALIGNMENT) * _ALIGNMENT
+
+
+def place(
+    code: Sequence[Instr], sizes: dict[int, int], during: tuple[int, int, set[int]]
+) -> tuple[list[int], int, int]:
     """Offsets of the temporaries by first and last use, the size of the arena, and the largest sum alive at once."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
-    wanted = set(temporaries)
+    begin, end, through = during
     for i, instr in enumerate(code):
         for v in instr.uses():
-            if v in wanted:
-                first.setdefault(v, i)
-                last[v] = i
+            if v in sizes:
+                first.setdefault(v, min(i, begin) if v in through else i)
+                last[v] = max(i, end - 1) if v in through else i
+    starts: dict[int, list[int]] = defaultdict(list)
+    for v, i in first.items():
+        starts[i].append(v)
+    ends: dict[int, list[int]] = defaultdict(list)
+    for v, i in last.items():
+        ends[i].append(v)
     arena = _Arena()
     alive = most = 0
     for i, instr in enumerate(code):
-        used = [v for v in dict.fromkeys(instr.uses()) if v in wanted]
-        dying = [v for v in used if last[v] == i and first[v] < i]
-        for v in used:
-            if first[v] != i:
-                continue
-            size = _bytes(values[v].spec)
-            heir = next((d for d in dying if instr.may_overwrite(d, v) and _bytes(values[d].spec) == size), None)
+        dying = [v for v in ends[i] if first[v] < i]
+        for v in starts[i]:
+            heir = next((d for d in dying if instr.may_overwrite(d, v) and sizes[d] == sizes[v]), None)
             if heir is not None:
                 arena.inherit(v, heir)
                 dying.remove(heir)
             else:
-                arena.take(v, size)
-                alive += size
+                arena.take(v, sizes[v])
+                alive += sizes[v]
         most = max(most, alive)
-        for v in [*dying, *[v for v in used if first[v] == last[v] == i]]:
-            alive -= _bytes(values[v].spec)
-            arena.free(v, _bytes(values[v].spec))
-    return [arena.at[v] for v in temporaries], arena.size, most
+        for v in [*dying, *[v for v in ends[i] if first[v] == i]]:
+            alive -= sizes[v]
+            arena.free(v, sizes[v])
+    return [arena.at[v] for v in sizes], arena.size, most
 
 
 class _Arena:
