@@ -82,6 +82,9 @@ struct RowwiseRow {
 using CrossEntropyFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, void* loss);
 using CrossEntropyGradFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
                                     void* dx);
+// Both in one pass, the same bits. g[i * g_step] arrives at row i: g_step is 1, or 0 for one number for all rows.
+using CrossEntropyBothFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
+                                    int64_t g_step, void* loss, void* dx);
 
 // p, v (rows x n, row stride ld) updated in place with g (row stride ld_g); v is null without momentum. `hyper` is lr,
 // momentum, weight_decay, nesterov (0 or 1). docs/arithmetic.md has the sequence.
@@ -116,6 +119,7 @@ struct KernelTable {
   GemmFn gemm[2];
   CrossEntropyFn cross_entropy[2];
   CrossEntropyGradFn cross_entropy_grad[2];
+  CrossEntropyBothFn cross_entropy_both[2];
   SgdFn sgd[2];
   RandomFn uniform[2];
   RandomFn normal[2];

@@ -30,7 +30,7 @@ Region = tuple[int, int]
 def fuse(code: list[Instr], values: list[Value], outputs: Collection[int]) -> list[Instr]:
     """The same computation in fewer passes over memory."""
     flow = Flow(code, values, outputs)
-    # _cross_entropies(flow)
+    _cross_entropies(flow)
     for at in range(len(code)):
         instr = flow.code[at]
         if instr is not None and instr.name == "matmul" and instr.ints[0] == 0 and instr.ints[1] * instr.ints[2] > 0:
