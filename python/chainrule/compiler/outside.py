@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..autodiff import enable_grad, pull_back
-from ..ops._table import Attrs, Op, Plan as OpPlan, Spec
+from ..ops._table import Attrs, Op, Spec
+from ..ops._table import Plan as OpPlan
 from ..tensor import Tensor
 from .trees import flatten, rebuild
 
