@@ -1,6 +1,7 @@
 #include "exec/program.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <new>
 #include <sstream>
@@ -34,7 +35,7 @@ struct Run {
   size_t n;
   void* const* slots;
   void* scratch;
-  int refused;  // written by share 0
+  std::atomic<int> refused;  // the instruction, or -1
 };
 
 bool refuses(const Instruction& instruction, void* const* slots) {
@@ -47,23 +48,22 @@ void run_share(void* context, Share share) {
   for (size_t i = 0; i < run.n; ++i) {
     if (i > 0) {
       team_barrier(share);
-      if (refuses(run.instructions[i - 1], run.slots)) {
-        if (share.index == 0) run.refused = static_cast<int>(i - 1);
-        return;
-      }
+      // Not the refusal itself: a faster thread may be at the next instruction, which may use that memory again.
+      if (run.refused.load(std::memory_order_relaxed) == static_cast<int>(i) - 1) return;
     }
     const Instruction& instruction = run.instructions[i];
     const Share part = {share.index, threads_for(instruction.work, share.count)};
     if (part.index < part.count) instruction.run(instruction, run.slots, part, scratch);
+    if (share.index == 0 && refuses(instruction, run.slots))  // share 0 does the checks
+      run.refused.store(static_cast<int>(i), std::memory_order_relaxed);
   }
 }
 
 int run_all(const Instruction* instructions, size_t n, void* const* slots, double most_work, Workspace& workspace) {
   const int threads = threads_for(most_work, num_threads());
-  Run run = {instructions, n, slots, workspace.scratch(threads), -1};
+  Run run = {instructions, n, slots, workspace.scratch(threads), {-1}};
   run_team(threads, run_share, &run);
-  if (run.refused < 0 && n > 0 && refuses(instructions[n - 1], slots)) return static_cast<int>(n - 1);
-  return run.refused;
+  return run.refused.load(std::memory_order_relaxed);
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ class Plan:
     @property
     def output_dtypes(self) -> list[np.dtype[Any]]:
         """The dtype of each output of the program."""
-        return [self.built.values[v].spec.dtype for v in self.built.outputs]
+        return [spec.dtype for spec in self.built.output_specs]
 
     def _loaded(self) -> _core.Program:
         if self.built.program.isa != _core.active_isa():
@@ -261,11 +261,11 @@ def _trace(
 
 def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | None) -> Plan:
     """The plan of a trace: results, and what happens to gradients outside. `place`: arguments by number."""
-    outputs: list[int] = []
+    outputs: list[tuple[int, Spec]] = []
     differentiable: list[bool] = []
 
     def output(tensor: Tensor, differentiable_by_caller: bool) -> int:
-        outputs.append(trace.value(tensor))
+        outputs.append((trace.value(tensor), Spec(tensor.shape, tensor.dtype)))
         differentiable.append(differentiable_by_caller)
         return len(outputs) - 1
 
