@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from .. import _core
 from ..ops._layout import copy_code
 from ..ops._table import Spec
@@ -93,7 +91,7 @@ class Built:
             [(spec.code, spec.shape) for spec in self.output_specs],
             flat,
             [instr.lower(slots) for instr in code],
-            [self.values[v].array for v in self.bound],
+            [array for v in self.bound if (array := self.values[v].array) is not None],
             self.offsets,
             partial(_refused, {i: self.errors[instr.outs[0]] for i, instr in enumerate(code) if instr.checks}),
             loop,
@@ -160,7 +158,9 @@ def _block_rows(blocks: Blocks, trace: Trace) -> int:
     """Rows of a block: as many as keep the activations in L2, if the weights leave room there. 0: no blocks."""
     used = {v for instr in blocks.loop for v in instr.uses()}
     weights = sum(trace.values[v].spec.size * trace.values[v].spec.dtype.itemsize for v in used - blocks.by_rows)
-    per_row = sum(trace.values[v].spec.size // blocks.rows * trace.values[v].spec.dtype.itemsize for v in used & blocks.by_rows)
+    per_row = sum(
+        trace.values[v].spec.size // blocks.rows * trace.values[v].spec.dtype.itemsize for v in used & blocks.by_rows
+    )
     if not blocks.loop or weights > _BLOCK_BYTES or per_row == 0:
         return 0
     # About half of what the loop names is alive at the same time.
