@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
+
+from bench.nets import HEAVY_FLOPS, NETS, PUBLISHED, Net
 
 
 @dataclass(frozen=True)
@@ -48,36 +49,6 @@ BINARY = ("add",)
 SIZES = (8192, 1 << 20)
 
 
-@dataclass(frozen=True)
-class Net:
-    """A fully connected net: widths from input to classes, the hidden activation, the batch of a training step."""
-
-    widths: tuple[int, ...]
-    batch: int
-    activation: str = "relu"
-
-    @property
-    def name(self) -> str:
-        suffix = "" if self.activation == "relu" else f" {self.activation}"
-        return "-".join(map(str, self.widths)) + suffix
-
-    @property
-    def weights(self) -> int:
-        return sum(a * b for a, b in pairwise(self.widths))
-
-
-NETS = (
-    Net((2, 16, 16, 2), 32),
-    Net((17, 64, 64, 6), 64, "tanh"),
-    Net((32, 64, 64, 4), 64),
-    Net((64, 128, 10), 128),
-    Net((784, 128, 10), 32),
-    Net((784, 512, 256, 10), 128),
-    Net((1024, 2048, 2048, 1000), 256),
-)
-HEAVY_FLOPS = 1e9
-
-
 def _matmul(m: int, k: int, n: int, layout: str = "nn", dtype: str = "float32", group: str = "matmul") -> Case:
     suffix = ("" if layout == "nn" else f" {layout}") + ("" if dtype == "float32" else f" {dtype}")
     flops = 2.0 * m * n * k
@@ -99,15 +70,24 @@ def _softmax(rows: int, columns: int) -> Case:
     return Case(f"softmax {rows}x{columns}", "softmax", "softmax", params, elements=rows * columns)
 
 
-def _net(kind: str, net: Net, batch: int) -> Case:
-    # Per row and weight: 2 flops forward, 2 for the weight gradient, 2 for the data gradient but of the first layer.
-    first = net.widths[0] * net.widths[1]
-    per_row = 2.0 * net.weights if kind == "forward" else 6.0 * net.weights - 2.0 * first
+def _net(kind: str, net: Net, batch: int, **more: Any) -> Case:
+    """A case of one pass, or one step, over `batch` rows."""
+    per_row = net.forward_flops if kind in ("forward", "predict") else net.step_flops
     flops = per_row * batch
-    params = {"widths": net.widths, "activation": net.activation, "batch": batch}
-    return Case(
-        f"{kind} {net.name} @{batch}", kind, kind, params, elements=batch, flops=flops, heavy=flops > HEAVY_FLOPS
-    )
+    params = net.params | {"batch": batch} | more
+    name = f"{kind} {net.name} @{batch}"
+    return Case(name, kind, kind, params, elements=batch, flops=flops, heavy=flops > HEAVY_FLOPS)
+
+
+def _epoch(net: Net) -> Case:
+    rows, epochs = net.epochs
+    return _net("epoch", net, net.batch, rows=rows, epochs=epochs)
+
+
+def _predict(net: Net) -> list[Case]:
+    """The net as it is asked, whatever it was trained for."""
+    plain = Net(net.widths, net.batch, net.activation)
+    return [_net("predict", plain, batch) for batch in (1, net.batch)]
 
 
 def _calls() -> list[Case]:
@@ -129,24 +109,34 @@ def _all_cases() -> tuple[Case, ...]:
     rows += [_elementwise("binary", op, size) for size in SIZES for op in BINARY]
     rows += [_elementwise("unary", op, 8192, "float64") for op in ("exp", "tanh")]
     rows += [_softmax(*shape) for shape in ((1, 10), (128, 10), (256, 1000))]
-    rows += [_net("forward", net, batch) for net in NETS for batch in (1, net.batch)]
-    rows += [_net("gradient", net, net.batch) for net in NETS]
+    rows += [_net("forward", net, batch) for net in PUBLISHED for batch in (1, net.batch)]
+    rows += [_net("gradient", net, net.batch) for net in PUBLISHED]
+    rows += [_net("eager", net, net.batch) for net in NETS]
+    rows += [_epoch(net) for net in NETS]
     rows += [_net("step", net, net.batch) for net in NETS]
+    rows += [case for net in NETS for case in _predict(net)]
     return tuple(rows + _calls())
 
 
 CASES = _all_cases()
+DEFAULT_GROUPS = ("epoch", "step", "predict")  # the nets: what a run without arguments is about
 GROUPS = tuple(dict.fromkeys(case.group for case in CASES))
 BY_NAME = {case.name: case for case in CASES}
 
 
 def select(patterns: list[str], quick: bool = False) -> list[Case]:
-    """Cases whose group equals, or whose name contains, one of the patterns (all when there is none).
+    """Cases whose group equals, or whose name contains, one of the patterns.
 
-    Raises ValueError, listing the groups, for a pattern that selects nothing.
+    Without a pattern those of DEFAULT_GROUPS; "all" selects every case. Raises ValueError, listing the groups, for a
+    pattern that selects nothing.
     """
-    for pattern in patterns:
-        if not any(pattern == case.group or pattern in case.name for case in CASES):
-            raise ValueError(f"no benchmark case matches {pattern!r}; groups: {', '.join(GROUPS)}")
-    chosen = [c for c in CASES if not patterns or any(p == c.group or p in c.name for p in patterns)]
+    wanted = patterns or list(DEFAULT_GROUPS)
+    for pattern in wanted:
+        if not any(_matches(case, pattern) for case in CASES):
+            raise ValueError(f"no benchmark case matches {pattern!r}; groups: {', '.join(GROUPS)}, or all")
+    chosen = [case for case in CASES if any(_matches(case, pattern) for pattern in wanted)]
     return [case for case in chosen if not (quick and case.heavy)]
+
+
+def _matches(case: Case, pattern: str) -> bool:
+    return pattern in ("all", case.group) or pattern in case.name

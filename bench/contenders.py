@@ -17,7 +17,8 @@ OURS = "chainrule"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # OpenBLAS does not choose the better of its kernels on every AMD processor (Haswell on Zen 5, SkylakeX on Zen 4).
 OPENBLAS_CORES = ("SkylakeX", "Haswell")
-MATRIX_GROUPS = ("matmul", "forward", "gradient", "step")
+MATRIX_GROUPS = ("matmul", "forward", "gradient", "eager", "step")
+THREADED_GROUPS = ("matmul", "epoch", "step", "predict")  # where a second thread can help
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,21 @@ class Contender:
         return self.framework == OURS
 
 
-def contenders(threads: int, isas: list[str], own_threads: list[int], only: list[str]) -> list[Contender]:
+def contenders(
+    threads: int, isas: list[str], own_threads: list[int], all_threads: list[int], only: list[str]
+) -> list[Contender]:
     """All contenders, ours first: the best instruction set, then those forced, then other thread counts, then peers."""
+    peers = [framework for framework in RUNNERS if framework != OURS]
     found = [Contender(OURS, OURS, threads)]
     found += [Contender(f"{OURS}-{isa}", OURS, threads, {"CHAINRULE_ISA": isa}) for isa in isas]
-    found += [Contender(f"{OURS}-{n}threads", OURS, n) for n in own_threads]
-    found += [Contender(framework, framework, threads) for framework in RUNNERS if framework != OURS]
+    found += [Contender(f"{OURS}{_suffix(n)}", OURS, n) for n in dict.fromkeys(own_threads + all_threads)]
+    found += [Contender(framework, framework, threads) for framework in peers]
+    found += [
+        Contender(f"{framework}{_suffix(n)}", framework, n, groups=THREADED_GROUPS)
+        for n in all_threads
+        for framework in peers
+        if framework != "sklearn"  # its threads are NumPy's
+    ]
     found += [
         Contender(f"numpy-{core.lower()}", "numpy", threads, {"OPENBLAS_CORETYPE": core}, MATRIX_GROUPS)
         for core in OPENBLAS_CORES
@@ -49,6 +59,16 @@ def contenders(threads: int, isas: list[str], own_threads: list[int], only: list
     if unknown:
         raise ValueError(f"unknown contender {unknown[0]!r}; known: {', '.join(c.name for c in found)}")
     return [c for c in found if not only or c.name in only]
+
+
+def _suffix(threads: int) -> str:
+    return f"-{threads}threads"
+
+
+def base_of(contender: str) -> str:
+    """Whose time a contender's is compared with: ours, on as many threads where the name says how many."""
+    name, dash, last = contender.rpartition("-")
+    return f"{OURS}-{last}" if dash and last.endswith("threads") and name != OURS else OURS
 
 
 class WorkerError(Exception):

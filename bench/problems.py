@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bench import net_truth
 from bench.cases import Case
 
-Array = NDArray[Any]
+Array = net_truth.Array
 Inputs = dict[str, Any]
 
-LEARNING_RATE = 0.01
-MOMENTUM = 0.9
+TESTS = Path(__file__).resolve().parent.parent / "tests"
 CHECKED_STEPS = 3
+LOOP_STEPS = 200
+SEED, ORDER_STREAM = 0, 2**32  # epoch e of `chainrule.fit` takes its order from stream ORDER_STREAM + e
 PAGE = 4096
 # Largest error over the largest true value. Peers are allowed 4 ULP and any order of summation.
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+# The mean loss of an epoch: exact to 1e-7, until a relu whose input is 0 but for rounding takes the other branch, which
+# moves it by up to 5e-5. In another order, or with another momentum, it is off by 3e-4 and more.
+EPOCH_TOLERANCE = 2e-4
 
 UNARY_TRUTH: dict[str, Callable[[Any], Any]] = {
     "copy": lambda x: x,
@@ -72,19 +79,65 @@ def inputs(case: Case) -> Inputs:
         return {"a": normal(p["size"]), "b": normal(p["size"], slot=1)}
     if case.kind == "softmax":
         return {"x": normal(p["rows"], p["columns"], scale=3.0)}
-    widths = p["widths"]
+    return _net_inputs(case, rng, normal)
+
+
+def _net_inputs(case: Case, rng: np.random.RandomState, normal: Callable[..., Array]) -> Inputs:
+    """Rows, targets and initial parameters of a net; where epochs are run, also the order and the rate of each."""
+    p = case.params
+    widths, rows = p["widths"], p.get("rows", p["batch"])
     parameters = []
     for fan_in, fan_out in pairwise(widths):
         parameters += [normal(fan_in, fan_out, scale=(2.0 / (fan_in + fan_out)) ** 0.5), normal(fan_out, scale=0.1)]
-    labels = rng.randint(0, widths[-1], p["batch"]).astype(np.int64)
-    return {"x": normal(p["batch"], widths[0]), "labels": labels, "parameters": parameters}
+    x = normal(rows, widths[0])
+    # Something to learn, so that the mean loss of an epoch depends on every step; with noise, so that it stays.
+    targets = x @ normal(widths[0], widths[-1], scale=widths[0] ** -0.5) + normal(rows, widths[-1], scale=0.5)
+    if p["loss"] == "cross entropy":
+        targets = targets.argmax(axis=1)
+    elif p["loss"] == "pinn":
+        targets = np.zeros_like(targets)
+    data: Inputs = {"x": x, "targets": targets, "parameters": parameters}
+    if "epochs" in p:
+        data |= {"orders": _orders(rows, p["epochs"]), "rates": [net_truth.LEARNING_RATE] * p["epochs"]}
+    return data
 
 
-def log_softmax(x: Array) -> Array:
-    """Logits and log-probabilities become the same thing, so that a peer may return either."""
-    shifted = x - x.max(axis=-1, keepdims=True)
-    result: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return result
+def _orders(rows: int, epochs: int) -> Array:
+    """The order of the rows in each epoch, that in which `chainrule.fit` takes them for the seed SEED.
+
+    After as many epochs as are checked they repeat: one order costs as much as another, and drawing them is slow.
+    """
+    permutation = _reference_permutation()
+    drawn = [permutation(SEED, ORDER_STREAM + epoch, rows) for epoch in range(min(epochs, CHECKED_STEPS))]
+    return np.resize(np.stack(drawn), (epochs, rows))
+
+
+def _reference_permutation() -> Callable[[int, int, int], Array]:
+    """chainrule's draws without chainrule: those of the reference of the tests, which is pure NumPy."""
+    if str(TESTS) not in sys.path:
+        sys.path.append(str(TESTS))
+    found: Callable[[int, int, int], Array] = importlib.import_module("reference.philox").permutation
+    return found
+
+
+def save(file: Path, data: Inputs) -> None:
+    """Write the data of a training run, for `load` in the processes that do not make them themselves."""
+    arrays = {key: value for key, value in data.items() if key != "parameters"}
+    np.savez(file, **arrays, **{f"parameter{i}": value for i, value in enumerate(data["parameters"])})
+
+
+def load(file: str) -> Inputs:
+    """What `save` has written."""
+    with np.load(file) as stored:
+        data: Inputs = {key: stored[key] for key in stored.files}
+    parameters = [data.pop(f"parameter{i}") for i in range(sum(key.startswith("parameter") for key in data))]
+    return data | {"parameters": [placed(p) for p in parameters], "rates": data["rates"].tolist()}
+
+
+def accuracy(case: Case, parameters: list[Array], data: Inputs) -> float:
+    """The share of the test rows whose largest output is at the label."""
+    outputs = net_truth.forward(case.params, parameters, data["x_test"])[-1]
+    return float((outputs.argmax(axis=1) == data["targets_test"]).mean())
 
 
 def truth(case: Case, data: Inputs) -> list[Array]:
@@ -99,60 +152,60 @@ def truth(case: Case, data: Inputs) -> list[Array]:
     if case.kind in ("add_returned", "add_recorded"):
         return [wide["a"] + wide["b"]]
     if case.kind == "softmax":
-        return [np.exp(log_softmax(wide["x"]))]
+        return [np.exp(net_truth.log_softmax(wide["x"]))]
+    return _net_truth(case, data)
+
+
+def _net_truth(case: Case, data: Inputs) -> list[Array]:
+    p, x = case.params, data["x"]
     parameters = [parameter.astype(np.float64) for parameter in data["parameters"]]
-    if case.kind == "forward":
-        return [log_softmax(_forward(case, parameters, wide["x"])[-1])]
+    targets = data["targets"] if p["loss"] == "cross entropy" else data["targets"].astype(np.float64)
+    if case.kind in ("forward", "predict"):
+        return [net_truth.forward(p, parameters, x.astype(np.float64))[-1]]
     if case.kind == "gradient":
-        loss, gradients = _gradient(case, parameters, wide["x"], data["labels"])
+        loss, gradients = net_truth.gradient(p, parameters, x.astype(np.float64), targets)
         return [np.array(loss), *gradients]
-    return [np.array(_losses(case, parameters, wide["x"], data["labels"]))]
+    if "orders" not in data:
+        return [np.array(net_truth.train(p, parameters, [(x.astype(np.float64), targets)] * CHECKED_STEPS))]
+    orders = data["orders"][: checked_epochs(case, data)]
+    batches = (
+        (x[rows].astype(np.float64), targets[rows]) for order in orders for rows in minibatches(order, p["batch"])
+    )
+    losses = np.reshape(net_truth.train(p, parameters, batches, data["rates"][0]), (len(orders), -1))
+    return [np.array([mean_loss(part, len(x), p["batch"]) for part in losses])]
 
 
-def _forward(case: Case, parameters: list[Array], x: Array) -> list[Array]:
-    """The input of every layer, then the logits."""
-    values = [x]
-    for layer in range(0, len(parameters), 2):
-        x = x @ parameters[layer] + parameters[layer + 1]
-        if layer + 2 < len(parameters):
-            x = np.maximum(x, 0.0) if case.params["activation"] == "relu" else np.tanh(x)
-        values.append(x)
-    return values
+def checked_epochs(case: Case, data: Inputs) -> int:
+    """How many epochs an answer tells the mean loss of: the first, or so many that there are updates to see."""
+    steps = len(minibatches(data["orders"][0], case.params["batch"]))
+    return min(len(data["orders"]), -(-CHECKED_STEPS // steps))
 
 
-def _gradient(case: Case, parameters: list[Array], x: Array, labels: Array) -> tuple[float, list[Array]]:
-    """Mean softmax cross-entropy and its gradient by every parameter."""
-    values = _forward(case, parameters, x)
-    log_p = log_softmax(values[-1])
-    rows = np.arange(len(labels))
-    g = np.exp(log_p)
-    g[rows, labels] -= 1.0
-    g /= len(labels)
-    gradients: list[Array] = []
-    for layer in range(len(parameters) - 2, -1, -2):
-        value = values[layer // 2]
-        gradients = [value.T @ g, g.sum(axis=0), *gradients]
-        g = g @ parameters[layer].T
-        g = g * (value > 0) if case.params["activation"] == "relu" else g * (1.0 - value * value)
-    return float(-log_p[rows, labels].mean()), gradients
+def minibatches(order: Array, batch: int) -> list[Array]:
+    """The rows of every step; the last may be fewer."""
+    return [order[start : start + batch] for start in range(0, len(order), batch)]
 
 
-def _losses(case: Case, parameters: list[Array], x: Array, labels: Array) -> list[float]:
-    """The losses that the first steps of SGD with momentum see."""
-    velocity = [np.zeros_like(p) for p in parameters]
-    losses = []
-    for _ in range(CHECKED_STEPS):
-        loss, gradients = _gradient(case, parameters, x, labels)
-        losses.append(loss)
-        velocity = [MOMENTUM * v + g for v, g in zip(velocity, gradients, strict=True)]
-        parameters = [p - LEARNING_RATE * v for p, v in zip(parameters, velocity, strict=True)]
-    return losses
+def part_of_epoch(case: Case, data: Inputs) -> tuple[Array, int]:
+    """Rows in their order, and how many steps they make: enough for those that loop in Python, step by step."""
+    batch = case.params["batch"]
+    rows = data["orders"][0][: LOOP_STEPS * batch]
+    return rows, len(minibatches(rows, batch))
+
+
+def mean_loss(losses: Sequence[float] | Array, rows: int, batch: int) -> float:
+    """The mean over rows of the losses of `minibatches`."""
+    sizes = np.full(len(losses), min(batch, rows), np.float64)
+    sizes[-1] = rows - batch * (len(losses) - 1)
+    return float(np.asarray(losses, np.float64) @ sizes / rows)
+
+
+def tolerance(case: Case) -> float:
+    return EPOCH_TOLERANCE if "epochs" in case.params else TOLERANCE[case.dtype]
 
 
 def error(case: Case, answer: list[Array], expected: list[Array]) -> float:
     """Largest distance from the truth over the largest true value, worst of all arrays; infinite if shapes differ."""
-    if case.kind == "forward":
-        answer = [log_softmax(np.asarray(a, np.float64)) for a in answer]
     if [np.shape(a) for a in answer] != [e.shape for e in expected]:
         return float("inf")
     worst = 0.0

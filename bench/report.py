@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from bench.cases import Case
+from collections import Counter
+
+from bench.cases import DEFAULT_GROUPS, Case
 from bench.contenders import OURS, Contender
 from bench.results import Row, lost
 
 # What a group is read in: its unit and the figure of one call of `seconds`.
-RATES = {"matmul": "GFLOP/s", "elementwise": "1e9 elements/s"}
+UNITS = {
+    "matmul": "GFLOP/s",
+    "elementwise": "1e9 elements/s",
+    "eager": "microseconds a step",
+    "epoch": "microseconds a step",
+    "step": "microseconds a step",
+}
 
 
 def figure(case: Case, seconds: float) -> float:
@@ -24,24 +32,29 @@ def table(rows: list[Row], contenders: list[Contender]) -> str:
     group = rows[0].case.group
     columns = [c for c in contenders if any(row.seconds(c.name) for row in rows)]
     show_peak = any(row.of_peak(c.name) for row in rows for c in columns if c.is_ours)
+    show_spread = group in DEFAULT_GROUPS
     lines = [["case"] + [c.name for c in columns]]
     for row in rows:
         cells = [row.case.name.removeprefix(group).strip()]
-        cells += [_cell(row, c, show_peak) for c in columns]
+        cells += [_cell(row, c, show_peak, show_spread) for c in columns]
         lines.append(cells)
-    title = f"{group}: {RATES.get(group, 'microseconds')}"
-    if any(c.name == OURS for c in columns):
-        title += "; in brackets a contender's time over ours (above 1: we are faster)"
+    title = f"{group}: {UNITS.get(group, 'microseconds')}"
+    if show_spread:
+        title += " +- half the range between the quartiles"
     if show_peak:
         title += "; per cent of the FMA peak"
-    return f"{title}\n{_aligned(lines)}"
+    if any(c.is_ours for c in columns):
+        title += "; in brackets a contender's time over ours (above 1: we are faster)"
+    return "\n".join([title, _aligned(lines), *_remarks(rows)])
 
 
-def _cell(row: Row, contender: Contender, show_peak: bool) -> str:
+def _cell(row: Row, contender: Contender, show_peak: bool, show_spread: bool) -> str:
     seconds = row.seconds(contender.name)
     if not seconds:
         return "-"
     text = f"{figure(row.case, seconds):.4g}"
+    if show_spread:
+        text += f" +-{50 * (row.timings[contender.name].spread or 0.0):.0f}%"
     share = row.of_peak(contender.name) if show_peak else None
     if share is not None:
         text += f" {100 * share:.0f}%"
@@ -49,6 +62,21 @@ def _cell(row: Row, contender: Contender, show_peak: bool) -> str:
     if contender.name != OURS and ratio is not None:
         text += f" ({ratio:.2f})"
     return text
+
+
+def _remarks(rows: list[Row]) -> list[str]:
+    """In which form a contender was the fastest, where it has several; why we are not timed."""
+    forms: dict[str, Counter[str]] = {}
+    for row in rows:
+        for name, timing in row.timings.items():
+            if timing.form:
+                forms.setdefault(name, Counter())[timing.form] += 1
+    lines = [
+        f"  {name}, the fastest form: " + ", ".join(f"{form} ({n})" for form, n in counted.most_common())
+        for name, counted in forms.items()
+    ]
+    reasons = {row.timings[OURS].note for row in rows if OURS in row.timings and row.timings[OURS].note}
+    return lines + [f"  {OURS} is not timed: {reason}" for reason in sorted(reasons)]
 
 
 def _aligned(lines: list[list[str]]) -> str:
@@ -62,7 +90,12 @@ def _aligned(lines: list[list[str]]) -> str:
 
 def notes(rows: list[Row]) -> str:
     """Wrong answers and failures: a contender that is not timed must not look as if it had not been asked."""
-    found = [f"  {row.case.name}: {name}: {t.note}" for row in rows for name, t in row.timings.items() if t.failed]
+    found = [
+        f"  {row.case.name}: {name}: {problem}"
+        for row in rows
+        for name, timing in row.timings.items()
+        for problem in timing.problems
+    ]
     return "\n".join(["failed:", *found]) if found else ""
 
 
@@ -73,6 +106,6 @@ def losses(rows: list[Row], contenders: list[Contender]) -> str:
         return ""
     found = lost(rows, peers)
     if not found:
-        return "lost cases: none"
+        return "LOST cases: none"
     lines = [[case, peer, f"{ratio:.2f}"] for case, peer, ratio in found]
-    return f"lost cases ({len(found)}; the peer's time over ours):\n{_aligned(lines)}"
+    return f"LOST cases ({len(found)}; the peer's time over ours):\n{_aligned(lines)}"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bench.cases import Case
-from bench.contenders import OURS
+from bench.contenders import OURS, base_of
 
 
 @dataclass
 class Timing:
-    """One contender on one case; the times are seconds of one call. A `note` says why there is no time."""
+    """One contender on one case; the times are seconds of one call, of one step where a call makes many.
+
+    `form` is the way in which it was the fastest, `left_out` why other ways could not be timed. A `note` says why there
+    is no time at all.
+    """
 
     error: float | None = None
     median: float | None = None
@@ -23,14 +27,34 @@ class Timing:
     best_peak: float | None = None
     note: str = ""
     failed: bool = False  # a wrong answer or an exception, not a case that the contender does not offer
+    form: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
 
-    @staticmethod
-    def of(samples: list[float], error: float, peaks: list[float]) -> Timing:
+    def measured(self, samples: list[float], peaks: list[float]) -> Timing:
+        """With the figures of these samples."""
         median = statistics.median(samples)
         quartiles = statistics.quantiles(samples, n=4) if len(samples) > 1 else [median] * 3
         spread = (quartiles[2] - quartiles[0]) / median
         peak, best = (statistics.median(peaks), max(peaks)) if peaks else (None, None)
-        return Timing(error, median, min(samples), spread, len(samples), peak, best)
+        return replace(
+            self,
+            median=median,
+            minimum=min(samples),
+            spread=spread,
+            samples=len(samples),
+            peak=peak,
+            best_peak=best,
+        )
+
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong, also in a form that another has replaced."""
+        found = [f"{form}: {why}" if form else why for form, why in self.left_out.items()]
+        return found or ([self.note] if self.failed else [])
+
+    @property
+    def wrong(self) -> bool:
+        return any("WRONG" in text for text in self.problems)
 
 
 @dataclass
@@ -50,15 +74,16 @@ class Row:
         return (timing.minimum if self.by_best else timing.median) if timing else None
 
     def peak(self, contender: str) -> float | None:
-        """GFLOP/s that the contender is measured against: its own peak, else ours."""
-        for timing in (self.timings.get(contender), self.timings.get(OURS)):
+        """GFLOP/s that the contender is measured against: its own peak, else ours on as many threads."""
+        for name in (contender, base_of(contender)):
+            timing = self.timings.get(name)
             if timing and timing.peak:
                 return timing.best_peak if self.by_best else timing.peak
         return None
 
-    def ratio(self, contender: str, base: str = OURS) -> float | None:
-        """How many times longer `contender` takes than `base`; None if either has no time."""
-        other, own = self.seconds(contender), self.seconds(base)
+    def ratio(self, contender: str, base: str | None = None) -> float | None:
+        """How many times longer `contender` takes than `base` (ours, on as many threads); None if one has no time."""
+        other, own = self.seconds(contender), self.seconds(base or base_of(contender))
         return other / own if other and own else None
 
     def of_peak(self, contender: str = OURS) -> float | None:
@@ -69,14 +94,9 @@ class Row:
         return self.case.flops / seconds / (peak * 1e9)
 
     def as_json(self) -> dict[str, Any]:
-        case = {**asdict(self.case), "params": {k: _plain(v) for k, v in self.case.params.items()}}
         ratios = {name: self.ratio(name) for name in self.timings if name != OURS}
         timings = {name: {**asdict(t), "of_peak": self.of_peak(name)} for name, t in self.timings.items()}
-        return {"case": case, "timings": timings, "ratios": ratios}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+        return {"case": asdict(self.case), "timings": timings, "ratios": ratios}
 
 
 def lost(rows: list[Row], peers: list[str]) -> list[tuple[str, str, float]]:

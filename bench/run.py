@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import goals, machine, report
-from bench.cases import CASES, GROUPS, Case, select
+from bench.cases import CASES, DEFAULT_GROUPS, GROUPS, Case, select
 from bench.contenders import OURS, Contender, WorkerError, WorkerProcess, contenders, start
-from bench.problems import TOLERANCE
 from bench.results import Row, Timing, lost
 
 PEAK_SECONDS = 2e-3
@@ -25,11 +24,13 @@ PYTHONS_VARIABLE = "CHAINRULE_BENCH_PYTHON"
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"a group ({', '.join(GROUPS)}) or a part of a name")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, no heavy cases")
+    kinds = f"a group ({', '.join(GROUPS)}), a part of a name, or all; without any: {', '.join(DEFAULT_GROUPS)}"
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=kinds)
+    parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds, no heavy cases, no torch.compile")
     parser.add_argument("--threads", type=int, default=1, help="threads of every contender (1)")
     parser.add_argument("--isa", action="append", default=[], help="also time chainrule forced to this instruction set")
     parser.add_argument("--own-threads", type=int, action="append", default=[], help="also time chainrule on N threads")
+    parser.add_argument("--all-threads", type=int, action="append", default=[], help="also time all on N threads")
     parser.add_argument("--only", action="append", default=[], metavar="CONTENDER", help="leave out all the others")
     parser.add_argument(
         "--python",
@@ -73,7 +74,7 @@ def measure(case: Case, workers: list[WorkerProcess], options: argparse.Namespac
     for worker in workers:
         if worker.contender.groups and case.group not in worker.contender.groups:
             continue
-        timing = row.timings[worker.contender.name] = prepare(case, worker)
+        timing = row.timings[worker.contender.name] = prepare(case, worker, not options.quick)
         if timing.error is not None and not timing.note:
             ready.append(worker)
     samples: dict[str, list[float]] = {worker.contender.name: [] for worker in ready}
@@ -86,18 +87,16 @@ def measure(case: Case, workers: list[WorkerProcess], options: argparse.Namespac
                 peaks[name] += [peak * worker.contender.threads] if peak else []
             samples[name] += worker.ask({"do": "time", "seconds": options.seconds})["samples"]
     for name, times in samples.items():
-        row.timings[name] = Timing.of(times, row.timings[name].error or 0.0, peaks[name])
+        row.timings[name] = row.timings[name].measured(times, peaks[name])
     return row
 
 
-def prepare(case: Case, worker: WorkerProcess) -> Timing:
-    """The answer's error, or a note why this contender is not timed."""
-    answer = worker.ask({"do": "prepare", "name": case.name})
+def prepare(case: Case, worker: WorkerProcess, thorough: bool, file: str | None = None) -> Timing:
+    """The answer's error and the form that is timed, or a note why this contender is not timed."""
+    answer = worker.ask({"do": "prepare", "name": case.name, "thorough": thorough, "file": file})
     if "skip" in answer:
         return Timing(note=answer["skip"], failed=answer["failed"])
-    error: float = answer["error"]
-    wrong = error > TOLERANCE[case.dtype]
-    return Timing(error=error, note=f"WRONG ANSWER, off by {error:.1e}" if wrong else "", failed=wrong)
+    return Timing(error=answer["error"], form=answer["form"], left_out=answer["left_out"])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -105,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     options = arguments(argv)
     try:
         cases = select(options.cases, options.quick)
-        chosen = contenders(options.threads, options.isa, options.own_threads, options.only)
+        chosen = contenders(options.threads, options.isa, options.own_threads, options.all_threads, options.only)
     except ValueError as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 2
@@ -128,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"\n{text}")
     if options.json:
         options.json.write_text(json.dumps(as_json(about, workers, missing, rows), indent=1) + "\n", encoding="utf-8")
-    return int(any(timing.note.startswith("WRONG") for row in rows for timing in row.timings.values()))
+    return int(any(timing.wrong for row in rows for timing in row.timings.values()))
 
 
 def print_head(about: dict[str, Any], workers: list[WorkerProcess], missing: dict[str, str]) -> None:

@@ -38,6 +38,14 @@ struct Epilogue {
   void (*apply)(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c);
 };
 constexpr int64_t kEpilogueElements = 2048;
+// The common beginnings of an epilogue, done in registers on the way to c: bias (a row of n numbers) is added, then relu,
+// or the product is a gradient at relu's output `kept` (m x n) and goes on to its input.
+struct WriteBack {
+  const void* bias = nullptr;
+  const void* kept = nullptr;
+  int64_t rs_kept = 0;
+  bool relu = false;
+};
 
 // c (m x n, unit column stride) = a (m x k) b (k x n), overwritten, or added to chains that go on from what c holds
 // (`continues`). Any strides on a and b: transposes are free. c may be null where only the epilogue wants the product:
@@ -51,6 +59,7 @@ struct GemmArgs {
   int64_t rs_c;
   void* scratch;
   bool continues = false;
+  WriteBack write_back = {};  // then
   const Epilogue* epilogue = nullptr;
 };
 using GemmFn = void (*)(const GemmArgs&);
@@ -82,6 +91,9 @@ struct RowwiseRow {
 using CrossEntropyFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, void* loss);
 using CrossEntropyGradFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
                                     void* dx);
+// Both in one pass, the same bits. g[i * g_step] arrives at row i: g_step is 1, or 0 for one number for all rows.
+using CrossEntropyBothFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
+                                    int64_t g_step, void* loss, void* dx);
 
 // p, v (rows x n, row stride ld) updated in place with g (row stride ld_g); v is null without momentum. `hyper` is lr,
 // momentum, weight_decay, nesterov (0 or 1). docs/arithmetic.md has the sequence.
@@ -116,6 +128,7 @@ struct KernelTable {
   GemmFn gemm[2];
   CrossEntropyFn cross_entropy[2];
   CrossEntropyGradFn cross_entropy_grad[2];
+  CrossEntropyBothFn cross_entropy_both[2];
   SgdFn sgd[2];
   RandomFn uniform[2];
   RandomFn normal[2];

@@ -123,6 +123,16 @@ def cross_entropy_grad(logits: Array, labels: Array, g: Array, out: Array | None
     return out
 
 
+def cross_entropy_both(logits: Array, labels: Array, g: Array, out: Array | None = None) -> Array:
+    """The gradient by the logits and behind it the losses, flat; g is (rows,) or 0-d, one number for all rows."""
+    if out is None:
+        out = blank(logits.size + logits.shape[0], logits.dtype)
+    gradient, loss = out[: logits.size].reshape(logits.shape), out[logits.size :]
+    ints = [*logits.shape, g.ndim]
+    execute("cross_entropy_both", logits.dtype, [loss, gradient], [logits, labels, np.atleast_1d(g)], ints)
+    return out
+
+
 def uniform(seed: int, stream: int, n: int, dtype: Float, low: float = 0.0, high: float = 1.0) -> Array:
     """n draws from one stream."""
     out = blank(n, dtype)

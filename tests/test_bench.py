@@ -11,16 +11,21 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # bench is not part of the installed package
 
-from bench import goals, problems
-from bench.cases import BY_NAME, CASES, GROUPS, PEER_SHAPES, select
-from bench.contenders import contenders
+from bench import goals, net_truth, problems, report
+from bench.cases import BY_NAME, CASES, DEFAULT_GROUPS, GROUPS, PEER_SHAPES, Case, select
+from bench.contenders import base_of, contenders
+from bench.nets import Net
+from bench.problems import Inputs
 from bench.results import Row, Timing, lost
 from bench.run import main
-from bench.runners.base import Runner
+from bench.runners.base import Call, Forms, NotOfferedError, Runner
 from bench.runners.chainrule import ChainruleRunner
 from bench.runners.numpy import NumpyRunner
+from bench.worker import Worker
 
-LIGHT = [case for case in CASES if case.flops < 1e8 and case.elements < 1e5]
+import chainrule as cr
+
+LIGHT = [c for c in CASES if c.flops < (3e6 if c.kind == "epoch" else 2e8) and c.elements < 1e5]
 
 
 def test_names_are_unique_and_every_kind_has_a_runner() -> None:
@@ -29,21 +34,111 @@ def test_names_are_unique_and_every_kind_has_a_runner() -> None:
         assert case.kind not in vars(Runner), case.name
         assert hasattr(ChainruleRunner, case.kind), case.name
     assert {f"matmul {m}x{k}x{n}" for m, k, n in PEER_SHAPES} <= set(BY_NAME)
-    assert set(GROUPS) >= {"matmul", "elementwise", "softmax", "forward", "gradient", "step", "call"}
+    assert set(GROUPS) >= {"matmul", "elementwise", "softmax", "forward", "gradient", "eager", *DEFAULT_GROUPS, "call"}
 
 
 @pytest.mark.parametrize("case", LIGHT, ids=lambda case: case.name)
-def test_numpy_gives_the_true_answer(case: object) -> None:
-    name = getattr(case, "name", "")
-    known = BY_NAME[name]
-    if not hasattr(NumpyRunner, known.kind):
+def test_numpy_gives_the_true_answer(case: Case) -> None:
+    if not hasattr(NumpyRunner, case.kind):
         pytest.skip("not a case for NumPy")
-    data = problems.inputs(known)
-    expected = problems.truth(known, data)
+    expected = check(NumpyRunner(1), case)
     assert all(e.dtype == np.float64 and np.isfinite(e).all() and np.any(e != 0) for e in expected)
-    call = NumpyRunner(1).prepare(known, data)
-    call()
-    assert problems.error(known, call.answer(), expected) < problems.TOLERANCE[known.dtype]
+
+
+@pytest.mark.parametrize("kind", ["predict", "eager", "step", "epoch"])
+@pytest.mark.parametrize("net", ["784-128-10 @32", "4-32-16-4 tanh @10000", "2-50-50-50-1 tanh", "23-256-256-1"])
+def test_chainrule_gives_the_true_answer(kind: str, net: str) -> None:
+    case = next(case for case in reversed(CASES) if case.name.startswith(f"{kind} {net}"))
+    try:
+        check(ChainruleRunner(cr.get_num_threads()), case)
+    except NotOfferedError as reason:
+        pytest.skip(str(reason))
+
+
+def check(runner: Runner, case: Case) -> list[np.ndarray]:
+    """Compare the runner's answer with the truth, which is returned."""
+    data = problems.inputs(case)
+    expected = problems.truth(case, data)
+    for build in runner.prepare(case, data).values():
+        call = build()
+        with call.context():
+            if call.reset is None:
+                call()
+            assert problems.error(case, call.answer(), expected) < problems.tolerance(case)
+    return expected
+
+
+def test_truth_of_the_differential_equation_by_differences() -> None:
+    rng = np.random.RandomState(3)
+    params = {"activation": "tanh", "loss": "pinn"}
+    shapes = ((2, 5), (5,), (5, 4), (4,), (4, 1), (1,))
+    parameters = [rng.standard_normal(shape) for shape in shapes]
+    x, nothing = rng.standard_normal((7, 2)), np.zeros((7, 1))
+
+    def loss(parameters: list[np.ndarray]) -> float:
+        def u(x: np.ndarray) -> np.ndarray:
+            return net_truth.forward(params, parameters, x)[-1]
+
+        h = 1e-5 * np.array([1.0, -0.1])
+        return float(np.square((u(x + h) - u(x - h)) / 2e-5 + u(x) ** 2).mean())
+
+    value, gradients = net_truth.gradient(params, parameters, x, nothing)
+    assert value == pytest.approx(loss(parameters), rel=1e-8)
+    direction = [rng.standard_normal(shape) for shape in shapes]
+    ends = [loss([p + s * d for p, d in zip(parameters, direction, strict=True)]) for s in (1e-4, -1e-4)]
+    along = sum(float((g * d).sum()) for g, d in zip(gradients, direction, strict=True))
+    assert (ends[0] - ends[1]) / 2e-4 == pytest.approx(along, rel=1e-5)
+
+
+def test_operations_of_a_step_are_counted() -> None:
+    net = Net((3, 5, 2), 4)
+    assert net.forward_flops == 2 * (15 + 10)
+    assert net.step_flops == 2 * (3 * 25 - 15)
+    assert Net((3, 5, 2), 4, loss="pinn").step_flops == 2 * (3 * 25 - 15 + 3 * 15)
+    assert BY_NAME["epoch 64-128-10 @128"].flops == BY_NAME["step 64-128-10 @128"].flops == 128 * 2 * (3 * 9472 - 8192)
+    assert Net((3, 5, 2), 4, full=True).epochs[0] == 4
+
+
+def test_orders_are_those_of_fit() -> None:
+    orders = problems.inputs(BY_NAME["epoch 784-128-10 @32"])["orders"]
+    for epoch in range(2):
+        expected = cr.random.Generator(problems.SEED, stream=2**32 + epoch).permutation(orders.shape[1])
+        assert np.array_equal(orders[epoch], expected)
+
+
+def test_data_of_a_run_are_written_and_read(tmp_path: Path) -> None:
+    data = problems.inputs(BY_NAME["epoch 4-32-16-4 tanh @10000"])
+    problems.save(tmp_path / "data.npz", data)
+    again = problems.load(str(tmp_path / "data.npz"))
+    assert again.keys() == data.keys()
+    assert again["rates"] == data["rates"]
+    assert all(np.array_equal(a, b) for a, b in zip(again["parameters"], data["parameters"], strict=True))
+
+
+class TwoForms(Runner):
+    """One form adds, the other does not."""
+
+    module = "numpy"
+
+    def add_returned(self, case: Case, data: Inputs) -> Forms:
+        a, b = data["a"], data["b"]
+        return {
+            "right": lambda: Call(np.add, (a, b), answer=lambda: [a + b]),
+            "wrong": lambda: Call(np.add, (a, a), answer=lambda: [a + a]),
+            "broken": lambda: Call(np.add, (a,), answer=lambda: [a]),
+        }
+
+
+def test_only_a_form_with_the_right_answer_is_timed() -> None:
+    worker = Worker(TwoForms(1))
+    answer = worker.prepare("call add 1 returned")
+    assert answer["form"] == "right"
+    assert answer["error"] < 1e-7
+    assert answer["left_out"]["wrong"].startswith("WRONG ANSWER")
+    assert answer["left_out"]["broken"].startswith("TypeError")
+    assert Timing(error=0.0, left_out=answer["left_out"]).wrong
+    assert min(worker.time(0.001)["samples"]) > 0
+    assert worker.prepare("call add 1 recorded") == {"skip": "no add_recorded", "failed": False}
 
 
 def test_a_wrong_answer_is_found() -> None:
@@ -57,34 +152,61 @@ def test_a_wrong_answer_is_found() -> None:
 
 
 def test_every_goal_is_measured_by_cases_that_exist() -> None:
-    names = [c.name for c in contenders(1, ["avx2"], [2], [])]
-    timings = {name: Timing.of([float(i + 1)], 0.0, [1.0]) for i, name in enumerate(names)}
+    names = [c.name for c in contenders(1, ["avx2"], [], [2], [])]
+    timings = {name: Timing().measured([float(i + 1)], [1.0]) for i, name in enumerate(names)}
     rows = {case.name: Row(case, timings=timings) for case in CASES}
     for goal in goals.GOALS:
         assert goal.measure(rows) is not None, goal.text
         assert goal.measure({}) is None, goal.text
+        assert goal.bound({}) is None, goal.text
 
 
 def test_ratio_and_lost_cases() -> None:
     row = Row(BY_NAME["matmul 64x64x64"])
     row.timings = {
-        "chainrule": Timing.of([2e-6, 4e-6, 2e-6], 0.0, [500.0]),
-        "numpy": Timing.of([1e-6, 1e-6, 9e-6], 0.0, []),
+        "chainrule": Timing().measured([2e-6, 4e-6, 2e-6], [500.0]),
+        "numpy": Timing().measured([1e-6, 1e-6, 9e-6], []),
         "torch": Timing(note="no matmul"),
     }
     assert row.ratio("numpy") == pytest.approx(0.5)
     assert row.ratio("torch") is None
     assert row.of_peak() == pytest.approx(2 * 64**3 / 2e-6 / 500e9)
     assert [entry[:2] for entry in lost([row], ["numpy", "torch"])] == [(row.case.name, "numpy")]
+    assert "LOST cases (1" in report.losses([row], contenders(1, [], [], [], []))
+
+
+def test_a_goal_beyond_the_peak_says_so() -> None:
+    row = Row(BY_NAME["epoch 784-512-256-10 @128"])
+    at_peak = row.case.flops / 100e9
+    row.timings = {
+        "chainrule": Timing().measured([1.05 * at_peak], [100.0]),
+        "jax": Timing().measured([1.2 * at_peak], []),
+    }
+    text = goals.report([row])
+    assert "MISSED    1.14 of 1.30  epoch 784-512-256-10 @128: time of jax over ours (at the FMA peak" in text
+    assert "met       0.95 of 0.85" in text
+
+
+def test_peers_on_two_threads_are_compared_with_us_on_two() -> None:
+    found = {c.name: c for c in contenders(1, [], [], [2], [])}
+    assert found["jax-2threads"].threads == found["chainrule-2threads"].threads == 2
+    assert base_of("jax-2threads") == "chainrule-2threads"
+    assert base_of("chainrule-2threads") == base_of("jax") == base_of("numpy-haswell") == "chainrule"
+    row = Row(BY_NAME["step 64-128-10 @128"])
+    seconds = {"chainrule": 3.0, "chainrule-2threads": 1.0, "jax-2threads": 2.0, "jax": 6.0}
+    row.timings = {name: Timing().measured([value], []) for name, value in seconds.items()}
+    assert row.ratio("jax-2threads") == row.ratio("jax") == 2.0
+    assert lost([row], ["jax", "jax-2threads"]) == []
 
 
 def test_a_short_run_writes_its_figures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "figures.json"
     options = ["--only", "numpy", "--rounds", "1", "--seconds", "0.0005", "--json", str(file)]
-    assert main(["add 1 returned", "softmax 1x10", "step 2-16", *options]) == 0
+    assert main(["add 1 returned", "softmax 1x10", "step 2-16", "epoch 4-32", *options]) == 0
     figures = json.loads(file.read_text(encoding="utf-8"))
     assert [row["case"]["name"] for row in figures["rows"]] == [
         "softmax 1x10",
+        "epoch 4-32-16-4 tanh @10000",
         "step 2-16-16-2 @32",
         "call add 1 returned",
     ]
@@ -99,4 +221,9 @@ def test_an_unknown_case_or_contender_is_named(capfd: pytest.CaptureFixture[str]
     assert "convolutoin" in capfd.readouterr().err
     assert main(["call", "--only", "nunpy"]) == 2
     assert "nunpy" in capfd.readouterr().err
-    assert not [case for case in select([], quick=True) if case.heavy]
+    assert not [case for case in select(["all"], quick=True) if case.heavy]
+
+
+def test_without_arguments_the_nets_are_run() -> None:
+    assert {case.group for case in select([])} == set(DEFAULT_GROUPS)
+    assert select(["all"]) == list(CASES)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from bench.cases import Case
-from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs, output
+from bench.net_truth import LEARNING_RATE, MOMENTUM
+from bench.problems import CHECKED_STEPS, SEED, Array, Inputs, checked_epochs, minibatches, output
 from bench.runners.base import Call, NotOfferedError, Runner
 
 
@@ -57,8 +59,15 @@ class ChainruleRunner(Runner):
         model, x = self._model(case, data), self.lib.tensor(data["x"])
         return Call(model, (x,), answer=lambda: [model(x).numpy()], context=self.lib.no_grad)
 
+    def predict(self, case: Case, data: Inputs) -> Call:
+        if not hasattr(self.lib, "Predictor"):
+            raise NotOfferedError("no Predictor yet")
+        predictor = self.lib.Predictor(self._model(case, data))
+        out = output((case.params["batch"], case.params["widths"][-1]), case.dtype)
+        return Call(predictor, (data["x"],), {"out": out}, answer=lambda: [out])
+
     def gradient(self, case: Case, data: Inputs) -> Call:
-        model, x, labels = self._model(case, data), self.lib.tensor(data["x"]), self.lib.tensor(data["labels"])
+        model, x, labels = self._model(case, data), self.lib.tensor(data["x"]), self.lib.tensor(data["targets"])
 
         def gradient() -> Any:
             model.zero_grad()
@@ -72,37 +81,109 @@ class ChainruleRunner(Runner):
 
         return Call(gradient, answer=answer)
 
+    def eager(self, case: Case, data: Inputs) -> Call:
+        training = Training(self, case, data)
+        return training.call(training.step, self.lib.tensor(data["x"]), self.lib.tensor(data["targets"]))
+
     def step(self, case: Case, data: Inputs) -> Call:
-        model, x, labels = self._model(case, data), self.lib.tensor(data["x"]), self.lib.tensor(data["labels"])
-        optimizer = self.lib.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM)
-        fresh = optimizer.state_dict()
+        if not hasattr(self.lib, "compile"):
+            raise NotOfferedError("no compile yet")
+        training = Training(self, case, data)
+        return training.call(self.lib.compile(training.step), data["x"], data["targets"])
 
-        def reset() -> None:
-            self._set(model, data)
-            optimizer.load_state_dict(fresh)
+    def epoch(self, case: Case, data: Inputs) -> Call:
+        """`fit` from beginning to end, as a user calls it: checks and start included."""
+        training, batch = Training(self, case, data), case.params["batch"]
+        epochs, rates = len(data["rates"]), data["rates"]
 
-        def step() -> Any:
-            optimizer.zero_grad()
-            loss = self.lib.cross_entropy(model(x), labels)
-            loss.backward()
-            optimizer.step()
-            return loss
+        def lower_rate(history: Any) -> None:
+            training.optimizer.lr = rates[min(history.epochs, epochs - 1)]
+
+        def fit(epochs: int = epochs) -> Any:
+            return self.lib.fit(
+                training.model,
+                data["x"],
+                data["targets"],
+                loss=training.loss_of,
+                optimizer=training.optimizer,
+                epochs=epochs,
+                batch_size=batch,
+                seed=SEED,
+                progress=False,
+                callbacks=(lower_rate,) if len(set(rates)) > 1 else (),
+            )
 
         def answer() -> list[Array]:
-            reset()
-            return [np.array([step().item() for _ in range(CHECKED_STEPS)])]
+            training.reset()
+            return [np.array(fit(checked_epochs(case, data)).loss)]
 
-        return Call(step, answer=answer, reset=reset)
+        steps = epochs * len(minibatches(data["orders"][0], batch))
+        return Call(fit, answer=answer, reset=training.reset, steps=steps, trained=training.trained)
+
+    run = epoch
 
     def _model(self, case: Case, data: Inputs) -> Any:
         nn, layers = self.lib.nn, []
         for fan_in, fan_out in pairwise(case.params["widths"]):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU() if case.params["activation"] == "relu" else nn.Tanh()]
         model = nn.Sequential(*layers[:-1])
-        self._set(model, data)
+        set_parameters(model, data)
         return model
 
-    @staticmethod
-    def _set(model: Any, data: Inputs) -> None:
-        for parameter, value in zip(model.parameters(), data["parameters"], strict=True):
-            parameter.copy_(value)
+
+def set_parameters(model: Any, data: Inputs) -> None:
+    for parameter, value in zip(model.parameters(), data["parameters"], strict=True):
+        parameter.copy_(value)
+
+
+class Training:
+    """A model, its loss and its optimizer, as a user writes them."""
+
+    def __init__(self, runner: ChainruleRunner, case: Case, data: Inputs) -> None:
+        lib = runner.lib
+        self.data, model = data, runner._model(case, data)
+        if case.params["loss"] == "cross entropy":
+            self.model, self.loss_of = model, lib.nn.CrossEntropyLoss()
+        else:
+            self.model, self.loss_of = model if case.params["loss"] == "mse" else residual(lib, model), lib.nn.MSELoss()
+        self.optimizer = lib.optim.SGD(
+            self.model.parameters(), lr=data.get("rates", [LEARNING_RATE])[0], momentum=MOMENTUM
+        )
+        self.fresh = self.optimizer.state_dict()
+
+    def reset(self) -> None:
+        set_parameters(self.model, self.data)
+        self.optimizer.load_state_dict(self.fresh)
+
+    def step(self, x: Any, targets: Any) -> Any:
+        self.optimizer.zero_grad()
+        loss = self.loss_of(self.model(x), targets)
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def call(self, step: Callable[[Any, Any], Any], x: Any, targets: Any) -> Call:
+        """`step` on the same rows again and again."""
+
+        def answer() -> list[Array]:
+            self.reset()
+            return [np.array([step(x, targets).item() for _ in range(CHECKED_STEPS)])]
+
+        return Call(step, (x, targets), answer=answer, reset=self.reset)
+
+    def trained(self) -> list[Array]:
+        return [parameter.numpy() for parameter in self.model.parameters()]
+
+
+def residual(lib: Any, net: Any) -> Any:
+    """A module whose output is what the differential equation of "pinn" leaves; its mean square is the loss."""
+
+    class Residual(lib.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.net = net
+
+        def forward(self, x: Any) -> Any:
+            u, slope = net(x), lib.grad(lambda x: net(x).sum())(x)
+            return slope[:, :1] - 0.1 * slope[:, 1:] + u * u
+
+    return Residual()

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs
-from bench.runners.base import Call, NotOfferedError, Runner
+from bench.net_truth import LEARNING_RATE, MOMENTUM
+from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss
+from bench.runners.base import Call, Forms, NotOfferedError, Runner
 
 
 class JaxRunner(Runner):
@@ -58,15 +59,21 @@ class JaxRunner(Runner):
 
     def forward(self, case: Case, data: Inputs) -> Call:
         parameters = [self.lib.device_put(p) for p in data["parameters"]]
-        model = self._model(case)
-        x = self.lib.device_put(data["x"])
-        jitted = self.lib.jit(model)
+        x, jitted = self.lib.device_put(data["x"]), self.lib.jit(self._model(case))
         return Call(
             lambda: jitted(parameters, x).block_until_ready(), answer=lambda: [np.asarray(jitted(parameters, x))]
         )
 
+    def predict(self, case: Case, data: Inputs) -> Forms:
+        """The parameters as an argument, or inside as constants."""
+        parameters = [self.lib.device_put(p) for p in data["parameters"]]
+        return {
+            "argument": lambda: self.forward(case, data),
+            "constants": lambda: self._jitted(lambda x: self._model(case)(parameters, x), data["x"]),
+        }
+
     def gradient(self, case: Case, data: Inputs) -> Call:
-        x, labels = self.lib.device_put(data["x"]), self.lib.device_put(data["labels"].astype(np.int32))
+        x, labels = self._rows(data)
         parameters = [self.lib.device_put(p) for p in data["parameters"]]
         jitted = self.lib.jit(self.lib.value_and_grad(self._loss(case)))
 
@@ -78,12 +85,72 @@ class JaxRunner(Runner):
 
     def step(self, case: Case, data: Inputs) -> Call:
         training = JittedTraining(self.lib, self._loss(case), data)
+        x, targets = self._rows(data)
 
         def answer() -> list[Array]:
             training.reset()
-            return [np.array([float(training.step()) for _ in range(CHECKED_STEPS)])]
+            return [np.array([float(training.step(x, targets)) for _ in range(CHECKED_STEPS)])]
 
-        return Call(training.step, answer=answer, reset=training.reset)
+        return Call(training.step, (x, targets), answer=answer, reset=training.reset)
+
+    def epoch(self, case: Case, data: Inputs) -> Forms:
+        """All epochs in one call, a scan over their minibatches."""
+        batch = case.params["batch"]
+        batches = self.lib.device_put(data["orders"].reshape(-1, batch).astype(np.int32))
+        x, targets = self._rows(data)
+
+        def build(gather_first: bool) -> Call:
+            training = JittedTraining(self.lib, self._loss(case), data, gather_first)
+            rate = training.rate(data["rates"][0])
+
+            def answer() -> list[Array]:
+                training.reset()
+                losses = np.asarray(training.scan(x, targets, batches, rate)).reshape(len(data["orders"]), -1)
+                return [np.array([part.mean(dtype=np.float64) for part in losses[: checked_epochs(case, data)]])]
+
+            call = (x, targets, batches, rate)
+            return Call(training.scan, call, answer=answer, reset=training.reset, steps=len(batches))
+
+        forms = {"gather inside": lambda: build(False), "gather first": lambda: build(True)}
+        return forms if self.thorough else {"gather inside": forms["gather inside"]}
+
+    def run(self, case: Case, data: Inputs) -> Call:
+        """A scan per epoch and a step on the rows that are left over."""
+        batch, rows = case.params["batch"], len(data["x"])
+        training = JittedTraining(self.lib, self._loss(case), data)
+        rates = [training.rate(rate) for rate in data["rates"]]
+        orders, whole = data["orders"].astype(np.int32), rows // batch * batch
+        batches = [self.lib.device_put(order[:whole].reshape(-1, batch)) for order in orders]
+        rests = [self.lib.device_put(order[whole:]) for order in orders]
+        x, targets = self._rows(data)
+
+        def epoch(i: int) -> list[Any]:
+            losses = [training.scan(x, targets, batches[i], rates[i])]
+            return losses + ([training.step_on(x, targets, rests[i], rates[i])[None]] if rests[i].size else [])
+
+        def answer() -> list[Array]:
+            training.reset()
+            losses = [
+                np.concatenate([np.asarray(part) for part in epoch(i)]) for i in range(checked_epochs(case, data))
+            ]
+            return [np.array([mean_loss(part, rows, batch) for part in losses])]
+
+        def trained() -> list[Array]:
+            return [np.asarray(p) for p in training.parameters]
+
+        return Call(
+            lambda: [epoch(i) for i in range(len(rates))],
+            answer=answer,
+            reset=training.reset,
+            steps=len(rates) * -(-rows // batch),
+            trained=trained,
+        )
+
+    def _rows(self, data: Inputs) -> tuple[Any, Any]:
+        targets = data["targets"]
+        return self.lib.device_put(data["x"]), self.lib.device_put(
+            targets.astype(np.int32) if targets.dtype.kind == "i" else targets
+        )
 
     def _model(self, case: Case) -> Callable[[list[Any], Any], Any]:
         activate = self.lib.nn.relu if case.params["activation"] == "relu" else self.np.tanh
@@ -99,35 +166,73 @@ class JaxRunner(Runner):
     def _loss(self, case: Case) -> Callable[[list[Any], Any, Any], Any]:
         model = self._model(case)
 
-        def loss(parameters: list[Any], x: Any, labels: Any) -> Any:
+        def cross_entropy(parameters: list[Any], x: Any, labels: Any) -> Any:
             log_p = self.lib.nn.log_softmax(model(parameters, x))
             return -self.np.take_along_axis(log_p, labels[:, None], axis=1).mean()
 
-        return loss
+        def mse(parameters: list[Any], x: Any, targets: Any) -> Any:
+            return self.np.square(model(parameters, x) - targets).mean()
+
+        def pinn(parameters: list[Any], x: Any, _: Any) -> Any:
+            # One forward pass for u and its derivatives: a quarter faster than jax.grad beside a second one.
+            u, pull_back = self.lib.vjp(lambda x: model(parameters, x), x)
+            (slope,) = pull_back(self.np.ones_like(u))
+            return self.np.square(slope[:, :1] - 0.1 * slope[:, 1:] + u * u).mean()
+
+        return {"cross entropy": cross_entropy, "mse": mse, "pinn": pinn}[case.params["loss"]]
 
 
 class JittedTraining:
-    """One step is one jitted call that takes its own parameters and velocities back (donated)."""
+    """Steps, one or a scan of them, as jitted calls that take their own parameters and velocities back (donated)."""
 
-    def __init__(self, jax: Any, loss: Callable[..., Any], data: Inputs) -> None:
+    def __init__(self, jax: Any, loss: Callable[..., Any], data: Inputs, gather_first: bool = False) -> None:
         self.jax, self.initial = jax, data["parameters"]
-        self.x, self.labels = jax.device_put(data["x"]), jax.device_put(data["labels"].astype(np.int32))
         value_and_grad = jax.value_and_grad(loss)
 
-        def step(parameters: list[Any], velocity: list[Any], x: Any, labels: Any) -> Any:
-            value, gradients = value_and_grad(parameters, x, labels)
+        def update(state: Any, x: Any, targets: Any, rate: Any) -> Any:
+            parameters, velocity = state
+            value, gradients = value_and_grad(parameters, x, targets)
             velocity = [MOMENTUM * v + g for v, g in zip(velocity, gradients, strict=True)]
-            return value, [p - LEARNING_RATE * v for p, v in zip(parameters, velocity, strict=True)], velocity
+            return ([p - rate * v for p, v in zip(parameters, velocity, strict=True)], velocity), value
 
-        self.jitted = jax.jit(step, donate_argnums=(0, 1))
+        def scan(state: Any, x: Any, targets: Any, batches: Any, rate: Any) -> Any:
+            if gather_first:
+                gathered = (x[batches], targets[batches])
+                return jax.lax.scan(lambda state, rows: update(state, rows[0], rows[1], rate), state, gathered)
+            return jax.lax.scan(lambda state, rows: update(state, x[rows], targets[rows], rate), state, batches)
+
+        self._step = jax.jit(lambda state, x, targets: update(state, x, targets, LEARNING_RATE), donate_argnums=0)
+        self._step_on = jax.jit(
+            lambda state, x, targets, rows, rate: update(state, x[rows], targets[rows], rate), donate_argnums=0
+        )
+        self._scan = jax.jit(scan, donate_argnums=0)
         self.reset()
+
+    def rate(self, value: float) -> Any:
+        return self.jax.numpy.asarray(value, self.initial[0].dtype)
 
     def reset(self) -> None:
         # Copies: a donated buffer must not be the memory of the NumPy array it came from.
-        self.parameters = [self.jax.numpy.array(p, copy=True) for p in self.initial]
-        self.velocity = [self.jax.numpy.zeros(p.shape, p.dtype) for p in self.initial]
+        fresh = [self.jax.numpy.array(p, copy=True) for p in self.initial]
+        self.state = self.jax.block_until_ready((fresh, [self.jax.numpy.zeros_like(p) for p in fresh]))
 
-    def step(self) -> Any:
-        loss, self.parameters, self.velocity = self.jitted(self.parameters, self.velocity, self.x, self.labels)
-        self.jax.block_until_ready(self.parameters)
-        return loss
+    @property
+    def parameters(self) -> list[Any]:
+        found: list[Any] = self.state[0]
+        return found
+
+    def step(self, x: Any, targets: Any) -> Any:
+        return self._keep(self._step(self.state, x, targets))
+
+    def step_on(self, *arguments: Any) -> Any:
+        """A step on some of the rows: x, targets, rows, rate."""
+        return self._keep(self._step_on(self.state, *arguments))
+
+    def scan(self, *arguments: Any) -> Any:
+        """A step on each of the batches: x, targets, batches, rate. The losses."""
+        return self._keep(self._scan(self.state, *arguments))
+
+    def _keep(self, result: Any) -> Any:
+        self.state, losses = result
+        self.jax.block_until_ready(self.state)
+        return losses

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.cases import Case
 from bench.problems import Array, Inputs, output, placed
-from bench.runners.base import Call, NotOfferedError, Runner
+from bench.runners.base import Call, Forms, NotOfferedError, Runner
 
 OPSET = 17
 
@@ -41,6 +41,20 @@ class OnnxruntimeRunner(Runner):
         return self._bound([node], {"x": data["x"]}, {}, data["x"].shape)
 
     def forward(self, case: Case, data: Inputs) -> Call:
+        nodes, constants, shape = self._net(case, data)
+        feed, names = {"x": data["x"]}, ["y"]
+        session = self._session(nodes, feed, constants, shape)
+        return Call(session.run, (names, feed), answer=lambda: [session.run(names, feed)[0]])
+
+    def predict(self, case: Case, data: Inputs) -> Forms:
+        """NumPy arrays in and out, or input and output bound once."""
+        nodes, constants, shape = self._net(case, data)
+        return {
+            "run": lambda: self.forward(case, data),
+            "bound": lambda: self._bound(nodes, {"x": data["x"]}, constants, shape),
+        }
+
+    def _net(self, case: Case, data: Inputs) -> tuple[list[Any], dict[str, Array], tuple[int, int]]:
         nodes, constants, value = [], {}, "x"
         layers = len(data["parameters"]) // 2
         for i in range(layers):
@@ -52,10 +66,7 @@ class OnnxruntimeRunner(Runner):
                 name = case.params["activation"].capitalize()
                 nodes.append(self.onnx.helper.make_node(name, [f"z{i}"], [f"h{i}"]))
             value = f"h{i}"
-        feed = {"x": data["x"]}
-        session = self._session(nodes, feed, constants, (case.params["batch"], case.params["widths"][-1]))
-        names = ["y"]
-        return Call(session.run, (names, feed), answer=lambda: [session.run(names, feed)[0]])
+        return nodes, constants, (case.params["batch"], case.params["widths"][-1])
 
     def _session(self, nodes: list[Any], feed: dict[str, Array], constants: dict[str, Array], shape: Any) -> Any:
         helper, lib = self.onnx.helper, self.lib

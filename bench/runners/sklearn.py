@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs
+from bench.net_truth import LEARNING_RATE, MOMENTUM
+from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, minibatches
 from bench.runners.base import Call, NotOfferedError, Runner
 
 
@@ -24,44 +25,122 @@ class SklearnRunner(Runner):
     def forward(self, case: Case, data: Inputs) -> Call:
         """A regressor: its outputs are the logits, whatever the number of classes."""
         model = self.networks.MLPRegressor(**self._options(case))
-        model.partial_fit(data["x"], np.zeros((case.params["batch"], case.params["widths"][-1]), np.float32))
+        width = case.params["widths"][-1]
+        zeros = np.zeros((case.params["batch"], width), np.float32)
+        model.partial_fit(data["x"], zeros.ravel() if width == 1 else zeros)
         self._set(model, data)
-        return Call(model.predict, (data["x"],), answer=lambda: [model.predict(data["x"])])
+
+        def answer() -> list[Array]:
+            return [np.reshape(model.predict(data["x"]), (-1, width))]
+
+        return Call(model.predict, (data["x"],), answer=answer)
+
+    predict = forward
 
     def step(self, case: Case, data: Inputs) -> Call:
-        classes = case.params["widths"][-1]
-        if classes == 2:
+        model, scale = self._trainable(case, data)
+        partial_fit, x, targets = self._partial_fit(model, data)
+
+        def step() -> None:
+            partial_fit(x, targets)
+
+        def reset() -> None:
+            self._reset(model, data)
+
+        def answer() -> list[Array]:
+            reset()
+            losses = []
+            for _ in range(CHECKED_STEPS):
+                step()
+                losses.append(scale * model.loss_)
+            return [np.array(losses)]
+
+        return Call(step, answer=answer, reset=reset)
+
+    def epoch(self, case: Case, data: Inputs) -> Call:
+        """One of the epochs, on rows in its order: it costs the same in each."""
+        model, scale = self._trainable(case, data)
+        partial_fit, x, targets = self._partial_fit(model, data)
+        order = data["orders"][0]
+
+        def epoch(order: Array) -> float:
+            partial_fit(x[order], targets[order])
+            return float(scale * model.loss_)
+
+        def reset() -> None:
+            self._reset(model, data)
+
+        def answer() -> list[Array]:
+            reset()
+            return [np.array([epoch(order) for order in data["orders"][: checked_epochs(case, data)]])]
+
+        steps = len(minibatches(order, case.params["batch"]))
+        return Call(epoch, (order,), answer=answer, reset=reset, steps=steps)
+
+    def run(self, case: Case, data: Inputs) -> Call:
+        """`fit`, from the same weights but in orders of its own; its rate stays that of the first epoch."""
+        model, _ = self._trainable(case, data, data["rates"][0])
+        epochs, x, labels = len(data["rates"]), data["x"], data["targets"]
+        model.set_params(max_iter=epochs, warm_start=True, tol=0.0, n_iter_no_change=epochs + 1, random_state=0)
+
+        def reset() -> None:
+            self._set(model, data)
+            model.set_params(shuffle=True, max_iter=epochs)
+
+        def answer() -> list[Array]:
+            reset()  # one epoch, in the order of the others
+            model.set_params(shuffle=False, max_iter=1)
+            order = data["orders"][0]
+            model.fit(x[order], labels[order])
+            return [np.array([model.loss_curve_[-1]])]
+
+        def trained() -> list[Array]:
+            return [array for layer in zip(model.coefs_, model.intercepts_, strict=True) for array in layer]
+
+        steps = epochs * len(minibatches(data["orders"][0], case.params["batch"]))
+        return Call(model.fit, (x, labels), answer=answer, reset=reset, steps=steps, trained=trained)
+
+    def _trainable(self, case: Case, data: Inputs, rate: float = LEARNING_RATE) -> tuple[Any, float]:
+        """An estimator with the weights of the case, and what its loss is to be multiplied by."""
+        if case.params["loss"] == "pinn":
+            raise NotOfferedError("no loss of one's own")
+        if case.params["loss"] == "cross entropy" and case.params["widths"][-1] == 2:
             raise NotOfferedError("two classes are one logistic output here")
-        model = self.networks.MLPClassifier(
+        regression = case.params["loss"] == "mse"  # half the mean square: twice the rate makes the same steps
+        scale = 2.0 if regression else 1.0
+        estimator = self.networks.MLPRegressor if regression else self.networks.MLPClassifier
+        model = estimator(
             solver="sgd",
-            learning_rate_init=LEARNING_RATE,
+            learning_rate_init=scale * rate,
             momentum=MOMENTUM,
             nesterovs_momentum=False,
-            batch_size=case.params["batch"],
+            batch_size=min(case.params["batch"], len(data["x"])),
             alpha=0.0,
             shuffle=False,
             **self._options(case),
         )
-        model.partial_fit(data["x"], data["labels"], classes=np.arange(classes))
+        partial_fit, x, targets = self._partial_fit(model, data)
+        if regression:
+            partial_fit(x, targets)
+        else:
+            partial_fit(x, targets, classes=np.arange(case.params["widths"][-1]))
+        self._reset(model, data)
+        return model, scale
 
-        def reset() -> None:
-            self._set(model, data)
-            for velocity in model._optimizer.velocities:
-                velocity[...] = 0
-
-        def step() -> float:
-            model.partial_fit(data["x"], data["labels"])
-            return float(model.loss_)
-
-        def answer() -> list[Array]:
-            reset()
-            return [np.array([step() for _ in range(CHECKED_STEPS)])]
-
-        return Call(step, answer=answer, reset=reset)
+    @staticmethod
+    def _partial_fit(model: Any, data: Inputs) -> tuple[Any, Array, Array]:
+        """The method and what it takes: rows, and targets as a vector."""
+        targets = data["targets"]
+        return model.partial_fit, data["x"], targets.ravel() if targets.ndim == 2 else targets
 
     @staticmethod
     def _options(case: Case) -> dict[str, Any]:
         return {"hidden_layer_sizes": case.params["widths"][1:-1], "activation": case.params["activation"]}
+
+    def _reset(self, model: Any, data: Inputs) -> None:
+        self._set(model, data)
+        for velocity in model._optimizer.velocities:
+            velocity[...] = 0
 
     @staticmethod
     def _set(model: Any, data: Inputs) -> None:

@@ -1,14 +1,18 @@
-"""PyTorch, eager: `out` given and inference mode wherever nothing is differentiated."""
+"""PyTorch: `out` given and inference mode wherever nothing is differentiated; nets eager, traced and compiled."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from bench.cases import Case
-from bench.problems import CHECKED_STEPS, LEARNING_RATE, MOMENTUM, Array, Inputs, output
-from bench.runners.base import Call, Runner
+from bench.net_truth import LEARNING_RATE, MOMENTUM
+from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss, minibatches, output, part_of_epoch
+from bench.runners.base import Call, Forms, Runner
+
+WARM_UP = 5
 
 
 class TorchRunner(Runner):
@@ -63,8 +67,27 @@ class TorchRunner(Runner):
         model, x = self._model(case, data), self.lib.from_numpy(data["x"])
         return Call(model, (x,), answer=lambda: [model(x).numpy()], context=self.lib.inference_mode)
 
+    def predict(self, case: Case, data: Inputs) -> Forms:
+        x, context = self.lib.from_numpy(data["x"]), self.lib.inference_mode
+
+        def build(form: Callable[[Any], Any]) -> Call:
+            model = self._model(case, data).eval()
+            with context():
+                model = form(model)
+                for _ in range(WARM_UP):  # a traced model is optimised in its first calls
+                    model(x)
+            return Call(model, (x,), answer=lambda: [model(x).numpy()], context=context)
+
+        jit = self.lib.jit
+        forms = {
+            "eager": lambda: build(lambda model: model),
+            "jit": lambda: build(lambda model: jit.optimize_for_inference(jit.freeze(jit.trace(model, x)))),
+            "compile": lambda: build(self._compiled),
+        }
+        return forms if self.thorough else without(forms, "compile")
+
     def gradient(self, case: Case, data: Inputs) -> Call:
-        model, x, labels = self._model(case, data), self.lib.from_numpy(data["x"]), self.lib.from_numpy(data["labels"])
+        model, x, labels = self._model(case, data), self.lib.from_numpy(data["x"]), self.lib.from_numpy(data["targets"])
         loss_of, parameters = self.lib.nn.functional.cross_entropy, list(model.parameters())
 
         def gradient() -> Any:
@@ -77,31 +100,34 @@ class TorchRunner(Runner):
 
         return Call(gradient, answer=answer)
 
-    def step(self, case: Case, data: Inputs) -> Call:
-        model, x, labels = self._model(case, data), self.lib.from_numpy(data["x"]), self.lib.from_numpy(data["labels"])
-        loss_of = self.lib.nn.functional.cross_entropy
-        optimizer = self.lib.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, fused=True)
-        start = [p.detach().clone() for p in model.parameters()]
+    def eager(self, case: Case, data: Inputs) -> Forms:
+        return without(self.step(case, data), "compile")
 
-        def reset() -> None:
-            with self.lib.no_grad():
-                for p, value in zip(model.parameters(), start, strict=True):
-                    p.copy_(value)
-            for state in optimizer.state.values():
-                state["momentum_buffer"].zero_()
+    def step(self, case: Case, data: Inputs) -> Forms:
+        """The optimizer fused or not, the loss compiled or not."""
+        return self._forms(case, data, Training.step_call)
 
-        def step() -> Any:
-            optimizer.zero_grad()
-            loss = loss_of(model(x), labels)
-            loss.backward()
-            optimizer.step()
-            return loss
+    def epoch(self, case: Case, data: Inputs) -> Forms:
+        """The usual loop, over a part of an epoch: it costs the same in each step."""
+        return self._forms(case, data, Training.epoch_call)
 
-        def answer() -> list[Array]:
-            reset()
-            return [np.array([step().item() for _ in range(CHECKED_STEPS)])]
+    def run(self, case: Case, data: Inputs) -> Forms:
+        return without(self._forms(case, data, Training.run_call), "compile")
 
-        return Call(step, answer=answer, reset=reset)
+    def _forms(self, case: Case, data: Inputs, call: Callable[[Training], Call]) -> Forms:
+        def build(fused: bool, compiled: bool = False) -> Call:
+            return call(Training(self, case, data, fused, compiled))
+
+        forms = {
+            "eager": lambda: build(False),
+            "eager, fused": lambda: build(True),
+            "compile": lambda: build(True, True),
+        }
+        return forms if self.thorough else without(forms, "compile")
+
+    def _compiled(self, function: Any) -> Any:
+        self.lib.compiler.reset()  # it gives up on a function that it has compiled for too many nets
+        return self.lib.compile(function)
 
     def _model(self, case: Case, data: Inputs) -> Any:
         nn, layers = self.lib.nn, []
@@ -112,3 +138,96 @@ class TorchRunner(Runner):
                 linear.bias.copy_(self.lib.from_numpy(bias))
             layers += [linear, nn.ReLU() if case.params["activation"] == "relu" else nn.Tanh()]
         return nn.Sequential(*layers[:-1])
+
+    def _loss(self, case: Case, model: Any) -> Callable[[Any, Any], Any]:
+        functional, autograd = self.lib.nn.functional, self.lib.autograd
+
+        def pinn(x: Any, _: Any) -> Any:
+            x = x.detach().requires_grad_()
+            u = model(x)
+            (slope,) = autograd.grad(u.sum(), x, create_graph=True)
+            return (slope[:, :1] - 0.1 * slope[:, 1:] + u * u).square().mean()
+
+        return {
+            "cross entropy": lambda x, targets: functional.cross_entropy(model(x), targets),
+            "mse": lambda x, targets: functional.mse_loss(model(x), targets),
+            "pinn": pinn,
+        }[case.params["loss"]]
+
+
+def without(forms: Forms, name: str) -> Forms:
+    return {form: build for form, build in forms.items() if form != name}
+
+
+class Training:
+    """A model, its loss and its optimizer."""
+
+    def __init__(self, runner: TorchRunner, case: Case, data: Inputs, fused: bool, compiled: bool) -> None:
+        self.torch, self.case, self.data = runner.lib, case, data
+        self.x, self.targets = (self.torch.from_numpy(data[name]) for name in ("x", "targets"))
+        self.model = runner._model(case, data)
+        loss = runner._loss(case, self.model)
+        self.loss_of = runner._compiled(loss) if compiled else loss
+        # Not fused: None, for which it takes its own default.
+        self.optimizer = self.torch.optim.SGD(
+            self.model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, fused=fused or None
+        )
+        self.start = [p.detach().clone() for p in self.model.parameters()]
+
+    def reset(self) -> None:
+        with self.torch.no_grad():
+            for p, value in zip(self.model.parameters(), self.start, strict=True):
+                p.copy_(value)
+        for state in self.optimizer.state.values():
+            state["momentum_buffer"].zero_()
+
+    def step(self, x: Any, targets: Any) -> Any:
+        self.optimizer.zero_grad()
+        loss = self.loss_of(x, targets)
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def epoch(self, order: Any) -> list[Any]:
+        losses = []
+        for rows in order.split(self.case.params["batch"]):
+            losses.append(self.step(self.x[rows], self.targets[rows]).detach())
+        return losses
+
+    def trained(self) -> list[Array]:
+        values = [p.detach().numpy() for p in self.model.parameters()]
+        return [value.T if value.ndim == 2 else value for value in values]
+
+    def step_call(self) -> Call:
+        def answer() -> list[Array]:
+            self.reset()
+            return [np.array([self.step(self.x, self.targets).item() for _ in range(CHECKED_STEPS)])]
+
+        return Call(self.step, (self.x, self.targets), answer=answer, reset=self.reset)
+
+    def epoch_call(self) -> Call:
+        rows, steps = part_of_epoch(self.case, self.data)
+        return Call(self.epoch, (self.torch.from_numpy(rows),), answer=self._mean_losses, reset=self.reset, steps=steps)
+
+    def run_call(self) -> Call:
+        """All epochs, each with its rate."""
+        orders, rates = self.torch.from_numpy(self.data["orders"]), self.data["rates"]
+
+        def run() -> None:
+            for order, rate in zip(orders, rates, strict=True):
+                self.optimizer.param_groups[0]["lr"] = rate
+                self.epoch(order)
+
+        def reset() -> None:
+            self.reset()
+            self.optimizer.param_groups[0]["lr"] = rates[0]
+
+        steps = len(rates) * len(minibatches(self.data["orders"][0], self.case.params["batch"]))
+        return Call(run, answer=self._mean_losses, reset=reset, steps=steps, trained=self.trained)
+
+    def _mean_losses(self) -> list[Array]:
+        self.reset()
+        self.optimizer.param_groups[0]["lr"] = self.data["rates"][0]
+        orders = self.torch.from_numpy(self.data["orders"][: checked_epochs(self.case, self.data)])
+        losses = [[loss.item() for loss in self.epoch(order)] for order in orders]
+        return [np.array([mean_loss(part, len(self.x), self.case.params["batch"]) for part in losses])]

@@ -157,11 +157,10 @@ void run_chain(const Instruction& op, void* const* slots, Share share, void* scr
 
 }  // namespace
 
-std::shared_ptr<const Body> resolve_body(const Instruction& op, const KernelTable& table, int64_t cols,
-                                         int64_t elements) {
+Body resolve_body(const Instruction& op, const KernelTable& table, int64_t cols, int64_t elements) {
   Resolver resolver(op, table, cols);
   for (const Instruction& step : op.body) resolver.add(step);
-  return std::make_shared<const Body>(resolver.body(elements));
+  return resolver.body(elements);
 }
 
 void run_block(const Body& body, void* const* slots, const Block& block) {
@@ -192,7 +191,7 @@ void run_block(const Body& body, void* const* slots, const Block& block) {
 void resolve_chain(Instruction& op, const KernelTable& table) {
   expect(op, {op.outputs.size(), op.inputs.size(), 2, 0});
   if (op.body.empty()) throw std::invalid_argument("chain: expected a body");
-  op.steps = resolve_body(op, table, op.ints[1], 0);
+  op.steps = std::make_shared<const Body>(resolve_body(op, table, op.ints[1], 0));
   op.run = run_chain;
   op.work = op.steps->cost * product(op.ints.data(), 2);
 }

@@ -33,11 +33,14 @@ struct Body {
   int64_t local_bytes;  // from one local to the next
   bool flat;            // every operand is a matrix without gaps or one number: all rows are one
   double cost;          // nanoseconds an element
+  // Taken from the beginning of a gemm's steps: what its kernel does in registers (WriteBack). Slots, or -1.
+  int bias = -1;
+  bool relu = false;
+  BlockOperand kept = {-1, 0, 0, 0};
 };
 
-// For a matrix of `cols` columns, in blocks of at most `elements`. Throws std::invalid_argument.
-std::shared_ptr<const Body> resolve_body(const Instruction& op, const KernelTable& table, int64_t cols,
-                                         int64_t elements);
+// For a matrix of `cols` columns, in blocks of at most `elements` (0: as L1 takes). Throws std::invalid_argument.
+Body resolve_body(const Instruction& op, const KernelTable& table, int64_t cols, int64_t elements);
 
 // A part of the matrix, the same part of the product, and where the locals are.
 struct Block {

@@ -103,6 +103,17 @@ void run_cross_entropy_grad(const Instruction& op, void* const* slots, Share sha
      out_bytes(op, slots) + part.begin * cols * size);
 }
 
+// Outputs: loss, gradient. Inputs: logits, labels, gradient of the loss. ints: rows, cols, g_step (1: the gradient has
+// a number per row; 0: one number for all).
+void run_cross_entropy_both(const Instruction& op, void* const* slots, Share share, void*) {
+  const Range part = share_range(op.ints[0], 1, share);
+  const int64_t cols = op.ints[1], g_step = op.ints[2], size = item_size(op.dtype);
+  const CrossEntropyBothFn fn = *static_cast<const CrossEntropyBothFn*>(op.kernel);
+  fn(part.end - part.begin, cols, offset(in_bytes(op, slots, 0), part.begin * cols, size),
+     slot<const int64_t>(slots, op.inputs[1]) + part.begin, offset(in_bytes(op, slots, 2), part.begin * g_step, size),
+     g_step, out_bytes(op, slots) + part.begin * size, slot<char>(slots, op.outputs[1]) + part.begin * cols * size);
+}
+
 // In place: outputs p and, with momentum, v; inputs g and four float64 numbers: lr, momentum, weight_decay, nesterov (0
 // or 1), which are read when the instruction runs. ints: n.
 void run_sgd(const Instruction& op, void* const* slots, Share share, void*) {
@@ -167,6 +178,11 @@ bool resolve_function(Instruction& op, const KernelTable& table) {
     expect(op, {1, 3, 2, 0});
     op.run = run_cross_entropy_grad;
     op.kernel = &table.cross_entropy_grad[op.dtype];
+    op.work = 2 * kPerFunction * product(op.ints.data(), 2);
+  } else if (op.name == "cross_entropy_both") {
+    expect(op, {2, 3, 3, 0});
+    op.run = run_cross_entropy_both;
+    op.kernel = &table.cross_entropy_both[op.dtype];
     op.work = 2 * kPerFunction * product(op.ints.data(), 2);
   } else if (op.name == "sgd") {
     expect(op, {op.outputs.size() == 2 ? size_t{2} : size_t{1}, 2, 1, 0});

@@ -1,5 +1,7 @@
 #include "exec/product.h"
 
+#include <utility>
+
 #include "exec/chain.h"
 #include "exec/layout.h"
 
@@ -68,10 +70,59 @@ void run_gemm(const Instruction& op, void* const* slots, Share share, void* scra
   const BodyEpilogue epilogue = {{apply_body}, *op.steps, slots, locals, rows.begin, columns.begin};
   char* const c =
       op.outputs[0] == kProduct ? nullptr : out_bytes(op, slots) + (rows.begin * rs_c + columns.begin) * size;
-  const GemmFn gemm = *static_cast<const GemmFn*>(op.kernel);
-  gemm({rows.end - rows.begin, columns.end - columns.begin, k, offset(in_bytes(op, slots, 0), rows.begin * s[3], size),
-        offset(in_bytes(op, slots, 1), columns.begin * s[6], size), s[3], s[4], s[5], s[6], c, rs_c, scratch, continues,
-        ends && !op.body.empty() ? &epilogue : nullptr});
+  GemmArgs args = {rows.end - rows.begin,
+                   columns.end - columns.begin,
+                   k,
+                   offset(in_bytes(op, slots, 0), rows.begin * s[3], size),
+                   offset(in_bytes(op, slots, 1), columns.begin * s[6], size),
+                   s[3],
+                   s[4],
+                   s[5],
+                   s[6],
+                   c,
+                   rs_c,
+                   scratch,
+                   continues};
+  if (ends) {
+    const Body& body = *op.steps;
+    if (body.bias >= 0) args.write_back.bias = offset(slot<char>(slots, body.bias), columns.begin, size);
+    if (body.kept.slot >= 0) {
+      args.write_back.kept = offset(slot<char>(slots, body.kept.slot), rows.begin * body.kept.rs + columns.begin, size);
+      args.write_back.rs_kept = body.kept.rs;
+    }
+    args.write_back.relu = body.relu;
+    if (!body.steps.empty()) args.epilogue = &epilogue;
+  }
+  (*static_cast<const GemmFn*>(op.kernel))(args);
+}
+
+bool is(const Step& step, const char* name, const KernelTable& table, Dtype dtype) {
+  return step.map == find(table.maps, table.n_maps, name)->fn[dtype] && step.out[0].slot == kProduct;
+}
+
+// Steps at the beginning that the kernel does in registers: add a row, relu, relu_grad, in this order, each on the
+// product and in place.
+void take_write_back(Body& body, const KernelTable& table, Dtype dtype) {
+  auto step = body.steps.begin();
+  const auto end = body.steps.end();
+  if (step != end && is(*step, "add", table, dtype)) {
+    const BlockOperand *a = step->in, *b = a + 1;
+    if (b->slot == kProduct) std::swap(a, b);
+    if (a->slot == kProduct && b->slot >= 0 && b->rs == 0 && b->step == 1) {
+      body.bias = b->slot;
+      ++step;
+    }
+  }
+  if (step != end && is(*step, "relu", table, dtype) && step->in[0].slot == kProduct) {
+    body.relu = true;
+    ++step;
+  }
+  if (step != end && is(*step, "relu_grad", table, dtype) && step->in[0].slot >= 0 && step->in[0].step == 1 &&
+      step->in[1].slot == kProduct) {
+    body.kept = step->in[0];
+    ++step;
+  }
+  body.steps.erase(body.steps.begin(), step);
 }
 
 }  // namespace
@@ -93,7 +144,9 @@ void resolve_gemm(Instruction& op, const KernelTable& table) {
   if (op.outputs[0] == kProduct && (s[2] > gemm_depth(item_size(op.dtype)) || continues || !ends || op.body.empty()))
     throw std::invalid_argument("gemm: a product that is not kept needs a body, an end, nothing to continue and k <= " +
                                 std::to_string(gemm_depth(item_size(op.dtype))));
-  op.steps = resolve_body(op, table, s[1], kEpilogueElements);
+  Body body = resolve_body(op, table, s[1], kEpilogueElements);
+  take_write_back(body, table, op.dtype);
+  op.steps = std::make_shared<const Body>(std::move(body));
   op.run = run_gemm;
   op.kernel = &table.gemm[op.dtype];
   op.work = kPerFma * product(s, 3) + (ends ? op.steps->cost * product(s, 2) : 0);

@@ -56,13 +56,13 @@ void block_product(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, 
       const int64_t j = p * nr, columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
       const Matrix<T> from = {b.at(0, j), b.rs, b.cs};
       T* const panel = q.packed + j * kb;
-      TileArgs<T> args = {kb,    strip.p,           strip.rs,    strip.cs, panel, vectors * L,
-                          panel, region.tile(i, j), region.ld(), columns,  first};
-      Read read = kWhole;
+      TileArgs<T> args = {kb,          strip.p, strip.rs,           strip.cs,    panel,
+                          vectors * L, panel,   region.tile(i, j),  region.ld(), columns,
+                          first,       kWhole,  region.finish(i, j)};
       if (!pack || (t == 0 && b.cs == 1)) {
         args.b = from.p;
         args.ld_b = b.rs;
-        read = pack ? kPack : columns % L == 0 ? kWhole : kTail;
+        args.read = pack ? kPack : columns % L == 0 ? kWhole : kTail;
       } else if (t == 0) {
         pack_panel(from, kb, columns, vectors * L, panel);
       }
@@ -71,7 +71,7 @@ void block_product(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, 
         const int64_t share = ceil_div(kb, panels), k0 = smaller(p * share, kb);
         prefetch_rows<0>(a.at(i + rows, k0), a.rs, ceil_div(q.m - i - rows, tiles - t - 1), smaller(share, kb - k0));
       }
-      kTiles<T>.fn[rows - 1][vectors - 1][read](args);
+      kTiles<T>.fn[rows - 1][vectors - 1](args);
       region.done(i + rows, j + columns, p + 1 == panels, p + 1 == panels && t + 1 == tiles);
     }
     i += rows;
@@ -88,7 +88,7 @@ void wide_product(const Problem<T>& q) {
     for (int64_t jc = 0; jc < q.n; jc += nc) {
       const Matrix<T> a = {q.a.at(0, pc), q.a.rs, q.a.cs};
       const Matrix<T> b = {q.b.at(pc, jc), q.b.rs, q.b.cs};
-      block_product(q, a, b, kb, smaller(nc, q.n - jc), q.c.part(0, jc), pc == 0 && q.first, pc + kb == q.k);
+      block_product(q, a, b, kb, smaller(nc, q.n - jc), q.c.right_of(jc), pc == 0 && q.first, pc + kb == q.k);
     }
     pc += kc;
   } while (pc < q.k);
@@ -110,29 +110,33 @@ void strip_product(const Problem<T>& q) {
   for (int64_t j = 0; j < q.n; j += nr) {
     const int64_t columns = smaller(nr, q.n - j);
     const Read read = turned ? kTurned : columns % L == 0 ? kWhole : kTail;
-    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1][read](
-        {q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j), ld_b, nullptr, region.tile(0, j), region.ld(), columns, q.first});
+    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1]({q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j), ld_b, nullptr,
+                                                      region.tile(0, j), region.ld(), columns, q.first, read,
+                                                      region.finish(0, j)});
     region.done(q.m, j + columns, j + columns == q.n, j + columns == q.n);
   }
 }
 
-// c' = b' a', in strips of columns that are turned into rows of c. The chains start here.
+// c' = b' a', in strips of columns that are turned into rows of c. The chains start here, and no `kept` is read.
 template <class T>
 void narrow_product(const Problem<T>& q) {
   const Matrix<T> bt = {q.b.p, q.b.cs, q.b.rs};
+  Output<T> out = q.c;
+  out.turned = out.finish.turned = true;
   if (q.n == 1 && (q.c.rs == 1 || q.c.c == nullptr)) {
-    Output<T> row = q.c;
-    row.turned = true;
-    row.row = q.c.col;
-    row.col = q.c.row;
-    strip_product<T>({1, q.m, q.k, bt, {q.a.p, q.a.cs, q.a.rs}, row, true, nullptr, nullptr});
+    out.row = q.c.col;
+    out.col = q.c.row;
+    strip_product<T>({1, q.m, q.k, bt, {q.a.p, q.a.cs, q.a.rs}, out, true, nullptr, nullptr});
     return;
   }
   const int64_t nr = strip_columns<T>(static_cast<int>(q.n), q.a.rs != 1);
+  out.c = q.small;
+  out.rs = nr;
+  out.epilogue = nullptr;
   Region<T> region(q.c, nr, q.n, q.n, true);
   for (int64_t i = 0; i < q.m; i += nr) {
     const int64_t columns = smaller(nr, q.m - i);
-    strip_product<T>({q.n, columns, q.k, bt, {q.a.at(i, 0), q.a.cs, q.a.rs}, {q.small, nr}, true, nullptr, nullptr});
+    strip_product<T>({q.n, columns, q.k, bt, {q.a.at(i, 0), q.a.cs, q.a.rs}, out, true, nullptr, nullptr});
     turn_back(q.small, nr, columns, q.n, region.tile(i, 0), region.ld());
     region.done(i + columns, q.n, true, i + columns == q.m);
   }
@@ -154,17 +158,21 @@ void gemm(const GemmArgs& g) {
                 kGemmScratch - kBodyScratch);
   if (g.m == 0 || g.n == 0) return;
   T* const scratch = static_cast<T*>(g.scratch);
-  const Problem<T> q = {g.m,
-                        g.n,
-                        g.k,
-                        {static_cast<const T*>(g.a), g.rs_a, g.cs_a},
-                        {static_cast<const T*>(g.b), g.rs_b, g.cs_b},
-                        {static_cast<T*>(g.c), g.rs_c, g.epilogue, 0, 0, scratch + Block<T>::a_elements + packed},
-                        !g.continues,
-                        scratch,
-                        scratch + Block<T>::a_elements};
+  Problem<T> q = {g.m,
+                  g.n,
+                  g.k,
+                  {static_cast<const T*>(g.a), g.rs_a, g.cs_a},
+                  {static_cast<const T*>(g.b), g.rs_b, g.cs_b},
+                  {static_cast<T*>(g.c), g.rs_c},
+                  !g.continues,
+                  scratch,
+                  scratch + Block<T>::a_elements};
+  const WriteBack& w = g.write_back;
+  q.c.finish = {static_cast<const T*>(w.bias), static_cast<const T*>(w.kept), w.rs_kept, w.relu, false};
+  q.c.epilogue = g.epilogue;
+  q.c.strip = scratch + Block<T>::a_elements + packed;
   // Turning costs about a fifth of the multiplications that it hides behind.
-  const bool turns = q.first && q.m >= L && (q.a.rs == 1 || q.a.cs == 1);
+  const bool turns = q.first && w.kept == nullptr && q.m >= L && (q.a.rs == 1 || q.a.cs == 1);
   const int64_t rest = q.n % L;
   if (turns && q.n <= kMaxRows && 5 * q.n < 4 * L) {
     narrow_product(q);
@@ -174,7 +182,7 @@ void gemm(const GemmArgs& g) {
     product(part);
     part.n = rest;
     part.b.p = q.b.at(0, q.n - rest);
-    part.c = q.c.part(0, q.n - rest);
+    part.c = q.c.right_of(q.n - rest);
     narrow_product(part);
   } else {
     product(q);

@@ -21,6 +21,7 @@ from .trainer import Optimizer, Trainer, weighted_mean
 
 __all__ = ["History", "fit"]
 
+
 @dataclass
 class History:
     """What a training run saw, one entry per finished epoch.

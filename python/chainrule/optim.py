@@ -110,7 +110,8 @@ class SGD:
             trace.guard(self, "_velocity")
         for parameter, gradient, velocity in ready:
             if trace is None:
-                _core.sgd_step(parameter._data, gradient._data, velocity, *self._hyper.tolist()[:3], self.nesterov)
+                lr, momentum, decay, nesterov = self._hyper.tolist()
+                _core.sgd_step(parameter._data, gradient._data, velocity, lr, momentum, decay, nesterov != 0)
             else:
                 state = [] if velocity is None else [velocity]
                 trace.in_place("sgd", [parameter, *state], [gradient, self._hyper], [parameter.size])

@@ -54,7 +54,7 @@ class Predictor:
         def plan(rows: int) -> tuple[_core.Program, Spec]:
             with evaluating(model):
                 built = compiled.plan_of(np.empty((rows, *shape), dtype)).built
-            specs = [built.values[v].spec for v in built.outputs]
+            specs = built.output_specs
             if len(specs) != 1 or specs[0].shape[:1] != (rows,):
                 given = ", ".join(str(spec.shape) for spec in specs)
                 raise ValueError(f"Predictor: the model must return one row for each of {rows} rows, got {given}")

@@ -33,8 +33,8 @@ class Generator:
     def _next(self) -> int:
         if grad_mode.trace is not None:
             raise CompileError(
-                "random: numbers drawn inside a compiled function would be the same at every call; draw them outside and "
-                "pass them as an argument"
+                "random: numbers drawn inside a compiled function would be the same at every call; draw them outside "
+                "and pass them as an argument"
             )
         stream = self.stream
         self.stream = (stream + 1) % 2**64

@@ -36,11 +36,11 @@ class _GradMode(threading.local):
 
     enabled = True
     trace: Trace | None = None
-    plain = True  # enabled and not tracing: one question for compiled calls
+    calls: bool | None = True  # what compiled calls ask: `enabled`, or None while tracing
 
     def set(self, enabled: bool, trace: Trace | None) -> None:
         """Change the mode."""
-        self.enabled, self.trace, self.plain = enabled, trace, enabled and trace is None
+        self.enabled, self.trace, self.calls = enabled, trace, enabled if trace is None else None
 
 
 grad_mode = _GradMode()
@@ -100,7 +100,7 @@ class Tensor(Operators):
         self._version = [0, self._number]  # of the memory, and the first tensor of it; shared by all that share it
 
     @classmethod
-    def _wrap(cls, data: npt.NDArray[Any]) -> Tensor:
+    def _wrap(cls, data: Any) -> Tensor:
         self = Tensor.__new__(Tensor)
         self._init(data)
         return self

@@ -133,8 +133,8 @@ class Trainer:
                 bad = done + int(np.argmin(np.isfinite(out[done:])))
                 number = sum(map(len, losses)) + bad + 1
                 raise FloatingPointError(
-                    f"fit: the loss is {out[bad]} at epoch {self.epochs + 1}, step {number} of {steps}; the model is as "
-                    "the step before left it; try a smaller learning rate or scaled data"
+                    f"fit: the loss is {out[bad]} at epoch {self.epochs + 1}, step {number} of {steps}; the model is "
+                    "as the step before left it; try a smaller learning rate or scaled data"
                 ) from None
             interrupt.leave_step()
             yield (done - before) * index.shape[1]

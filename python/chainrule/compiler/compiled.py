@@ -16,6 +16,7 @@ from .._convert import to_array
 from ..ops import _table
 from ..ops._table import Spec
 from ..tensor import Tensor, grad_mode, numbers
+from .outside import link
 from .phantom import CompileError, Phantom
 from .plan import Built, build
 from .trace import Trace
@@ -35,21 +36,28 @@ class Plan:
     structure: Any  # of the result
     results: list[Any]  # for each array of the result: the number of its output, or an object from outside
     guards: list[tuple[Any, str, Any]]  # (object, attribute, value) for which the trace holds
-    grad_inputs: list[Tensor]  # whose gradients are read, after the arguments
+    grad_inputs: list[Tensor | int]  # tensors, or numbers of arguments, whose gradients are read, after the arguments
     grad_outputs: list[tuple[Tensor | int, int]]  # (tensor, or number of the argument, whose `grad` is set; output)
     cleared: list[Tensor]  # whose `grad` is None afterwards
     versions: list[list[int]]  # of memory that is overwritten
+    sources: list[Tensor | int]  # what results can be differentiated by: tensors, or numbers of arguments
+    differentiable: list[bool]  # for each output, whether it can be
     statics: list[Any] = field(default_factory=list)
+    pulls: dict[int, Compiled[Any]] = field(default_factory=dict)  # gradients of outputs
 
-    def holds(self) -> bool:
+    def holds(self, leaves: Sequence[Any]) -> bool:
         """Whether what the trace relied on is still so."""
         for owner, attribute, value in self.guards:
             if getattr(owner, attribute) is not value:
                 return False
-        return all(
-            t._grad is not None and self.built.values[v].spec == Spec(t._grad.shape, t._grad.dtype)
-            for t, v in zip(self.grad_inputs, self.built.inputs[len(self.built.inputs) - len(self.grad_inputs) :], strict=True)
-        )
+        wanted = self.built.inputs[len(self.built.inputs) - len(self.grad_inputs) :]
+        for grad, v in zip(self._given(leaves), wanted, strict=True):
+            if grad is None or self.built.values[v].spec != Spec(grad.shape, grad.dtype):
+                return False
+        return True
+
+    def _given(self, leaves: Sequence[Any]) -> list[Tensor | None]:
+        return [(leaves[t] if isinstance(t, int) else t)._grad for t in self.grad_inputs]
 
     def fast_call(self, args: Sequence[Any]) -> Callable[..., Any]:
         """A call in C++ for arguments like these, where the result is tensors and no argument is a tree."""
@@ -57,7 +65,8 @@ class Plan:
         plain = alone or (self.structure[0] is tuple and all(item == (None,) for item in self.structure[1:]))
         in_order = self.results == list(range(len(self.built.outputs)))
         nested = any(isinstance(a, (tuple, list, dict)) for a in args)
-        if not plain or not in_order or nested or self.grad_inputs or self.grad_outputs:
+        outside = self.grad_inputs or self.grad_outputs or any(self.differentiable)
+        if not plain or not in_order or nested or outside:
             return _no_plan
         statics = [None if is_array(a) else (a,) for a in args]
         self.statics = statics  # the fast call borrows them
@@ -68,7 +77,7 @@ class Plan:
     @property
     def output_dtypes(self) -> list[np.dtype[Any]]:
         """The dtype of each output of the program."""
-        return [self.built.values[v].spec.dtype for v in self.built.outputs]
+        return [spec.dtype for spec in self.built.output_specs]
 
     def _loaded(self) -> _core.Program:
         if self.built.program.isa != _core.active_isa():
@@ -86,9 +95,9 @@ class Plan:
             tensor._grad = None
         return done
 
-    def run(self, leaves: Sequence[Any], arrays: Sequence[Array]) -> Any:
+    def run(self, compiled: Compiled[Any], structure: Any, leaves: Sequence[Any], arrays: Sequence[Array]) -> Any:
         """One call."""
-        given = [t._grad._data for t in self.grad_inputs if t._grad is not None]
+        given = [grad._data for grad in self._given(leaves) if grad is not None]
         made = self._loaded()(*arrays, *given)
         outputs = made if isinstance(made, tuple) else (made,)
         for version in self.versions:
@@ -97,11 +106,14 @@ class Plan:
             tensor._grad = None
         for target, i in self.grad_outputs:
             (leaves[target] if isinstance(target, int) else target)._grad = Tensor._wrap(outputs[i])
+        wrapped = [Tensor._wrap(array) for array in outputs]
+        if any(self.differentiable):
+            link(compiled, self, wrapped, structure, leaves)
         found = iter(self.results)
 
         def leaf() -> Any:
             result = next(found)
-            return Tensor._wrap(outputs[result]) if isinstance(result, int) else result
+            return wrapped[result] if isinstance(result, int) else result
 
         return rebuild(self.structure, leaf)
 
@@ -110,15 +122,16 @@ class Compiled(Generic[F]):
     """A function with its programs; made by `cr.compile`."""
 
     def __init__(self, function: F, micro_batch: int | None = None) -> None:
-        self._function, self._micro_batch = function, micro_batch
+        self.function, self._micro_batch = function, micro_batch
         self._plans: dict[Any, list[Plan]] = {}
         self._last: Plan | None = None
         self._fast: Callable[..., Any] = _no_plan
+        self._fast_mode: bool | None = None
         update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; trace the function first where there is none yet."""
-        if not kwargs and grad_mode.plain:
+        if grad_mode.calls is self._fast_mode and not kwargs:
             result = self._fast(*args)
             if result is not NotImplemented:
                 return result
@@ -126,32 +139,35 @@ class Compiled(Generic[F]):
 
     def _find_and_run(self, args: Any, kwargs: Any) -> Any:
         if grad_mode.trace is not None:
-            return self._function(*args, **kwargs)
-        plan, leaves, arrays = self._find(args, kwargs)
+            return self.function(*args, **kwargs)
+        plan, structure, leaves, arrays = self._find(args, kwargs)
         if plan is not self._last:
-            self._fast = _no_plan  # it borrows from the plan
-            self._last = plan
-            if grad_mode.plain and not kwargs:
-                self._fast = plan.fast_call(args)
-        return plan.run(leaves, arrays)
+            self._remember(plan)
+            if not kwargs:
+                self._fast, self._fast_mode = plan.fast_call(args), grad_mode.enabled
+        return plan.run(self, structure, leaves, arrays)
+
+    def _remember(self, plan: Plan) -> None:
+        self._fast, self._fast_mode = _no_plan, True  # it borrows from the plan
+        self._last = plan
 
     def plan_of(self, *args: Any, **kwargs: Any) -> Plan:
         """The plan for such arguments; nothing is run."""
-        self._last = self._find(args, kwargs)[0]
-        self._fast = _no_plan
-        return self._last
+        plan = self._find(args, kwargs)[0]
+        self._remember(plan)
+        return plan
 
-    def _find(self, args: Any, kwargs: Any) -> tuple[Plan, list[Any], list[Array]]:
+    def _find(self, args: Any, kwargs: Any) -> tuple[Plan, Any, list[Any], list[Array]]:
         leaves: list[Any] = []
         structure = flatten((args, kwargs), leaves)
         arrays = [_canonical(leaf) for leaf in leaves]
         marks = [(a.shape, a.dtype, _wants_grad(leaf)) for a, leaf in zip(arrays, leaves, strict=True)]
         plans = self._plans.setdefault((structure, *marks, grad_mode.enabled), [])
-        plan = next((p for p in plans if p.holds()), None)
+        plan = next((p for p in plans if p.holds(leaves)), None)
         if plan is None:
-            plan = _trace(self._function, structure, leaves, arrays, self._micro_batch)
+            plan = _trace(self.function, structure, leaves, arrays, self._micro_batch)
             plans.append(plan)
-        return plan, leaves, arrays
+        return plan, structure, leaves, arrays
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: the object is the first argument."""
@@ -166,7 +182,37 @@ class Compiled(Generic[F]):
 
 
 def compile(function: F) -> Compiled[F]:
-    """Make a function of tensors into programs that run in one call of the core; also as a decorator."""
+    """Make a function of tensors into programs that run in one call of the core; also as a decorator.
+
+    The first call with given shapes and dtypes traces the function: its ops, `backward()` and `optimizer.step()` are
+    noted instead of run, then fused and given memory. Later calls run the program. Bits equal those of the function
+    itself.
+
+    Tensors and arrays among the arguments (also in tuples, lists, dicts) are read anew at every call; so are tensors
+    that the function takes from outside, such as parameters, and the options of optimizers, such as the learning rate.
+    Everything else is fixed when it is traced: numbers and other arguments (another value traces again), NumPy arrays
+    from outside, Python's own branches and loops. A gradient that `optimizer.step()` has used up, in a function that
+    began with `zero_grad()`, is not kept: `grad` is None afterwards; return it to look at it.
+
+    Arguments: `function`, from tensors, arrays and anything else to a tensor, or a tuple, list or dict of them.
+    Returns: a callable with the same arguments; its `program` shows what the last call ran.
+    Errors: `cr.CompileError` at the line that asks for a tensor's value while it is traced; whatever the function
+    raises. Nothing has changed then.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([1.0, 2.0])
+    >>> optimizer = cr.optim.SGD([weight], lr=0.5)
+    >>> @cr.compile
+    ... def step(x):
+    ...     optimizer.zero_grad()
+    ...     loss = cr.square(cr.sum(weight * x))
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> step(np.array([1.0, 1.0], np.float32)).item(), weight.numpy()
+    (9.0, array([-2., -1.], dtype=float32))
+    """
     return Compiled(function)
 
 
@@ -204,46 +250,60 @@ def _trace(
         argument._requires_grad = _wants_grad(leaf) > 0
         arguments.append(argument)
         if isinstance(leaf, Tensor):
-            trace.own_data.add(id(array))
+            trace.arguments[argument._number] = leaf
     place = {argument._number: i for i, argument in enumerate(arguments)}
-    grad_inputs = []
-    for leaf, argument in zip(leaves, arguments, strict=True):
-        if _wants_grad(leaf) == 2:
-            before = trace.input(Spec(leaf.shape, leaf.dtype))
-            trace.grads[argument._number] = (argument, before)
-            trace.entry_grads[argument._number] = (argument, trace.value(before))
-            grad_inputs.append(leaf)
     waiting = iter(arguments)
     args, kwargs = rebuild(structure, lambda: next(waiting))
     with trace.running():
         result = function(*args, **kwargs)
-    # ... results, gradients
-    outputs: list[int] = []
+    return _plan(trace, result, place, micro_batch)
 
-    def output(tensor: Tensor) -> int:
-        outputs.append(trace.value(tensor))
+
+def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | None) -> Plan:
+    """The plan of a trace: results, and what happens to gradients outside. `place`: arguments by number."""
+    outputs: list[tuple[int, Spec]] = []
+    differentiable: list[bool] = []
+
+    def output(tensor: Tensor, differentiable_by_caller: bool) -> int:
+        outputs.append((trace.value(tensor), Spec(tensor.shape, tensor.dtype)))
+        differentiable.append(differentiable_by_caller)
         return len(outputs) - 1
 
-    result_leaves: list[Any] = []
-    result_structure = flatten(result, result_leaves)
+    leaves: list[Any] = []
+    structure = flatten(result, leaves)
+    pure = not trace.bumped and not trace.grads
     results = [
-        output(leaf) if isinstance(leaf, Tensor) and isinstance(leaf._data, Phantom) else leaf for leaf in result_leaves
+        output(leaf, pure and leaf._requires_grad)
+        if isinstance(leaf, Tensor) and isinstance(leaf._data, Phantom)
+        else leaf
+        for leaf in leaves
     ]
     grad_outputs: list[tuple[Tensor | int, int]] = []
-    cleared = []
+    cleared: list[Tensor] = []
     for number, (tensor, gradient) in trace.grads.items():
         if number >= trace.start and number not in place:
             continue
         entry = trace.entry_grads.get(number)
-        if gradient is None:
-            if entry is None or entry[1] is not None:
-                cleared.append(leaves[place[number]] if number in place else tensor)
+        if gradient is None and (entry is None or entry[1] is not None) and number not in place:
+            cleared.append(tensor)
+        elif gradient is None:
+            continue
         elif number in trace.consumed and entry is None:
             cleared.append(tensor)
         elif entry is None or not isinstance(gradient._data, Phantom) or entry[1] != gradient._data.value:
-            grad_outputs.append((place.get(number, tensor), output(gradient)))
-    grad_inputs += [t for n, (t, v) in trace.entry_grads.items() if v is not None and n not in place]
+            grad_outputs.append((place.get(number, tensor), output(gradient, False)))
+    grad_inputs = [place.get(n, t) for n, (t, v) in trace.entry_grads.items() if v is not None]
+    given = [place[n] for n, leaf in trace.arguments.items() if leaf._requires_grad]
     built = build(trace, outputs, micro_batch)
     return Plan(
-        built, result_structure, results, trace.guards, grad_inputs, grad_outputs, cleared, trace.bumped
+        built,
+        structure,
+        results,
+        trace.guards,
+        grad_inputs,
+        grad_outputs,
+        cleared,
+        trace.bumped,
+        [*given, *trace.captured.values()],
+        differentiable,
     )

@@ -1,9 +1,9 @@
 """Fusions: what is done while the numbers are still in the nearest cache. Never a rounding changes.
 
-    gemm                a matrix product with what follows on its elements: bias, activation, an activation's derivative,
-                        the optimizer's update
-    chain               elementwise instructions in one pass over blocks
-    cross_entropy_both  softmax, loss and gradient in one pass over the rows
+gemm                a matrix product with what follows on its elements: bias, activation, an activation's derivative,
+                    the optimizer's update
+chain               elementwise instructions in one pass over blocks
+cross_entropy_both  softmax, loss and gradient in one pass over the rows
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Region = tuple[int, int]
 def fuse(code: list[Instr], values: list[Value], outputs: Collection[int]) -> list[Instr]:
     """The same computation in fewer passes over memory."""
     flow = Flow(code, values, outputs)
-    # _cross_entropies(flow)
+    _cross_entropies(flow)
     for at in range(len(code)):
         instr = flow.code[at]
         if instr is not None and instr.name == "matmul" and instr.ints[0] == 0 and instr.ints[1] * instr.ints[2] > 0:
@@ -130,7 +130,9 @@ def _update_part(instr: Instr, region: Region, names: dict[int, int]) -> Instr |
     """An optimizer's update as a sub-instruction."""
     if instr.name != "sgd" or instr.ints[0] != region[0] * region[1]:
         return None
-    return Instr("sgd", instr.dtype, list(instr.outs), [names.get(instr.ins[0], instr.ins[0]), instr.ins[1]], [region[1]])
+    return Instr(
+        "sgd", instr.dtype, list(instr.outs), [names.get(instr.ins[0], instr.ins[0]), instr.ins[1]], [region[1]]
+    )
 
 
 def _product(flow: Flow, at: int) -> None:
@@ -243,11 +245,7 @@ def _common_region(instr: Instr, region: Region) -> Region | None:
 def _make_chain(flow: Flow, parts: Sequence[Instr], positions: Sequence[int], region: Region) -> Instr:
     inside = set(positions)
     made = [v for p in parts for v in p.outs]
-    local = [
-        v
-        for v in made
-        if v not in flow.outputs and all(r in inside for r in flow.readers(v))
-    ]
+    local = [v for v in made if v not in flow.outputs and all(r in inside for r in flow.readers(v))]
     names = {v: -2 - i for i, v in enumerate(local)}
     body = []
     for p in parts:

@@ -51,14 +51,17 @@ class Phantom:
 
     @property
     def ndim(self) -> int:
+        """Number of axes."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
+        """Number of elements."""
         return product(self.shape)
 
     @property
     def itemsize(self) -> int:
+        """Bytes of an element."""
         return int(self.dtype.itemsize)
 
     def reshape(self, wanted: Shape) -> Phantom:

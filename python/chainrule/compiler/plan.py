@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from .. import _core
 from ..ops._layout import copy_code
 from ..ops._table import Spec
@@ -38,6 +36,7 @@ class Built:
     values: list[Value]
     inputs: list[int]
     outputs: list[int]
+    output_specs: list[Spec]  # the shapes of the outputs: a reshape makes no value of its own
     errors: dict[int, Any]  # by the value that the check writes first
     arena_bytes: int = 0
     live_bytes: int = 0  # largest sum of temporaries that hold a value at the same time
@@ -89,10 +88,10 @@ class Built:
         flat = [(self.values[v].spec.code, (n,)) for v, n in zip(self.temporaries, self.sizes, strict=True)]
         self.program = _core.Program(
             [(self.values[v].spec.code, self.values[v].spec.shape) for v in self.inputs],
-            [(self.values[v].spec.code, self.values[v].spec.shape) for v in self.outputs],
+            [(spec.code, spec.shape) for spec in self.output_specs],
             flat,
             [instr.lower(slots) for instr in code],
-            [self.values[v].array for v in self.bound],
+            [array for v in self.bound if (array := self.values[v].array) is not None],
             self.offsets,
             partial(_refused, {i: self.errors[instr.outs[0]] for i, instr in enumerate(code) if instr.checks}),
             loop,
@@ -105,12 +104,14 @@ def _refused(errors: dict[int, Any], number: int, at: int, wrong: int) -> Except
     return error
 
 
-def build(trace: Trace, outputs: Sequence[int], micro_batch: int | None = None) -> Built:
-    """The program of a trace that returns these values; `micro_batch`: so many rows at a time, else as cache wants."""
+def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | None = None) -> Built:
+    """The program of a trace that returns these values, as reshaped last.
+
+    `micro_batch`: so many rows at a time, else as many as the cache wants.
+    """
     code = list(trace.code)
     returned: list[int] = []
-    for value in outputs:
-        spec = trace.values[value].spec
+    for value, spec in outputs:
         if trace.values[value].array is not None or value in trace.inputs or value in returned:
             copy = trace.new(spec)
             name, dtype, _, _, ints, reals = copy_code(spec.code, 0, 0, [spec.size], [1], [1])
@@ -120,17 +121,20 @@ def build(trace: Trace, outputs: Sequence[int], micro_batch: int | None = None) 
     code = live_code(code, trace.values, returned)
     uniform_constants(code, trace.values)
     errors = {check.instr.outs[0]: check.error for check in trace.checks}
-    whole = _fused(Blocks(1, [], code, []), trace, returned)
-    if micro_batch is None:
-        built = Built(whole, 1, trace.values, list(trace.inputs), returned, errors)
-        if built.live_bytes < _WORTH_BYTES:
-            return built
+
+    def built(blocks: Blocks, rows: int) -> Built:
+        specs = [spec for _, spec in outputs]
+        return Built(_fused(blocks, trace, returned), rows, trace.values, list(trace.inputs), returned, specs, errors)
+
+    whole = built(Blocks(1, [], code, []), 1)
+    if micro_batch is None and whole.live_bytes < _WORTH_BYTES:
+        return whole
     for rows in _row_counts(trace):
         blocks = split(code, trace.values, trace.inputs, returned, rows)
         size = _block_rows(blocks, trace) if micro_batch is None else micro_batch
         if blocks.loop and 0 < size < rows:
-            return Built(_fused(blocks, trace, returned), size, trace.values, list(trace.inputs), returned, errors)
-    return built if micro_batch is None else Built(whole, 1, trace.values, list(trace.inputs), returned, errors)
+            return built(blocks, size)
+    return whole
 
 
 def _fused(blocks: Blocks, trace: Trace, outputs: Sequence[int]) -> Blocks:
@@ -154,7 +158,9 @@ def _block_rows(blocks: Blocks, trace: Trace) -> int:
     """Rows of a block: as many as keep the activations in L2, if the weights leave room there. 0: no blocks."""
     used = {v for instr in blocks.loop for v in instr.uses()}
     weights = sum(trace.values[v].spec.size * trace.values[v].spec.dtype.itemsize for v in used - blocks.by_rows)
-    per_row = sum(trace.values[v].spec.size // blocks.rows * trace.values[v].spec.dtype.itemsize for v in used & blocks.by_rows)
+    per_row = sum(
+        trace.values[v].spec.size // blocks.rows * trace.values[v].spec.dtype.itemsize for v in used & blocks.by_rows
+    )
     if not blocks.loop or weights > _BLOCK_BYTES or per_row == 0:
         return 0
     # About half of what the loop names is alive at the same time.

@@ -45,7 +45,9 @@ class Blocks:
         return [_cut(instr, self, values, rows, first) for instr in self.loop]
 
 
-def split(code: Sequence[Instr], values: list[Value], inputs: Sequence[int], outputs: Sequence[int], rows: int) -> Blocks:
+def split(
+    code: Sequence[Instr], values: list[Value], inputs: Sequence[int], outputs: Sequence[int], rows: int
+) -> Blocks:
     """Sort instructions into those before, inside and after the loop over blocks of rows."""
     blocks = Blocks(rows, [], [], [])
     for v in inputs:

@@ -94,7 +94,8 @@ class Trace:
         self.inputs: list[int] = []  # values given at each call
         self.checks: list[Check] = []
         self.start = Tensor._wrap(np.zeros(()))._number  # tensors with smaller numbers were there before
-        self.own_data: set[int] = set()  # memory of arguments: not to be used from outside, too
+        self.arguments: dict[int, Tensor] = {}  # what the caller gave, by the number of its stand-in
+        self.captured: dict[int, Tensor] = {}  # tensors from outside that gradients may be asked for, by value
         self._bound: dict[int, int] = {}
         self._seen: dict[Any, int] = {}  # the value of an op that was appended before
         self._writes = 0
@@ -122,7 +123,7 @@ class Trace:
         """Number an array that exists outside, or a constant."""
         found = self._bound.get(id(array))
         if found is None:
-            if id(array) in self.own_data:
+            if any(array is t._data for t in self.arguments.values()):
                 raise CompileError(
                     f"compile: a tensor is an argument and also used from outside ({user_line()}); pass it or capture "
                     "it, not both"
@@ -138,7 +139,10 @@ class Trace:
             if data.trace is not self:
                 raise CompileError("compile: a tensor from inside of another compiled function was kept and used here")
             return data.value
-        return self.bind(data, tensor._version[1] >= self.start)
+        value = self.bind(data, tensor._version[1] >= self.start)
+        if tensor._requires_grad and tensor._number < self.start:
+            self.captured[value] = tensor
+        return value
 
     def _is_constant(self, tensor: Tensor) -> bool:
         return not isinstance(tensor._data, Phantom) and self.values[self.value(tensor)].constant
@@ -203,12 +207,12 @@ class Trace:
         """What `tensor.grad` is at this point of the function."""
         if tensor._number in self.grads:
             return self.grads[tensor._number][1]
-        if tensor._number >= self.start and tensor._number not in self.entry_grads:
+        if tensor._number >= self.start and tensor._number not in self.arguments:
             return tensor._grad
-        before = tensor._grad
+        before = self.arguments.get(tensor._number, tensor)._grad
         now = None if before is None else self.input(Spec(before.shape, before.dtype))
         self.entry_grads[tensor._number] = (tensor, None if now is None else self.value(now))
-        if now is None:
+        if now is None and tensor._number < self.start:
             self.guard(tensor, "_grad")
         self.grads[tensor._number] = (tensor, now)
         return now
