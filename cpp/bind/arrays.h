@@ -34,5 +34,6 @@ void bind_program(py::module_& module);
 void bind_fast_call(py::module_& module);
 void bind_kernels(py::module_& module);
 void bind_predict(py::module_& module);
+void bind_trials(py::module_& module);
 
 }  // namespace chainrule

@@ -8,4 +8,5 @@ PYBIND11_MODULE(_core, m) {
   chainrule::bind_kernels(m);
   chainrule::bind_predict(m);
   chainrule::bind_program(m);
+  chainrule::bind_trials(m);
 }

@@ -6,7 +6,7 @@
 #include <atomic>
 
 #include "bind/program.h"
-#include "exec/threads.h"
+#include "exec/team.h"
 #include "isa.h"
 
 namespace chainrule {
@@ -15,8 +15,8 @@ namespace {
 constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
 
 struct Predict {
-  py::object make;             // (rows) -> program of that many rows; asked once for each number
-  py::object convert;          // (x) -> x as a plain array of the model's dtype, or an error
+  py::object make;     // (rows) -> program of that many rows; asked once for each number
+  py::object convert;  // (x) -> x as a plain array of the model's dtype, or an error
   py::dtype in_type, out_type;
   std::vector<py::ssize_t> in_row, out_row;  // shapes of a row
   int64_t block;                             // most rows of one program
@@ -97,7 +97,7 @@ void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
     const double work = blocks.program->work() * static_cast<double>(whole);
     {
       const py::gil_scoped_release release;
-      run_team(static_cast<int>(std::min<int64_t>(whole, threads_for(work, num_threads()))), run_share, &blocks);
+      run_team(static_cast<int>(std::min<int64_t>(whole, thread_rule(work).most)), run_share, &blocks);
     }
     if (blocks.refused >= 0) run_block(blocks, blocks.refused, false);
   } else if (whole == 1) {
@@ -139,8 +139,10 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* na
   try {
     const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
     const bool by_name = named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "out") == 0;
-    if (n < 1 || n + named > 2 || (named > 0 && !by_name)) throw py::type_error("predict: expected predict(x, out=None)");
-    return predict(*static_cast<Predict*>(PyCapsule_GetPointer(self, nullptr)), args[0], n + named == 2 ? args[1] : nullptr)
+    if (n < 1 || n + named > 2 || (named > 0 && !by_name))
+      throw py::type_error("predict: expected predict(x, out=None)");
+    return predict(*static_cast<Predict*>(PyCapsule_GetPointer(self, nullptr)), args[0],
+                   n + named == 2 ? args[1] : nullptr)
         .release()
         .ptr();
   } catch (py::error_already_set& error) {
@@ -159,8 +161,16 @@ PyMethodDef g_method = {"predict", reinterpret_cast<PyCFunction>(reinterpret_cas
 py::object make_predict(py::object make, py::object convert, int dtype, int out_dtype,
                         const std::vector<py::ssize_t>& in_row, const std::vector<py::ssize_t>& out_row,
                         int64_t block) {
-  auto* const state = new Predict{std::move(make), std::move(convert), numpy_dtype(static_cast<Dtype>(dtype)),
-                                  numpy_dtype(static_cast<Dtype>(out_dtype)), in_row, out_row, block, {}, {}, nullptr};
+  auto* const state = new Predict{std::move(make),
+                                  std::move(convert),
+                                  numpy_dtype(static_cast<Dtype>(dtype)),
+                                  numpy_dtype(static_cast<Dtype>(out_dtype)),
+                                  in_row,
+                                  out_row,
+                                  block,
+                                  {},
+                                  {},
+                                  nullptr};
   const py::capsule owner(state, [](void* p) { delete static_cast<Predict*>(p); });
   PyObject* const function = PyCFunction_NewEx(&g_method, owner.ptr(), nullptr);
   if (function == nullptr) throw py::error_already_set();

@@ -33,8 +33,7 @@ class BoundProgram : public Runnable {
         bound_(bound),
         refused_(std::move(refused)),
         program_(slots(inputs_, outputs_, specs(bound_), specs(temporaries), offsets),
-                 static_cast<int>(inputs.size() + outputs.size() + bound.size()), instructions(code),
-                 rows_loop(loop)) {
+                 static_cast<int>(inputs.size() + outputs.size() + bound.size()), instructions(code), rows_loop(loop)) {
     for (const ArraySpec& spec : inputs_) input_dtypes_.push_back(numpy_dtype(spec.dtype));
     for (const ArraySpec& spec : outputs_) output_dtypes_.push_back(numpy_dtype(spec.dtype));
     for (py::array& array : bound_) bound_addresses_.push_back(const_cast<void*>(array.data()));
@@ -239,6 +238,9 @@ void bind_program(py::module_& module) {
            "A list of instructions over slots (inputs, outputs, bound arrays, temporaries), on the active ISA level.")
       .def("run_rows", &BoundProgram::run_rows, py::arg("index"), py::arg("results"), py::arg("first"),
            py::arg("seconds"), "Runs on rows of index until all are done or the time is over; returns the next row.")
+      .def(
+          "phases", [](const BoundProgram& p, int threads) { return p.program().phases(threads); }, py::arg("threads"),
+          "The phases on so many threads: first instruction and threads of each.")
       .def_property_readonly("arena_bytes", [](const BoundProgram& p) { return p.program().arena_bytes(); })
       .def_property_readonly("isa", [](const BoundProgram& p) { return p.program().isa(); })
       .def("__call__", &BoundProgram::run, "Runs on the input arrays; returns the output array, or a tuple of them.")

@@ -1,12 +1,13 @@
 #include "exec/program.h"
 
 #include <algorithm>
-#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <new>
 #include <sstream>
 #include <stdexcept>
 
+#include "exec/runner.h"
 #include "isa.h"
 
 namespace chainrule {
@@ -30,40 +31,8 @@ void grow(void*& buffer, int64_t& have, int64_t need) {
   have = need;
 }
 
-struct Run {
-  const Instruction* instructions;
-  size_t n;
-  void* const* slots;
-  void* scratch;
-  std::atomic<int> refused;  // the instruction, or -1
-};
-
-bool refuses(const Instruction& instruction, void* const* slots) {
-  return instruction.checks && static_cast<const Refusal*>(slots[instruction.outputs[0]])->code != 0;
-}
-
-void run_share(void* context, Share share) {
-  Run& run = *static_cast<Run*>(context);
-  void* const scratch = static_cast<char*>(run.scratch) + share.index * kGemmScratch;
-  for (size_t i = 0; i < run.n; ++i) {
-    if (i > 0) {
-      team_barrier(share);
-      // Not the refusal itself: a faster thread may be at the next instruction, which may use that memory again.
-      if (run.refused.load(std::memory_order_relaxed) == static_cast<int>(i) - 1) return;
-    }
-    const Instruction& instruction = run.instructions[i];
-    const Share part = {share.index, threads_for(instruction.work, share.count)};
-    if (part.index < part.count) instruction.run(instruction, run.slots, part, scratch);
-    if (share.index == 0 && refuses(instruction, run.slots))  // share 0 does the checks
-      run.refused.store(static_cast<int>(i), std::memory_order_relaxed);
-  }
-}
-
-int run_all(const Instruction* instructions, size_t n, void* const* slots, double most_work, Workspace& workspace) {
-  const int threads = threads_for(most_work, num_threads());
-  Run run = {instructions, n, slots, workspace.scratch(threads), {-1}};
-  run_team(threads, run_share, &run);
-  return run.refused.load(std::memory_order_relaxed);
+double nanoseconds_now() {
+  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
@@ -96,7 +65,8 @@ Workspace& thread_workspace() {
 }
 
 void run_instruction(const Instruction& instruction, void* const* slots) {
-  run_all(&instruction, 1, slots, instruction.work, thread_workspace());
+  static const Conflicts none;
+  Runner(thread_rule(instruction.work), thread_workspace()).run(&instruction, 0, 1, instruction.work, slots, none);
 }
 
 Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions, Loop loop)
@@ -117,13 +87,15 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
     }
     resolve(instruction, table);
     work_ += instruction.work;
+    most_work_ = std::max(most_work_, instruction.work);
   }
   const int all = static_cast<int>(instructions_.size());
   const int repeated = loop_.begin + loop_.length * (loop_.blocks > 0 ? 2 + (loop_.tail ? 1 : 0) : 0);
   if (loop_.begin < 0 || loop_.length < 0 || loop_.blocks < 0 || repeated > all)
     throw std::invalid_argument("Program: the loop has more instructions than there are");
   for (const Loop::Stream& stream : loop_.streams) {
-    if (stream.slot < 0 || stream.slot >= n) throw std::invalid_argument("Program: the loop streams a slot that is not");
+    if (stream.slot < 0 || stream.slot >= n)
+      throw std::invalid_argument("Program: the loop streams a slot that is not");
   }
   const int first = loop_.begin, other = first + loop_.length, tail = other + loop_.length;
   before_ = piece(0, loop_.blocks > 0 ? first : 0);
@@ -141,6 +113,7 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
     const int64_t bytes = slot.elements * item_size(slot.dtype);
     arena_bytes_ = std::max(arena_bytes_, offsets_.back() + (bytes + kAlignment - 1) / kAlignment * kAlignment);
   }
+  conflicts_ = Conflicts(slots_, externals_, offsets_, instructions_);
 }
 
 Program::Piece Program::piece(int begin, int end) const {
@@ -150,18 +123,16 @@ Program::Piece Program::piece(int begin, int end) const {
   return result;
 }
 
-int Program::run_piece(const Piece& piece, void* const* addresses, Workspace& workspace) const {
-  if (piece.begin == piece.end) return -1;
-  const int refused = run_all(instructions_.data() + piece.begin, static_cast<size_t>(piece.end - piece.begin), addresses,
-                              piece.most_work, workspace);
-  return refused < 0 ? -1 : piece.begin + refused;
+int Program::run_piece(const Piece& piece, void* const* addresses, Runner& runner) const {
+  return runner.run(instructions_.data(), static_cast<size_t>(piece.begin), static_cast<size_t>(piece.end),
+                    piece.most_work, addresses, conflicts_);
 }
 
-int Program::run_loop(void** addresses, Workspace& workspace, int& block) const {
+int Program::run_loop(void** addresses, Runner& runner, int& block) const {
   const int blocks = loop_.blocks + (loop_.tail ? 1 : 0);
   for (block = 0; block < blocks; ++block) {
     const Piece& piece = block == 0 ? first_ : block < loop_.blocks ? other_ : tail_;
-    const int refused = run_piece(piece, addresses, workspace);
+    const int refused = run_piece(piece, addresses, runner);
     if (refused >= 0) return refused;
     for (const Loop::Stream& stream : loop_.streams) {
       addresses[stream.slot] = static_cast<char*>(addresses[stream.slot]) + stream.bytes;
@@ -187,11 +158,17 @@ int Program::run(void* const* external, Refusal* refusal) const {
     char* const arena = static_cast<char*>(workspace.arena(arena_bytes_));
     for (size_t i = 0; i < offsets_.size(); ++i) addresses[static_cast<size_t>(externals_) + i] = arena + offsets_[i];
   }
+  ThreadRule rule = thread_rule(most_work_);
+  const bool measured = rule.most > 1 && rule.least > 0;  // 0: tests force threads
+  if (measured && !choice_.team()) rule.most = 1;
+  const double start = measured ? nanoseconds_now() : 0;
+  Runner runner(rule, workspace);
   int block = 0;
-  int refused = run_piece(before_, addresses, workspace);
-  if (refused < 0 && loop_.blocks > 0) refused = run_loop(addresses, workspace, block);
+  int refused = run_piece(before_, addresses, runner);
+  if (refused < 0 && loop_.blocks > 0) refused = run_loop(addresses, runner, block);
   const bool in_loop = refused >= before_.end;
-  if (refused < 0) refused = run_piece(after_, addresses, workspace);
+  if (refused < 0) refused = run_piece(after_, addresses, runner);
+  if (refused < 0 && measured) choice_.took(runner.threads() > 1, nanoseconds_now() - start);
   if (refused >= 0 && refusal != nullptr) {
     *refusal = *static_cast<const Refusal*>(addresses[instructions_[static_cast<size_t>(refused)].outputs[0]]);
     if (in_loop && block > 0) {  // positions count from the block's first row
@@ -200,6 +177,14 @@ int Program::run(void* const* external, Refusal* refusal) const {
     }
   }
   return refused;
+}
+
+std::vector<std::pair<size_t, int>> Program::phases(int threads) const {
+  Phases phases;
+  phases.plan(instructions_.data(), 0, instructions_.size(), conflicts_, {threads, min_parallel_work()});
+  std::vector<std::pair<size_t, int>> result;
+  for (int i = 0; i < phases.count(); ++i) result.emplace_back(phases.begin(i), phases.lanes()[i]);
+  return result;
 }
 
 std::string Program::text() const {

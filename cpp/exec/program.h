@@ -1,5 +1,6 @@
-// A Program is a flat list of instructions over buffer slots. One call runs it: one parallel region, fixed shares, a
-// barrier between instructions. Kernel pointers are resolved when the Program is built, for the level active then.
+// A Program is a flat list of instructions over buffer slots. One call runs it: on the team (exec/team.h) with fixed
+// shares, in phases between which threads wait for each other (exec/phases.h), or on one thread. Kernel pointers are
+// resolved when the Program is built, for the level active then.
 //
 // Slots [0, externals) are bound by the caller at each run; the others are temporaries in an arena, at offsets that the
 // planner chose: memory whose value is dead is used again.
@@ -9,8 +10,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "exec/phases.h"
+#include "exec/team_choice.h"
 #include "exec/threads.h"
 #include "kernel_table.h"
 
@@ -56,7 +60,7 @@ const char* dtype_name(Dtype dtype);
 // Checks the instruction's counts, resolves its kernel and estimates its work. Throws std::invalid_argument.
 void resolve(Instruction& instruction, const KernelTable& table);
 
-struct Workspace;
+class Runner;
 
 // Part of the instructions for a few rows of a batch at a time. The list holds them up to three times: for the first
 // block, for the others (which continue its sums), and for a last one of fewer rows.
@@ -79,6 +83,8 @@ class Program {
   // Returns -1, or the number of the instruction that refused; nothing after it has run.
   int run(void* const* external, Refusal* refusal = nullptr) const;
   std::string text() const;
+  // First instruction and threads of each phase, all instructions in a row.
+  std::vector<std::pair<size_t, int>> phases(int threads) const;
   const char* isa() const { return isa_; }
   int64_t arena_bytes() const { return arena_bytes_; }
   double work() const { return work_; }  // estimated nanoseconds of a run on one thread
@@ -90,8 +96,8 @@ class Program {
     double most_work = 0;  // nanoseconds of the largest instruction
   };
   Piece piece(int begin, int end) const;
-  int run_piece(const Piece& piece, void* const* addresses, Workspace& workspace) const;
-  int run_loop(void** addresses, Workspace& workspace, int& block) const;
+  int run_piece(const Piece& piece, void* const* addresses, Runner& runner) const;
+  int run_loop(void** addresses, Runner& runner, int& block) const;
 
   std::vector<Slot> slots_;
   int externals_;
@@ -99,6 +105,9 @@ class Program {
   std::vector<int64_t> offsets_;  // of temporaries in the arena
   int64_t arena_bytes_ = 0;
   double work_ = 0;
+  double most_work_ = 0;  // nanoseconds of the largest instruction
+  Conflicts conflicts_;
+  mutable TeamChoice choice_;
   Loop loop_;
   Piece before_, first_, other_, tail_, after_;
   const char* isa_;
