@@ -11,9 +11,18 @@ namespace chainrule {
 
 enum Dtype : int { kFloat32 = 0, kFloat64 = 1, kInt64 = 2, kBool = 3 };
 
-// Elementwise: out[i] = f(in[0][i * step[0]], ...), i < n; a step is 1 or 0 (a broadcast scalar). `param` is what the
-// op takes besides arrays (a slope). Comparisons write bool, `where` reads bool first.
-using MapFn = void (*)(int64_t n, void* out, const void* const* in, const int64_t* step, const double* param);
+// Elementwise: out[r * rs_out + i] = f(in[0][r * rs_in[0] + i * step[0]], ...), r < rows, i < n; a step is 1 or 0 (one
+// number for the whole row). `param` is what the op takes besides arrays (a slope). Comparisons write bool, `where`
+// reads bool first. Rows are looped over inside the kernel: rows of a few elements are common, and a call takes longer.
+struct MapArgs {
+  int64_t rows, n;
+  void* out;
+  int64_t rs_out;
+  const void* in[3];
+  int64_t rs_in[3], step[3];
+  const double* param;
+};
+using MapFn = void (*)(const MapArgs&);
 struct MapRow {
   const char* name;
   int inputs;
@@ -23,8 +32,25 @@ struct MapRow {
   MapFn fn[2];       // by Dtype
 };
 
-// c (m x n, unit column stride) = a (m x k) b (k x n), overwritten. Any strides on a and b: transposes are free.
-// `scratch` is kGemmScratch bytes, 64-byte aligned, private to the caller's thread.
+// What is done to finished parts of a matrix product while they are in L1: rows [row, row + rows) and columns
+// [col, col + cols) of it, at c; kEpilogueElements at most.
+struct Epilogue {
+  void (*apply)(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c);
+};
+constexpr int64_t kEpilogueElements = 2048;
+// The common beginnings of an epilogue, done in registers on the way to c: bias (a row of n numbers) is added, then relu,
+// or the product is a gradient at relu's output `kept` (m x n) and goes on to its input.
+struct WriteBack {
+  const void* bias = nullptr;
+  const void* kept = nullptr;
+  int64_t rs_kept = 0;
+  bool relu = false;
+};
+
+// c (m x n, unit column stride) = a (m x k) b (k x n), overwritten, or added to chains that go on from what c holds
+// (`continues`). Any strides on a and b: transposes are free. c may be null where only the epilogue wants the product:
+// then k is at most gemm_depth and nothing continues. `scratch` is kGemmScratch bytes, 64-byte aligned, private to the
+// caller's thread; the last kBodyScratch of them are left alone.
 struct GemmArgs {
   int64_t m, n, k;
   const void *a, *b;
@@ -32,9 +58,13 @@ struct GemmArgs {
   void* c;
   int64_t rs_c;
   void* scratch;
+  bool continues = false;
+  WriteBack write_back = {};  // then
+  const Epilogue* epilogue = nullptr;
 };
 using GemmFn = void (*)(const GemmArgs&);
-constexpr int64_t kGemmScratch = 1 << 20;
+constexpr int64_t kGemmScratch = 1 << 20, kBodyScratch = 256 << 10;
+constexpr int64_t gemm_depth(int64_t item_size) { return 2048 / item_size; }  // kc
 
 // Reductions of contiguous rows: out[i] = reduction of x[i * cols .. + cols], i < rows (lane sum, see
 // docs/arithmetic.md). argmax writes int64.
@@ -61,15 +91,19 @@ struct RowwiseRow {
 using CrossEntropyFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, void* loss);
 using CrossEntropyGradFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
                                     void* dx);
+// Both in one pass, the same bits. g[i * g_step] arrives at row i: g_step is 1, or 0 for one number for all rows.
+using CrossEntropyBothFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
+                                    int64_t g_step, void* loss, void* dx);
 
-// p, v updated in place; v is null without momentum. docs/arithmetic.md has the sequence.
+// p, v (rows x n, row stride ld) updated in place with g (row stride ld_g); v is null without momentum. `hyper` is lr,
+// momentum, weight_decay, nesterov (0 or 1). docs/arithmetic.md has the sequence.
 struct SgdArgs {
-  int64_t n;
+  int64_t rows, n;
   void* p;
   const void* g;
   void* v;
-  double lr, momentum, weight_decay;
-  bool nesterov;
+  int64_t ld, ld_g;
+  const double* hyper;
 };
 using SgdFn = void (*)(const SgdArgs&);
 
@@ -94,6 +128,7 @@ struct KernelTable {
   GemmFn gemm[2];
   CrossEntropyFn cross_entropy[2];
   CrossEntropyGradFn cross_entropy_grad[2];
+  CrossEntropyBothFn cross_entropy_both[2];
   SgdFn sgd[2];
   RandomFn uniform[2];
   RandomFn normal[2];

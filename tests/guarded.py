@@ -166,6 +166,11 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
     labels = index(n, rows)
     cases["cross_entropy"] = (programs.cross_entropy, [draw(rows, n), labels], (rows,), dtype)
     cases["cross_entropy_grad"] = (programs.cross_entropy_grad, [draw(rows, n), labels, draw(rows)], (rows, n), dtype)
+    both = programs.cross_entropy_both
+    cases["cross_entropy_both"] = (both, [draw(rows, n), labels, draw(rows)], (rows * n + rows,), dtype)
+    cases["cross_entropy_both down"] = (both, [draw(n, rows), index(rows, n), draw(n)], (n * rows + n,), dtype)
+    cases["softmax down"] = (partial(programs.rowwise, "softmax"), [draw(n, rows)], (n, rows), dtype)
+    cases["log_softmax down"] = (partial(programs.rowwise, "log_softmax"), [draw(n, rows)], (n, rows), dtype)
     cases["copy"] = (programs.copy, [draw(rows, n)], (rows, n), dtype)
     cases["copy transposed"] = (lambda x, out: programs.copy(x.T, out), [draw(rows, n)], (n, rows), dtype)
     cases["cast"] = (lambda x, out: programs.cast(x, dtype, out), [draw(n).astype(other)], (n,), dtype)

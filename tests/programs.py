@@ -20,6 +20,7 @@ DTYPES = (np.float32, np.float64, np.int64, np.bool_)
 CODE: dict[np.dtype[Any], int] = {np.dtype(dtype): code for code, dtype in enumerate(DTYPES)}
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 Float = type[np.floating[Any]]
+Plain = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float]]
 
 
 def execute(
@@ -29,11 +30,13 @@ def execute(
     inputs: Sequence[Array],
     ints: Sequence[int],
     reals: Sequence[float] = (),
+    body: Sequence[Plain] = (),
 ) -> None:
-    """Run one instruction that writes into the caller's C-contiguous `outputs`."""
+    """Run one instruction that writes into the caller's C-contiguous `outputs`; slots are outputs, then inputs."""
     arrays = [*outputs, *inputs]
     slots = range(len(arrays))
-    code = (name, CODE[np.dtype(dtype)], slots[: len(outputs)], slots[len(outputs) :], ints, reals)
+    plain = (name, CODE[np.dtype(dtype)], slots[: len(outputs)], slots[len(outputs) :], ints, reals)
+    code = (*plain, body) if body else plain
     _core.Program([(CODE[a.dtype], a.shape) for a in arrays], [], [], [code])(*arrays)
 
 
@@ -117,6 +120,16 @@ def cross_entropy_grad(logits: Array, labels: Array, g: Array, out: Array | None
     if out is None:
         out = blank(logits.shape, logits.dtype)
     execute("cross_entropy_grad", logits.dtype, [out], [logits, labels, g], logits.shape)
+    return out
+
+
+def cross_entropy_both(logits: Array, labels: Array, g: Array, out: Array | None = None) -> Array:
+    """The gradient by the logits and behind it the losses, flat; g is (rows,) or 0-d, one number for all rows."""
+    if out is None:
+        out = blank(logits.size + logits.shape[0], logits.dtype)
+    gradient, loss = out[: logits.size].reshape(logits.shape), out[logits.size :]
+    ints = [*logits.shape, g.ndim]
+    execute("cross_entropy_both", logits.dtype, [loss, gradient], [logits, labels, np.atleast_1d(g)], ints)
     return out
 
 

@@ -1,11 +1,7 @@
 """What every result has to be independent of: the level of instructions and the number of threads."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-
-# Read when the OpenMP runtime is loaded. More threads than cores, waiting busily, would wait for each other.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import chainrule as cr
 from chainrule import _core

@@ -298,14 +298,44 @@ def test_a_loss_that_is_not_finite_stops_before_its_step() -> None:
     with pytest.raises(
         FloatingPointError, match=r"fit: the loss is inf at epoch 2, step 3 of 5; .* smaller learning rate"
     ):
-        train(model, loss=exploding(8), history=history)
+        train(model, loss=exploding(8), history=history, compile=False)  # counting calls is for Python
     assert bits(model) == steps_by_hand()[2][7]
     assert history.epochs == 1
 
 
+def test_a_compiled_loss_that_is_not_finite_stops_before_its_step() -> None:
+    order = cr.random.Generator(4, stream=2**32).permutation(N)
+    targets = VALUES.copy()
+    targets[order[37], 1] = 1e30  # in the third batch
+    model, by_hand = net(2), net(2)
+    with pytest.raises(FloatingPointError, match=r"fit: the loss is inf at epoch 1, step 3 of 5; "):
+        train(model, y=targets, loss=nn.MSELoss())
+    optimizer = SGD(by_hand.parameters(), lr=0.1, momentum=0.9)
+    for rows in order[:32].reshape(2, 16):
+        optimizer.zero_grad()
+        cr.mse_loss(by_hand(X[rows]), targets[rows]).backward()
+        optimizer.step()
+    assert bits(model) == bits(by_hand)
+    train(net(2), y=targets, loss=nn.MSELoss(), nonfinite="continue")
+
+
+def test_what_cannot_be_compiled_says_so() -> None:
+    def loss(prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        value = cr.cross_entropy(prediction, target)
+        return value if value > 0.5 else value * 2.0
+
+    model = net()
+    before = bits(model)
+    with pytest.raises(cr.CompileError, match=r"test_fit.py:\d+.*cr.where"):
+        train(model, loss=loss)
+    assert bits(model) == before
+    train(model, loss=loss, compile=False)
+    assert bits(model) != before
+
+
 def test_a_loss_that_is_not_finite_may_be_passed_over() -> None:
     model = net()
-    history = train(model, loss=exploding(8), nonfinite="continue")
+    history = train(model, loss=exploding(8), nonfinite="continue", compile=False)
     assert history.epochs == 3
     assert not np.isfinite(history.loss[1])
     assert np.isnan(model.predict(X)).any()

@@ -18,6 +18,7 @@ from kernel_rows import KERNELS
 from programs import (
     cast,
     cross_entropy,
+    cross_entropy_both,
     cross_entropy_grad,
     index_add,
     matmul,
@@ -103,6 +104,7 @@ def all_kernels(dtype: type[np.floating]) -> dict[str, Callable[[], Array]]:
         "log_softmax_grad": lambda: rowwise("log_softmax_grad", a, g),
         "cross_entropy": lambda: cross_entropy(a, labels),
         "cross_entropy_grad": lambda: cross_entropy_grad(a, labels, g[:, 0].copy()),
+        "cross_entropy_both": lambda: cross_entropy_both(a, labels, g[:, 0].copy()),
         "uniform": lambda: uniform(5, 6, 301, dtype, -0.3, 0.7),
         "normal": lambda: normal(5, 6, 301, dtype, 0.1, 0.3),
         "cast": lambda: cast(other, dtype),

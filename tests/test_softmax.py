@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kernel_rows import label
-from programs import Float, cross_entropy, cross_entropy_grad, rowwise, scalar_float64
+from programs import Float, cross_entropy, cross_entropy_both, cross_entropy_grad, rowwise, scalar_float64
 from reference import assert_same_bits
 from reference import softmax_losses as reference
 from reference.bits import Array
@@ -14,7 +14,7 @@ from settings import every_setting
 
 FLOATS = (np.float32, np.float64)
 each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=label)
-SHAPES = [(rows, cols) for cols in (*range(1, 36), 63, 64, 65, 100) for rows in (1, 5)]
+SHAPES = [(rows, cols) for cols in (*range(1, 36), 63, 64, 65, 100) for rows in (1, 5, 39)]
 LONG = [(2, 1000), (3, 4095), (2, 4096), (2, 4097), (1, 8200), (100, 10), (0, 5), (1, 12289)]
 
 
@@ -79,6 +79,40 @@ def test_cross_entropy_grad(dtype: Float) -> None:
         lambda x, t, g: reference.cross_entropy_grad(x, t, g, reduction="none"),
         lambda shape: (values(shape, dtype, 4.0, 56), labels(shape), values(shape, dtype, 1.0, 57)[:, 0].copy()),
     )
+
+
+def both(x: Array, target: Array, g: Array) -> Array:
+    """What cross_entropy_both writes, from the separate instructions."""
+    arrived = np.broadcast_to(g, x.shape[:1]).copy()
+    return np.concatenate([cross_entropy_grad(x, target, arrived).ravel(), cross_entropy(x, target)])
+
+
+@each_dtype
+def test_cross_entropy_both(dtype: Float) -> None:
+    def truth(x: Array, target: Array, g: Array) -> Array:
+        gradient = reference.cross_entropy_grad(x, target, g, reduction="none")
+        return np.concatenate([gradient.ravel(), reference.cross_entropy(x, target, reduction="none")])
+
+    def make(shape: tuple[int, int]) -> tuple[Array, ...]:
+        g = values(shape, dtype, 1.0, 62)[:, 0].copy() if shape[0] % 2 else np.asarray(-0.37, dtype)
+        return values(shape, dtype, 3.0, 61), labels(shape), g
+
+    compare(cross_entropy_both, truth, make)
+
+
+@each_dtype
+def test_cross_entropy_both_in_one_pass(dtype: Float) -> None:
+    """The bits of the two instructions, for every number of rows in a block and behind it, with NaN and infinities."""
+    shapes = [(rows, cols) for cols in range(1, 71) for rows in (0, 1, 2, 3, 4, 6, 8, 11, 16, 17)]
+    shapes += [(rows, cols) for rows in range(68) for cols in (1, 2, 3, 4, 10, 16, 64)] + [(19, 1000), (3, 5000)]
+    rng = np.random.default_rng(63)
+    for _ in every_setting(threads=(1, 3)):
+        for rows, cols in shapes:
+            x = (5 * rng.standard_normal((rows, cols))).astype(dtype)
+            x[rng.random(x.shape) < 0.2 / cols] = rng.choice([np.nan, np.inf, -np.inf, -300])
+            g = rng.standard_normal(rows).astype(dtype) if cols % 2 else np.asarray(rng.standard_normal(), dtype)
+            target = rng.integers(0, cols, rows)
+            assert_same_bits(cross_entropy_both(x, target, g), both(x, target, g), f"{rows} x {cols}")
 
 
 @each_dtype

@@ -20,6 +20,7 @@ from programs import (
     Float,
     blank,
     cross_entropy,
+    cross_entropy_both,
     cross_entropy_grad,
     reduce,
     rowwise,
@@ -123,20 +124,27 @@ def _cross_entropy(run: Callable[..., Array], truth: Callable[..., Array]) -> Pa
     return lambda x: _losses(x, run), lambda x: _losses(x, lambda *a: truth(*a, reduction="none"))
 
 
-def _cross_entropy_grad() -> Pair:
-    def gradient(x: Array, function: Callable[..., Array]) -> Array:
+def _with_gradient(run: Callable[..., Array], truth: Callable[..., Array]) -> Pair:
+    def losses(x: Array, function: Callable[..., Array]) -> Array:
         g = np.resize(special_values(x.dtype.type)[::-1], x.shape[0])
         return _losses(x, lambda logits, labels: function(logits, labels, g))
 
-    truth = partial(reference_softmax.cross_entropy_grad, reduction="none")
-    return lambda x: gradient(x, cross_entropy_grad), lambda x: gradient(x, truth)
+    return lambda x: losses(x, run), lambda x: losses(x, truth)
+
+
+_gradient = partial(reference_softmax.cross_entropy_grad, reduction="none")
+
+
+def _both(x: Array, labels: Array, g: Array) -> Array:
+    return np.concatenate([_gradient(x, labels, g).ravel(), reference_softmax.cross_entropy(x, labels, "none")])
 
 
 ROWS: dict[str, Pair] = {
     **{name: _reduction(name) for name in ("sum", "max", "min", "argmax")},
     **{name: _rowwise(name) for name in ("softmax", "log_softmax", "softmax_grad", "log_softmax_grad")},
     "cross_entropy": _cross_entropy(cross_entropy, reference_softmax.cross_entropy),
-    "cross_entropy_grad": _cross_entropy_grad(),
+    "cross_entropy_grad": _with_gradient(cross_entropy_grad, _gradient),
+    "cross_entropy_both": _with_gradient(cross_entropy_both, _both),
 }
 
 

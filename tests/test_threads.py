@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -150,36 +150,145 @@ def test_other_python_threads_run_during_a_kernel() -> None:
     assert_same_bits(out, oracle.matmul(a, b))
 
 
-def cpu_time() -> dict[str, int]:
-    """Nanoseconds that each thread of this process has run."""
-    return {task.name: int((task / "schedstat").read_text().split()[0]) for task in Path("/proc/self/task").iterdir()}
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_threads_come_together(count: int) -> None:
+    assert _core.team_meets(count, 60.0)
 
 
-def shares(count: int, calls: Callable[[], object]) -> list[float]:
-    """The part of the calls' processor time that each of the `count` busiest threads had, largest first."""
-    force_threads(count)
-    calls()  # the threads exist
-    before = cpu_time()
-    calls()
-    used = sorted((time - before.get(task, 0) for task, time in cpu_time().items()), reverse=True)
-    return [time / sum(used) for time in used[:count]]
+def test_a_second_caller_has_one_thread() -> None:
+    def body() -> None:
+        for _ in range(200):
+            if not _core.team_meets(2, 60.0):
+                alone.append(True)
+
+    alone: list[bool] = []
+    run_together([body] * 4)
+    assert len(alone) < 4 * 200  # somebody had the team
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads Linux's accounts of threads")
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
-def test_every_thread_does_its_share(count: int) -> None:
-    force_level("scalar")  # slow: shares are large
-    a, b = values((168, 200), np.float32, 5), values((200, 168), np.float32, 6)
-    out = np.empty((168, 168), np.float32)
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_an_exception_of_a_lane_is_the_caller_s(threads: int) -> None:
+    for phase in range(3):
+        for lane in range(threads):
+            with pytest.raises(RuntimeError, match="thrown by a lane"):
+                _core.team_throws(threads, 3, phase, lane)
+    assert _core.team_throws(threads, 3, -1, -1) == 3 * threads
+    assert _core.team_meets(threads, 60.0)
+
+
+def test_a_program_in_many_python_threads() -> None:
+    force_threads(3)
+    a, b = values((57, 33), np.float32, 1), values((33, 41), np.float32, 2)
+    product = oracle.matmul(a, b)
+    expected = oracle.matmul(product, product.T)
     program = two_products(a, b)
-    for calls in (lambda: _core.matmul(a, b, out), lambda: program(a, b), lambda: _core.normal(1, 1, out, 0.0, 1.0)):
-        assert min(shares(count, calls)) > 0.5 / count
+
+    def body() -> None:
+        for _ in range(300):
+            assert_same_bits(program(a, b), expected)
+
+    run_together([body] * 8)
+
+
+def test_more_threads_than_cpus() -> None:
+    """Waiting threads give their CPU to those that work: 8 threads take at most about as long as one."""
+    a, b = values((256, 256), np.float32, 1), values((256, 256), np.float32, 2)
+    program = two_products(a, b)
+
+    def seconds(count: int) -> float:
+        force_threads(count)
+        start = time.perf_counter()
+        for _ in range(20):
+            program(a, b)
+        return time.perf_counter() - start
+
+    many, one = zip(*((seconds(8), seconds(1)) for _ in range(8)), strict=True)
+    assert min(many) < 3 * min(one)
+
+
+def test_phases_end_where_threads_must_wait() -> None:
+    """Instructions of 1 and of `lanes` threads in turn: who reads what others wrote waits, who does not goes on."""
+    _core.set_min_parallel_work(10_000.0)
+    large, small = 200_000, 64
+
+    def neg(out: int, x: int, n: int) -> tuple[str, int, list[int], list[int], list[int], list[float]]:
+        return ("neg", 0, [out], [x], [1, n, 1], [])
+
+    def phases(code: list[Any], temporaries: list[int], offsets: list[int] | None = None) -> list[tuple[int, int]]:
+        shapes = [(0, (n,)) for n in temporaries]
+        arguments = ([(0, (large,)), (0, (small,))], [(0, (large,)), (0, (small,))], shapes, code)
+        program = _core.Program(*arguments, [], offsets) if offsets else _core.Program(*arguments)
+        return program.phases(3)
+
+    # Slots: inputs 0 (large) and 1 (small), outputs 2 and 3, temporaries from 4.
+    assert phases([neg(4, 1, small), neg(5, 4, small), neg(3, 5, small)], [small, small]) == [(0, 1)]
+    assert phases([neg(4, 0, large), neg(2, 4, large)], [large]) == [(0, 3), (1, 3)]
+    assert phases([neg(4, 0, large), neg(3, 1, small)], [large]) == [(0, 3)]
+    assert phases([neg(4, 0, large), neg(3, 4, small)], [large]) == [(0, 3), (1, 1)]
+    assert phases([neg(4, 0, large), neg(4, 0, large)], [large]) == [(0, 3), (1, 3)]
+    assert phases([neg(4, 0, large), neg(5, 0, large)], [large, large]) == [(0, 3)]
+    # The second temporary is in the first one's memory, or beside it.
+    for offset, expected in ((large * 4 - 64, [(0, 3), (1, 3)]), (large * 4, [(0, 3)])):
+        assert phases([neg(4, 0, large), neg(5, 0, large)], [large, large], [0, offset]) == expected
+    # What one thread reads, several overwrite.
+    assert phases([neg(4, 0, large), neg(3, 4, small), neg(4, 0, large)], [large]) == [(0, 3), (1, 1), (2, 3)]
+
+
+def decide(choice: _core.TeamChoice, runs: int, alone: float, team: float) -> tuple[list[bool], float]:
+    """What it chose, and its time as a part of one thread's."""
+    chosen: list[bool] = []
+    took = 0.0
+    for _ in range(runs):
+        chosen.append(choice.team())
+        took += team if chosen[-1] else alone
+        choice.took(chosen[-1], team if chosen[-1] else alone)
+    return chosen, took / (runs * alone)
+
+
+def test_a_team_that_is_faster_is_used() -> None:
+    chosen, part = decide(_core.TeamChoice(), 2000, 2e6, 1.1e6)
+    assert sum(chosen) > 1980
+    assert part < 0.56
+
+
+@pytest.mark.parametrize("slower", [1.1, 2.0, 10.0])
+def test_a_team_that_is_slower_is_left(slower: float) -> None:
+    choice = _core.TeamChoice()
+    chosen, _ = decide(choice, 100, 2e6, 2e6 * slower)
+    assert sum(chosen) < 20
+    chosen, part = decide(choice, 5000, 2e6, 2e6 * slower)
+    assert 0 < sum(chosen) < 500
+    assert part < 1.04
+
+
+def test_a_neighbour_comes_and_goes() -> None:
+    choice = _core.TeamChoice()
+    decide(choice, 1000, 2e6, 1.1e6)
+    chosen, part = decide(choice, 3000, 2e6, 11e6)
+    assert not any(chosen[5:25])
+    assert part < 1.05
+    chosen, _ = decide(choice, 1000, 2e6, 1.1e6)
+    assert sum(chosen[600:]) > 395  # a second at most
+
+
+def test_hiccups_do_not_matter() -> None:
+    choice = _core.TeamChoice()
+    for _ in range(20):
+        chosen, _ = decide(choice, 200, 2e6, 1.1e6)
+        choice.took(True, 12e6)
+    assert sum(chosen) > 198
 
 
 def test_number_of_threads_is_checked() -> None:
     for n in (0, -1):
         with pytest.raises(ValueError, match=f"set_num_threads: expected n >= 1, got {n}"):
             _core.set_num_threads(n)
+
+
+@pytest.mark.parametrize("policy", ["active", "passive"])
+def test_wait_policy_of_openmp_does_not_matter(policy: str) -> None:
+    code = "import test_threads as t; t.force_threads(5); print(t.work())"
+    assert fresh.output(code, OMP_WAIT_POLICY=policy) == work()
 
 
 def test_omp_num_threads_is_obeyed() -> None:

@@ -31,6 +31,9 @@ void check_disjoint(const py::array& out, const py::array& in, const std::string
 
 void bind_config(py::module_& module);
 void bind_program(py::module_& module);
+void bind_fast_call(py::module_& module);
 void bind_kernels(py::module_& module);
+void bind_predict(py::module_& module);
+void bind_trials(py::module_& module);
 
 }  // namespace chainrule

@@ -55,6 +55,15 @@ void bind_config(py::module_& m) {
         "Estimated work from which a second thread is used; 0 forces threads on the smallest shapes (for tests).");
   m.def("compiler", [] { return kCompiler; }, "Compiler and version this module was built with.");
   m.def("openmp_runtime", openmp_runtime, "Name of the OpenMP runtime, or 'none'.");
+  m.def(
+      "elementwise_names",
+      [] {
+        std::vector<std::string> names;
+        const KernelTable& table = active_kernels();
+        for (int64_t i = 0; i < table.n_maps; ++i) names.push_back(table.maps[i].name);
+        return names;
+      },
+      "Names of the elementwise kernels.");
   m.def("fma_peak", fma_peak, py::arg("seconds") = 0.2, py::call_guard<py::gil_scoped_release>(),
         "Best GFLOP/s of one core on register-only float32 multiply-adds, active ISA level.");
 }

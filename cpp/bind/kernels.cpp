@@ -165,7 +165,7 @@ void sgd_step(py::handle p_object, py::handle g_object, py::handle v_object, dou
   Instruction op;
   op.name = "sgd";
   op.outputs = {0};
-  op.inputs = {1};
+  op.inputs = {1, 3};
   if (!v_object.is_none()) {
     all.push_back(as_array(v_object, "sgd_step v"));
     op.outputs.push_back(2);
@@ -183,10 +183,10 @@ void sgd_step(py::handle p_object, py::handle g_object, py::handle v_object, dou
   for (size_t i = 0; i < all.size(); ++i) {
     for (size_t j = 0; j < i; ++j) check_disjoint(all[i], all[j], "sgd_step: an array", false);
   }
-  op.ints = {p.size(), nesterov ? 1 : 0};
-  op.reals = {lr, momentum, weight_decay};
+  op.ints = {p.size()};
+  double hyper[] = {lr, momentum, weight_decay, nesterov ? 1.0 : 0.0};
   void* const slots[] = {p.mutable_data(), const_cast<void*>(g.data()),
-                         all.size() > 2 ? all[2].mutable_data() : nullptr};
+                         all.size() > 2 ? all[2].mutable_data() : nullptr, hyper};
   run_now(op, slots);
 }
 

@@ -2,60 +2,136 @@
 
 #include <pybind11/stl.h>
 
-#include "bind/arrays.h"
+#include <algorithm>
+#include <chrono>
+#include <variant>
+
+#include "bind/program.h"
 
 namespace chainrule {
 namespace {
 
-struct ArraySpec {
-  Dtype dtype;
-  std::vector<py::ssize_t> shape;
-};
+constexpr size_t kStackArrays = 64;
+constexpr double kReleaseGil = 5000;  // nanoseconds: for less, other threads do not wait long
 
-constexpr size_t kStackArrays = 16;
-
-// A Program with the shapes Python knows: slots are inputs, then outputs, then temporaries.
-class BoundProgram {
+// A Program with the shapes Python knows: slots are inputs, outputs, arrays bound for good, temporaries.
+class BoundProgram : public Runnable {
  public:
   using Spec = std::pair<int, std::vector<py::ssize_t>>;
-  using Code =
+  // name, dtype, outputs, inputs, ints, reals, and of a fused instruction the body.
+  using Plain =
       std::tuple<std::string, int, std::vector<int>, std::vector<int>, std::vector<int64_t>, std::vector<double>>;
+  using Fused = std::tuple<std::string, int, std::vector<int>, std::vector<int>, std::vector<int64_t>,
+                           std::vector<double>, std::vector<Plain>>;
+  using Code = std::variant<Plain, Fused>;
 
   BoundProgram(const std::vector<Spec>& inputs, const std::vector<Spec>& outputs, const std::vector<Spec>& temporaries,
-               const std::vector<Code>& code)
+               const std::vector<Code>& code, const std::vector<py::array>& bound, const std::vector<int64_t>& offsets,
+               py::object refused, const py::tuple& loop)
       : inputs_(specs(inputs)),
         outputs_(specs(outputs)),
-        program_(slots(inputs_, outputs_, specs(temporaries)), static_cast<int>(inputs.size() + outputs.size()),
-                 instructions(code)) {
+        bound_(bound),
+        refused_(std::move(refused)),
+        program_(slots(inputs_, outputs_, specs(bound_), specs(temporaries), offsets),
+                 static_cast<int>(inputs.size() + outputs.size() + bound.size()), instructions(code), rows_loop(loop)) {
     for (const ArraySpec& spec : inputs_) input_dtypes_.push_back(numpy_dtype(spec.dtype));
     for (const ArraySpec& spec : outputs_) output_dtypes_.push_back(numpy_dtype(spec.dtype));
+    for (py::array& array : bound_) bound_addresses_.push_back(const_cast<void*>(array.data()));
   }
 
   py::object run(const py::args& arrays) const {
-    const size_t n_in = inputs_.size(), n_out = outputs_.size();
+    const size_t n_in = inputs_.size(), n_out = outputs_.size(), n = n_in + n_out + bound_.size();
     if (arrays.size() != n_in)
       throw py::type_error("Program: takes " + std::to_string(n_in) + " arrays, got " + std::to_string(arrays.size()));
     void* on_stack[kStackArrays];
-    std::vector<void*> on_heap(n_in + n_out > kStackArrays ? n_in + n_out : 0);
+    std::vector<void*> on_heap(n > kStackArrays ? n : 0);
     void** const addresses = on_heap.empty() ? on_stack : on_heap.data();
     for (size_t i = 0; i < n_in; ++i) addresses[i] = input_address(arrays[i], i);
+    std::copy(bound_addresses_.begin(), bound_addresses_.end(), addresses + n_in + n_out);
     py::tuple results(n_out);
     for (size_t i = 0; i < n_out; ++i) {
       py::array result(output_dtypes_[i], outputs_[i].shape);
       addresses[n_in + i] = result.mutable_data();
       results[i] = std::move(result);
     }
-    {
-      const py::gil_scoped_release release;
-      program_.run(addresses);
-    }
+    execute(addresses);
     if (n_out == 1) return results[0];
     return results;
   }
 
+  // Runs number first, first + 1, ... of a program from rows of `index` (n, m) to single numbers `results` (n): input 0
+  // is row i, output 0 element i. Until n, or until `seconds` are over; returns how many runs are done then.
+  int64_t run_rows(const py::array& index, py::array& results, int64_t first, double seconds) const {
+    const int64_t n = results.size();
+    if (inputs_.size() != 1 || outputs_.size() != 1 || index.ndim() != 2 || index.shape(0) != n || first < 0 ||
+        index.shape(1) * index.itemsize() != slot_bytes(inputs_[0]) || results.itemsize() != slot_bytes(outputs_[0]) ||
+        dtype_of(index, "run_rows") != inputs_[0].dtype || dtype_of(results, "run_rows") != outputs_[0].dtype ||
+        (index.flags() & results.flags() & py::array::c_style) == 0) {
+      throw py::value_error("run_rows: expected one input per row of index and one number per run");
+    }
+    std::vector<void*> addresses(2);
+    addresses.insert(addresses.end(), bound_addresses_.begin(), bound_addresses_.end());
+    const char* const rows = static_cast<const char*>(index.data());
+    char* const out = static_cast<char*>(results.mutable_data());
+    const int64_t row_bytes = slot_bytes(inputs_[0]), out_bytes = slot_bytes(outputs_[0]);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    Refusal refusal = {};
+    int refused = -1;
+    int64_t i = first;
+    {
+      const py::gil_scoped_release release;
+      do {
+        addresses[0] = const_cast<char*>(rows) + i * row_bytes;
+        addresses[1] = out + i * out_bytes;
+        refused = program_.run(addresses.data(), &refusal);
+      } while (refused < 0 && ++i < n && std::chrono::steady_clock::now() < end);
+    }
+    if (refused >= 0) raise(refused, refusal);
+    return i;
+  }
+
   std::string text() const { return program_.text(); }
+  const Program& program() const { return program_; }
+
+  const std::vector<ArraySpec>& inputs() const override { return inputs_; }
+  const std::vector<ArraySpec>& outputs() const override { return outputs_; }
+  const std::vector<void*>& bound_addresses() const override { return bound_addresses_; }
+  const char* isa() const override { return program_.isa(); }
+  double work() const override { return program_.work(); }
+  bool execute_quietly(void* const* addresses) const override { return program_.run(addresses) < 0; }
+  void execute(void* const* addresses) const override {
+    Refusal refusal = {};
+    int refused = -1;
+    if (program_.work() < kReleaseGil) {
+      refused = program_.run(addresses, &refusal);
+    } else {
+      const py::gil_scoped_release release;
+      refused = program_.run(addresses, &refusal);
+    }
+    if (refused >= 0) raise(refused, refusal);
+  }
 
  private:
+  [[noreturn]] void raise(int instruction, const Refusal& refusal) const {
+    const py::object error = refused_(instruction, refusal.at, refusal.number);
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
+    throw py::error_already_set();
+  }
+  static int64_t slot_bytes(const ArraySpec& spec) {
+    int64_t n = item_size(spec.dtype);
+    for (const py::ssize_t length : spec.shape) n *= length;
+    return n;
+  }
+  static std::vector<ArraySpec> specs(const std::vector<py::array>& arrays) {
+    std::vector<ArraySpec> result;
+    for (const py::array& array : arrays) {
+      if ((array.flags() & py::array::c_style) == 0)
+        throw py::value_error("Program: bound arrays must be C-contiguous, got strides of shape " + shape_text(array));
+      result.push_back({dtype_of(array, "Program bound array"),
+                        std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim())});
+    }
+    return result;
+  }
   static std::vector<ArraySpec> specs(const std::vector<Spec>& list) {
     std::vector<ArraySpec> result;
     for (const auto& [dtype, shape] : list) {
@@ -65,9 +141,12 @@ class BoundProgram {
     return result;
   }
   static std::vector<Slot> slots(const std::vector<ArraySpec>& inputs, const std::vector<ArraySpec>& outputs,
-                                 const std::vector<ArraySpec>& temporaries) {
+                                 const std::vector<ArraySpec>& bound, const std::vector<ArraySpec>& temporaries,
+                                 const std::vector<int64_t>& offsets) {
+    if (!offsets.empty() && offsets.size() != temporaries.size())
+      throw py::value_error("Program: expected an offset for each temporary");
     std::vector<Slot> result;
-    for (const auto* list : {&inputs, &outputs, &temporaries}) {
+    for (const auto* list : {&inputs, &outputs, &bound, &temporaries}) {
       for (const ArraySpec& spec : *list) {
         int64_t elements = 1;
         for (const py::ssize_t n : spec.shape) {
@@ -78,20 +157,45 @@ class BoundProgram {
         result.push_back({spec.dtype, elements});
       }
     }
+    const size_t fixed = result.size() - temporaries.size();
+    for (size_t i = 0; i < offsets.size(); ++i) {
+      if (offsets[i] < 0) throw py::value_error("Program: offsets must not be negative");
+      result[fixed + i].offset = offsets[i];
+    }
+    return result;
+  }
+  // () or (instructions before, of a block, whole blocks, whether a shorter one follows, streams as (slot, bytes))
+  static Loop rows_loop(const py::tuple& given) {
+    Loop loop;
+    if (given.empty()) return loop;
+    loop.begin = given[0].cast<int>();
+    loop.length = given[1].cast<int>();
+    loop.blocks = given[2].cast<int>();
+    loop.tail = given[3].cast<bool>();
+    for (const auto& [slot, bytes] : given[4].cast<std::vector<std::pair<int, int64_t>>>())
+      loop.streams.push_back({slot, bytes});
+    return loop;
+  }
+  template <class Tuple>
+  static Instruction instruction(const Tuple& code) {
+    const int dtype = std::get<1>(code);
+    if (dtype < kFloat32 || dtype > kBool) throw py::value_error("Program: unknown dtype " + std::to_string(dtype));
+    Instruction result;
+    result.name = std::get<0>(code);
+    result.dtype = static_cast<Dtype>(dtype);
+    result.outputs = std::get<2>(code);
+    result.inputs = std::get<3>(code);
+    result.ints = std::get<4>(code);
+    result.reals = std::get<5>(code);
+    if constexpr (std::is_same_v<Tuple, Fused>) {
+      for (const Plain& item : std::get<6>(code)) result.body.push_back(instruction(item));
+    }
     return result;
   }
   static std::vector<Instruction> instructions(const std::vector<Code>& code) {
     std::vector<Instruction> result;
-    for (const auto& [name, dtype, out, in, ints, reals] : code) {
-      if (dtype < kFloat32 || dtype > kBool) throw py::value_error("Program: unknown dtype " + std::to_string(dtype));
-      Instruction instruction;
-      instruction.name = name;
-      instruction.dtype = static_cast<Dtype>(dtype);
-      instruction.outputs = out;
-      instruction.inputs = in;
-      instruction.ints = ints;
-      instruction.reals = reals;
-      result.push_back(std::move(instruction));
+    for (const Code& item : code) {
+      result.push_back(std::visit([](const auto& tuple) { return instruction(tuple); }, item));
     }
     return result;
   }
@@ -113,17 +217,32 @@ class BoundProgram {
 
   std::vector<ArraySpec> inputs_, outputs_;
   std::vector<py::dtype> input_dtypes_, output_dtypes_;  // NumPy keeps one object per dtype: a pointer to compare
+  std::vector<py::array> bound_;
+  std::vector<void*> bound_addresses_;
+  py::object refused_;  // (instruction, position, number) -> the exception to raise
   Program program_;
 };
 
 }  // namespace
 
+const Runnable& runnable(py::handle program) { return program.cast<const BoundProgram&>(); }
+
 void bind_program(py::module_& module) {
   py::class_<BoundProgram>(module, "Program")
       .def(py::init<const std::vector<BoundProgram::Spec>&, const std::vector<BoundProgram::Spec>&,
-                    const std::vector<BoundProgram::Spec>&, const std::vector<BoundProgram::Code>&>(),
+                    const std::vector<BoundProgram::Spec>&, const std::vector<BoundProgram::Code>&,
+                    const std::vector<py::array>&, const std::vector<int64_t>&, py::object, const py::tuple&>(),
            py::arg("inputs"), py::arg("outputs"), py::arg("temporaries"), py::arg("code"),
-           "A list of instructions over slots (inputs, outputs, temporaries), on the active ISA level.")
+           py::arg("bound") = std::vector<py::array>(), py::arg("offsets") = std::vector<int64_t>(),
+           py::arg("refused") = py::none(), py::arg("loop") = py::tuple(),
+           "A list of instructions over slots (inputs, outputs, bound arrays, temporaries), on the active ISA level.")
+      .def("run_rows", &BoundProgram::run_rows, py::arg("index"), py::arg("results"), py::arg("first"),
+           py::arg("seconds"), "Runs on rows of index until all are done or the time is over; returns the next row.")
+      .def(
+          "phases", [](const BoundProgram& p, int threads) { return p.program().phases(threads); }, py::arg("threads"),
+          "The phases on so many threads: first instruction and threads of each.")
+      .def_property_readonly("arena_bytes", [](const BoundProgram& p) { return p.program().arena_bytes(); })
+      .def_property_readonly("isa", [](const BoundProgram& p) { return p.program().isa(); })
       .def("__call__", &BoundProgram::run, "Runs on the input arrays; returns the output array, or a tuple of them.")
       .def("__str__", &BoundProgram::text);
 }

@@ -199,11 +199,60 @@ void run_place(const Instruction& op, void* const* slots, Share share, void*) {
   place_as<uint64_t>(op, slots, part);
 }
 
+// Indices in [low, high), negative ones counted from high. Outputs: the refusal, the indices as non-negative numbers.
+// ints: n, low, high. On one thread: there are as many as rows, and the first wrong one is asked for.
+void run_check_index(const Instruction& op, void* const* slots, Share share, void*) {
+  if (share.index != 0) return;
+  const int64_t n = op.ints[0], low = op.ints[1], high = op.ints[2];
+  const int64_t* const index = input<int64_t>(op, slots, 0);
+  int64_t* const out = static_cast<int64_t*>(slots[op.outputs[1]]);
+  uint64_t wrong = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    wrong |= static_cast<uint64_t>(index[i] < low) | static_cast<uint64_t>(index[i] >= high);
+    out[i] = index[i] < 0 ? index[i] + high : index[i];
+  }
+  Refusal& refusal = *static_cast<Refusal*>(slots[op.outputs[0]]);
+  refusal = {wrong != 0, 0, 0};
+  for (int64_t i = 0; wrong != 0; ++i) {
+    if (index[i] < low || index[i] >= high) {
+      refusal = {1, i, index[i]};
+      return;
+    }
+  }
+}
+
+// Whether all elements are finite. Outputs: the refusal, a copy of x. ints: n.
+template <class T>
+Refusal first_not_finite(const T* x, int64_t n, T* out) {
+  Refusal refusal = {0, 0, 0};
+  for (int64_t i = n - 1; i >= 0; --i) {
+    out[i] = x[i];
+    if (!(x[i] - x[i] == T(0))) refusal = {1, i, 0};
+  }
+  return refusal;
+}
+void run_check_finite(const Instruction& op, void* const* slots, Share share, void*) {
+  if (share.index != 0) return;
+  Refusal& refusal = *static_cast<Refusal*>(slots[op.outputs[0]]);
+  void* const out = slots[op.outputs[1]];
+  refusal = op.dtype == kFloat32
+                ? first_not_finite(input<float>(op, slots, 0), op.ints[0], static_cast<float*>(out))
+                : first_not_finite(input<double>(op, slots, 0), op.ints[0], static_cast<double*>(out));
+}
+
 double first_int(const Instruction& op) { return static_cast<double>(op.ints[0]); }
 double two_ints(const Instruction& op) { return first_int(op) * static_cast<double>(op.ints[1]); }
 bool is_float(const Instruction& op) { return op.dtype == kFloat32 || op.dtype == kFloat64; }
 
+bool check_counts(const Instruction& op, size_t ints) {
+  return op.outputs.size() == 2 && op.inputs.size() == 1 && op.ints.size() == ints && op.reals.empty();
+}
+
 constexpr CopyRow kRows[] = {
+    {"check_index", "int64; outputs refusal, index; ints: n, low, high",
+     [](const Instruction& op) { return op.dtype == kInt64 && check_counts(op, 3); }, first_int, run_check_index, true},
+    {"check_finite", "outputs refusal, copy; ints: n; a float dtype",
+     [](const Instruction& op) { return is_float(op) && check_counts(op, 1); }, first_int, run_check_finite, true},
     {"copy", "1 input, ints: ndim >= 2, output offset, input offset, dims, output strides, input strides", valid_copy,
      copy_elements, run_copy},
     {"fill", "ints: n, reals: value", [](const Instruction& op) { return counts(op, 0, 1, 1); }, first_int, run_fill},

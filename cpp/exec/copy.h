@@ -11,6 +11,7 @@ struct CopyRow {
   bool (*valid)(const Instruction& op);
   double (*elements)(const Instruction& op);
   RunFn run;
+  bool checks = false;
 };
 const CopyRow* find_copy(const std::string& name);
 

@@ -1,11 +1,13 @@
 #include "exec/program.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <new>
 #include <sstream>
 #include <stdexcept>
 
+#include "exec/runner.h"
 #include "isa.h"
 
 namespace chainrule {
@@ -29,28 +31,8 @@ void grow(void*& buffer, int64_t& have, int64_t need) {
   have = need;
 }
 
-struct Run {
-  const Instruction* instructions;
-  size_t n;
-  void* const* slots;
-  void* scratch;
-};
-
-void run_share(void* context, Share share) {
-  const Run& run = *static_cast<const Run*>(context);
-  void* const scratch = static_cast<char*>(run.scratch) + share.index * kGemmScratch;
-  for (size_t i = 0; i < run.n; ++i) {
-    if (i > 0) team_barrier(share);
-    const Instruction& instruction = run.instructions[i];
-    const Share part = {share.index, threads_for(instruction.work, share.count)};
-    if (part.index < part.count) instruction.run(instruction, run.slots, part, scratch);
-  }
-}
-
-void run_all(const Instruction* instructions, size_t n, void* const* slots, double most_work, Workspace& workspace) {
-  const int threads = threads_for(most_work, num_threads());
-  Run run = {instructions, n, slots, workspace.scratch(threads)};
-  run_team(threads, run_share, &run);
+double nanoseconds_now() {
+  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace
@@ -83,11 +65,12 @@ Workspace& thread_workspace() {
 }
 
 void run_instruction(const Instruction& instruction, void* const* slots) {
-  run_all(&instruction, 1, slots, instruction.work, thread_workspace());
+  static const Conflicts none;
+  Runner(thread_rule(instruction.work), thread_workspace()).run(&instruction, 0, 1, instruction.work, slots, none);
 }
 
-Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions)
-    : slots_(std::move(slots)), externals_(externals), instructions_(std::move(instructions)) {
+Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions, Loop loop)
+    : slots_(std::move(slots)), externals_(externals), instructions_(std::move(instructions)), loop_(std::move(loop)) {
   const int n = static_cast<int>(slots_.size());
   if (externals_ < 0 || externals_ > n)
     throw std::invalid_argument("Program: externals must be in 0.." + std::to_string(n));
@@ -96,22 +79,72 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
   for (Instruction& instruction : instructions_) {
     for (const std::vector<int>* list : {&instruction.outputs, &instruction.inputs}) {
       for (const int slot : *list) {
-        if (slot < 0 || slot >= n)
+        const bool nowhere = slot == kProduct && list == &instruction.outputs && instruction.name == "gemm";
+        if (slot >= n || (slot < 0 && !nowhere))
           throw std::invalid_argument("Program: " + instruction.name + " names slot " + std::to_string(slot) + " of " +
                                       std::to_string(n));
       }
     }
     resolve(instruction, table);
+    work_ += instruction.work;
     most_work_ = std::max(most_work_, instruction.work);
   }
-  for (int i = externals_; i < n; ++i) {
-    offsets_.push_back(arena_bytes_);
-    const int64_t bytes = slots_[static_cast<size_t>(i)].elements * item_size(slots_[static_cast<size_t>(i)].dtype);
-    arena_bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  const int all = static_cast<int>(instructions_.size());
+  const int repeated = loop_.begin + loop_.length * (loop_.blocks > 0 ? 2 + (loop_.tail ? 1 : 0) : 0);
+  if (loop_.begin < 0 || loop_.length < 0 || loop_.blocks < 0 || repeated > all)
+    throw std::invalid_argument("Program: the loop has more instructions than there are");
+  for (const Loop::Stream& stream : loop_.streams) {
+    if (stream.slot < 0 || stream.slot >= n)
+      throw std::invalid_argument("Program: the loop streams a slot that is not");
   }
+  const int first = loop_.begin, other = first + loop_.length, tail = other + loop_.length;
+  before_ = piece(0, loop_.blocks > 0 ? first : 0);
+  if (loop_.blocks > 0) {
+    first_ = piece(first, other);
+    other_ = piece(other, tail);
+    if (loop_.tail) tail_ = piece(tail, repeated);
+  }
+  after_ = piece(loop_.blocks > 0 ? repeated : 0, all);
+  for (size_t i = static_cast<size_t>(externals_); i < slots_.size(); ++i) {
+    const Slot& slot = slots_[i];
+    if (slot.offset >= 0 && slot.offset % kAlignment != 0)
+      throw std::invalid_argument("Program: offsets must be multiples of " + std::to_string(kAlignment));
+    offsets_.push_back(slot.offset >= 0 ? slot.offset : arena_bytes_);
+    const int64_t bytes = slot.elements * item_size(slot.dtype);
+    arena_bytes_ = std::max(arena_bytes_, offsets_.back() + (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  }
+  conflicts_ = Conflicts(slots_, externals_, offsets_, instructions_);
 }
 
-void Program::run(void* const* external) const {
+Program::Piece Program::piece(int begin, int end) const {
+  Piece result = {begin, end, 0};
+  for (int i = begin; i < end; ++i)
+    result.most_work = std::max(result.most_work, instructions_[static_cast<size_t>(i)].work);
+  return result;
+}
+
+int Program::run_piece(const Piece& piece, void* const* addresses, Runner& runner) const {
+  return runner.run(instructions_.data(), static_cast<size_t>(piece.begin), static_cast<size_t>(piece.end),
+                    piece.most_work, addresses, conflicts_);
+}
+
+int Program::run_loop(void** addresses, Runner& runner, int& block) const {
+  const int blocks = loop_.blocks + (loop_.tail ? 1 : 0);
+  for (block = 0; block < blocks; ++block) {
+    const Piece& piece = block == 0 ? first_ : block < loop_.blocks ? other_ : tail_;
+    const int refused = run_piece(piece, addresses, runner);
+    if (refused >= 0) return refused;
+    for (const Loop::Stream& stream : loop_.streams) {
+      addresses[stream.slot] = static_cast<char*>(addresses[stream.slot]) + stream.bytes;
+    }
+  }
+  for (const Loop::Stream& stream : loop_.streams) {
+    addresses[stream.slot] = static_cast<char*>(addresses[stream.slot]) - blocks * stream.bytes;
+  }
+  return -1;
+}
+
+int Program::run(void* const* external, Refusal* refusal) const {
   Workspace& workspace = thread_workspace();
   void* on_stack[kStackSlots];
   std::vector<void*> on_heap;
@@ -125,13 +158,40 @@ void Program::run(void* const* external) const {
     char* const arena = static_cast<char*>(workspace.arena(arena_bytes_));
     for (size_t i = 0; i < offsets_.size(); ++i) addresses[static_cast<size_t>(externals_) + i] = arena + offsets_[i];
   }
-  run_all(instructions_.data(), instructions_.size(), addresses, most_work_, workspace);
+  ThreadRule rule = thread_rule(most_work_);
+  const bool measured = rule.most > 1 && rule.least > 0;  // 0: tests force threads
+  if (measured && !choice_.team()) rule.most = 1;
+  const double start = measured ? nanoseconds_now() : 0;
+  Runner runner(rule, workspace);
+  int block = 0;
+  int refused = run_piece(before_, addresses, runner);
+  if (refused < 0 && loop_.blocks > 0) refused = run_loop(addresses, runner, block);
+  const bool in_loop = refused >= before_.end;
+  if (refused < 0) refused = run_piece(after_, addresses, runner);
+  if (refused < 0 && measured) choice_.took(runner.threads() > 1, nanoseconds_now() - start);
+  if (refused >= 0 && refusal != nullptr) {
+    *refusal = *static_cast<const Refusal*>(addresses[instructions_[static_cast<size_t>(refused)].outputs[0]]);
+    if (in_loop && block > 0) {  // positions count from the block's first row
+      const int place = loop_.begin + (refused - loop_.begin) % loop_.length;
+      refusal->at += block * instructions_[static_cast<size_t>(place)].ints[0];
+    }
+  }
+  return refused;
+}
+
+std::vector<std::pair<size_t, int>> Program::phases(int threads) const {
+  Phases phases;
+  phases.plan(instructions_.data(), 0, instructions_.size(), conflicts_, {threads, min_parallel_work()});
+  std::vector<std::pair<size_t, int>> result;
+  for (int i = 0; i < phases.count(); ++i) result.emplace_back(phases.begin(i), phases.lanes()[i]);
+  return result;
 }
 
 std::string Program::text() const {
   std::ostringstream text;
   text.precision(17);
   const auto slot = [this, &text](int i) -> std::ostream& {
+    if (i < 0) return i == kProduct ? text << 'c' : text << 'l' << kFirstLocal - i;  // of a body
     return i < externals_ ? text << '%' << i : text << 't' << i - externals_;
   };
   text << "program on " << isa_ << ", " << externals_ << " external slots, arena " << arena_bytes_ << " bytes\n";
@@ -139,8 +199,8 @@ std::string Program::text() const {
     text << "  ";
     slot(static_cast<int>(i)) << ": " << dtype_name(slots_[i].dtype) << '[' << slots_[i].elements << "]\n";
   }
-  for (const Instruction& instruction : instructions_) {
-    text << "  ";
+  const auto line = [&text, &slot](const Instruction& instruction, const char* indent) {
+    text << indent;
     for (const int i : instruction.outputs) slot(i) << ' ';
     text << "= " << instruction.name << '.' << dtype_name(instruction.dtype);
     for (const int i : instruction.inputs) {
@@ -151,6 +211,10 @@ std::string Program::text() const {
     for (size_t i = 0; i < instruction.ints.size(); ++i) text << (i > 0 ? " " : "") << instruction.ints[i];
     for (const double x : instruction.reals) text << "; " << x;
     text << ")\n";
+  };
+  for (const Instruction& instruction : instructions_) {
+    line(instruction, "  ");
+    for (const Instruction& step : instruction.body) line(step, "    ");
   }
   return text.str();
 }

@@ -11,14 +11,12 @@
 #include <omp.h>
 #endif
 
-#include "exec/fp_mode.h"
+#include "exec/team.h"
 
 namespace chainrule {
 namespace {
 
 std::atomic<int> g_threads{0};  // 0: not set by the user
-// A region costs 2 to 4 us where the team is warm and the CPUs are ours, and far more where other work holds one of
-// them.
 std::atomic<double> g_min_work{30000.0};
 std::atomic<bool> g_forked{false};
 
@@ -58,7 +56,7 @@ Range share_range(int64_t n, int64_t grain, Share share) {
 
 int num_threads() {
 #if defined(_OPENMP)
-  if (g_forked.load(std::memory_order_relaxed) || omp_in_parallel()) return 1;
+  if (g_forked.load(std::memory_order_relaxed) || in_team() || omp_in_parallel()) return 1;
   const int set = g_threads.load(std::memory_order_relaxed);
   if (set > 0) return set;
   const int runtime = omp_get_max_threads(), quota = quota_cpus();
@@ -70,39 +68,21 @@ int num_threads() {
 
 void set_num_threads(int n) { g_threads.store(n); }
 
-int threads_for(double work, int most) {
-  const double least = g_min_work.load(std::memory_order_relaxed);
+int ThreadRule::operator()(double work) const {
   if (work < least) return 1;
   if (least <= 0) return most;
   return static_cast<int>(std::clamp(2.0 * work / least, 1.0, static_cast<double>(most)));
 }
 
+ThreadRule thread_rule(double most_work) {
+  const double least = g_min_work.load(std::memory_order_relaxed);
+  if (most_work < least) return {1, least};  // without asking OpenMP, which takes as long as a small program's kernel
+  return {ThreadRule{num_threads(), least}(most_work), least};
+}
+
 double min_parallel_work() { return g_min_work.load(); }
 
 void set_min_parallel_work(double nanoseconds) { g_min_work.store(nanoseconds); }
-
-void run_team([[maybe_unused]] int threads, TeamBody body, void* context) {
-#if defined(_OPENMP)
-  if (threads > 1) {
-#pragma omp parallel num_threads(threads)
-    {
-      const DefaultFpMode mode;
-      body(context, {omp_get_thread_num(), omp_get_num_threads()});
-    }
-    return;
-  }
-#endif
-  const DefaultFpMode mode;
-  body(context, {0, 1});
-}
-
-void team_barrier([[maybe_unused]] Share share) {
-#if defined(_OPENMP)
-  if (share.count > 1) {
-#pragma omp barrier
-  }
-#endif
-}
 
 const char* openmp_runtime() {
 #if defined(_OPENMP) && defined(__clang__)

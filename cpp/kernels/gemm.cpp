@@ -9,110 +9,44 @@
 // large power-of-two strides map a panel's rows to a few cache sets. Two shapes go other ways:
 //   few rows, b transposed:  b is turned in registers on the way to the multipliers, every element being used once
 //   narrow c:                computed as its transpose; otherwise most lanes of every vector would be idle
+#include "kernels/pack.h"
+#include "kernels/region.h"
 #include "kernels/registry.h"
-#include "kernels/tile.h"
 
 namespace chainrule {
 namespace {
-
-// Tile numbers, measured on Zen 4. kc * nc * sizeof(T) = 512 KiB: half of the smallest L2 (1 MiB) of the AVX-512
-// machines. A long kc costs L1 nothing that counts: the panel streams from L2 in any case (2 lines in 24 cycles).
-template <class T>
-struct Block {
-  static constexpr int64_t kc = 2048 / int64_t{sizeof(T)};
-  static constexpr int64_t nc = (512 << 10) / (kc * int64_t{sizeof(T)});
-  static constexpr int64_t line = 64 / int64_t{sizeof(T)};
-  static constexpr int64_t ld_a = kc + line;              // one cache line more: rows fall into different sets
-  static constexpr int64_t a_elements = kMaxRows * ld_a;  // a's copy; or a strip of the transpose of a narrow c
-  static_assert(a_elements >= kMaxRows * kWidest * Vec<T>::lanes);
-};
 
 constexpr int64_t kDirect = 24 << 10;    // bytes: a smaller block of b stays in L1 as it is
 constexpr int64_t kPage = 4096;          // rows of a at a multiple of this distance meet in one set of L1
 constexpr int64_t kStreams = 512 << 10;  // bytes: a larger a has left L2 when the next block of b comes
 
 template <class T>
-struct Matrix {
-  const T* p;
-  int64_t rs, cs;
-  const T* at(int64_t i, int64_t j) const { return p + i * rs + j * cs; }
-};
-
-template <class T>
 struct Problem {
   int64_t m, n, k;
   Matrix<T> a, b;
-  T* c;
-  int64_t rs_c;
+  Output<T> c;
+  bool first;         // the chains start, or go on from what c holds
   T *small, *packed;  // scratch
 };
 
-constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // n in equal shares of at most `most`, each a multiple of `grain`: the last one is not left with a few.
 constexpr int64_t equal_share(int64_t n, int64_t most, int64_t grain) {
   if (n <= most) return n;
   return ceil_div(ceil_div(n, ceil_div(n, most)), grain) * grain;
 }
 
-// panel[k][0..width) = b[k][j0 .. j0 + columns), padded with zeros: lanes x lanes blocks turned in registers where b's
-// columns are contiguous, else one element at a time.
+// One block of b (kb x nb at b) against all rows of a; `last` of the blocks along k.
 template <class T>
-void pack_panel(const Matrix<T>& b, int64_t k, int64_t columns, int64_t width, T* panel) {
-  constexpr int64_t L = Vec<T>::lanes;
-  if (b.rs != 1) {
-    for (int64_t i = 0; i < k; ++i) {
-      for (int64_t j = 0; j < width; ++j) panel[i * width + j] = j < columns ? *b.at(i, j) : T(0);
-    }
-    return;
-  }
-  for (int64_t j = 0; j < columns; j += L) {
-    for (int64_t i = 0; i < k; i += L) {
-      Vec<T> block[L];
-      load_turned(b.at(i, j), b.cs, columns - j, k - i, block);
-      T* const to = panel + i * width + j;
-      if (k - i >= L) {
-        CR_UNROLL
-        for (int64_t x = 0; x < L; ++x) store(to + x * width, block[x]);
-      } else {
-        for (int64_t x = 0; x < k - i; ++x) store(to + x * width, block[x]);
-      }
-    }
-  }
-}
-
-// A copy of `rows` rows of a, compact.
-template <class T>
-Matrix<T> compact_rows(const Matrix<T>& a, int64_t rows, int64_t k, T* copy) {
-  constexpr int64_t L = Vec<T>::lanes;
-  for (int64_t i = 0; i < rows; ++i) {
-    const T* const from = a.at(i, 0);
-    T* const to = copy + i * Block<T>::ld_a;
-    int64_t x = 0;
-    for (; x + L <= k; x += L) store(to + x, load(from + x));
-    if (x < k) store_n(to + x, load_n(from + x, k - x), k - x);
-  }
-  return {copy, Block<T>::ld_a, 1};
-}
-
-template <int Write, class T>
-void prefetch_rows(const T* p, int64_t rs, int64_t rows, int64_t columns) {
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < columns; j += Block<T>::line) __builtin_prefetch(p + i * rs + j, Write);
-  }
-}
-
-// One block of b (kb x nb at b) against all rows of a.
-template <class T>
-void block_product(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, int64_t kb, int64_t nb, T* c,
-                   bool first) {
+void block_product(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, int64_t kb, int64_t nb,
+                   const Output<T>& c, bool first, bool last) {
   constexpr int64_t L = Vec<T>::lanes, size = sizeof(T);
   // Rows in equal shares: a last tile of one or two rows would leave the multipliers waiting.
-  const int64_t tiles = ceil_div(q.m, kMaxRows);
-  const int64_t nr = max_vectors(static_cast<int>(ceil_div(q.m, tiles))) * L, panels = ceil_div(nb, nr);
+  const int64_t tiles = ceil_div(q.m, kMaxRows), most_rows = ceil_div(q.m, tiles);
+  const int64_t nr = max_vectors(static_cast<int>(most_rows)) * L, panels = ceil_div(nb, nr);
   const bool pack = b.cs != 1 || (tiles > 2 && kb * b.rs * size > kDirect);
   const bool copy = panels > 2 && a.cs == 1 && a.rs * size % kPage == 0;
   const bool streams = pack && a.cs == 1 && q.m * kb * size > kStreams;
+  Region<T> region(c, most_rows, nr, nb, last);
   int64_t i = 0;
   for (int64_t t = 0; t < tiles; ++t) {
     const int64_t rows = ceil_div(q.m - i, tiles - t);
@@ -122,22 +56,23 @@ void block_product(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, 
       const int64_t j = p * nr, columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
       const Matrix<T> from = {b.at(0, j), b.rs, b.cs};
       T* const panel = q.packed + j * kb;
-      TileArgs<T> args = {kb,     strip.p, strip.rs, strip.cs, panel, vectors * L, panel, c + i * q.rs_c + j,
-                          q.rs_c, columns, first};
-      Read read = kWhole;
+      TileArgs<T> args = {kb,          strip.p, strip.rs,           strip.cs,    panel,
+                          vectors * L, panel,   region.tile(i, j),  region.ld(), columns,
+                          first,       kWhole,  region.finish(i, j)};
       if (!pack || (t == 0 && b.cs == 1)) {
         args.b = from.p;
         args.ld_b = b.rs;
-        read = pack ? kPack : columns % L == 0 ? kWhole : kTail;
+        args.read = pack ? kPack : columns % L == 0 ? kWhole : kTail;
       } else if (t == 0) {
         pack_panel(from, kb, columns, vectors * L, panel);
       }
-      if (pack) prefetch_rows<1>(args.c, q.rs_c, rows, columns);
+      if (pack) prefetch_rows<1>(args.c, args.rs_c, rows, columns);
       if (streams && t + 1 < tiles) {  // a share of the next strip
         const int64_t share = ceil_div(kb, panels), k0 = smaller(p * share, kb);
         prefetch_rows<0>(a.at(i + rows, k0), a.rs, ceil_div(q.m - i - rows, tiles - t - 1), smaller(share, kb - k0));
       }
-      kTiles<T>.fn[rows - 1][vectors - 1][read](args);
+      kTiles<T>.fn[rows - 1][vectors - 1](args);
+      region.done(i + rows, j + columns, p + 1 == panels, p + 1 == panels && t + 1 == tiles);
     }
     i += rows;
   }
@@ -149,10 +84,11 @@ void wide_product(const Problem<T>& q) {
   const int64_t nc = equal_share(q.n, Block<T>::nc, 2 * Vec<T>::lanes);
   int64_t pc = 0;
   do {
+    const int64_t kb = smaller(kc, q.k - pc);
     for (int64_t jc = 0; jc < q.n; jc += nc) {
       const Matrix<T> a = {q.a.at(0, pc), q.a.rs, q.a.cs};
       const Matrix<T> b = {q.b.at(pc, jc), q.b.rs, q.b.cs};
-      block_product(q, a, b, smaller(kc, q.k - pc), smaller(nc, q.n - jc), q.c + jc, pc == 0);
+      block_product(q, a, b, kb, smaller(nc, q.n - jc), q.c.right_of(jc), pc == 0 && q.first, pc + kb == q.k);
     }
     pc += kc;
   } while (pc < q.k);
@@ -170,52 +106,39 @@ void strip_product(const Problem<T>& q) {
   const bool turned = q.b.cs != 1;
   const int rows = static_cast<int>(q.m);
   const int64_t nr = strip_columns<T>(rows, turned), ld_b = turned ? q.b.cs : q.b.rs;
+  Region<T> region(q.c, q.m, nr, q.n, true);
   for (int64_t j = 0; j < q.n; j += nr) {
     const int64_t columns = smaller(nr, q.n - j);
     const Read read = turned ? kTurned : columns % L == 0 ? kWhole : kTail;
-    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1][read](
-        {q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j), ld_b, nullptr, q.c + j, q.rs_c, columns, true});
+    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1]({q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j), ld_b, nullptr,
+                                                      region.tile(0, j), region.ld(), columns, q.first, read,
+                                                      region.finish(0, j)});
+    region.done(q.m, j + columns, j + columns == q.n, j + columns == q.n);
   }
 }
 
-// c[x][j] = from[j][x] for x < m, j < n.
-template <class T>
-void turn_back(const T* from, int64_t ld, int64_t m, int64_t n, T* c, int64_t rs_c) {
-  constexpr int64_t L = Vec<T>::lanes;
-  if (n <= 2) {
-    for (int64_t j = 0; j < n; ++j) {
-      for (int64_t x = 0; x < m; ++x) c[x * rs_c + j] = from[j * ld + x];
-    }
-    return;
-  }
-  for (int64_t x = 0; x < m; x += L) {
-    for (int64_t j = 0; j < n; j += L) {
-      const int64_t w = smaller(L, n - j), h = smaller(L, m - x);
-      Vec<T> block[L];
-      CR_UNROLL
-      for (int64_t y = 0; y < L; ++y) block[y] = y < w ? load(from + (j + y) * ld + x) : splat<T>(0);
-      transpose(block);
-      CR_UNROLL
-      for (int64_t y = 0; y < L; ++y) {
-        if (y < h) store_or_n(c + (x + y) * rs_c + j, block[y], w);
-      }
-    }
-  }
-}
-
-// c' = b' a', in strips of columns that are turned into rows of c.
+// c' = b' a', in strips of columns that are turned into rows of c. The chains start here, and no `kept` is read.
 template <class T>
 void narrow_product(const Problem<T>& q) {
   const Matrix<T> bt = {q.b.p, q.b.cs, q.b.rs};
-  if (q.n == 1 && q.rs_c == 1) {
-    strip_product<T>({1, q.m, q.k, bt, {q.a.p, q.a.cs, q.a.rs}, q.c, 1, nullptr, nullptr});
+  Output<T> out = q.c;
+  out.turned = out.finish.turned = true;
+  if (q.n == 1 && (q.c.rs == 1 || q.c.c == nullptr)) {
+    out.row = q.c.col;
+    out.col = q.c.row;
+    strip_product<T>({1, q.m, q.k, bt, {q.a.p, q.a.cs, q.a.rs}, out, true, nullptr, nullptr});
     return;
   }
   const int64_t nr = strip_columns<T>(static_cast<int>(q.n), q.a.rs != 1);
+  out.c = q.small;
+  out.rs = nr;
+  out.epilogue = nullptr;
+  Region<T> region(q.c, nr, q.n, q.n, true);
   for (int64_t i = 0; i < q.m; i += nr) {
     const int64_t columns = smaller(nr, q.m - i);
-    strip_product<T>({q.n, columns, q.k, bt, {q.a.at(i, 0), q.a.cs, q.a.rs}, q.small, nr, nullptr, nullptr});
-    turn_back(q.small, nr, columns, q.n, q.c + i * q.rs_c, q.rs_c);
+    strip_product<T>({q.n, columns, q.k, bt, {q.a.at(i, 0), q.a.cs, q.a.rs}, out, true, nullptr, nullptr});
+    turn_back(q.small, nr, columns, q.n, region.tile(i, 0), region.ld());
+    region.done(i + columns, q.n, true, i + columns == q.m);
   }
 }
 
@@ -230,21 +153,26 @@ void product(const Problem<T>& q) {
 
 template <class T>
 void gemm(const GemmArgs& g) {
-  constexpr int64_t L = Vec<T>::lanes;
-  static_assert((Block<T>::a_elements + Block<T>::kc * Block<T>::nc + 64) * int64_t{sizeof(T)} <= kGemmScratch);
+  constexpr int64_t L = Vec<T>::lanes, packed = Block<T>::kc * Block<T>::nc + 64;
+  static_assert((Block<T>::a_elements + packed + kEpilogueElements) * int64_t{sizeof(T)} <=
+                kGemmScratch - kBodyScratch);
   if (g.m == 0 || g.n == 0) return;
   T* const scratch = static_cast<T*>(g.scratch);
-  const Problem<T> q = {g.m,
-                        g.n,
-                        g.k,
-                        {static_cast<const T*>(g.a), g.rs_a, g.cs_a},
-                        {static_cast<const T*>(g.b), g.rs_b, g.cs_b},
-                        static_cast<T*>(g.c),
-                        g.rs_c,
-                        scratch,
-                        scratch + Block<T>::a_elements};
+  Problem<T> q = {g.m,
+                  g.n,
+                  g.k,
+                  {static_cast<const T*>(g.a), g.rs_a, g.cs_a},
+                  {static_cast<const T*>(g.b), g.rs_b, g.cs_b},
+                  {static_cast<T*>(g.c), g.rs_c},
+                  !g.continues,
+                  scratch,
+                  scratch + Block<T>::a_elements};
+  const WriteBack& w = g.write_back;
+  q.c.finish = {static_cast<const T*>(w.bias), static_cast<const T*>(w.kept), w.rs_kept, w.relu, false};
+  q.c.epilogue = g.epilogue;
+  q.c.strip = scratch + Block<T>::a_elements + packed;
   // Turning costs about a fifth of the multiplications that it hides behind.
-  const bool turns = q.m >= L && (q.a.rs == 1 || q.a.cs == 1);
+  const bool turns = q.first && w.kept == nullptr && q.m >= L && (q.a.rs == 1 || q.a.cs == 1);
   const int64_t rest = q.n % L;
   if (turns && q.n <= kMaxRows && 5 * q.n < 4 * L) {
     narrow_product(q);
@@ -254,7 +182,7 @@ void gemm(const GemmArgs& g) {
     product(part);
     part.n = rest;
     part.b.p = q.b.at(0, q.n - rest);
-    part.c = q.c + q.n - rest;
+    part.c = q.c.right_of(q.n - rest);
     narrow_product(part);
   } else {
     product(q);

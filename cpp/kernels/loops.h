@@ -7,12 +7,28 @@
 namespace chainrule {
 namespace {
 
+// The same elements in as few rows as can be: rows that follow each other are one long row, and a column that lies
+// contiguously is a row. Rows of a few elements would take a loop of their own each.
+CR_INLINE MapArgs merge_rows(MapArgs m, int inputs) {
+  if (m.rows <= 1) return m;
+  bool follow = m.rs_out == m.n, column = m.n == 1 && m.rs_out == 1;
+  for (int i = 0; i < inputs; ++i) {
+    follow = follow && m.rs_in[i] == m.n * m.step[i];
+    column = column && (m.rs_in[i] == 0 || m.rs_in[i] == 1);
+  }
+  if (!follow && !column) return m;
+  for (int i = 0; i < inputs; ++i) m.step[i] = column ? m.rs_in[i] : m.step[i];
+  m.n *= m.rows;
+  m.rows = 1;
+  return m;
+}
+
 // One operand: an array, or a scalar that stays in a register.
 template <class T, bool Broadcast>
 struct Operand {
   const T* p;
   Vec<T> splatted;
-  CR_INLINE explicit Operand(const void* q) : p(static_cast<const T*>(q)), splatted() {
+  CR_INLINE explicit Operand(const T* q) : p(q), splatted() {
     if constexpr (Broadcast) splatted = splat(*p);
   }
   CR_INLINE Vec<T> whole(int64_t i) const { return Broadcast ? splatted : load(p + i); }
@@ -37,17 +53,18 @@ CR_INLINE void for_each(int64_t n, T* out, F f, const Operands&... in) {
   if (i < n) store_n(out + i, f(in.part(i, n - i)...), n - i);
 }
 
+// Input i from row r on.
+template <class T>
+CR_INLINE const T* row_of(const MapArgs& m, int i, int64_t r) {
+  return static_cast<const T*>(m.in[i]) + r * m.rs_in[i];
+}
+template <class T>
+CR_INLINE T* out_row(const MapArgs& m, int64_t r) {
+  return static_cast<T*>(m.out) + r * m.rs_out;
+}
+
 template <class T, class Op>
-void map1(int64_t n, void* out, const void* const* in, const int64_t* step, const double* param) {
-  if (n == 0) return;
-  const Op op(param);
-  const auto f = [&op](Vec<T> x) CR_LAMBDA { return op(x); };
-  const T* x = static_cast<const T*>(in[0]);
-  T* y = static_cast<T*>(out);
-  if (step[0] == 0) {
-    for_each(n, y, f, Operand<T, true>(x));
-    return;
-  }
+CR_INLINE void map1_row(const Op& op, int64_t n, T* y, const T* x) {
   if constexpr (requires(Vec<T>(&v)[2]) { op.values(v); }) {
     constexpr int64_t L = Vec<T>::lanes;
     for (; n >= 2 * L; n -= 2 * L, x += 2 * L, y += 2 * L) {
@@ -58,23 +75,44 @@ void map1(int64_t n, void* out, const void* const* in, const int64_t* step, cons
     }
     if (n == 0) return;
   }
-  for_each(n, y, f, Operand<T, false>(x));
+  for_each(n, y, [&op](Vec<T> v) CR_LAMBDA { return op(v); }, Operand<T, false>(x));
 }
 
 template <class T, class Op>
-void map2(int64_t n, void* out, const void* const* in, const int64_t* step, const double* param) {
-  if (n == 0) return;
-  const Op op(param);
+void map1(const MapArgs& args) {
+  const MapArgs m = merge_rows(args, 1);
+  if (m.n == 0) return;
+  const Op op(m.param);
+  if (m.step[0] != 0) {
+    for (int64_t r = 0; r < m.rows; ++r) map1_row(op, m.n, out_row<T>(m, r), row_of<T>(m, 0, r));
+    return;
+  }
+  const auto f = [&op](Vec<T> x) CR_LAMBDA { return op(x); };
+  for (int64_t r = 0; r < m.rows; ++r) for_each(m.n, out_row<T>(m, r), f, Operand<T, true>(row_of<T>(m, 0, r)));
+}
+
+template <class T, bool Broadcast0, bool Broadcast1, class F>
+CR_INLINE void map2_rows(const MapArgs& m, F f) {
+  for (int64_t r = 0; r < m.rows; ++r) {
+    for_each(m.n, out_row<T>(m, r), f, Operand<T, Broadcast0>(row_of<T>(m, 0, r)),
+             Operand<T, Broadcast1>(row_of<T>(m, 1, r)));
+  }
+}
+
+template <class T, class Op>
+void map2(const MapArgs& args) {
+  const MapArgs m = merge_rows(args, 2);
+  if (m.n == 0) return;
+  const Op op(m.param);
   const auto f = [&op](Vec<T> x, Vec<T> y) CR_LAMBDA { return op(x, y); };
-  T* const o = static_cast<T*>(out);
-  if (step[0] != 0 && step[1] != 0) {
-    for_each(n, o, f, Operand<T, false>(in[0]), Operand<T, false>(in[1]));
-  } else if (step[0] != 0) {
-    for_each(n, o, f, Operand<T, false>(in[0]), Operand<T, true>(in[1]));
-  } else if (step[1] != 0) {
-    for_each(n, o, f, Operand<T, true>(in[0]), Operand<T, false>(in[1]));
+  if (m.step[0] != 0 && m.step[1] != 0) {
+    map2_rows<T, false, false>(m, f);
+  } else if (m.step[0] != 0) {
+    map2_rows<T, false, true>(m, f);
+  } else if (m.step[1] != 0) {
+    map2_rows<T, true, false>(m, f);
   } else {
-    for_each(n, o, f, Operand<T, true>(in[0]), Operand<T, true>(in[1]));
+    map2_rows<T, true, true>(m, f);
   }
 }
 
@@ -84,33 +122,37 @@ CR_INLINE Vec<T> load_step(const T* p, int64_t i, int64_t step, int64_t n) {
 }
 
 template <class T, class Op>
-void compare2(int64_t n, void* out, const void* const* in, const int64_t* step, const double*) {
+void compare2(const MapArgs& args) {
   constexpr int64_t L = Vec<T>::lanes;
-  const T* const a = static_cast<const T*>(in[0]);
-  const T* const b = static_cast<const T*>(in[1]);
-  uint8_t* const o = static_cast<uint8_t*>(out);
-  for (int64_t i = 0; i < n; i += L) {
-    const int64_t w = n - i < L ? n - i : L;
-    store_bool(o + i, Op::apply(load_step(a, i, step[0], w), load_step(b, i, step[1], w)), w);
+  const MapArgs m = merge_rows(args, 2);
+  for (int64_t r = 0; r < m.rows; ++r) {
+    const T *const a = row_of<T>(m, 0, r), *const b = row_of<T>(m, 1, r);
+    uint8_t* const o = out_row<uint8_t>(m, r);
+    for (int64_t i = 0; i < m.n; i += L) {
+      const int64_t w = m.n - i < L ? m.n - i : L;
+      store_bool(o + i, Op::apply(load_step(a, i, m.step[0], w), load_step(b, i, m.step[1], w)), w);
+    }
   }
 }
 
 // where(condition, a, b)
 template <class T>
-void select3(int64_t n, void* out, const void* const* in, const int64_t* step, const double*) {
+void select3(const MapArgs& args) {
   constexpr int64_t L = Vec<T>::lanes;
-  const uint8_t* const c = static_cast<const uint8_t*>(in[0]);
-  const T* const a = static_cast<const T*>(in[1]);
-  const T* const b = static_cast<const T*>(in[2]);
-  T* const o = static_cast<T*>(out);
-  for (int64_t i = 0; i < n; i += L) {
-    const int64_t w = n - i < L ? n - i : L;
-    uint8_t splatted[L];
-    if (step[0] == 0) {
-      for (int64_t x = 0; x < L; ++x) splatted[x] = *c;
+  const MapArgs m = merge_rows(args, 3);
+  for (int64_t r = 0; r < m.rows; ++r) {
+    const uint8_t* const c = row_of<uint8_t>(m, 0, r);
+    const T *const a = row_of<T>(m, 1, r), *const b = row_of<T>(m, 2, r);
+    T* const o = out_row<T>(m, r);
+    for (int64_t i = 0; i < m.n; i += L) {
+      const int64_t w = m.n - i < L ? m.n - i : L;
+      uint8_t splatted[L];
+      if (m.step[0] == 0) {
+        for (int64_t x = 0; x < L; ++x) splatted[x] = *c;
+      }
+      const Mask<T> mask = load_bool<T>(m.step[0] == 0 ? splatted : c + i, w);
+      store_n(o + i, select(mask, load_step(a, i, m.step[1], w), load_step(b, i, m.step[2], w)), w);
     }
-    const Mask<T> m = load_bool<T>(step[0] == 0 ? splatted : c + i, w);
-    store_n(o + i, select(m, load_step(a, i, step[1], w), load_step(b, i, step[2], w)), w);
   }
 }
 

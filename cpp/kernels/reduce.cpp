@@ -7,22 +7,25 @@ namespace {
 
 template <class T>
 void sum_rows(int64_t rows, int64_t cols, const void* x, void* out) {
-  for (int64_t i = 0; i < rows; ++i) static_cast<T*>(out)[i] = lane_sum(static_cast<const T*>(x) + i * cols, cols);
+  for (int64_t i = 0; i < rows; ++i)
+    static_cast<T*>(out)[i] = first(lane_sum(static_cast<const T*>(x) + i * cols, cols));
 }
 template <class T>
 void max_rows(int64_t rows, int64_t cols, const void* x, void* out) {
-  for (int64_t i = 0; i < rows; ++i) static_cast<T*>(out)[i] = row_max(static_cast<const T*>(x) + i * cols, cols);
+  for (int64_t i = 0; i < rows; ++i)
+    static_cast<T*>(out)[i] = first(row_max(static_cast<const T*>(x) + i * cols, cols));
 }
 template <class T>
 void min_rows(int64_t rows, int64_t cols, const void* x, void* out) {
-  for (int64_t i = 0; i < rows; ++i) static_cast<T*>(out)[i] = row_min(static_cast<const T*>(x) + i * cols, cols);
+  for (int64_t i = 0; i < rows; ++i)
+    static_cast<T*>(out)[i] = first(row_min(static_cast<const T*>(x) + i * cols, cols));
 }
 
 // First index of the maximum, or of the first NaN.
 template <class T>
 int64_t row_argmax(const T* x, int64_t n) {
   constexpr int64_t L = Vec<T>::lanes;
-  const Vec<T> largest = splat(row_max(x, n));
+  const Vec<T> largest = row_max(x, n);
   for (int64_t i = 0; i < n; i += L) {
     const int64_t w = n - i < L ? n - i : L;
     const Vec<T> v = load_or_n(x + i, w);

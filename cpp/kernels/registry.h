@@ -8,6 +8,7 @@ namespace CR_LEVEL {
 void register_maps(KernelTable& table);
 void register_reductions(KernelTable& table);
 void register_rowwise(KernelTable& table);
+void register_cross_entropy(KernelTable& table);
 void register_gemm(KernelTable& table);
 void register_update(KernelTable& table);
 void register_random(KernelTable& table);

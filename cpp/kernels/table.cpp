@@ -37,6 +37,7 @@ const KernelTable& kernel_table() {
     register_maps(table);
     register_reductions(table);
     register_rowwise(table);
+    register_cross_entropy(table);
     register_gemm(table);
     register_update(table);
     register_random(table);

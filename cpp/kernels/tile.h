@@ -17,6 +17,7 @@
 // of L1 at large power-of-two strides.
 #pragma once
 
+#include "kernels/activations.h"
 #include "simd/vec.h"
 
 namespace chainrule {
@@ -39,7 +40,15 @@ constexpr int max_turned_vectors(int mr) { return kRegisters == 16 && mr <= 3 ? 
 // the first tiles of 1024^3 took 3.3 times as long as the others, and take 1.8 times as long.
 constexpr int64_t kAhead = 16;
 
-enum Read { kWhole, kTail, kPack, kTurned, kReads };
+enum Read { kWhole, kTail, kPack, kTurned };
+
+// WriteBack of one tile. In a transposed tile (`turned`) the bias is one number a row, and there is no `kept`.
+template <class T>
+struct Finish {
+  const T *bias, *kept;  // null: none
+  int64_t rs_kept;
+  bool relu, turned;
+};
 
 template <class T>
 struct TileArgs {
@@ -53,6 +62,8 @@ struct TileArgs {
   int64_t rs_c;
   int64_t n;  // columns of this tile
   bool first;
+  Read read;
+  const Finish<T>* finish;  // null: nothing is done
 };
 
 // Elements of a at one k, for all rows of the tile. A few row pointers, not MR: x86 has 16 registers.
@@ -152,7 +163,48 @@ CR_INLINE void multiply_turned(const TileArgs<T>& t, Vec<T> (&acc)[MR][NV]) {
   }
 }
 
-template <class T, int MR, int NV, Read R>
+template <class T, int MR, int NV>
+CR_INLINE void finish_tile(const Finish<T>& f, int64_t n, Vec<T> (&acc)[MR][NV]) {
+  constexpr int64_t L = Vec<T>::lanes;
+  const int64_t last = n - (NV - 1) * L;
+  const Relu relu(nullptr);
+  if (f.bias != nullptr && f.turned) {
+    CR_UNROLL
+    for (int i = 0; i < MR; ++i) {
+      const Vec<T> bias = splat(f.bias[i]);
+      CR_UNROLL
+      for (int j = 0; j < NV; ++j) acc[i][j] = acc[i][j] + bias;
+    }
+  } else if (f.bias != nullptr) {
+    CR_UNROLL
+    for (int j = 0; j < NV; ++j) {
+      const Vec<T> bias = j < NV - 1 ? load(f.bias + j * L) : load_or_n(f.bias + j * L, last);
+      CR_UNROLL
+      for (int i = 0; i < MR; ++i) acc[i][j] = acc[i][j] + bias;
+    }
+  }
+  if (f.relu) {
+    CR_UNROLL
+    for (int i = 0; i < MR; ++i) {
+      CR_UNROLL
+      for (int j = 0; j < NV; ++j) acc[i][j] = relu.value(acc[i][j]);
+    }
+  }
+  if (f.kept != nullptr) {
+    CR_UNROLL
+    for (int i = 0; i < MR; ++i) {
+      const T* const kept = f.kept + i * f.rs_kept;
+      CR_UNROLL
+      for (int j = 0; j < NV; ++j) {
+        const Vec<T> y = j < NV - 1 ? load(kept + j * L) : load_or_n(kept + j * L, last);
+        acc[i][j] = relu.gradient(y, acc[i][j]);
+      }
+    }
+  }
+}
+
+// One function for all ways of reading: the code before and after k is the larger part of it.
+template <class T, int MR, int NV>
 void tile(const TileArgs<T>& t) {
   constexpr int64_t L = Vec<T>::lanes;
   const int64_t last = t.n - (NV - 1) * L;
@@ -170,11 +222,16 @@ void tile(const TileArgs<T>& t) {
       acc[i][NV - 1] = load_or_n(t.c + i * t.rs_c + (NV - 1) * L, last);
     }
   }
-  if constexpr (R == kTurned) {
+  if (t.read == kWhole) {
+    multiply_rows<T, MR, NV, kWhole>(t, acc);
+  } else if (t.read == kTail) {
+    multiply_rows<T, MR, NV, kTail>(t, acc);
+  } else if (t.read == kPack) {
+    multiply_rows<T, MR, NV, kPack>(t, acc);
+  } else if constexpr (NV <= max_turned_vectors(MR)) {
     multiply_turned(t, acc);
-  } else {
-    multiply_rows<T, MR, NV, R>(t, acc);
   }
+  if (t.finish != nullptr) finish_tile(*t.finish, t.n, acc);
   CR_UNROLL
   for (int i = 0; i < MR; ++i) {
     CR_UNROLL
@@ -186,20 +243,16 @@ void tile(const TileArgs<T>& t) {
 template <class T>
 using TileFn = void (*)(const TileArgs<T>&);
 
-// All tiles by [rows - 1][vectors - 1][read]; what would spill is null and never asked for.
+// All tiles by [rows - 1][vectors - 1]; what would spill is null and never asked for.
 template <class T>
 struct TileTable {
-  TileFn<T> fn[kMaxRows][kWidest][kReads];
+  TileFn<T> fn[kMaxRows][kWidest];
 };
 
 template <class T, int MR, int NV>
 constexpr void fill_tiles(TileTable<T>& table) {
   if constexpr (NV >= 1) {
-    TileFn<T>(&fn)[kReads] = table.fn[MR - 1][NV - 1];
-    fn[kWhole] = tile<T, MR, NV, kWhole>;
-    fn[kTail] = tile<T, MR, NV, kTail>;
-    fn[kPack] = tile<T, MR, NV, kPack>;
-    if constexpr (NV <= max_turned_vectors(MR)) fn[kTurned] = tile<T, MR, NV, kTurned>;
+    table.fn[MR - 1][NV - 1] = tile<T, MR, NV>;
     fill_tiles<T, MR, NV - 1>(table);
   } else if constexpr (MR > 1) {
     fill_tiles<T, MR - 1, max_vectors(MR - 1)>(table);

@@ -105,6 +105,33 @@ CR_INLINE Bits<double> shr(Bits<double> a) {
   return {_mm256_srli_epi64(a.i, N)};
 }
 
+template <class T>
+CR_INLINE Mask<T> first_lanes(int64_t n) {
+  if constexpr (sizeof(T) == 4) {
+    return {_mm256_castsi256_ps(first8(n))};
+  } else {
+    return {_mm256_castsi256_pd(first4(n))};
+  }
+}
+CR_INLINE float first(Vec<float> a) { return _mm256_cvtss_f32(a.v); }
+CR_INLINE double first(Vec<double> a) { return _mm256_cvtsd_f64(a.v); }
+template <int N>
+CR_INLINE Vec<float> cross(Vec<float> a) {
+  if constexpr (N == 4) {
+    return {_mm256_permute2f128_ps(a.v, a.v, 1)};
+  } else {
+    return {_mm256_permute_ps(a.v, N == 2 ? 0x4e : 0xb1)};
+  }
+}
+template <int N>
+CR_INLINE Vec<double> cross(Vec<double> a) {
+  if constexpr (N == 2) {
+    return {_mm256_permute2f128_pd(a.v, a.v, 1)};
+  } else {
+    return {_mm256_permute_pd(a.v, 0x5)};
+  }
+}
+
 struct Wide {
   static constexpr int parts = 2;
   Vec<double> part[parts];
@@ -157,6 +184,55 @@ CR_INLINE void transpose(Vec<double> (&r)[4]) {
   r[1].v = _mm256_permute2f128_pd(b, d, 0x20);
   r[2].v = _mm256_permute2f128_pd(a, c, 0x31);
   r[3].v = _mm256_permute2f128_pd(b, d, 0x31);
+}
+
+// Four rows by four columns in each 128 bits.
+CR_INLINE void transpose_blocks(const __m256 (&r)[4], Vec<float> (&c)[4]) {
+  const __m256d low = _mm256_castps_pd(_mm256_unpacklo_ps(r[0], r[1]));
+  const __m256d low2 = _mm256_castps_pd(_mm256_unpacklo_ps(r[2], r[3]));
+  const __m256d high = _mm256_castps_pd(_mm256_unpackhi_ps(r[0], r[1]));
+  const __m256d high2 = _mm256_castps_pd(_mm256_unpackhi_ps(r[2], r[3]));
+  c[0].v = _mm256_castpd_ps(_mm256_unpacklo_pd(low, low2));
+  c[1].v = _mm256_castpd_ps(_mm256_unpackhi_pd(low, low2));
+  c[2].v = _mm256_castpd_ps(_mm256_unpacklo_pd(high, high2));
+  c[3].v = _mm256_castpd_ps(_mm256_unpackhi_pd(high, high2));
+}
+template <class T>
+constexpr int64_t kColumns = 16 / sizeof(T);
+CR_INLINE void load_columns(const float* p, int64_t s, Vec<float> (&c)[4]) {
+  __m256 r[4];
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const __m256 low = _mm256_castps128_ps256(_mm_loadu_ps(p + i * s));
+    r[i] = _mm256_insertf128_ps(low, _mm_loadu_ps(p + (i + 4) * s), 1);
+  }
+  transpose_blocks(r, c);
+}
+CR_INLINE void load_columns(const double* p, int64_t s, Vec<double> (&c)[2]) {
+  __m256d r[2];
+  CR_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const __m256d low = _mm256_castpd128_pd256(_mm_loadu_pd(p + i * s));
+    r[i] = _mm256_insertf128_pd(low, _mm_loadu_pd(p + (i + 2) * s), 1);
+  }
+  c[0].v = _mm256_unpacklo_pd(r[0], r[1]);
+  c[1].v = _mm256_unpackhi_pd(r[0], r[1]);
+}
+CR_INLINE void store_columns(float* p, int64_t s, const Vec<float> (&c)[4]) {
+  const __m256 columns[4] = {c[0].v, c[1].v, c[2].v, c[3].v};
+  Vec<float> r[4];
+  transpose_blocks(columns, r);
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) _mm_storeu_ps(p + i * s, _mm256_castps256_ps128(r[i].v));
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) _mm_storeu_ps(p + (i + 4) * s, _mm256_extractf128_ps(r[i].v, 1));
+}
+CR_INLINE void store_columns(double* p, int64_t s, const Vec<double> (&c)[2]) {
+  const __m256d r[2] = {_mm256_unpacklo_pd(c[0].v, c[1].v), _mm256_unpackhi_pd(c[0].v, c[1].v)};
+  CR_UNROLL
+  for (int i = 0; i < 2; ++i) _mm_storeu_pd(p + i * s, _mm256_castpd256_pd128(r[i]));
+  CR_UNROLL
+  for (int i = 0; i < 2; ++i) _mm_storeu_pd(p + (i + 2) * s, _mm256_extractf128_pd(r[i], 1));
 }
 
 }  // namespace

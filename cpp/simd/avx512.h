@@ -112,6 +112,29 @@ CR_INLINE Bits<double> shr(Bits<double> a) {
   return {_mm512_srli_epi64(a.i, N)};
 }
 
+template <class T>
+CR_INLINE Mask<T> first_lanes(int64_t n) {
+  return {static_cast<decltype(Mask<T>::m)>((1u << n) - 1u)};
+}
+CR_INLINE float first(Vec<float> a) { return _mm512_cvtss_f32(a.v); }
+CR_INLINE double first(Vec<double> a) { return _mm512_cvtsd_f64(a.v); }
+template <int N>
+CR_INLINE Vec<float> cross(Vec<float> a) {
+  if constexpr (N >= 4) {
+    return {_mm512_shuffle_f32x4(a.v, a.v, N == 8 ? 0x4e : 0xb1)};
+  } else {
+    return {_mm512_permute_ps(a.v, N == 2 ? 0x4e : 0xb1)};
+  }
+}
+template <int N>
+CR_INLINE Vec<double> cross(Vec<double> a) {
+  if constexpr (N >= 2) {
+    return {_mm512_shuffle_f64x2(a.v, a.v, N == 4 ? 0x4e : 0xb1)};
+  } else {
+    return {_mm512_permute_pd(a.v, 0x55)};
+  }
+}
+
 struct Wide {
   static constexpr int parts = 2;
   Vec<double> part[parts];
@@ -181,6 +204,69 @@ CR_INLINE void transpose(Vec<double> (&r)[8]) {
     r[i].v = _mm512_shuffle_f64x2(u[i], u[i + 4], 0x88);
     r[i + 4].v = _mm512_shuffle_f64x2(u[i], u[i + 4], 0xdd);
   }
+}
+
+// Four rows by four columns in each 128 bits.
+CR_INLINE void transpose_blocks(const __m512 (&r)[4], Vec<float> (&c)[4]) {
+  const __m512d low = _mm512_castps_pd(_mm512_unpacklo_ps(r[0], r[1]));
+  const __m512d low2 = _mm512_castps_pd(_mm512_unpacklo_ps(r[2], r[3]));
+  const __m512d high = _mm512_castps_pd(_mm512_unpackhi_ps(r[0], r[1]));
+  const __m512d high2 = _mm512_castps_pd(_mm512_unpackhi_ps(r[2], r[3]));
+  c[0].v = _mm512_castpd_ps(_mm512_unpacklo_pd(low, low2));
+  c[1].v = _mm512_castpd_ps(_mm512_unpackhi_pd(low, low2));
+  c[2].v = _mm512_castpd_ps(_mm512_unpacklo_pd(high, high2));
+  c[3].v = _mm512_castpd_ps(_mm512_unpackhi_pd(high, high2));
+}
+template <class T>
+constexpr int64_t kColumns = 16 / sizeof(T);
+CR_INLINE void load_columns(const float* p, int64_t s, Vec<float> (&c)[4]) {
+  __m512 r[4];
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    const float* const q = p + i * s;
+    const __m256 low = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(q)), _mm_loadu_ps(q + 4 * s), 1);
+    const __m256 high =
+        _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(q + 8 * s)), _mm_loadu_ps(q + 12 * s), 1);
+    r[i] = _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+  }
+  transpose_blocks(r, c);
+}
+CR_INLINE void load_columns(const double* p, int64_t s, Vec<double> (&c)[2]) {
+  __m512d r[2];
+  CR_UNROLL
+  for (int i = 0; i < 2; ++i) {
+    const double* const q = p + i * s;
+    const __m256d low = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(q)), _mm_loadu_pd(q + 2 * s), 1);
+    const __m256d high =
+        _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(q + 4 * s)), _mm_loadu_pd(q + 6 * s), 1);
+    r[i] = _mm512_insertf64x4(_mm512_castpd256_pd512(low), high, 1);
+  }
+  c[0].v = _mm512_unpacklo_pd(r[0], r[1]);
+  c[1].v = _mm512_unpackhi_pd(r[0], r[1]);
+}
+CR_INLINE void store_columns(float* p, int64_t s, const Vec<float> (&c)[4]) {
+  const __m512 columns[4] = {c[0].v, c[1].v, c[2].v, c[3].v};
+  Vec<float> r[4];
+  transpose_blocks(columns, r);
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) _mm_storeu_ps(p + i * s, _mm512_castps512_ps128(r[i].v));
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) _mm_storeu_ps(p + (i + 4) * s, _mm512_extractf32x4_ps(r[i].v, 1));
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) _mm_storeu_ps(p + (i + 8) * s, _mm512_extractf32x4_ps(r[i].v, 2));
+  CR_UNROLL
+  for (int i = 0; i < 4; ++i) _mm_storeu_ps(p + (i + 12) * s, _mm512_extractf32x4_ps(r[i].v, 3));
+}
+CR_INLINE void store_columns(double* p, int64_t s, const Vec<double> (&c)[2]) {
+  const __m512d r[2] = {_mm512_unpacklo_pd(c[0].v, c[1].v), _mm512_unpackhi_pd(c[0].v, c[1].v)};
+  CR_UNROLL
+  for (int i = 0; i < 2; ++i) _mm_storeu_pd(p + i * s, _mm512_castpd512_pd128(r[i]));
+  CR_UNROLL
+  for (int i = 0; i < 2; ++i) _mm_storeu_pd(p + (i + 2) * s, _mm512_extractf64x2_pd(r[i], 1));
+  CR_UNROLL
+  for (int i = 0; i < 2; ++i) _mm_storeu_pd(p + (i + 4) * s, _mm512_extractf64x2_pd(r[i], 2));
+  CR_UNROLL
+  for (int i = 0; i < 2; ++i) _mm_storeu_pd(p + (i + 6) * s, _mm512_extractf64x2_pd(r[i], 3));
 }
 
 }  // namespace

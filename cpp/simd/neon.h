@@ -125,6 +125,31 @@ CR_INLINE Bits<double> shr(Bits<double> a) {
   return {vreinterpretq_s64_u64(vshrq_n_u64(vreinterpretq_u64_s64(a.i), N))};
 }
 
+template <class T>
+CR_INLINE Mask<T> first_lanes(int64_t n) {
+  if constexpr (sizeof(T) == 4) {
+    const uint32x4_t lane = {0, 1, 2, 3};
+    return {vcltq_u32(lane, vdupq_n_u32(static_cast<uint32_t>(n)))};
+  } else {
+    const uint64x2_t lane = {0, 1};
+    return {vcltq_u64(lane, vdupq_n_u64(static_cast<uint64_t>(n)))};
+  }
+}
+CR_INLINE float first(Vec<float> a) { return vgetq_lane_f32(a.v, 0); }
+CR_INLINE double first(Vec<double> a) { return vgetq_lane_f64(a.v, 0); }
+template <int N>
+CR_INLINE Vec<float> cross(Vec<float> a) {
+  if constexpr (N == 2) {
+    return {vextq_f32(a.v, a.v, 2)};
+  } else {
+    return {vrev64q_f32(a.v)};
+  }
+}
+template <int N>
+CR_INLINE Vec<double> cross(Vec<double> a) {
+  return {vextq_f64(a.v, a.v, 1)};
+}
+
 struct Wide {
   static constexpr int parts = 2;
   Vec<double> part[parts];
@@ -151,6 +176,24 @@ CR_INLINE void transpose(Vec<double> (&r)[2]) {
   const float64x2_t a = r[0].v;
   r[0].v = vtrn1q_f64(a, r[1].v);
   r[1].v = vtrn2q_f64(a, r[1].v);
+}
+
+template <class T>
+constexpr int64_t kColumns = Vec<T>::lanes;
+template <class T, int N>
+CR_INLINE void load_columns(const T* p, int64_t s, Vec<T> (&c)[N]) {
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) c[i] = load(p + i * s);
+  transpose(c);
+}
+template <class T, int N>
+CR_INLINE void store_columns(T* p, int64_t s, const Vec<T> (&c)[N]) {
+  Vec<T> r[N];
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) r[i] = c[i];
+  transpose(r);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) store(p + i * s, r[i]);
 }
 
 }  // namespace

@@ -150,6 +150,15 @@ CR_INLINE uint32_t first_bits(Mask<T> a) {
   return a.m ? 1u : 0u;
 }
 
+template <class T>
+CR_INLINE Mask<T> first_lanes(int64_t n) {
+  return {n > 0};
+}
+template <class T>
+CR_INLINE T first(Vec<T> a) {
+  return a.v;
+}
+
 CR_INLINE Bits<double> bits(Vec<double> a) { return {static_cast<int64_t>(pattern(a.v))}; }
 CR_INLINE Vec<double> value(Bits<double> a) { return {from_pattern<double>(static_cast<uint64_t>(a.i))}; }
 CR_INLINE Bits<double> splat_bits(int64_t x) { return {x}; }
@@ -184,6 +193,16 @@ CR_INLINE Vec<double> lookup16(const double (&table)[16], Bits<double> index) { 
 
 template <class T>
 CR_INLINE void transpose(Vec<T> (&)[1]) {}
+template <class T>
+constexpr int64_t kColumns = 1;
+template <class T>
+CR_INLINE void load_columns(const T* p, int64_t, Vec<T> (&c)[1]) {
+  c[0] = {*p};
+}
+template <class T>
+CR_INLINE void store_columns(T* p, int64_t, const Vec<T> (&c)[1]) {
+  *p = c[0].v;
+}
 
 }  // namespace
 }  // namespace chainrule

@@ -11,7 +11,13 @@
 //   any_low_word(w, c, mask)            whether ((low 32 bits + c) & mask) is 0 in any lane of a widened vector
 //   lookup16(table, index)              one of 16 doubles per lane, by the low four bits of the index
 //   first_bits(m)                       mask as an integer, lane 0 in bit 0
+//   first_lanes<T>(n)      mask of the lanes below n <= lanes
+//   first(v)               lane 0 as a number
+//   cross<N>(v)            lane i xor N in lane i, N a power of two below lanes
 //   transpose(rows)        a square block of lanes vectors, in registers
+//   kColumns<T>            elements in 128 bits, 1 at the scalar level
+//   load_columns(p, s, c)  kColumns columns of as many rows as lanes: lane i of c[j] is p[i * s + j]
+//   store_columns(p, s, c) back, kColumns elements of each row, in the order of the rows
 //   kRegisters             vector registers of the level, for tile sizes
 //
 // One header per level implements it; this is the only folder with intrinsics. Everything has internal linkage: the
@@ -69,6 +75,17 @@ template <class T>
 CR_INLINE Vec<T> minimum(Vec<T> a, Vec<T> b) {
   const Vec<T> smaller = select(lt(a, b) | isnan(a), a, b);
   return select(eq(a, b), bits_or(a, b), smaller);
+}
+
+// All lanes folded by halves, l[i] = op(l[i], l[i + half]), for an op whose arguments may change places; in every lane
+// of the result.
+template <class T, int Half = Vec<T>::lanes / 2, class Op>
+CR_INLINE Vec<T> fold(Vec<T> v, Op op) {
+  if constexpr (Half == 0) {
+    return v;
+  } else {
+    return fold<T, Half / 2>(op(v, cross<Half>(v)), op);
+  }
 }
 
 template <class T>

@@ -7,6 +7,8 @@ __version__ = "0.1.0"
 from .tensor import Tensor, from_dlpack, tensor  # isort: skip  (before ops: they know each other)
 from . import config, data, nn, ops, optim, random
 from .autodiff import backward, grad, is_grad_enabled, no_grad, value_and_grad
+from .compiler.compiled import compile
+from .compiler.phantom import CompileError
 from .config import (
     active_isa,
     available_isas,
@@ -21,16 +23,22 @@ from .fit import History, fit
 from .gradcheck import gradcheck
 from .io import ModelFormatError, load, save
 from .ops import *
+from .predictor import Predictor
 from .random import manual_seed
+from .trainer import Trainer
 
 __all__ = [
+    "CompileError",
     "History",
     "ModelFormatError",
+    "Predictor",
     "Tensor",
+    "Trainer",
     "active_isa",
     "available_isas",
     "backward",
     "built_isas",
+    "compile",
     "config",
     "data",
     "fit",

@@ -1,23 +1,59 @@
 """The compiled core."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 _Array = np.ndarray[Any, Any]
 _Spec = tuple[int, Sequence[int]]
-_Code = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float]]
+_Plain = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float]]
+_Fused = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float], Sequence[_Plain]]
+_Code = _Plain | _Fused | tuple[Any, ...]
+_Loop = tuple[()] | tuple[int, int, int, bool, Sequence[tuple[int, int]]]
 
 class Program:
-    """Instructions over slots: inputs, then outputs, then temporaries."""
+    """Instructions over slots: inputs, outputs, arrays bound for good, temporaries."""
 
     def __init__(
-        self, inputs: Sequence[_Spec], outputs: Sequence[_Spec], temporaries: Sequence[_Spec], code: Sequence[_Code]
+        self,
+        inputs: Sequence[_Spec],
+        outputs: Sequence[_Spec],
+        temporaries: Sequence[_Spec],
+        code: Sequence[_Code],
+        bound: Sequence[_Array] = ...,
+        offsets: Sequence[int] = ...,
+        refused: Callable[[int, int, int], Exception] | None = None,
+        loop: _Loop | tuple[Any, ...] = (),
     ) -> None: ...
     def __call__(self, *arrays: _Array) -> Any: ...
+    def phases(self, threads: int) -> list[tuple[int, int]]: ...
+    def run_rows(self, index: _Array, results: _Array, first: int, seconds: float) -> int: ...
+    @property
+    def arena_bytes(self) -> int: ...
+    @property
+    def isa(self) -> str: ...
     def __str__(self) -> str: ...
 
+def fast_call(
+    program: Program,
+    statics: Sequence[tuple[Any] | None],
+    guards: Sequence[tuple[Any, str, Any]],
+    versions: Sequence[list[int]],
+    cleared: Sequence[Any],
+    alone: bool,
+    tensor_type: type,
+    numbers: Iterator[int],
+) -> Callable[..., Any]: ...
+def predict_function(
+    make: Callable[[int], Program],
+    convert: Callable[[Any], _Array],
+    dtype: int,
+    out_dtype: int,
+    in_row: Sequence[int],
+    out_row: Sequence[int],
+    block: int,
+) -> Callable[..., _Array]: ...
 def matmul(a: _Array, b: _Array, out: _Array) -> None: ...
 def unary(name: str, x: _Array, out: _Array) -> None: ...
 def binary(name: str, a: _Array, b: _Array, out: _Array) -> None: ...
@@ -35,6 +71,15 @@ def get_num_threads() -> int: ...
 def set_num_threads(n: int) -> None: ...
 def min_parallel_work() -> float: ...
 def set_min_parallel_work(nanoseconds: float) -> None: ...
+def elementwise_names() -> list[str]: ...
 def compiler() -> str: ...
 def openmp_runtime() -> str: ...
 def fma_peak(seconds: float = 0.2) -> float: ...
+def team_meets(threads: int, seconds: float) -> bool: ...
+def team_throws(threads: int, phases: int, phase: int, lane: int) -> int: ...
+
+class TeamChoice:
+    """Whether a program's next run is the team's, from what its runs took."""
+
+    def team(self) -> bool: ...
+    def took(self, team: bool, nanoseconds: float) -> None: ...

@@ -15,7 +15,7 @@ from .nn import BCEWithLogitsLoss, CrossEntropyLoss, Module, MSELoss
 from .nn._module import evaluating
 from .tensor import Tensor, tensor
 
-__all__ = ["EVALUATION_ROWS", "Metric", "Rows", "check_counts", "prepare", "resolve_metrics"]
+__all__ = ["EVALUATION_ROWS", "Metric", "Rows", "check_counts", "prepare", "prepare_validation", "resolve_metrics"]
 
 EVALUATION_ROWS = 1024  # rows evaluated at a time
 
@@ -49,24 +49,25 @@ def prepare(
     y: npt.ArrayLike,
     loss: Loss,
     optimized: Sequence[Tensor],
-    validation: tuple[npt.ArrayLike, npt.ArrayLike] | None,
-) -> tuple[Rows, Rows | None]:
-    """Return training and validation rows, after everything about them and the model has been checked."""
+) -> Rows:
+    """Return the training rows, after everything about them and the model has been checked."""
     if not isinstance(model, Module):
         raise TypeError(f"fit: model must be a Module, got {type(model).__name__}")
     own = {id(parameter) for parameter in model.parameters()}
     if not any(id(parameter) in own for parameter in optimized):
         raise ValueError("fit: the optimizer holds none of the model's parameters")
-    dtype = model._dtype()
-    train = _rows(X, y, loss, dtype, "fit: ")
+    train = _rows(X, y, loss, model._dtype(), "fit: ")
     _check_first_row(model, loss, train, "fit: ")
-    if validation is None:
-        return train, None
+    return train
+
+
+def prepare_validation(model: Module, validation: tuple[npt.ArrayLike, npt.ArrayLike], loss: Loss) -> Rows:
+    """Return the validation rows, checked like those for training."""
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"fit: validation must be a pair (X, y), got {type(validation).__name__}")
-    held_out = _rows(validation[0], validation[1], loss, dtype, "fit: validation ")
+    held_out = _rows(validation[0], validation[1], loss, model._dtype(), "fit: validation ")
     _check_first_row(model, loss, held_out, "fit: validation ")
-    return train, held_out
+    return held_out
 
 
 def resolve_metrics(metrics: Sequence[str | Metric] | None, loss: Loss, held_out: Rows | None) -> dict[str, Metric]:

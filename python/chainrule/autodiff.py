@@ -38,10 +38,10 @@ class no_grad:  # noqa: N801 (PyTorch's name)
 
     def __enter__(self) -> None:
         self._before.append(grad_mode.enabled)
-        grad_mode.enabled = self._wanted
+        grad_mode.set(self._wanted, grad_mode.trace)
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.enabled = self._before.pop()
+        grad_mode.set(self._before.pop(), grad_mode.trace)
 
     def __call__(self, function: F) -> F:
         """Decorate a function."""
@@ -54,7 +54,7 @@ class no_grad:  # noqa: N801 (PyTorch's name)
         return cast(F, inside)
 
 
-class _enable_grad(no_grad):  # noqa: N801
+class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
     """The opposite, for functions that differentiate whatever the caller's mode is."""
 
     _wanted = True
@@ -102,7 +102,7 @@ def _check_unchanged(t: Tensor) -> None:
             )
 
 
-def _pull_back(outputs: Sequence[Tensor], gradients: Sequence[Tensor], wanted: set[int] | None) -> dict[int, Tensor]:
+def pull_back(outputs: Sequence[Tensor], gradients: Sequence[Tensor], wanted: set[int] | None) -> dict[int, Tensor]:
     """Gradients of sum(outputs * gradients) by tensor number: of the leaves, or of the tensors in `wanted`."""
     pending: dict[int, Tensor] = {}
     for out, g in zip(outputs, gradients, strict=True):
@@ -158,15 +158,15 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
     if not output._requires_grad:
         raise ValueError("backward: no tensor behind the output requires a gradient")
     leaves = {t._number: t for t in _reachable([output]) if t._op is None}
-    with _enable_grad() if create_graph else no_grad():
+    with enable_grad() if create_graph else no_grad():
         seed = _seed(output, gradient, "backward")
-        found = _pull_back([output], [seed], None)
+        found = pull_back([output], [seed], None)
         new, taken = {}, {id(seed._version)}
         for number, g in found.items():
             before = leaves[number].grad
             if before is not None:
                 g = ops.add(before, g)
-            elif id(g._version) in taken:  # memory that is another's: the seed's, or also that of another leaf's grad
+            elif id(g._version) in taken and grad_mode.trace is None:  # memory of the seed or of another leaf's grad
                 g = ops.add(g, 0) if create_graph else Tensor._wrap(g._data.copy())
             taken.add(id(g._version))
             new[number] = g
@@ -202,7 +202,7 @@ def value_and_grad(
             if not -len(args) <= n < len(args):
                 raise ValueError(f"grad: argument {n} of {len(args)} does not exist")
         recording = grad_mode.enabled
-        with _enable_grad():
+        with enable_grad():
             points = {n % len(args): _point(args[n]) for n in positions}
             private = [t for t in points.values() if t._op is None]
             result = f(*[points.get(i, a) for i, a in enumerate(args)], **kwargs)
@@ -216,8 +216,8 @@ def value_and_grad(
         # A value that depends on other leaves (an outer grad's point, parameters) has a gradient that does, too.
         own = {t._number for t in points.values()}
         nested = recording and any(t._op is None and t._number not in own for t in _reachable([value]))
-        with _enable_grad() if nested else no_grad():
-            found = _pull_back([value], [seed], {t._number for t in targets}) if value._requires_grad else {}
+        with enable_grad() if nested else no_grad():
+            found = pull_back([value], [seed], {t._number for t in targets}) if value._requires_grad else {}
             zeros = [Tensor._wrap(np.zeros(t.shape, t.dtype)) for t in targets]
         for t in private:
             t._requires_grad = False  # nobody differentiates by it any more: an outer grad must not count it

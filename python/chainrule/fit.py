@@ -1,43 +1,25 @@
-"""Training: `fit` checks everything, then runs epochs of seeded minibatches; `History` is what it saw.
-
-`_train_step` is the only place where the model changes.
-"""
+"""Training: `fit` runs a Trainer's epochs with validation, progress and callbacks; `History` is what it saw."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import ops
-from ._fit_data import EVALUATION_ROWS, Metric, Rows, check_counts, prepare, resolve_metrics
+from ._fit_data import EVALUATION_ROWS, Metric, Rows, check_counts, prepare_validation, resolve_metrics
 from ._interrupt import DeferredInterrupt
 from .nn import Module
 from .nn._module import evaluating
-from .progress import Progress, make_progress
-from .random import Generator, default_generator
+from .progress import make_progress
 from .tensor import Tensor
+from .trainer import Optimizer, Trainer, weighted_mean
 
 __all__ = ["History", "fit"]
-
-_ORDER_STREAM = 2**32  # the order of epoch e is drawn from this stream + e
-
-
-class Optimizer(Protocol):
-    """What `fit` needs of an optimizer."""
-
-    params: list[Tensor]
-
-    def step(self) -> None:
-        """Change the parameters by their gradients."""
-
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
 
 
 @dataclass
@@ -90,6 +72,7 @@ def fit(
     optimizer: Optimizer,
     epochs: int = 10,
     batch_size: int = 32,
+    micro_batch: int | None = None,
     validation: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     metrics: Sequence[str | Metric] | None = None,
     seed: int | None = None,
@@ -98,6 +81,7 @@ def fit(
     callbacks: Sequence[Callable[[History], object]] = (),
     nonfinite: str = "raise",
     history: History | None = None,
+    compile: bool = True,
 ) -> History:
     """Train a model by minibatches.
 
@@ -107,12 +91,13 @@ def fit(
     Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype; `y`, n labels
     (integers) for cross entropy, else finite numbers in the shape of the model's output; `loss`, a loss module or any
     function (prediction, target) -> scalar tensor; `optimizer`, of this model's parameters; `epochs`; `batch_size`;
+    `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
     `validation`, `(X, y)` to evaluate after every epoch; `metrics`, of the validation rows: "accuracy" or functions
     (prediction, target) -> float on ndarrays (default: accuracy for labels); `seed` (default: that of
     `cr.manual_seed`); `shuffle`; `progress`, True, False, or None for only on a terminal; `callbacks`, called with the
     History after every epoch, one that returns True ends training; `nonfinite`, "raise" or "continue" when a loss is
     NaN or infinite; `history`, a History to continue: epochs are counted on from it, and it keeps what was reached when
-    training is broken off.
+    training is broken off; `compile`, False to run every op by itself, for models that cannot be compiled.
     Returns: the History.
     Errors: before the model is touched: TypeError or ValueError for anything that does not fit, with the place of a NaN
     or of a label out of range. While training: FloatingPointError for a loss that is not finite, before its step.
@@ -128,97 +113,48 @@ def fit(
     >>> history.loss[-1] < 0.5 * history.loss[0]
     True
     """
-    if nonfinite not in ("raise", "continue"):
-        raise ValueError(f"fit: nonfinite must be 'raise' or 'continue', got {nonfinite!r}")
     check_counts(epochs=epochs, batch_size=batch_size)
-    train, held_out = prepare(model, X, y, loss, optimizer.params, validation)
+    trainer = Trainer(
+        model,
+        X,
+        y,
+        loss=loss,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        micro_batch=micro_batch,
+        seed=seed,
+        shuffle=shuffle,
+        nonfinite=nonfinite,
+        compile=compile,
+    )
+    held_out = None if validation is None else prepare_validation(model, validation, loss)
     measures = resolve_metrics(metrics, loss, held_out)
     record = History() if history is None else history
-    run = _Run(model, loss, optimizer, train, batch_size, nonfinite == "raise", make_progress(progress))
-    key = default_generator().seed if seed is None else seed
+    bar = make_progress(progress)
     modes = [(module, module.training) for module in model.modules()]
+    trainer.epochs = record.epochs
     try:
         with DeferredInterrupt() as interrupt:
             last = record.epochs + epochs
             for epoch in range(record.epochs, last):
-                order = Generator(key, stream=_ORDER_STREAM + epoch).permutation(len(train)) if shuffle else None
                 begun = time.perf_counter()
-                run.progress.begin(epoch + 1, last, len(train))
-                mean_loss = run.epoch(epoch, order, interrupt)
+                bar.begin(epoch + 1, last, len(trainer.rows))
+                for rows in trainer.parts(interrupt):
+                    bar.advance(rows)
                 record.seconds.append(time.perf_counter() - begun)
-                record.samples += len(train)
-                record.loss.append(mean_loss)
+                record.samples += len(trainer.rows)
+                record.loss.append(trainer.mean_loss)
                 if held_out is not None:
                     _evaluate(model, loss, held_out, measures, record)
-                run.progress.end(record.summary())
+                bar.end(record.summary())
                 answers = [callback(record) for callback in callbacks]
                 if any(answer is True for answer in answers):
                     break
     finally:
-        run.progress.close()
+        bar.close()
         for module, mode in modes:
             module.training = mode
     return record
-
-
-@dataclass
-class _Run:
-    """What stays the same from epoch to epoch."""
-
-    model: Module
-    loss: Callable[[Tensor, Tensor], Tensor]
-    optimizer: Optimizer
-    train: Rows
-    batch_size: int
-    stop: bool
-    progress: Progress
-
-    def epoch(self, epoch: int, order: npt.NDArray[np.int64] | None, interrupt: DeferredInterrupt) -> float:
-        """Train on every row once; return the mean loss."""
-        n = len(self.train)
-        order = np.arange(n, dtype=np.int64) if order is None else order
-        starts = range(0, n, self.batch_size)
-        losses = np.empty(len(starts), dtype=np.float64)
-        self.model.train()
-        for i, start in enumerate(starts):
-            rows = order[start : start + self.batch_size]
-            x, y = ops.take(self.train.x, rows), ops.take(self.train.y, rows)
-            interrupt.in_step = True
-            value = losses[i] = _train_step(self.model, self.loss, self.optimizer, x, y, self.stop)
-            interrupt.leave_step()
-            if self.stop and not isfinite(value):
-                raise FloatingPointError(
-                    f"fit: the loss is {value} at epoch {epoch + 1}, step {i + 1} of {len(starts)}; the model is as "
-                    "the step before left it; try a smaller learning rate or scaled data"
-                )
-            self.progress.advance(len(rows))
-        return _weighted_mean(losses, n, self.batch_size)
-
-
-def _train_step(
-    model: Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    optimizer: Optimizer,
-    x: Tensor,
-    y: Tensor,
-    stop: bool,
-) -> float:
-    """One step on one batch; return the loss before it. With `stop`, a loss that is not finite changes nothing."""
-    optimizer.zero_grad()
-    value = loss(model(x), y)
-    number = float(value.item())
-    if stop and not isfinite(number):
-        return number
-    value.backward()
-    optimizer.step()
-    return number
-
-
-def _weighted_mean(losses: npt.NDArray[np.float64], n: int, batch_size: int) -> float:
-    """The mean over rows of batch losses; all batches but the last have batch_size rows."""
-    sizes = np.full(len(losses), min(batch_size, n), dtype=np.float64)
-    sizes[-1] = n - batch_size * (len(losses) - 1)
-    return float(ops.div(ops.sum(ops.mul(losses, sizes)), np.float64(n)).item())
 
 
 def _evaluate(
@@ -236,7 +172,7 @@ def _evaluate(
             prediction = model(ops.take(rows.x, part))
             losses.append(loss(prediction, ops.take(rows.y, part)).item())
             outputs.append(prediction.numpy())
-    record.val_loss.append(_weighted_mean(np.array(losses, dtype=np.float64), len(rows), EVALUATION_ROWS))
+    record.val_loss.append(weighted_mean(np.array(losses, dtype=np.float64), len(rows), EVALUATION_ROWS))
     prediction_values: npt.NDArray[Any] = np.concatenate(outputs)
     for name, measure in measures.items():
         record.metrics.setdefault(name, []).append(float(measure(prediction_values, rows.y.numpy())))

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .tensor import Tensor
+from .compiler.phantom import CompileError
+from .tensor import Tensor, grad_mode
 
 __all__ = ["SGD"]
 
@@ -44,26 +45,45 @@ class SGD:
         weight_decay: float = 0.0,
     ) -> None:
         self.params = _check_params(params)
+        # lr, momentum, weight_decay, nesterov: compiled programs read this memory at every run.
+        self._hyper = np.zeros(4)
         self.lr = lr
-        self.momentum = _check_number("momentum", momentum)
+        self._hyper[1] = _check_number("momentum", momentum)
         if self.momentum >= 1:
             raise ValueError(f"SGD: momentum must be below 1, got {momentum}")
-        self.weight_decay = _check_number("weight_decay", weight_decay)
-        self.nesterov = bool(nesterov)
+        self._hyper[2] = _check_number("weight_decay", weight_decay)
+        self._hyper[3] = bool(nesterov)
         if self.nesterov and self.momentum == 0:
             raise ValueError("SGD: nesterov needs a momentum above 0")
-        self._velocity: list[npt.NDArray[Any] | None] = [
+        self._velocity: tuple[npt.NDArray[Any] | None, ...] = tuple(
             np.zeros_like(p._data) if self.momentum else None for p in self.params
-        ]
+        )
 
     @property
     def lr(self) -> float:
-        """The step size; assign to change it, for example between epochs."""
-        return self._lr
+        """The step size; assign to change it, for example between epochs. Compiled steps follow."""
+        return float(self._hyper[0])
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._lr = _check_number("lr", value)
+        if grad_mode.trace is not None:
+            raise CompileError("SGD: lr is changed inside a compiled function; change it outside, the program follows")
+        self._hyper[0] = _check_number("lr", value)
+
+    @property
+    def momentum(self) -> float:
+        """The momentum, as given."""
+        return float(self._hyper[1])
+
+    @property
+    def weight_decay(self) -> float:
+        """The weight decay, as given."""
+        return float(self._hyper[2])
+
+    @property
+    def nesterov(self) -> bool:
+        """Whether Nesterov momentum is used, as given."""
+        return bool(self._hyper[3])
 
     def step(self) -> None:
         """Change every parameter that has a gradient, by the formula above.
@@ -79,17 +99,23 @@ class SGD:
         """
         ready = []
         for i, parameter in enumerate(self.params):
-            if parameter.grad is None:
+            gradient = parameter.grad
+            if gradient is None:
                 continue
-            gradient = np.asarray(parameter.grad.numpy(), order="C")
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
-                own, other = _signature(parameter.numpy()), _signature(gradient)
-                raise ValueError(f"SGD: parameter {i} is {own}, its gradient {other}")
+                raise ValueError(f"SGD: parameter {i} is {_signature(parameter)}, its gradient {_signature(gradient)}")
             ready.append((parameter, gradient, self._velocity[i]))
+        trace = grad_mode.trace
+        if trace is not None:
+            trace.guard(self, "_velocity")
         for parameter, gradient, velocity in ready:
-            _core.sgd_step(
-                parameter._data, gradient, velocity, self._lr, self.momentum, self.weight_decay, self.nesterov
-            )
+            if trace is None:
+                lr, momentum, decay, nesterov = self._hyper.tolist()
+                _core.sgd_step(parameter._data, gradient._data, velocity, lr, momentum, decay, nesterov != 0)
+            else:
+                state = [] if velocity is None else [velocity]
+                trace.in_place("sgd", [parameter, *state], [gradient, self._hyper], [parameter.size])
+                trace.consumed.add(parameter._number)
             parameter._bump()
 
     def zero_grad(self) -> None:
@@ -138,11 +164,16 @@ class SGD:
                 raise ValueError(
                     f"load_state_dict: velocity {i} is {_signature(value)}, expected {_signature(expected)}"
                 )
-        loaded._velocity = [None if v is None else np.array(v, order="C") for v in velocity]
-        self.__dict__.update(loaded.__dict__)
+        kept = [v is None for v in velocity] == [v is None for v in self._velocity]
+        self._hyper[...] = loaded._hyper
+        if not kept:
+            self._velocity = loaded._velocity
+        for own, value in zip(self._velocity, velocity, strict=True):
+            if own is not None:
+                own[...] = value
 
 
-def _signature(array: npt.NDArray[Any] | None) -> str:
+def _signature(array: Tensor | npt.NDArray[Any] | None) -> str:
     return "None" if array is None else f"{array.dtype} {array.shape}"
 
 

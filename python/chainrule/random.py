@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
+from .compiler.phantom import CompileError
+from .tensor import grad_mode
 
 __all__ = ["Generator", "default_generator", "manual_seed"]
 
@@ -29,6 +31,11 @@ class Generator:
         self.seed, self.stream = _word("seed", seed), _word("stream", stream)
 
     def _next(self) -> int:
+        if grad_mode.trace is not None:
+            raise CompileError(
+                "random: numbers drawn inside a compiled function would be the same at every call; draw them outside "
+                "and pass them as an argument"
+            )
         stream = self.stream
         self.stream = (stream + 1) % 2**64
         return stream

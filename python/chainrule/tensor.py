@@ -22,17 +22,25 @@ from .ops import _table
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from .compiler.trace import Trace
+
 __all__ = ["Tensor", "as_tensor", "from_dlpack", "tensor"]
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _FLOATS = (_FLOAT32, _FLOAT64)
-_numbers = itertools.count()
+numbers = itertools.count()
 
 
 class _GradMode(threading.local):
-    """Whether ops record the graph, per thread."""
+    """What ops do, per thread: whether they record the graph, and the trace they append to (None: they run)."""
 
     enabled = True
+    trace: Trace | None = None
+    calls: bool | None = True  # what compiled calls ask: `enabled`, or None while tracing
+
+    def set(self, enabled: bool, trace: Trace | None) -> None:
+        """Change the mode."""
+        self.enabled, self.trace, self.calls = enabled, trace, enabled if trace is None else None
 
 
 grad_mode = _GradMode()
@@ -57,13 +65,13 @@ class Tensor(Operators):
         "__weakref__",
         "_attrs",
         "_data",
+        "_grad",
         "_inputs",
         "_number",
         "_op",
         "_requires_grad",
         "_saved",
         "_version",
-        "grad",
     )
 
     _data: npt.NDArray[Any]
@@ -72,7 +80,7 @@ class Tensor(Operators):
     _attrs: tuple[Any, ...]
     _saved: list[int]
     _version: list[int]
-    grad: Tensor | None
+    _grad: Tensor | None
 
     __array_priority__ = 100  # ndarray + Tensor is Tensor's business
 
@@ -83,16 +91,16 @@ class Tensor(Operators):
     def _init(self, data: npt.NDArray[Any]) -> None:
         self._data = data
         self._requires_grad = False
-        self.grad = None
+        self._grad = None
         self._op = None
         self._inputs = ()
         self._attrs = ()
         self._saved = []
-        self._version = [0]  # shared by tensors that share memory
-        self._number = next(_numbers)
+        self._number = next(numbers)
+        self._version = [0, self._number]  # of the memory, and the first tensor of it; shared by all that share it
 
     @classmethod
-    def _wrap(cls, data: npt.NDArray[Any]) -> Tensor:
+    def _wrap(cls, data: Any) -> Tensor:
         self = Tensor.__new__(Tensor)
         self._init(data)
         return self
@@ -105,7 +113,10 @@ class Tensor(Operators):
 
     def _bump(self) -> None:
         """Say that the values were overwritten: a graph that saved them is now invalid."""
-        self._version[0] += 1
+        if grad_mode.trace is None:
+            self._version[0] += 1
+        else:
+            grad_mode.trace.bump(self._version)
 
     # What it is.
 
@@ -146,6 +157,19 @@ class Tensor(Operators):
         if value and self._data.dtype not in _FLOATS:
             raise TypeError(f"requires_grad: only float32 and float64 have gradients, this tensor is {self.dtype}")
         self._requires_grad = bool(value)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` added up for this leaf, or None."""
+        trace = grad_mode.trace
+        return self._grad if trace is None else trace.get_grad(self)
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if grad_mode.trace is None:
+            self._grad = value
+        else:
+            grad_mode.trace.set_grad(self, value)
 
     # Values.
 
@@ -207,10 +231,15 @@ class Tensor(Operators):
         """
         if self._op is not None:
             raise ValueError("copy_: the tensor was made by an op; only leaves can be overwritten")
-        new = to_array(values, self.dtype)
+        trace = grad_mode.trace
+        new = to_array(values, self.dtype) if trace is None else as_tensor(values, self.dtype).astype(self.dtype)
         if new.shape != self.shape:
             raise ValueError(f"copy_: expected shape {self.shape}, got {new.shape}")
-        self._data[...] = new
+        if trace is not None:
+            assert isinstance(new, Tensor)
+            trace.in_place("copy", [self], [new], [2, 0, 0, 1, self.size, 0, 1, 0, 1])
+        else:
+            self._data[...] = new
         self._bump()
         return self
 
@@ -225,7 +254,8 @@ class Tensor(Operators):
         backward(self, gradient)
 
     def __repr__(self) -> str:
-        values = np.array2string(self._data, separator=", ", prefix="tensor(")
+        traced = not isinstance(self._data, np.ndarray)
+        values = f"<traced {self.shape}>" if traced else np.array2string(self._data, separator=", ", prefix="tensor(")
         notes = "" if self.dtype == _FLOAT32 else f", dtype={self.dtype}"
         notes += ", requires_grad=True" if self._requires_grad else ""
         return f"tensor({values}{notes})"
@@ -299,7 +329,8 @@ def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
         return Tensor._wrap(constant(value, dtype))
     if array is not None and array.dtype in _table.CODES and array.flags.c_contiguous and array.flags.aligned:
         # A graph keeps its inputs: the caller may change the array before backward. Without a graph it is read at once.
-        return Tensor._wrap(array if not grad_mode.enabled else array.copy())
+        keep = grad_mode.enabled or grad_mode.trace is not None
+        return Tensor._wrap(array.copy() if keep else array)
     return Tensor._wrap(to_array(value, None))
 
 

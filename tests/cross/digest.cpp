@@ -6,6 +6,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "exec/program.h"
@@ -131,6 +132,32 @@ void rows_and_random() {
   }
 }
 
+// Sizes on both sides of a block of rows, and of the widest rows that are taken in blocks.
+template <class T>
+void softmax_and_loss() {
+  for (const int64_t cols : {1, 2, 3, 10, 16, 37, 64, 65, 130}) {
+    const int64_t rows = 37;
+    auto x = samples<T>(static_cast<size_t>(rows * cols)), g = samples<T>(static_cast<size_t>(rows));
+    std::vector<int64_t> labels(static_cast<size_t>(rows));
+    for (int64_t& label : labels) label = static_cast<int64_t>(next()) % cols;
+    std::vector<T> y(x.size()), loss(static_cast<size_t>(rows));
+    Instruction op;
+    op.outputs = {0};
+    op.inputs = {1};
+    op.ints = {rows, cols};
+    for (const char* name : {"softmax", "log_softmax"}) {
+      op.name = name;
+      run<T>(op, {y.data(), x.data()}, y);
+    }
+    op.name = "cross_entropy_both";
+    op.outputs = {1, 0};
+    op.inputs = {2, 3, 4};
+    op.ints = {rows, cols, 1};
+    run<T>(op, {y.data(), loss.data(), x.data(), labels.data(), g.data()}, y);
+    hash<T, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>(loss);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -141,5 +168,7 @@ int main(int argc, char** argv) {
   elementwise<double>(active_kernels());
   rows_and_random<float>();
   rows_and_random<double>();
+  softmax_and_loss<float>();
+  softmax_and_loss<double>();
   std::printf("%016llx %s\n", static_cast<unsigned long long>(g_hash), active_kernels().isa);
 }

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from .._arrays import to_model_input
 from ..autodiff import no_grad
-from ..tensor import Tensor
+from ..compiler.phantom import CompileError
+from ..tensor import Tensor, grad_mode
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,7 +54,20 @@ class Module:
     ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
     """
 
-    training: bool = True
+    _training = True
+
+    @property
+    def training(self) -> bool:
+        """Whether the module is in training mode (see `train` and `eval`); compiled functions trace each mode."""
+        if grad_mode.trace is not None:
+            grad_mode.trace.guard(self, "_training")
+        return self._training
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        if grad_mode.trace is not None:
+            raise CompileError("train, eval: the mode is changed inside a compiled function; change it outside")
+        self._training = bool(value)
 
     def forward(self, *inputs: Any) -> Tensor:
         """Compute the output; to be written by the subclass. Call the module itself, `model(x)`, not this."""

@@ -154,8 +154,13 @@ def run(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs = ()) -> np
 
 
 def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
-    """Run an op on tensors and append its node to the graph where a gradient is wanted."""
-    out: Tensor = _tensor_class._wrap(run(op, [t._data for t in inputs], attrs))
+    """Run an op on tensors (or append it to a trace), and its node to the graph where a gradient is wanted."""
+    trace = _grad_mode.trace
+    out: Tensor = (
+        _tensor_class._wrap(run(op, [t._data for t in inputs], attrs))
+        if trace is None
+        else trace.apply(op, inputs, attrs)
+    )
     if _grad_mode.enabled and op.differentiable and out._data.dtype in _FLOATS:
         for t in inputs:
             if t._requires_grad:

@@ -155,6 +155,7 @@ def _same_kind(name: str, prediction: Tensor, target: Tensor) -> None:
 
 def _labels(logits: Tensor, labels: Any) -> Tensor:
     from ..tensor import Tensor as TensorClass
+    from ..tensor import grad_mode
 
     given = labels._data if isinstance(labels, TensorClass) else np.asarray(labels)
     if given.dtype.kind not in "iu":
@@ -163,10 +164,17 @@ def _labels(logits: Tensor, labels: Any) -> Tensor:
         raise ValueError(
             f"cross_entropy: expected logits (n, classes) and labels (n,), got {logits.shape} and {given.shape}"
         )
-    wrong = (given < 0) | (given >= logits.shape[1])
+    classes = logits.shape[1]
+
+    def out_of_range(at: int, label: int) -> Exception:
+        return ValueError(f"cross_entropy: label {label} at row {at} is out of range for {classes} classes")
+
+    if isinstance(labels, TensorClass) and grad_mode.trace is not None:
+        return grad_mode.trace.check("check_index", labels, [given.size, 0, classes], out_of_range)
+    wrong = (given < 0) | (given >= classes)
     if wrong.any():
         at = int(np.argmax(wrong))
-        raise ValueError(f"cross_entropy: label {given[at]} at row {at} is out of range for {logits.shape[1]} classes")
+        raise out_of_range(at, int(given[at]))
     return labels if isinstance(labels, TensorClass) else TensorClass._wrap(np.array(given, dtype=_INT64, order="C"))
 
 

@@ -181,14 +181,16 @@ def getitem(x: Any, index: Any) -> Tensor:
                 f"index: expected integers, slices, None or ..., got {part!r}; for rows by number use cr.take"
             )
     view = (*parts, ...) if Ellipsis not in parts else parts  # the ellipsis keeps a single element an array
+    # Only where elements lie is asked, never their values: any memory will do.
+    size = source.dtype.itemsize
+    whole = np.lib.stride_tricks.as_strided(
+        np.empty(1, source.dtype), source.shape, [s * size for s in contiguous_strides(source.shape)]
+    )
     try:
-        part = source._data[view]
+        part = whole[view]
     except IndexError as error:
         raise IndexError(f"index: {error} (shape {source.shape})") from None
-    size = source._data.itemsize
-    offset = (
-        (part.__array_interface__["data"][0] - source._data.__array_interface__["data"][0]) // size if part.size else 0
-    )
+    offset = (part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // size if part.size else 0
     attrs = (part.shape, tuple(s // size for s in part.strides), offset, source.shape)
     return apply(_SLICE, (source,), attrs)
 
@@ -282,12 +284,20 @@ _INDEX_ADD: Op = register(Op("index_add", _index_add_plan, (lambda g, y, x, a: a
 
 def index_tensor(name: str, index: Any, length: int) -> Tensor:
     """Integer indices as an int64 tensor, checked to lie in [-length, length) and made non-negative."""
-    from ..tensor import Tensor
+    from ..tensor import Tensor, grad_mode
 
     given = index._data if isinstance(index, Tensor) else np.asarray(index)
     empty_list = isinstance(index, (list, tuple)) and given.size == 0
     if given.dtype.kind not in "iu" and not empty_list:
         raise TypeError(f"{name}: expected integers, got {given.dtype}")
+    if isinstance(index, Tensor) and grad_mode.trace is not None:
+        shape = index.shape
+
+        def out_of_range(at: int, number: int) -> Exception:
+            place = tuple(int(i) for i in np.unravel_index(at, shape))
+            return IndexError(f"{name}: {number} at position {place} is out of range for {length}")
+
+        return grad_mode.trace.check("check_index", index, [given.size, -length, length], out_of_range)
     values: npt.NDArray[np.int64] = np.array(given, dtype=np.int64, order="C")
     wrong = (values < -length) | (values >= length)
     if wrong.any():

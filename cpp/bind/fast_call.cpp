@@ -1,0 +1,217 @@
+// The call of a compiled function from Python, for arguments that fit its last plan: checks by hand, one run, results
+// wrapped. A pybind11 function with array arguments, and Tensor's constructor in Python, take longer than a small step.
+#include <pybind11/stl.h>
+#include <structmember.h>
+
+#include <algorithm>
+
+#include "bind/program.h"
+#include "isa.h"
+
+namespace chainrule {
+namespace {
+
+// Attributes in __slots__ lie at fixed offsets, which their descriptors know.
+PyObject*& slot_of(PyObject* object, py::ssize_t offset) {
+  return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(object) + offset);
+}
+py::ssize_t slot_offset(py::handle type, const char* name) {
+  const py::object descriptor = type.attr(name);
+  if (Py_TYPE(descriptor.ptr()) != &PyMemberDescr_Type) throw py::type_error(std::string(name) + " is no slot");
+  return reinterpret_cast<PyMemberDescrObject*>(descriptor.ptr())->d_member->offset;
+}
+
+// The class Tensor, taken apart: python/chainrule/tensor.py has the meaning of the slots.
+struct TensorClass {
+  explicit TensorClass(py::handle tensor_type, py::handle numbers)
+      : type(reinterpret_cast<PyTypeObject*>(tensor_type.ptr())),
+        counter(numbers.ptr()),
+        data(slot_offset(tensor_type, "_data")),
+        grad(slot_offset(tensor_type, "_grad")),
+        requires_grad(slot_offset(tensor_type, "_requires_grad")),
+        op(slot_offset(tensor_type, "_op")),
+        inputs(slot_offset(tensor_type, "_inputs")),
+        attrs(slot_offset(tensor_type, "_attrs")),
+        saved(slot_offset(tensor_type, "_saved")),
+        number(slot_offset(tensor_type, "_number")),
+        version(slot_offset(tensor_type, "_version")),
+        zero(py::int_(0).release().ptr()),
+        nothing(PyTuple_New(0)) {}
+
+  py::object wrap(py::object array) const {
+    PyObject* const self = type->tp_alloc(type, 0);
+    if (self == nullptr) throw py::error_already_set();
+    py::object result = py::reinterpret_steal<py::object>(self);
+    slot_of(self, data) = array.release().ptr();
+    slot_of(self, grad) = Py_NewRef(Py_None);
+    slot_of(self, requires_grad) = Py_NewRef(Py_False);
+    slot_of(self, op) = Py_NewRef(Py_None);
+    slot_of(self, inputs) = Py_NewRef(nothing);
+    slot_of(self, attrs) = Py_NewRef(nothing);
+    slot_of(self, saved) = Py_NewRef(nothing);
+    PyObject* const n = PyIter_Next(counter);
+    slot_of(self, number) = n;
+    PyObject* const list = PyList_New(2);
+    if (n == nullptr || list == nullptr) throw py::error_already_set();
+    PyList_SET_ITEM(list, 0, Py_NewRef(zero));
+    PyList_SET_ITEM(list, 1, Py_NewRef(n));
+    slot_of(self, version) = list;
+    return result;
+  }
+
+  PyTypeObject* type;
+  PyObject* counter;
+  py::ssize_t data, grad, requires_grad, op, inputs, attrs, saved, number, version;
+  PyObject *zero, *nothing;
+};
+
+// Owners and values are borrowed from the plan: the garbage collector does not see what C++ holds, and an owner may
+// lead back to the compiled function.
+struct Guard {
+  py::handle owner;
+  py::object attribute;
+  py::handle value;
+};
+
+struct FastCall {
+  py::object program;
+  std::vector<py::handle> statics;  // by argument: the object that must be given (borrowed), or null for an array
+  std::vector<Guard> guards;
+  std::vector<py::list> versions;
+  std::vector<py::object> cleared;
+  bool alone;  // the result is one tensor, not a tuple of them
+  const Runnable* runs;
+  std::vector<py::dtype> in_types, out_types;
+  py::object tensor_type;
+  TensorClass tensor;
+};
+
+// The data of an argument, or null when it does not fit.
+void* fitting(const FastCall& call, PyObject* argument, size_t i) {
+  if (PyObject_TypeCheck(argument, call.tensor.type)) {
+    if (slot_of(argument, call.tensor.requires_grad) != Py_False) return nullptr;
+    argument = slot_of(argument, call.tensor.data);
+  }
+  if (Py_TYPE(argument) != py::detail::npy_api::get().PyArray_Type_) return nullptr;
+  const auto* const array = py::detail::array_proxy(argument);
+  const std::vector<py::ssize_t>& shape = call.runs->inputs()[i].shape;
+  constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
+  if (array->descr != call.in_types[i].ptr() || (array->flags & kPlain) != kPlain ||
+      array->nd != static_cast<int>(shape.size()))
+    return nullptr;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (array->dimensions[d] != shape[d]) return nullptr;
+  }
+  return array->data;
+}
+
+bool guards_hold(const FastCall& call) {
+  for (const Guard& guard : call.guards) {
+    PyObject* const now = PyObject_GetAttr(guard.owner.ptr(), guard.attribute.ptr());
+    if (now == nullptr) throw py::error_already_set();
+    Py_DECREF(now);
+    if (now != guard.value.ptr()) return false;
+  }
+  return true;
+}
+
+void bump(const py::list& version) {
+  PyObject* const item = PyList_GET_ITEM(version.ptr(), 0);
+  PyObject* const next = PyLong_FromLongLong(PyLong_AsLongLong(item) + 1);
+  if (next == nullptr) throw py::error_already_set();
+  PyList_SetItem(version.ptr(), 0, next);
+}
+
+constexpr size_t kStackAddresses = 256;
+
+py::object run(const FastCall& call, PyObject* const* args, size_t n) {
+  if (n != call.statics.size() || call.runs->isa() != active_kernels().isa || !guards_hold(call))
+    return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+  const std::vector<void*>& bound = call.runs->bound_addresses();
+  const size_t n_in = call.in_types.size(), n_out = call.out_types.size(), all = n_in + n_out + bound.size();
+  void* on_stack[kStackAddresses];
+  std::vector<void*> on_heap(all > kStackAddresses ? all : 0);
+  void** const addresses = on_heap.empty() ? on_stack : on_heap.data();
+  size_t taken = 0;
+  for (size_t i = 0; i < n; ++i) {
+    if (call.statics[i]) {
+      if (args[i] != call.statics[i].ptr()) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+      continue;
+    }
+    addresses[taken] = fitting(call, args[i], taken);
+    if (addresses[taken] == nullptr) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+    ++taken;
+  }
+  py::tuple results(call.alone ? 0 : n_out);
+  py::object first;
+  for (size_t i = 0; i < n_out; ++i) {
+    py::array array(call.out_types[i], call.runs->outputs()[i].shape);
+    addresses[n_in + i] = array.mutable_data();
+    py::object wrapped = call.tensor.wrap(std::move(array));
+    if (call.alone) {
+      first = std::move(wrapped);
+    } else {
+      results[i] = std::move(wrapped);
+    }
+  }
+  std::copy(bound.begin(), bound.end(), addresses + n_in + n_out);
+  call.runs->execute(addresses);
+  for (const py::list& version : call.versions) bump(version);
+  for (const py::object& tensor : call.cleared) {
+    PyObject*& grad = slot_of(tensor.ptr(), call.tensor.grad);
+    if (grad != Py_None) {
+      PyObject* const old = grad;
+      grad = Py_NewRef(Py_None);
+      Py_DECREF(old);
+    }
+  }
+  return call.alone ? first : results;
+}
+
+PyObject* fast_call(PyObject* self, PyObject* const* args, Py_ssize_t n) {
+  try {
+    const auto& call = *static_cast<const FastCall*>(PyCapsule_GetPointer(self, nullptr));
+    return run(call, args, static_cast<size_t>(n)).release().ptr();
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+PyMethodDef g_method = {"compiled", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(fast_call)),
+                        METH_FASTCALL, nullptr};
+
+py::object make_fast_call(py::object program, py::object statics, py::object guards, const std::vector<py::list>& versions,
+                          const std::vector<py::object>& cleared, bool alone, py::object tensor_type,
+                          py::object numbers) {
+  const Runnable& runs = runnable(program);
+  auto* const call = new FastCall{program, {}, {}, versions, cleared, alone, &runs, {}, {}, tensor_type,
+                                  TensorClass(tensor_type, numbers)};
+  const py::capsule owner(call, [](void* p) { delete static_cast<FastCall*>(p); });
+  for (py::handle item : statics) {
+    // (object,) for what must be given as it is, None for an array
+    call->statics.push_back(item.is_none() ? py::handle() : py::handle(PyTuple_GET_ITEM(item.ptr(), 0)));
+  }
+  for (py::handle item : guards) {
+    PyObject* const guard = item.ptr();
+    call->guards.push_back({PyTuple_GET_ITEM(guard, 0), py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(guard, 1)),
+                            PyTuple_GET_ITEM(guard, 2)});
+  }
+  for (const ArraySpec& spec : runs.inputs()) call->in_types.push_back(numpy_dtype(spec.dtype));
+  for (const ArraySpec& spec : runs.outputs()) call->out_types.push_back(numpy_dtype(spec.dtype));
+  PyObject* const function = PyCFunction_NewEx(&g_method, owner.ptr(), nullptr);
+  if (function == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(function);
+}
+
+}  // namespace
+
+void bind_fast_call(py::module_& module) {
+  module.def("fast_call", make_fast_call, py::arg("program"), py::arg("statics"), py::arg("guards"), py::arg("versions"),
+             py::arg("cleared"), py::arg("alone"), py::arg("tensor_type"), py::arg("numbers"),
+             "A function that runs the program on arguments that fit, and returns NotImplemented for others.");
+}
+
+}  // namespace chainrule

@@ -1,0 +1,188 @@
+// Prediction bound to a model: rows in, rows out, with programs for as many rows as come. One row of a small net takes
+// less time than a call of a Python function.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "bind/program.h"
+#include "exec/team.h"
+#include "isa.h"
+
+namespace chainrule {
+namespace {
+
+constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
+
+struct Predict {
+  py::object make;     // (rows) -> program of that many rows; asked once for each number
+  py::object convert;  // (x) -> x as a plain array of the model's dtype, or an error
+  py::dtype in_type, out_type;
+  std::vector<py::ssize_t> in_row, out_row;  // shapes of a row
+  int64_t block;                             // most rows of one program
+  std::vector<py::object> programs;          // by rows; null where none was asked for
+  std::vector<const Runnable*> runs;
+  const char* isa = nullptr;
+};
+
+int64_t row_bytes(const std::vector<py::ssize_t>& shape, const py::dtype& type) {
+  int64_t n = type.itemsize();
+  for (const py::ssize_t length : shape) n *= length;
+  return n;
+}
+
+bool fits(PyObject* object, const py::dtype& type, const std::vector<py::ssize_t>& row) {
+  if (Py_TYPE(object) != py::detail::npy_api::get().PyArray_Type_) return false;
+  const auto* const array = py::detail::array_proxy(object);
+  if (array->descr != type.ptr() || (array->flags & kPlain) != kPlain || array->nd != static_cast<int>(row.size()) + 1)
+    return false;
+  for (size_t d = 0; d < row.size(); ++d) {
+    if (array->dimensions[d + 1] != row[d]) return false;
+  }
+  return true;
+}
+
+// The program for `rows` <= block rows. Programs belong to an ISA level: another one asks for them anew.
+const Runnable& program_for(Predict& p, int64_t rows) {
+  const char* const isa = active_kernels().isa;
+  if (p.isa != isa) {
+    p.programs.assign(static_cast<size_t>(p.block) + 1, py::object());
+    p.runs.assign(p.programs.size(), nullptr);
+    p.isa = isa;
+  }
+  const size_t i = static_cast<size_t>(rows);
+  if (p.runs[i] == nullptr) {
+    p.programs[i] = p.make(rows);
+    p.runs[i] = &runnable(p.programs[i]);
+  }
+  return *p.runs[i];
+}
+
+struct Blocks {
+  const Runnable* program;
+  const char* x;
+  char* out;
+  int64_t count, x_bytes, out_bytes;
+  std::atomic<int64_t> refused{-1};  // a block that a check refused
+};
+
+bool run_block(const Blocks& blocks, int64_t i, bool quietly) {
+  constexpr size_t kStack = 256;
+  const std::vector<void*>& bound = blocks.program->bound_addresses();
+  void* on_stack[kStack];
+  std::vector<void*> on_heap(bound.size() + 2 > kStack ? bound.size() + 2 : 0);
+  void** const addresses = on_heap.empty() ? on_stack : on_heap.data();
+  addresses[0] = const_cast<char*>(blocks.x + i * blocks.x_bytes);
+  addresses[1] = blocks.out + i * blocks.out_bytes;
+  std::copy(bound.begin(), bound.end(), addresses + 2);
+  if (quietly) return blocks.program->execute_quietly(addresses);
+  blocks.program->execute(addresses);
+  return true;
+}
+
+void run_share(void* context, Share share) {
+  Blocks& blocks = *static_cast<Blocks*>(context);
+  const Range part = share_range(blocks.count, 1, share);
+  for (int64_t i = part.begin; i < part.end; ++i) {
+    if (!run_block(blocks, i, true)) blocks.refused = i;
+  }
+}
+
+// Whole blocks in parallel, each on one thread; then the rest.
+void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
+  const int64_t x_bytes = row_bytes(p.in_row, p.in_type), out_bytes = row_bytes(p.out_row, p.out_type);
+  const int64_t whole = n / p.block, rest = n % p.block;
+  if (whole > 1) {
+    Blocks blocks = {&program_for(p, p.block), x, out, whole, p.block * x_bytes, p.block * out_bytes};
+    const double work = blocks.program->work() * static_cast<double>(whole);
+    {
+      const py::gil_scoped_release release;
+      run_team(static_cast<int>(std::min<int64_t>(whole, thread_rule(work).most)), run_share, &blocks);
+    }
+    if (blocks.refused >= 0) run_block(blocks, blocks.refused, false);
+  } else if (whole == 1) {
+    run_block({&program_for(p, p.block), x, out, 1, 0, 0}, 0, false);
+  }
+  if (rest > 0) {
+    const int64_t done = whole * p.block;
+    run_block({&program_for(p, rest), x + done * x_bytes, out + done * out_bytes, 1, 0, 0}, 0, false);
+  }
+}
+
+py::object predict(Predict& p, PyObject* x_given, PyObject* out_given) {
+  py::object x = py::reinterpret_borrow<py::object>(x_given);
+  if (!fits(x_given, p.in_type, p.in_row)) x = p.convert(x);
+  const auto* const array = py::detail::array_proxy(x.ptr());
+  const int64_t n = array->dimensions[0];
+  py::object out;
+  if (out_given == nullptr || out_given == Py_None) {
+    std::vector<py::ssize_t> shape = {n};
+    shape.insert(shape.end(), p.out_row.begin(), p.out_row.end());
+    out = py::array(p.out_type, shape);
+  } else {
+    out = py::reinterpret_borrow<py::object>(out_given);
+    if (!fits(out_given, p.out_type, p.out_row) || py::detail::array_proxy(out_given)->dimensions[0] != n) {
+      std::vector<py::ssize_t> shape = {n};
+      shape.insert(shape.end(), p.out_row.begin(), p.out_row.end());
+      throw py::value_error("predict: out must be a C-contiguous " + std::string(py::str(p.out_type)) +
+                            " array of shape " + shape_text(shape));
+    }
+    const py::array result = py::reinterpret_borrow<py::array>(out);
+    check_output(result, "predict: out");
+    check_disjoint(result, py::reinterpret_borrow<py::array>(x), "predict: out", false);
+  }
+  predict_rows(p, array->data, py::detail::array_proxy(out.ptr())->data, n);
+  return out;
+}
+
+PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* names) {
+  try {
+    const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+    const bool by_name = named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "out") == 0;
+    if (n < 1 || n + named > 2 || (named > 0 && !by_name))
+      throw py::type_error("predict: expected predict(x, out=None)");
+    return predict(*static_cast<Predict*>(PyCapsule_GetPointer(self, nullptr)), args[0],
+                   n + named == 2 ? args[1] : nullptr)
+        .release()
+        .ptr();
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const py::builtin_exception& error) {
+    error.set_error();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+PyMethodDef g_method = {"predict", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call)),
+                        METH_FASTCALL | METH_KEYWORDS, nullptr};
+
+py::object make_predict(py::object make, py::object convert, int dtype, int out_dtype,
+                        const std::vector<py::ssize_t>& in_row, const std::vector<py::ssize_t>& out_row,
+                        int64_t block) {
+  auto* const state = new Predict{std::move(make),
+                                  std::move(convert),
+                                  numpy_dtype(static_cast<Dtype>(dtype)),
+                                  numpy_dtype(static_cast<Dtype>(out_dtype)),
+                                  in_row,
+                                  out_row,
+                                  block,
+                                  {},
+                                  {},
+                                  nullptr};
+  const py::capsule owner(state, [](void* p) { delete static_cast<Predict*>(p); });
+  PyObject* const function = PyCFunction_NewEx(&g_method, owner.ptr(), nullptr);
+  if (function == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(function);
+}
+
+}  // namespace
+
+void bind_predict(py::module_& module) {
+  module.def("predict_function", make_predict, py::arg("make"), py::arg("convert"), py::arg("dtype"),
+             py::arg("out_dtype"), py::arg("in_row"), py::arg("out_row"), py::arg("block"),
+             "A function predict(x, out=None) that runs programs of up to `block` rows.");
+}
+
+}  // namespace chainrule

@@ -1,0 +1,31 @@
+// What the fast call needs of a bound program.
+#pragma once
+
+#include <vector>
+
+#include "bind/arrays.h"
+
+namespace chainrule {
+
+struct ArraySpec {
+  Dtype dtype;
+  std::vector<py::ssize_t> shape;
+};
+
+class Runnable {
+ public:
+  virtual ~Runnable() = default;
+  virtual const std::vector<ArraySpec>& inputs() const = 0;
+  virtual const std::vector<ArraySpec>& outputs() const = 0;
+  virtual const std::vector<void*>& bound_addresses() const = 0;
+  virtual const char* isa() const = 0;
+  virtual double work() const = 0;
+  // Runs on the addresses of inputs, outputs and bound arrays; raises what a check refuses. The GIL is held, and let go
+  // where the program takes long.
+  virtual void execute(void* const* addresses) const = 0;
+  // The same without the GIL; false where a check refuses.
+  virtual bool execute_quietly(void* const* addresses) const = 0;
+};
+const Runnable& runnable(py::handle program);
+
+}  // namespace chainrule

@@ -1,0 +1,64 @@
+// What the files of instructions have in common: addresses of slots, checks of an instruction's lists, work.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "exec/program.h"
+
+namespace chainrule {
+
+template <class T>
+T* slot(void* const* slots, int index) {
+  return static_cast<T*>(slots[index]);
+}
+inline const char* in_bytes(const Instruction& i, void* const* slots, size_t n) {
+  return slot<const char>(slots, i.inputs[n]);
+}
+inline char* out_bytes(const Instruction& i, void* const* slots) { return slot<char>(slots, i.outputs[0]); }
+inline const char* offset(const void* p, int64_t elements, int64_t size) {
+  return static_cast<const char*>(p) + elements * size;
+}
+
+struct Counts {
+  size_t outputs, inputs, ints, reals;
+};
+inline void expect(const Instruction& op, Counts want) {
+  if (op.outputs.size() == want.outputs && op.inputs.size() == want.inputs && op.ints.size() == want.ints &&
+      op.reals.size() == want.reals) {
+    return;
+  }
+  const auto text = [](size_t o, size_t i, size_t n, size_t r) {
+    return std::to_string(o) + " outputs, " + std::to_string(i) + " inputs, " + std::to_string(n) + " ints, " +
+           std::to_string(r) + " reals";
+  };
+  throw std::invalid_argument(op.name + ": expected " + text(want.outputs, want.inputs, want.ints, want.reals) +
+                              ", got " + text(op.outputs.size(), op.inputs.size(), op.ints.size(), op.reals.size()));
+}
+
+inline size_t leading_ndim(const Instruction& op, int64_t least) {
+  if (op.ints.empty() || op.ints[0] < least || op.ints[0] > 32)
+    throw std::invalid_argument(op.name + ": ints must begin with a number of dimensions from " +
+                                std::to_string(least) + " to 32");
+  return static_cast<size_t>(op.ints[0]);
+}
+
+inline double product(const int64_t* x, size_t n) {
+  double result = 1;
+  for (size_t i = 0; i < n; ++i) result *= static_cast<double>(x[i]);
+  return result;
+}
+
+// Rough nanoseconds: only the decision between one thread and more hangs on them.
+constexpr int64_t kElementGrain = 256;  // elements that a thread takes at least
+constexpr double kPerElement = 0.1, kPerFunction = 0.6, kPerFma = 0.017;
+
+template <class Row>
+const Row* find(const Row* rows, int64_t n, const std::string& name) {
+  for (int64_t i = 0; i < n; ++i) {
+    if (name == rows[i].name) return rows + i;
+  }
+  return nullptr;
+}
+
+}  // namespace chainrule

@@ -1,0 +1,18 @@
+// Matrix products: a batch of plain ones, and one with a body (exec/chain.h).
+#pragma once
+
+#include "exec/program.h"
+
+namespace chainrule {
+
+// ints: ndim, dims of the batch, m, n, k, rs_a, cs_a, rs_b, cs_b, rs_c, then ndim batch strides of a, of b. Products of
+// a batch follow each other in c at m * rs_c.
+void resolve_matmul(Instruction& op, const KernelTable& table);
+
+// outputs: c, then what the body writes; inputs: a, b, then what the body reads. ints: m, n, k, rs_a, cs_a, rs_b, cs_b,
+// rs_c, continues, ends. continues: the chains go on from what c holds. ends: the body follows, block by block; it
+// names rows and columns of c. c may be kProduct, where only the body wants the product: it is not kept then, which
+// takes a k of at most gemm_depth, nothing to continue, and an end.
+void resolve_gemm(Instruction& op, const KernelTable& table);
+
+}  // namespace chainrule

@@ -1,0 +1,27 @@
+// Runs instructions on as many threads as their work is worth.
+#pragma once
+
+#include "exec/phases.h"
+#include "exec/program.h"
+#include "exec/team.h"
+
+namespace chainrule {
+
+class Runner {
+ public:
+  // On rule.most threads, or fewer when the team is somebody else's.
+  Runner(const ThreadRule& rule, Workspace& workspace);
+
+  int threads() const { return rule_.most; }
+  // Instructions [begin, end) of a list with these conflicts, the largest of which takes `most_work` nanoseconds.
+  // Returns the number of the one that refused, or -1.
+  int run(const Instruction* instructions, size_t begin, size_t end, double most_work, void* const* slots,
+          const Conflicts& conflicts);
+
+ private:
+  Team team_;
+  ThreadRule rule_;
+  void* scratch_;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,87 @@
+// Where a matrix product puts c, and how its epilogue gets to see finished parts while they are in L1.
+#pragma once
+
+#include "kernels/pack.h"
+
+namespace chainrule {
+namespace {
+
+template <class T>
+struct Output {
+  T* c;  // null: kept by nobody, parts lie in `strip` until the epilogue has seen them
+  int64_t rs;
+  bool turned = false;  // one row here is one column of the product
+  Finish<T> finish = {};
+  const Epilogue* epilogue = nullptr;
+  int64_t row = 0, col = 0;  // of c in the whole product
+  T* strip = nullptr;        // kEpilogueElements of scratch
+  Output right_of(int64_t j) const {
+    Output part = *this;
+    if (c != nullptr) part.c += j;
+    if (finish.bias != nullptr) part.finish.bias += j;
+    if (finish.kept != nullptr) part.finish.kept += j;
+    part.col += j;
+    return part;
+  }
+};
+
+// Tiles are collected until they are worth a call: some strips of whole rows, or some tiles of one strip.
+template <class T>
+class Region {
+ public:
+  // Tiles of at most rows x width in c's `columns` columns; `last`: no more is added to these chains.
+  Region(const Output<T>& out, int64_t rows, int64_t width, int64_t columns, bool last)
+      : out_(out),
+        on_(last && out.epilogue != nullptr),
+        finishes_(last && (out.finish.bias != nullptr || out.finish.kept != nullptr || out.finish.relu)),
+        rows_(rows),
+        finish_(out.finish) {
+    if (!on_) return;
+    whole_rows_ = rows * columns <= kEpilogueElements;
+    most_ = whole_rows_ ? kEpilogueElements / columns : kEpilogueElements / (rows * width) * width;
+    ld_ = out.c != nullptr ? out.rs : whole_rows_ ? columns : most_;
+  }
+  // Where the tile at (i, j) is to be put, and its row stride.
+  T* tile(int64_t i, int64_t j) {
+    if (!open_) {
+      i0_ = i;
+      j0_ = j;
+      open_ = true;
+    }
+    return out_.c != nullptr ? out_.c + i * out_.rs + j : out_.strip + (i - i0_) * ld_ + (j - j0_);
+  }
+  int64_t ld() const { return on_ ? ld_ : out_.rs; }
+  // What is done to the tile at (i, j) in registers.
+  const Finish<T>* finish(int64_t i, int64_t j) {
+    if (!finishes_) return nullptr;
+    if (out_.finish.bias != nullptr) finish_.bias = out_.finish.bias + (out_.turned ? i : j);
+    if (out_.finish.kept != nullptr) finish_.kept = out_.finish.kept + i * finish_.rs_kept + j;
+    return &finish_;
+  }
+  // The tiles up to row i_end and column j_end are there. row_ends: that was the last of the strip; ends: of c.
+  void done(int64_t i_end, int64_t j_end, bool row_ends, bool ends) {
+    if (!on_) return;
+    const bool full = whole_rows_ ? row_ends && i_end - i0_ + rows_ > most_ : row_ends || j_end - j0_ >= most_;
+    if (!full && !ends) return;
+    open_ = false;
+    const Epilogue& e = *out_.epilogue;
+    T* const c = out_.c != nullptr ? out_.c + i0_ * out_.rs + j0_ : out_.strip;
+    const int64_t row = out_.row + i0_, col = out_.col + j0_, rows = i_end - i0_, columns = j_end - j0_;
+    if (out_.turned) {
+      e.apply(e, col, columns, row, rows, c, 1);
+    } else {
+      e.apply(e, row, rows, col, columns, c, ld_);
+    }
+  }
+
+ private:
+  const Output<T>& out_;
+  const bool on_, finishes_;
+  const int64_t rows_;
+  Finish<T> finish_;
+  bool whole_rows_ = false, open_ = false;
+  int64_t most_ = 0, ld_ = 0, i0_ = 0, j0_ = 0;
+};
+
+}  // namespace
+}  // namespace chainrule

@@ -1,0 +1,1 @@
+"""Compiling: trace a function, fuse, plan memory, run it as one program."""

@@ -1,0 +1,110 @@
+"""Who reads and writes what, and when: the questions that every pass over the instructions asks."""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+from .trace import Instr, Value
+
+__all__ = ["Flow", "live_code"]
+
+
+def live_code(code: list[Instr], values: list[Value], outputs: Sequence[int]) -> list[Instr]:
+    """The instructions whose results are returned, kept outside, checked, or read by such ones."""
+    wanted = set(outputs)
+    kept = []
+    for instr in reversed(code):
+        if instr.checks or any(v in wanted or values[v].array is not None for v in instr.outs):
+            wanted.update(instr.ins)
+            kept.append(instr)
+    return kept[::-1]
+
+
+class Flow:
+    """Readers and writers of memory by position. Instructions may move to another position or be taken out."""
+
+    def __init__(self, code: list[Instr], values: list[Value], outputs: Collection[int]) -> None:
+        self.code: list[Instr | None] = list(code)
+        self.values = values
+        self.outputs = set(outputs)
+        self._owner: dict[int, int] = {}  # arrays that share memory are one
+        self._memory: dict[int, int] = {}
+        self._reads: dict[int, list[int]] = defaultdict(list)
+        self._writes: dict[int, list[int]] = defaultdict(list)
+        for at, instr in enumerate(code):
+            self._note(instr, at)
+
+    def memory(self, v: int) -> int:
+        """One number for all values that share memory."""
+        found = self._memory.get(v)
+        if found is None:
+            array = self.values[v].array
+            if array is None:
+                found = v
+            else:
+                while array.base is not None:
+                    array = array.base
+                found = self._owner.setdefault(id(array), v)
+            self._memory[v] = found
+        return found
+
+    def _note(self, instr: Instr, at: int) -> None:
+        for v in instr.ins:
+            if not self.values[v].constant:
+                bisect.insort(self._reads[self.memory(v)], at)
+        for v in instr.outs:
+            bisect.insort(self._writes[self.memory(v)], at)
+
+    def _forget(self, instr: Instr, at: int) -> None:
+        for v in instr.ins:
+            if not self.values[v].constant:
+                self._reads[self.memory(v)].remove(at)
+        for v in instr.outs:
+            self._writes[self.memory(v)].remove(at)
+
+    def readers(self, v: int) -> list[int]:
+        """Positions that read a value, ascending, each once."""
+        return sorted(set(self._reads[self.memory(v)]))
+
+    def read_once(self, v: int) -> bool:
+        """Whether one instruction reads it and nothing else needs it."""
+        return v not in self.outputs and self.values[v].array is None and len(self.readers(v)) == 1
+
+    def may_join(self, at: int, host: int) -> bool:
+        """Whether the instruction at `at` may become the last part of the one at `host`, before it."""
+        instr = self.code[at]
+        assert instr is not None
+        # What the host writes is there for it; what the host reads must not change under its hands.
+        return not any(_between(self._writes[self.memory(v)], host + 1, at) for v in instr.ins) and not any(
+            _between(where[self.memory(v)], host, at) for v in instr.outs for where in (self._reads, self._writes)
+        )
+
+    def may_wait(self, at: int, later: int) -> bool:
+        """Whether the instruction at `at` may run at `later` instead, where its results are read first."""
+        instr = self.code[at]
+        assert instr is not None
+        return not any(_between(self._writes[self.memory(v)], at + 1, later) for v in instr.ins) and not any(
+            _between(where[self.memory(v)], at + 1, later) for v in instr.outs for where in (self._reads, self._writes)
+        )
+
+    def replace(self, at: int, new: Instr, gone: Sequence[int]) -> None:
+        """Put `new` at position `at`; the instructions at `gone` (and the one at `at`) are taken out."""
+        for position in (at, *gone):
+            old = self.code[position]
+            if old is not None:
+                self._forget(old, position)
+                self.code[position] = None
+        self.code[at] = new
+        self._note(new, at)
+
+    def result(self) -> list[Instr]:
+        """The instructions in order."""
+        return [instr for instr in self.code if instr is not None]
+
+
+def _between(positions: list[int], low: int, high: int) -> bool:
+    """Whether one of the ascending positions is in [low, high)."""
+    i = bisect.bisect_left(positions, low)
+    return i < len(positions) and positions[i] < high

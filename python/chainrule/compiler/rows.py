@@ -1,0 +1,224 @@
+"""Row blocks: a batch goes through the program a few rows at a time, so that activations stay in cache.
+
+Most instructions treat every row by itself; sums over the rows (weight and bias gradients) are chains over ascending
+rows, which the next block continues. So the bits are those of the whole batch. What needs all rows at once, and
+everything that overwrites memory outside, runs after the last block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from ..ops._layout import contiguous_strides, product
+from .trace import ELEMENTWISE, Instr, Value
+
+__all__ = ["Blocks", "split"]
+
+_ROWWISE = {"softmax", "softmax_grad", "log_softmax", "log_softmax_grad", "cross_entropy", "cross_entropy_grad"}
+_BY_COUNT = {"check_index", "cast", "fill", "take", "pick", "place"}  # ints[0] counts rows, or elements of rows
+
+
+@dataclass(eq=False)
+class Blocks:
+    """A program in three parts; `loop` is for all rows, to be cut into blocks."""
+
+    rows: int
+    before: list[Instr]
+    loop: list[Instr]
+    after: list[Instr]
+    given: set[int] = field(default_factory=set)  # arguments, and arrays from outside, that have a row for each row
+    by_rows: set[int] = field(default_factory=set)  # values of which a block has its own rows
+    sums: set[int] = field(default_factory=set)  # values that grow from block to block
+    needed: set[int] = field(default_factory=set)  # values of the loop that are read after it
+
+    def streamed(self, v: int) -> bool:
+        """Whether a value has all its rows in memory, of which a block takes the next ones."""
+        return v in self.by_rows and (v in self.needed or v in self.given)
+
+    def per_block(self, v: int) -> bool:
+        """Whether a value lives for one block only."""
+        return v in self.by_rows and not self.streamed(v)
+
+    def cut(self, values: list[Value], rows: int, first: bool) -> list[Instr]:
+        """The loop for a block of so many rows: the first one, or one that continues its sums."""
+        return [_cut(instr, self, values, rows, first) for instr in self.loop]
+
+
+def split(
+    code: Sequence[Instr], values: list[Value], inputs: Sequence[int], outputs: Sequence[int], rows: int
+) -> Blocks:
+    """Sort instructions into those before, inside and after the loop over blocks of rows."""
+    blocks = Blocks(rows, [], [], [])
+    for v in inputs:
+        shape = values[v].spec.shape
+        if shape and shape[0] == rows:
+            blocks.by_rows.add(v)
+            blocks.given.add(v)
+    late: set[int] = set()  # values known after it
+    written: set[int] = set()  # memory outside that is overwritten by then, which the loop must not read
+    for instr in code:
+        overwrites = {v for v in instr.outs if values[v].array is not None}
+        if overwrites or not late.isdisjoint(instr.ins) or _touches(written, instr.ins, values):
+            kind = "after"
+            written.update(id(_owner(values[v])) for v in overwrites)
+        elif not blocks.by_rows.isdisjoint(instr.ins) or not blocks.by_rows.isdisjoint(instr.outs):
+            kind = _kind(instr, values, blocks.by_rows, rows)
+        else:
+            kind = "rows" if _makes_rows(instr, values, rows) else "before"
+        if kind == "before":
+            blocks.before.append(instr)
+        elif kind == "after":
+            blocks.after.append(instr)
+            late.update(instr.outs)
+        else:
+            instr = replace(instr, ins=list(instr.ins))
+            blocks.loop.append(instr)
+            _slice(instr, values, blocks, kind)
+            if kind == "rows":
+                blocks.by_rows.update(v for v in instr.outs if not (instr.checks and v == instr.outs[0]))
+            else:
+                blocks.sums.update(instr.outs)
+                late.update(instr.outs)
+    read_after = {v for instr in blocks.after for v in instr.uses()} | set(outputs)
+    blocks.needed = {v for instr in blocks.loop for v in instr.outs if v in read_after}
+    return blocks
+
+
+def _owner(value: Value) -> object:
+    array = value.array
+    while array is not None and array.base is not None:
+        array = array.base
+    return array
+
+
+def _touches(memory: set[int], numbers: Sequence[int], values: list[Value]) -> bool:
+    return bool(memory) and any(values[v].array is not None and id(_owner(values[v])) in memory for v in numbers)
+
+
+def _makes_rows(instr: Instr, values: list[Value], rows: int) -> bool:
+    """Whether an instruction that reads no rows so far may make its result block by block: a broadcast, say."""
+    made = all(values[v].spec.shape[:1] == (rows,) for v in instr.outs) and not instr.checks
+    return made and _kind(instr, values, set(instr.outs), rows) == "rows"
+
+
+def _row(values: list[Value], v: int, rows: int) -> int:
+    """Elements of one row of a value."""
+    return values[v].spec.size // rows
+
+
+def _kind(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> str:
+    """`rows`: every row by itself; `sum`: a chain over rows; `after`: anything else."""
+    name, ints = instr.name, instr.ints
+    if name in ELEMENTWISE:
+        good = _axis_of_map(instr, values, by_rows, rows)
+    elif name in _ROWWISE or name in _BY_COUNT:
+        own = instr.ins[1:] if name == "take" else instr.ins
+        aligned = all(v in by_rows or _may_be_sliced(values[v], rows) for v in own)
+        good = aligned and ints[0] % rows == 0
+        if name == "take":  # from a table: a row may ask for any row of it
+            good = good and instr.ins[1] in by_rows and instr.ins[0] not in by_rows
+    elif name in ("sum", "max", "min", "argmax"):
+        if ints[0] % rows == 0:
+            return "rows"
+        chain = name == "sum" and ints[3] == 0 and ints[0] == 1 and ints[1] % rows == 0
+        return "sum" if chain and ints[1] // rows * ints[2] == _row(values, instr.ins[0], rows) else "after"
+    elif name == "matmul" and ints[0] == 0:
+        return _kind_of_product(instr, values, by_rows, rows)
+    elif name == "copy":
+        good = _axis_of_copy(instr, values, by_rows, rows) is not None
+    else:
+        good = False
+    return "rows" if good else "after"
+
+
+def _may_be_sliced(value: Value, rows: int) -> bool:
+    """A constant, or an array from outside, with a row for each row."""
+    return value.array is not None and value.spec.shape[:1] == (rows,)
+
+
+def _axis_of_map(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> bool:
+    ndim = instr.ints[0]
+    dims = instr.ints[1 : 1 + ndim]
+    if dims[0] % rows or product(dims) == 0:
+        return False
+    whole = contiguous_strides(dims)
+    for i, v in enumerate(instr.ins):
+        strides = instr.ints[1 + ndim * (1 + i) : 1 + ndim * (2 + i)]
+        own = strides[0] * (dims[0] // rows) == _row(values, v, rows) and (strides == whole or dims[0] == rows)
+        sliced = v in by_rows or _may_be_sliced(values[v], rows)
+        # Rows of its own, or the same for every row.
+        if not (sliced and own) and (v in by_rows or strides[0] != 0):
+            return False
+    return True
+
+
+def _kind_of_product(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> str:
+    m, n, k, rs_a, cs_a, rs_b, cs_b = instr.ints[1:8]
+    a, b = instr.ins
+    row_a, row_b = _row(values, a, rows), _row(values, b, rows)
+    a_by_rows, b_by_rows = (v in by_rows or _may_be_sliced(values[v], rows) for v in (a, b))
+    if a_by_rows and b not in by_rows and (m, rs_a, cs_a, k) == (rows, row_a, 1, row_a):
+        return "rows"
+    chain = a_by_rows and b_by_rows and k == rows and (cs_a, rs_a, m) == (row_a, 1, row_a)
+    return "sum" if chain and (rs_b, cs_b, n) == (row_b, 1, row_b) else "after"
+
+
+def _axis_of_copy(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> int | None:
+    """The axis of a strided copy that goes over rows (or over all elements of all rows)."""
+    ndim, to_offset, from_offset = instr.ints[:3]
+    dims, to, source = (instr.ints[3 + i * ndim : 3 + (i + 1) * ndim] for i in range(3))
+    row_out, row_in = _row(values, instr.outs[0], rows), _row(values, instr.ins[0], rows)
+    if to_offset >= row_out or values[instr.outs[0]].spec.size != row_out * rows:
+        return None
+    for axis in range(ndim):
+        per_row, rest = divmod(dims[axis], rows)
+        if rest or per_row == 0 or to[axis] * per_row != row_out:
+            continue
+        own = source[axis] * per_row == row_in and from_offset < row_in
+        if own if instr.ins[0] in by_rows else source[axis] == 0:
+            return axis
+    return None
+
+
+def _slice(instr: Instr, values: list[Value], blocks: Blocks, kind: str) -> None:
+    """Arrays from outside that are read row by row get a number of their own: a block reads other rows of them."""
+    for i, v in enumerate(instr.ins):
+        if v in blocks.by_rows or not _may_be_sliced(values[v], blocks.rows):
+            continue
+        if instr.name in ELEMENTWISE:
+            by_row = instr.ints[1 + instr.ints[0] * (1 + i)] != 0
+        else:
+            by_row = instr.name in _ROWWISE or (instr.name in _BY_COUNT and (instr.name != "take" or i == 1))
+            by_row = by_row or (instr.name == "matmul" and (i == 0 or kind == "sum"))
+        if by_row:
+            values.append(Value(values[v].spec, values[v].array, values[v].constant))
+            instr.ins[i] = len(values) - 1
+            blocks.by_rows.add(instr.ins[i])
+            blocks.given.add(instr.ins[i])
+
+
+def _cut(instr: Instr, blocks: Blocks, values: list[Value], rows: int, first: bool) -> Instr:
+    name, ints, whole = instr.name, list(instr.ints), blocks.rows
+    is_sum = instr.outs[0] in blocks.sums
+
+    def scaled(n: int) -> int:
+        return n // whole * rows
+
+    if name in ELEMENTWISE:
+        ints[1] = scaled(ints[1])
+    elif name == "gemm" and is_sum:
+        ints[2], ints[8] = rows, int(not first)
+    elif name == "gemm" or (name == "chain" and ints[0] > 1):
+        ints[0] = scaled(ints[0])
+    elif name == "chain":
+        ints[1] = scaled(ints[1])
+    elif name == "sum" and is_sum:
+        ints[1], ints[3] = scaled(ints[1]), 0 if first else 2
+    elif name == "copy":
+        axis = _axis_of_copy(instr, values, blocks.by_rows, whole)
+        assert axis is not None
+        ints[3 + axis] = scaled(ints[3 + axis])
+    else:
+        ints[0] = scaled(ints[0])
+    return Instr(name, instr.dtype, instr.outs, instr.ins, ints, instr.reals, instr.body, instr.kept)

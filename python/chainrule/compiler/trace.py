@@ -1,0 +1,243 @@
+"""Tracing: a function is run once on tensors without values, and every op appends its instructions to a list.
+
+The list is flat and in program order: forward, backward and updates alike, because gradient rules are written in ops
+and optimizers append their updates. Values are numbered; what exists outside of the function is bound by reference, so
+that later runs see its values of then. Nothing outside changes while a function is traced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _core
+from ..ops import _table
+from ..ops._layout import contiguous_strides
+from ..ops._table import Attrs, Op, Spec
+from ..tensor import Tensor, grad_mode
+from .phantom import CompileError, Phantom, user_line
+
+__all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
+
+ELEMENTWISE = frozenset(_core.elementwise_names())
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(eq=False)
+class Instr:
+    """One instruction over value numbers; `body` as in the core's fused instructions."""
+
+    name: str
+    dtype: int
+    outs: list[int]
+    ins: list[int]
+    ints: list[int]
+    reals: list[float] = field(default_factory=list)
+    body: list[Instr] = field(default_factory=list)
+    kept: bool = True  # of a gemm: whether outs[0] is the product; else only the body sees it
+
+    @property
+    def checks(self) -> bool:
+        """Whether it can refuse to go on."""
+        return self.name.startswith("check_")
+
+    def uses(self) -> list[int]:
+        """All values it names."""
+        return [*self.outs, *self.ins]
+
+    def may_overwrite(self, source: int, out: int) -> bool:
+        """Whether `out` may be written onto `source`, element by element."""
+        if self.name not in ELEMENTWISE or self.outs != [out]:
+            return False
+        ndim = self.ints[0]
+        whole = contiguous_strides(self.ints[1 : 1 + ndim])
+        strides = [self.ints[1 + ndim * (1 + i) : 1 + ndim * (2 + i)] for i, v in enumerate(self.ins) if v == source]
+        return all(s == whole for s in strides)
+
+    def lower(self, slots: dict[int, int]) -> tuple[Any, ...]:
+        """The core's code tuple; negative numbers are places inside of a fused instruction."""
+        outs = [slots.get(v, v) for v in self.outs]
+        code = (self.name, self.dtype, outs if self.kept else [-1, *outs], [slots.get(v, v) for v in self.ins])
+        rest = (self.ints, self.reals)
+        return (*code, *rest, [part.lower(slots) for part in self.body]) if self.body else (*code, *rest)
+
+
+@dataclass(eq=False)
+class Value:
+    """A numbered value. `array` is the memory of what exists outside; `constant`, that nobody can change it."""
+
+    spec: Spec
+    array: Array | None = None
+    constant: bool = False
+
+
+@dataclass(frozen=True)
+class Check:
+    """An instruction that can refuse to go on, and the error to raise then from its position and number."""
+
+    instr: Instr
+    error: Callable[[int, int], Exception]
+
+
+class Trace:
+    """What one run of the function appended."""
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self.code: list[Instr] = []
+        self.inputs: list[int] = []  # values given at each call
+        self.checks: list[Check] = []
+        self.start = Tensor._wrap(np.zeros(()))._number  # tensors with smaller numbers were there before
+        self.arguments: dict[int, Tensor] = {}  # what the caller gave, by the number of its stand-in
+        self.captured: dict[int, Tensor] = {}  # tensors from outside that gradients may be asked for, by value
+        self._bound: dict[int, int] = {}
+        self._seen: dict[Any, int] = {}  # the value of an op that was appended before
+        self._writes = 0
+        # Gradients: `grads` is what `grad` of a tensor is now, by its number; the objects themselves stay as they are.
+        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self.entry_grads: dict[int, tuple[Tensor, int | None]] = {}  # those read before they were set: their input
+        self.consumed: set[int] = set()
+        self.bumped: list[list[int]] = []
+        self.guards: list[tuple[Any, str, Any]] = []  # (object, attribute, value): what the trace relies on
+
+    # Values.
+
+    def new(self, spec: Spec) -> int:
+        """Number a new value."""
+        self.values.append(Value(spec))
+        return len(self.values) - 1
+
+    def input(self, spec: Spec) -> Tensor:
+        """A tensor whose values every call brings."""
+        value = self.new(spec)
+        self.inputs.append(value)
+        return Tensor._wrap(Phantom(self, value, spec))
+
+    def bind(self, array: Array, constant: bool) -> int:
+        """Number an array that exists outside, or a constant."""
+        found = self._bound.get(id(array))
+        if found is None:
+            if any(array is t._data for t in self.arguments.values()):
+                raise CompileError(
+                    f"compile: a tensor is an argument and also used from outside ({user_line()}); pass it or capture "
+                    "it, not both"
+                )
+            found = self._bound[id(array)] = self.new(Spec(array.shape, array.dtype))
+            self.values[found].array, self.values[found].constant = array, constant
+        return found
+
+    def value(self, tensor: Tensor) -> int:
+        """The number of a tensor's value."""
+        data = tensor._data
+        if isinstance(data, Phantom):
+            if data.trace is not self:
+                raise CompileError("compile: a tensor from inside of another compiled function was kept and used here")
+            return data.value
+        value = self.bind(data, tensor._version[1] >= self.start)
+        if tensor._requires_grad and tensor._number < self.start:
+            self.captured[value] = tensor
+        return value
+
+    def _is_constant(self, tensor: Tensor) -> bool:
+        return not isinstance(tensor._data, Phantom) and self.values[self.value(tensor)].constant
+
+    # Instructions.
+
+    def apply(self, op: Op, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+        """Append an op; of constants alone it is computed now."""
+        if all(self._is_constant(t) for t in inputs):
+            return Tensor._wrap(_table.run(op, [t._data for t in inputs], attrs))
+        values = [self.value(t) for t in inputs]
+        plan = op.plan(op.name, [Spec(t._data.shape, t._data.dtype) for t in inputs], attrs)
+        changing = any(self.values[v].array is not None and not self.values[v].constant for v in values)
+        key = (op, attrs, *values, *[t._data.shape for t in inputs], self._writes if changing else 0)
+        out = self._seen.get(key)
+        if out is None:
+            out = self._seen[key] = self.new(plan.out)
+            slots = [*values, out, *[self.new(spec) for spec in plan.temporaries]]
+            for name, dtype, outs, ins, ints, reals in plan.code:
+                self.emit(Instr(name, dtype, [slots[i] for i in outs], [slots[i] for i in ins], list(ints), reals))
+        return Tensor._wrap(Phantom(self, out, plan.out))
+
+    def emit(self, instr: Instr) -> Instr:
+        """Append an instruction."""
+        self.code.append(instr)
+        return instr
+
+    def in_place(
+        self, name: str, outputs: Sequence[Tensor | Array], inputs: Sequence[Tensor | Array], ints: Sequence[int]
+    ) -> None:
+        """Append an instruction that overwrites tensors or arrays from outside."""
+        outs = [self._outside(t) for t in outputs]
+        ins = [self.value(t) if isinstance(t, Tensor) else self.bind(t, False) for t in inputs]
+        self.emit(Instr(name, self.values[outs[0]].spec.code, outs, ins, list(ints)))
+        self._writes += 1
+
+    def _outside(self, target: Tensor | Array) -> int:
+        if isinstance(target, Tensor) and isinstance(target._data, Phantom):
+            raise CompileError(
+                f"compile: an argument would be overwritten ({user_line()}); return the new value instead, or let the "
+                "function use the tensor from outside"
+            )
+        value = self.value(target) if isinstance(target, Tensor) else self.bind(target, False)
+        self.values[value].constant = False
+        return value
+
+    def check(self, name: str, tensor: Tensor, ints: Sequence[int], error: Callable[[int, int], Exception]) -> Tensor:
+        """Append a check of a tensor's values, which stops the program with `error(position, number)`.
+
+        Returns the tensor that the check writes (an index with negative ones counted from the end).
+        """
+        value = self.value(tensor)
+        spec = self.values[value].spec
+        status, out = self.new(Spec((3,), np.dtype(np.int64))), self.new(spec)
+        instr = self.emit(Instr(name, spec.code, [status, out], [value], list(ints)))
+        self.checks.append(Check(instr, error))
+        return Tensor._wrap(Phantom(self, out, Spec(tensor.shape, spec.dtype)))
+
+    # State of tensors: gradients and versions.
+
+    def get_grad(self, tensor: Tensor) -> Tensor | None:
+        """What `tensor.grad` is at this point of the function."""
+        if tensor._number in self.grads:
+            return self.grads[tensor._number][1]
+        if tensor._number >= self.start and tensor._number not in self.arguments:
+            return tensor._grad
+        before = self.arguments.get(tensor._number, tensor)._grad
+        now = None if before is None else self.input(Spec(before.shape, before.dtype))
+        self.entry_grads[tensor._number] = (tensor, None if now is None else self.value(now))
+        if now is None and tensor._number < self.start:
+            self.guard(tensor, "_grad")
+        self.grads[tensor._number] = (tensor, now)
+        return now
+
+    def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
+        """`tensor.grad = gradient` at this point of the function."""
+        self.grads[tensor._number] = (tensor, gradient)
+        self.consumed.discard(tensor._number)
+
+    def guard(self, owner: Any, attribute: str) -> None:
+        """Note that the trace holds for this very object as the owner's attribute; another one traces anew."""
+        self.guards.append((owner, attribute, getattr(owner, attribute)))
+
+    def bump(self, version: list[int]) -> None:
+        """Note that memory is overwritten; taken back at the end of tracing and done again by every run."""
+        version[0] += 1
+        self.bumped.append(version)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Ops append to this trace inside the block."""
+        grad_mode.set(grad_mode.enabled, self)
+        try:
+            yield
+        finally:
+            grad_mode.set(grad_mode.enabled, None)
+            for version in self.bumped:
+                version[0] -= 1

@@ -1,0 +1,283 @@
+"""Fused instructions give the bits of the same steps one by one: any shape, body, level and number of threads."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule import _core
+from fusion import Fused, Fusion, values
+from kernel_rows import label
+from programs import CODE, Float, Plain, blank, execute, matmul
+from reference import assert_same_bits
+from reference import reduce as reference_reduce
+from reference.bits import Array
+from settings import every_setting
+
+FLOATS = (np.float32, np.float64)
+each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=label)
+
+
+def bias_relu(f: Fusion) -> None:
+    f.step("add", ["c"], ["c", f.array("row")])
+    f.step("relu", ["c"], ["c"])
+
+
+def bias_relu_elsewhere(f: Fusion) -> None:
+    f.step("add", ["l"], ["c", f.array("row")])
+    f.step("relu", [f.result("y")], ["l"])
+
+
+def relu_grad(f: Fusion) -> None:
+    f.step("relu_grad", [f.result("dx")], [f.array("y"), "c"])
+
+
+def sgd(f: Fusion) -> None:
+    f.step("sgd", [f.array("p"), f.array("v")], ["c", f.hyper(0.1, 0.9, 0.0, 0.0)])
+
+
+def sgd_with_all(f: Fusion) -> None:
+    f.step("mul", ["l"], ["c", f.array("number")])
+    f.step("sgd", [f.array("p"), f.array("v")], ["l", f.hyper(0.1, 0.7, 0.01, 1.0)])
+
+
+def plain_sgd(f: Fusion) -> None:
+    f.step("sgd", [f.array("p")], ["c", f.hyper(0.3, 0.0, 0.0, 0.0)])
+
+
+def mixture(f: Fusion) -> None:
+    """Locals of both sizes, every kind of operand, a bool result, a number of a step."""
+    f.step("less", ["chosen"], ["c", f.array("row")])
+    f.step("greater_equal", [f.result("mask", np.bool_)], ["c", f.array("column")])
+    f.step("leaky_relu", ["l"], ["c"], 0.01)
+    f.step("where", ["m"], ["chosen", "l", f.array("x")])
+    f.step("mul", ["m"], ["m", f.array("column2")])
+    f.step("where", ["l"], ["mask", "m", f.array("number")])
+    f.step("tanh", [f.result("y")], ["l"])
+    f.step("sub", [f.result("z")], ["y", "c"])
+
+
+BODIES: list[Callable[[Fusion], None]] = [
+    bias_relu, bias_relu_elsewhere, relu_grad, sgd, sgd_with_all, plain_sgd, mixture,
+]  # fmt: skip
+IN_PLACE = (bias_relu,)  # the product itself is changed: it has to be kept
+DEPTH = {np.float32: 512, np.float64: 256}  # k up to which a product need not be kept
+
+
+def shapes(count: int, seed: int) -> Iterator[tuple[int, int, int]]:
+    """m to 40, n to 70, k to 40; then several blocks of k, wide and tall ones."""
+    rng = np.random.default_rng(seed)
+    yield from [(1, 70, 40), (1, 1, 9), (40, 1, 7), (32, 2, 16), (32, 16, 2), (16, 16, 32), (2, 16, 32), (33, 10, 20)]
+    yield from [(12, 200, 3), (13, 700, 5), (700, 3, 4), (300, 33, 6), (5, 3000, 2), (1, 5000, 3), (3000, 1, 3)]
+    yield from [(26, 40, 530), (3, 70, 1030), (40, 2, 600), (1, 33, 513), (50, 50, 512), (16, 16, 256), (7, 9, 0)]
+    for _ in range(count):
+        yield int(rng.integers(1, 41)), int(rng.integers(1, 71)), int(rng.integers(0, 41))
+
+
+def check_products(dtype: Float, count: int, seed: int, specials: bool, threads: tuple[int, ...] = (1, 2, 3)) -> None:
+    cases = []
+    for i, (m, n, k) in enumerate(shapes(count, seed)):
+        a, b = values((m, k), dtype, i, specials), values((k, n), dtype, i + 1000, specials)
+        a, b = (np.asarray(x, order="F") if i >> bit & 1 else x for bit, x in enumerate((a, b)))
+        for body in BODIES if i < 22 else (BODIES[i % len(BODIES)], BODIES[(i // 2 + 3) % len(BODIES)]):
+            keep = body in IN_PLACE or k > DEPTH[dtype] or i % 3 == 0
+            fusion = Fusion(m, n, dtype, gap=i % 4 // 3 * 5, specials=specials)
+            body(fusion)
+            fused = Fused(fusion, (a, b), keep)
+            cases.append((fused, fusion.one_by_one(matmul(a, b)), f"{body.__name__} m={m} n={n} k={k} keep={keep}"))
+    for setting in every_setting(threads):
+        for fused, expected, what in cases:
+            compare(fused(), expected, f"{what}, {setting}")
+
+
+def compare(found: dict[str, Array], expected: dict[str, Array], what: str) -> None:
+    for name in found.keys() & expected.keys():
+        assert_same_bits(found[name], expected[name], f"{name} of {what}")
+
+
+@each_dtype
+@pytest.mark.parametrize("specials", [False, True])
+def test_products_with_bodies(dtype: Float, specials: bool) -> None:
+    check_products(dtype, 60, seed=101, specials=specials)
+
+
+@pytest.mark.full
+@each_dtype
+def test_many_products_with_bodies(dtype: Float) -> None:
+    for seed in range(20):
+        check_products(dtype, 200, seed=seed, specials=seed % 2 == 1)
+
+
+@each_dtype
+def test_a_product_in_parts(dtype: Float) -> None:
+    """continues: micro-batches give the whole batch's bits; the body runs at the end only."""
+    for m, n, k in [(16, 10, 64), (1, 33, 7), (5, 1, 30), (30, 2, 12), (40, 70, 600), (3, 300, 9), (20, 16, 0)]:
+        x, g = values((k, m), dtype, k), values((k, n), dtype, k + 1)
+        fusion = Fusion(m, n, dtype)
+        bias_relu(fusion)
+        whole = matmul(x.T, g)
+        expected = fusion.one_by_one(whole)
+        for cut in {0, 1, k // 3, k}:
+            first, second = (x[:cut].T, g[:cut]), (x[cut:].T, g[cut:])
+            fused = Fused(fusion, second, keep=True, continues=True)
+            plain = Fused(Fusion(m, n, dtype), second, keep=True, continues=True)
+            for setting in every_setting((1, 2, 3)):
+                start = matmul(*first)
+                compare(fused(start), expected, f"m={m} n={n} k={k} cut {cut}, {setting}")
+                assert_same_bits(plain(start)["c"], whole, f"without a body, m={m} n={n} k={k} cut {cut}, {setting}")
+
+
+def test_a_body_waits_for_the_end() -> None:
+    a, b, row = values((6, 4), np.float32, 1), values((4, 9), np.float32, 2), values((9,), np.float32, 3)
+    c = blank((6, 9), np.float32)
+    body: list[Plain] = [("add", 0, [-1], [-1, 3], [9, 1, 0, 1, 9], [])]
+    execute("gemm", np.float32, [c], [a, b, row], [6, 9, 4, 4, 1, 9, 1, 9, 0, 0], body=body)
+    assert_same_bits(c, matmul(a, b))
+    execute("gemm", np.float32, [c], [a, b, row], [6, 9, 4, 4, 1, 9, 1, 9, 0, 1], body=body)
+    assert_same_bits(c, matmul(a, b) + row)
+
+
+def of_matrices(f: Fusion) -> None:
+    f.step("mul", ["l"], [f.array("x"), f.array("number")])
+    f.step("add", ["m"], ["l", f.array("x2")])
+    f.step("exp_grad", [f.result("y")], ["m", "l"])
+    f.step("relu", ["x2"], ["m"])
+
+
+def of_vectors(f: Fusion) -> None:
+    f.step("sub", ["l"], [f.array("x"), f.array("column")])
+    f.step("greater", ["m"], ["l", f.array("row")])
+    f.step("where", [f.result("y")], ["m", "l", "number"])
+    f.step("not_equal", [f.result("mask", np.bool_)], ["y", "number"])
+
+
+def of_vectors_and_a_number(f: Fusion) -> None:
+    f.array("number")
+    of_vectors(f)
+
+
+def an_update(f: Fusion) -> None:
+    f.step("mul", ["l"], [f.array("g"), f.array("number")])
+    f.step("sgd", [f.array("p"), f.array("v")], ["l", f.hyper(0.1, 0.9, 0.001, 0.0)])
+
+
+def without_locals(f: Fusion) -> None:
+    f.step("neg", ["x"], [f.array("x")])
+    f.step("square", ["x"], ["x"])
+
+
+CHAINS = [of_matrices, of_vectors_and_a_number, an_update, without_locals]
+
+
+@each_dtype
+@pytest.mark.parametrize("chain", CHAINS, ids=label)
+@pytest.mark.parametrize("specials", [False, True])
+def test_chains(dtype: Float, chain: Callable[[Fusion], None], specials: bool) -> None:
+    cases = []
+    sizes = [
+        (1, 1),
+        (1, 9000),
+        (9000, 1),
+        (33, 17),
+        (2, 5000),
+        (300, 70),
+        (64, 64),
+        (7, 2048),
+        (0, 5),
+        (5, 0),
+        (3000, 3),
+    ]
+    for rows, cols in sizes:
+        for gap in (0, 3):
+            fusion = Fusion(rows, cols, dtype, gap, specials)
+            chain(fusion)
+            what = f"{rows} x {cols}, gap {gap}"
+            cases.append((Fused(fusion, None, keep=False), fusion.one_by_one(None), what))
+    for setting in every_setting((1, 2, 3, 7)):
+        for fused, expected, what in cases:
+            compare(fused(), expected, f"{what}, {setting}")
+
+
+@each_dtype
+def test_numbers_of_a_step_are_read_when_it_runs(dtype: Float) -> None:
+    p, g, hyper = values((37,), dtype, 4), values((37,), dtype, 5), np.zeros(4)
+    slots = [(CODE[x.dtype], x.shape) for x in (p, g, hyper)]
+    for setting in every_setting((1, 2)):
+        program = _core.Program(slots, [], [], [("sgd", CODE[p.dtype], [0], [1, 2], [37], [])])
+        for lr, decay in [(0.1, 0.0), (0.02, 0.01)]:
+            hyper[:] = lr, 0.0, decay, 0.0
+            got, expected = p.copy(), p.copy()
+            program(got, g, hyper)
+            _core.sgd_step(expected, g, None, lr, 0.0, decay, False)
+            assert_same_bits(got, expected, f"{setting}, lr {lr}")
+            assert not np.array_equal(got, p)
+
+
+@each_dtype
+def test_column_sums_in_parts(dtype: Float) -> None:
+    x = values((41, 23), dtype, 6)
+    for setting in every_setting():
+        for cut in (0, 1, 20, 41):
+            out = np.zeros(23, dtype)
+            if cut > 0:
+                execute("sum", dtype, [out], [x[:cut]], [1, cut, 23, 0])
+            execute("sum", dtype, [out], [x[cut:]], [1, 41 - cut, 23, 2])
+            assert_same_bits(out, reference_reduce.sum(x, 0), f"{setting}, cut {cut}")
+
+
+def test_text_shows_the_body() -> None:
+    body: list[Plain] = [("add", 0, [-2], [-1, 3], [0, 0, 0, 1, 0], []), ("relu", 0, [0], [-2], [0, 0, 9], [])]
+    code = ("gemm", 0, [-1, 0], [1, 2, 3], [6, 9, 4, 4, 1, 9, 1, 9, 0, 1], [], body)
+    text = str(_core.Program([(0, (6, 9)), (0, (6, 4)), (0, (4, 9)), (0, (9,))], [], [], [code])).splitlines()
+    assert text[-3:] == [
+        "  c %0 = gemm.float32 %1 %2 %3  (6 9 4 4 1 9 1 9 0 1)",
+        "    l0 = add.float32 c %3  (0 0 0 1 0)",
+        "    %0 = relu.float32 l0  (0 0 9)",
+    ]
+
+
+def refused() -> Iterator[tuple[Any, str]]:
+    relu = ("relu", 0, [0], [1], [4, 1, 4], [])
+
+    def chain(*steps: Any, ints: tuple[int, ...] = (3, 4)) -> Any:
+        return ("chain", 0, [0], [1], ints, [], list(steps))
+
+    def gemm(c: int, k: int, continues: int, ends: int, *steps: Any) -> Any:
+        return ("gemm", 0, [c, 0], [1, 2], [3, 4, k, k, 1, 4, 1, 4, continues, ends], [], list(steps))
+
+    yield chain(), "chain: expected a body"
+    yield chain(relu, ints=(3,)), "chain: expected 1 outputs, 1 inputs, 2 ints"
+    yield chain(("sum", 0, [0], [1], [4, 1, 4], [])), "chain: its step sum is neither elementwise nor sgd"
+    yield chain(("relu", 1, [0], [1], [4, 1, 4], [])), "relu is of another dtype, float64"
+    yield chain(("relu", 0, [0], [1], [4, 1], [])), "relu: expected 1 outputs, 1 inputs, 3 ints"
+    yield chain(("relu", 0, [0], [1], [4, 2, 4], [])), "relu has a step of 2"
+    yield chain(("relu", 0, [0], [2], [4, 1, 4], [])), "relu uses slot 2, which chain does not list"
+    yield chain(("relu", 0, [1], [1], [4, 1, 4], [])), "relu uses slot 1, which chain does not list"
+    yield chain(("relu", 0, [0], [-2], [4, 1, 4], [])), "relu reads local 0 before it is written"
+    yield chain(("relu", 0, [0], [-1], [4, 1, 4], [])), "relu takes the product"
+    yield (
+        chain(("less", 0, [-2], [1, 1], [4, 1, 4, 1, 4], []), relu, ("relu", 0, [0], [-2], [4, 1, 4], [])),
+        "reads local",
+    )
+    yield (
+        chain(("less", 0, [-2], [1, 1], [4, 1, 4, 1, 4], []), ("relu", 0, [-2], [1], [4, 1, 4], [])),
+        "changes the dtype",
+    )
+    yield chain(("relu", 0, [-9000], [1], [4, 1, 4], [])), "too many local buffers, 8999"
+    yield chain(("sgd", 0, [-2], [1, 1], [4], [])), "sgd updates a buffer of the body"
+    yield chain(("sgd", 0, [0], [1, -2], [4], [])), "sgd reads its numbers from a buffer"
+    yield ("relu", 0, [0], [1], [1, 4, 1], [], [relu]), "relu: takes no body"
+    yield gemm(-1, 513, 0, 1, relu), "gemm: a product that is not kept needs"
+    yield gemm(-1, 5, 1, 1, relu), "gemm: a product that is not kept needs"
+    yield gemm(-1, 5, 0, 0, relu), "gemm: a product that is not kept needs"
+    yield gemm(-1, 5, 0, 1), "gemm: a product that is not kept needs"
+    yield gemm(-2, 5, 0, 1, relu), "gemm names slot -2 of 3"
+    yield gemm(0, 5, 0, 1, ("less", 0, [-1], [1, 1], [4, 1, 4, 1, 4], [])), "less takes the product"
+    yield ("relu", 0, [-1], [1], [1, 4, 1], []), "relu names slot -1 of 3"
+
+
+@pytest.mark.parametrize(("code", "message"), list(refused()))
+def test_refused(code: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _core.Program([(0, (3, 4)), (0, (3, 4)), (0, (3, 4))], [], [], [code])
