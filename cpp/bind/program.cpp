@@ -243,6 +243,8 @@ void bind_program(py::module_& module) {
       .def(
           "phases", [](const BoundProgram& p, int threads) { return p.program().phases(threads); }, py::arg("threads"),
           "The phases on so many threads: first instruction and threads of each.")
+      .def_property_readonly(
+          "work", [](const BoundProgram& p) { return p.program().work(); }, "Estimated nanoseconds on one thread.")
       .def_property_readonly("arena_bytes", [](const BoundProgram& p) { return p.program().arena_bytes(); })
       .def_property_readonly("isa", [](const BoundProgram& p) { return p.program().isa(); })
       .def("__call__", &BoundProgram::run, "Runs on the input arrays; returns the output array, or a tuple of them.")
