@@ -236,9 +236,8 @@ void run_check_finite(const Instruction& op, void* const* slots, Share share, vo
   if (share.index != 0) return;
   Refusal& refusal = *static_cast<Refusal*>(slots[op.outputs[0]]);
   void* const out = slots[op.outputs[1]];
-  refusal = op.dtype == kFloat32
-                ? first_not_finite(input<float>(op, slots, 0), op.ints[0], static_cast<float*>(out))
-                : first_not_finite(input<double>(op, slots, 0), op.ints[0], static_cast<double*>(out));
+  refusal = op.dtype == kFloat32 ? first_not_finite(input<float>(op, slots, 0), op.ints[0], static_cast<float*>(out))
+                                 : first_not_finite(input<double>(op, slots, 0), op.ints[0], static_cast<double*>(out));
 }
 
 // Elements of a contiguous copy that take as long: measured, 0.1 ns each.
