@@ -38,8 +38,8 @@ struct Epilogue {
   void (*apply)(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c);
 };
 constexpr int64_t kEpilogueElements = 2048;
-// The common beginnings of an epilogue, done in registers on the way to c: bias (a row of n numbers) is added, then relu,
-// or the product is a gradient at relu's output `kept` (m x n) and goes on to its input.
+// The common beginnings of an epilogue, done in registers on the way to c: bias (a row of n numbers) is added, then
+// relu, or the product is a gradient at relu's output `kept` (m x n) and goes on to its input.
 struct WriteBack {
   const void *bias, *kept;  // null: none
   int64_t rs_kept;
