@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import update_wrapper
@@ -19,10 +20,14 @@ from ..tensor import Tensor, grad_mode, numbers
 from .outside import link
 from .phantom import CompileError, Phantom
 from .plan import Built, build
+from .text import describe
 from .trace import Trace
 from .trees import flatten, is_array, rebuild
 
 __all__ = ["Compiled", "Plan", "compile"]
+
+_MANY_PLANS = 64  # from where on somebody should know
+_MOST_PLANS = 512
 
 F = TypeVar("F", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
@@ -88,6 +93,8 @@ class Plan:
         """Calls number `first`, ... on the rows of `index`, results one by one into `results`; returns the next."""
         if self.grad_inputs or self.grad_outputs:
             raise CompileError("compile: gradients are kept from call to call; forget them at the end of each step")
+        if not self.holds([]):
+            raise CompileError("compile: what the trace relies on has changed between two steps")
         done = self._loaded().run_rows(index, results, first, seconds)
         for version in self.versions:
             version[0] += 1
@@ -127,6 +134,7 @@ class Compiled(Generic[F]):
         self._last: Plan | None = None
         self._fast: Callable[..., Any] = _no_plan
         self._fast_mode: bool | None = None
+        self._traced = 0
         update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -167,7 +175,21 @@ class Compiled(Generic[F]):
         if plan is None:
             plan = _trace(self.function, structure, leaves, arrays, self._micro_batch)
             plans.append(plan)
+            self._traced += 1
+            self._limit()
         return plan, structure, leaves, arrays
+
+    def _limit(self) -> None:
+        """Plans hold memory; a function that is traced again and again gets values that should be arrays."""
+        if self._traced == _MANY_PLANS:
+            warnings.warn(
+                f"compile: {getattr(self, '__name__', 'the function')} was traced {_MANY_PLANS} times; numbers and "
+                "objects among the arguments are fixed at tracing: pass what changes from call to call as an array, in "
+                "few shapes",
+                stacklevel=4,
+            )
+        if len(self._plans) > _MOST_PLANS:
+            del self._plans[next(iter(self._plans))]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: the object is the first argument."""
@@ -175,10 +197,10 @@ class Compiled(Generic[F]):
 
     @property
     def program(self) -> str:
-        """What the last call ran: instructions, fusions, memory."""
+        """What the last call ran, as text: instructions with what is fused into them, operations, memory."""
         if self._last is None:
             raise ValueError("compile: there is no program before the first call")
-        return str(self._last.built.program)
+        return describe(self._last.built)
 
 
 def compile(function: F) -> Compiled[F]:

@@ -157,10 +157,13 @@ def _row_counts(trace: Trace) -> list[int]:
 def _block_rows(blocks: Blocks, trace: Trace) -> int:
     """Rows of a block: as many as keep the activations in L2, if the weights leave room there. 0: no blocks."""
     used = {v for instr in blocks.loop for v in instr.uses()}
-    weights = sum(trace.values[v].spec.size * trace.values[v].spec.dtype.itemsize for v in used - blocks.by_rows)
-    per_row = sum(
-        trace.values[v].spec.size // blocks.rows * trace.values[v].spec.dtype.itemsize for v in used & blocks.by_rows
-    )
+    read_whole = {v for instr in blocks.loop if instr.name != "take" for v in instr.uses()} - blocks.by_rows
+
+    def bytes_of(v: int) -> int:
+        return trace.values[v].spec.size * trace.values[v].spec.dtype.itemsize
+
+    weights = sum(bytes_of(v) for v in read_whole)
+    per_row = sum(bytes_of(v) for v in used & blocks.by_rows) // blocks.rows
     if not blocks.loop or weights > _BLOCK_BYTES or per_row == 0:
         return 0
     # About half of what the loop names is alive at the same time.

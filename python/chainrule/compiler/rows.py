@@ -115,7 +115,9 @@ def _kind(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> st
     elif name in _ROWWISE or name in _BY_COUNT:
         own = instr.ins[1:] if name == "take" else instr.ins
         aligned = all(v in by_rows or _may_be_sliced(values[v], rows) for v in own)
-        good = aligned and ints[0] % rows == 0 and (name != "take" or instr.ins[1] in by_rows)
+        good = aligned and ints[0] % rows == 0
+        if name == "take":  # from a table: a row may ask for any row of it
+            good = good and instr.ins[1] in by_rows and instr.ins[0] not in by_rows
     elif name in ("sum", "max", "min", "argmax"):
         if ints[0] % rows == 0:
             return "rows"
