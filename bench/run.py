@@ -119,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
         present = [worker.contender for worker in workers]
         print_head(about, workers, missing)
         for group in dict.fromkeys(case.group for case in cases):
-            part = [measure(c, workers, options) for c in cases if c.group == group]
+            part = measure_all([case for case in cases if case.group == group], workers, options)
             rows += part
             print(f"\n{report.table(part, present)}", flush=True)
     for text in (report.notes(rows), report.losses(rows, present), goals.report(rows) if options.goals else ""):
@@ -128,6 +128,21 @@ def main(argv: list[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps(as_json(about, workers, missing, rows), indent=1) + "\n", encoding="utf-8")
     return int(any(timing.wrong for row in rows for timing in row.timings.values()))
+
+
+def measure_all(cases: list[Case], workers: list[WorkerProcess], options: argparse.Namespace) -> list[Row]:
+    rows = []
+    for case in cases:
+        show_progress(case.name)
+        rows.append(measure(case, workers, options))
+    show_progress("")
+    return rows
+
+
+def show_progress(text: str) -> None:
+    """What is being measured, on a terminal only."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def print_head(about: dict[str, Any], workers: list[WorkerProcess], missing: dict[str, str]) -> None:
