@@ -30,7 +30,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="threads of every contender (1)")
     parser.add_argument("--isa", action="append", default=[], help="also time chainrule forced to this instruction set")
     parser.add_argument("--own-threads", type=int, action="append", default=[], help="also time chainrule on N threads")
-    parser.add_argument("--all-threads", type=int, action="append", default=[], help="also time all on N threads")
+    parser.add_argument(
+        "--all-threads", type=int, action="append", default=[], help="also time all on N threads, in large cases"
+    )
     parser.add_argument("--only", action="append", default=[], metavar="CONTENDER", help="leave out all the others")
     parser.add_argument(
         "--python",
@@ -72,7 +74,7 @@ def measure(case: Case, workers: list[WorkerProcess], options: argparse.Namespac
     row = Row(case, options.best)
     ready: list[WorkerProcess] = []
     for worker in workers:
-        if worker.contender.groups and case.group not in worker.contender.groups:
+        if not worker.contender.takes_part(case):
             continue
         timing = row.timings[worker.contender.name] = prepare(case, worker, not options.quick, file)
         if timing.error is not None and not timing.note:
