@@ -79,6 +79,7 @@ struct Log1p {
 struct Sqrt {
   static constexpr const char* names[2] = {"sqrt", "sqrt_grad"};
   static constexpr Keeps keeps = Keeps::output;
+  static constexpr float cost = 0.2f;
   explicit Sqrt(const double*) {}
   template <class T>
   CR_INLINE Vec<T> value(Vec<T> x) const {
@@ -121,6 +122,7 @@ struct Sigmoid {
 struct Softplus {
   static constexpr const char* names[2] = {"softplus", "softplus_grad"};
   static constexpr Keeps keeps = Keeps::input;
+  static constexpr float cost = 1.3f;
   explicit Softplus(const double*) {}
   template <class T>
   CR_INLINE Vec<T> value(Vec<T> x) const {
@@ -136,6 +138,7 @@ struct Softplus {
 struct Relu {
   static constexpr const char* names[2] = {"relu", "relu_grad"};
   static constexpr Keeps keeps = Keeps::output;
+  static constexpr float cost = 0.1f;
   explicit Relu(const double*) {}
   template <class T>
   CR_INLINE Vec<T> value(Vec<T> x) const {
@@ -145,13 +148,14 @@ struct Relu {
   template <class T>
   CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
     const Vec<T> zero = splat(T(0));
-    return select(eq(y, zero), zero, select(isnan(y), y, g));
+    return select(lt(zero, chainrule::abs(y)), g, y + zero);  // not g: y is a zero of either sign, or NaN
   }
 };
 
 struct LeakyRelu {
   static constexpr const char* names[2] = {"leaky_relu", "leaky_relu_grad"};
   static constexpr Keeps keeps = Keeps::input;
+  static constexpr float cost = 0.1f;
   const double slope;
   explicit LeakyRelu(const double* param) : slope(param[0]) {}
   template <class T>

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kDirect = 24 << 10;    // bytes: a smaller block of b stays in L1 as it is
 constexpr int64_t kPage = 4096;          // rows of a at a multiple of this distance meet in one set of L1
+constexpr int64_t kTogether = 64 << 10;  // bytes: of less a and panel, all strips are done in one call
 constexpr int64_t kStreams = 512 << 10;  // bytes: a larger a has left L2 when the next block of b comes
 
 template <class T>
@@ -35,46 +36,61 @@ constexpr int64_t equal_share(int64_t n, int64_t most, int64_t grain) {
   return ceil_div(ceil_div(n, ceil_div(n, most)), grain) * grain;
 }
 
-// One block of b (kb x nb at b) against all rows of a; `last` of the blocks along k.
+// Rows [pc, pc + kb) and columns [jc, jc + nb) of b against all rows of a.
 template <class T>
-void block_product(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, int64_t kb, int64_t nb,
-                   const Output<T>& c, bool first, bool last) {
+void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int64_t nb) {
   constexpr int64_t L = Vec<T>::lanes, size = sizeof(T);
+  const Matrix<T> a = {q.a.at(0, pc), q.a.rs, q.a.cs}, b = {q.b.at(pc, jc), q.b.rs, q.b.cs};
   // Rows in equal shares: a last tile of one or two rows would leave the multipliers waiting.
-  const int64_t tiles = ceil_div(q.m, kMaxRows), most_rows = ceil_div(q.m, tiles);
-  const int64_t nr = max_vectors(static_cast<int>(most_rows)) * L, panels = ceil_div(nb, nr);
+  const int64_t tiles = ceil_div(q.m, kMaxRows), few = tiles == 1 ? q.m : q.m / tiles, longer = q.m - few * tiles;
+  const int64_t most_rows = longer > 0 ? few + 1 : few, nr = max_vectors(static_cast<int>(most_rows)) * L;
   const bool pack = b.cs != 1 || (tiles > 2 && kb * b.rs * size > kDirect);
-  const bool copy = panels > 2 && a.cs == 1 && a.rs * size % kPage == 0;
+  const bool copy = nb > 2 * nr && a.cs == 1 && a.rs * size % kPage == 0;
   const bool streams = pack && a.cs == 1 && q.m * kb * size > kStreams;
-  Region<T> region(c, most_rows, nr, nb, last);
+  Region<T> region(q.c, most_rows, nr, nb, pc + kb == q.k);
+  const int64_t together = copy || (q.m + nr) * kb * size > kTogether ? 1 : region.strips();
+  TileArgs<T> args = {};
+  args.k = kb;
+  args.rs_c = region.ld();
+  args.first = pc == 0 && q.first;
   int64_t i = 0;
-  for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t rows = ceil_div(q.m - i, tiles - t);
+  for (int64_t t = 0; t < tiles; t += args.strips) {
+    const int64_t rows = few + (t < longer ? 1 : 0), alike = (t < longer ? longer : tiles) - t;
+    const bool packs = pack && t == 0;
+    args.strips = packs && b.cs == 1 ? 1 : smaller(together, alike);
     const Matrix<T> strip =
         copy ? compact_rows({a.at(i, 0), a.rs, a.cs}, rows, kb, q.small) : Matrix<T>{a.at(i, 0), a.rs, a.cs};
-    for (int64_t p = 0; p < panels; ++p) {
-      const int64_t j = p * nr, columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
+    args.a = strip.p;
+    args.rs_a = strip.rs;
+    args.cs_a = strip.cs;
+    const int64_t i_end = i + args.strips * rows;
+    for (int64_t j = 0; j < nb; j += nr) {
+      const int64_t columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
       const Matrix<T> from = {b.at(0, j), b.rs, b.cs};
-      T* const panel = q.packed + j * kb;
-      TileArgs<T> args = {kb,          strip.p, strip.rs,           strip.cs,    panel,
-                          vectors * L, panel,   region.tile(i, j),  region.ld(), columns,
-                          first,       kWhole,  region.finish(i, j)};
-      if (!pack || (t == 0 && b.cs == 1)) {
+      args.c = region.tile(i, jc + j);
+      args.finish = region.finish(i, jc + j);
+      args.n = columns;
+      args.panel = q.packed + j * kb;
+      if (!pack || (packs && b.cs == 1)) {
         args.b = from.p;
         args.ld_b = b.rs;
         args.read = pack ? kPack : columns % L == 0 ? kWhole : kTail;
-      } else if (t == 0) {
-        pack_panel(from, kb, columns, vectors * L, panel);
+      } else {
+        args.b = args.panel;
+        args.ld_b = vectors * L;
+        args.read = kWhole;
+        if (packs) pack_panel(from, kb, columns, vectors * L, args.panel);
       }
       if (pack) prefetch_rows<1>(args.c, args.rs_c, rows, columns);
       if (streams && t + 1 < tiles) {  // a share of the next strip
-        const int64_t share = ceil_div(kb, panels), k0 = smaller(p * share, kb);
-        prefetch_rows<0>(a.at(i + rows, k0), a.rs, ceil_div(q.m - i - rows, tiles - t - 1), smaller(share, kb - k0));
+        const int64_t share = ceil_div(kb * nr, nb), k0 = smaller(j / nr * share, kb);
+        prefetch_rows<0>(a.at(i + rows, k0), a.rs, few, smaller(share, kb - k0));
       }
       kTiles<T>.fn[rows - 1][vectors - 1](args);
-      region.done(i + rows, j + columns, p + 1 == panels, p + 1 == panels && t + 1 == tiles);
+      const bool row_ends = j + nr >= nb;
+      region.done(i_end, jc + j + columns, row_ends, row_ends && i_end == q.m);
     }
-    i += rows;
+    i = i_end;
   }
 }
 
@@ -84,12 +100,7 @@ void wide_product(const Problem<T>& q) {
   const int64_t nc = equal_share(q.n, Block<T>::nc, 2 * Vec<T>::lanes);
   int64_t pc = 0;
   do {
-    const int64_t kb = smaller(kc, q.k - pc);
-    for (int64_t jc = 0; jc < q.n; jc += nc) {
-      const Matrix<T> a = {q.a.at(0, pc), q.a.rs, q.a.cs};
-      const Matrix<T> b = {q.b.at(pc, jc), q.b.rs, q.b.cs};
-      block_product(q, a, b, kb, smaller(nc, q.n - jc), q.c.right_of(jc), pc == 0 && q.first, pc + kb == q.k);
-    }
+    for (int64_t jc = 0; jc < q.n; jc += nc) block_product(q, pc, smaller(kc, q.k - pc), jc, smaller(nc, q.n - jc));
     pc += kc;
   } while (pc < q.k);
 }
@@ -110,7 +121,7 @@ void strip_product(const Problem<T>& q) {
   for (int64_t j = 0; j < q.n; j += nr) {
     const int64_t columns = smaller(nr, q.n - j);
     const Read read = turned ? kTurned : columns % L == 0 ? kWhole : kTail;
-    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1]({q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j), ld_b, nullptr,
+    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1]({1, q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j), ld_b, nullptr,
                                                       region.tile(0, j), region.ld(), columns, q.first, read,
                                                       region.finish(0, j)});
     region.done(q.m, j + columns, j + columns == q.n, j + columns == q.n);

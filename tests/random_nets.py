@@ -1,0 +1,335 @@
+"""Random nets by seed: layers, loss, optimizer, and a step that trains them; the same twice for the same seed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from random_layers import LAYERS, TABLE_ROWS, WIDTHS, Batch, Draw, Layer
+from reference.bits import Array
+
+Loss = Callable[["Net", Batch], cr.Tensor]
+Step = Callable[["Net", Batch], Any]
+
+
+@dataclass
+class Net:
+    """A net with its optimizers and a way to train it."""
+
+    layers: list[Layer]
+    parameters: list[cr.nn.Parameter]
+    optimizers: list[cr.optim.SGD]
+    averages: list[cr.Tensor]
+    loss: Loss
+    kind: Step
+    batches: list[Batch]  # one for each call
+    decay: float  # the learning rates are multiplied by it before each call
+    runs: int = 0  # how often Python ran the step
+
+    def __call__(self, batch: Batch, x: cr.Tensor | None = None) -> cr.Tensor:
+        h = batch.x if x is None else x
+        for layer in self.layers:
+            h = layer(h, batch)
+        return h
+
+    def step(self, batch: Batch) -> Any:
+        """What is compiled."""
+        self.runs += 1
+        return self.kind(self, batch)
+
+    @property
+    def drops_grad(self) -> bool:
+        """Whether a compiled step leaves no gradients behind: those that its own update used up."""
+        return self.kind in DROPPING
+
+    @property
+    def expected_traces(self) -> int:
+        """One for each number of rows; one more where gradients are None at first only."""
+        return len({batch.x.shape for batch in self.batches}) + (self.kind is never_zeroed)
+
+    def train(self, step: Callable[[Batch], Any]) -> Iterator[dict[str, Array | None]]:
+        """Call the step with each batch; yields copies of its results and of everything that it may have changed."""
+        for batch in self.batches:
+            for optimizer in self.optimizers:
+                optimizer.lr *= self.decay
+            results = _arrays(step(batch))
+            state: dict[str, Array | None] = {f"result {i}": array for i, array in enumerate(results)}
+            for what, tensors in (("weight", self.parameters), ("average", self.averages)):
+                state |= {f"{what} {i}": t.numpy().copy() for i, t in enumerate(tensors)}
+            for o, optimizer in enumerate(self.optimizers):
+                state |= {f"velocity {o}.{i}": v for i, v in enumerate(optimizer.state_dict()["velocity"])}
+            for i, p in enumerate(self.parameters):
+                state[f"grad {i}"] = None if p.grad is None else p.grad.numpy().copy()
+            yield state
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Weights, averages, optimizers and gradients are as before after the block."""
+        tensors = [*self.parameters, *self.averages]
+        values = [t.numpy().copy() for t in tensors]
+        states = [optimizer.state_dict() for optimizer in self.optimizers]
+        yield
+        for t, value in zip(tensors, values, strict=True):
+            t.copy_(value)
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+        for p in self.parameters:
+            p.grad = None
+
+
+def _arrays(result: Any) -> list[Array]:
+    """The tensors of a tree of tuples, lists and dicts, as arrays."""
+    if isinstance(result, (tuple, list)):
+        return [array for item in result for array in _arrays(item)]
+    if isinstance(result, dict):
+        return _arrays(list(result.values()))
+    return [result.numpy().copy()]
+
+
+# Losses; the output is (rows, outputs).
+
+
+def classes(net: Net, b: Batch) -> cr.Tensor:
+    return cr.cross_entropy(net(b), b.labels)
+
+
+def classes_summed(net: Net, b: Batch) -> cr.Tensor:
+    return cr.cross_entropy(net(b), b.labels, reduction="sum") * 0.02
+
+
+def weighted_classes(net: Net, b: Batch) -> cr.Tensor:
+    return cr.mean(cr.cross_entropy(net(b), b.labels, reduction="none") * b.target[:, 0])
+
+
+def values(net: Net, b: Batch) -> cr.Tensor:
+    return cr.mse_loss(net(b), b.target)
+
+
+def values_summed(net: Net, b: Batch) -> cr.Tensor:
+    return cr.mse_loss(net(b), b.target, reduction="sum") * 0.01
+
+
+def bits(net: Net, b: Batch) -> cr.Tensor:
+    return cr.binary_cross_entropy_with_logits(net(b), b.target)
+
+
+def several(net: Net, b: Batch) -> cr.Tensor:
+    out = net(b)
+    middle = cr.mse_loss(cr.sigmoid(out), b.target, reduction="none")
+    return cr.cross_entropy(out, b.labels) + 0.5 * middle.mean() + cr.sum(cr.abs(out[:, -1])) * 0.01
+
+
+def by_probability(net: Net, b: Batch) -> cr.Tensor:
+    return -cr.mean(cr.sum(cr.log_softmax(net(b)) * b.target, -1))
+
+
+def weight_penalty(net: Net, b: Batch) -> cr.Tensor:
+    loss = cr.cross_entropy(net(b), b.labels)
+    for i, p in enumerate(net.parameters):
+        loss = loss + (cr.sum(p * p) if i % 2 else cr.sum(cr.abs(p))) * 0.001
+    return loss
+
+
+def gradient_penalty(net: Net, b: Batch) -> cr.Tensor:
+    value, slope = cr.value_and_grad(lambda x: cr.mse_loss(net(b, x), b.target))(b.x)
+    return cr.add(value, cr.mean(cr.square(slope)) * 0.5)
+
+
+def differential_equation(net: Net, b: Batch) -> cr.Tensor:
+    """u'' + u' u = x in the first feature."""
+
+    def u(x: cr.Tensor) -> cr.Tensor:
+        return cr.tanh(net(b, x))[:, 0]
+
+    def first(x: cr.Tensor) -> cr.Tensor:
+        return cr.ops.getitem(cr.grad(lambda z: cr.sum(u(z)))(x), (slice(None), 0))
+
+    second = cr.grad(lambda x: cr.sum(first(x)))(b.x)[:, 0]
+    return cr.mean(cr.square(second + first(b.x) * u(b.x) - b.x[:, 0])) * 0.1 + cr.mean(cr.square(u(b.x * 0.5)))
+
+
+LOSSES: tuple[Loss, ...] = (
+    classes, classes, classes_summed, weighted_classes, values, values_summed, bits, several, by_probability,
+    weight_penalty, gradient_penalty, differential_equation,
+)  # fmt: skip
+COMPARING = (classes, classes_summed, weighted_classes, several, by_probability, weight_penalty)  # one output: all 0
+DEEP = (gradient_penalty, differential_equation)  # their graphs are several times the net
+
+# Steps.
+
+
+def _backward(net: Net, b: Batch) -> cr.Tensor:
+    loss = net.loss(net, b)
+    loss.backward()
+    return loss
+
+
+def _zero_grad(net: Net) -> None:
+    for optimizer in net.optimizers:
+        optimizer.zero_grad()
+
+
+def _update(net: Net) -> None:
+    for optimizer in net.optimizers:
+        optimizer.step()
+
+
+def plain(net: Net, b: Batch) -> Any:
+    _zero_grad(net)
+    loss = _backward(net, b)
+    _update(net)
+    return loss
+
+
+def zero_at_the_end(net: Net, b: Batch) -> Any:
+    loss = _backward(net, b)
+    _update(net)
+    _zero_grad(net)
+    return loss
+
+
+def without_update(net: Net, b: Batch) -> Any:
+    _zero_grad(net)
+    out = net(b)
+    return {"loss": _backward(net, b), "out": out}
+
+
+def never_zeroed(net: Net, b: Batch) -> Any:
+    loss = _backward(net, b)
+    _update(net)
+    return loss
+
+
+def two_halves(net: Net, b: Batch) -> Any:
+    _zero_grad(net)
+    rows = b.x.shape[0]
+    middle = (rows + 1) // 2
+    losses = [_backward(net, b.part(part)) for part in (slice(0, middle), slice(rows - middle, None))]
+    _update(net)
+    return losses
+
+
+def gradients_returned(net: Net, b: Batch) -> Any:
+    loss = plain(net, b)
+    return loss, [p.grad for p in net.parameters]
+
+
+def clipped(net: Net, b: Batch) -> Any:
+    _zero_grad(net)
+    loss = _backward(net, b)
+    gradients = [p.grad for p in net.parameters if p.grad is not None]
+    norm = cr.sqrt(cr.sum(cr.stack([cr.sum(cr.square(g)) for g in gradients])) + 1e-6)
+    for p in net.parameters:
+        if p.grad is not None:
+            p.grad = p.grad * cr.minimum(1.0 / norm, 1.0)
+    _update(net)
+    return loss, norm
+
+
+def by_hand(net: Net, b: Batch) -> Any:
+    _zero_grad(net)
+    loss = _backward(net, b)
+    with cr.no_grad():
+        for p in net.parameters:
+            if p.grad is not None:
+                p.copy_(p - p.grad * 0.05)
+    return (loss,)
+
+
+def averaged(net: Net, b: Batch) -> Any:
+    before = [p * 1.0 for p in net.parameters[:2]]
+    loss = plain(net, b)
+    with cr.no_grad():
+        for average, p in zip(net.averages, net.parameters, strict=True):
+            average.copy_(average * 0.75 + p * 0.25)
+    return loss, before
+
+
+def two_steps(net: Net, b: Batch) -> Any:
+    return [plain(net, b), plain(net, b)]
+
+
+def before_and_after(net: Net, b: Batch) -> Any:
+    before = net(b)
+    loss = plain(net, b)
+    return before, loss, net(b), net.parameters[0] * 2.0
+
+
+def no_training(net: Net, b: Batch) -> Any:
+    with cr.no_grad():
+        out = net(b)
+        return out, cr.argmax(out, 1), net.loss(net, b)
+
+
+def slope_of_the_argument(net: Net, b: Batch) -> Any:
+    _zero_grad(net)
+    return cr.value_and_grad(lambda x: net.loss(net, b._replace(x=x)))(b.x)
+
+
+STEPS: tuple[Step, ...] = (
+    plain, plain, plain, zero_at_the_end, without_update, never_zeroed, two_halves, gradients_returned, clipped,
+    by_hand, averaged, two_steps, before_and_after, no_training, slope_of_the_argument,
+)  # fmt: skip
+DROPPING = {plain, two_halves, gradients_returned, clipped, averaged, two_steps, before_and_after}
+
+# One net by its number.
+
+LARGE = 25  # every so many nets there is a large one
+BATCHES = (1, 2, 3, 7, 8, 16, 31, 32, 33, 64, 100, 128, 130)
+
+
+def make(seed: int) -> Net:
+    """The net of this number, newly made."""
+    large = seed % LARGE == LARGE - 1
+    d = Draw(
+        np.random.default_rng(seed),
+        np.float64 if seed % 4 == 2 else np.float32,
+        (130, 257, 520, 700) if large else WIDTHS,
+    )
+    loss, kind = LOSSES[d.below(len(LOSSES))], STEPS[d.below(len(STEPS))]
+    features = width = d.width()
+    layers = []
+    for _ in range(1 + d.below(2 if large or loss in DEEP else 6)):
+        name = "dense" if d.chance(0.4) else list(LAYERS)[d.below(len(LAYERS))]
+        layer, width = LAYERS[name](d, width)
+        layers.append(layer)
+    outputs = max((1, 2, 3, 10, 10, 10, 1 + d.below(70))[d.below(7)], 2 if loss in COMPARING else 1)
+    last = d.linear(width, outputs)
+    layers.append(lambda h, b: last(h))
+    parts = [d.parameters[::2], d.parameters[1::2]] if d.chance(0.1) and len(d.parameters) > 1 else [d.parameters]
+    optimizers = [_optimizer(d, part) for part in parts]
+    averages = [cr.tensor(p.numpy() * d.dtype(0.5)) for p in d.parameters]
+    size = (600, 130, 257)[d.below(3)] if large else BATCHES[d.below(len(BATCHES))]
+    other = 1 + d.below(size)
+    sizes = [size, size, other, size] if d.chance(0.15) else [size] * 3
+    batches = [_batch(d, n, features, outputs) for n in sizes]
+    decay = 0.5 if d.chance(0.3) else 1.0
+    return Net(layers, d.parameters, optimizers, averages, loss, kind, batches, decay)
+
+
+def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.SGD:
+    momentum = (0.0, 0.9, 0.5)[d.below(3)]
+    return cr.optim.SGD(
+        parameters,
+        lr=(0.01, 0.05, 0.1)[d.below(3)],
+        momentum=momentum,
+        nesterov=momentum > 0 and d.chance(0.5),
+        weight_decay=(0.0, 0.0, 0.01)[d.below(3)],
+    )
+
+
+def _batch(d: Draw, rows: int, features: int, outputs: int) -> Batch:
+    x = d.constant(rows, features)
+    if d.chance(0.1):
+        x[:, ::3] *= np.finfo(d.dtype).smallest_normal
+    half = (rows + 1) // 2
+    return Batch(
+        cr.tensor(x),
+        cr.tensor(np.asarray(d.rng.random((rows, outputs)), d.dtype)),
+        cr.tensor(d.rng.integers(0, outputs, rows)),
+        cr.tensor(d.rng.integers(-half, half, rows)),
+        cr.tensor(d.rng.integers(-TABLE_ROWS, TABLE_ROWS, rows)),
+    )
