@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .._errors import CompileError
 from ..ops._layout import product
 from ..ops._table import Shape, Spec
 
@@ -14,21 +15,9 @@ if TYPE_CHECKING:
 
     from .trace import Trace
 
-__all__ = ["CompileError", "Phantom", "user_line"]
+__all__ = ["Phantom", "user_line"]
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
-
-
-class CompileError(TypeError):
-    """A function asks for something that a compiled program cannot do; the message says what to write instead.
-
-    >>> import chainrule as cr
-    >>> try:
-    ...     cr.compile(lambda x: x if x.sum() > 0 else -x)(cr.tensor([1.0, 2.0]))
-    ... except cr.CompileError as error:
-    ...     print("cr.where" in str(error))
-    True
-    """
 
 
 def user_line() -> str:

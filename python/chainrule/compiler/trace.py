@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
+from .._errors import CompileError
 from ..ops import _table
 from ..ops._layout import contiguous_strides
 from ..ops._table import Attrs, Op, Spec
 from ..tensor import Tensor, grad_mode
-from .phantom import CompileError, Phantom, user_line
+from .phantom import Phantom, user_line
 
 __all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
 
