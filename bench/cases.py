@@ -90,6 +90,10 @@ def _predict(net: Net) -> list[Case]:
     return [_net("predict", plain, batch) for batch in (1, net.batch)]
 
 
+def _run(name: str, widths: tuple[int, ...], batch: int, epochs: int) -> Case:
+    return Case(f"run {name}", "runs", "run", Net(widths, batch).params | {"epochs": epochs})
+
+
 def _calls() -> list[Case]:
     """What a call costs when there is nothing to compute: `out` given, a tensor returned, a tensor recorded."""
     return [
@@ -119,9 +123,12 @@ def _all_cases() -> tuple[Case, ...]:
 
 
 CASES = _all_cases()
+# Trainings on real data, for `bench.runs`: widths, batch and epochs; the digits as `chainrule train` trains on them.
+RUNS = (_run("fashion-mnist", (784, 256, 128, 10), 64, 1), _run("digits", (64, 128, 10), 32, 30))
+
 DEFAULT_GROUPS = ("epoch", "step", "predict")  # the nets: what a run without arguments is about
 GROUPS = tuple(dict.fromkeys(case.group for case in CASES))
-BY_NAME = {case.name: case for case in CASES}
+BY_NAME = {case.name: case for case in CASES + RUNS}
 
 
 def select(patterns: list[str], quick: bool = False) -> list[Case]:

@@ -28,6 +28,7 @@ TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 # The mean loss of an epoch: exact to 1e-7, until a relu whose input is 0 but for rounding takes the other branch, which
 # moves it by up to 5e-5. In another order, or with another momentum, it is off by 3e-4 and more.
 EPOCH_TOLERANCE = 2e-4
+RUN_TOLERANCE = 2e-3  # on real data there are more of these, and they grow
 
 UNARY_TRUTH: dict[str, Callable[[Any], Any]] = {
     "copy": lambda x: x,
@@ -201,7 +202,7 @@ def mean_loss(losses: Sequence[float] | Array, rows: int, batch: int) -> float:
 
 
 def tolerance(case: Case) -> float:
-    return EPOCH_TOLERANCE if "epochs" in case.params else TOLERANCE[case.dtype]
+    return {"epoch": EPOCH_TOLERANCE, "run": RUN_TOLERANCE}.get(case.kind, TOLERANCE[case.dtype])
 
 
 def error(case: Case, answer: list[Array], expected: list[Array]) -> float:

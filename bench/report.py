@@ -45,7 +45,7 @@ def table(rows: list[Row], contenders: list[Contender]) -> str:
         title += "; per cent of the FMA peak"
     if any(c.is_ours for c in columns):
         title += "; in brackets a contender's time over ours (above 1: we are faster)"
-    return "\n".join([title, _aligned(lines), *_remarks(rows)])
+    return "\n".join([title, aligned(lines), *_remarks(rows)])
 
 
 def _cell(row: Row, contender: Contender, show_peak: bool, show_spread: bool) -> str:
@@ -79,7 +79,7 @@ def _remarks(rows: list[Row]) -> list[str]:
     return lines + [f"  {OURS} is not timed: {reason}" for reason in sorted(reasons)]
 
 
-def _aligned(lines: list[list[str]]) -> str:
+def aligned(lines: list[list[str]]) -> str:
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     form = [
         f"  {cells[0]:<{widths[0]}}" + "".join(f"  {c:>{w}}" for c, w in zip(cells[1:], widths[1:], strict=True))
@@ -108,4 +108,4 @@ def losses(rows: list[Row], contenders: list[Contender]) -> str:
     if not found:
         return "LOST cases: none"
     lines = [[case, peer, f"{ratio:.2f}"] for case, peer, ratio in found]
-    return f"LOST cases ({len(found)}; the peer's time over ours):\n{_aligned(lines)}"
+    return f"LOST cases ({len(found)}; the peer's time over ours):\n{aligned(lines)}"

@@ -67,14 +67,14 @@ def start_all(
     return workers, missing
 
 
-def measure(case: Case, workers: list[WorkerProcess], options: argparse.Namespace) -> Row:
-    """Check every contender's answer, then time those that were right, turn by turn."""
+def measure(case: Case, workers: list[WorkerProcess], options: argparse.Namespace, file: str | None = None) -> Row:
+    """Check every contender's answer, then time those that were right, turn by turn; `file` has the data of a run."""
     row = Row(case, options.best)
     ready: list[WorkerProcess] = []
     for worker in workers:
         if worker.contender.groups and case.group not in worker.contender.groups:
             continue
-        timing = row.timings[worker.contender.name] = prepare(case, worker, not options.quick)
+        timing = row.timings[worker.contender.name] = prepare(case, worker, not options.quick, file)
         if timing.error is not None and not timing.note:
             ready.append(worker)
     samples: dict[str, list[float]] = {worker.contender.name: [] for worker in ready}

@@ -41,10 +41,9 @@ constexpr int64_t kEpilogueElements = 2048;
 // The common beginnings of an epilogue, done in registers on the way to c: bias (a row of n numbers) is added, then relu,
 // or the product is a gradient at relu's output `kept` (m x n) and goes on to its input.
 struct WriteBack {
-  const void* bias = nullptr;
-  const void* kept = nullptr;
-  int64_t rs_kept = 0;
-  bool relu = false;
+  const void *bias, *kept;  // null: none
+  int64_t rs_kept;
+  bool relu;
 };
 
 // c (m x n, unit column stride) = a (m x k) b (k x n), overwritten, or added to chains that go on from what c holds
@@ -58,9 +57,9 @@ struct GemmArgs {
   void* c;
   int64_t rs_c;
   void* scratch;
-  bool continues = false;
-  WriteBack write_back = {};  // then
-  const Epilogue* epilogue = nullptr;
+  bool continues;
+  WriteBack write_back;
+  const Epilogue* epilogue;  // null: none
 };
 using GemmFn = void (*)(const GemmArgs&);
 constexpr int64_t kGemmScratch = 1 << 20, kBodyScratch = 256 << 10;

@@ -11,8 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # bench is not part of the installed package
 
-from bench import goals, net_truth, problems, report
-from bench.cases import BY_NAME, CASES, DEFAULT_GROUPS, GROUPS, PEER_SHAPES, Case, select
+from bench import goals, net_truth, problems, report, runs
+from bench.cases import BY_NAME, CASES, DEFAULT_GROUPS, GROUPS, PEER_SHAPES, RUNS, Case, select
 from bench.contenders import base_of, contenders
 from bench.nets import Net
 from bench.problems import Inputs
@@ -24,13 +24,14 @@ from bench.runners.numpy import NumpyRunner
 from bench.worker import Worker
 
 import chainrule as cr
+from chainrule import training
 
 LIGHT = [c for c in CASES if c.flops < (3e6 if c.kind == "epoch" else 2e8) and c.elements < 1e5]
 
 
 def test_names_are_unique_and_every_kind_has_a_runner() -> None:
-    assert len(BY_NAME) == len(CASES)
-    for case in CASES:
+    assert len(BY_NAME) == len(CASES + RUNS)
+    for case in CASES + RUNS:
         assert case.kind not in vars(Runner), case.name
         assert hasattr(ChainruleRunner, case.kind), case.name
     assert {f"matmul {m}x{k}x{n}" for m, k, n in PEER_SHAPES} <= set(BY_NAME)
@@ -46,7 +47,7 @@ def test_numpy_gives_the_true_answer(case: Case) -> None:
 
 
 @pytest.mark.parametrize("kind", ["predict", "eager", "step", "epoch"])
-@pytest.mark.parametrize("net", ["784-128-10 @32", "4-32-16-4 tanh @10000", "2-50-50-50-1 tanh", "23-256-256-1"])
+@pytest.mark.parametrize("net", ["30-100-2 @200", "4-32-16-4 tanh @10000", "2-50-50-50-1 tanh", "23-256-256-1"])
 def test_chainrule_gives_the_true_answer(kind: str, net: str) -> None:
     case = next(case for case in reversed(CASES) if case.name.startswith(f"{kind} {net}"))
     try:
@@ -227,3 +228,35 @@ def test_an_unknown_case_or_contender_is_named(capfd: pytest.CaptureFixture[str]
 def test_without_arguments_the_nets_are_run() -> None:
     assert {case.group for case in select([])} == set(DEFAULT_GROUPS)
     assert select(["all"]) == list(CASES)
+
+
+def test_runs_without_fashion_mnist_say_how_to_get_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "RUNS", (RUNS[0],))
+    assert runs.main([str(tmp_path / "nowhere"), "--only", "numpy"]) == 0
+    assert "apt install dataset-fashion-mnist" in capfd.readouterr().out
+
+
+def test_the_digits_run_is_that_of_the_command_line() -> None:
+    case = RUNS[1]
+    data = runs.data_of(case, Path())
+    assert data["x"].shape == (1438, 64)
+    assert data["rates"][0] == 0.1
+    assert data["rates"][-1] == pytest.approx(0.1 / 30)
+    call = ChainruleRunner(cr.get_num_threads()).prepare(case, data)[""]()
+    assert problems.error(case, call.answer(), problems.truth(case, data)) < problems.tolerance(case)
+    problem = training.digits_problem(holdout=0.2, seed=0)
+    assert case.params["widths"] == (64, *problem.defaults.hidden, 10)
+    assert case.params["batch"] == problem.defaults.batch_size
+    assert case.params["epochs"] == problem.defaults.epochs
+    model = training.build_model(problem, problem.defaults)
+    history = cr.History()
+    training.train(problem, model, problem.defaults, False, history)
+    assert call.trained is not None
+    assert call.reset is not None
+    call.reset()
+    call()
+    expected = list(model.parameters())
+    assert all(np.array_equal(a, b.numpy()) for a, b in zip(call.trained(), expected, strict=True))
+    assert problems.accuracy(case, call.trained(), data) == pytest.approx(history.metrics["accuracy"][-1])

@@ -151,6 +151,11 @@ class TestReadme:
         monkeypatch.chdir(tmp_path)
         assert fresh.output(code) == said.strip()
 
+    def test_the_example_of_compiling_prints_what_it_says(self) -> None:
+        text = (ROOT / "docs" / "compiling.md").read_text()
+        code, said = re.search(r"```python\n(.*?)```\n\nIt prints `(.*?)`", text, re.DOTALL).groups()  # type: ignore[union-attr]
+        assert fresh.output(code) == said
+
     @pytest.mark.parametrize("command", ["'.[cli]' && .venv/bin/chainrule train", "'.[test]' && .venv/bin/pytest"])
     def test_it_has_the_two_commands(self, command: str) -> None:
         assert f"    python3 -m venv .venv && .venv/bin/pip install {command}\n" in self.TEXT

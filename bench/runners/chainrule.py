@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -120,7 +121,8 @@ class ChainruleRunner(Runner):
         steps = epochs * len(minibatches(data["orders"][0], batch))
         return Call(fit, answer=answer, reset=training.reset, steps=steps, trained=training.trained)
 
-    run = epoch
+    def run(self, case: Case, data: Inputs) -> Call:
+        return replace(self.epoch(case, data), steps=1)
 
     def _model(self, case: Case, data: Inputs) -> Any:
         nn, layers = self.lib.nn, []

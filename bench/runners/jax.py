@@ -138,13 +138,11 @@ class JaxRunner(Runner):
         def trained() -> list[Array]:
             return [np.asarray(p) for p in training.parameters]
 
-        return Call(
-            lambda: [epoch(i) for i in range(len(rates))],
-            answer=answer,
-            reset=training.reset,
-            steps=len(rates) * -(-rows // batch),
-            trained=trained,
-        )
+        def run() -> None:
+            for i in range(len(rates)):
+                epoch(i)
+
+        return Call(run, answer=answer, reset=training.reset, trained=trained)
 
     def _rows(self, data: Inputs) -> tuple[Any, Any]:
         targets = data["targets"]

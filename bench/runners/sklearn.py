@@ -97,8 +97,7 @@ class SklearnRunner(Runner):
         def trained() -> list[Array]:
             return [array for layer in zip(model.coefs_, model.intercepts_, strict=True) for array in layer]
 
-        steps = epochs * len(minibatches(data["orders"][0], case.params["batch"]))
-        return Call(model.fit, (x, labels), answer=answer, reset=reset, steps=steps, trained=trained)
+        return Call(model.fit, (x, labels), answer=answer, reset=reset, trained=trained)
 
     def _trainable(self, case: Case, data: Inputs, rate: float = LEARNING_RATE) -> tuple[Any, float]:
         """An estimator with the weights of the case, and what its loss is to be multiplied by."""

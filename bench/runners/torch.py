@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.cases import Case
 from bench.net_truth import LEARNING_RATE, MOMENTUM
-from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss, minibatches, output, part_of_epoch
+from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss, output, part_of_epoch
 from bench.runners.base import Call, Forms, Runner
 
 WARM_UP = 5
@@ -222,8 +222,7 @@ class Training:
             self.reset()
             self.optimizer.param_groups[0]["lr"] = rates[0]
 
-        steps = len(rates) * len(minibatches(self.data["orders"][0], self.case.params["batch"]))
-        return Call(run, answer=self._mean_losses, reset=reset, steps=steps, trained=self.trained)
+        return Call(run, answer=self._mean_losses, reset=reset, trained=self.trained)
 
     def _mean_losses(self) -> list[Array]:
         self.reset()

@@ -15,6 +15,7 @@ struct Part {
   Range rows, columns;
 };
 Part share_product(int64_t m, int64_t n, Share share) {
+  if (share.count == 1) return {{0, m}, {0, n}};
   if (n >= m && n >= 32 * share.count) return {{0, m}, share_range(n, 16, share)};
   return {share_range(m, n < 16 ? 16 : 1, share), {0, n}};
 }
@@ -43,9 +44,21 @@ void run_matmul(const Instruction& op, void* const* slots, Share share, void* sc
       at_b += rest % dims[d] * batch_b[d];
       rest /= dims[d];
     }
-    gemm({rows.end - rows.begin, columns.end - columns.begin, k, offset(in_bytes(op, slots, 0), at_a, size),
-          offset(in_bytes(op, slots, 1), at_b, size), s[3], s[4], s[5], s[6],
-          out_bytes(op, slots) + ((i * m + rows.begin) * s[7] + columns.begin) * size, s[7], scratch});
+    gemm({rows.end - rows.begin,
+          columns.end - columns.begin,
+          k,
+          offset(in_bytes(op, slots, 0), at_a, size),
+          offset(in_bytes(op, slots, 1), at_b, size),
+          s[3],
+          s[4],
+          s[5],
+          s[6],
+          out_bytes(op, slots) + ((i * m + rows.begin) * s[7] + columns.begin) * size,
+          s[7],
+          scratch,
+          false,
+          {},
+          nullptr});
   }
 }
 
@@ -61,39 +74,30 @@ void apply_body(const Epilogue& self, int64_t row, int64_t rows, int64_t col, in
   run_block(e.body, e.slots, {e.row + row, rows, e.col + col, cols, static_cast<char*>(c), rs_c, e.locals});
 }
 
+// What the kernel does in registers. All of it is written here, as the rest of GemmArgs: to clear it first took as long
+// as the smallest products.
+WriteBack write_back(const Body& body, void* const* slots, int64_t row, int64_t col, int64_t size) {
+  const BlockOperand& kept = body.kept;
+  return {body.bias < 0 ? nullptr : offset(slot<char>(slots, body.bias), col, size),
+          kept.slot < 0 ? nullptr : offset(slot<char>(slots, kept.slot), row * kept.rs + col, size), kept.rs,
+          body.relu};
+}
+
 void run_gemm(const Instruction& op, void* const* slots, Share share, void* scratch) {
   const int64_t* const s = op.ints.data();
-  const int64_t k = s[2], size = item_size(op.dtype), rs_c = s[7];
-  const bool continues = s[8] != 0, ends = s[9] != 0;
+  const int64_t size = item_size(op.dtype), rs_c = s[7];
+  const Body& body = *op.steps;
+  const bool ends = s[9] != 0;
   const auto [rows, columns] = share_product(s[0], s[1], share);
   char* const locals = static_cast<char*>(scratch) + kGemmScratch - kBodyScratch;
-  const BodyEpilogue epilogue = {{apply_body}, *op.steps, slots, locals, rows.begin, columns.begin};
-  char* const c =
-      op.outputs[0] == kProduct ? nullptr : out_bytes(op, slots) + (rows.begin * rs_c + columns.begin) * size;
-  GemmArgs args = {rows.end - rows.begin,
-                   columns.end - columns.begin,
-                   k,
-                   offset(in_bytes(op, slots, 0), rows.begin * s[3], size),
-                   offset(in_bytes(op, slots, 1), columns.begin * s[6], size),
-                   s[3],
-                   s[4],
-                   s[5],
-                   s[6],
-                   c,
-                   rs_c,
-                   scratch,
-                   continues};
-  if (ends) {
-    const Body& body = *op.steps;
-    if (body.bias >= 0) args.write_back.bias = offset(slot<char>(slots, body.bias), columns.begin, size);
-    if (body.kept.slot >= 0) {
-      args.write_back.kept = offset(slot<char>(slots, body.kept.slot), rows.begin * body.kept.rs + columns.begin, size);
-      args.write_back.rs_kept = body.kept.rs;
-    }
-    args.write_back.relu = body.relu;
-    if (!body.steps.empty()) args.epilogue = &epilogue;
-  }
-  (*static_cast<const GemmFn*>(op.kernel))(args);
+  const BodyEpilogue epilogue = {{apply_body}, body, slots, locals, rows.begin, columns.begin};
+  (*static_cast<const GemmFn*>(op.kernel))(
+      {rows.end - rows.begin, columns.end - columns.begin, s[2],
+       offset(in_bytes(op, slots, 0), rows.begin * s[3], size),
+       offset(in_bytes(op, slots, 1), columns.begin * s[6], size), s[3], s[4], s[5], s[6],
+       op.outputs[0] == kProduct ? nullptr : out_bytes(op, slots) + (rows.begin * rs_c + columns.begin) * size, rs_c,
+       scratch, s[8] != 0, ends ? write_back(body, slots, rows.begin, columns.begin, size) : WriteBack{},
+       ends && !body.steps.empty() ? &epilogue : nullptr});
 }
 
 bool is(const Step& step, const char* name, const KernelTable& table, Dtype dtype) {

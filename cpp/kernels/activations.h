@@ -145,7 +145,7 @@ struct Relu {
   template <class T>
   CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
     const Vec<T> zero = splat(T(0));
-    return select(eq(y, zero), zero, select(isnan(y), y, g));
+    return select(lt(zero, chainrule::abs(y)), g, y + zero);  // not g: y is a zero of either sign, or NaN
   }
 };
 

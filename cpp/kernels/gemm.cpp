@@ -35,44 +35,55 @@ constexpr int64_t equal_share(int64_t n, int64_t most, int64_t grain) {
   return ceil_div(ceil_div(n, ceil_div(n, most)), grain) * grain;
 }
 
-// One block of b (kb x nb at b) against all rows of a; `last` of the blocks along k.
+// Rows [pc, pc + kb) and columns [jc, jc + nb) of b against all rows of a.
 template <class T>
-void block_product(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, int64_t kb, int64_t nb,
-                   const Output<T>& c, bool first, bool last) {
+void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int64_t nb) {
   constexpr int64_t L = Vec<T>::lanes, size = sizeof(T);
+  const Matrix<T> a = {q.a.at(0, pc), q.a.rs, q.a.cs}, b = {q.b.at(pc, jc), q.b.rs, q.b.cs};
   // Rows in equal shares: a last tile of one or two rows would leave the multipliers waiting.
-  const int64_t tiles = ceil_div(q.m, kMaxRows), most_rows = ceil_div(q.m, tiles);
-  const int64_t nr = max_vectors(static_cast<int>(most_rows)) * L, panels = ceil_div(nb, nr);
+  const int64_t tiles = ceil_div(q.m, kMaxRows), few = tiles == 1 ? q.m : q.m / tiles, longer = q.m - few * tiles;
+  const int64_t most_rows = longer > 0 ? few + 1 : few, nr = max_vectors(static_cast<int>(most_rows)) * L;
   const bool pack = b.cs != 1 || (tiles > 2 && kb * b.rs * size > kDirect);
-  const bool copy = panels > 2 && a.cs == 1 && a.rs * size % kPage == 0;
+  const bool copy = nb > 2 * nr && a.cs == 1 && a.rs * size % kPage == 0;
   const bool streams = pack && a.cs == 1 && q.m * kb * size > kStreams;
-  Region<T> region(c, most_rows, nr, nb, last);
+  Region<T> region(q.c, most_rows, nr, nb, pc + kb == q.k);
+  TileArgs<T> args = {};
+  args.k = kb;
+  args.rs_c = region.ld();
+  args.first = pc == 0 && q.first;
   int64_t i = 0;
   for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t rows = ceil_div(q.m - i, tiles - t);
+    const int64_t rows = few + (t < longer ? 1 : 0);
     const Matrix<T> strip =
         copy ? compact_rows({a.at(i, 0), a.rs, a.cs}, rows, kb, q.small) : Matrix<T>{a.at(i, 0), a.rs, a.cs};
-    for (int64_t p = 0; p < panels; ++p) {
-      const int64_t j = p * nr, columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
+    args.a = strip.p;
+    args.rs_a = strip.rs;
+    args.cs_a = strip.cs;
+    for (int64_t j = 0; j < nb; j += nr) {
+      const int64_t columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
       const Matrix<T> from = {b.at(0, j), b.rs, b.cs};
-      T* const panel = q.packed + j * kb;
-      TileArgs<T> args = {kb,          strip.p, strip.rs,           strip.cs,    panel,
-                          vectors * L, panel,   region.tile(i, j),  region.ld(), columns,
-                          first,       kWhole,  region.finish(i, j)};
+      args.c = region.tile(i, jc + j);
+      args.finish = region.finish(i, jc + j);
+      args.n = columns;
+      args.panel = q.packed + j * kb;
       if (!pack || (t == 0 && b.cs == 1)) {
         args.b = from.p;
         args.ld_b = b.rs;
         args.read = pack ? kPack : columns % L == 0 ? kWhole : kTail;
-      } else if (t == 0) {
-        pack_panel(from, kb, columns, vectors * L, panel);
+      } else {
+        args.b = args.panel;
+        args.ld_b = vectors * L;
+        args.read = kWhole;
+        if (t == 0) pack_panel(from, kb, columns, vectors * L, args.panel);
       }
       if (pack) prefetch_rows<1>(args.c, args.rs_c, rows, columns);
       if (streams && t + 1 < tiles) {  // a share of the next strip
-        const int64_t share = ceil_div(kb, panels), k0 = smaller(p * share, kb);
-        prefetch_rows<0>(a.at(i + rows, k0), a.rs, ceil_div(q.m - i - rows, tiles - t - 1), smaller(share, kb - k0));
+        const int64_t share = ceil_div(kb * nr, nb), k0 = smaller(j / nr * share, kb);
+        prefetch_rows<0>(a.at(i + rows, k0), a.rs, few, smaller(share, kb - k0));
       }
       kTiles<T>.fn[rows - 1][vectors - 1](args);
-      region.done(i + rows, j + columns, p + 1 == panels, p + 1 == panels && t + 1 == tiles);
+      const bool row_ends = j + nr >= nb;
+      region.done(i + rows, jc + j + columns, row_ends, row_ends && t + 1 == tiles);
     }
     i += rows;
   }
@@ -84,12 +95,7 @@ void wide_product(const Problem<T>& q) {
   const int64_t nc = equal_share(q.n, Block<T>::nc, 2 * Vec<T>::lanes);
   int64_t pc = 0;
   do {
-    const int64_t kb = smaller(kc, q.k - pc);
-    for (int64_t jc = 0; jc < q.n; jc += nc) {
-      const Matrix<T> a = {q.a.at(0, pc), q.a.rs, q.a.cs};
-      const Matrix<T> b = {q.b.at(pc, jc), q.b.rs, q.b.cs};
-      block_product(q, a, b, kb, smaller(nc, q.n - jc), q.c.right_of(jc), pc == 0 && q.first, pc + kb == q.k);
-    }
+    for (int64_t jc = 0; jc < q.n; jc += nc) block_product(q, pc, smaller(kc, q.k - pc), jc, smaller(nc, q.n - jc));
     pc += kc;
   } while (pc < q.k);
 }

@@ -43,13 +43,14 @@ void argmax_rows(int64_t rows, int64_t cols, const void* x, void* out) {
     static_cast<int64_t*>(out)[i] = row_argmax(static_cast<const T*>(x) + i * cols, cols);
 }
 
-// Column chains, four vectors of them at a time so that additions overlap.
-template <class T, int V, class Step>
+// Chains of V vectors side by side so that additions overlap; the last vector is whole or a part of one.
+template <int V, bool Whole, class T, class Step>
 CR_INLINE void column_block(int64_t rows, const T* x, int64_t stride, T* out, int64_t width, bool first, Step step) {
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> acc[V];
   const int64_t last = width - (V - 1) * L;
-  const auto read = [last](const T* p, int v) { return v < V - 1 ? load(p + v * L) : load_or_n(p + v * L, last); };
+  const auto read = [last](const T* p, int v)
+                        CR_LAMBDA { return Whole || v < V - 1 ? load(p + v * L) : load_n(p + v * L, last); };
   if (first) {
     CR_UNROLL
     for (int v = 0; v < V; ++v) acc[v] = step.start(read(x, v));
@@ -98,6 +99,18 @@ struct MinStep {
   }
 };
 
+// 256 bytes of sums: with AVX-512 and AVX2 they read at the rate of the second cache, twice as many are no faster.
+constexpr int kWidest = Vec<float>::lanes == 16 ? 4 : 8;
+// What is left beside the widest blocks, in one: a block of one vector waits for its chain as long as a wide one.
+template <int V, class T, class Step>
+CR_INLINE void narrower(int64_t rows, const T* x, int64_t stride, T* out, int64_t width, bool first, Step step) {
+  if constexpr (V < kWidest) {
+    if (width > V * Vec<T>::lanes) return narrower<V + 1>(rows, x, stride, out, width, first, step);
+  }
+  if (width == V * Vec<T>::lanes) return column_block<V, true>(rows, x, stride, out, width, first, step);
+  column_block<V, false>(rows, x, stride, out, width, first, step);
+}
+
 template <class T, class Step>
 void fold_columns(int64_t rows, int64_t cols, const void* x, int64_t stride, void* out, bool first) {
   constexpr int64_t L = Vec<T>::lanes;
@@ -110,9 +123,10 @@ void fold_columns(int64_t rows, int64_t cols, const void* x, int64_t stride, voi
     return;
   }
   int64_t j = 0;
-  for (; j + 4 * L <= cols; j += 4 * L) column_block<T, 4>(rows, p + j, stride, o + j, 4 * L, first, Step());
-  for (; j + L <= cols; j += L) column_block<T, 1>(rows, p + j, stride, o + j, L, first, Step());
-  if (j < cols) column_block<T, 1>(rows, p + j, stride, o + j, cols - j, first, Step());
+  for (; j + kWidest * L <= cols; j += kWidest * L) {
+    column_block<kWidest, true>(rows, p + j, stride, o + j, kWidest * L, first, Step());
+  }
+  if (j < cols) narrower<1>(rows, p + j, stride, o + j, cols - j, first, Step());
 }
 
 constexpr ReduceRow kRows[] = {

@@ -30,19 +30,18 @@ template <class T>
 class Region {
  public:
   // Tiles of at most rows x width in c's `columns` columns; `last`: no more is added to these chains.
-  Region(const Output<T>& out, int64_t rows, int64_t width, int64_t columns, bool last)
+  CR_INLINE Region(const Output<T>& out, int64_t rows, int64_t width, int64_t columns, bool last)
       : out_(out),
         on_(last && out.epilogue != nullptr),
         finishes_(last && (out.finish.bias != nullptr || out.finish.kept != nullptr || out.finish.relu)),
-        rows_(rows),
-        finish_(out.finish) {
+        rows_(rows) {
     if (!on_) return;
     whole_rows_ = rows * columns <= kEpilogueElements;
     most_ = whole_rows_ ? kEpilogueElements / columns : kEpilogueElements / (rows * width) * width;
     ld_ = out.c != nullptr ? out.rs : whole_rows_ ? columns : most_;
   }
   // Where the tile at (i, j) is to be put, and its row stride.
-  T* tile(int64_t i, int64_t j) {
+  CR_INLINE T* tile(int64_t i, int64_t j) {
     if (!open_) {
       i0_ = i;
       j0_ = j;
@@ -50,17 +49,25 @@ class Region {
     }
     return out_.c != nullptr ? out_.c + i * out_.rs + j : out_.strip + (i - i0_) * ld_ + (j - j0_);
   }
-  int64_t ld() const { return on_ ? ld_ : out_.rs; }
+  CR_INLINE int64_t ld() const { return on_ ? ld_ : out_.rs; }
   // What is done to the tile at (i, j) in registers.
-  const Finish<T>* finish(int64_t i, int64_t j) {
+  CR_INLINE const Finish<T>* finish(int64_t i, int64_t j) {
     if (!finishes_) return nullptr;
-    if (out_.finish.bias != nullptr) finish_.bias = out_.finish.bias + (out_.turned ? i : j);
-    if (out_.finish.kept != nullptr) finish_.kept = out_.finish.kept + i * finish_.rs_kept + j;
+    const Finish<T>& whole = out_.finish;
+    finish_.bias = whole.bias == nullptr ? nullptr : whole.bias + (out_.turned ? i : j);
+    finish_.kept = whole.kept == nullptr ? nullptr : whole.kept + i * whole.rs_kept + j;
+    finish_.rs_kept = whole.rs_kept;
+    finish_.relu = whole.relu;
+    finish_.turned = whole.turned;
     return &finish_;
   }
   // The tiles up to row i_end and column j_end are there. row_ends: that was the last of the strip; ends: of c.
-  void done(int64_t i_end, int64_t j_end, bool row_ends, bool ends) {
-    if (!on_) return;
+  CR_INLINE void done(int64_t i_end, int64_t j_end, bool row_ends, bool ends) {
+    if (on_) hand_over(i_end, j_end, row_ends, ends);
+  }
+
+ private:
+  void hand_over(int64_t i_end, int64_t j_end, bool row_ends, bool ends) {
     const bool full = whole_rows_ ? row_ends && i_end - i0_ + rows_ > most_ : row_ends || j_end - j0_ >= most_;
     if (!full && !ends) return;
     open_ = false;
@@ -74,7 +81,6 @@ class Region {
     }
   }
 
- private:
   const Output<T>& out_;
   const bool on_, finishes_;
   const int64_t rows_;

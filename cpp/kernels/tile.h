@@ -203,23 +203,33 @@ CR_INLINE void finish_tile(const Finish<T>& f, int64_t n, Vec<T> (&acc)[MR][NV])
   }
 }
 
+// A number that the compiler knows nothing about: from the address of c it would compute those of all rows before k,
+// run out of registers and spill them, which took 40 cycles a tile.
+template <class T>
+CR_INLINE T opaque(T x) {
+  asm("" : "+r"(x));
+  return x;
+}
+
 // One function for all ways of reading: the code before and after k is the larger part of it.
 template <class T, int MR, int NV>
 void tile(const TileArgs<T>& t) {
   constexpr int64_t L = Vec<T>::lanes;
-  const int64_t last = t.n - (NV - 1) * L;
   Vec<T> acc[MR][NV];
-  CR_UNROLL
-  for (int i = 0; i < MR; ++i) {
-    CR_UNROLL
-    for (int j = 0; j < NV; ++j) acc[i][j] = splat<T>(0);
-  }
-  if (!t.first) {
+  if (t.first) {
     CR_UNROLL
     for (int i = 0; i < MR; ++i) {
       CR_UNROLL
-      for (int j = 0; j < NV - 1; ++j) acc[i][j] = load(t.c + i * t.rs_c + j * L);
-      acc[i][NV - 1] = load_or_n(t.c + i * t.rs_c + (NV - 1) * L, last);
+      for (int j = 0; j < NV; ++j) acc[i][j] = splat<T>(0);
+    }
+  } else {
+    const T* c = t.c;
+    CR_UNROLL
+    for (int i = 0; i < MR; ++i) {
+      CR_UNROLL
+      for (int j = 0; j < NV - 1; ++j) acc[i][j] = load(c + j * L);
+      acc[i][NV - 1] = load_or_n(c + (NV - 1) * L, t.n - (NV - 1) * L);
+      c += t.rs_c;
     }
   }
   if (t.read == kWhole) {
@@ -232,11 +242,23 @@ void tile(const TileArgs<T>& t) {
     multiply_turned(t, acc);
   }
   if (t.finish != nullptr) finish_tile(*t.finish, t.n, acc);
-  CR_UNROLL
-  for (int i = 0; i < MR; ++i) {
+  T* c = opaque(t.c);
+  const int64_t rs_c = opaque(t.rs_c), last = opaque(t.n) - (NV - 1) * L;
+  if (last >= L) {
     CR_UNROLL
-    for (int j = 0; j < NV - 1; ++j) store(t.c + i * t.rs_c + j * L, acc[i][j]);
-    store_or_n(t.c + i * t.rs_c + (NV - 1) * L, acc[i][NV - 1], last);
+    for (int i = 0; i < MR; ++i) {
+      CR_UNROLL
+      for (int j = 0; j < NV; ++j) store(c + j * L, acc[i][j]);
+      c += rs_c;
+    }
+  } else {
+    CR_UNROLL
+    for (int i = 0; i < MR; ++i) {
+      CR_UNROLL
+      for (int j = 0; j < NV - 1; ++j) store(c + j * L, acc[i][j]);
+      store_n(c + (NV - 1) * L, acc[i][NV - 1], last);
+      c += rs_c;
+    }
   }
 }
 

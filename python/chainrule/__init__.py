@@ -7,8 +7,7 @@ __version__ = "0.1.0"
 from .tensor import Tensor, from_dlpack, tensor  # isort: skip  (before ops: they know each other)
 from . import config, data, nn, ops, optim, random
 from .autodiff import backward, grad, is_grad_enabled, no_grad, value_and_grad
-from .compiler.compiled import compile
-from .compiler.phantom import CompileError
+from .compiler import CompileError, compile
 from .config import (
     active_isa,
     available_isas,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._arrays import to_model_input
-from .compiler.compiled import Compiled
+from .compiler import Compiled
 from .nn import Module
 from .nn._module import evaluating
 from .ops._table import CODES, Spec

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from . import ops
 from ._fit_data import check_counts, prepare
 from ._interrupt import DeferredInterrupt
-from .compiler.compiled import Compiled
+from .compiler import Compiled
 from .nn import Module
 from .random import Generator, default_generator
 from .tensor import Tensor, grad_mode

@@ -24,7 +24,7 @@ class CompileError(TypeError):
 
     >>> import chainrule as cr
     >>> try:
-    ...     cr.compile(lambda x: x if x.sum() > 0 else -x)([1.0, 2.0])
+    ...     cr.compile(lambda x: x if x.sum() > 0 else -x)(cr.tensor([1.0, 2.0]))
     ... except cr.CompileError as error:
     ...     print("cr.where" in str(error))
     True

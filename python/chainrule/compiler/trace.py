@@ -96,7 +96,7 @@ class Trace:
         self.start = Tensor._wrap(np.zeros(()))._number  # tensors with smaller numbers were there before
         self.arguments: dict[int, Tensor] = {}  # what the caller gave, by the number of its stand-in
         self.captured: dict[int, Tensor] = {}  # tensors from outside that gradients may be asked for, by value
-        self._bound: dict[int, int] = {}
+        self._bound: dict[Any, int] = {}
         self._seen: dict[Any, int] = {}  # the value of an op that was appended before
         self._writes = 0
         # Gradients: `grads` is what `grad` of a tensor is now, by its number; the objects themselves stay as they are.
@@ -121,14 +121,15 @@ class Trace:
 
     def bind(self, array: Array, constant: bool) -> int:
         """Number an array that exists outside, or a constant."""
-        found = self._bound.get(id(array))
+        where = (array.__array_interface__["data"][0], array.size, array.dtype)  # a reshaped view is the same memory
+        found = self._bound.get(where)
         if found is None:
             if any(array is t._data for t in self.arguments.values()):
                 raise CompileError(
                     f"compile: a tensor is an argument and also used from outside ({user_line()}); pass it or capture "
                     "it, not both"
                 )
-            found = self._bound[id(array)] = self.new(Spec(array.shape, array.dtype))
+            found = self._bound[where] = self.new(Spec(array.shape, array.dtype))
             self.values[found].array, self.values[found].constant = array, constant
         return found
 

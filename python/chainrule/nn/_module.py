@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .._arrays import to_model_input
 from ..autodiff import no_grad
-from ..compiler.phantom import CompileError
+from ..compiler import CompileError
 from ..tensor import Tensor, grad_mode
 
 if TYPE_CHECKING:
