@@ -67,7 +67,7 @@ def play_twice(scenario: Scenario, traces: int) -> None:
     got = [frozen(value) for value in scenario(compiled)]
     assert_equal(got, expected, "yielded")
     assert expected, "nothing was compared"
-    assert compiled.runs == traces
+    assert compiled.runs == traces, f"traced {compiled.runs} times"
 
 
 def frozen(value: Any) -> Any:
