@@ -178,8 +178,11 @@ def _net_truth(case: Case, data: Inputs) -> list[Array]:
 
 def checked_epochs(case: Case, data: Inputs) -> int:
     """How many epochs an answer tells the mean loss of: the first, or so many that there are updates to see."""
-    steps = len(minibatches(data["orders"][0], case.params["batch"]))
-    return min(len(data["orders"]), -(-CHECKED_STEPS // steps))
+    return min(len(data["orders"]), -(-CHECKED_STEPS // steps_of_epoch(case, data)))
+
+
+def steps_of_epoch(case: Case, data: Inputs) -> int:
+    return len(minibatches(data["orders"][0], case.params["batch"]))
 
 
 def minibatches(order: Array, batch: int) -> list[Array]:

@@ -28,7 +28,7 @@ struct MapRow {
   int inputs;
   bool reads_bool;   // input 0 is bool
   bool writes_bool;  // the output is bool
-  float cost;        // rough nanoseconds an element: decides between one thread and more, nothing else
+  float cost;        // nanoseconds a float32 takes, half of what a float64 does: decides about threads, nothing else
   MapFn fn[2];       // by Dtype
 };
 
@@ -38,8 +38,8 @@ struct Epilogue {
   void (*apply)(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c);
 };
 constexpr int64_t kEpilogueElements = 2048;
-// The common beginnings of an epilogue, done in registers on the way to c: bias (a row of n numbers) is added, then relu,
-// or the product is a gradient at relu's output `kept` (m x n) and goes on to its input.
+// The common beginnings of an epilogue, done in registers on the way to c: bias (a row of n numbers) is added, then
+// relu, or the product is a gradient at relu's output `kept` (m x n) and goes on to its input.
 struct WriteBack {
   const void *bias, *kept;  // null: none
   int64_t rs_kept;

@@ -11,8 +11,8 @@ import numpy as np
 
 from bench.cases import Case
 from bench.net_truth import LEARNING_RATE, MOMENTUM
-from bench.problems import CHECKED_STEPS, SEED, Array, Inputs, checked_epochs, minibatches, output
-from bench.runners.base import Call, NotOfferedError, Runner
+from bench.problems import CHECKED_STEPS, SEED, Array, Inputs, checked_epochs, output, steps_of_epoch
+from bench.runners.base import Call, Forms, NotOfferedError, Runner
 
 
 class ChainruleRunner(Runner):
@@ -60,12 +60,18 @@ class ChainruleRunner(Runner):
         model, x = self._model(case, data), self.lib.tensor(data["x"])
         return Call(model, (x,), answer=lambda: [model(x).numpy()], context=self.lib.no_grad)
 
-    def predict(self, case: Case, data: Inputs) -> Call:
-        if not hasattr(self.lib, "Predictor"):
-            raise NotOfferedError("no Predictor yet")
-        predictor = self.lib.Predictor(self._model(case, data))
-        out = output((case.params["batch"], case.params["widths"][-1]), case.dtype)
-        return Call(predictor, (data["x"],), {"out": out}, answer=lambda: [out])
+    def predict(self, case: Case, data: Inputs) -> Forms:
+        """The predictor called, or its method, which is C++."""
+
+        def build(function: Callable[[Any], Any]) -> Call:
+            predictor = self.lib.Predictor(self._model(case, data))
+            out = output((case.params["batch"], case.params["widths"][-1]), case.dtype)
+            return Call(function(predictor), (data["x"],), {"out": out}, answer=lambda: [out])
+
+        return {
+            "called": lambda: build(lambda predictor: predictor),
+            "its method": lambda: build(lambda predictor: predictor.predict),
+        }
 
     def gradient(self, case: Case, data: Inputs) -> Call:
         model, x, labels = self._model(case, data), self.lib.tensor(data["x"]), self.lib.tensor(data["targets"])
@@ -87,20 +93,48 @@ class ChainruleRunner(Runner):
         return training.call(training.step, self.lib.tensor(data["x"]), self.lib.tensor(data["targets"]))
 
     def step(self, case: Case, data: Inputs) -> Call:
-        if not hasattr(self.lib, "compile"):
-            raise NotOfferedError("no compile yet")
         training = Training(self, case, data)
         return training.call(self.lib.compile(training.step), data["x"], data["targets"])
 
-    def epoch(self, case: Case, data: Inputs) -> Call:
-        """`fit` from beginning to end, as a user calls it: checks and start included."""
-        training, batch = Training(self, case, data), case.params["batch"]
-        epochs, rates = len(data["rates"]), data["rates"]
+    def epoch(self, case: Case, data: Inputs) -> Forms:
+        """A `Trainer` that has compiled its step before, as JAX has; and `fit` from beginning to end, that included."""
+        return {"Trainer": lambda: self._trainer(case, data), "fit": lambda: self._fit(case, data)}
+
+    def run(self, case: Case, data: Inputs) -> Call:
+        return replace(self._fit(case, data), steps=1)
+
+    def _trainer(self, case: Case, data: Inputs) -> Call:
+        training, orders = Training(self, case, data), data["orders"]
+        trainer = self.lib.Trainer(
+            training.model,
+            data["x"],
+            data["targets"],
+            loss=training.loss_of,
+            optimizer=training.optimizer,
+            batch_size=case.params["batch"],
+            seed=SEED,
+        )
+
+        def train(epochs: int = len(orders)) -> list[float]:
+            return [trainer.run_epoch() for _ in range(epochs)]
+
+        def reset() -> None:
+            training.reset()
+            trainer.epochs = 0
+
+        def answer() -> list[Array]:
+            reset()
+            return [np.array(train(checked_epochs(case, data)))]
+
+        return Call(train, answer=answer, reset=reset, steps=len(orders) * steps_of_epoch(case, data))
+
+    def _fit(self, case: Case, data: Inputs) -> Call:
+        training, rates = Training(self, case, data), data["rates"]
 
         def lower_rate(history: Any) -> None:
-            training.optimizer.lr = rates[min(history.epochs, epochs - 1)]
+            training.optimizer.lr = rates[min(history.epochs, len(rates) - 1)]
 
-        def fit(epochs: int = epochs) -> Any:
+        def fit(epochs: int = len(rates)) -> Any:
             return self.lib.fit(
                 training.model,
                 data["x"],
@@ -108,7 +142,7 @@ class ChainruleRunner(Runner):
                 loss=training.loss_of,
                 optimizer=training.optimizer,
                 epochs=epochs,
-                batch_size=batch,
+                batch_size=case.params["batch"],
                 seed=SEED,
                 progress=False,
                 callbacks=(lower_rate,) if len(set(rates)) > 1 else (),
@@ -118,11 +152,8 @@ class ChainruleRunner(Runner):
             training.reset()
             return [np.array(fit(checked_epochs(case, data)).loss)]
 
-        steps = epochs * len(minibatches(data["orders"][0], batch))
+        steps = len(rates) * steps_of_epoch(case, data)
         return Call(fit, answer=answer, reset=training.reset, steps=steps, trained=training.trained)
-
-    def run(self, case: Case, data: Inputs) -> Call:
-        return replace(self.epoch(case, data), steps=1)
 
     def _model(self, case: Case, data: Inputs) -> Any:
         nn, layers = self.lib.nn, []

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.cases import Case
 from bench.net_truth import LEARNING_RATE, MOMENTUM
-from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, minibatches
+from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, steps_of_epoch
 from bench.runners.base import Call, NotOfferedError, Runner
 
 
@@ -74,7 +74,7 @@ class SklearnRunner(Runner):
             reset()
             return [np.array([epoch(order) for order in data["orders"][: checked_epochs(case, data)]])]
 
-        steps = len(minibatches(order, case.params["batch"]))
+        steps = steps_of_epoch(case, data)
         return Call(epoch, (order,), answer=answer, reset=reset, steps=steps)
 
     def run(self, case: Case, data: Inputs) -> Call:

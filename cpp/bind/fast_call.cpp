@@ -188,12 +188,12 @@ PyObject* fast_call(PyObject* self, PyObject* const* args, Py_ssize_t n) {
 PyMethodDef g_method = {"compiled", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(fast_call)),
                         METH_FASTCALL, nullptr};
 
-py::object make_fast_call(py::object program, py::object statics, py::object guards, const std::vector<py::list>& versions,
-                          const std::vector<py::object>& cleared, bool alone, py::object tensor_type,
-                          py::object numbers) {
+py::object make_fast_call(py::object program, py::object statics, py::object guards,
+                          const std::vector<py::list>& versions, const std::vector<py::object>& cleared, bool alone,
+                          py::object tensor_type, py::object numbers) {
   const Runnable& runs = runnable(program);
-  auto* const call = new FastCall{program, {}, {}, versions, cleared, alone, &runs, {}, {}, tensor_type,
-                                  TensorClass(tensor_type, numbers)};
+  auto* const call = new FastCall{
+      program, {}, {}, versions, cleared, alone, &runs, {}, {}, tensor_type, TensorClass(tensor_type, numbers)};
   const py::capsule owner(call, [](void* p) { delete static_cast<FastCall*>(p); });
   for (py::handle item : statics) {
     // (object,) for what must be given as it is, None for an array
@@ -217,8 +217,8 @@ py::object make_fast_call(py::object program, py::object statics, py::object gua
 }  // namespace
 
 void bind_fast_call(py::module_& module) {
-  module.def("fast_call", make_fast_call, py::arg("program"), py::arg("statics"), py::arg("guards"), py::arg("versions"),
-             py::arg("cleared"), py::arg("alone"), py::arg("tensor_type"), py::arg("numbers"),
+  module.def("fast_call", make_fast_call, py::arg("program"), py::arg("statics"), py::arg("guards"),
+             py::arg("versions"), py::arg("cleared"), py::arg("alone"), py::arg("tensor_type"), py::arg("numbers"),
              "A function that runs the program on arguments that fit, and returns NotImplemented for others.");
 }
 

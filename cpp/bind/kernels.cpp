@@ -6,6 +6,7 @@
 
 #include "bind/arrays.h"
 #include "exec/permutation.h"
+#include "exec/product.h"
 #include "exec/program.h"
 #include "isa.h"
 
@@ -45,25 +46,20 @@ Matrix matrix(const py::array& array, const char* what) {
 
 // A matmul instruction of this thread, resolved once per ISA level for a product of 1 x 1 x 1: a small product takes
 // less time than naming the kernel and allocating the lists.
-struct PreparedMatmul {
-  Instruction op;
-  double work_per_fma = 0;
-};
-PreparedMatmul& prepared_matmul(Dtype dtype) {
-  thread_local PreparedMatmul prepared[2];
-  PreparedMatmul& p = prepared[dtype];
+Instruction& prepared_matmul(Dtype dtype) {
+  thread_local Instruction prepared[2];
+  Instruction& op = prepared[dtype];
   const KernelTable& table = active_kernels();
-  if (p.op.kernel != &table.gemm[dtype]) {
-    p.op = {};
-    p.op.name = "matmul";
-    p.op.dtype = dtype;
-    p.op.outputs = {0};
-    p.op.inputs = {1, 2};
-    p.op.ints = {0, 1, 1, 1, 1, 1, 1, 1, 1};
-    resolve(p.op, table);
-    p.work_per_fma = p.op.work;
+  if (op.kernel != &table.gemm[dtype]) {
+    op = {};
+    op.name = "matmul";
+    op.dtype = dtype;
+    op.outputs = {0};
+    op.inputs = {1, 2};
+    op.ints = {0, 1, 1, 1, 1, 1, 1, 1, 1};
+    resolve(op, table);
   }
-  return p;
+  return op;
 }
 constexpr double kReleaseGil = 5000;  // nanoseconds: for less, other threads do not wait long
 
@@ -84,11 +80,10 @@ void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
   check_disjoint(out, b, "matmul: out", false);
   const Matrix ma = matrix(a, "matmul a"), mb = matrix(b, "matmul b");
   const int64_t m = a.shape(0), n = b.shape(1), k = a.shape(1);
-  PreparedMatmul& prepared = prepared_matmul(dtype);
-  Instruction& op = prepared.op;
+  Instruction& op = prepared_matmul(dtype);
   const int64_t ints[] = {0, m, n, k, ma.rs, ma.cs, mb.rs, mb.cs, n};
   std::copy(std::begin(ints), std::end(ints), op.ints.begin());
-  op.work = prepared.work_per_fma * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  op.work = product_work(m, n, k) * (dtype == kFloat64 ? 2 : 1);
   void* const slots[] = {out.mutable_data(), const_cast<void*>(ma.data), const_cast<void*>(mb.data)};
   if (op.work < kReleaseGil) {
     run_instruction(op, slots);
@@ -98,7 +93,7 @@ void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
   }
 }
 
-// The last elementwise instruction of this thread, resolved for one element: see PreparedMatmul.
+// The last elementwise instruction of this thread, resolved for one element: see prepared_matmul.
 Instruction& prepared_map(const std::string& name, Dtype dtype, size_t inputs, int64_t elements) {
   struct PreparedMap {
     Instruction op;

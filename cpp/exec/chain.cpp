@@ -69,7 +69,7 @@ class Resolver {
     if (s.hyper < 0) refuse(op_, step, "reads its numbers from a buffer of the body");
     check_named(step, s.hyper, {&op_.inputs});
     steps_.push_back(s);
-    cost_ += 2 * kPerElement;
+    cost_ += 1.4 * kPerElement;
   }
 
   void check_named(const Instruction& step, int slot, std::initializer_list<const std::vector<int>*> lists) {

@@ -88,8 +88,9 @@ bool valid_copy(const Instruction& op) {
          counts(op, 1, 3 + 3 * static_cast<size_t>(op.ints[0]), 0);
 }
 double copy_elements(const Instruction& op) {
-  double n = 1;
-  for (int64_t d = 0; d < op.ints[0]; ++d) n *= static_cast<double>(op.ints[static_cast<size_t>(3 + d)]);
+  const StridedCopy c(op);
+  double n = c.to_strides[c.ndim - 1] == 1 && c.from_strides[c.ndim - 1] == 1 ? 1 : 5;
+  for (int64_t d = 0; d < c.ndim; ++d) n *= static_cast<double>(c.dims[d]);
   return n;
 }
 
@@ -235,13 +236,17 @@ void run_check_finite(const Instruction& op, void* const* slots, Share share, vo
   if (share.index != 0) return;
   Refusal& refusal = *static_cast<Refusal*>(slots[op.outputs[0]]);
   void* const out = slots[op.outputs[1]];
-  refusal = op.dtype == kFloat32
-                ? first_not_finite(input<float>(op, slots, 0), op.ints[0], static_cast<float*>(out))
-                : first_not_finite(input<double>(op, slots, 0), op.ints[0], static_cast<double*>(out));
+  refusal = op.dtype == kFloat32 ? first_not_finite(input<float>(op, slots, 0), op.ints[0], static_cast<float*>(out))
+                                 : first_not_finite(input<double>(op, slots, 0), op.ints[0], static_cast<double*>(out));
 }
 
+// Elements of a contiguous copy that take as long: measured, 0.1 ns each.
 double first_int(const Instruction& op) { return static_cast<double>(op.ints[0]); }
+double of_each(const Instruction& op) { return 10 * first_int(op); }
+double of_cast(const Instruction& op) { return 2 * first_int(op); }
 double two_ints(const Instruction& op) { return first_int(op) * static_cast<double>(op.ints[1]); }
+double of_sum(const Instruction& op) { return 4 * two_ints(op); }
+double of_zeros(const Instruction& op) { return two_ints(op) + of_each(op); }
 bool is_float(const Instruction& op) { return op.dtype == kFloat32 || op.dtype == kFloat64; }
 
 bool check_counts(const Instruction& op, size_t ints) {
@@ -256,16 +261,16 @@ constexpr CopyRow kRows[] = {
     {"copy", "1 input, ints: ndim >= 2, output offset, input offset, dims, output strides, input strides", valid_copy,
      copy_elements, run_copy},
     {"fill", "ints: n, reals: value", [](const Instruction& op) { return counts(op, 0, 1, 1); }, first_int, run_fill},
-    {"cast", "1 input, ints: n, input dtype; float to int64 and casts to bool are not defined", valid_cast, first_int,
+    {"cast", "1 input, ints: n, input dtype; float to int64 and casts to bool are not defined", valid_cast, of_cast,
      run_cast},
     {"take", "inputs x, index; ints: rows, row elements", [](const Instruction& op) { return counts(op, 2, 2, 0); },
      two_ints, run_take},
     {"index_add", "inputs g, index; ints: rows, row elements, output rows; a float dtype",
-     [](const Instruction& op) { return is_float(op) && counts(op, 2, 3, 0); }, two_ints, run_index_add},
+     [](const Instruction& op) { return is_float(op) && counts(op, 2, 3, 0); }, of_sum, run_index_add},
     {"pick", "inputs x, index; ints: rows, cols; a float dtype",
-     [](const Instruction& op) { return is_float(op) && counts(op, 2, 2, 0); }, first_int, run_pick},
+     [](const Instruction& op) { return is_float(op) && counts(op, 2, 2, 0); }, of_each, run_pick},
     {"place", "inputs g, index; ints: rows, cols; a float dtype",
-     [](const Instruction& op) { return is_float(op) && counts(op, 2, 2, 0); }, two_ints, run_place},
+     [](const Instruction& op) { return is_float(op) && counts(op, 2, 2, 0); }, of_zeros, run_place},
 };
 
 }  // namespace

@@ -9,7 +9,7 @@ struct CopyRow {
   const char* name;
   const char* layout;
   bool (*valid)(const Instruction& op);
-  double (*elements)(const Instruction& op);
+  double (*elements)(const Instruction& op);  // of a contiguous copy that takes as long
   RunFn run;
   bool checks = false;
 };

@@ -149,14 +149,15 @@ bool resolve_table_row(Instruction& op, const KernelTable& table) {
       throw std::invalid_argument(op.name + ": reduces rows only (ints[3] = 1)");
     op.run = run_reduce;
     op.kernel = row;
-    op.work = kPerElement * product(op.ints.data(), 3);
+    op.work = (op.name == "sum" ? 0.5 : 1) * kPerElement * product(op.ints.data(), 3);
+    if (op.ints[3] == 1) op.work += kPerRow * static_cast<double>(op.ints[0]);
     return true;
   }
   if (const RowwiseRow* row = find(table.rowwise, table.n_rowwise, op.name)) {
     expect(op, {1, static_cast<size_t>(row->inputs), 2, 0});
     op.run = run_rowwise;
     op.kernel = row;
-    op.work = 2 * kPerFunction * product(op.ints.data(), 2);
+    op.work = kPerScore * product(op.ints.data(), 2);
     return true;
   }
   return false;
@@ -173,27 +174,27 @@ bool resolve_function(Instruction& op, const KernelTable& table) {
     expect(op, {1, 2, 2, 0});
     op.run = run_cross_entropy;
     op.kernel = &table.cross_entropy[op.dtype];
-    op.work = 2 * kPerFunction * product(op.ints.data(), 2);
+    op.work = kPerScore * product(op.ints.data(), 2);
   } else if (op.name == "cross_entropy_grad") {
     expect(op, {1, 3, 2, 0});
     op.run = run_cross_entropy_grad;
     op.kernel = &table.cross_entropy_grad[op.dtype];
-    op.work = 2 * kPerFunction * product(op.ints.data(), 2);
+    op.work = kPerScore * product(op.ints.data(), 2);
   } else if (op.name == "cross_entropy_both") {
     expect(op, {2, 3, 3, 0});
     op.run = run_cross_entropy_both;
     op.kernel = &table.cross_entropy_both[op.dtype];
-    op.work = 2 * kPerFunction * product(op.ints.data(), 2);
+    op.work = kPerScore * product(op.ints.data(), 2);
   } else if (op.name == "sgd") {
     expect(op, {op.outputs.size() == 2 ? size_t{2} : size_t{1}, 2, 1, 0});
     op.run = run_sgd;
     op.kernel = &table.sgd[op.dtype];
-    op.work = 2 * kPerElement * product(op.ints.data(), 1);
+    op.work = 1.4 * kPerElement * product(op.ints.data(), 1);
   } else if (op.name == "uniform" || op.name == "normal") {
     expect(op, {1, 0, 3, 2});
     op.run = run_random;
     op.kernel = op.name == "uniform" ? &table.uniform[op.dtype] : &table.normal[op.dtype];
-    op.work = 10 * product(op.ints.data(), 1);
+    op.work = 14 * product(op.ints.data(), 1);
   } else {
     return false;
   }
@@ -216,6 +217,7 @@ void resolve(Instruction& op, const KernelTable& table) {
     throw std::invalid_argument(op.name + ": expected float32 or float64, got " + dtype_name(op.dtype));
   if (!resolve_table_row(op, table) && !resolve_function(op, table))
     throw std::invalid_argument("Program: unknown instruction '" + op.name + "'");
+  if (op.dtype == kFloat64) op.work *= 2;
 }
 
 }  // namespace chainrule

@@ -131,12 +131,18 @@ void take_write_back(Body& body, const KernelTable& table, Dtype dtype) {
 
 }  // namespace
 
+double product_work(int64_t m, int64_t n, int64_t k) {
+  const double rows = static_cast<double>(m), columns = static_cast<double>(n), depth = static_cast<double>(k);
+  return kPerFma * rows * columns * depth + kPerOperand * (rows * depth + depth * columns + rows * columns);
+}
+
 void resolve_matmul(Instruction& op, const KernelTable& table) {
   const size_t ndim = leading_ndim(op, 0);
   expect(op, {1, 2, 9 + 3 * ndim, 0});
   op.run = run_matmul;
   op.kernel = &table.gemm[op.dtype];
-  op.work = kPerFma * product(op.ints.data() + 1, ndim + 3);
+  const int64_t* const s = op.ints.data() + 1 + ndim;
+  op.work = product(op.ints.data() + 1, ndim) * product_work(s[0], s[1], s[2]);
 }
 
 void resolve_gemm(Instruction& op, const KernelTable& table) {
@@ -153,7 +159,7 @@ void resolve_gemm(Instruction& op, const KernelTable& table) {
   op.steps = std::make_shared<const Body>(std::move(body));
   op.run = run_gemm;
   op.kernel = &table.gemm[op.dtype];
-  op.work = kPerFma * product(s, 3) + (ends ? op.steps->cost * product(s, 2) : 0);
+  op.work = product_work(s[0], s[1], s[2]) + (ends ? op.steps->cost * product(s, 2) : 0);
 }
 
 }  // namespace chainrule

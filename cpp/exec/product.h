@@ -9,6 +9,9 @@ namespace chainrule {
 // a batch follow each other in c at m * rs_c.
 void resolve_matmul(Instruction& op, const KernelTable& table);
 
+// Estimated nanoseconds of a float32 product.
+double product_work(int64_t m, int64_t n, int64_t k);
+
 // outputs: c, then what the body writes; inputs: a, b, then what the body reads. ints: m, n, k, rs_a, cs_a, rs_b, cs_b,
 // rs_c, continues, ends. continues: the chains go on from what c holds. ends: the body follows, block by block; it
 // names rows and columns of c. c may be kProduct, where only the body wants the product: it is not kept then, which

@@ -66,7 +66,8 @@ Workspace& thread_workspace() {
 
 void run_instruction(const Instruction& instruction, void* const* slots) {
   static const Conflicts none;
-  Runner(thread_rule(instruction.work), thread_workspace()).run(&instruction, 0, 1, instruction.work, slots, none);
+  Runner(thread_rule(instruction.work), instruction.work, thread_workspace())
+      .run(&instruction, 0, 1, instruction.work, slots, none);
 }
 
 Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions, Loop loop)
@@ -162,7 +163,7 @@ int Program::run(void* const* external, Refusal* refusal) const {
   const bool measured = rule.most > 1 && rule.least > 0;  // 0: tests force threads
   if (measured && !choice_.team()) rule.most = 1;
   const double start = measured ? nanoseconds_now() : 0;
-  Runner runner(rule, workspace);
+  Runner runner(rule, work_, workspace);
   int block = 0;
   int refused = run_piece(before_, addresses, runner);
   if (refused < 0 && loop_.blocks > 0) refused = run_loop(addresses, runner, block);

@@ -9,8 +9,8 @@ namespace chainrule {
 
 class Runner {
  public:
-  // On rule.most threads, or fewer when the team is somebody else's.
-  Runner(const ThreadRule& rule, Workspace& workspace);
+  // For `work` nanoseconds on rule.most threads, or fewer when the team is somebody else's.
+  Runner(const ThreadRule& rule, double work, Workspace& workspace);
 
   int threads() const { return rule_.most; }
   // Instructions [begin, end) of a list with these conflicts, the largest of which takes `most_work` nanoseconds.
@@ -21,6 +21,7 @@ class Runner {
  private:
   Team team_;
   ThreadRule rule_;
+  bool wakes_;
   void* scratch_;
 };
 

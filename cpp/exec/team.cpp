@@ -84,13 +84,14 @@ struct TeamState {
     const TeamWork& work = *team->work_;
     const int lanes = phase + 1 < work.phases ? work.lanes[phase + 1] : 0;
     done.store(0, std::memory_order_relaxed);
-    open_phase(phase_word(ticket + 1, lanes));
+    open_phase(phase_word(ticket + 1, lanes), work.wakes);
   }
   // The store and the loads of `asleep` are in one order with those of wait(): one of the two sees the other. After the
   // store the team may be gone.
-  void open_phase(uint64_t word) {
+  void open_phase(uint64_t word, bool wakes) {
     open.store(word);
-    for (int i = 0; i < std::max(1, lanes_of(word)); ++i) wake(i);
+    wake(0);  // the caller waits
+    for (int i = 1; wakes && i < lanes_of(word); ++i) wake(i);
   }
   void wake(int member) {
     std::atomic<int>& asleep = members[member].asleep;
@@ -209,7 +210,7 @@ void Team::run(const TeamWork& work) {
   } else if (work.phases > 0) {
     first_ = ticket_of(g_state.open.load(std::memory_order_relaxed)) + 1;
     g_state.team = this;
-    g_state.open_phase(phase_word(first_, work.lanes[0]));
+    g_state.open_phase(phase_word(first_, work.lanes[0]), work.wakes);
     const uint64_t end = first_ + static_cast<uint64_t>(work.phases);
     uint64_t word = g_state.open.load(std::memory_order_acquire);
     while (ticket_of(word) < end) {

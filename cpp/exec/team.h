@@ -20,6 +20,7 @@ struct TeamWork {
   void* context;
   const int* lanes;  // of each phase: 1 to the team's threads
   int phases;
+  bool wakes = true;  // members that sleep; else it is done by those who are awake
 };
 
 class Team {

@@ -79,6 +79,7 @@ struct Log1p {
 struct Sqrt {
   static constexpr const char* names[2] = {"sqrt", "sqrt_grad"};
   static constexpr Keeps keeps = Keeps::output;
+  static constexpr float cost = 0.2f;
   explicit Sqrt(const double*) {}
   template <class T>
   CR_INLINE Vec<T> value(Vec<T> x) const {
@@ -121,6 +122,7 @@ struct Sigmoid {
 struct Softplus {
   static constexpr const char* names[2] = {"softplus", "softplus_grad"};
   static constexpr Keeps keeps = Keeps::input;
+  static constexpr float cost = 1.3f;
   explicit Softplus(const double*) {}
   template <class T>
   CR_INLINE Vec<T> value(Vec<T> x) const {
@@ -136,6 +138,7 @@ struct Softplus {
 struct Relu {
   static constexpr const char* names[2] = {"relu", "relu_grad"};
   static constexpr Keeps keeps = Keeps::output;
+  static constexpr float cost = 0.1f;
   explicit Relu(const double*) {}
   template <class T>
   CR_INLINE Vec<T> value(Vec<T> x) const {
@@ -152,6 +155,7 @@ struct Relu {
 struct LeakyRelu {
   static constexpr const char* names[2] = {"leaky_relu", "leaky_relu_grad"};
   static constexpr Keeps keeps = Keeps::input;
+  static constexpr float cost = 0.1f;
   const double slope;
   explicit LeakyRelu(const double* param) : slope(param[0]) {}
   template <class T>

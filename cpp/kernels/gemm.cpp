@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kDirect = 24 << 10;    // bytes: a smaller block of b stays in L1 as it is
 constexpr int64_t kPage = 4096;          // rows of a at a multiple of this distance meet in one set of L1
+constexpr int64_t kTogether = 64 << 10;  // bytes: of less a and panel, all strips are done in one call
 constexpr int64_t kStreams = 512 << 10;  // bytes: a larger a has left L2 when the next block of b comes
 
 template <class T>
@@ -47,18 +48,22 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
   const bool copy = nb > 2 * nr && a.cs == 1 && a.rs * size % kPage == 0;
   const bool streams = pack && a.cs == 1 && q.m * kb * size > kStreams;
   Region<T> region(q.c, most_rows, nr, nb, pc + kb == q.k);
+  const int64_t together = copy || (q.m + nr) * kb * size > kTogether ? 1 : region.strips();
   TileArgs<T> args = {};
   args.k = kb;
   args.rs_c = region.ld();
   args.first = pc == 0 && q.first;
   int64_t i = 0;
-  for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t rows = few + (t < longer ? 1 : 0);
+  for (int64_t t = 0; t < tiles; t += args.strips) {
+    const int64_t rows = few + (t < longer ? 1 : 0), alike = (t < longer ? longer : tiles) - t;
+    const bool packs = pack && t == 0;
+    args.strips = packs && b.cs == 1 ? 1 : smaller(together, alike);
     const Matrix<T> strip =
         copy ? compact_rows({a.at(i, 0), a.rs, a.cs}, rows, kb, q.small) : Matrix<T>{a.at(i, 0), a.rs, a.cs};
     args.a = strip.p;
     args.rs_a = strip.rs;
     args.cs_a = strip.cs;
+    const int64_t i_end = i + args.strips * rows;
     for (int64_t j = 0; j < nb; j += nr) {
       const int64_t columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
       const Matrix<T> from = {b.at(0, j), b.rs, b.cs};
@@ -66,7 +71,7 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
       args.finish = region.finish(i, jc + j);
       args.n = columns;
       args.panel = q.packed + j * kb;
-      if (!pack || (t == 0 && b.cs == 1)) {
+      if (!pack || (packs && b.cs == 1)) {
         args.b = from.p;
         args.ld_b = b.rs;
         args.read = pack ? kPack : columns % L == 0 ? kWhole : kTail;
@@ -74,7 +79,7 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
         args.b = args.panel;
         args.ld_b = vectors * L;
         args.read = kWhole;
-        if (t == 0) pack_panel(from, kb, columns, vectors * L, args.panel);
+        if (packs) pack_panel(from, kb, columns, vectors * L, args.panel);
       }
       if (pack) prefetch_rows<1>(args.c, args.rs_c, rows, columns);
       if (streams && t + 1 < tiles) {  // a share of the next strip
@@ -83,9 +88,9 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
       }
       kTiles<T>.fn[rows - 1][vectors - 1](args);
       const bool row_ends = j + nr >= nb;
-      region.done(i + rows, jc + j + columns, row_ends, row_ends && t + 1 == tiles);
+      region.done(i_end, jc + j + columns, row_ends, row_ends && i_end == q.m);
     }
-    i += rows;
+    i = i_end;
   }
 }
 
@@ -116,7 +121,7 @@ void strip_product(const Problem<T>& q) {
   for (int64_t j = 0; j < q.n; j += nr) {
     const int64_t columns = smaller(nr, q.n - j);
     const Read read = turned ? kTurned : columns % L == 0 ? kWhole : kTail;
-    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1]({q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j), ld_b, nullptr,
+    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1]({1, q.k, q.a.p, q.a.rs, q.a.cs, q.b.at(0, j), ld_b, nullptr,
                                                       region.tile(0, j), region.ld(), columns, q.first, read,
                                                       region.finish(0, j)});
     region.done(q.m, j + columns, j + columns == q.n, j + columns == q.n);

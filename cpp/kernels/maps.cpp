@@ -24,7 +24,15 @@ struct Gradient : Op {
   }
 };
 
-constexpr float kStream = 0.15f, kFunction = 0.7f;
+constexpr float kStream = 0.1f, kFunction = 0.6f;
+template <class Op>
+constexpr float value_cost() {
+  if constexpr (requires { Op::cost; }) {
+    return Op::cost;
+  } else {
+    return kFunction;
+  }
+}
 
 struct Rows {
   MapRow row[64];
@@ -34,7 +42,7 @@ struct Rows {
 template <class... Ops>
 void add_activations(Rows& rows, List<Ops...>) {
   ((rows.row[rows.n++] =
-        {Ops::names[0], 1, false, false, kFunction, {map1<float, Value<Ops>>, map1<double, Value<Ops>>}},
+        {Ops::names[0], 1, false, false, value_cost<Ops>(), {map1<float, Value<Ops>>, map1<double, Value<Ops>>}},
     rows.row[rows.n++] =
         {Ops::names[1], 2, false, false, kStream, {map2<float, Gradient<Ops>>, map2<double, Gradient<Ops>>}}),
    ...);

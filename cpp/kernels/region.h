@@ -40,6 +40,8 @@ class Region {
     most_ = whole_rows_ ? kEpilogueElements / columns : kEpilogueElements / (rows * width) * width;
     ld_ = out.c != nullptr ? out.rs : whole_rows_ ? columns : most_;
   }
+  // How many strips may come before a call.
+  CR_INLINE int64_t strips() const { return !on_ ? kAll : whole_rows_ ? most_ / rows_ : 1; }
   // Where the tile at (i, j) is to be put, and its row stride.
   CR_INLINE T* tile(int64_t i, int64_t j) {
     if (!open_) {
@@ -67,6 +69,7 @@ class Region {
   }
 
  private:
+  static constexpr int64_t kAll = INT64_MAX;
   void hand_over(int64_t i_end, int64_t j_end, bool row_ends, bool ends) {
     const bool full = whole_rows_ ? row_ends && i_end - i0_ + rows_ > most_ : row_ends || j_end - j0_ >= most_;
     if (!full && !ends) return;

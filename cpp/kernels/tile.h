@@ -52,6 +52,7 @@ struct Finish {
 
 template <class T>
 struct TileArgs {
+  int64_t strips;  // that follow each other: as many tiles, one below the other, with the same b
   int64_t k;
   const T* a;
   int64_t rs_a, cs_a;
@@ -72,9 +73,9 @@ struct Broadcasts {
   static constexpr int kGroup = 3, kGroups = (MR + kGroup - 1) / kGroup;
   const T* group[kGroups];
   int64_t rs, cs;
-  CR_INLINE explicit Broadcasts(const TileArgs<T>& t) : rs(t.rs_a), cs(t.cs_a) {
+  CR_INLINE Broadcasts(const TileArgs<T>& t, const T* a) : rs(t.rs_a), cs(t.cs_a) {
     CR_UNROLL
-    for (int g = 0; g < kGroups; ++g) group[g] = t.a + g * kGroup * rs;
+    for (int g = 0; g < kGroups; ++g) group[g] = a + g * kGroup * rs;
   }
   CR_INLINE Vec<T> row(int i) const { return splat(group[i / kGroup][(i % kGroup) * rs]); }
   CR_INLINE void next() {
@@ -84,10 +85,10 @@ struct Broadcasts {
 };
 
 template <class T, int MR, int NV, Read R>
-CR_INLINE void multiply_rows(const TileArgs<T>& t, Vec<T> (&acc)[MR][NV]) {
+CR_INLINE void multiply_rows(const TileArgs<T>& t, const T* a_rows, Vec<T> (&acc)[MR][NV]) {
   constexpr int64_t L = Vec<T>::lanes;
   const int64_t last = t.n - (NV - 1) * L, ld_b = t.ld_b;
-  Broadcasts<T, MR> a(t);
+  Broadcasts<T, MR> a(t, a_rows);
   const T* b = t.b;
   T* panel = t.panel;
   for (int64_t k = t.k; k > 0; --k) {
@@ -129,9 +130,9 @@ CR_INLINE void load_turned(const T* p, int64_t ld, int64_t lines, int64_t length
 }
 
 template <class T, int MR, int NV>
-CR_INLINE void multiply_turned(const TileArgs<T>& t, Vec<T> (&acc)[MR][NV]) {
+CR_INLINE void multiply_turned(const TileArgs<T>& t, const T* a_rows, Vec<T> (&acc)[MR][NV]) {
   constexpr int64_t L = Vec<T>::lanes;
-  Broadcasts<T, MR> a(t);
+  Broadcasts<T, MR> a(t, a_rows);
   Vec<T> block[L];
   for (int64_t p = 0; p < t.k; p += L) {
     Broadcasts<T, MR> at = a;
@@ -164,7 +165,7 @@ CR_INLINE void multiply_turned(const TileArgs<T>& t, Vec<T> (&acc)[MR][NV]) {
 }
 
 template <class T, int MR, int NV>
-CR_INLINE void finish_tile(const Finish<T>& f, int64_t n, Vec<T> (&acc)[MR][NV]) {
+CR_INLINE void finish_tile(const Finish<T>& f, int64_t row, int64_t n, Vec<T> (&acc)[MR][NV]) {
   constexpr int64_t L = Vec<T>::lanes;
   const int64_t last = n - (NV - 1) * L;
   const Relu relu(nullptr);
@@ -193,7 +194,7 @@ CR_INLINE void finish_tile(const Finish<T>& f, int64_t n, Vec<T> (&acc)[MR][NV])
   if (f.kept != nullptr) {
     CR_UNROLL
     for (int i = 0; i < MR; ++i) {
-      const T* const kept = f.kept + i * f.rs_kept;
+      const T* const kept = f.kept + (row + i) * f.rs_kept;
       CR_UNROLL
       for (int j = 0; j < NV; ++j) {
         const Vec<T> y = j < NV - 1 ? load(kept + j * L) : load_or_n(kept + j * L, last);
@@ -211,9 +212,9 @@ CR_INLINE T opaque(T x) {
   return x;
 }
 
-// One function for all ways of reading: the code before and after k is the larger part of it.
+// The tile at a_rows and c; `row` of t's.
 template <class T, int MR, int NV>
-void tile(const TileArgs<T>& t) {
+CR_INLINE void one_tile(const TileArgs<T>& t, int64_t row, const T* a_rows, T* c) {
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> acc[MR][NV];
   if (t.first) {
@@ -223,42 +224,54 @@ void tile(const TileArgs<T>& t) {
       for (int j = 0; j < NV; ++j) acc[i][j] = splat<T>(0);
     }
   } else {
-    const T* c = t.c;
+    const T* from = c;
     CR_UNROLL
     for (int i = 0; i < MR; ++i) {
       CR_UNROLL
-      for (int j = 0; j < NV - 1; ++j) acc[i][j] = load(c + j * L);
-      acc[i][NV - 1] = load_or_n(c + (NV - 1) * L, t.n - (NV - 1) * L);
-      c += t.rs_c;
+      for (int j = 0; j < NV - 1; ++j) acc[i][j] = load(from + j * L);
+      acc[i][NV - 1] = load_or_n(from + (NV - 1) * L, t.n - (NV - 1) * L);
+      from += t.rs_c;
     }
   }
   if (t.read == kWhole) {
-    multiply_rows<T, MR, NV, kWhole>(t, acc);
+    multiply_rows<T, MR, NV, kWhole>(t, a_rows, acc);
   } else if (t.read == kTail) {
-    multiply_rows<T, MR, NV, kTail>(t, acc);
+    multiply_rows<T, MR, NV, kTail>(t, a_rows, acc);
   } else if (t.read == kPack) {
-    multiply_rows<T, MR, NV, kPack>(t, acc);
+    multiply_rows<T, MR, NV, kPack>(t, a_rows, acc);
   } else if constexpr (NV <= max_turned_vectors(MR)) {
-    multiply_turned(t, acc);
+    multiply_turned(t, a_rows, acc);
   }
-  if (t.finish != nullptr) finish_tile(*t.finish, t.n, acc);
-  T* c = opaque(t.c);
+  if (t.finish != nullptr) finish_tile(*t.finish, row, t.n, acc);
+  T* to = opaque(c);
   const int64_t rs_c = opaque(t.rs_c), last = opaque(t.n) - (NV - 1) * L;
   if (last >= L) {
     CR_UNROLL
     for (int i = 0; i < MR; ++i) {
       CR_UNROLL
-      for (int j = 0; j < NV; ++j) store(c + j * L, acc[i][j]);
-      c += rs_c;
+      for (int j = 0; j < NV; ++j) store(to + j * L, acc[i][j]);
+      to += rs_c;
     }
   } else {
     CR_UNROLL
     for (int i = 0; i < MR; ++i) {
       CR_UNROLL
-      for (int j = 0; j < NV - 1; ++j) store(c + j * L, acc[i][j]);
-      store_n(c + (NV - 1) * L, acc[i][NV - 1], last);
-      c += rs_c;
+      for (int j = 0; j < NV - 1; ++j) store(to + j * L, acc[i][j]);
+      store_n(to + (NV - 1) * L, acc[i][NV - 1], last);
+      to += rs_c;
     }
+  }
+}
+
+// One function for all ways of reading: the code before and after k is the larger part of it.
+template <class T, int MR, int NV>
+void tile(const TileArgs<T>& t) {
+  const T* a = t.a;
+  T* c = t.c;
+  for (int64_t s = 0; s < t.strips; ++s) {
+    one_tile<T, MR, NV>(t, s * MR, a, c);
+    a += MR * t.rs_a;
+    c += MR * t.rs_c;
   }
 }
 

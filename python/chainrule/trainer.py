@@ -14,6 +14,7 @@ from ._fit_data import check_counts, prepare
 from ._interrupt import DeferredInterrupt
 from .compiler import Compiled
 from .nn import Module
+from .ops._table import OPS, apply
 from .random import Generator, default_generator
 from .tensor import Tensor, grad_mode
 
@@ -82,6 +83,7 @@ class Trainer:
         self.epochs = 0  # the number of the next epoch, which its order depends on
         self.mean_loss = float("nan")  # of the last epoch
         self._stop = nonfinite == "raise"
+        self._modules = list(model.modules())
         self._compiled = Compiled(self._step, micro_batch) if compile else None
 
     def run_epoch(self) -> float:
@@ -100,7 +102,8 @@ class Trainer:
         n, size = len(self.rows), min(self.batch_size, len(self.rows))
         order = self._order(n)
         full = n // size * size
-        self.model.train()
+        for module in self._modules:
+            module.training = True
         parts = [part for part in (order[:full].reshape(-1, size), order[full:].reshape(1, -1)) if part.size]
         losses: list[npt.NDArray[np.float64]] = []
         for index in parts:
@@ -128,7 +131,7 @@ class Trainer:
             interrupt.in_step = True
             before = done
             try:
-                done = self._some_steps(index, out, done)
+                done = self._one_step(index, out, done) if plan is None else plan.run_rows(index, out, done, _SECONDS)
             except _NotFiniteError:
                 bad = done + int(np.argmin(np.isfinite(out[done:])))
                 number = sum(map(len, losses)) + bad + 1
@@ -140,10 +143,8 @@ class Trainer:
             yield (done - before) * index.shape[1]
         losses.append(ops.astype(out, np.float64).numpy())
 
-    def _some_steps(self, index: npt.NDArray[np.int64], out: npt.NDArray[Any], done: int) -> int:
-        """Steps from number `done` on, for a short time; returns the number of the next."""
-        if self._compiled is not None:
-            return self._compiled.plan_of(index[done]).run_rows(index, out, done, _SECONDS)
+    def _one_step(self, index: npt.NDArray[np.int64], out: npt.NDArray[Any], done: int) -> int:
+        """Step number `done`, op by op; returns the number of the next."""
         try:
             out[done] = self._step(Tensor(index[done])).item()
         except _NotFiniteError as error:
@@ -153,7 +154,8 @@ class Trainer:
 
     def _step(self, rows: Tensor) -> Tensor:
         """One step; with `nonfinite="raise"` a loss that is not finite changes nothing."""
-        x, y = ops.take(self.rows.x, rows), ops.take(self.rows.y, rows)
+        # The row numbers are our own: no check of their range.
+        x, y = (apply(OPS["take"], (source, rows)) for source in (self.rows.x, self.rows.y))
         self.optimizer.zero_grad()
         value = self.loss(self.model(x), y)
         if self._stop:

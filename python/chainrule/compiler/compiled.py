@@ -94,6 +94,8 @@ class Plan:
         """Calls number `first`, ... on the rows of `index`, results one by one into `results`; returns the next."""
         if self.grad_inputs or self.grad_outputs:
             raise CompileError("compile: gradients are kept from call to call; forget them at the end of each step")
+        if not self.holds([]):
+            raise CompileError("compile: what the trace relies on has changed between two steps")
         done = self._loaded().run_rows(index, results, first, seconds)
         for version in self.versions:
             version[0] += 1
