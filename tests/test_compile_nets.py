@@ -76,7 +76,7 @@ def test_the_nets_use_every_instruction() -> None:
     """And the fusions are made: whatever a program may hold is in one of them."""
     seen: set[str] = set()
     looped = 0
-    for seed in range(NETS):
+    for seed in range(0, NETS, 2):
         net = random_nets.make(seed)
         blocks = Compiled(net.step).plan_of(net.batches[0]).built.blocks
         seen |= names([*blocks.before, *blocks.loop, *blocks.after])
@@ -93,10 +93,10 @@ def test_the_nets_use_every_instruction() -> None:
 def test_the_nets_compute_numbers() -> None:
     """Nearly all finite, and no two calls alike: equality could fail."""
     finite = changed = 0
-    for seed in range(NETS):
+    for seed in range(0, NETS, 2):
         net = random_nets.make(seed)
         states = [[a for a in state.values() if a is not None] for state in net.train(net.step)]
         finite += all(np.isfinite(a).all() for arrays in states for a in arrays)
         changed += not np.array_equal(states[0][0], states[1][0])
-    assert finite > 0.97 * NETS
-    assert changed > 0.97 * NETS
+    assert finite > 0.97 * NETS / 2
+    assert changed > 0.97 * NETS / 2

@@ -44,6 +44,8 @@ class SGD:
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
+        if grad_mode.trace is not None:
+            raise CompileError("SGD: made inside a compiled function, where its state would not last; make it outside")
         self.params = _check_params(params)
         # lr, momentum, weight_decay, nesterov: compiled programs read this memory at every run.
         self._hyper = np.zeros(4)

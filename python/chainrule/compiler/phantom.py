@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .trace import Trace
 
-__all__ = ["Phantom", "user_line"]
+__all__ = ["Phantom", "refuse", "user_line"]
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
@@ -26,6 +26,15 @@ def user_line() -> str:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def refuse(shape: Shape) -> NoReturn:
+    """Say that values cannot be looked at."""
+    raise CompileError(
+        f"compile: the value of a tensor {shape} is not known while the function is traced ({user_line()}). "
+        "For a choice by value use cr.where; for a NumPy function the op of chainrule; to look at values return "
+        "the tensor from the function; what changes from call to call must be an argument"
+    )
 
 
 class Phantom:
@@ -65,11 +74,7 @@ class Phantom:
         return Phantom(self.trace, self.value, Spec(shape, self.dtype))
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise CompileError(
-            f"compile: the value of a tensor {self.shape} is not known while the function is traced ({user_line()}). "
-            "For a choice by value use cr.where; for a NumPy function the op of chainrule; to look at values return "
-            "the tensor from the function; what changes from call to call must be an argument"
-        )
+        refuse(self.shape)
 
     # What Tensor asks of its array where it needs values.
     item = tolist = view = copy = astype = __array__ = __dlpack__ = __dlpack_device__ = _refuse

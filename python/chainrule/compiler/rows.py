@@ -119,6 +119,8 @@ def _kind(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> st
         if name == "take":  # from a table: a row may ask for any row of it
             good = good and instr.ins[1] in by_rows and instr.ins[0] not in by_rows
     elif name in ("sum", "max", "min", "argmax"):
+        if instr.ins[0] not in by_rows:
+            return "after"
         if ints[0] % rows == 0:
             return "rows"
         chain = name == "sum" and ints[3] == 0 and ints[0] == 1 and ints[1] % rows == 0
