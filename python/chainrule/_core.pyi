@@ -7,7 +7,9 @@ import numpy as np
 
 _Array = np.ndarray[Any, Any]
 _Spec = tuple[int, Sequence[int]]
-_Code = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float]]
+_Plain = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float]]
+_Fused = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float], Sequence[_Plain]]
+_Code = _Plain | _Fused
 
 class Program:
     """Instructions over slots: inputs, then outputs, then temporaries."""
