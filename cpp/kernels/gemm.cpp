@@ -81,7 +81,7 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
         args.read = kWhole;
         if (packs) pack_panel(from, kb, columns, vectors * L, args.panel);
       }
-      if (pack) prefetch_rows<1>(args.c, args.rs_c, rows, columns);
+      if (pack && together == 1) prefetch_rows<1>(args.c, args.rs_c, rows, columns);
       if (streams && t + 1 < tiles) {  // a share of the next strip
         const int64_t share = ceil_div(kb * nr, nb), k0 = smaller(j / nr * share, kb);
         prefetch_rows<0>(a.at(i + rows, k0), a.rs, few, smaller(share, kb - k0));
