@@ -84,6 +84,13 @@ class Phantom:
             raise ValueError("shape")
         return Phantom(self.trace, self.value, Spec(shape, self.dtype))
 
+    def left_behind(self) -> NoReturn:
+        """Say that the trace is over."""
+        raise CompileError(
+            f"compile: a tensor {self.shape} from inside of a compiled function was kept and used later "
+            f"({user_line()}); return it from the function instead"
+        )
+
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         refuse(self.shape)
 

@@ -149,7 +149,13 @@ def run(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs = ()) -> np
         if len(_programs) >= _PROGRAMS_MAX:
             _programs.clear()
         _programs[key] = found
-    result: np.ndarray[Any, Any] = found[0](*arrays)
+    try:
+        result: np.ndarray[Any, Any] = found[0](*arrays)
+    except TypeError:
+        for array in arrays:
+            if not isinstance(array, np.ndarray):
+                array.left_behind()  # by a compiled function
+        raise
     return result
 
 
