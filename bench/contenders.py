@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.cases import Case
 from bench.runners import RUNNERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,22 +19,27 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 # OpenBLAS does not choose the better of its kernels on every AMD processor (Haswell on Zen 5, SkylakeX on Zen 4).
 OPENBLAS_CORES = ("SkylakeX", "Haswell")
 MATRIX_GROUPS = ("matmul", "forward", "gradient", "eager", "step")
-THREADED_GROUPS = ("matmul", "epoch", "step", "predict")  # where a second thread can help
+THREADED_GROUPS = ("matmul", "epoch", "step", "predict")  # where more threads can help,
+THREADED_FLOPS = 5e6  # in cases of at least so many operations
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A column of the tables. `groups` are the groups it takes part in (empty: all)."""
+    """A column of the tables. It takes part in `groups` (empty: all), in cases of at least `least_flops`."""
 
     name: str
     framework: str
     threads: int
     environment: dict[str, str] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
+    least_flops: float = 0.0
 
     @property
     def is_ours(self) -> bool:
         return self.framework == OURS
+
+    def takes_part(self, case: Case) -> bool:
+        return (not self.groups or case.group in self.groups) and case.flops >= self.least_flops
 
 
 def contenders(
@@ -46,7 +52,7 @@ def contenders(
     found += [Contender(f"{OURS}{_suffix(n)}", OURS, n) for n in dict.fromkeys(own_threads + all_threads)]
     found += [Contender(framework, framework, threads) for framework in peers]
     found += [
-        Contender(f"{framework}{_suffix(n)}", framework, n, groups=THREADED_GROUPS)
+        Contender(f"{framework}{_suffix(n)}", framework, n, groups=THREADED_GROUPS, least_flops=THREADED_FLOPS)
         for n in all_threads
         for framework in peers
         if framework != "sklearn"  # its threads are NumPy's

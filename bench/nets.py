@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 LOSSES = ("cross entropy", "mse", "pinn")
-EPOCH_FLOPS, MOST_BATCHES = 2e9, 2000  # of one epoch: long against what it costs to start one
+EPOCH_FLOPS, MOST_BATCHES = 1e9, 2000  # of one epoch: long against what it costs to start one
 HEAVY_FLOPS = 1e9
 
 

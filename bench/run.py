@@ -30,7 +30,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="threads of every contender (1)")
     parser.add_argument("--isa", action="append", default=[], help="also time chainrule forced to this instruction set")
     parser.add_argument("--own-threads", type=int, action="append", default=[], help="also time chainrule on N threads")
-    parser.add_argument("--all-threads", type=int, action="append", default=[], help="also time all on N threads")
+    parser.add_argument(
+        "--all-threads", type=int, action="append", default=[], help="also time all on N threads, in large cases"
+    )
     parser.add_argument("--only", action="append", default=[], metavar="CONTENDER", help="leave out all the others")
     parser.add_argument(
         "--python",
@@ -72,7 +74,7 @@ def measure(case: Case, workers: list[WorkerProcess], options: argparse.Namespac
     row = Row(case, options.best)
     ready: list[WorkerProcess] = []
     for worker in workers:
-        if worker.contender.groups and case.group not in worker.contender.groups:
+        if not worker.contender.takes_part(case):
             continue
         timing = row.timings[worker.contender.name] = prepare(case, worker, not options.quick, file)
         if timing.error is not None and not timing.note:
@@ -119,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
         present = [worker.contender for worker in workers]
         print_head(about, workers, missing)
         for group in dict.fromkeys(case.group for case in cases):
-            part = [measure(c, workers, options) for c in cases if c.group == group]
+            part = measure_all([case for case in cases if case.group == group], workers, options)
             rows += part
             print(f"\n{report.table(part, present)}", flush=True)
     for text in (report.notes(rows), report.losses(rows, present), goals.report(rows) if options.goals else ""):
@@ -128,6 +130,21 @@ def main(argv: list[str] | None = None) -> int:
     if options.json:
         options.json.write_text(json.dumps(as_json(about, workers, missing, rows), indent=1) + "\n", encoding="utf-8")
     return int(any(timing.wrong for row in rows for timing in row.timings.values()))
+
+
+def measure_all(cases: list[Case], workers: list[WorkerProcess], options: argparse.Namespace) -> list[Row]:
+    rows = []
+    for case in cases:
+        show_progress(case.name)
+        rows.append(measure(case, workers, options))
+    show_progress("")
+    return rows
+
+
+def show_progress(text: str) -> None:
+    """What is being measured, on a terminal only."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def print_head(about: dict[str, Any], workers: list[WorkerProcess], missing: dict[str, str]) -> None:

@@ -21,7 +21,7 @@ from bench import machine, problems, report
 from bench.cases import RUNS, Case
 from bench.contenders import WorkerProcess, contenders
 from bench.results import Row
-from bench.run import PYTHONS_VARIABLE, as_json, measure, print_head, start_all
+from bench.run import PYTHONS_VARIABLE, as_json, measure, print_head, show_progress, start_all
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 GET_IT = "apt install dataset-fashion-mnist"
@@ -121,9 +121,11 @@ def main(argv: list[str] | None = None) -> int:
                 continue
             file = folder / "data.npz"
             problems.save(file, data)
+            show_progress(case.name)
             row = measure(case, workers, options, str(file))
             reached = extra["accuracy"][case.name] = accuracies(row, workers)
             rows.append(row)
+            show_progress("")
             print(f"\n{table(row, reached, data)}", flush=True)
         for text in (report.notes(rows), report.losses(rows, [worker.contender for worker in workers])):
             if text:

@@ -20,7 +20,7 @@ class Session:
         self.compiling = compiling
         self.runs = 0  # how often Python ran functions that were given to `compile`
         draw = cr.random.Generator(seed=5)
-        self.model = nn.Sequential(nn.Linear(4, 7, generator=draw), nn.Tanh(), nn.Linear(7, 3, generator=draw))
+        self.model: Any = nn.Sequential(nn.Linear(4, 7, generator=draw), nn.Tanh(), nn.Linear(7, 3, generator=draw))
         self.optimizer = cr.optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
         self.weight: cr.nn.Parameter = self.model[0].weight
         self.x, self.labels = draw.normal((9, 4)), draw.permutation(9) % 3

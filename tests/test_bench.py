@@ -188,6 +188,9 @@ def test_a_goal_beyond_the_peak_says_so() -> None:
 def test_peers_on_two_threads_are_compared_with_us_on_two() -> None:
     found = {c.name: c for c in contenders(1, [], [], [2], [])}
     assert found["jax-2threads"].threads == found["chainrule-2threads"].threads == 2
+    assert found["jax-2threads"].takes_part(BY_NAME["step 784-512-256-10 @128"])
+    assert not found["jax-2threads"].takes_part(BY_NAME["step 2-16-16-2 @32"])
+    assert not found["jax-2threads"].takes_part(BY_NAME["gradient 784-512-256-10 @128"])
     assert base_of("jax-2threads") == "chainrule-2threads"
     assert base_of("chainrule-2threads") == base_of("jax") == base_of("numpy-haswell") == "chainrule"
     row = Row(BY_NAME["step 64-128-10 @128"])

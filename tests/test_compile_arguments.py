@@ -86,11 +86,10 @@ def test_arrays_of_every_kind(kind: str) -> None:
     """As the eager function takes them: cr.tensor(x) inside is a tensor already where arrays are arguments."""
     given = ARRAYS[kind]
     if isinstance(given, (list, tuple)) and any(isinstance(item, np.ndarray) for item in given):
-        expected, function = cr.stack(list(given)), cr.stack  # a tree: its items are the arguments
+        function: Any = cr.stack  # a tree: its items are the arguments
     else:
         function = lambda x: as_float(x) * 2.0 + 1.0  # noqa: E731
-        expected = function(given)
-    compiled = cr.compile(function)
+    expected, compiled = function(given), cr.compile(function)
     for _ in range(2):
         got = compiled(given)
         assert_equal(frozen(got), frozen(expected), kind)

@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def loop_by_value(s: Session, x: cr.Tensor) -> Any:
 
 
 def assertion(s: Session, x: cr.Tensor) -> Any:
-    assert (x > 0).sum() if False else x[0, 0] == x[0, 0]  # here
+    assert x[0, 0] == x[0, 0]  # here
     return x
 
 
@@ -61,7 +62,7 @@ def to_numpy(s: Session, x: cr.Tensor) -> Any:
 
 
 def numpy_function(s: Session, x: cr.Tensor) -> Any:
-    return np.sin(x)  # type: ignore[call-overload]  # here
+    return np.sin(x)  # here
 
 
 def numpy_copy(s: Session, x: cr.Tensor) -> Any:
@@ -69,11 +70,11 @@ def numpy_copy(s: Session, x: cr.Tensor) -> Any:
 
 
 def numpy_arithmetic(s: Session, x: cr.Tensor) -> Any:
-    return np.add(X, x)  # type: ignore[call-overload]  # here
+    return np.add(X, x)  # here
 
 
 def as_index(s: Session, x: cr.Tensor) -> Any:
-    return X[cr.argmax(x, 1)]  # type: ignore[index]  # here
+    return X[cr.argmax(x, 1)]  # here
 
 
 def item_of_a_parameter(s: Session, x: cr.Tensor) -> Any:
@@ -166,7 +167,7 @@ REFUSED: tuple[tuple[Function, str], ...] = (
     (argument_under_a_view, r"^compile: an argument would be overwritten"),
     (result_overwritten, r"^compile: a tensor made inside of the function would be overwritten"),
     (own_buffer_overwritten, r"^compile: a tensor made inside of the function would be overwritten"),
-    (tensor_of_another_trace, r"^compile: a tensor \(4, 3\) from inside of a compiled function was kept and used later"),
+    (tensor_of_another_trace, r"^compile: a tensor from inside of another compiled function was kept and used"),
 )  # fmt: skip
 
 
@@ -178,15 +179,8 @@ def line_of(function: Function) -> int:
 def everything(s: Session) -> list[Any]:
     """All that a step may change."""
     versions = [list(p._version) for p in s.model.parameters()]
-    return [
-        s.weights(),
-        s.velocity(),
-        s.gradients(),
-        versions,
-        s.optimizer.lr,
-        s.model.training,
-        s.weight.requires_grad,
-    ]
+    modes = [s.optimizer.lr, s.model.training, s.weight.requires_grad]
+    return [s.weights(), s.velocity(), s.gradients(), versions, modes]
 
 
 @pytest.mark.parametrize(("function", "message"), REFUSED, ids=[f.__name__ for f, _ in REFUSED])
@@ -210,7 +204,7 @@ def test_what_cannot_be_compiled(function: Function, message: str) -> None:
         assert_equal(everything(s), before, "after the error")
         assert (grad_mode.trace, grad_mode.enabled, generator.stream) == (None, True, stream)
         name = re.search(r"\((\w+\.py):(\d+)\)", str(error.value))
-        frames = [frame.lineno for frame in error.traceback if frame.path.name == "test_compile_errors.py"]
+        frames = [frame.lineno for frame in error.traceback if Path(frame.path).name == "test_compile_errors.py"]
         assert frames[-1] + 1 == line_of(function)
         if name is not None:
             assert name.groups() == ("test_compile_errors.py", str(line_of(function)))
@@ -258,13 +252,9 @@ def test_a_traced_tensor_that_was_kept() -> None:
 
     function(X)
     for use in (lambda t: t.numpy(), lambda t: t + 1.0, lambda t: float(t[0, 0]), lambda t: cr.sum(t), np.asarray):
-        with pytest.raises(cr.CompileError, match=r"^compile: "):
+        with pytest.raises(cr.CompileError, match=r"from inside of a compiled|is not known while"):
             use(kept[0])
     assert repr(kept[0]) == "tensor(<traced (4, 3)>)"
-
-
-class Wrong(Exception):
-    """Of the function itself."""
 
 
 def test_errors_of_the_function_itself() -> None:
@@ -275,9 +265,9 @@ def test_errors_of_the_function_itself() -> None:
     def step(x: Any, labels: Any) -> Any:
         s.train(x, labels)
         with cr.no_grad():
-            raise Wrong("from inside")
+            raise ZeroDivisionError("from inside")
 
-    with pytest.raises(Wrong, match="from inside"):
+    with pytest.raises(ZeroDivisionError, match="from inside"):
         step(s.x, s.labels)
     assert_equal(everything(s), before, "after the error")
     assert (grad_mode.trace, cr.is_grad_enabled()) == (None, True)
@@ -310,7 +300,7 @@ SHAPES: tuple[tuple[str, Callable[[Session, Any], Any]], ...] = (
 @pytest.mark.parametrize("call", [call for _, call in SHAPES], ids=[name for name, _ in SHAPES])
 def test_errors_of_ops_are_those_of_eager(call: Callable[[Session, Any], Any]) -> None:
     s = Session(True)
-    with pytest.raises(Exception) as eager:  # noqa: PT011
+    with pytest.raises(Exception) as eager:
         call(s, cr.tensor(s.x))
     with pytest.raises(type(eager.value), match=f"^{re.escape(str(eager.value))}$"):
         cr.compile(lambda x: call(s, x))(s.x)

@@ -2,11 +2,14 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
+import subprocess
 import threading
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -204,6 +207,19 @@ def test_more_threads_than_cpus() -> None:
 
     many, one = zip(*((seconds(8), seconds(1)) for _ in range(8)), strict=True)
     assert min(many) < 3 * min(one)
+
+
+@pytest.mark.full
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ and its sanitizers")
+@pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
+def test_the_team_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
+    core = Path(__file__).parent.parent / "cpp"
+    sources = [Path(__file__).parent / "native/team_stress.cpp", core / "exec/team.cpp", core / "exec/threads.cpp"]
+    flags = ["-O1", "-g", "-std=c++20", "-fopenmp", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", f"-I{core}"]
+    program = tmp_path / "stress"
+    subprocess.run(["g++", *flags, *map(str, sources), "-o", str(program)], check=True)
+    done = subprocess.run([str(program), "10"], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_phases_end_where_threads_must_wait() -> None:

@@ -139,14 +139,24 @@ bool valid_cast(const Instruction& op) {
   return op.dtype != kInt64 || op.ints[1] == kInt64 || op.ints[1] == kBool;
 }
 
+// Rows of a shuffled epoch lie where no prefetcher of the CPU expects them: 64 rows of 64 floats from L3 took 1.75 us,
+// with the next rows asked for ahead 1.25. (Rows of 784 floats are bound by memory either way.)
+constexpr int64_t kRowsAhead = 4, kMostPrefetched = 1024, kLine = 64;
+void prefetch(const char* row, int64_t bytes) {
+  const int64_t n = bytes < kMostPrefetched ? bytes : kMostPrefetched;
+  for (int64_t i = 0; i < n; i += kLine) __builtin_prefetch(row + i);
+}
+
 // Rows by index: out[i] = x[index[i]]. ints: rows of the output, elements of a row.
 void run_take(const Instruction& op, void* const* slots, Share share, void*) {
   const Range part = share_range(op.ints[0], 1, share);
   const int64_t bytes = op.ints[1] * item_size(op.dtype);
   const int64_t* const index = input<int64_t>(op, slots, 1);
   const char* const x = input<char>(op, slots, 0);
-  for (int64_t i = part.begin; i < part.end; ++i)
+  for (int64_t i = part.begin; i < part.end; ++i) {
+    if (i + kRowsAhead < part.end) prefetch(x + index[i + kRowsAhead] * bytes, bytes);
     std::memcpy(output(op, slots) + i * bytes, x + index[i] * bytes, static_cast<size_t>(bytes));
+  }
 }
 
 // The gradient of take: out (zeroed here) [index[i]] += g[i], i ascending, one chain per output element. ints: rows of

@@ -48,7 +48,7 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
   const bool copy = nb > 2 * nr && a.cs == 1 && a.rs * size % kPage == 0;
   const bool streams = pack && a.cs == 1 && q.m * kb * size > kStreams;
   Region<T> region(q.c, most_rows, nr, nb, pc + kb == q.k);
-  const int64_t together = copy || (q.m + nr) * kb * size > kTogether ? 1 : region.strips();
+  const int64_t together = copy || (q.m + nr) * kb * size > kTogether ? 1 : region.together();
   TileArgs<T> args = {};
   args.k = kb;
   args.rs_c = region.ld();

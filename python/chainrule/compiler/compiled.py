@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from .. import _core
 from .._convert import to_array
+from .._errors import CompileError
 from ..ops import _table
 from ..ops._table import Spec
 from ..tensor import Tensor, grad_mode, numbers
 from .outside import link
-from .phantom import CompileError, Phantom
+from .phantom import Phantom
 from .plan import Built, build
 from .text import describe
 from .trace import Trace

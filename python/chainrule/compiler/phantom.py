@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .._errors import CompileError
 from ..ops._layout import product
 from ..ops._table import Shape, Spec
 
@@ -14,21 +15,9 @@ if TYPE_CHECKING:
 
     from .trace import Trace
 
-__all__ = ["CompileError", "Phantom", "refuse", "user_line"]
+__all__ = ["Phantom", "refuse", "user_line"]
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
-
-
-class CompileError(TypeError):
-    """A function asks for something that a compiled program cannot do; the message says what to write instead.
-
-    >>> import chainrule as cr
-    >>> try:
-    ...     cr.compile(lambda x: x if x.sum() > 0 else -x)(cr.tensor([1.0, 2.0]))
-    ... except cr.CompileError as error:
-    ...     print("cr.where" in str(error))
-    True
-    """
 
 
 def user_line() -> str:
@@ -83,13 +72,6 @@ class Phantom:
         if min(shape, default=0) < 0 or product(shape) != self.size:
             raise ValueError("shape")
         return Phantom(self.trace, self.value, Spec(shape, self.dtype))
-
-    def left_behind(self) -> NoReturn:
-        """Say that the trace is over."""
-        raise CompileError(
-            f"compile: a tensor {self.shape} from inside of a compiled function was kept and used later "
-            f"({user_line()}); return it from the function instead"
-        )
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         refuse(self.shape)

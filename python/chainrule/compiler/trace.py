@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
+from .._errors import CompileError
 from ..ops import _table
 from ..ops._layout import contiguous_strides
 from ..ops._table import Attrs, Op, Spec
 from ..tensor import Tensor, grad_mode
-from .phantom import CompileError, Phantom, refuse, user_line
+from .phantom import Phantom, refuse, user_line
 
 __all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
 
@@ -144,7 +145,10 @@ class Trace:
         data = tensor._data
         if isinstance(data, Phantom):
             if data.trace is not self:
-                data.left_behind()
+                raise CompileError(
+                    f"compile: a tensor from inside of another compiled function was kept and used ({user_line()}); "
+                    "return it from the function"
+                )
             return data.value
         value = self.bind(data, self._made_inside(tensor))
         if tensor._number < self.start and tensor._number not in self._read:
