@@ -20,7 +20,7 @@ class Session:
         self.compiling = compiling
         self.runs = 0  # how often Python ran functions that were given to `compile`
         draw = cr.random.Generator(seed=5)
-        self.model = nn.Sequential(nn.Linear(4, 7, generator=draw), nn.Tanh(), nn.Linear(7, 3, generator=draw))
+        self.model: Any = nn.Sequential(nn.Linear(4, 7, generator=draw), nn.Tanh(), nn.Linear(7, 3, generator=draw))
         self.optimizer = cr.optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
         self.weight: cr.nn.Parameter = self.model[0].weight
         self.x, self.labels = draw.normal((9, 4)), draw.permutation(9) % 3
@@ -60,8 +60,26 @@ class Session:
 Scenario = Callable[[Session], Iterator[Any]]
 
 
+class Scenarios:
+    """Decorator that collects scenarios; `traces` is how often Python runs the compiled functions of one."""
+
+    def __init__(self) -> None:
+        self.table: list[tuple[Scenario, int]] = []
+
+    def __call__(self, traces: int) -> Callable[[Scenario], Scenario]:
+        def add(scenario: Scenario) -> Scenario:
+            self.table.append((scenario, traces))
+            return scenario
+
+        return add
+
+    @property
+    def names(self) -> list[str]:
+        return [scenario.__name__ for scenario, _ in self.table]
+
+
 def play_twice(scenario: Scenario, traces: int) -> None:
-    """Eager and compiled; `traces` is how often Python runs compiled functions."""
+    """Eager and compiled."""
     eager, compiled = Session(False), Session(True)
     expected = [frozen(value) for value in scenario(eager)]
     got = [frozen(value) for value in scenario(compiled)]

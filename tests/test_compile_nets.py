@@ -59,10 +59,10 @@ def test_row_blocks_equal_eager(seed: int) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(4 * NETS))
-def test_compiled_equals_eager_everywhere(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(NETS, 3 * NETS))
+def test_other_nets_everywhere(seed: int) -> None:
     check(seed, SETTINGS, None)
-    check(seed, SETTINGS, MICRO_BATCHES[seed * 3 % len(MICRO_BATCHES)])
+    check(seed, SETTINGS[seed % 2 :: 2], MICRO_BATCHES[seed * 3 % len(MICRO_BATCHES)])
 
 
 # That the nets are a net.

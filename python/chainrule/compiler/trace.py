@@ -145,7 +145,10 @@ class Trace:
         data = tensor._data
         if isinstance(data, Phantom):
             if data.trace is not self:
-                raise CompileError("compile: a tensor from inside of another compiled function was kept and used here")
+                raise CompileError(
+                    f"compile: a tensor from inside of another compiled function was kept and used ({user_line()}); "
+                    "return it from the function"
+                )
             return data.value
         value = self.bind(data, self._made_inside(tensor))
         if tensor._number < self.start and tensor._number not in self._read:
@@ -202,7 +205,8 @@ class Trace:
 
     def _outside(self, target: Tensor | Array) -> int:
         if isinstance(target, Tensor) and (isinstance(target._data, Phantom) or self._made_inside(target)):
-            what = "an argument" if target._number in self.arguments else "a tensor made inside of the function"
+            given = isinstance(target._data, Phantom) and target._data.value in self.inputs
+            what = "an argument" if given else "a tensor made inside of the function"
             raise CompileError(
                 f"compile: {what} would be overwritten ({user_line()}); return or use the new value instead, or let "
                 "the function use a tensor from outside"
