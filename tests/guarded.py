@@ -1,13 +1,14 @@
 """Kernels on arrays flush against pages that nobody may touch: a read or write outside ends the process.
 
-test_guard_pages.py runs elementwise, rows, update and matmul in an interpreter each. Inputs lie in pages that cannot be
-written; what lies around an output must stay as it was.
+test_guard_pages.py runs elementwise, rows, update, matmul and fused in an interpreter each. Inputs lie in pages that
+cannot be written; what lies around an output must stay as it was.
 """
 
 import ctypes
 import mmap
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -273,6 +274,102 @@ def operand(
 def rows_of(flat: Array, rows: int, columns: int, gap: int) -> Array:
     """The rows of a matrix with gaps between them."""
     return np.lib.stride_tricks.as_strided(flat, (rows, columns), ((columns + gap) * flat.itemsize, flat.itemsize))
+
+
+Step = programs.Plain
+
+
+def fused_bodies(n: int) -> dict[str, tuple[bool, list[str], list[str], list[Step]]]:
+    """Is the product kept, names of outputs and inputs after c, a and b, and steps; slots: c p v a b row y hyper."""
+    matrix, row = (n, 1), (0, 1)
+    p, v, y, hyper = 1, 2, 6, 7
+    return {
+        "bias relu": (
+            True,
+            [],
+            ["row"],
+            [("add", 0, [-1], [-1, 5], [*matrix, *row, n], []), ("relu", 0, [-1], [-1], [*matrix, n], [])],
+        ),
+        "mask": (True, [], ["y"], [("relu_grad", 0, [-1], [y, -1], [*matrix, *matrix, n], [])]),
+        "locals": (
+            False,
+            ["p"],
+            ["row", "y"],
+            [
+                ("less", 0, [-2], [-1, 5], [*matrix, *row, n], []),
+                ("where", 0, [-3], [-2, -1, y], [*matrix, *matrix, *matrix, n], []),
+                ("sub", 0, [p], [-3, y], [*matrix, *matrix, n], []),
+            ],
+        ),
+        "sgd": (False, ["p", "v"], ["hyper"], [("sgd", 0, [p, v], [-1, hyper], [n], [])]),
+    }
+
+
+NAMES = ("c", "p", "v", "a", "b", "row", "y", "hyper")
+
+
+def fused_program(
+    dtype: programs.Float, m: int, n: int, k: int, transposed: tuple[bool, bool], body: str
+) -> tuple[Any, list[str]]:
+    """A gemm with this body over the arrays it uses, in the order of their names."""
+    keep, outputs, inputs, steps = fused_bodies(n)[body]
+    code = programs.CODE[np.dtype(dtype)]
+    used = [name for name in NAMES if name in (*(["c"] if keep else []), *outputs, "a", "b", *inputs)]
+    slot = {NAMES.index(name): i for i, name in enumerate(used)}
+    strides = [*((1, m) if transposed[0] else (k, 1)), *((1, k) if transposed[1] else (n, 1))]
+
+    def slots(places: Sequence[int]) -> list[int]:
+        return [place if place < 0 else slot[place] for place in places]
+
+    renamed = [(name, code, slots(to), slots(of), ints, reals) for name, _, to, of, ints, reals in steps]
+    to = [slot[0] if keep else -1, *(slot[NAMES.index(name)] for name in outputs)]
+    of = [slot[NAMES.index(name)] for name in ("a", "b", *inputs)]
+    spec = [(programs.CODE[np.dtype(d)], s) for s, d in (fused_shape(name, dtype, m, n, k) for name in used)]
+    return _core.Program(spec, [], [], [("gemm", code, to, of, [m, n, k, *strides, n, 0, 1], [], renamed)]), used
+
+
+def fused_shape(name: str, dtype: programs.Float, m: int, n: int, k: int) -> tuple[tuple[int], npt.DTypeLike]:
+    """Number of elements (all are flat here) and dtype."""
+    counts = {"a": m * k, "b": k * n, "row": n, "hyper": 4}
+    return (counts.get(name, m * n),), np.float64 if name == "hyper" else dtype
+
+
+def fused() -> int:
+    """Products with bodies: in registers, in the buffer of the epilogue, in place."""
+    outputs, inputs, calls = [Output(7) for _ in range(3)], [Region(7) for _ in range(5)], 0
+    shapes = [(m, n, k) for m in SMALL for n in SMALL for k in (1, 2, 5, 16)]
+    shapes += [(1, size, 2) for size in SIZES] + [(size, 1, 3) for size in SIZES] + [(13, 150, 3), (40, 70, 9)]
+    for dtype in FLOATS:
+        for i, (m, n, k) in enumerate(shapes):
+            transposed = (i % 2 == 1, i // 2 % 2 == 1)
+            rng = np.random.default_rng(i)
+            for body in fused_bodies(n):
+                force_level(ISAS[-1])
+                program, used = fused_program(dtype, m, n, k, transposed, body)
+                values = {
+                    name: np.asarray([0.1, 0.9, 0.0, 0.0]) if name == "hyper" else rng.standard_normal(shape).astype(d)
+                    for name in used
+                    for shape, d in [fused_shape(name, dtype, m, n, k)]
+                }
+                expected = {name: x.copy() for name, x in values.items()}
+                program(*expected.values())
+                for isa in every_level():
+                    program, _ = fused_program(dtype, m, n, k, transposed, body)
+                    for place in (None, (m + n + k) % 16):
+                        arrays = {}
+                        for name, x in values.items():
+                            at = NAMES.index(name)
+                            if at < len(outputs):
+                                arrays[name] = outputs[at].array(x.shape, x.dtype, place)
+                                arrays[name][:] = x
+                            else:
+                                arrays[name] = inputs[at - len(outputs)].put(x, place)
+                        program(*arrays.values())
+                        for name in set(used) & set(NAMES[: len(outputs)]):
+                            what = f"{name} of {body} on {isa}, m={m} n={n} k={k}, {transposed}, place {place}"
+                            outputs[NAMES.index(name)].check(arrays[name], expected[name].tobytes(), what)
+                        calls += 1
+    return calls
 
 
 def overread() -> int:

@@ -283,12 +283,9 @@ BATCHES = (1, 2, 3, 7, 8, 16, 31, 32, 33, 64, 100, 128, 130)
 
 def make(seed: int) -> Net:
     """The net of this number, newly made."""
-    large = seed % LARGE == LARGE - 1
-    d = Draw(
-        np.random.default_rng(seed),
-        np.float64 if seed % 4 == 2 else np.float32,
-        (130, 257, 520, 700) if large else WIDTHS,
-    )
+    large, wide = seed % LARGE == LARGE - 1, seed // LARGE % 2 == 0
+    widths = WIDTHS if not large else (130, 520, 700) if wide else (64, 130, 200)
+    d = Draw(np.random.default_rng(seed), np.float64 if seed % 4 == 2 else np.float32, widths)
     loss, kind = LOSSES[d.below(len(LOSSES))], STEPS[d.below(len(STEPS))]
     features = width = d.width()
     layers = []
@@ -302,7 +299,7 @@ def make(seed: int) -> Net:
     parts = [d.parameters[::2], d.parameters[1::2]] if d.chance(0.1) and len(d.parameters) > 1 else [d.parameters]
     optimizers = [_optimizer(d, part) for part in parts]
     averages = [cr.tensor(p.numpy() * d.dtype(0.5)) for p in d.parameters]
-    size = (600, 130, 257)[d.below(3)] if large else BATCHES[d.below(len(BATCHES))]
+    size = 600 if large and not wide else BATCHES[d.below(7 if large else len(BATCHES))]
     other = 1 + d.below(size)
     sizes = [size, size, other, size] if d.chance(0.15) else [size] * 3
     batches = [_batch(d, n, features, outputs) for n in sizes]

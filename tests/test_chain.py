@@ -33,6 +33,28 @@ def relu_grad(f: Fusion) -> None:
     f.step("relu_grad", [f.result("dx")], [f.array("y"), "c"])
 
 
+def in_registers(f: Fusion) -> None:
+    """All that the write-back can do, and a step that sees its result."""
+    f.step("add", ["c"], [f.array("row"), "c"])
+    f.step("relu", ["c"], ["c"])
+    f.step("relu_grad", ["c"], [f.array("y"), "c"])
+    f.step("add", [f.result("z")], ["c", f.array("x")])
+
+
+def twice_in_registers(f: Fusion) -> None:
+    """The write-back does only the first of each."""
+    f.step("relu", ["c"], ["c"])
+    f.step("relu_grad", ["c"], [f.array("y"), "c"])
+    f.step("add", ["c"], ["c", f.array("row")])
+    f.step("relu", [f.result("z")], ["c"])
+
+
+def gradient_of_relu(f: Fusion) -> None:
+    f.step("relu_grad", ["c"], [f.array("y"), "c"])
+    f.step("add", ["c"], ["c", f.array("row")])
+    f.step("sgd", [f.array("p")], ["c", f.hyper(0.3, 0.0, 0.0, 0.0)])
+
+
 def sgd(f: Fusion) -> None:
     f.step("sgd", [f.array("p"), f.array("v")], ["c", f.hyper(0.1, 0.9, 0.0, 0.0)])
 
@@ -59,8 +81,17 @@ def mixture(f: Fusion) -> None:
 
 
 BODIES: list[Callable[[Fusion], None]] = [
-    bias_relu, bias_relu_elsewhere, relu_grad, sgd, sgd_with_all, plain_sgd, mixture,
-]  # fmt: skip
+    bias_relu,
+    bias_relu_elsewhere,
+    relu_grad,
+    in_registers,
+    twice_in_registers,
+    gradient_of_relu,
+    sgd,
+    sgd_with_all,
+    plain_sgd,
+    mixture,
+]
 IN_PLACE = (bias_relu,)  # the product itself is changed: it has to be kept
 DEPTH = {np.float32: 512, np.float64: 256}  # k up to which a product need not be kept
 

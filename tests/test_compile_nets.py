@@ -59,10 +59,10 @@ def test_row_blocks_equal_eager(seed: int) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("seed", range(4 * NETS))
-def test_compiled_equals_eager_everywhere(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(NETS, 3 * NETS))
+def test_other_nets_everywhere(seed: int) -> None:
     check(seed, SETTINGS, None)
-    check(seed, SETTINGS, MICRO_BATCHES[seed * 3 % len(MICRO_BATCHES)])
+    check(seed, SETTINGS[seed % 2 :: 2], MICRO_BATCHES[seed * 3 % len(MICRO_BATCHES)])
 
 
 # That the nets are a net.
@@ -76,9 +76,10 @@ def test_the_nets_use_every_instruction() -> None:
     """And the fusions are made: whatever a program may hold is in one of them."""
     seen: set[str] = set()
     looped = 0
-    for seed in range(NETS):
+    for seed in range(0, NETS, 2):
         net = random_nets.make(seed)
-        blocks = Compiled(net.step).plan_of(net.batches[0]).built.blocks
+        micro_batch = MICRO_BATCHES[seed % len(MICRO_BATCHES)] if seed % 4 == 0 else None
+        blocks = Compiled(net.step, micro_batch).plan_of(net.batches[0]).built.blocks
         seen |= names([*blocks.before, *blocks.loop, *blocks.after])
         looped += len(blocks.loop) > 0 and len(blocks.before) + len(blocks.after) > 0
     expected = ELEMENTWISE | {
@@ -93,10 +94,10 @@ def test_the_nets_use_every_instruction() -> None:
 def test_the_nets_compute_numbers() -> None:
     """Nearly all finite, and no two calls alike: equality could fail."""
     finite = changed = 0
-    for seed in range(NETS):
+    for seed in range(0, NETS, 2):
         net = random_nets.make(seed)
         states = [[a for a in state.values() if a is not None] for state in net.train(net.step)]
         finite += all(np.isfinite(a).all() for arrays in states for a in arrays)
         changed += not np.array_equal(states[0][0], states[1][0])
-    assert finite > 0.97 * NETS
-    assert changed > 0.97 * NETS
+    assert finite > 0.97 * NETS / 2
+    assert changed > 0.97 * NETS / 2

@@ -9,7 +9,13 @@ import fresh
 from settings import ISAS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="protects pages by Linux's calls")
-CALLS = {"elementwise": 300_000, "rows": 30_000, "update": 10_000, "matmul": 60_000}  # at least, for each level
+CALLS = {
+    "elementwise": 300_000,
+    "rows": 30_000,
+    "update": 10_000,
+    "matmul": 60_000,
+    "fused": 10_000,
+}  # at least, for each level
 
 
 @pytest.mark.parametrize("family", CALLS)

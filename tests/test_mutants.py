@@ -87,9 +87,30 @@ MUTANTS = [
     Mutant(
         "step rounded twice",
         "cpp/kernels/update.cpp",
-        "fma(rate, d, old)",
-        "rate * d + old",
+        "fma(h.rate, d[x], old[x])",
+        "h.rate * d[x] + old[x]",
         "test_update.py -k options",
+    ),
+    Mutant(
+        "bias of the first tile",
+        "cpp/kernels/region.h",
+        "whole.bias + (out_.turned ? i : j)",
+        "whole.bias + (out_.turned ? i : 0)",
+        "test_chain.py",
+    ),
+    Mutant(
+        "more rows than the epilogue's buffer has",
+        "cpp/kernels/region.h",
+        "i_end - i0_ + rows_ > most_",
+        "i_end - i0_ > most_",
+        "test_chain.py",
+    ),
+    Mutant(
+        "body in the wrong row",
+        "cpp/exec/product.cpp",
+        "e.row + row",
+        "row",
+        "test_chain.py",
     ),
     Mutant("nine rounds", "cpp/kernels/philox.h", "round < 10", "round < 9", "test_random.py"),
     Mutant(

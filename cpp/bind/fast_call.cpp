@@ -71,6 +71,7 @@ struct Guard {
   py::handle owner;
   py::object attribute;
   py::handle value;
+  py::ssize_t offset = 0;  // of the attribute's slot where the owner is a tensor, else 0
 };
 
 struct FastCall {
@@ -107,6 +108,10 @@ void* fitting(const FastCall& call, PyObject* argument, size_t i) {
 
 bool guards_hold(const FastCall& call) {
   for (const Guard& guard : call.guards) {
+    if (guard.offset > 0) {
+      if (slot_of(guard.owner.ptr(), guard.offset) != guard.value.ptr()) return false;
+      continue;
+    }
     PyObject* const now = PyObject_GetAttr(guard.owner.ptr(), guard.attribute.ptr());
     if (now == nullptr) throw py::error_already_set();
     Py_DECREF(now);
@@ -196,8 +201,11 @@ py::object make_fast_call(py::object program, py::object statics, py::object gua
   }
   for (py::handle item : guards) {
     PyObject* const guard = item.ptr();
-    call->guards.push_back({PyTuple_GET_ITEM(guard, 0), py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(guard, 1)),
-                            PyTuple_GET_ITEM(guard, 2)});
+    const py::handle tensor = PyTuple_GET_ITEM(guard, 0);
+    const auto attribute = py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(guard, 1));
+    const bool slot = PyObject_TypeCheck(tensor.ptr(), call->tensor.type);
+    call->guards.push_back({tensor, attribute, PyTuple_GET_ITEM(guard, 2),
+                            slot ? slot_offset(tensor_type, attribute.cast<std::string>().c_str()) : 0});
   }
   for (const ArraySpec& spec : runs.inputs()) call->in_types.push_back(numpy_dtype(spec.dtype));
   for (const ArraySpec& spec : runs.outputs()) call->out_types.push_back(numpy_dtype(spec.dtype));

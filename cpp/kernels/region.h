@@ -40,8 +40,13 @@ class Region {
     most_ = whole_rows_ ? kEpilogueElements / columns : kEpilogueElements / (rows * width) * width;
     ld_ = out.c != nullptr ? out.rs : whole_rows_ ? columns : most_;
   }
-  // How many strips may come before a call.
-  CR_INLINE int64_t strips() const { return !on_ ? kAll : whole_rows_ ? most_ / rows_ : 1; }
+  // How many strips may be done together. They are from here on.
+  CR_INLINE int64_t together() {
+    if (!on_) return kAll;
+    const int64_t strips = whole_rows_ ? most_ / rows_ : 1;
+    rows_ *= strips;
+    return strips;
+  }
   // Where the tile at (i, j) is to be put, and its row stride.
   CR_INLINE T* tile(int64_t i, int64_t j) {
     if (!open_) {
@@ -86,7 +91,7 @@ class Region {
 
   const Output<T>& out_;
   const bool on_, finishes_;
-  const int64_t rows_;
+  int64_t rows_;  // at a time
   Finish<T> finish_;
   bool whole_rows_ = false, open_ = false;
   int64_t most_ = 0, ld_ = 0, i0_ = 0, j0_ = 0;

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .compiler import CompileError
+from ._errors import CompileError
 from .tensor import Tensor, grad_mode
 
 __all__ = ["SGD"]
@@ -44,6 +44,8 @@ class SGD:
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
+        if grad_mode.trace is not None:
+            raise CompileError("SGD: made inside a compiled function, where its state would not last; make it outside")
         self.params = _check_params(params)
         # lr, momentum, weight_decay, nesterov: compiled programs read this memory at every run.
         self._hyper = np.zeros(4)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .compiler import CompileError
+from ._errors import CompileError
 from .tensor import grad_mode
 
 __all__ = ["Generator", "default_generator", "manual_seed"]

@@ -156,6 +156,8 @@ class Tensor(Operators):
             raise ValueError("requires_grad: can be set on leaves only; use detach() for a tensor without history")
         if value and self._data.dtype not in _FLOATS:
             raise TypeError(f"requires_grad: only float32 and float64 have gradients, this tensor is {self.dtype}")
+        if grad_mode.trace is not None:
+            grad_mode.trace.keep_requires_grad(self, bool(value))
         self._requires_grad = bool(value)
 
     @property
@@ -180,30 +182,36 @@ class Tensor(Operators):
         >>> cr.tensor([1.0, 2.0]).numpy()
         array([1., 2.], dtype=float32)
         """
-        view: npt.NDArray[Any] = self._data.view()
+        view: npt.NDArray[Any] = self._known().view()
         view.flags.writeable = False
         return view
+
+    def _known(self) -> npt.NDArray[Any]:
+        """The values for Python to look at; an error while they are not known, or would be fixed by a trace."""
+        if grad_mode.trace is not None:
+            grad_mode.trace.look(self)
+        return self._data
 
     def item(self) -> Any:
         """Return the value of a tensor with one element as a Python number; ValueError for other sizes."""
         if self._data.size != 1:
             raise ValueError(f"item: expected one element, got shape {self.shape}")
-        return self._data.item()
+        return self._known().item()
 
     def tolist(self) -> Any:
         """Return the values as nested Python lists."""
-        return self._data.tolist()
+        return self._known().tolist()
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
         if dtype is not None and np.dtype(dtype) != self.dtype:
             if copy is False:
                 raise ValueError(f"__array__: a {self.dtype} tensor cannot become {np.dtype(dtype)} without a copy")
-            return np.asarray(self._data.astype(dtype))
-        return self._data.copy() if copy else self.numpy()
+            return np.asarray(self._known().astype(dtype))
+        return self._known().copy() if copy else self.numpy()
 
     def __dlpack__(self, **options: Any) -> Any:
         # The memory itself: DLPack has no read-only arrays before version 1, and consumers refuse those of NumPy.
-        return self._data.__dlpack__(**options)
+        return self._known().__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[Any, Any]:
         return self._data.__dlpack_device__()
@@ -271,7 +279,7 @@ class Tensor(Operators):
     def __bool__(self) -> bool:
         if self._data.size != 1:
             raise ValueError(f"bool: a tensor of shape {self.shape} has no single truth value")
-        return bool(self._data.item())
+        return bool(self._known().item())
 
     def __float__(self) -> float:
         return float(self.item())

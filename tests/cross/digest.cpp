@@ -1,5 +1,5 @@
-// Prints one hash over the kernels of a level: matrix products in all transposes, every elementwise op, sums, softmax,
-// random numbers. Built for each level and machine (also under an emulator), all must print the same.
+// Prints one hash over the kernels of a level: matrix products in all transposes and with a body, every elementwise op,
+// sums, softmax, random numbers. Built for each level and machine (also under an emulator), all must print the same.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "exec/program.h"
@@ -90,6 +91,31 @@ void matrix_products() {
   }
 }
 
+// A product with a body: what is done in registers, a step on finished tiles, an update in place.
+template <class T>
+void fused_products() {
+  const int64_t m = 37, k = 21;
+  for (int64_t n : {1, 9, 50}) {
+    const size_t size = static_cast<size_t>(m * n);
+    auto a = samples<T>(static_cast<size_t>(m * k)), b = samples<T>(static_cast<size_t>(k * n));
+    auto row = samples<T>(static_cast<size_t>(n)), x = samples<T>(size), p = samples<T>(size), v = samples<T>(size);
+    std::vector<double> hyper = {0.1, 0.9, 0.01, 1.0};
+    const auto step = [](const char* name, std::vector<int> to, std::vector<int> of, std::vector<int64_t> ints) {
+      Instruction op;
+      op.name = name;
+      op.dtype = dtype_of<T>();
+      op.outputs = std::move(to);
+      op.inputs = std::move(of);
+      op.ints = std::move(ints);
+      return op;
+    };
+    Instruction op = step("gemm", {kProduct, 0, 1}, {2, 3, 4, 5, 6}, {m, n, k, k, 1, n, 1, n, 0, 1});
+    op.body = {step("add", {-1}, {-1, 4}, {n, 1, 0, 1, n}), step("relu", {-1}, {-1}, {n, 1, n}),
+               step("mul", {-2}, {-1, 5}, {n, 1, n, 1, n}), step("sgd", {0, 1}, {-2, 6}, {n})};
+    run<T>(op, {p.data(), v.data(), a.data(), b.data(), row.data(), x.data(), hyper.data()}, p);
+  }
+}
+
 template <class T>
 void elementwise(const KernelTable& table) {
   for (int64_t r = 0; r < table.n_maps; ++r) {
@@ -164,6 +190,8 @@ int main(int argc, char** argv) {
   if (argc > 1) use_level(argv[1]);
   matrix_products<float>();
   matrix_products<double>();
+  fused_products<float>();
+  fused_products<double>();
   elementwise<float>(active_kernels());
   elementwise<double>(active_kernels());
   rows_and_random<float>();

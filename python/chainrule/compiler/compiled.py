@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from .. import _core
 from .._convert import to_array
+from .._errors import CompileError
 from ..ops import _table
 from ..ops._table import Spec
 from ..tensor import Tensor, grad_mode, numbers
 from .outside import link
-from .phantom import CompileError, Phantom
+from .phantom import Phantom
 from .plan import Built, build
 from .text import describe
 from .trace import Trace
@@ -44,6 +45,7 @@ class Plan:
     grad_inputs: list[Tensor | int]  # tensors, or numbers of arguments, whose gradients are read, after the arguments
     grad_outputs: list[tuple[Tensor | int, int]]  # (tensor, or number of the argument, whose `grad` is set; output)
     cleared: list[Tensor]  # whose `grad` is None afterwards
+    cleared_arguments: list[int]  # likewise, by number
     versions: list[list[int]]  # of memory that is overwritten
     sources: list[Tensor | int]  # what results can be differentiated by: tensors, or numbers of arguments
     differentiable: list[bool]  # for each output, whether it can be
@@ -70,7 +72,7 @@ class Plan:
         plain = alone or (self.structure[0] is tuple and all(item == (None,) for item in self.structure[1:]))
         in_order = self.results == list(range(len(self.built.outputs)))
         nested = any(isinstance(a, (tuple, list, dict)) for a in args)
-        outside = self.grad_inputs or self.grad_outputs or any(self.differentiable)
+        outside = self.grad_inputs or self.grad_outputs or self.cleared_arguments or any(self.differentiable)
         if not plain or not in_order or nested or outside:
             return _no_plan
         statics = [None if is_array(a) else (a,) for a in args]
@@ -111,6 +113,8 @@ class Plan:
             version[0] += 1
         for tensor in self.cleared:
             tensor._grad = None
+        for number in self.cleared_arguments:
+            leaves[number]._grad = None
         for target, i in self.grad_outputs:
             (leaves[target] if isinstance(target, int) else target)._grad = Tensor._wrap(outputs[i])
         wrapped = [Tensor._wrap(array) for array in outputs]
@@ -296,20 +300,22 @@ def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | N
     pure = not trace.bumped and not trace.grads
     results = [
         output(leaf, pure and leaf._requires_grad)
-        if isinstance(leaf, Tensor) and isinstance(leaf._data, Phantom)
+        if isinstance(leaf, Tensor) and leaf._version[1] >= trace.start
         else leaf
         for leaf in leaves
     ]
     grad_outputs: list[tuple[Tensor | int, int]] = []
     cleared: list[Tensor] = []
+    cleared_arguments: list[int] = []
     for number, (tensor, gradient) in trace.grads.items():
         if number >= trace.start and number not in place:
             continue
         entry = trace.entry_grads.get(number)
-        if gradient is None and (entry is None or entry[1] is not None) and number not in place:
-            cleared.append(tensor)
-        elif gradient is None:
-            continue
+        if gradient is None:
+            if number in place:
+                cleared_arguments.append(place[number])
+            elif entry is None or entry[1] is not None:
+                cleared.append(tensor)
         elif number in trace.consumed and entry is None:
             cleared.append(tensor)
         elif entry is None or not isinstance(gradient._data, Phantom) or entry[1] != gradient._data.value:
@@ -325,6 +331,7 @@ def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | N
         grad_inputs,
         grad_outputs,
         cleared,
+        cleared_arguments,
         trace.bumped,
         [*given, *trace.captured.values()],
         differentiable,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from .trace import Instr, Value
 
-__all__ = ["Flow", "live_code"]
+__all__ = ["Flow", "checks_first", "live_code", "owner"]
 
 
 def live_code(code: list[Instr], values: list[Value], outputs: Sequence[int]) -> list[Instr]:
@@ -20,6 +20,38 @@ def live_code(code: list[Instr], values: list[Value], outputs: Sequence[int]) ->
             wanted.update(instr.ins)
             kept.append(instr)
     return kept[::-1]
+
+
+def owner(value: Value) -> object:
+    """Whose memory the array of a value is; arrays that share memory have one owner."""
+    array = value.array
+    while array is not None and array.base is not None:
+        array = array.base
+    return array
+
+
+def checks_first(code: list[Instr], values: list[Value]) -> list[Instr]:
+    """The same instructions, but what may refuse before what overwrites memory outside, where it can be known then."""
+    if not any(instr.checks for instr in code):
+        return code
+    wanted: set[int] = set()
+    for instr in reversed(code):
+        if instr.checks or not wanted.isdisjoint(instr.outs):
+            wanted.update(instr.ins)
+    early, rest = [], []
+    late: set[int] = set()  # values known later on
+    written: set[int] = set()  # owners of memory
+    for instr in code:
+        read = {id(owner(values[v])) for v in instr.ins if values[v].array is not None}
+        overwrites = {id(owner(values[v])) for v in instr.outs if values[v].array is not None}
+        asked = instr.checks or not wanted.isdisjoint(instr.outs)
+        if asked and not overwrites and late.isdisjoint(instr.ins) and written.isdisjoint(read):
+            early.append(instr)
+        else:
+            rest.append(instr)
+            late.update(v for v in instr.outs if values[v].array is None)
+            written |= overwrites
+    return early + rest
 
 
 class Flow:
@@ -40,13 +72,10 @@ class Flow:
         """One number for all values that share memory."""
         found = self._memory.get(v)
         if found is None:
-            array = self.values[v].array
-            if array is None:
+            if self.values[v].array is None:
                 found = v
             else:
-                while array.base is not None:
-                    array = array.base
-                found = self._owner.setdefault(id(array), v)
+                found = self._owner.setdefault(id(owner(self.values[v])), v)
             self._memory[v] = found
         return found
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .._errors import CompileError
 from ..ops._layout import product
 from ..ops._table import Shape, Spec
 
@@ -14,21 +15,9 @@ if TYPE_CHECKING:
 
     from .trace import Trace
 
-__all__ = ["CompileError", "Phantom", "user_line"]
+__all__ = ["Phantom", "refuse", "user_line"]
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
-
-
-class CompileError(TypeError):
-    """A function asks for something that a compiled program cannot do; the message says what to write instead.
-
-    >>> import chainrule as cr
-    >>> try:
-    ...     cr.compile(lambda x: x if x.sum() > 0 else -x)(cr.tensor([1.0, 2.0]))
-    ... except cr.CompileError as error:
-    ...     print("cr.where" in str(error))
-    True
-    """
 
 
 def user_line() -> str:
@@ -37,6 +26,15 @@ def user_line() -> str:
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def refuse(shape: Shape) -> NoReturn:
+    """Say that values cannot be looked at."""
+    raise CompileError(
+        f"compile: the value of a tensor {shape} is not known while the function is traced ({user_line()}). "
+        "For a choice by value use cr.where; for a NumPy function the op of chainrule; to look at values return "
+        "the tensor from the function; what changes from call to call must be an argument"
+    )
 
 
 class Phantom:
@@ -76,11 +74,7 @@ class Phantom:
         return Phantom(self.trace, self.value, Spec(shape, self.dtype))
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise CompileError(
-            f"compile: the value of a tensor {self.shape} is not known while the function is traced ({user_line()}). "
-            "For a choice by value use cr.where; for a NumPy function the op of chainrule; to look at values return "
-            "the tensor from the function; what changes from call to call must be an argument"
-        )
+        refuse(self.shape)
 
     # What Tensor asks of its array where it needs values.
     item = tolist = view = copy = astype = __array__ = __dlpack__ = __dlpack_device__ = _refuse

@@ -12,7 +12,7 @@ from typing import Any
 from .. import _core
 from ..ops._layout import copy_code
 from ..ops._table import Spec
-from .flow import live_code
+from .flow import checks_first, live_code
 from .fuse import fuse, uniform_constants
 from .rows import Blocks, split
 from .trace import Instr, Trace, Value
@@ -118,7 +118,7 @@ def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | 
             code.append(Instr(name, dtype, [copy], [value], list(ints), reals))
             value = copy
         returned.append(value)
-    code = live_code(code, trace.values, returned)
+    code = checks_first(live_code(code, trace.values, returned), trace.values)
     uniform_constants(code, trace.values)
     errors = {check.instr.outs[0]: check.error for check in trace.checks}
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..ops._layout import contiguous_strides, product
+from .flow import owner
 from .trace import ELEMENTWISE, Instr, Value
 
 __all__ = ["Blocks", "split"]
@@ -61,7 +62,7 @@ def split(
         overwrites = {v for v in instr.outs if values[v].array is not None}
         if overwrites or not late.isdisjoint(instr.ins) or _touches(written, instr.ins, values):
             kind = "after"
-            written.update(id(_owner(values[v])) for v in overwrites)
+            written.update(id(owner(values[v])) for v in overwrites)
         elif not blocks.by_rows.isdisjoint(instr.ins) or not blocks.by_rows.isdisjoint(instr.outs):
             kind = _kind(instr, values, blocks.by_rows, rows)
         else:
@@ -85,15 +86,8 @@ def split(
     return blocks
 
 
-def _owner(value: Value) -> object:
-    array = value.array
-    while array is not None and array.base is not None:
-        array = array.base
-    return array
-
-
 def _touches(memory: set[int], numbers: Sequence[int], values: list[Value]) -> bool:
-    return bool(memory) and any(values[v].array is not None and id(_owner(values[v])) in memory for v in numbers)
+    return bool(memory) and any(values[v].array is not None and id(owner(values[v])) in memory for v in numbers)
 
 
 def _makes_rows(instr: Instr, values: list[Value], rows: int) -> bool:
@@ -119,6 +113,8 @@ def _kind(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> st
         if name == "take":  # from a table: a row may ask for any row of it
             good = good and instr.ins[1] in by_rows and instr.ins[0] not in by_rows
     elif name in ("sum", "max", "min", "argmax"):
+        if instr.ins[0] not in by_rows:
+            return "after"
         if ints[0] % rows == 0:
             return "rows"
         chain = name == "sum" and ints[3] == 0 and ints[0] == 1 and ints[1] % rows == 0

@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
+from .._errors import CompileError
 from ..ops import _table
 from ..ops._layout import contiguous_strides
 from ..ops._table import Attrs, Op, Spec
 from ..tensor import Tensor, grad_mode
-from .phantom import CompileError, Phantom, user_line
+from .phantom import Phantom, refuse, user_line
 
 __all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
 
@@ -85,6 +86,11 @@ class Check:
     error: Callable[[int, int], Exception]
 
 
+def _memory(array: Array) -> Any:
+    """What arrays have in common that are one; a reshaped view is the same memory."""
+    return array.__array_interface__["data"][0], array.size, array.dtype
+
+
 class Trace:
     """What one run of the function appended."""
 
@@ -98,6 +104,7 @@ class Trace:
         self.captured: dict[int, Tensor] = {}  # tensors from outside that gradients may be asked for, by value
         self._bound: dict[Any, int] = {}
         self._seen: dict[Any, int] = {}  # the value of an op that was appended before
+        self._read: set[int] = set()  # tensors from outside whose values were read
         self._writes = 0
         # Gradients: `grads` is what `grad` of a tensor is now, by its number; the objects themselves stay as they are.
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
@@ -121,10 +128,10 @@ class Trace:
 
     def bind(self, array: Array, constant: bool) -> int:
         """Number an array that exists outside, or a constant."""
-        where = (array.__array_interface__["data"][0], array.size, array.dtype)  # a reshaped view is the same memory
+        where = _memory(array)
         found = self._bound.get(where)
         if found is None:
-            if any(array is t._data for t in self.arguments.values()):
+            if array.size > 0 and any(where == _memory(t._data) for t in self.arguments.values()):
                 raise CompileError(
                     f"compile: a tensor is an argument and also used from outside ({user_line()}); pass it or capture "
                     "it, not both"
@@ -138,12 +145,28 @@ class Trace:
         data = tensor._data
         if isinstance(data, Phantom):
             if data.trace is not self:
-                raise CompileError("compile: a tensor from inside of another compiled function was kept and used here")
+                raise CompileError(
+                    f"compile: a tensor from inside of another compiled function was kept and used ({user_line()}); "
+                    "return it from the function"
+                )
             return data.value
-        value = self.bind(data, tensor._version[1] >= self.start)
-        if tensor._requires_grad and tensor._number < self.start:
-            self.captured[value] = tensor
+        value = self.bind(data, self._made_inside(tensor))
+        if tensor._number < self.start and tensor._number not in self._read:
+            self._read.add(tensor._number)
+            if tensor._op is None and tensor._data.dtype.kind == "f":
+                self.guard(tensor, "_requires_grad")
+            if tensor._requires_grad:
+                self.captured[value] = tensor
         return value
+
+    def _made_inside(self, tensor: Tensor) -> bool:
+        """Whether the function made its memory, from what is fixed: a constant."""
+        return tensor._version[1] >= self.start
+
+    def look(self, tensor: Tensor) -> None:
+        """Refuse to show the values of now of a tensor from outside: later runs would not ask again."""
+        if not isinstance(tensor._data, Phantom) and not self._made_inside(tensor):
+            refuse(tensor.shape)
 
     def _is_constant(self, tensor: Tensor) -> bool:
         return not isinstance(tensor._data, Phantom) and self.values[self.value(tensor)].constant
@@ -181,10 +204,12 @@ class Trace:
         self._writes += 1
 
     def _outside(self, target: Tensor | Array) -> int:
-        if isinstance(target, Tensor) and isinstance(target._data, Phantom):
+        if isinstance(target, Tensor) and (isinstance(target._data, Phantom) or self._made_inside(target)):
+            given = isinstance(target._data, Phantom) and target._data.value in self.inputs
+            what = "an argument" if given else "a tensor made inside of the function"
             raise CompileError(
-                f"compile: an argument would be overwritten ({user_line()}); return the new value instead, or let the "
-                "function use the tensor from outside"
+                f"compile: {what} would be overwritten ({user_line()}); return or use the new value instead, or let "
+                "the function use a tensor from outside"
             )
         value = self.value(target) if isinstance(target, Tensor) else self.bind(target, False)
         self.values[value].constant = False
@@ -222,6 +247,11 @@ class Trace:
         """`tensor.grad = gradient` at this point of the function."""
         self.grads[tensor._number] = (tensor, gradient)
         self.consumed.discard(tensor._number)
+
+    def keep_requires_grad(self, tensor: Tensor, value: bool) -> None:
+        """Refuse to change it on a tensor from outside: later runs would not."""
+        if tensor._number < self.start and tensor._requires_grad != value:
+            raise CompileError(f"compile: requires_grad is changed inside ({user_line()}); change it outside")
 
     def guard(self, owner: Any, attribute: str) -> None:
         """Note that the trace holds for this very object as the owner's attribute; another one traces anew."""

@@ -1,4 +1,4 @@
-"""Arguments and results as trees: tuples, lists and dicts of leaves."""
+"""Arguments and results as trees: tuples, lists, dicts and slices of leaves."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def flatten(tree: Any, leaves: list[Any]) -> Any:
         return ("named", type(tree), *[flatten(item, leaves) for item in tree])
     if type(tree) is dict:
         return (dict, tuple(tree), *[flatten(item, leaves) for item in tree.values()])
+    if type(tree) is slice:  # cannot be hashed before Python 3.12
+        return (slice, *[flatten(item, leaves) for item in (tree.start, tree.stop, tree.step)])
     return ("static", _Static(tree))
 
 
@@ -40,6 +42,8 @@ def rebuild(structure: Any, leaf: Callable[[], Any]) -> Any:
         return items[0].value
     if kind == "named":
         return items[0](*[rebuild(item, leaf) for item in items[1:]])
+    if kind is slice:
+        return slice(*[rebuild(item, leaf) for item in items])
     if kind is dict:
         return {key: rebuild(item, leaf) for key, item in zip(items[0], items[1:], strict=True)}
     return kind([rebuild(item, leaf) for item in items])

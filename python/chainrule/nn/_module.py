@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import to_model_input
+from .._errors import CompileError
 from ..autodiff import no_grad
-from ..compiler import CompileError
 from ..tensor import Tensor, grad_mode
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core
+from .._errors import CompileError
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -149,7 +150,15 @@ def run(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs = ()) -> np
         if len(_programs) >= _PROGRAMS_MAX:
             _programs.clear()
         _programs[key] = found
-    result: np.ndarray[Any, Any] = found[0](*arrays)
+    try:
+        result: np.ndarray[Any, Any] = found[0](*arrays)
+    except TypeError:
+        if all(isinstance(a, np.ndarray) for a in arrays):
+            raise
+        raise CompileError(
+            f"{op.name}: a tensor from inside of a compiled function is used after it was traced; it has no values: "
+            "return it from the function"
+        ) from None
     return result
 
 
