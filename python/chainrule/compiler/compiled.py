@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import update_wrapper
 from types import MethodType
@@ -177,7 +179,8 @@ class Compiled(Generic[F]):
         plans = self._plans.setdefault((structure, *marks, grad_mode.enabled), [])
         plan = next((p for p in plans if p.holds(leaves)), None)
         if plan is None:
-            plan = _trace(self.function, structure, leaves, arrays, self._micro_batch)
+            with _without_collections():
+                plan = _trace(self.function, structure, leaves, arrays, self._micro_batch)
             plans.append(plan)
             self._traced += 1
             self._limit()
@@ -240,6 +243,18 @@ def compile(function: F) -> Compiled[F]:
     (9.0, array([-2., -1.], dtype=float32))
     """
     return Compiled(function)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """A trace of thousands of objects, all of them alive, is not searched for garbage again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _no_plan(*_: Any) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,10 +12,11 @@ from ..ops._layout import copy_code
 from ..ops._table import Spec
 from .flow import checks_first, live_code
 from .fuse import fuse, uniform_constants
+from .memory import place
 from .rows import Blocks, split
 from .trace import Instr, Trace, Value
 
-__all__ = ["Built", "build", "place"]
+__all__ = ["Built", "build"]
 
 _ALIGNMENT = 64
 
@@ -173,80 +172,3 @@ def _block_rows(blocks: Blocks, trace: Trace) -> int:
 
 def _padded(elements: int, spec: Spec) -> int:
     return -(-elements * spec.dtype.itemsize // _ALIGNMENT) * _ALIGNMENT
-
-
-def place(
-    code: Sequence[Instr], sizes: dict[int, int], during: tuple[int, int, set[int]]
-) -> tuple[list[int], int, int]:
-    """Offsets of the temporaries by first and last use, the size of the arena, and the largest sum alive at once."""
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
-    begin, end, through = during
-    for i, instr in enumerate(code):
-        for v in instr.uses():
-            if v in sizes:
-                first.setdefault(v, min(i, begin) if v in through else i)
-                last[v] = max(i, end - 1) if v in through else i
-    starts: dict[int, list[int]] = defaultdict(list)
-    for v, i in first.items():
-        starts[i].append(v)
-    ends: dict[int, list[int]] = defaultdict(list)
-    for v, i in last.items():
-        ends[i].append(v)
-    arena = _Arena()
-    alive = most = 0
-    for i, instr in enumerate(code):
-        dying = [v for v in ends[i] if first[v] < i]
-        for v in starts[i]:
-            heir = next((d for d in dying if instr.may_overwrite(d, v) and sizes[d] == sizes[v]), None)
-            if heir is not None:
-                arena.inherit(v, heir)
-                dying.remove(heir)
-            else:
-                arena.take(v, sizes[v])
-                alive += sizes[v]
-        most = max(most, alive)
-        for v in [*dying, *[v for v in ends[i] if first[v] == i]]:
-            alive -= sizes[v]
-            arena.free(v, sizes[v])
-    return [arena.at[v] for v in sizes], arena.size, most
-
-
-class _Arena:
-    """Best fit among the gaps; neighbouring gaps are joined."""
-
-    def __init__(self) -> None:
-        self.at: dict[int, int] = {}
-        self.size = 0
-        self._gaps: list[tuple[int, int]] = []  # (offset, size), ascending
-
-    def take(self, v: int, size: int) -> None:
-        fitting = [(gap[1], i) for i, gap in enumerate(self._gaps) if gap[1] >= size]
-        if fitting:
-            _, i = min(fitting)
-            offset, length = self._gaps.pop(i)
-            if length > size:
-                self._gaps.insert(i, (offset + size, length - size))
-        elif self._gaps and sum(self._gaps[-1]) == self.size:  # the last gap grows
-            offset = self._gaps.pop()[0]
-            self.size = offset + size
-        else:
-            offset = self.size
-            self.size += size
-        self.at[v] = offset
-
-    def inherit(self, v: int, heir: int) -> None:
-        self.at[v] = self.at[heir]
-
-    def free(self, v: int, size: int) -> None:
-        if size == 0:
-            return
-        offset = self.at[v]
-        i = bisect.bisect(self._gaps, (offset, 0))
-        if i < len(self._gaps) and offset + size == self._gaps[i][0]:
-            size += self._gaps.pop(i)[1]
-        if i > 0 and sum(self._gaps[i - 1]) == offset:
-            i -= 1
-            before = self._gaps.pop(i)
-            offset, size = before[0], before[1] + size
-        self._gaps.insert(i, (offset, size))

@@ -1,0 +1,163 @@
+"""Where temporaries lie: memory whose value is dead is used again.
+
+Temporaries become blocks, with a size and a time; one that may be written onto a dying one shares its block. Blocks
+that are alive at the same time must not overlap. The bound is the largest sum alive at once. Taking blocks as they come
+is fast, and reaches it where layers are alike; else the largest blocks are put down first.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .trace import Instr
+
+__all__ = ["Block", "arrange", "place"]
+
+_GOOD = 1.1  # times the bound: no more is asked for
+_TRIES = 12
+
+
+class Block(NamedTuple):
+    """Bytes that are needed from one position of the program to another, both included."""
+
+    size: int
+    first: int
+    last: int
+
+
+def place(
+    code: Sequence[Instr], sizes: dict[int, int], during: tuple[int, int, set[int]]
+) -> tuple[list[int], int, int]:
+    """Offsets of the temporaries in `sizes`, the size of the arena, and the largest sum alive at once.
+
+    `during`: the beginning and end of a loop, and the temporaries that are alive in all of it.
+    """
+    blocks, block_of, most = _blocks(code, sizes, during)
+    offsets, size = arrange(blocks, most)
+    return [offsets[block_of[v]] for v in sizes], size, most
+
+
+def _blocks(
+    code: Sequence[Instr], sizes: dict[int, int], during: tuple[int, int, set[int]]
+) -> tuple[list[Block], dict[int, int], int]:
+    """The blocks, the block of each temporary, and the largest sum alive at once."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    begin, end, through = during
+    for i, instr in enumerate(code):
+        for v in instr.uses():
+            if v in sizes:
+                first.setdefault(v, min(i, begin) if v in through else i)
+                last[v] = max(i, end - 1) if v in through else i
+    starts: dict[int, list[int]] = defaultdict(list)
+    for v, i in first.items():
+        starts[i].append(v)
+    ends: dict[int, list[int]] = defaultdict(list)
+    for v, i in last.items():
+        ends[i].append(v)
+    blocks: list[Block] = []
+    block_of: dict[int, int] = {}
+    alive = most = 0
+    for i, instr in enumerate(code):
+        dying = [v for v in ends[i] if first[v] < i]
+        for v in starts[i]:
+            heir = next((d for d in dying if instr.may_overwrite(d, v) and sizes[d] == sizes[v]), None)
+            if heir is not None:
+                block_of[v] = block_of[heir]
+                blocks[block_of[v]] = blocks[block_of[v]]._replace(last=last[v])
+                dying.remove(heir)
+            else:
+                block_of[v] = len(blocks)
+                blocks.append(Block(sizes[v], i, last[v]))
+                alive += sizes[v]
+        most = max(most, alive)
+        alive -= sum(sizes[v] for v in (*dying, *[v for v in ends[i] if first[v] == i]))
+    return blocks, block_of, most
+
+
+def arrange(blocks: Sequence[Block], most: int) -> tuple[list[int], int]:
+    """Offsets of blocks, and the end of the last; `most` is the bound. Blocks are given in the order of `first`."""
+    best = _as_they_come(blocks)
+    if best[1] <= _GOOD * most:
+        return best
+    # Then the one that reached the end is put down before all others, again and again.
+    order = sorted(range(len(blocks)), key=lambda k: (-blocks[k].size, blocks[k].first))
+    for _ in range(_TRIES):
+        offsets, size = _in_order(blocks, order)
+        if size < best[1]:
+            best = offsets, size
+        if size <= _GOOD * most:
+            break
+        top = next(k for k in order if offsets[k] + blocks[k].size == size)
+        order.remove(top)
+        order.insert(0, top)
+    return best
+
+
+def _in_order(blocks: Sequence[Block], order: Sequence[int]) -> tuple[list[int], int]:
+    """Each block in turn at the lowest place that is free during its time."""
+    size, first, last = (np.array([b[i] for b in blocks], np.int64) for i in range(3))
+    begin, end = np.zeros_like(size), np.zeros_like(size)
+    placed = np.zeros(len(blocks), np.bool_)
+    for k in order:
+        beside = np.flatnonzero(placed & (first <= last[k]) & (last >= first[k]))
+        beside = beside[np.argsort(begin[beside], kind="stable")]
+        free = np.concatenate([[0], np.maximum.accumulate(end[beside])])
+        room = np.append(begin[beside], np.iinfo(np.int64).max) - free
+        begin[k] = free[np.argmax(room >= size[k])]
+        end[k], placed[k] = begin[k] + size[k], size[k] > 0
+    return begin.tolist(), int(end.max(initial=0))
+
+
+def _as_they_come(blocks: Sequence[Block]) -> tuple[list[int], int]:
+    """Each block in the smallest gap that is large enough."""
+    arena = _Arena()
+    offsets: list[int] = []
+    ends = sorted(range(len(blocks)), key=lambda k: blocks[k].last)
+    ended = 0
+    for block in blocks:
+        while blocks[ends[ended]].last < block.first:
+            arena.free(offsets[ends[ended]], blocks[ends[ended]].size)
+            ended += 1
+        offsets.append(arena.take(block.size))
+    return offsets, arena.size
+
+
+class _Arena:
+    """Gaps by offset; neighbouring ones are joined."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._gaps: list[tuple[int, int]] = []  # (offset, size), ascending
+
+    def take(self, size: int) -> int:
+        fitting = [(gap[1], i) for i, gap in enumerate(self._gaps) if gap[1] >= size]
+        if fitting:
+            _, i = min(fitting)
+            offset, length = self._gaps.pop(i)
+            if length > size:
+                self._gaps.insert(i, (offset + size, length - size))
+        elif self._gaps and sum(self._gaps[-1]) == self.size:  # the last gap grows
+            offset = self._gaps.pop()[0]
+            self.size = offset + size
+        else:
+            offset = self.size
+            self.size += size
+        return offset
+
+    def free(self, offset: int, size: int) -> None:
+        if size == 0:
+            return
+        i = bisect.bisect(self._gaps, (offset, 0))
+        if i < len(self._gaps) and offset + size == self._gaps[i][0]:
+            size += self._gaps.pop(i)[1]
+        if i > 0 and sum(self._gaps[i - 1]) == offset:
+            i -= 1
+            before = self._gaps.pop(i)
+            offset, size = before[0], before[1] + size
+        self._gaps.insert(i, (offset, size))
