@@ -8,5 +8,6 @@ How to extend, one place each:
 * a framework: one file in `runners/` and one row in `runners/__init__.py`;
 * a way in which a framework does the same thing: one more form in its runner, the fastest is timed;
 * a way to run a framework (environment, instruction set, threads): one row in `contenders.py`;
-* a goal: one row in `goals.py`.
+* a goal: one row in `goals.py`;
+* a training on real data (``python -m bench.runs``): one row of RUNS in `cases.py`, its data in `runs.py`.
 """

@@ -88,7 +88,8 @@ def fit(
     Per batch: optimizer.zero_grad(); loss(model(x), y).backward(); optimizer.step(). The last batch of an epoch may be
     smaller. The order of epoch e depends on (seed, e) only, so the same seed gives the same bits.
 
-    Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype; `y`, n labels
+    Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype
+    (an array of it in C order is used as it is, not copied); `y`, n labels
     (integers) for cross entropy, else finite numbers in the shape of the model's output; `loss`, a loss module or any
     function (prediction, target) -> scalar tensor; `optimizer`, of this model's parameters; `epochs`; `batch_size`;
     `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
