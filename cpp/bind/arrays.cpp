@@ -28,6 +28,15 @@ Dtype dtype_of(const py::array& array, const std::string& what) {
                        std::string(py::str(dtype)) + (dtype.byteorder() == '>' ? " (byte-swapped)" : ""));
 }
 
+py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape) {
+  const auto& api = py::detail::npy_api::get();
+  PyObject* const made =
+      api.PyArray_NewFromDescr_(api.PyArray_Type_, dtype.inc_ref().ptr(), static_cast<int>(shape.size()), shape.data(),
+                                nullptr, nullptr, 0, nullptr);
+  if (made == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::array>(made);
+}
+
 py::dtype numpy_dtype(Dtype dtype) {
   switch (dtype) {
     case kFloat32: return py::dtype::of<float>();

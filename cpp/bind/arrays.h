@@ -17,6 +17,8 @@ namespace py = pybind11;
 py::array as_array(py::handle object, const std::string& what);
 Dtype dtype_of(const py::array& array, const std::string& what);
 py::dtype numpy_dtype(Dtype dtype);
+// An array of its own memory in C order; as py::array's constructor, which asks for memory to copy shape and strides.
+py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape);
 
 std::string shape_text(const py::array& array);
 std::string shape_text(const std::vector<py::ssize_t>& shape);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bind/program.h"
+#include "exec/addresses.h"
 #include "isa.h"
 
 namespace chainrule {
@@ -127,16 +128,12 @@ void bump(const py::list& version) {
   PyList_SetItem(version.ptr(), 0, next);
 }
 
-constexpr size_t kStackAddresses = 256;
-
 py::object run(const FastCall& call, PyObject* const* args, size_t n) {
   if (n != call.statics.size() || call.runs->isa() != active_kernels().isa || !guards_hold(call))
     return py::reinterpret_borrow<py::object>(Py_NotImplemented);
   const std::vector<void*>& bound = call.runs->bound_addresses();
   const size_t n_in = call.in_types.size(), n_out = call.out_types.size(), all = n_in + n_out + bound.size();
-  void* on_stack[kStackAddresses];
-  std::vector<void*> on_heap(all > kStackAddresses ? all : 0);
-  void** const addresses = on_heap.empty() ? on_stack : on_heap.data();
+  Addresses addresses(all);
   size_t taken = 0;
   for (size_t i = 0; i < n; ++i) {
     if (call.statics[i]) {
@@ -150,8 +147,8 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
   py::tuple results(call.alone ? 0 : n_out);
   py::object first;
   for (size_t i = 0; i < n_out; ++i) {
-    py::array array(call.out_types[i], call.runs->outputs()[i].shape);
-    addresses[n_in + i] = array.mutable_data();
+    py::array array = new_array(call.out_types[i], call.runs->outputs()[i].shape);
+    addresses[n_in + i] = py::detail::array_proxy(array.ptr())->data;
     py::object wrapped = call.tensor.wrap(std::move(array));
     if (call.alone) {
       first = std::move(wrapped);
@@ -159,8 +156,8 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
       results[i] = std::move(wrapped);
     }
   }
-  std::copy(bound.begin(), bound.end(), addresses + n_in + n_out);
-  call.runs->execute(addresses);
+  std::copy(bound.begin(), bound.end(), addresses.data() + n_in + n_out);
+  call.runs->execute(addresses.data());
   for (const py::list& version : call.versions) bump(version);
   for (const py::object& tensor : call.cleared) {
     PyObject*& grad = slot_of(tensor.ptr(), call.tensor.grad);

@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "bind/program.h"
+#include "exec/addresses.h"
 #include "exec/team.h"
 #include "isa.h"
 
@@ -67,16 +68,13 @@ struct Blocks {
 };
 
 bool run_block(const Blocks& blocks, int64_t i, bool quietly) {
-  constexpr size_t kStack = 256;
   const std::vector<void*>& bound = blocks.program->bound_addresses();
-  void* on_stack[kStack];
-  std::vector<void*> on_heap(bound.size() + 2 > kStack ? bound.size() + 2 : 0);
-  void** const addresses = on_heap.empty() ? on_stack : on_heap.data();
+  Addresses addresses(bound.size() + 2);
   addresses[0] = const_cast<char*>(blocks.x + i * blocks.x_bytes);
   addresses[1] = blocks.out + i * blocks.out_bytes;
-  std::copy(bound.begin(), bound.end(), addresses + 2);
-  if (quietly) return blocks.program->execute_quietly(addresses);
-  blocks.program->execute(addresses);
+  std::copy(bound.begin(), bound.end(), addresses.data() + 2);
+  if (quietly) return blocks.program->execute_quietly(addresses.data());
+  blocks.program->execute(addresses.data());
   return true;
 }
 
@@ -118,7 +116,7 @@ py::object predict(Predict& p, PyObject* x_given, PyObject* out_given) {
   if (out_given == nullptr || out_given == Py_None) {
     std::vector<py::ssize_t> shape = {n};
     shape.insert(shape.end(), p.out_row.begin(), p.out_row.end());
-    out = py::array(p.out_type, shape);
+    out = new_array(p.out_type, shape);
   } else {
     out = py::reinterpret_borrow<py::object>(out_given);
     if (!fits(out_given, p.out_type, p.out_row) || py::detail::array_proxy(out_given)->dimensions[0] != n) {

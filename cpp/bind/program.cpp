@@ -6,12 +6,13 @@
 #include <chrono>
 #include <variant>
 
+#include "bind/arrays.h"
 #include "bind/program.h"
+#include "exec/addresses.h"
 
 namespace chainrule {
 namespace {
 
-constexpr size_t kStackArrays = 64;
 constexpr double kReleaseGil = 5000;  // nanoseconds: for less, other threads do not wait long
 
 // A Program with the shapes Python knows: slots are inputs, outputs, arrays bound for good, temporaries.
@@ -43,18 +44,16 @@ class BoundProgram : public Runnable {
     const size_t n_in = inputs_.size(), n_out = outputs_.size(), n = n_in + n_out + bound_.size();
     if (arrays.size() != n_in)
       throw py::type_error("Program: takes " + std::to_string(n_in) + " arrays, got " + std::to_string(arrays.size()));
-    void* on_stack[kStackArrays];
-    std::vector<void*> on_heap(n > kStackArrays ? n : 0);
-    void** const addresses = on_heap.empty() ? on_stack : on_heap.data();
+    Addresses addresses(n);
     for (size_t i = 0; i < n_in; ++i) addresses[i] = input_address(arrays[i], i);
-    std::copy(bound_addresses_.begin(), bound_addresses_.end(), addresses + n_in + n_out);
+    std::copy(bound_addresses_.begin(), bound_addresses_.end(), addresses.data() + n_in + n_out);
     py::tuple results(n_out);
     for (size_t i = 0; i < n_out; ++i) {
-      py::array result(output_dtypes_[i], outputs_[i].shape);
+      py::array result = new_array(output_dtypes_[i], outputs_[i].shape);
       addresses[n_in + i] = result.mutable_data();
       results[i] = std::move(result);
     }
-    execute(addresses);
+    execute(addresses.data());
     if (n_out == 1) return results[0];
     return results;
   }

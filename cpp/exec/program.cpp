@@ -7,6 +7,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "exec/addresses.h"
 #include "exec/runner.h"
 #include "isa.h"
 
@@ -14,8 +15,6 @@ namespace chainrule {
 namespace {
 
 constexpr int64_t kAlignment = 64;
-// Programs with more slots than this put their addresses on the heap.
-constexpr int kStackSlots = 64;
 
 void* aligned_buffer(int64_t bytes) {
   void* p = std::aligned_alloc(kAlignment, static_cast<size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment));
@@ -147,13 +146,8 @@ int Program::run_loop(void** addresses, Runner& runner, int& block) const {
 
 int Program::run(void* const* external, Refusal* refusal) const {
   Workspace& workspace = thread_workspace();
-  void* on_stack[kStackSlots];
-  std::vector<void*> on_heap;
-  void** addresses = on_stack;
-  if (slots_.size() > kStackSlots) {
-    on_heap.resize(slots_.size());
-    addresses = on_heap.data();
-  }
+  Addresses list(slots_.size());
+  void** const addresses = list.data();
   std::copy(external, external + externals_, addresses);
   if (arena_bytes_ > 0) {
     char* const arena = static_cast<char*>(workspace.arena(arena_bytes_));
