@@ -1,5 +1,7 @@
 """cr.compile: what a compiled function does is what the function does; and how often Python runs it."""
 
+import copy
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -120,6 +122,16 @@ def level_and_threads(s: Session) -> Iterator[Any]:
         for threads in (1, 3):
             cr.use_isa(isa)
             force_threads(threads)
+            yield step(s.x, s.labels), s.weights()
+
+
+@scenario(traces=3)
+def copied_models(s: Session) -> Iterator[Any]:
+    copies = [copy.deepcopy(s.model), *(pickle.loads(pickle.dumps(s.model, protocol)) for protocol in (2, 5))]
+    for model in copies:
+        s.model, s.optimizer = model, cr.optim.SGD(model.parameters(), lr=0.5)
+        step = s.compile(s.train)
+        for _ in range(2):
             yield step(s.x, s.labels), s.weights()
 
 

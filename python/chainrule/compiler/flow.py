@@ -6,6 +6,8 @@ import bisect
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from .trace import Instr, Value
 
 __all__ = ["Flow", "checks_first", "live_code", "owner"]
@@ -25,7 +27,7 @@ def live_code(code: list[Instr], values: list[Value], outputs: Sequence[int]) ->
 def owner(value: Value) -> object:
     """Whose memory the array of a value is; arrays that share memory have one owner."""
     array = value.array
-    while array is not None and array.base is not None:
+    while array is not None and isinstance(array.base, np.ndarray):  # an unpickled array's base may be a memoryview
         array = array.base
     return array
 
