@@ -157,6 +157,13 @@ def tied(d: Draw, n: int) -> tuple[Layer, int]:
 
 
 @layer
+def weight_squared(d: Draw, n: int) -> tuple[Layer, int]:
+    """Its gradient is made from the weight itself, which the update overwrites."""
+    weight, act, turned = d.parameter(n, n), d.activation(), d.chance(0.5)
+    return lambda h, b: act(h @ (weight @ (weight.T if turned else weight))), n
+
+
+@layer
 def from_the_left(d: Draw, n: int) -> tuple[Layer, int]:
     m, act = d.width(), d.activation()
     weight, column = d.parameter(m, n), d.parameter(m, 1)

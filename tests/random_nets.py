@@ -252,6 +252,23 @@ def two_steps(net: Net, b: Batch) -> Any:
     return [plain(net, b), plain(net, b)]
 
 
+def two_updates(net: Net, b: Batch) -> Any:
+    """By the same gradients."""
+    loss = plain(net, b)
+    _update(net)
+    return loss
+
+
+def alternating(net: Net, b: Batch) -> Any:
+    losses = []
+    for optimizer in net.optimizers:
+        _zero_grad(net)
+        losses.append(_backward(net, b))
+        optimizer.step()
+    _zero_grad(net)
+    return losses
+
+
 def before_and_after(net: Net, b: Batch) -> Any:
     before = net(b)
     loss = plain(net, b)
@@ -271,9 +288,11 @@ def slope_of_the_argument(net: Net, b: Batch) -> Any:
 
 STEPS: tuple[Step, ...] = (
     plain, plain, plain, zero_at_the_end, without_update, never_zeroed, two_halves, gradients_returned, clipped,
-    by_hand, averaged, two_steps, before_and_after, no_training, slope_of_the_argument,
+    by_hand, averaged, two_steps, two_updates, alternating, before_and_after, no_training, slope_of_the_argument,
 )  # fmt: skip
-DROPPING = {plain, two_halves, gradients_returned, clipped, averaged, two_steps, before_and_after}
+DROPPING = {
+    *(plain, two_halves, two_updates, alternating, gradients_returned, clipped, averaged, two_steps, before_and_after),
+}
 
 # One net by its number.
 
@@ -296,7 +315,11 @@ def make(seed: int) -> Net:
     outputs = max((1, 2, 3, 10, 10, 10, 1 + d.below(70))[d.below(7)], 2 if loss in COMPARING else 1)
     last = d.linear(width, outputs)
     layers.append(lambda h, b: last(h))
-    parts = [d.parameters[::2], d.parameters[1::2]] if d.chance(0.1) and len(d.parameters) > 1 else [d.parameters]
+    parts = (
+        [d.parameters[::2], d.parameters[1::2]]
+        if d.chance(0.15 if kind is not alternating else 0.8) and len(d.parameters) > 1
+        else [d.parameters]
+    )
     optimizers = [_optimizer(d, part) for part in parts]
     averages = [cr.tensor(p.numpy() * d.dtype(0.5)) for p in d.parameters]
     size = 600 if large and not wide else BATCHES[d.below(7 if large else len(BATCHES))]
