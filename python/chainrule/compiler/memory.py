@@ -18,8 +18,9 @@ from .trace import Instr
 
 __all__ = ["Block", "arrange", "place"]
 
-_GOOD = 1.1  # times the bound: no more is asked for
-_TRIES = 12
+# What is asked for, in times of the bound: soon, and in the end. Among 3,000 random nets one needed the 17th try.
+_GOOD, _TRIES = 1.1, 12
+_FAIR, _MOST_TRIES = 1.2, 100
 
 
 class Block(NamedTuple):
@@ -87,11 +88,11 @@ def arrange(blocks: Sequence[Block], most: int) -> tuple[list[int], int]:
         return best
     # Then the one that reached the end is put down before all others, again and again.
     order = sorted(range(len(blocks)), key=lambda k: (-blocks[k].size, blocks[k].first))
-    for _ in range(_TRIES):
+    for attempt in range(_MOST_TRIES):
         offsets, size = _in_order(blocks, order)
         if size < best[1]:
             best = offsets, size
-        if size <= _GOOD * most:
+        if best[1] <= (_GOOD if attempt < _TRIES else _FAIR) * most:
             break
         top = next(k for k in order if offsets[k] + blocks[k].size == size)
         order.remove(top)
