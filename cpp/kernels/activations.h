@@ -22,10 +22,10 @@ struct Exp {
   CR_INLINE Vec<T> value(Vec<T> x) const {
     return math::exp(x);
   }
-  // Optional: two vectors at once, where the level has the registers.
+  // Optional: four vectors step by step; the scalar level has no latency to fill.
   template <class T>
-    requires(kRegisters == 32 && sizeof(T) == 4)
-  CR_INLINE void values(Vec<T> (&x)[2]) const {
+    requires(sizeof(T) == 4 && Vec<T>::lanes > 1)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
     math::exp(x);
   }
   template <class T>
@@ -100,6 +100,11 @@ struct Tanh {
     return math::tanh(x);
   }
   template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes > 1)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    math::tanh(x);
+  }
+  template <class T>
   CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
     return g * fma(neg(y), y, splat(T(1)));
   }
@@ -112,6 +117,11 @@ struct Sigmoid {
   template <class T>
   CR_INLINE Vec<T> value(Vec<T> x) const {
     return math::sigmoid(x);
+  }
+  template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes > 1)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    math::sigmoid(x);
   }
   template <class T>
   CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {

@@ -45,18 +45,36 @@ CR_INLINE void block(const Args<T>& a, int64_t first_row, int64_t rows, int64_t 
   }
 }
 
-// One row; returns S and leaves the loss to the caller.
+// A row of exponentials that are not a gradient yet. They become one while the next row's exponentials are computed,
+// when the divider is idle.
+template <class T>
+struct Unfinished {
+  T* d = nullptr;
+  Vec<T> s = splat(T(1)), g = s;
+  int64_t label = 0;
+  T at_label = T(0);
+
+  CR_INLINE void operator()(int64_t i, int64_t w) const {
+    if (d != nullptr) store_or_n(d + i, (load_or_n(d + i, w) / s) * g, w);
+  }
+  CR_INLINE void finish() const {
+    if (d != nullptr) d[label] = at_label;
+  }
+};
+
+// The exponentials of row i, for a gradient where W wants it; returns S.
 template <Want W, class T>
-CR_INLINE Vec<T> row(const Args<T>& a, int64_t i, int64_t cols, Vec<T> m) {
+CR_INLINE Vec<T> row(const Args<T>& a, int64_t i, int64_t cols, Vec<T> m, Unfinished<T>& before) {
   const T* const x = a.x + i * cols;
   if constexpr (W == Want::loss) {
-    return exponentials<false, T>(cols, x, m, nullptr);
+    return sum_of_exponentials(cols, x, m);
   } else {
     T* const d = a.dx + i * cols;
-    const Vec<T> s = exponentials<true>(cols, x, m, d), g = splat(a.g[i * a.g_step]);
-    const Vec<T> at_label = (splat(d[a.labels[i]]) / s - splat(T(1))) * g;
-    for_each(cols, d, [s, g](Vec<T> e) { return (e / s) * g; }, Operand<T, false>(d));
-    d[a.labels[i]] = first(at_label);
+    const Unfinished<T> done = before;
+    const Vec<T> s = exponentials<true>(cols, x, m, d, done), g = splat(a.g[i * a.g_step]);
+    done.finish();
+    const int64_t label = a.labels[i];
+    before = {d, s, g, label, first((splat(d[label]) / s - splat(T(1))) * g)};
     return s;
   }
 }
@@ -65,6 +83,7 @@ CR_INLINE Vec<T> row(const Args<T>& a, int64_t i, int64_t cols, Vec<T> m) {
 template <Want W, class T>
 CR_INLINE void row_by_row(const Args<T>& a, int64_t begin, int64_t end, int64_t cols) {
   constexpr int64_t L = Vec<T>::lanes;
+  Unfinished<T> before;
   for (int64_t at = begin; at < end; at += L) {
     const int64_t n = end - at < L ? end - at : L;
     Vec<T> sums = splat(T(1)), picked = sums;
@@ -72,10 +91,12 @@ CR_INLINE void row_by_row(const Args<T>& a, int64_t begin, int64_t end, int64_t 
       const T* const x = a.x + (at + i) * cols;
       const Vec<T> m = row_largest(x, cols);
       if constexpr (W != Want::gradient) picked = collect(picked, i, splat(x[a.labels[at + i]]) - m);
-      sums = collect(sums, i, row<W>(a, at + i, cols, m));
+      sums = collect(sums, i, row<W>(a, at + i, cols, m, before));
     }
     if constexpr (W != Want::gradient) store_or_n(a.loss + at, math::log(sums) - picked, n);
   }
+  for (int64_t i = 0; i < cols; i += L) before(i, cols - i < L ? cols - i : L);
+  before.finish();
 }
 
 template <Want W, class T>

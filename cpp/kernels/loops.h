@@ -65,13 +65,13 @@ CR_INLINE T* out_row(const MapArgs& m, int64_t r) {
 
 template <class T, class Op>
 CR_INLINE void map1_row(const Op& op, int64_t n, T* y, const T* x) {
-  if constexpr (requires(Vec<T>(&v)[2]) { op.values(v); }) {
+  if constexpr (requires(Vec<T>(&v)[4]) { op.values(v); }) {
     constexpr int64_t L = Vec<T>::lanes;
-    for (; n >= 2 * L; n -= 2 * L, x += 2 * L, y += 2 * L) {
-      Vec<T> v[2] = {load(x), load(x + L)};
+    for (; n >= 4 * L; n -= 4 * L, x += 4 * L, y += 4 * L) {
+      Vec<T> v[4] = {load(x), load(x + L), load(x + 2 * L), load(x + 3 * L)};
       op.values(v);
-      store(y, v[0]);
-      store(y + L, v[1]);
+      CR_UNROLL
+      for (int i = 0; i < 4; ++i) store(y + i * L, v[i]);
     }
     if (n == 0) return;
   }

@@ -107,18 +107,28 @@ CR_INLINE Vec<T> fold_columns(int64_t cols, T* columns) {
   return fold_columns(lane);
 }
 
+// e^(x - m) of N columns.
+template <int N, class T>
+CR_INLINE void exponentials(const T* x, Vec<T> m, T* e) {
+  constexpr int64_t L = Vec<T>::lanes;
+  Vec<T> v[N];
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) v[i] = load(x + i * L) - m;
+  exponentials(v);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) store(e + i * L, v[i]);
+}
 // e^(x - m) of columns x to columns e; returns the lane sum of every row.
 template <class T>
 CR_INLINE Vec<T> exponentials(int64_t cols, const Columns<T>& x, Vec<T> m, Columns<T>& e) {
   constexpr int64_t L = Vec<T>::lanes;
-  int64_t at = 0;
-  for (; at + 2 * L <= cols * L; at += 2 * L) {
-    Vec<T> v[2] = {load(x + at) - m, load(x + at + L) - m};
-    exponentials(v);
-    store(e + at, v[0]);
-    store(e + at + L, v[1]);
+  int64_t j = 0;
+  for (; j + 4 <= cols; j += 4) exponentials<4>(x + j * L, m, e + j * L);
+  if (j + 2 <= cols) {
+    exponentials<2>(x + j * L, m, e + j * L);
+    j += 2;
   }
-  if (at < cols * L) store(e + at, math::exp(load(x + at) - m));
+  if (j < cols) exponentials<1>(x + j * L, m, e + j * L);
   if (cols <= 2) return fold_columns<2>(cols, e);
   if (cols <= 4) return fold_columns<4>(cols, e);
   if (cols <= 8) return fold_columns<8>(cols, e);

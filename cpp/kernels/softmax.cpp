@@ -20,12 +20,19 @@ CR_INLINE void softmax_block(const Rows<const T>& x, const Rows<T>& y) {
   scatter(y, [s, &columns](int64_t j) CR_LAMBDA { return load(columns + j * Vec<T>::lanes) / s; });
 }
 
+// The exponentials of a row are divided while the next row's are computed, when the divider is idle: 256 x 1000 takes
+// 105 us so, 118 with divisions of their own.
 template <class T>
 CR_INLINE void softmax_rows(int64_t rows, int64_t cols, const T* x, T* y) {
+  T* before = nullptr;
+  Vec<T> s = splat(T(1));
   for (; rows > 0; --rows, x += cols, y += cols) {
-    const Vec<T> s = exponentials<true>(cols, x, row_largest(x, cols), y);
-    transform(cols, y, y, [s](Vec<T> e) { return e / s; });
+    s = exponentials<true>(cols, x, row_largest(x, cols), y, [before, s](int64_t i, int64_t w) CR_LAMBDA {
+      if (before != nullptr) store_or_n(before + i, load_or_n(before + i, w) / s, w);
+    });
+    before = y;
   }
+  if (before != nullptr) transform(cols, before, before, [s](Vec<T> e) { return e / s; });
 }
 
 template <class T>
@@ -47,7 +54,7 @@ CR_INLINE void log_softmax_rows(int64_t rows, int64_t cols, const T* x, T* y) {
     do {
       const Vec<T> m = row_largest(x + n * cols, cols);
       maxima[n] = first(m);
-      sums = collect(sums, n, exponentials<false>(cols, x + n * cols, m, y));
+      sums = collect(sums, n, sum_of_exponentials(cols, x + n * cols, m));
     } while (++n < L && n < rows && (n + 1) * cols <= kCached);
     store(logs, math::log(sums));
     for (int64_t i = 0; i < n; ++i, x += cols, y += cols) {

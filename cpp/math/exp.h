@@ -1,8 +1,7 @@
 // exp and expm1.
 #pragma once
 
-#include "math/rounding.h"
-#include "math/tables.h"
+#include "math/float_pair.h"
 
 namespace chainrule {
 namespace {
@@ -33,8 +32,8 @@ CR_INLINE ExpParts exp_parts(Double x) {
   const Double r = fma(steps, constant(-kStepLow), coarse);
   const Double r_low = fma(steps, constant(-kStepLow), coarse - r);
   const Double square = r * r;
-  return {root(bits(t), bits(t) & splat_bits(15)), lookup16(kPowerLow, bits(t)), r,
-          fma(square, polynomial(r, square, kTail), r_low), shr<4>(bits(t)) & splat_bits(0xfff)};
+  return {root(bits(t), bits(t) & splat_bits<double>(15)), lookup16(kPowerLow, bits(t)), r,
+          fma(square, polynomial(r, square, kTail), r_low), shr<4>(bits(t)) & splat_bits<double>(0xfff)};
 }
 
 // e^x without its power of two, in [1, 2) and a hair, off by 2^-58.
@@ -61,7 +60,7 @@ CR_INLINE Double exp(Double x) {
 template <Last L = Last::nearest>
 CR_INLINE Double expm1(Double x) {
   const ExpParts e = exp_parts(clamp(x, -40.0, 760.0));
-  const Double inverse = power_of_two(splat_bits(1023 + 2046) - e.raised);
+  const Double inverse = power_of_two(splat_bits<double>(1023 + 2046) - e.raised);
   const Pair offset = two_sum(e.s, select(gt(x, constant(60.0)), constant(0.0), neg(inverse)));
   const Pair product = two_product(e.s, e.r);
   const Pair high = two_sum(offset.hi, product.hi);
@@ -69,77 +68,62 @@ CR_INLINE Double expm1(Double x) {
   return with_sign(scale(sum<L>({high.hi, high.lo + low}), e.raised), x);
 }
 
-// The quick evaluation for float32: e^x = s + m q with s = 2^k 2^(j/16), m = s r, q = (e^r - 1) / r. For |x| <= 700.
+// In binary64 for float32: e^x = s + m q with s = 2^k 2^(j/16), m = s r, q = (e^r - 1) / r. For |x| <= 700.
 // `Terms` coefficients of q: with 4 of them s + m q is good to 2^-38.4, with 5 m q alone is good to 2^-41. A polynomial
 // of degree 8 without the table takes 15 % longer with AVX-512, and as long with AVX2, whose lookup is four loads.
 struct QuickExp {
   Double s, m, q;
 };
-// N of them step by step: GCC keeps this order, and each chain fills the others' gaps.
-template <int Terms, int N>
-CR_INLINE void quick_exp(const Double (&x)[N], QuickExp (&e)[N]) {
+template <int Terms>
+CR_INLINE QuickExp quick_exp(Double x) {
   constexpr double kFour[] = {0x1.fffffffb14d86p-1, 0x1.fffffffc8fdbfp-2, 0x1.5557e515973adp-3, 0x1.5557982dd0258p-5};
   constexpr double kFive[] = {0x1.0000000000006p+0, 0x1.fffffffe5bc54p-2, 0x1.555555541d29ep-3, 0x1.55570aa83ec7bp-5,
                               0x1.11126eecebd04p-7};
-  const auto& c = [&]() -> const double (&)[Terms] {
-    if constexpr (Terms == 4) {
-      return kFour;
-    } else {
-      return kFive;
-    }
-  }();
   const Double magic = constant(0x1.8p52);
-  Double t[N], r[N];
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) t[i] = fma(x[i], constant(kSteps), magic);
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) r[i] = fma(t[i] - magic, constant(-kStep), x[i]);
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) e[i].s = root(bits(t[i]), bits(t[i]));
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) e[i].q = constant(c[Terms - 1]);
-  CR_UNROLL
-  for (int term = Terms - 2; term >= 0; --term) {
-    CR_UNROLL
-    for (int i = 0; i < N; ++i) e[i].q = fma(e[i].q, r[i], constant(c[term]));
+  const Double t = fma(x, constant(kSteps), magic);
+  const Double r = fma(t - magic, constant(-kStep), x);
+  const Double s = root(bits(t), bits(t));
+  if constexpr (Terms == 4) {
+    return {s, s * r, polynomial(r, kFour)};
+  } else {
+    return {s, s * r, polynomial(r, kFive)};
   }
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) e[i].m = e[i].s * r[i];
-}
-template <int Terms>
-CR_INLINE QuickExp quick_exp(Double x) {
-  const Double one[1] = {x};
-  QuickExp e[1];
-  quick_exp<Terms>(one, e);
-  return e[0];
 }
 
 // e^kExpLow is 2^-46 of itself from the middle of two floats, so always doubtful to the quick evaluation. With it as
 // lower bound everything below takes the exact way without a test of its own; the subnormal results have to, their
 // middles are elsewhere.
 constexpr float kExpLow = -0x1.5ce26ap+6f;  // -87.22
+constexpr float kExpLimit = 87.0f;          // e^-87 is not subnormal; what is beyond takes the exact way
 
-// e^x of N vectors; two together are 7 % faster with AVX-512 (with 16 registers they would spill).
+// What the float pairs leave open, in binary64.
+__attribute__((noinline, cold)) Vec<float> exp_in_binary64(Vec<float> x) {
+  Wide y = widen(clamp(x, kExpLow, 89.0f));
+  CR_UNROLL
+  for (int i = 0; i < Wide::parts; ++i) {
+    const QuickExp e = quick_exp<4>(y.part[i]);
+    y.part[i] = fma(e.m, e.q, e.s);
+  }
+  return round_once<exp<Last::odd>, 15>(x, y);
+}
+
+// e^x of N vectors.
 template <int N>
 CR_INLINE void exp(Vec<float> (&x)[N]) {
-  Double y[N * Wide::parts];
-  QuickExp e[N * Wide::parts];
+  constexpr float kError = kRoots == 32 ? 0x1p-35f : 0x1p-33f;  // of hi + lo, which lies in [0.98, 2)
+  ExpTerms e[N];
+  Mask<float> sure[N];
+  Float y[N];
+  exp_terms(x, e);
   CR_UNROLL
-  for (int n = 0; n < N; ++n) {
-    const Wide w = widen(clamp(x[n], kExpLow, 89.0f));
-    CR_UNROLL
-    for (int i = 0; i < Wide::parts; ++i) y[n * Wide::parts + i] = w.part[i];
+  for (int i = 0; i < N; ++i) {
+    const Float s = e[i].s, hi = fma(s, e[i].r, s), lo = fma(s, e[i].w, fma(s, e[i].r, s - hi));
+    const Float above = hi + (lo + splat(kError)), below = hi + (lo - splat(kError));
+    sure[i] = eq(above, below) & le(abs(x[i]), splat(kExpLimit));
+    y[i] = scale(above, e[i].power);
   }
-  quick_exp<4>(y, e);
   CR_UNROLL
-  for (int i = 0; i < N * Wide::parts; ++i) y[i] = fma(e[i].m, e[i].q, e[i].s);
-  CR_UNROLL
-  for (int n = 0; n < N; ++n) {
-    Wide w;
-    CR_UNROLL
-    for (int i = 0; i < Wide::parts; ++i) w.part[i] = y[n * Wide::parts + i];
-    x[n] = round_once<exp<Last::odd>, 15>(x[n], w);
-  }
+  for (int i = 0; i < N; ++i) x[i] = decide<exp_in_binary64>(x[i], y[i], sure[i]);
 }
 CR_INLINE Vec<float> exp(Vec<float> x) {
   Vec<float> one[1] = {x};

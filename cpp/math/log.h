@@ -15,10 +15,10 @@ struct LogParts {
 };
 CR_INLINE LogParts log_parts(Double x) {
   constexpr int64_t kOne = 0x3ff0000000000000, kMantissa = 0x000fffffffffffff;
-  const Bits<double> t = bits(x) + splat_bits(kOne - kLogStart);
+  const Bits<double> t = bits(x) + splat_bits<double>(kOne - kLogStart);
   const Bits<double> raised = shr<52>(t), part = shr<48>(t);
-  const Double z = value((t & splat_bits(kMantissa)) + splat_bits(kLogStart));
-  const Double k = value(raised | splat_bits(0x4330000000000000)) - constant(0x1p52 + 1023.0);
+  const Double z = value((t & splat_bits<double>(kMantissa)) + splat_bits<double>(kLogStart));
+  const Double k = value(raised | splat_bits<double>(0x4330000000000000)) - constant(0x1p52 + 1023.0);
   return {k, z, lookup16(kInverse, part), lookup16(kLogC, part), raised};
 }
 
@@ -58,7 +58,7 @@ CR_INLINE Double log(Double x) {
 // which is not below zero for any u.
 CR_INLINE Pair log_of_pair(Pair u) {
   const LogParts p = log_parts(u.hi);
-  const Double twice_inverse = value(shl<52>(splat_bits(2047) - p.raised));
+  const Double twice_inverse = value(shl<52>(splat_bits<double>(2047) - p.raised));
   return log_sum(p, p.k, (u.lo * constant(0.5)) * twice_inverse);
 }
 

@@ -14,7 +14,7 @@ template <Last L = Last::nearest>
 CR_INLINE Double tanh(Double x) {
   const Double a = smaller(constant(22.0), abs(x));
   const ExpParts e = exp_parts(a + a);
-  const Double power = power_of_two(e.raised - splat_bits(1023));
+  const Double power = power_of_two(e.raised - splat_bits<double>(1023));
   const Double s = power * e.s;
   const Pair product = two_product(s, e.r);
   const Double low = product.lo + fma(s, e.tail, power * fma(e.s_low, e.r, e.s_low));
@@ -66,7 +66,7 @@ CR_INLINE W divide_halves(W n, W d) {
 }
 
 // (e^2x - 1) / (e^2x + 1); beyond 10 it rounds to 1.
-CR_INLINE Vec<float> tanh(Vec<float> x) {
+__attribute__((noinline, cold)) Vec<float> tanh_in_binary64(Vec<float> x) {
   const Vec<float> a = clamp(x, -10.0f, 10.0f);
   Wide n = widen(a + a), d = n;
   CR_UNROLL
@@ -76,6 +76,37 @@ CR_INLINE Vec<float> tanh(Vec<float> x) {
     d.part[i] = n.part[i] + constant(2.0);
   }
   return with_sign(round_once<tanh<Last::odd>, 13>(x, divide_halves(n, d), first_bits(isnan(x)) != 0), x);
+}
+
+// n = e^2|x| - 1 and d = n + 2 as pairs. n has the error of w; where it is so large that s - 1 is not exact, that does
+// no harm: d has the same error.
+template <int N>
+CR_INLINE void tanh(Vec<float> (&x)[N]) {
+  const Float two = splat(2.0f);
+  ExpTerms e[N];
+  Mask<float> sure[N];
+  Float y[N];
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) {
+    y[i] = smaller(splat(10.0f), abs(x[i]));
+    y[i] = y[i] + y[i];
+  }
+  exp_terms(y, e);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) {
+    const Float s = scale(e[i].s, e[i].power), less = s - splat(1.0f);
+    const Float p = e[i].r + e[i].w, p_low = e[i].w - (p - e[i].r);
+    const Float n = fma(s, p, less), n_low = fma(s, p_low, fma(s, p, less - n));
+    const Float d = n + two, d_low = (smaller(n, two) - (d - larger(n, two))) + n_low;
+    const Float inverse = splat(1.0f) / d, q = n * inverse;
+    const Float rest = fma(neg(q), d, n) + fma(neg(q), d_low, n_low);
+    const Float error = fma(n, splat(0x1p-42f), (s * splat(0x1p-22f)) * e[i].square);
+    const Float above = fma(rest + error, inverse, q), below = fma(rest - error, inverse, q);
+    sure[i] = eq(above, below);
+    y[i] = with_sign(above, x[i]);
+  }
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) x[i] = decide<tanh_in_binary64>(x[i], y[i], sure[i]);
 }
 
 // Near 0 the value 1/2 + x/4 - x^3/48 can be nearer to the middle of two floats than 2^-54. There a slope a little
@@ -88,7 +119,7 @@ CR_INLINE Double sigmoid_to_round(Double x) {
 
 // 1 / (1 + e^-x). Below kExpLow, where this is e^x, it takes the exact way like exp; so does NaN, which becomes that
 // bound here. Beyond 30 it rounds to 1.
-CR_INLINE Vec<float> sigmoid(Vec<float> x) {
+__attribute__((noinline, cold)) Vec<float> sigmoid_in_binary64(Vec<float> x) {
   Wide n = widen(neg(smaller(larger(x, splat(kExpLow)), splat(30.0f)))), d = n;
   CR_UNROLL
   for (int i = 0; i < Wide::parts; ++i) {
@@ -97,6 +128,39 @@ CR_INLINE Vec<float> sigmoid(Vec<float> x) {
     d.part[i] = fma(e.m, e.q, e.s + constant(1.0));
   }
   return round_once<sigmoid_to_round, 15>(x, divide_halves(n, d));
+}
+
+// 1 / d, d = 1 + e^-x as a pair, good to 2^-35.
+template <int N>
+CR_INLINE void sigmoid(Vec<float> (&x)[N]) {
+  constexpr float kError = kRoots == 32 ? 0x1p-35f : 0x1p-33f;
+  const Float one = splat(1.0f);
+  ExpTerms e[N];
+  Mask<float> sure[N];
+  Float y[N];
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) y[i] = neg(smaller(larger(x[i], splat(kExpLow)), splat(30.0f)));
+  exp_terms(y, e);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) {
+    const Float s = scale(e[i].s, e[i].power), hi = fma(s, e[i].r, s), lo = fma(s, e[i].w, fma(s, e[i].r, s - hi));
+    const Float d = hi + one, d_low = (smaller(hi, one) - (d - larger(hi, one))) + lo;
+    const Float q = one / d, first = fma(neg(q), d_low, fma(neg(q), d, one)), rest = fma(first, first, first);
+    y[i] = fma(q, rest + splat(kError), q);
+    sure[i] = eq(y[i], fma(q, rest - splat(kError), q));
+  }
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) x[i] = decide<sigmoid_in_binary64>(x[i], y[i], sure[i]);
+}
+CR_INLINE Vec<float> tanh(Vec<float> x) {
+  Vec<float> one[1] = {x};
+  tanh(one);
+  return one[0];
+}
+CR_INLINE Vec<float> sigmoid(Vec<float> x) {
+  Vec<float> one[1] = {x};
+  sigmoid(one);
+  return one[0];
 }
 
 // max(x, 0) + log(1 + e), e = e^-|x|; what 1 + e loses of e is added at the end. Below kExpLow, where this is e^x, it

@@ -64,8 +64,8 @@ CR_INLINE Double sum(Pair p) {
     return p.hi + p.lo;
   } else {
     const Pair s = fast_two_sum(p.hi, p.lo);
-    const Double away = value(bits(s.hi) | splat_bits(1));
-    const Double towards = value((bits(s.hi) - splat_bits(1)) | splat_bits(1));
+    const Double away = value(bits(s.hi) | splat_bits<double>(1));
+    const Double towards = value((bits(s.hi) - splat_bits<double>(1)) | splat_bits<double>(1));
     const Mask<double> grows = eq(with_sign(constant(1.0), s.hi), with_sign(constant(1.0), s.lo));
     return select(eq(s.lo, constant(0.0)) | isnan(s.lo), s.hi, select(grows, away, towards));
   }

@@ -1,6 +1,8 @@
 // Tables and constants of exp and log, printed by tests/exhaustive/coefficients.py.
 #pragma once
 
+#include "simd/vec.h"
+
 namespace chainrule {
 namespace {
 namespace math {
@@ -56,6 +58,61 @@ constexpr double kSteps = 0x1.71547652b82fep+4;     // 16 / ln 2
 constexpr double kStep = 0x1.62e42fefa39efp-5;      // ln 2 / 16
 constexpr double kStepHigh = 0x1.62e42fefa0000p-5;  // a multiple of 2^-42
 constexpr double kStepLow = 0x1.cf79abc9e3b3ap-44;
+
+// 2^(j/32) rounded to float32, and the logarithm of what it lacks.
+constexpr float kRoot32[32] = {
+    0x1.000000p+0f, 0x1.059b0ep+0f, 0x1.0b5586p+0f, 0x1.11301ep+0f, 0x1.172b84p+0f, 0x1.1d4874p+0f, 0x1.2387a6p+0f,
+    0x1.29e9e0p+0f, 0x1.306fe0p+0f, 0x1.371a74p+0f, 0x1.3dea64p+0f, 0x1.44e086p+0f, 0x1.4bfdaep+0f, 0x1.5342b6p+0f,
+    0x1.5ab07ep+0f, 0x1.6247ecp+0f, 0x1.6a09e6p+0f, 0x1.71f75ep+0f, 0x1.7a1148p+0f, 0x1.82589ap+0f, 0x1.8ace54p+0f,
+    0x1.93737cp+0f, 0x1.9c4918p+0f, 0x1.a5503cp+0f, 0x1.ae89fap+0f, 0x1.b7f770p+0f, 0x1.c199bep+0f, 0x1.cb720ep+0f,
+    0x1.d5818ep+0f, 0x1.dfc974p+0f, 0x1.ea4afap+0f, 0x1.f50766p+0f};
+constexpr float kRootRest32[32] = {0.0f,
+                                   -0x1.947416p-25f,
+                                   0x1.8d96d4p-25f,
+                                   -0x1.dda2fep-25f,
+                                   -0x1.9c0c22p-27f,
+                                   -0x1.a2fbb4p-25f,
+                                   0x1.964902p-25f,
+                                   -0x1.2b0dbcp-25f,
+                                   0x1.125002p-25f,
+                                   -0x1.cde8cep-26f,
+                                   0x1.370be4p-25f,
+                                   0x1.336de2p-30f,
+                                   -0x1.0a3552p-25f,
+                                   -0x1.c541b6p-26f,
+                                   -0x1.00d8acp-27f,
+                                   -0x1.6cb284p-25f,
+                                   0x1.26055cp-26f,
+                                   0x1.8b2bb8p-26f,
+                                   -0x1.05cb44p-25f,
+                                   -0x1.1c2142p-26f,
+                                   0x1.67a1cap-28f,
+                                   -0x1.348e56p-25f,
+                                   0x1.a3b5e4p-28f,
+                                   -0x1.0b7ec8p-25f,
+                                   -0x1.f9c306p-27f,
+                                   -0x1.e4c886p-26f,
+                                   -0x1.6961b4p-28f,
+                                   -0x1.b5151ep-28f,
+                                   -0x1.a5217cp-28f,
+                                   -0x1.ab7132p-26f,
+                                   0x1.61428ep-28f,
+                                   -0x1.2ad5f8p-27f};
+// Every one of them or every second, as many as the level looks up in one go.
+struct RootTable {
+  alignas(64) float s[kRoots], rest[kRoots];
+};
+constexpr RootTable root_table() {
+  RootTable table = {};
+  for (int j = 0; j < kRoots; ++j) {
+    table.s[j] = kRoot32[j * (32 / kRoots)];
+    table.rest[j] = kRootRest32[j * (32 / kRoots)];
+  }
+  return table;
+}
+constexpr RootTable kRootTable = root_table();
+constexpr float kLn2Float = 0x1.62e430p-1f;
+constexpr float kLn2FloatExcess = 0x1.05c610p-29f;  // above ln 2
 
 }  // namespace math
 }  // namespace

@@ -32,6 +32,10 @@ struct Mask<double> {
   __m256d m;
 };
 template <>
+struct Bits<float> {
+  __m256i i;
+};
+template <>
 struct Bits<double> {
   __m256i i;
 };
@@ -89,9 +93,31 @@ CR_BINARY(float, ps)
 CR_BINARY(double, pd)
 #undef CR_BINARY
 
+CR_INLINE bool all(Mask<float> a) { return _mm256_movemask_ps(a.m) == 0xff; }
+
+CR_INLINE Bits<float> bits(Vec<float> a) { return {_mm256_castps_si256(a.v)}; }
+CR_INLINE Vec<float> value(Bits<float> a) { return {_mm256_castsi256_ps(a.i)}; }
+CR_INLINE Bits<float> operator+(Bits<float> a, Bits<float> b) { return {_mm256_add_epi32(a.i, b.i)}; }
+CR_INLINE Bits<float> operator-(Bits<float> a, Bits<float> b) { return {_mm256_sub_epi32(a.i, b.i)}; }
+CR_INLINE Bits<float> operator&(Bits<float> a, Bits<float> b) { return {_mm256_and_si256(a.i, b.i)}; }
+CR_INLINE Bits<float> operator|(Bits<float> a, Bits<float> b) { return {_mm256_or_si256(a.i, b.i)}; }
+template <int N>
+CR_INLINE Bits<float> shl(Bits<float> a) {
+  return {_mm256_slli_epi32(a.i, N)};
+}
+template <class T>
+CR_INLINE Bits<T> splat_bits(int64_t x);
+template <>
+CR_INLINE Bits<float> splat_bits<float>(int64_t x) {
+  return {_mm256_set1_epi32(static_cast<int>(x))};
+}
+template <>
+CR_INLINE Bits<double> splat_bits<double>(int64_t x) {
+  return {_mm256_set1_epi64x(x)};
+}
+
 CR_INLINE Bits<double> bits(Vec<double> a) { return {_mm256_castpd_si256(a.v)}; }
 CR_INLINE Vec<double> value(Bits<double> a) { return {_mm256_castsi256_pd(a.i)}; }
-CR_INLINE Bits<double> splat_bits(int64_t x) { return {_mm256_set1_epi64x(x)}; }
 CR_INLINE Bits<double> operator+(Bits<double> a, Bits<double> b) { return {_mm256_add_epi64(a.i, b.i)}; }
 CR_INLINE Bits<double> operator-(Bits<double> a, Bits<double> b) { return {_mm256_sub_epi64(a.i, b.i)}; }
 CR_INLINE Bits<double> operator&(Bits<double> a, Bits<double> b) { return {_mm256_and_si256(a.i, b.i)}; }
@@ -153,6 +179,13 @@ CR_INLINE Vec<double> lookup16(const double (&table)[16], Bits<double> index) {
   alignas(32) int64_t i[4];
   _mm256_store_si256(reinterpret_cast<__m256i*>(i), _mm256_and_si256(index.i, _mm256_set1_epi64x(15)));
   return {_mm256_setr_pd(table[i[0]], table[i[1]], table[i[2]], table[i[3]])};
+}
+
+constexpr int kRoots = 16;
+CR_INLINE Vec<float> lookup(const float (&table)[kRoots], Bits<float> index) {
+  const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index.i);
+  const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index.i);
+  return {_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index.i, 28)))};
 }
 
 // In-register transposes: pairs, quads, then 128-bit halves.

@@ -41,6 +41,10 @@ struct Mask<double> {
   __mmask8 m;
 };
 template <>
+struct Bits<float> {
+  __m512i i;
+};
+template <>
 struct Bits<double> {
   __m512i i;
 };
@@ -96,9 +100,31 @@ CR_BINARY(float, ps)
 CR_BINARY(double, pd)
 #undef CR_BINARY
 
+CR_INLINE bool all(Mask<float> a) { return a.m == 0xffff; }
+
+CR_INLINE Bits<float> bits(Vec<float> a) { return {_mm512_castps_si512(a.v)}; }
+CR_INLINE Vec<float> value(Bits<float> a) { return {_mm512_castsi512_ps(a.i)}; }
+CR_INLINE Bits<float> operator+(Bits<float> a, Bits<float> b) { return {_mm512_add_epi32(a.i, b.i)}; }
+CR_INLINE Bits<float> operator-(Bits<float> a, Bits<float> b) { return {_mm512_sub_epi32(a.i, b.i)}; }
+CR_INLINE Bits<float> operator&(Bits<float> a, Bits<float> b) { return {_mm512_and_si512(a.i, b.i)}; }
+CR_INLINE Bits<float> operator|(Bits<float> a, Bits<float> b) { return {_mm512_or_si512(a.i, b.i)}; }
+template <int N>
+CR_INLINE Bits<float> shl(Bits<float> a) {
+  return {_mm512_slli_epi32(a.i, N)};
+}
+template <class T>
+CR_INLINE Bits<T> splat_bits(int64_t x);
+template <>
+CR_INLINE Bits<float> splat_bits<float>(int64_t x) {
+  return {_mm512_set1_epi32(static_cast<int>(x))};
+}
+template <>
+CR_INLINE Bits<double> splat_bits<double>(int64_t x) {
+  return {_mm512_set1_epi64(x)};
+}
+
 CR_INLINE Bits<double> bits(Vec<double> a) { return {_mm512_castpd_si512(a.v)}; }
 CR_INLINE Vec<double> value(Bits<double> a) { return {_mm512_castsi512_pd(a.i)}; }
-CR_INLINE Bits<double> splat_bits(int64_t x) { return {_mm512_set1_epi64(x)}; }
 CR_INLINE Bits<double> operator+(Bits<double> a, Bits<double> b) { return {_mm512_add_epi64(a.i, b.i)}; }
 CR_INLINE Bits<double> operator-(Bits<double> a, Bits<double> b) { return {_mm512_sub_epi64(a.i, b.i)}; }
 CR_INLINE Bits<double> operator&(Bits<double> a, Bits<double> b) { return {_mm512_and_si512(a.i, b.i)}; }
@@ -153,6 +179,11 @@ CR_INLINE bool any_low_word(Wide a, uint32_t offset, uint32_t mask) {
 }
 CR_INLINE Vec<double> lookup16(const double (&table)[16], Bits<double> index) {
   return {_mm512_permutex2var_pd(_mm512_loadu_pd(table), index.i, _mm512_loadu_pd(table + 8))};
+}
+
+constexpr int kRoots = 32;
+CR_INLINE Vec<float> lookup(const float (&table)[kRoots], Bits<float> index) {
+  return {_mm512_permutex2var_ps(_mm512_loadu_ps(table), index.i, _mm512_loadu_ps(table + 16))};
 }
 
 // In-register transposes: pairs, quads, then 128-bit blocks; four rounds of 16 shuffles (three of 8 on double).

@@ -32,6 +32,10 @@ struct Mask<double> {
   uint64x2_t m;
 };
 template <>
+struct Bits<float> {
+  int32x4_t i;
+};
+template <>
 struct Bits<double> {
   int64x2_t i;
 };
@@ -109,9 +113,31 @@ CR_INLINE uint32_t first_bits(Mask<double> a) {
   return static_cast<uint32_t>(vaddvq_u64(vandq_u64(a.m, weight)));
 }
 
+CR_INLINE bool all(Mask<float> a) { return vminvq_u32(a.m) != 0; }
+
+CR_INLINE Bits<float> bits(Vec<float> a) { return {vreinterpretq_s32_f32(a.v)}; }
+CR_INLINE Vec<float> value(Bits<float> a) { return {vreinterpretq_f32_s32(a.i)}; }
+CR_INLINE Bits<float> operator+(Bits<float> a, Bits<float> b) { return {vaddq_s32(a.i, b.i)}; }
+CR_INLINE Bits<float> operator-(Bits<float> a, Bits<float> b) { return {vsubq_s32(a.i, b.i)}; }
+CR_INLINE Bits<float> operator&(Bits<float> a, Bits<float> b) { return {vandq_s32(a.i, b.i)}; }
+CR_INLINE Bits<float> operator|(Bits<float> a, Bits<float> b) { return {vorrq_s32(a.i, b.i)}; }
+template <int N>
+CR_INLINE Bits<float> shl(Bits<float> a) {
+  return {vshlq_n_s32(a.i, N)};
+}
+template <class T>
+CR_INLINE Bits<T> splat_bits(int64_t x);
+template <>
+CR_INLINE Bits<float> splat_bits<float>(int64_t x) {
+  return {vdupq_n_s32(static_cast<int32_t>(x))};
+}
+template <>
+CR_INLINE Bits<double> splat_bits<double>(int64_t x) {
+  return {vdupq_n_s64(x)};
+}
+
 CR_INLINE Bits<double> bits(Vec<double> a) { return {vreinterpretq_s64_f64(a.v)}; }
 CR_INLINE Vec<double> value(Bits<double> a) { return {vreinterpretq_f64_s64(a.i)}; }
-CR_INLINE Bits<double> splat_bits(int64_t x) { return {vdupq_n_s64(x)}; }
 CR_INLINE Bits<double> operator+(Bits<double> a, Bits<double> b) { return {vaddq_s64(a.i, b.i)}; }
 CR_INLINE Bits<double> operator-(Bits<double> a, Bits<double> b) { return {vsubq_s64(a.i, b.i)}; }
 CR_INLINE Bits<double> operator&(Bits<double> a, Bits<double> b) { return {vandq_s64(a.i, b.i)}; }
@@ -163,6 +189,16 @@ CR_INLINE bool any_low_word(Wide a, uint32_t offset, uint32_t mask) {
 CR_INLINE Vec<double> lookup16(const double (&table)[16], Bits<double> index) {
   return {
       vsetq_lane_f64(table[vgetq_lane_s64(index.i, 1) & 15], vdupq_n_f64(table[vgetq_lane_s64(index.i, 0) & 15]), 1)};
+}
+
+// The bytes of a float at 4 j .. 4 j + 3; the first half of the table gives 0 where the index is in the second.
+constexpr int kRoots = 32;
+CR_INLINE Vec<float> lookup(const float (&table)[kRoots], Bits<float> index) {
+  const uint32x4_t j = vandq_u32(vreinterpretq_u32_s32(index.i), vdupq_n_u32(31));
+  const uint8x16_t bytes = vreinterpretq_u8_u32(vmlaq_n_u32(vdupq_n_u32(0x03020100), j, 0x04040404));
+  const uint8_t* const p = reinterpret_cast<const uint8_t*>(table);
+  const uint8x16_t low = vqtbl4q_u8(vld1q_u8_x4(p), bytes);
+  return {vreinterpretq_f32_u8(vqtbx4q_u8(low, vld1q_u8_x4(p + 64), vsubq_u8(bytes, vdupq_n_u8(64))))};
 }
 
 CR_INLINE void transpose(Vec<float> (&r)[4]) {

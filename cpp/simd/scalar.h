@@ -17,7 +17,13 @@ struct Mask {
   bool m;
 };
 template <class T>
-struct Bits {
+struct Bits;
+template <>
+struct Bits<float> {
+  int32_t i;
+};
+template <>
+struct Bits<double> {
   int64_t i;
 };
 
@@ -159,10 +165,30 @@ CR_INLINE T first(Vec<T> a) {
   return a.v;
 }
 
+CR_INLINE bool all(Mask<float> a) { return a.m; }
+
+// Unsigned: integer wrap-around is meant, signed overflow would be undefined.
+CR_INLINE Bits<float> bits(Vec<float> a) { return {static_cast<int32_t>(pattern(a.v))}; }
+CR_INLINE Vec<float> value(Bits<float> a) { return {from_pattern<float>(static_cast<uint32_t>(a.i))}; }
+CR_INLINE Bits<float> operator+(Bits<float> a, Bits<float> b) {
+  return {static_cast<int32_t>(static_cast<uint32_t>(a.i) + static_cast<uint32_t>(b.i))};
+}
+CR_INLINE Bits<float> operator-(Bits<float> a, Bits<float> b) {
+  return {static_cast<int32_t>(static_cast<uint32_t>(a.i) - static_cast<uint32_t>(b.i))};
+}
+CR_INLINE Bits<float> operator&(Bits<float> a, Bits<float> b) { return {a.i & b.i}; }
+CR_INLINE Bits<float> operator|(Bits<float> a, Bits<float> b) { return {a.i | b.i}; }
+template <int N>
+CR_INLINE Bits<float> shl(Bits<float> a) {
+  return {static_cast<int32_t>(static_cast<uint32_t>(a.i) << N)};
+}
+template <class T>
+CR_INLINE Bits<T> splat_bits(int64_t x) {
+  return {static_cast<decltype(Bits<T>::i)>(x)};
+}
+
 CR_INLINE Bits<double> bits(Vec<double> a) { return {static_cast<int64_t>(pattern(a.v))}; }
 CR_INLINE Vec<double> value(Bits<double> a) { return {from_pattern<double>(static_cast<uint64_t>(a.i))}; }
-CR_INLINE Bits<double> splat_bits(int64_t x) { return {x}; }
-// Unsigned: integer wrap-around is meant, signed overflow would be undefined.
 CR_INLINE Bits<double> operator+(Bits<double> a, Bits<double> b) {
   return {static_cast<int64_t>(static_cast<uint64_t>(a.i) + static_cast<uint64_t>(b.i))};
 }
@@ -190,6 +216,8 @@ CR_INLINE bool any_low_word(Wide a, uint32_t offset, uint32_t mask) {
   return ((static_cast<uint32_t>(pattern(a.part[0].v)) + offset) & mask) == 0;
 }
 CR_INLINE Vec<double> lookup16(const double (&table)[16], Bits<double> index) { return {table[index.i & 15]}; }
+constexpr int kRoots = 32;
+CR_INLINE Vec<float> lookup(const float (&table)[kRoots], Bits<float> index) { return {table[index.i & 31]}; }
 
 template <class T>
 CR_INLINE void transpose(Vec<T> (&)[1]) {}

@@ -3,7 +3,8 @@
     python tests/exhaustive/coefficients.py
 
 A polynomial is the minimax fit of the named function on the reduced interval (Remez exchange with a weight, in 60
-digits), its coefficients rounded to binary64; the figure is log2 of the largest weighted error after that rounding.
+digits), its coefficients rounded to binary64, for pairs of floats to binary32; the figure is log2 of the largest
+weighted error after that rounding.
 """
 
 from __future__ import annotations
@@ -64,8 +65,16 @@ def power_series(series: list[mp.mpf]) -> Real:
     return lambda x: mp.polyval(series[::-1], x)
 
 
-def show(name: str, function: Real, weight: Real, radius: mp.mpf, degree: int) -> None:
-    coefficients = [mp.mpf(float(c)) for c in remez(function, weight, -radius, radius, degree)]
+def binary64(value: mp.mpf) -> mp.mpf:
+    return mp.mpf(float(value))
+
+
+def binary32(value: mp.mpf) -> mp.mpf:
+    return mp.mpf(float(np.float32(float(value))))
+
+
+def show(name: str, function: Real, weight: Real, radius: mp.mpf, degree: int, rounded: Real = binary64) -> None:
+    coefficients = [rounded(c) for c in remez(function, weight, -radius, radius, degree)]
     worst = max(abs(weighted_error(coefficients, function, weight, radius * i / 500)) for i in range(-500, 501))
     show_table(f"{name}: degree {degree}, error 2^{float(mp.log(worst, 2)):.1f}", coefficients)
 
@@ -120,6 +129,17 @@ def main() -> None:
     show("expm1, float32: (e^r - 1) / r", exp_series, lambda r: mp.mpf(1), EXP_RADIUS, 4)
     exp_tail = power_series([1 / mp.factorial(j + 2) for j in range(30)])
     show("float64: (e^r - 1 - r) / r^2 weighted by r", exp_tail, lambda r: abs(r) + mp.mpf(2) ** -80, EXP_RADIUS, 5)
+    roots = [mp.mpf(2) ** (mp.mpf(j) / 32) for j in range(32)]
+    show_table("2^(j/32), binary32", [binary32(p) for p in roots])
+    show_table("what its logarithm lacks", [binary32(mp.log(p / binary32(p))) for p in roots])
+    excess = binary32(LN2) - LN2
+    print("\nln 2 in binary32   ", float(binary32(LN2)).hex(), "above by", float(binary32(excess)).hex())
+    exp_third = power_series([1 / mp.factorial(j + 3) for j in range(30)])
+    for count in (32, 16):
+        radius = LN2 / (2 * count) * (1 + mp.mpf(2) ** -10)
+        name = f"pairs of floats, {count} roots: (e^r - 1 - r - r^2/2) / r^3 weighted by r^3"
+        show(name, exp_third, lambda r: abs(r) ** 3 + mp.mpf(2) ** -80, radius, 1, binary32)
+
     log_tail = power_series([(-1) ** (j + 1) / mp.mpf(j + 2) for j in range(60)])
     name = "(log(1 + r) - r) / r^2 weighted by r"
     show(f"float32: {name}", log_tail, lambda r: abs(r) + mp.mpf(2) ** -80, LOG_RADIUS, 4)

@@ -1,6 +1,6 @@
 // The two ways of a float32 function (cpp/math/rounding.h) one input at a time. In a vector one doubtful lane takes all
 // lanes the exact way, so a run over consecutive inputs sees each input on one of its ways only:
-//   alone   each input decides for itself, as in a vector of its equals (compiled at the scalar level: one lane)
+//   alone   each input decides for itself, in a vector of its equals (the scalar level has one lane; any level)
 //   exact   each input takes the exact way, as beside a doubtful one (any level)
 #include <cstring>
 
@@ -26,26 +26,28 @@ const Row kRows[] = {
     {"softplus", softplus, round_exactly<softplus<Last::odd>>},
 };
 
-template <class Way>
-int run(const char* name, int64_t n, const float* x, float* y, Way way) {
-  constexpr int64_t L = Vec<float>::lanes;
+const Row* find(const char* name) {
   for (const Row& row : kRows) {
-    if (std::strcmp(row.name, name) != 0) continue;
-    for (int64_t i = 0; i < n; i += L) store_n(y + i, way(row)(load_or_n(x + i, n - i)), n - i < L ? n - i : L);
-    return 0;
+    if (std::strcmp(row.name, name) == 0) return &row;
   }
-  return 1;
+  return nullptr;
 }
 
 }  // namespace
 }  // namespace chainrule
 
-using chainrule::Row;
-using chainrule::run;
+using namespace chainrule;
 
 extern "C" int alone(const char* name, int64_t n, const float* x, float* y) {
-  return run(name, n, x, y, [](const Row& row) { return row.alone; });
+  const Row* const row = find(name);
+  if (row == nullptr) return 1;
+  for (int64_t i = 0; i < n; ++i) y[i] = first(row->alone(splat(x[i])));
+  return 0;
 }
 extern "C" int exact(const char* name, int64_t n, const float* x, float* y) {
-  return run(name, n, x, y, [](const Row& row) { return row.exact; });
+  constexpr int64_t L = Vec<float>::lanes;
+  const Row* const row = find(name);
+  if (row == nullptr) return 1;
+  for (int64_t i = 0; i < n; i += L) store_n(y + i, row->exact(load_or_n(x + i, n - i)), n - i < L ? n - i : L);
+  return 0;
 }
