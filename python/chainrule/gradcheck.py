@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .autodiff import grad
 from .ops import mul, sum
 from .tensor import Tensor, as_tensor, tensor
+from .transforms import grad
 
 __all__ = ["gradcheck"]
 
