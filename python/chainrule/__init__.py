@@ -18,6 +18,7 @@ from .config import (
     show_config,
     use_isa,
 )
+from .custom import custom_op
 from .fit import History, fit
 from .gradcheck import gradcheck
 from .io import ModelFormatError, load, save
@@ -40,6 +41,7 @@ __all__ = [
     "built_isas",
     "compile",
     "config",
+    "custom_op",
     "data",
     "fit",
     "from_dlpack",

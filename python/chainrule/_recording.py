@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from . import ops
 from ._trees import along, flatten, is_container, rebuild
-from .autodiff import enable_grad, history, no_grad, path, pull_back, push_forward
+from .autodiff import differentiating_by, enable_grad, history, no_grad, path, pull_back, push_forward
 from .tensor import Tensor, as_tensor, grad_mode
 
-__all__ = ["Recording", "point", "zeros_like"]
+__all__ = ["Recording", "as_float", "is_leaf", "point", "rebuilt", "zeros_like"]
 
 
 def point(source: Tensor) -> Tensor:
@@ -39,7 +40,8 @@ def _is_numbers(x: Any) -> bool:
     return type(x) in (list, tuple) and len(x) > 0 and all(_is_number(item) or _is_numbers(item) for item in x)
 
 
-def _is_leaf(x: Any) -> bool:
+def is_leaf(x: Any) -> bool:
+    """Whether it is one argument: no tree, not None. A list or tuple of numbers is an array, not a tree."""
     return x is not None and (not is_container(x) or _is_numbers(x))
 
 
@@ -47,13 +49,14 @@ def _is_tensor(x: Any) -> bool:
     return isinstance(x, Tensor)
 
 
-def _as_float(leaf: Any) -> Tensor | None:
-    """A float tensor, array or number as a tensor, None for anything else. Python's integers count as numbers."""
+def as_float(leaf: Any, dtype: npt.DTypeLike | None = None) -> Tensor | None:
+    """A float tensor, array or number as a tensor, None for anything else. Python's numbers, also integers, get `dtype`
+    (default: float32)."""
     number = isinstance(leaf, (int, float)) and not isinstance(leaf, (bool, np.generic))
     arrays = isinstance(leaf, (Tensor, np.ndarray, np.generic)) or number or _is_numbers(leaf)
     if not arrays and not hasattr(leaf, "__array__"):
         return None
-    source = leaf if isinstance(leaf, Tensor) else Tensor(float(leaf) if number else leaf)
+    source = leaf if isinstance(leaf, Tensor) else (Tensor(float(leaf), dtype) if number else Tensor(leaf))
     return source if source.dtype.kind == "f" else None
 
 
@@ -85,14 +88,14 @@ class Recording:
         with enable_grad():
             for n in dict.fromkeys(arguments):
                 passed[n] = self._points(args[n], n)
-            with self._differentiating():
+            with differentiating_by(self._parameters):
                 result = f(*passed, **kwargs)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
             raise TypeError(f"{what}: with has_aux the function must return (value, extra), got {_kind(result)}")
         value, extra = result if has_aux else (result, None)
         self.aux: Any = extra
         self.outputs: list[Tensor] = []
-        self.structure = flatten(value, self.outputs, _is_leaf)
+        self.structure = flatten(value, self.outputs, is_leaf)
         self._check_outputs(value, single)
         numbers = self.numbers = {t._number for t in self.sources}
         reached = history(self.outputs, numbers)
@@ -111,7 +114,7 @@ class Recording:
         from .nn._module import Module
 
         leaves: list[Any] = []
-        structure = flatten(argument, leaves, _is_leaf)
+        structure = flatten(argument, leaves, is_leaf)
         passed: list[Any] = []
         points: list[Any] = []
         for (where, _), leaf in zip(along(structure, where=f"argument {n}"), leaves, strict=True):
@@ -122,7 +125,7 @@ class Recording:
                 passed.append(leaf)
                 points.append(named)
                 continue
-            source = _as_float(leaf)
+            source = as_float(leaf)
             if source is None:
                 if not self._others:
                     raise TypeError(
@@ -136,19 +139,10 @@ class Recording:
                 self._private.append(t)
             passed.append(t)
             points.append(t)
-        spread = _rebuilt(structure, points)
+        spread = rebuilt(structure, points)
         self._trees[n] = flatten(spread, self.sources, _is_tensor)
         self.places += [where for where, _ in along(self._trees[n], where=f"argument {n}")]
-        return _rebuilt(structure, passed)
-
-    @contextmanager
-    def _differentiating(self) -> Iterator[None]:
-        before = grad_mode.sources
-        grad_mode.differentiate_by(before | self._parameters)
-        try:
-            yield
-        finally:
-            grad_mode.differentiate_by(before)
+        return rebuilt(structure, passed)
 
     def by_argument(self, values: Sequence[Any]) -> dict[int, Any]:
         """One value for each source, as a tree for each argument."""
@@ -179,9 +173,15 @@ class Recording:
             if out.dtype.kind != "f":
                 raise TypeError(f"{self.what}: the function must return float32 or float64, got {out.dtype}{at}")
 
+    def leaves(self, value: Any) -> list[Tensor]:
+        """The tensors of another result of the function."""
+        leaves: list[Tensor] = []
+        flatten(value, leaves, is_leaf)
+        return leaves
+
     def result(self, values: Sequence[Any]) -> Any:
         """One value for each output, as the function's result."""
-        return _rebuilt(self.structure, values)
+        return rebuilt(self.structure, values)
 
     def value(self) -> Any:
         """The function's result, without the graph where nobody could use it."""
@@ -191,7 +191,7 @@ class Recording:
         """The function's second value, likewise."""
         leaves: list[Tensor] = []
         structure = flatten(self.aux, leaves, _is_tensor)
-        return _rebuilt(structure, [self._known(t) for t in leaves])
+        return rebuilt(structure, [self._known(t) for t in leaves])
 
     def _known(self, t: Tensor) -> Tensor:
         return t if self.keeps_graph or not t._requires_grad else t.detach()
@@ -239,7 +239,8 @@ def zeros_like(t: Tensor) -> Tensor:
     return Tensor._wrap(np.zeros(t.shape, t.dtype))
 
 
-def _rebuilt(structure: Any, values: Iterable[Any]) -> Any:
+def rebuilt(structure: Any, values: Iterable[Any]) -> Any:
+    """The tree of a structure with these leaves."""
     left = iter(values)
     return rebuild(structure, lambda: next(left))
 

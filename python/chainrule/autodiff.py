@@ -7,7 +7,8 @@ functions of functions that are made of these walks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -59,6 +60,17 @@ class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
     """The opposite, for functions that differentiate whatever the caller's mode is."""
 
     _wanted = True
+
+
+@contextmanager
+def differentiating_by(parameters: Iterable[int]) -> Iterator[None]:
+    """What depends on these tensors, by number, keeps its graph inside the block: somebody outside wants it."""
+    before = grad_mode.sources
+    grad_mode.differentiate_by(before.union(parameters))
+    try:
+        yield
+    finally:
+        grad_mode.differentiate_by(before)
 
 
 def is_grad_enabled() -> bool:

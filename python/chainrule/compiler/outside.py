@@ -13,7 +13,7 @@ import numpy as np
 
 from .._recording import point, zeros_like
 from .._trees import flatten, rebuild
-from ..autodiff import enable_grad, pull_back, push_forward
+from ..autodiff import differentiating_by, enable_grad, pull_back, push_forward
 from ..ops._table import Attrs, Op, Spec, Tangents
 from ..ops._table import Plan as OpPlan
 from ..tensor import Tensor
@@ -76,7 +76,8 @@ class _Rules:
             waiting = iter([points.get(i, leaf) for i, leaf in enumerate(given)])
             args, kwargs = rebuild(structure, lambda: next(waiting))
             results: list[Any] = []
-            flatten(self.compiled.function(*args, **kwargs), results)
+            with differentiating_by(s._number for s in self.plan.sources if isinstance(s, Tensor)):
+                flatten(self.compiled.function(*args, **kwargs), results)
         output = results[self.plan.results.index(self.number)]
         return output, [points[s] if isinstance(s, int) else s for s in self.plan.sources]
 
