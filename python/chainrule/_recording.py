@@ -90,7 +90,7 @@ class Recording:
                 passed[n] = self._points(args[n], n)
             with differentiating_by(self._parameters):
                 result = f(*passed, **kwargs)
-        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+        if has_aux and not (isinstance(result, (tuple, list)) and len(result) == 2):
             raise TypeError(f"{what}: with has_aux the function must return (value, extra), got {_kind(result)}")
         value, extra = result if has_aux else (result, None)
         self.aux: Any = extra
@@ -121,7 +121,10 @@ class Recording:
             if isinstance(leaf, Module):
                 # By the parameters themselves: compiled functions know them, and the model may be in use elsewhere.
                 named = {name: p for name, p in leaf.named_parameters() if p._requires_grad}
-                self._parameters.update(p._number for p in named.values())
+                for name, p in named.items():
+                    if p._number in self._parameters:
+                        raise ValueError(f"{self.what}: {where} has a parameter ({name}) that came before")
+                    self._parameters.add(p._number)
                 passed.append(leaf)
                 points.append(named)
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,7 +43,7 @@ def gradcheck(
     """
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"gradcheck: order must be an integer of at least 1, got {order!r}")
-    arguments = _copies(inputs)
+    arguments = [_copy(argument, f"input {n}") for n, argument in enumerate(inputs)]
     rng = np.random.default_rng(seed)
     checked = f
     for number in range(1, order + 1):
@@ -57,26 +56,22 @@ def gradcheck(
     return True
 
 
-def _copies(inputs: Sequence[Any]) -> list[Any]:
-    """The arguments, floats as float64 tensors with memory of their own; modules and anything else as they are."""
+def _copy(argument: Any, name: str) -> Any:
+    """The argument, floats as float64 tensors with memory of their own; modules and anything else as they are."""
     leaves: list[Any] = []
-    structure = flatten(list(inputs), leaves, is_leaf)
+    structure = flatten(argument, leaves, is_leaf)
     copies = []
-    for (place, _), leaf in zip(along(structure), leaves, strict=True):
+    for (place, _), leaf in zip(along(structure, where=name), leaves, strict=True):
         x = as_float(leaf, np.float64)
         if x is not None and x.dtype != np.float64:
-            raise TypeError(f"gradcheck: {_named(place)} is {x.dtype}; differences need float64")
+            raise TypeError(f"gradcheck: {place} is {x.dtype}; differences need float64")
         copies.append(leaf if x is None else Tensor(x))
-    return list(rebuilt(structure, copies))
-
-
-def _named(place: str) -> str:
-    """`[0]['W']`, `argument 0['W']` -> `input 0['W']`."""
-    return re.sub(r"^(?:\[(\d+)\]|argument (\d+))", lambda found: f"input {found[1] or found[2]}", place)
+    return rebuilt(structure, copies)
 
 
 def _run(f: Callable[..., Any], arguments: Sequence[Any]) -> Recording:
     run = Recording("gradcheck", f, arguments, {}, range(len(arguments)), others=True)
+    run.places = [place.replace("argument", "input", 1) for place in run.places]
     for place, x in zip(run.places, run.sources, strict=True):
         if x.dtype != np.float64:
             raise TypeError(f"gradcheck: {_named(place)} is {x.dtype}; differences need float64")
@@ -105,7 +100,7 @@ def _worst(
 ) -> str | None:
     """The entry that is wrong by most, or None."""
     worst: tuple[float, str] | None = None
-    for place, x, gradient in zip(map(_named, run.places), run.sources, run.pull(weights), strict=True):
+    for place, x, gradient in zip(run.places, run.sources, run.pull(weights), strict=True):
         for index in np.ndindex(x.shape):
             numeric = _weighted(_difference(f, arguments, run, x._data, index, eps), weights)
             e = np.zeros(x.shape)
