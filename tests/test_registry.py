@@ -142,7 +142,7 @@ def test_every_row_function_and_layer_is_checked_on_random_calls() -> None:
 def kernels_in_the_sources() -> set[str]:
     """Names of the elementwise kernels, as cpp/kernels writes them."""
     folder = ROOT / "cpp" / "kernels"
-    text = "".join((folder / name).read_text() for name in ("activations.h", "arithmetic.h", "maps.cpp"))
+    text = "".join((folder / name).read_text() for name in ("activations.h", "units.h", "arithmetic.h", "maps.cpp"))
     pairs = re.findall(r'names\[2\] = \{"(\w+)", "(\w+)"\}', text)
     single = re.findall(r'(?:CR_\w+\(\w+, |\bname = |= \{)"(\w+)"', text)
     return {name for pair in pairs for name in pair} | set(single)

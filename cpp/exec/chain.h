@@ -24,7 +24,7 @@ struct Step {
   int inputs;
   BlockOperand in[3], out[2];  // sgd: g; p and v
   int hyper;                   // slot
-  double param;
+  double param[kMapParams];
 };
 
 struct Body {
