@@ -213,8 +213,8 @@ def update() -> int:
                         got_p[:], got_v[:] = p, v
                         expected_p, expected_v = p.copy(), v.copy()
                         options = (0.1, momentum, 0.01, momentum > 0)
-                        _core.sgd_step(expected_p, g, expected_v if momentum else None, *options)
-                        _core.sgd_step(got_p, gradient.put(g, place), got_v if momentum else None, *options)
+                        programs.sgd_step(expected_p, g, expected_v if momentum else None, *options)
+                        programs.sgd_step(got_p, gradient.put(g, place), got_v if momentum else None, *options)
                         what = f"sgd on {isa}, {n} elements, place {place}, momentum {momentum}"
                         outputs[0].check(got_p, expected_p.tobytes(), what)
                         outputs[1].check(got_v, expected_v.tobytes(), what)

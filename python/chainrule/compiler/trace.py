@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from .._errors import CompileError
 from ..ops import _table
 from ..ops._layout import contiguous_strides
@@ -22,7 +23,9 @@ from ..ops._table import ELEMENTWISE, Attrs, Op, Spec
 from ..tensor import Tensor, grad_mode
 from .phantom import Phantom, refuse, user_line
 
-__all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
+__all__ = ["ELEMENTWISE", "UPDATES", "Check", "Instr", "Trace", "Value"]
+
+UPDATES = frozenset(_core.update_names())
 
 Array = npt.NDArray[Any]
 
