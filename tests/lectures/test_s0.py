@@ -12,6 +12,7 @@ from bench.listing import D_IN, D_OUT, DATA_SEED, FLOPS, Data, H, N, compact, dr
 
 import chainrule as cr
 import fresh
+import op_cases
 from chainrule.examples import Neuron, from_printed
 
 F64 = np.float64
@@ -113,6 +114,32 @@ def test_row_07_gradients_add_at_branches() -> None:
     assert y.grad.item() == pytest.approx(math.exp(2.0) + 6.0, rel=1e-15)
 
 
+def tensor_functions() -> list[tuple[str, Callable[..., cr.Tensor], list[np.ndarray]]]:
+    """Every case of tests/op_cases.py that has a gradient: all ops, in many shapes, broadcasting included."""
+    found = []
+    for name, cases in op_cases.CASES.items():
+        for case in cases:
+            inputs = case.inputs(F64)
+            if case.small and any(x.dtype.kind == "f" for x in inputs):
+                found.append((name, case.function, inputs))
+    return found
+
+
+def test_row_08_a_gradient_has_the_shape_of_its_variable() -> None:
+    checked = set()
+    for name, function, inputs in tensor_functions():
+        leaves = [cr.tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs]
+        out = function(*leaves)
+        if not out.requires_grad:
+            continue
+        out.backward(cr.tensor(np.ones(out.shape)))
+        for x in leaves:
+            if x.grad is not None:
+                assert x.grad.shape == x.shape, name
+                checked.add(name)
+    assert len(checked) > 40
+
+
 def test_row_09_squared_norm_of_wx() -> None:
     W, x = leaf([[0.1, 0.5], [-0.3, 0.8]]), leaf([0.2, 0.4])
     q = cr.matmul(W, x)
@@ -123,6 +150,22 @@ def test_row_09_squared_norm_of_wx() -> None:
     f.backward()
     assert W.grad.numpy() == pytest.approx(np.array([[0.088, 0.176], [0.104, 0.208]]), rel=1e-14)
     assert x.grad.numpy() == pytest.approx([-0.112, 0.636], rel=1e-14)
+
+
+def test_row_11_the_jacobian_of_relu_is_never_formed() -> None:
+    x = cr.random.Generator(seed=11).normal(4096)
+    y, pull = cr.vjp(cr.relu, x)
+    upstream = cr.random.Generator(seed=12).normal(4096)
+    (gradient,) = pull(upstream)
+    assert np.array_equal(gradient.numpy(), np.where(x > 0.0, upstream, 0.0)), "4096 numbers, not 4096 x 4096"
+    assert (y.shape, gradient.shape) == ((4096,), (4096,))
+    some = x[:64]
+    J = cr.jacobian(cr.relu)(some).numpy()
+    assert np.array_equal(J, np.diag((some > 0.0).astype(np.float32)))
+    J = cr.jacobian(cr.relu)(x)
+    assert J.shape == (4096, 4096)
+    assert np.array_equal(np.diag(J.numpy()), (x > 0.0).astype(np.float32))
+    assert np.count_nonzero(J.numpy()) == np.count_nonzero(x > 0.0)
 
 
 def test_row_25_numerical_against_analytic_gradient() -> None:
@@ -163,6 +206,27 @@ def test_row_29_leaky_relu_with_the_slope_of_the_notes() -> None:
     assert cr.leaky_relu(x).numpy() == pytest.approx(np.maximum(0.01 * x, x), rel=1e-15)
     slope = cr.grad(lambda v: cr.sum(cr.leaky_relu(v, negative_slope=0.1)))(x).numpy()
     assert slope.tolist() == [0.1, 0.1, 1.0, 1.0]
+
+
+def test_row_30_maxout() -> None:
+    r = np.random.default_rng(30)
+    w1, w2, b1, b2, x = r.normal(size=4), r.normal(size=4), 0.3, -0.7, r.normal(size=(9, 4))
+    unit = cr.nn.Maxout(4, 1, pieces=2, dtype=F64)
+    unit.load_state_dict({"weight": np.stack([w1, w2], 1), "bias": np.array([b1, b2])})
+    first, second = x @ w1 + b1, x @ w2 + b2
+    assert unit(x).numpy()[:, 0] == pytest.approx(np.maximum(first, second), rel=1e-13)
+    assert 0 < (first > second).sum() < 9
+    slope = cr.grad(lambda x: cr.sum(unit(x)))(x).numpy()
+    assert slope == pytest.approx(np.where((first > second)[:, None], w1, w2), rel=1e-13)
+
+
+def test_row_31_elu() -> None:
+    x = np.array([-30.0, -2.0, -0.5, 0.0, 0.75, 4.0])
+    for alpha in (1.0, 0.3):
+        truth = np.where(x >= 0.0, x, alpha * np.expm1(x))
+        assert cr.elu(x, alpha).numpy() == pytest.approx(truth, rel=1e-14)
+        slope = cr.grad(lambda v, alpha=alpha: cr.sum(cr.elu(v, alpha)))(x[[0, 1, 2, 4, 5]]).numpy()
+        assert slope == pytest.approx([*(alpha * np.exp(x[:3])), 1.0, 1.0], rel=1e-14)
 
 
 def test_row_48_nets_of_two_and_three_layers() -> None:

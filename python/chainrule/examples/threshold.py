@@ -29,13 +29,6 @@ __all__ = [
 ]
 
 
-class Heaviside(nn.Module):
-    """The hard threshold: 1 where x > 0, else 0."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.astype(x > 0, np.float32)
-
-
 def threshold_unit(weights: Sequence[float], bias: float) -> nn.Sequential:
     """Build a unit that answers 1 where w · x + b > 0, else 0.
 
@@ -46,7 +39,7 @@ def threshold_unit(weights: Sequence[float], bias: float) -> nn.Sequential:
     >>> threshold_unit([1.0, 2.0], -2.5)([[0.0, 1.0], [1.0, 1.0]]).tolist()
     [[0.0], [1.0]]
     """
-    return nn.Sequential(from_printed([list(weights)], [bias]), Heaviside())
+    return nn.Sequential(from_printed([list(weights)], [bias]), nn.Heaviside(0.0))
 
 
 def and_gate(inputs: int = 2) -> nn.Sequential:
@@ -87,7 +80,7 @@ def xor_net() -> nn.Sequential:
     [0.0, 1.0, 1.0, 0.0]
     """
     hidden = from_printed([[1.0, 1.0], [1.0, 1.0]], [-0.5, -1.5])
-    return nn.Sequential(hidden, Heaviside(), *threshold_unit([1.0, -1.0], -0.5))
+    return nn.Sequential(hidden, nn.Heaviside(0.0), *threshold_unit([1.0, -1.0], -0.5))
 
 
 class Circuit(nn.Module):
@@ -157,4 +150,4 @@ def truth_table_net(table: Sequence[float]) -> nn.Sequential:
     if inputs < 1 or len(table) != 2**inputs:
         raise ValueError(f"truth_table_net: expected 2, 4, 8, ... values, got {len(table)}")
     hidden = from_printed(patterns(inputs, -1.0), [0.5 - inputs] * len(table))
-    return nn.Sequential(hidden, Heaviside(), from_printed([list(table)]))
+    return nn.Sequential(hidden, nn.Heaviside(0.0), from_printed([list(table)]))
