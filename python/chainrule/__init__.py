@@ -20,6 +20,7 @@ from .config import (
 )
 from .fit import History, fit
 from .gradcheck import gradcheck
+from .graph import graph, saturation
 from .io import ModelFormatError, load, save
 from .ops import *
 from .predictor import Predictor
@@ -45,6 +46,7 @@ __all__ = [
     "get_num_threads",
     "grad",
     "gradcheck",
+    "graph",
     "is_grad_enabled",
     "load",
     "manual_seed",
@@ -54,6 +56,7 @@ __all__ = [
     "ops",
     "optim",
     "random",
+    "saturation",
     "save",
     "set_num_threads",
     "show_config",
