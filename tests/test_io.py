@@ -49,7 +49,9 @@ def test_a_model_comes_back_with_the_same_bits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", nn.LAYERS)
 def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
-    arguments = {"Linear": (3, 2), "LeakyReLU": (0.3,), "Softmax": (0,), "MSELoss": ("sum",)}.get(name, ())
+    arguments = {
+        "Linear": (3, 2), "Output": ("count", 3, 2), "LeakyReLU": (0.3,), "Softmax": (0,), "MSELoss": ("sum",)
+    }.get(name, ())  # fmt: skip
     layer = nn.LAYERS[name](*arguments)
     cr.save(layer, tmp_path / "m")
     assert repr(cr.load(tmp_path / "m")) == repr(layer)

@@ -21,6 +21,7 @@ from .config import (
 from .fit import History, fit
 from .gradcheck import gradcheck
 from .io import ModelFormatError, load, save
+from .nn._output import infer_kind
 from .ops import *
 from .predictor import Predictor
 from .random import manual_seed
@@ -45,6 +46,7 @@ __all__ = [
     "get_num_threads",
     "grad",
     "gradcheck",
+    "infer_kind",
     "is_grad_enabled",
     "load",
     "manual_seed",

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import numerics_version
-from .nn import LAYERS, Module, Sequential
+from .nn import LAYERS, Linear, Module, Sequential
 from .random import Generator
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def _build(spec: Any, values: Arrays, name: str) -> Module:
     prefix = f"{name}." if name else ""
     if layer is Sequential:
         return Sequential(*(_build(inner, values, f"{prefix}{i}") for i, inner in enumerate(spec.get("layers", []))))
-    if kind == "Linear":
+    if issubclass(layer, Linear):
         weight = values.get(f"{prefix}weight")
         sizes = (config.get("in_features"), config.get("out_features"))
         if weight is None or weight.shape != sizes:

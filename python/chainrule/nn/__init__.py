@@ -9,8 +9,25 @@ from __future__ import annotations
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._linear import Linear
-from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ._losses import (
+    LOSSES,
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HingeLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    MultiMarginLoss,
+    NLLLoss,
+    PenalizedLoss,
+    PerceptronLoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+)
 from ._module import Module, Parameter
+from ._output import Output, loss_for
 from ._shape import Flatten
 
 LAYERS: dict[str, type[Module]] = {
@@ -25,26 +42,38 @@ LAYERS: dict[str, type[Module]] = {
         Tanh,
         Softplus,
         Softmax,
-        MSELoss,
-        CrossEntropyLoss,
-        BCEWithLogitsLoss,
+        Output,
+        *LOSSES,
     )
 }
 
 __all__ = [
     "LAYERS",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
     "Flatten",
+    "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
     "LeakyReLU",
     "Linear",
     "MSELoss",
     "Module",
+    "MultiMarginLoss",
+    "NLLLoss",
+    "Output",
     "Parameter",
+    "PenalizedLoss",
+    "PerceptronLoss",
+    "PoissonNLLLoss",
     "ReLU",
     "Sequential",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Tanh",
+    "loss_for",
 ]

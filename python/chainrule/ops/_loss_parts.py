@@ -16,7 +16,7 @@ from .shape import astype, reshape
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["class_weight", "labels_of", "matched", "positive", "reduced", "refuse_where"]
+__all__ = ["class_weight", "labels_of", "matched", "positive", "reduced", "refuse_where", "weights"]
 
 _INT64 = np.dtype(np.int64)
 
@@ -71,9 +71,14 @@ def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
     return labels if isinstance(labels, TensorClass) else TensorClass._wrap(np.array(given, dtype=_INT64, order="C"))
 
 
+def weights(given: Any, like: Tensor) -> Tensor:
+    """Numbers of any dtype, rounded once to that of `like`."""
+    return astype(own(given if hasattr(given, "dtype") else np.asarray(given)), like.dtype)
+
+
 def class_weight(name: str, scores: Tensor, weight: Any) -> Tensor:
     """One weight for each class, (classes,), in the dtype of the scores (n, classes)."""
-    given = astype(own(weight), scores.dtype)
+    given = weights(weight, scores)
     if given.shape != scores.shape[-1:]:
         raise ValueError(f"{name}: weight has shape {given.shape}, expected one for each class, {scores.shape[-1:]}")
     return given
@@ -125,7 +130,7 @@ def reduced(
 
 
 def _row_weight(name: str, values: Tensor, sample_weight: Any) -> Tensor:
-    weight, rows = astype(own(sample_weight), values.dtype), _rows(name, values)
+    weight, rows = weights(sample_weight, values), _rows(name, values)
     if weight.shape != (rows,):
         advice = "; use sample_weight.reshape(-1)" if weight.shape == (rows, 1) else ""
         raise ValueError(

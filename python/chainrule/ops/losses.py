@@ -11,8 +11,8 @@ from math import pi
 from typing import TYPE_CHECKING, Any
 
 from ._layout import map_code
-from ._loss_parts import matched, positive, reduced, refuse_where
-from ._table import Attrs, Op, Plan, Spec, apply, own, pair, register
+from ._loss_parts import matched, positive, reduced, refuse_where, weights
+from ._table import Attrs, Op, Plan, Spec, apply, pair, register
 from .activations import exp, log, log1p, relu, sigmoid, softplus
 from .elementwise import (
     _map_plan,
@@ -31,7 +31,6 @@ from .elementwise import (
     sub,
     where,
 )
-from .shape import astype
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -252,7 +251,7 @@ def binary_cross_entropy_with_logits(
     x, t = matched(name, logits, target)
     if pos_weight is None:
         return reduced(name, apply(_BCE, (x, t)), reduction, sample_weight)
-    weight = astype(own(pos_weight), x.dtype)
+    weight = weights(pos_weight, x)
     if weight.shape not in ((), x.shape[-1:]):
         raise ValueError(f"{name}: pos_weight has shape {weight.shape}, expected a number or {x.shape[-1:]}")
     positives = add(1, mul(sub(weight, 1), t))
