@@ -91,13 +91,15 @@ def cross_entropy(
     name, scores = "cross_entropy", one(logits)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing must be from 0 to 1, got {label_smoothing!r}")
-    classes = None if weight is None else class_weight(name, scores, weight)
+    labels = None
     if _is_probabilities(target):
         scores, target = matched(name, scores, target)
-        labels, share = None, None
+        if scores.ndim != 2:
+            raise ValueError(f"{name}: expected scores and probabilities (n, classes), got {scores.shape}")
     else:
         labels = labels_of(name, scores, target)
-        share = None if classes is None else apply(OPS["take"], (classes, labels))
+    classes = None if weight is None else class_weight(name, scores, weight)
+    share = None if classes is None or labels is None else apply(OPS["take"], (classes, labels))
     if labels is not None and not label_smoothing:
         rows = apply(_CROSS_ENTROPY, (scores, labels))
         return reduced(name, rows if share is None else mul(rows, share), reduction, sample_weight, share)
