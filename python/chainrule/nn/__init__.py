@@ -6,6 +6,7 @@ export it here and list it in `LAYERS`, which is the whole list of classes a mod
 
 from __future__ import annotations
 
+from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._linear import Linear
@@ -29,12 +30,26 @@ from ._losses import (
 from ._module import Module, Parameter
 from ._output import Output, loss_for
 from ._shape import Flatten
+from ._units import (
+    ELU,
+    SELU,
+    Hardsigmoid,
+    Hardtanh,
+    Heaviside,
+    LogSigmoid,
+    Maxout,
+    PReLU,
+    Sign,
+    SiLU,
+    Softsign,
+)
 
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
     for layer in (
         Sequential,
         Linear,
+        Output,
         Flatten,
         ReLU,
         LeakyReLU,
@@ -42,38 +57,60 @@ LAYERS: dict[str, type[Module]] = {
         Tanh,
         Softplus,
         Softmax,
-        Output,
+        ELU,
+        SELU,
+        SiLU,
+        PReLU,
+        Maxout,
+        Hardtanh,
+        Hardsigmoid,
+        Softsign,
+        LogSigmoid,
+        Sign,
+        Heaviside,
         *LOSSES,
     )
 }
 
 __all__ = [
+    "ELU",
     "LAYERS",
+    "SELU",
     "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
     "Flatten",
+    "Hardsigmoid",
+    "Hardtanh",
+    "Heaviside",
     "HingeLoss",
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "MSELoss",
+    "Maxout",
     "Module",
     "MultiMarginLoss",
     "NLLLoss",
     "Output",
+    "PReLU",
     "Parameter",
     "PenalizedLoss",
     "PerceptronLoss",
     "PoissonNLLLoss",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Sign",
     "SmoothL1Loss",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Tanh",
     "loss_for",
+    "utils",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._loss_parts import class_weight, labels_of, matched, reduced
-from ._table import OPS, Attrs, Op, Plan, Spec, apply, one, pair, register
+from ._table import LINEAR, OPS, SYMMETRIC, Attrs, Op, Plan, Spec, apply, one, pair, register
 from .activations import relu
 from .elementwise import add, div, equal, mul, neg, square, sub, where
 from .index import pick, place
@@ -56,9 +56,16 @@ def _at_labels(number: Any, scores: Tensor, labels: Tensor) -> Tensor:
     return place(broadcast_to(pair(scores, number)[1], labels.shape), labels, scores.shape[1])
 
 
-_CROSS_ENTROPY_GRAD = register(Op("cross_entropy_grad", _cross_entropy_grad_plan, (_second_by_x, None, _second_by_g)))
+_CROSS_ENTROPY_GRAD = register(
+    Op("cross_entropy_grad", _cross_entropy_grad_plan, (_second_by_x, None, _second_by_g), (SYMMETRIC, None, LINEAR))
+)
 _CROSS_ENTROPY = register(
-    Op("cross_entropy", _cross_entropy_plan, (lambda g, y, x, a: apply(_CROSS_ENTROPY_GRAD, (x[0], x[1], g)),))
+    Op(
+        "cross_entropy",
+        _cross_entropy_plan,
+        (lambda g, y, x, a: apply(_CROSS_ENTROPY_GRAD, (x[0], x[1], g)),),
+        (lambda t, y, x, a: sum(mul(t, _probability_error(x[0], x[1])), -1),),
+    )
 )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._layout import map_code
 from ._loss_parts import matched, positive, reduced, refuse_where, weights
-from ._table import Attrs, Op, Plan, Spec, apply, pair, register
+from ._table import SYMMETRIC, Attrs, Op, Plan, Spec, apply, pair, register
 from .activations import exp, log, log1p, relu, sigmoid, softplus
 from .elementwise import (
     _map_plan,
@@ -199,7 +199,7 @@ def _bce_by_t(g: Tensor, y: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tens
     return mul(g, sub(maximum(log1p(neg(p)), -100), maximum(log(p), -100)))
 
 
-_BCE_OF_PROBABILITIES = register(Op("binary_cross_entropy", _bce_plan, (_bce_by_p, _bce_by_t)))
+_BCE_OF_PROBABILITIES = register(Op("binary_cross_entropy", _bce_plan, (_bce_by_p, _bce_by_t), (SYMMETRIC, SYMMETRIC)))
 _BCE = register(
     Op(
         "bce_with_logits",

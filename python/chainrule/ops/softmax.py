@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._layout import axes_of, product
-from ._table import CODES, Attrs, Op, Plan, Spec, apply, one, register
+from ._table import CODES, LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, one, register
 from .activations import exp
 from .elementwise import _float_dtype, mul, neg, sub
 from .reduce import sum
@@ -32,6 +32,11 @@ def _softmax_second(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) 
     return sub(mul(gg, sub(g, sum(mul(y, g), -1, True))), mul(g, sum(mul(y, gg), -1, True)))
 
 
+def _softmax_second_forward(t: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    y, g = x
+    return sub(mul(t, sub(g, sum(mul(y, g), -1, True))), mul(y, sum(mul(t, g), -1, True)))
+
+
 # log_softmax_grad(y, g) = g - exp(y) * s, s = sum(g).
 def _log_softmax_by_y(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
     y, g = x
@@ -43,11 +48,25 @@ def _log_softmax_by_g(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs
 
 
 _SOFTMAX_GRAD: Op = register(
-    Op("softmax_grad", _rows_plan, (_softmax_second, lambda gg, d, x, a: apply(_SOFTMAX_GRAD, (x[0], gg))))
+    Op(
+        "softmax_grad",
+        _rows_plan,
+        (_softmax_second, lambda gg, d, x, a: apply(_SOFTMAX_GRAD, (x[0], gg))),
+        (_softmax_second_forward, LINEAR),
+    )
 )
-_LOG_SOFTMAX_GRAD: Op = register(Op("log_softmax_grad", _rows_plan, (_log_softmax_by_y, _log_softmax_by_g)))
-_SOFTMAX = register(Op("softmax", _rows_plan, (lambda g, y, x, a: apply(_SOFTMAX_GRAD, (y, g)),)))
-_LOG_SOFTMAX = register(Op("log_softmax", _rows_plan, (lambda g, y, x, a: apply(_LOG_SOFTMAX_GRAD, (y, g)),)))
+_LOG_SOFTMAX_GRAD: Op = register(
+    Op("log_softmax_grad", _rows_plan, (_log_softmax_by_y, _log_softmax_by_g), (SYMMETRIC, LINEAR))
+)
+_SOFTMAX = register(Op("softmax", _rows_plan, (lambda g, y, x, a: apply(_SOFTMAX_GRAD, (y, g)),), (SYMMETRIC,)))
+_LOG_SOFTMAX = register(
+    Op(
+        "log_softmax",
+        _rows_plan,
+        (lambda g, y, x, a: apply(_LOG_SOFTMAX_GRAD, (y, g)),),
+        (lambda t, y, x, a: _log_softmax_by_g(t, y, (y,), a),),
+    )
+)
 
 
 def _along(op: Op, x: Any, axis: int) -> Tensor:
