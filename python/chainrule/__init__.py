@@ -21,6 +21,7 @@ from .config import (
 from .custom import custom_op
 from .fit import History, fit
 from .gradcheck import gradcheck
+from .graph import graph, saturation
 from .io import ModelFormatError, load, save
 from .nn._output import infer_kind
 from .ops import *
@@ -49,6 +50,7 @@ __all__ = [
     "get_num_threads",
     "grad",
     "gradcheck",
+    "graph",
     "hessian",
     "hvp",
     "infer_kind",
@@ -63,6 +65,7 @@ __all__ = [
     "ops",
     "optim",
     "random",
+    "saturation",
     "save",
     "set_num_threads",
     "show_config",

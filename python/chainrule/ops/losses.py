@@ -23,7 +23,6 @@ from .elementwise import (
     greater,
     less,
     maximum,
-    minimum,
     mul,
     neg,
     not_equal,
@@ -31,6 +30,7 @@ from .elementwise import (
     sub,
     where,
 )
+from .units import clip
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -106,7 +106,7 @@ def huber_loss(
 
 def _huber(d: Tensor, delta: float) -> Tensor:
     """c * (d - c/2) with c = d, cut off at -delta and delta: both branches in one, and its derivative is c."""
-    c = maximum(minimum(d, delta), -delta)
+    c = clip(d, -delta, delta)
     return mul(c, sub(d, mul(c, 0.5)))
 
 
