@@ -1,13 +1,18 @@
 """Losses and penalties: PyTorch's values, extreme arguments, kinks, weights, strict shapes. Bits are in test_ops."""
 
+import doctest
+import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.nn._losses import LOSSES
+from loss_cases import KINDS
 from loss_values import CLASS_WEIGHT, COUNTS, LABELS, POS_WEIGHT, TARGET, VALUES, X
 from reference.bits import Array
 
@@ -305,3 +310,18 @@ def test_errors(name: str) -> None:
     call, message = ERRORS[name]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_examples_of_the_page_run() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "losses.md").read_text()
+    code = "".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    test = doctest.DocTestParser().get_doctest(code, {}, "losses.md", None, None)
+    assert len(test.examples) > 25
+    output: list[str] = []
+    assert doctest.DocTestRunner(verbose=False).run(test, out=output.append).failed == 0, "".join(output)
+
+
+def test_the_page_names_all_losses() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "losses.md").read_text()
+    for name in (*KINDS, *(module.__name__ for module in LOSSES)):
+        assert re.search(rf"`{name}[(`]", text), name

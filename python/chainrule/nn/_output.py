@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from .._arrays import to_model_input
 from ..ops._table import one
 from ..random import Generator
 from ..tensor import Tensor
@@ -24,21 +25,17 @@ MAX_CLASSES = 20  # integers with more distinct values are taken for a quantity
 
 @dataclass(frozen=True)
 class Kind:
-    """`distribution` of the target, whose mean is `link(scores)`; `loss`: its negative log likelihood of the scores.
-
-    `column`: whether targets of shape (n,) are those of one score for each row.
-    """
+    """`distribution` of the target, whose mean is `link(scores)`; `loss`: its negative log likelihood of the scores."""
 
     distribution: str
     link: Callable[[Any], Tensor]
     loss: Callable[..., Module]
-    column: bool = True
 
 
 KINDS: dict[str, Kind] = {
     "binary": Kind("Bernoulli", ops.sigmoid, BCEWithLogitsLoss),
     "multilabel": Kind("Bernoulli, for each column", ops.sigmoid, BCEWithLogitsLoss),
-    "multiclass": Kind("Multinoulli", ops.softmax, CrossEntropyLoss, column=False),
+    "multiclass": Kind("Multinoulli", ops.softmax, CrossEntropyLoss),
     "continuous": Kind("Gaussian", one, MSELoss),
     "count": Kind("Poisson", ops.exp, PoissonNLLLoss),
 }
@@ -126,14 +123,20 @@ class Output(Linear):
         return _kind(self.kind).link(scores)
 
     def targets(self, y: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Targets in the shape that the loss takes: (n,) as (n, 1), but for labels of several classes.
+        """Targets as the loss takes them: labels of several classes as they are, else numbers in the layer's dtype, and
+        (n,) as (n, 1).
+
+        Errors: TypeError for what are no numbers.
 
         >>> import chainrule as cr
-        >>> cr.nn.Output("count", 4).targets([3, 0, 1]).shape
-        (3, 1)
+        >>> cr.nn.Output("count", 4).targets([3, 0]).tolist()
+        [[3.0], [0.0]]
         """
         given = np.asarray(y)
-        return given.reshape(-1, 1) if given.ndim == 1 and _kind(self.kind).column else given
+        if self.kind == "multiclass" and given.ndim == 1:
+            return given
+        numbers = to_model_input(given, self.weight.dtype, "Output: y").numpy()
+        return numbers.reshape(-1, 1) if numbers.ndim == 1 else numbers
 
 
 def infer_kind(y: npt.ArrayLike) -> str:
