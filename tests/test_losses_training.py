@@ -56,20 +56,6 @@ def test_values_are_checked_by_compiled_functions(message: str) -> None:
         compiled(prediction, target)
 
 
-def test_a_condition_is_not_overwritten_by_what_it_chooses() -> None:
-    """Its elements are smaller than those of the result, which are written one after the other."""
-    x = np.asarray([[0.5, -1.0, 2.0]])
-
-    def function(x: cr.Tensor) -> cr.Tensor:
-        mask = x > 0.0
-        total = cr.sum(cr.where(mask, x, 0.0), -1, True)
-        return cr.sum(cr.where(mask, total, -1.0), 0)
-
-    compiled = cr.compile(function)
-    for setting in every_setting():
-        np.testing.assert_array_equal(compiled(x).numpy(), [2.5, -1.0, 2.5], err_msg=str(setting))
-
-
 # Training.
 
 N = 90
@@ -131,6 +117,24 @@ def test_micro_batches_give_the_whole_batch(name: str) -> None:
         for size in (1, 5, 16, 31):
             assert trained(name, **options, micro_batch=size) == whole, (options, size)
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize("name", ["weighted", "smoothed", "mse"])
+def test_micro_batches_save_memory_with_weights(name: str) -> None:
+    """The sum of the weights, by which the mean is divided, is known before the first block."""
+
+    def arena(micro_batch: int | None, weight: Array | None) -> int:
+        loss, y = LOSSES[name]
+        model = net()
+        optimizer = cr.optim.SGD(model.parameters(), lr=0.05)
+        options: dict[str, Any] = {"sample_weight": weight, "micro_batch": micro_batch, "batch_size": N}
+        trainer = cr.Trainer(model, INPUTS, y, loss=loss, optimizer=optimizer, **options)
+        trainer.run_epoch()
+        (plan,) = next(iter(trainer._compiled._plans.values()))  # type: ignore[union-attr]
+        return plan.built.arena_bytes
+
+    for weight in (None, WEIGHT):
+        assert 2 * arena(9, weight) < arena(None, weight)
 
 
 @pytest.mark.parametrize("name", LOSSES)
