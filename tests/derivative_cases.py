@@ -18,6 +18,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule.ops._table import OPS, apply
 from derivative_draws import (
+    GAP,
     Call,
     Generator,
     Rng,
@@ -255,7 +256,32 @@ def fully_connected(rng: Rng, n: int = 3) -> nn.Linear:
 
 
 def activation(build: Callable[[], nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
-    return build(), [draw(rng, some_shape(rng, 1), kinks=(0.0,))]
+    """As it is by default; kinks are at whole numbers."""
+    return build(), [draw(rng, some_shape(rng, 1), kinks=(-3.0, -1.0, 0.0, 1.0, 3.0))]
+
+
+def leaky(rng: Rng) -> tuple[nn.Module, list[Array]]:
+    x = draw(rng, some_shape(rng, 2), kinks=(0.0,))
+    return nn.PReLU(pick_one(rng, (1, x.shape[1])), dtype=np.float64), [x]
+
+
+def grouped(rng: Rng) -> Call:
+    pieces = int(rng.integers(1, 4))
+    shape = [*some_shape(rng, 1, 3, 6)]
+    axis = int(rng.integers(-len(shape), len(shape)))
+    shape[axis] *= pieces
+    return lambda x: cr.maxout(x, pieces, axis), [distinct(rng, tuple(shape))]
+
+
+def largest_of_linear(rng: Rng) -> Call:
+    """No two pieces of an output near to each other."""
+    build = lambda rng: (nn.Maxout(2, int(rng.integers(1, 3)), dtype=np.float64), [draw(rng, (2, 2))])  # noqa: E731
+    while True:
+        function, arrays = layer(build, rng)
+        x, weight, bias = arrays
+        pieces = (x @ weight + bias).reshape(2, -1, 2)
+        if np.abs(pieces[..., 0] - pieces[..., 1]).min() > 10 * GAP:
+            return function, arrays
 
 
 def net(rng: Rng) -> tuple[nn.Module, list[Array]]:
@@ -267,12 +293,14 @@ LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
     "Sequential": net,
     "Linear": lambda rng: (fully_connected(rng), [draw(rng, (*some_shape(rng, 0, 2, 4), 3))]),
     "Flatten": lambda rng: (nn.Flatten(), [draw(rng, some_shape(rng, 2))]),
-    "ReLU": partial(activation, nn.ReLU),
-    "LeakyReLU": partial(activation, nn.LeakyReLU),
-    "Sigmoid": partial(activation, nn.Sigmoid),
-    "Tanh": partial(activation, nn.Tanh),
-    "Softplus": partial(activation, nn.Softplus),
-    "Softmax": partial(activation, nn.Softmax),
+    **{
+        kind.__name__: partial(activation, kind)
+        for kind in (
+            *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax, nn.ELU, nn.SELU, nn.SiLU),
+            *(nn.Hardtanh, nn.Hardsigmoid, nn.Softsign, nn.LogSigmoid, nn.Sign, nn.Heaviside),
+        )
+    },
+    "PReLU": leaky,
     "Output": lambda rng: (nn.Output("count", 3, 2, dtype=np.float64), [draw(rng, (2, 3))]),
 }
 
@@ -287,6 +315,8 @@ def _from_the_reference() -> Iterator[tuple[str, Generator]]:
 
 CASES: dict[str, Generator] = {
     **dict(_from_the_reference()),
+    "swish": partial(elementwise, "swish", REFERENCE["silu"]),
+    "maxout": grouped,
     "maximum": partial(choice, "maximum"),
     "minimum": partial(choice, "minimum"),
     "where": where,
@@ -314,5 +344,6 @@ CASES: dict[str, Generator] = {
     "place": placed,
     "astype": cast,
     **{f"nn.{name}": partial(layer, build) for name, build in LAYERS.items()},
+    "nn.Maxout": largest_of_linear,
     **LOSSES,
 }
