@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import ops
 from ._fit_data import EVALUATION_ROWS, Metric, Rows, check_counts, prepare_validation, resolve_metrics
 from ._interrupt import DeferredInterrupt
 from .nn import Module
@@ -68,11 +67,12 @@ def fit(
     X: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[..., Tensor],
     optimizer: Optimizer,
     epochs: int = 10,
     batch_size: int = 32,
     micro_batch: int | None = None,
+    sample_weight: npt.ArrayLike | None = None,
     validation: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     metrics: Sequence[str | Metric] | None = None,
     seed: int | None = None,
@@ -93,6 +93,8 @@ def fit(
     (integers) for cross entropy, else finite numbers in the shape of the model's output; `loss`, a loss module or any
     function (prediction, target) -> scalar tensor; `optimizer`, of this model's parameters; `epochs`; `batch_size`;
     `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
+    `sample_weight`, n numbers of at least 0, how much each row counts: it goes to the loss as `sample_weight=`
+    (not to the validation);
     `validation`, `(X, y)` to evaluate after every epoch; `metrics`, of the validation rows: "accuracy" or functions
     (prediction, target) -> float on ndarrays (default: accuracy for labels); `seed` (default: that of
     `cr.manual_seed`); `shuffle`; `progress`, True, False, or None for only on a terminal; `callbacks`, called with the
@@ -123,6 +125,7 @@ def fit(
         optimizer=optimizer,
         batch_size=batch_size,
         micro_batch=micro_batch,
+        sample_weight=sample_weight,
         seed=seed,
         shuffle=shuffle,
         nonfinite=nonfinite,
@@ -160,7 +163,7 @@ def fit(
 
 def _evaluate(
     model: Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[..., Tensor],
     rows: Rows,
     measures: dict[str, Metric],
     record: History,
@@ -170,8 +173,9 @@ def _evaluate(
     with evaluating(model):
         for start in range(0, len(rows), EVALUATION_ROWS):
             part = np.arange(start, min(start + EVALUATION_ROWS, len(rows)), dtype=np.int64)
-            prediction = model(ops.take(rows.x, part))
-            losses.append(loss(prediction, ops.take(rows.y, part)).item())
+            x, y, options = rows.part(Tensor(part))
+            prediction = model(x)
+            losses.append(loss(prediction, y, **options).item())
             outputs.append(prediction.numpy())
     record.val_loss.append(weighted_mean(np.array(losses, dtype=np.float64), len(rows), EVALUATION_ROWS))
     prediction_values: npt.NDArray[Any] = np.concatenate(outputs)

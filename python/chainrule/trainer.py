@@ -14,7 +14,6 @@ from ._fit_data import check_counts, prepare
 from ._interrupt import DeferredInterrupt
 from .compiler import Compiled
 from .nn import Module
-from .ops._table import OPS, apply
 from .random import Generator, default_generator
 from .tensor import Tensor, grad_mode
 
@@ -64,10 +63,11 @@ class Trainer:
         X: npt.ArrayLike,
         y: npt.ArrayLike,
         *,
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: Callable[..., Tensor],
         optimizer: Optimizer,
         batch_size: int = 32,
         micro_batch: int | None = None,
+        sample_weight: npt.ArrayLike | None = None,
         seed: int | None = None,
         shuffle: bool = True,
         nonfinite: str = "raise",
@@ -76,7 +76,7 @@ class Trainer:
         if nonfinite not in ("raise", "continue"):
             raise ValueError(f"fit: nonfinite must be 'raise' or 'continue', got {nonfinite!r}")
         check_counts(batch_size=batch_size, **({} if micro_batch is None else {"micro_batch": micro_batch}))
-        self.rows = prepare(model, X, y, loss, optimizer.params)
+        self.rows = prepare(model, X, y, loss, optimizer.params, sample_weight)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.batch_size, self.shuffle = int(batch_size), shuffle
         self.seed = default_generator().seed if seed is None else seed
@@ -154,10 +154,9 @@ class Trainer:
 
     def _step(self, rows: Tensor) -> Tensor:
         """One step; with `nonfinite="raise"` a loss that is not finite changes nothing."""
-        # The row numbers are our own: no check of their range.
-        x, y = (apply(OPS["take"], (source, rows)) for source in (self.rows.x, self.rows.y))
+        x, y, options = self.rows.part(rows)
         self.optimizer.zero_grad()
-        value = self.loss(self.model(x), y)
+        value = self.loss(self.model(x), y, **options)
         if self._stop:
             _require_finite(value)
         value.backward()

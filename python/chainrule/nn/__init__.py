@@ -10,8 +10,25 @@ from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._linear import Linear
-from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ._losses import (
+    LOSSES,
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HingeLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    MultiMarginLoss,
+    NLLLoss,
+    PenalizedLoss,
+    PerceptronLoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+)
 from ._module import Module, Parameter
+from ._output import Output, loss_for
 from ._shape import Flatten
 from ._units import (
     ELU,
@@ -32,6 +49,7 @@ LAYERS: dict[str, type[Module]] = {
     for layer in (
         Sequential,
         Linear,
+        Output,
         Flatten,
         ReLU,
         LeakyReLU,
@@ -50,9 +68,7 @@ LAYERS: dict[str, type[Module]] = {
         LogSigmoid,
         Sign,
         Heaviside,
-        MSELoss,
-        CrossEntropyLoss,
-        BCEWithLogitsLoss,
+        *LOSSES,
     )
 }
 
@@ -60,28 +76,41 @@ __all__ = [
     "ELU",
     "LAYERS",
     "SELU",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
     "Flatten",
     "Hardsigmoid",
     "Hardtanh",
     "Heaviside",
+    "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "MSELoss",
     "Maxout",
     "Module",
+    "MultiMarginLoss",
+    "NLLLoss",
+    "Output",
     "PReLU",
     "Parameter",
+    "PenalizedLoss",
+    "PerceptronLoss",
+    "PoissonNLLLoss",
     "ReLU",
     "Sequential",
     "SiLU",
     "Sigmoid",
     "Sign",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Softsign",
     "Tanh",
+    "loss_for",
     "utils",
 ]
