@@ -71,8 +71,10 @@ def fit(
     loss: Callable[[Tensor, Tensor], Tensor],
     optimizer: Optimizer,
     epochs: int = 10,
-    batch_size: int = 32,
+    batch_size: int | None = 32,
     micro_batch: int | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
     validation: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     metrics: Sequence[str | Metric] | None = None,
     seed: int | None = None,
@@ -85,20 +87,22 @@ def fit(
 ) -> History:
     """Train a model by minibatches.
 
-    Per batch: optimizer.zero_grad(); loss(model(x), y).backward(); optimizer.step(). The last batch of an epoch may be
-    smaller. The order of epoch e depends on (seed, e) only, so the same seed gives the same bits.
+    Per batch: optimizer.zero_grad(); loss(model(x), y).backward(); clipping; optimizer.step(). The last batch of an
+    epoch may be smaller. The order of epoch e depends on (seed, e) only, so the same seed gives the same bits.
 
-    Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype
-    (an array of it in C order is used as it is, not copied); `y`, n labels
-    (integers) for cross entropy, else finite numbers in the shape of the model's output; `loss`, a loss module or any
-    function (prediction, target) -> scalar tensor; `optimizer`, of this model's parameters; `epochs`; `batch_size`;
-    `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
-    `validation`, `(X, y)` to evaluate after every epoch; `metrics`, of the validation rows: "accuracy" or functions
-    (prediction, target) -> float on ndarrays (default: accuracy for labels); `seed` (default: that of
-    `cr.manual_seed`); `shuffle`; `progress`, True, False, or None for only on a terminal; `callbacks`, called with the
-    History after every epoch, one that returns True ends training; `nonfinite`, "raise" or "continue" when a loss is
-    NaN or infinite; `history`, a History to continue: epochs are counted on from it, and it keeps what was reached when
-    training is broken off; `compile`, False to run every op by itself, for models that cannot be compiled.
+    Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype (an array of it
+    in C order is used as it is, not copied); `y`, n labels (integers) for cross entropy, else finite numbers in the
+    shape of the model's output; `loss`, a loss module or any function (prediction, target) -> scalar tensor;
+    `optimizer`, of this model's parameters; `epochs`; `batch_size`, 1 for stochastic gradient descent, None for all
+    rows at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits of the whole
+    batch; `clip_value` and `clip_norm`, bounds for the elements of the gradients, then for their norm
+    (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `validation`, `(X, y)` to evaluate after every epoch; `metrics`,
+    of the validation rows: "accuracy" or functions (prediction, target) -> float on ndarrays (default: accuracy for
+    labels); `seed` (default: that of `cr.manual_seed`); `shuffle`; `progress`, True, False, or None for only on a
+    terminal; `callbacks`, called with the History after every epoch, one that returns True ends training; `nonfinite`,
+    "raise" or "continue" when a loss is NaN or infinite; `history`, a History to continue: epochs are counted on from
+    it, and it keeps what was reached when training is broken off; `compile`, False to run every op by itself, for
+    models that cannot be compiled.
     Returns: the History.
     Errors: before the model is touched: TypeError or ValueError for anything that does not fit, with the place of a NaN
     or of a label out of range. While training: FloatingPointError for a loss that is not finite, before its step.
@@ -114,7 +118,7 @@ def fit(
     >>> history.loss[-1] < 0.5 * history.loss[0]
     True
     """
-    check_counts(epochs=epochs, batch_size=batch_size)
+    check_counts(epochs=epochs)
     trainer = Trainer(
         model,
         X,
@@ -123,6 +127,8 @@ def fit(
         optimizer=optimizer,
         batch_size=batch_size,
         micro_batch=micro_batch,
+        clip_norm=clip_norm,
+        clip_value=clip_value,
         seed=seed,
         shuffle=shuffle,
         nonfinite=nonfinite,

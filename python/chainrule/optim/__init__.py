@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._adam import Adam, AdamW
 from ._adaptive import Adagrad, RMSprop
 from ._base import Group, Optimizer
+from ._clip import clip_grad_norm_, clip_grad_value_
 from ._sgd import SGD
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Group", "Optimizer", "RMSprop"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Group", "Optimizer", "RMSprop", "clip_grad_norm_", "clip_grad_value_"]
