@@ -12,8 +12,9 @@ namespace chainrule {
 enum Dtype : int { kFloat32 = 0, kFloat64 = 1, kInt64 = 2, kBool = 3 };
 
 // Elementwise: out[r * rs_out + i] = f(in[0][r * rs_in[0] + i * step[0]], ...), r < rows, i < n; a step is 1 or 0 (one
-// number for the whole row). `param` is what the op takes besides arrays (a slope). Comparisons write bool, `where`
-// reads bool first. Rows are looped over inside the kernel: rows of a few elements are common, and a call takes longer.
+// number for the whole row). `param` are the numbers that the op takes besides arrays (a slope, two bounds), always
+// kMapParams of them. Comparisons write bool, `where` reads bool first. Rows are looped over inside the kernel: rows of a few elements are common, and a call takes longer.
+constexpr int kMapParams = 2;
 struct MapArgs {
   int64_t rows, n;
   void* out;

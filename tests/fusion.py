@@ -38,7 +38,7 @@ class Fusion:
     gap: int = 0
     specials: bool = False
     arrays: dict[str, Array] = field(default_factory=dict)
-    steps: list[tuple[str, list[str], list[str], float]] = field(default_factory=list)
+    steps: list[tuple[str, list[str], list[str], tuple[float, ...]]] = field(default_factory=list)
 
     def array(self, name: str) -> str:
         """A new array with values, named by its kind."""
@@ -68,9 +68,9 @@ class Fusion:
             inputs.append("clock")
         self.step(name, arrays, inputs)
 
-    def step(self, name: str, outputs: Sequence[str], inputs: Sequence[str], param: float = 0.0) -> None:
+    def step(self, name: str, outputs: Sequence[str], inputs: Sequence[str], *params: float) -> None:
         """Append a step."""
-        self.steps.append((name, list(outputs), list(inputs), param))
+        self.steps.append((name, list(outputs), list(inputs), params))
 
     def one_by_one(self, product: Array | None) -> dict[str, Array]:
         """The arrays afterwards, every step a whole instruction."""
@@ -83,14 +83,14 @@ class Fusion:
             x = arrays[name]
             return x[:, None] if name.startswith("column") else x[:, : self.cols] if x.ndim == 2 else x
 
-        for name, outputs, inputs, param in self.steps:
+        for name, outputs, inputs, params in self.steps:
             if name in UPDATES:
                 p, *states = found = [whole(o).copy() for o in outputs]
                 clock = arrays[inputs[2]].copy() if len(inputs) > 2 else None
                 _core.update_step(name, p, whole(inputs[0]).copy(), tuple(states), arrays[inputs[1]], clock)
             else:
                 wide = [np.broadcast_to(whole(i), (self.rows, self.cols)) for i in inputs]
-                found = [elementwise(name, *wide, param=param)]
+                found = [elementwise(name, *wide, params=params)]
             for output, x in zip(outputs, found, strict=True):
                 arrays.setdefault(output, blank((self.rows, self.cols + self.gap), x.dtype))[:, : self.cols] = x
         return arrays
@@ -107,12 +107,12 @@ class Fusion:
             return kinds.get(name.rstrip("0123456789"), (self.cols + self.gap, 1))
 
         code: list[Plain] = []
-        for name, outputs, inputs, param in self.steps:
+        for name, outputs, inputs, params in self.steps:
             ints = [self.cols + self.gap]
             if name not in UPDATES:
                 ints = [n for i in inputs for n in strides(i)] + ints
             to, of = [place(o) for o in outputs], [place(i) for i in inputs]
-            code.append((name, CODE[np.dtype(self.dtype)], to, of, ints, [param] if param else []))
+            code.append((name, CODE[np.dtype(self.dtype)], to, of, ints, list(params)))
         return code
 
     def outputs(self) -> list[str]:

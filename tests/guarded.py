@@ -119,7 +119,7 @@ def _elementwise(kernel: Kernel, dtype: programs.Float, regions: list[Region], o
     for isa in every_level():
         for n in SIZES:
             ints = [1, n, *([1] * len(inputs))]
-            instruction = (kernel.name, programs.CODE[np.dtype(dtype)], slots[:1], slots[1:], ints, [kernel.param])
+            instruction = (kernel.name, programs.CODE[np.dtype(dtype)], slots[:1], slots[1:], ints, kernel.params)
             program = _core.Program([(c, (n,)) for c in code], [], [], [instruction])
             for place in range(-1, 16):
                 # One position in the truth, and in each array its own: a bool array has more elements in its page.

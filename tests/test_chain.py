@@ -88,6 +88,16 @@ def mixture(f: Fusion) -> None:
     f.step("sub", [f.result("z")], ["y", "c"])
 
 
+def of_units(f: Fusion) -> None:
+    """Steps with two numbers, one and none."""
+    f.step("hardtanh", ["l"], ["c"], -0.75, 1.5)
+    f.step("silu", ["m"], ["c"], 1.25)
+    f.step("prelu", ["m"], ["m", f.array("row")])
+    f.step("clip_grad", ["l"], ["m", "l"], -0.5, 0.25)
+    f.step("heaviside", [f.result("y")], ["l"], 0.5)
+    f.step("selu", [f.result("z")], ["m"])
+
+
 BODIES: list[Callable[[Fusion], None]] = [
     bias_relu,
     bias_relu_elsewhere,
@@ -99,6 +109,7 @@ BODIES: list[Callable[[Fusion], None]] = [
     sgd_with_all,
     plain_sgd,
     mixture,
+    of_units,
     *[update(name) for name in UPDATES if name != "sgd"],
 ]
 IN_PLACE = (bias_relu,)  # the product itself is changed: it has to be kept

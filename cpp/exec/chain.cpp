@@ -49,7 +49,8 @@ class Resolver {
   void add_map(const Instruction& step, const MapRow& row) {
     const size_t inputs = static_cast<size_t>(row.inputs);
     expect(step, {1, inputs, 2 * inputs + 1, step.reals.size()});
-    Step s = {row.fn[op_.dtype], nullptr, row.inputs, 0, {}, {}, -1, -1, step.reals.empty() ? 0.0 : step.reals[0]};
+    Step s = {row.fn[op_.dtype], nullptr, row.inputs, 0, {}, {}, -1, -1, {}};
+    std::copy_n(step.reals.begin(), std::min<size_t>(step.reals.size(), kMapParams), s.param);
     for (size_t i = 0; i < inputs; ++i)
       s.in[i] = input(step, step.inputs[i], i == 0 && row.reads_bool, step.ints[2 * i], step.ints[2 * i + 1]);
     s.out[0] = output(step, step.outputs[0], row.writes_bool, step.ints[2 * inputs]);
@@ -60,7 +61,7 @@ class Resolver {
   void add_update(const Instruction& step, const UpdateRow& row) {
     expect_update(step, row);
     const int clock = row.clock > 0 ? step.inputs[2] : -1, states = static_cast<int>(step.outputs.size()) - 1;
-    Step s = {nullptr, row.fn[op_.dtype], 1, states, {}, {}, step.inputs[1], clock, 0.0};
+    Step s = {nullptr, row.fn[op_.dtype], 1, states, {}, {}, step.inputs[1], clock, {}};
     s.in[0] = input(step, step.inputs[0], false, step.ints[0], 1);
     for (size_t i = 0; i < step.outputs.size(); ++i) {
       if (step.outputs[i] < 0) refuse(op_, step, "updates a buffer of the body");
@@ -186,7 +187,7 @@ void run_block(const Body& body, void* const* slots, const Block& block) {
     args.n = block.cols;
     args.out = out.at;
     args.rs_out = out.rs;
-    args.param = &step.param;
+    args.param = step.param;
     for (int i = 0; i < step.inputs; ++i) {
       const Place in = place(step.in[i], body, slots, block);
       args.in[i] = in.at;

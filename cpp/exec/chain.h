@@ -24,7 +24,7 @@ struct Step {
   int inputs, states;
   BlockOperand in[3], out[1 + kMostStates];  // update: g; p and its states
   int numbers, clock;                        // slots; -1: none
-  double param;
+  double param[kMapParams];
 };
 
 struct Body {

@@ -11,7 +11,7 @@
 namespace chainrule {
 namespace {
 
-// Elementwise. ints: ndim, dims, then ndim strides for each input; the last stride is 0 or 1. reals: the op's number.
+// Elementwise. ints: ndim, dims, then ndim strides for each input; the last stride is 0 or 1. reals: the op's numbers.
 // The kernel loops over the two innermost dimensions.
 void run_map(const Instruction& op, void* const* slots, Share share, void*) {
   const MapRow& row = *static_cast<const MapRow*>(op.kernel);
@@ -173,7 +173,7 @@ bool resolve_table_row(Instruction& op, const KernelTable& table) {
     op.run = run_map;
     op.kernel = row;
     op.work = static_cast<double>(row->cost) * product(op.ints.data() + 1, ndim);
-    op.reals.resize(1);  // kernels with a number read reals[0]
+    op.reals.resize(kMapParams);
     return true;
   }
   if (const ReduceRow* row = find(table.reductions, table.n_reductions, op.name)) {

@@ -5,7 +5,8 @@
     elementary      exp ... softplus; float32 correctly rounded
     exact           the same in mpmath; ULP error of a float64 result
     elementwise     arithmetic, comparison, maximum and minimum
-    activations     relu, leaky_relu, all gradients `<op>_grad`
+    activations     relu, leaky_relu, gradients `<op>_grad` of functions and of these
+    units           the other units of nets, values and gradients
     table           REFERENCE: one row per elementwise op
     samples         test data; special values
     matmul, reduce, softmax_losses, updates, philox
