@@ -7,6 +7,8 @@ __version__ = "0.1.0"
 from .tensor import Tensor, from_dlpack, tensor  # isort: skip  (before ops: they know each other)
 from . import config, data, nn, ops, optim, random
 from .autodiff import backward, is_grad_enabled, no_grad
+from .callbacks import Callback, EarlyStopping
+from .checkpoint import load_checkpoint, save_checkpoint
 from .compiler import CompileError, compile
 from .config import (
     active_isa,
@@ -29,7 +31,9 @@ from .trainer import Trainer
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __all__ = [
+    "Callback",
     "CompileError",
+    "EarlyStopping",
     "History",
     "ModelFormatError",
     "Predictor",
@@ -54,6 +58,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "load",
+    "load_checkpoint",
     "manual_seed",
     "nn",
     "no_grad",
@@ -62,6 +67,7 @@ __all__ = [
     "optim",
     "random",
     "save",
+    "save_checkpoint",
     "set_num_threads",
     "show_config",
     "tensor",
