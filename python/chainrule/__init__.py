@@ -21,6 +21,7 @@ from .config import (
     use_isa,
 )
 from .custom import custom_op
+from .dropout import dropout
 from .fit import History, fit
 from .gradcheck import gradcheck
 from .io import ModelFormatError, load, save
@@ -47,6 +48,7 @@ __all__ = [
     "config",
     "custom_op",
     "data",
+    "dropout",
     "fit",
     "from_dlpack",
     "get_num_threads",

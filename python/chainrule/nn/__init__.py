@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
+from ._dropout import Dropout
 from ._linear import Linear
 from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from ._module import Module, Parameter
@@ -31,6 +32,7 @@ LAYERS: dict[str, type[Module]] = {
     for layer in (
         Sequential,
         Linear,
+        Dropout,
         Flatten,
         ReLU,
         LeakyReLU,
@@ -61,6 +63,7 @@ __all__ = [
     "SELU",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
+    "Dropout",
     "Flatten",
     "Hardsigmoid",
     "Hardtanh",
