@@ -24,6 +24,7 @@ from .custom import custom_op
 from .dropout import dropout
 from .fit import History, fit
 from .gradcheck import gradcheck
+from .graph import graph, saturation
 from .io import ModelFormatError, load, save
 from .ops import *
 from .predictor import Predictor
@@ -54,6 +55,7 @@ __all__ = [
     "get_num_threads",
     "grad",
     "gradcheck",
+    "graph",
     "hessian",
     "hvp",
     "is_grad_enabled",
@@ -68,6 +70,7 @@ __all__ = [
     "ops",
     "optim",
     "random",
+    "saturation",
     "save",
     "save_checkpoint",
     "set_num_threads",

@@ -6,6 +6,7 @@ export it here and list it in `LAYERS`, which is the whole list of classes a mod
 
 from __future__ import annotations
 
+from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._dropout import Dropout
@@ -85,4 +86,5 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Tanh",
+    "utils",
 ]
