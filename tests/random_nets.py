@@ -26,6 +26,7 @@ class Net:
     loss: Loss
     kind: Step
     batches: list[Batch]  # one for each call
+    generator: cr.random.Generator  # of masks
     decay: float  # the learning rates are multiplied by it before each call
     runs: int = 0  # how often Python ran the step
 
@@ -62,6 +63,7 @@ class Net:
             for o, optimizer in enumerate(self.optimizers):
                 kept = {name: arrays for name, arrays in optimizer.state_dict().items() if name != "groups"}
                 state |= {f"{name} {o}.{i}": v for name, arrays in kept.items() for i, v in enumerate(arrays)}
+            state["stream"] = np.array(self.generator.stream)
             for i, p in enumerate(self.parameters):
                 state[f"grad {i}"] = None if p.grad is None else p.grad.numpy().copy()
             yield state
@@ -72,7 +74,9 @@ class Net:
         tensors = [*self.parameters, *self.averages]
         values = [t.numpy().copy() for t in tensors]
         states = [optimizer.state_dict() for optimizer in self.optimizers]
+        stream = self.generator.stream
         yield
+        self.generator.stream = stream
         for t, value in zip(tensors, values, strict=True):
             t.copy_(value)
         for optimizer, state in zip(self.optimizers, states, strict=True):
@@ -259,7 +263,7 @@ def make(seed: int) -> Net:
     sizes = [size, size, other, size] if d.chance(0.15) else [size] * 3
     batches = [_batch(d, n, features, outputs) for n in sizes]
     decay = 0.5 if d.chance(0.3) else 1.0
-    return Net(layers, d.parameters, optimizers, averages, loss, kind, batches, decay)
+    return Net(layers, d.parameters, optimizers, averages, loss, kind, batches, d.generator, decay)
 
 
 def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.Optimizer:

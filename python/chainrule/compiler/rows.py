@@ -146,6 +146,8 @@ def _kind(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> st
         good = aligned and ints[0] % rows == 0
         if name == "take":  # from a table: a row may ask for any row of it
             good = good and instr.ins[1] in by_rows and instr.ins[0] not in by_rows
+    elif name == "bernoulli":
+        good = _may_be_sliced(values[instr.ins[1]], rows)
     elif name in ("sum", "max", "min", "argmax"):
         if instr.ins[0] not in by_rows:
             return "after"
@@ -221,6 +223,7 @@ def _slice(instr: Instr, values: list[Value], blocks: Blocks, kind: str) -> None
         else:
             by_row = instr.name in _ROWWISE or (instr.name in _BY_COUNT and (instr.name != "take" or i == 1))
             by_row = by_row or (instr.name == "matmul" and (i == 0 or kind == "sum"))
+            by_row = by_row or (instr.name == "bernoulli" and i == 1)
         if by_row:
             values.append(Value(values[v].spec, values[v].array, values[v].constant))
             instr.ins[i] = len(values) - 1

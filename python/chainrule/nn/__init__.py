@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
+from ._dropout import Dropout
 from ._linear import Linear
 from ._losses import (
     LOSSES,
@@ -50,6 +51,7 @@ LAYERS: dict[str, type[Module]] = {
         Sequential,
         Linear,
         Output,
+        Dropout,
         Flatten,
         ReLU,
         LeakyReLU,
@@ -79,6 +81,7 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
+    "Dropout",
     "Flatten",
     "Hardsigmoid",
     "Hardtanh",
