@@ -89,7 +89,8 @@ def fit(
     smaller. The order of epoch e depends on (seed, e) only, so the same seed gives the same bits.
 
     Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype
-    (an array of it in C order is used as it is, not copied); `y`, n labels
+    (an array of it in C order is used as it is, not copied); they go once through the preprocessing that the model
+    begins with, which must be fitted (`cr.nn.fit_preprocessing`) and stays as it is; `y`, n labels
     (integers) for cross entropy, else finite numbers in the shape of the model's output; `loss`, a loss module or any
     function (prediction, target) -> scalar tensor; `optimizer`, of this model's parameters; `epochs`; `batch_size`;
     `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
@@ -146,7 +147,7 @@ def fit(
                 record.samples += len(trainer.rows)
                 record.loss.append(trainer.mean_loss)
                 if held_out is not None:
-                    _evaluate(model, loss, held_out, measures, record)
+                    _evaluate(loss, held_out, measures, record)
                 bar.end(record.summary())
                 answers = [callback(record) for callback in callbacks]
                 if any(answer is True for answer in answers):
@@ -159,7 +160,6 @@ def fit(
 
 
 def _evaluate(
-    model: Module,
     loss: Callable[[Tensor, Tensor], Tensor],
     rows: Rows,
     measures: dict[str, Metric],
@@ -167,10 +167,10 @@ def _evaluate(
 ) -> None:
     """Append the loss and the metrics of these rows to the record, without changing the model."""
     losses, outputs = [], []
-    with evaluating(model):
+    with evaluating(rows.model):
         for start in range(0, len(rows), EVALUATION_ROWS):
             part = np.arange(start, min(start + EVALUATION_ROWS, len(rows)), dtype=np.int64)
-            prediction = model(ops.take(rows.x, part))
+            prediction = rows.model(ops.take(rows.x, part))
             losses.append(loss(prediction, ops.take(rows.y, part)).item())
             outputs.append(prediction.numpy())
     record.val_loss.append(weighted_mean(np.array(losses, dtype=np.float64), len(rows), EVALUATION_ROWS))

@@ -223,13 +223,15 @@ def _build(spec: Any, values: Arrays, name: str) -> Module:
     prefix = f"{name}." if name else ""
     if layer is Sequential:
         return Sequential(*(_build(inner, values, f"{prefix}{i}") for i, inner in enumerate(spec.get("layers", []))))
-    if kind == "Linear":
-        weight = values.get(f"{prefix}weight")
-        sizes = (config.get("in_features"), config.get("out_features"))
-        if weight is None or weight.shape != sizes:
-            raise ValueError(f"architecture: {prefix}weight should have shape {sizes}")
-        config = {**config, "generator": Generator(0)}
-    return layer(**config)
+
+    def stored(key: str, shape: tuple[Any, ...] | None) -> npt.NDArray[Any]:
+        value = values.get(prefix + key)
+        if value is None or (shape is not None and value.shape != shape):
+            wanted = "be there" if shape is None else f"have shape {shape}"
+            raise ValueError(f"architecture: {prefix}{key} should {wanted}")
+        return value
+
+    return layer._rebuild(config, stored)
 
 
 # The file.

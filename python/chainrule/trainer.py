@@ -157,7 +157,7 @@ class Trainer:
         # The row numbers are our own: no check of their range.
         x, y = (apply(OPS["take"], (source, rows)) for source in (self.rows.x, self.rows.y))
         self.optimizer.zero_grad()
-        value = self.loss(self.model(x), y)
+        value = self.loss(self.rows.model(x), y)
         if self._stop:
             _require_finite(value)
         value.backward()

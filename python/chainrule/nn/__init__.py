@@ -10,7 +10,9 @@ from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._linear import Linear
 from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
-from ._module import Module, Parameter
+from ._module import Buffer, Module, Parameter
+from ._one_hot import OneHot
+from ._preprocessing import Standardize, fit_preprocessing
 from ._shape import Flatten
 
 LAYERS: dict[str, type[Module]] = {
@@ -25,6 +27,8 @@ LAYERS: dict[str, type[Module]] = {
         Tanh,
         Softplus,
         Softmax,
+        OneHot,
+        Standardize,
         MSELoss,
         CrossEntropyLoss,
         BCEWithLogitsLoss,
@@ -34,17 +38,21 @@ LAYERS: dict[str, type[Module]] = {
 __all__ = [
     "LAYERS",
     "BCEWithLogitsLoss",
+    "Buffer",
     "CrossEntropyLoss",
     "Flatten",
     "LeakyReLU",
     "Linear",
     "MSELoss",
     "Module",
+    "OneHot",
     "Parameter",
     "ReLU",
     "Sequential",
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Standardize",
     "Tanh",
+    "fit_preprocessing",
 ]
