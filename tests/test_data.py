@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.data import DataError, Scaling, load_idx_folder, read_csv, read_idx, suggest, train_validation_split
+from chainrule.data import DataError, load_idx_folder, read_csv, read_idx, suggest, train_validation_split
 
 GOOD = "a,b,kind\n1,2.5,x\n-3e2,4,y\n"
 
@@ -90,11 +90,19 @@ BAD = {
     "hex": (b"a,b\n1,0x10\n", "line 2, column 'b': '0x10' is not a number"),
     "digit-groups": (b"a,b\n1,1_000\n", "line 2, column 'b': '1_000' is not a number"),
     "foreign-digits": ("a,b\n1,٣\n".encode(), "line 2, column 'b': '٣' is not a number"),
-    "long-text": (b"a,b\n1," + b"z" * 100 + b"\n", "line 2, column 'b': 'zzzzz"),
+    "long-text": (b"a,b\n1,2\n1," + b"z" * 100 + b"\n", "line 3, column 'b': 'zzzzz"),
     "not-utf8": (b"a,b\n1,2\n3,\xff\n", "line 3: not UTF-8 text"),
     "nul": (b"a,b\n1,\x00\n", "line 2"),
     "duplicate-name": (b"a,a\n1,2\n", "line 1: the header names column 'a' twice"),
-    "unnamed-column": (b",a\n1,2\n", "line 1: column 1 has no name in the header"),
+    "unnamed-column": (b"a,\n1,2\n", "line 1: column 2 has no name in the header"),
+    "unnamed-only": (b" \n1\n", "line 1: column 1 has no name in the header"),
+    "unnamed-text": (
+        b",a\n1,2\nx,3\n",
+        "line 3: column 1 has no name in the header and does not number the rows ('x')",
+    ),
+    "unnamed-repeats": (b",a\n4,2\n4,3\n", "line 3: column 1 has no name in the header and does not number the rows"),
+    "number-in-text": (b"a,b\n1,x\n2,y\n3,4\n", "line 4, column 'b': '4' in a column of text; name the column"),
+    "missing-na": (b"a,b\nNA,1\n", "line 2, column 'a': 'NA' stands for a missing value (missing values are not"),
     "open-quote": (b'a,b\n1,"2\n', "line 2: unexpected end of data"),
     "text-after-quote": (b'a,b\n1,"2"x\n', "line 2: "),
     "field-too-long": (b"a,b\n1," + b"2" * 200_000 + b"\n", "line 2: field larger than field limit"),
@@ -298,24 +306,3 @@ def test_split_refuses(n: int, fraction: float, message: str) -> None:
 def test_split_refuses_different_lengths() -> None:
     with pytest.raises(ValueError, match=r"same number of rows, got \(3, 1\) and \(4,\)"):
         train_validation_split(np.zeros((3, 1)), np.zeros(4))
-
-
-def test_scaling_standardises_and_goes_back() -> None:
-    X = cr.random.Generator(seed=1).normal((5000, 3), mean=50.0, std=7.0, dtype=np.float64)
-    X[:, 2] = -4.25
-    scaling = Scaling.standard(X)
-    Z = scaling.apply(X, np.float64)
-    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(Z.std(axis=0)[:2], 1, rtol=1e-12)
-    assert (Z[:, 2] == 0).all()
-    assert scaling.scale[2] == 1
-    np.testing.assert_allclose(scaling.invert(Z), X, rtol=1e-14)
-    assert scaling.apply(X).dtype == np.float32
-    np.testing.assert_array_equal(scaling.apply(X), Z.astype(np.float32))
-
-
-def test_scaling_refuses() -> None:
-    with pytest.raises(DataError, match="column 'b': the values are too large"):
-        Scaling.standard(np.array([[1.0, 1e200], [2.0, -1e200]]), ("a", "b"))
-    with pytest.raises(ValueError, match=r"expected shape \(rows, 2\), got \(3, 1\)"):
-        Scaling.divide(2, 4.0).apply(np.zeros((3, 1)))

@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from .config import numerics_version
 from .nn import LAYERS, Module, Sequential
-from .random import Generator
 
 if TYPE_CHECKING:
     from .preparation import Preparation
@@ -119,7 +118,7 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
     """
     import json
 
-    from .preparation import PREPARATION_PREFIX, Preparation
+    from .preparation import PREPARATION_PREFIX, Preparation, former_inputs
 
     name = os.fspath(path)
     with open(name, "rb") as file:
@@ -129,14 +128,17 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
         _check_metadata(values, metadata)
         _warn_numerics(name, metadata)
         architecture = json.loads(metadata["architecture"])
-        preparation = None
+        preparation, scaling = None, None
         if "preparation" in metadata:
             kept = {key: values.pop(key) for key in list(values) if key.startswith(PREPARATION_PREFIX)}
             preparation = Preparation.rebuild(json.loads(metadata["preparation"]), kept)
+            scaling = former_inputs(preparation, kept)
         if architecture is None:
             return values, preparation
         model = _build(architecture, values, "")
         model.load_state_dict(values)
+        if scaling is not None:
+            model = Sequential(scaling, *(model if isinstance(model, Sequential) else (model,)))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = " ".join(str(error).split()) if not isinstance(error, KeyError) else f"{error} is missing"
         raise ModelFormatError(f"{name}: {reason or type(error).__name__}") from None
