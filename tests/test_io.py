@@ -50,7 +50,7 @@ def test_a_model_comes_back_with_the_same_bits(tmp_path: Path) -> None:
 def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
     arguments = {
         "Linear": (3, 2), "LeakyReLU": (0.3,), "Softmax": (0,), "MSELoss": ("sum",),
-        "Standardize": (3, "mean"), "OneHot": (3, {1: 4}),
+        "Standardize": (3, "mean"), "OneHot": (3, {1: 4}), "PCA": (3, 2), "Whiten": (3, None, 0.5),
     }.get(name, ())  # fmt: skip
     layer = nn.LAYERS[name](*arguments)
     cr.save(layer, tmp_path / "m")

@@ -13,6 +13,7 @@ from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from ._module import Buffer, Module, Parameter
 from ._one_hot import OneHot
 from ._preprocessing import Standardize, fit_preprocessing
+from ._rotations import PCA, Whiten
 from ._shape import Flatten
 
 LAYERS: dict[str, type[Module]] = {
@@ -28,7 +29,9 @@ LAYERS: dict[str, type[Module]] = {
         Softplus,
         Softmax,
         OneHot,
+        PCA,
         Standardize,
+        Whiten,
         MSELoss,
         CrossEntropyLoss,
         BCEWithLogitsLoss,
@@ -37,6 +40,7 @@ LAYERS: dict[str, type[Module]] = {
 
 __all__ = [
     "LAYERS",
+    "PCA",
     "BCEWithLogitsLoss",
     "Buffer",
     "CrossEntropyLoss",
@@ -54,5 +58,6 @@ __all__ = [
     "Softplus",
     "Standardize",
     "Tanh",
+    "Whiten",
     "fit_preprocessing",
 ]
