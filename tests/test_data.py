@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.data import DataError, load_idx_folder, read_csv, read_idx, suggest, train_validation_split
+from chainrule.data import DataError, load_idx_folder, read_csv, read_idx, suggest
 
 GOOD = "a,b,kind\n1,2.5,x\n-3e2,4,y\n"
 
@@ -279,30 +279,3 @@ def test_digits() -> None:
     assert X.max() == 16
     assert X.sum(dtype=np.float64) == 561_718
     assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-
-
-def test_split_is_a_partition_fixed_by_the_seed() -> None:
-    X, y = np.arange(50).reshape(25, 2), np.arange(25)
-    X_train, y_train, X_val, y_val = train_validation_split(X, y, fraction=0.5, seed=3)
-    assert len(y_val) == 13
-    assert len(y_train) == 12
-    assert sorted([*y_train, *y_val]) == list(range(25))
-    np.testing.assert_array_equal(X_train, X[y_train])
-    np.testing.assert_array_equal(X_val, X[y_val])
-    again = train_validation_split(X, y, fraction=0.5, seed=3)
-    np.testing.assert_array_equal(again[3], y_val)
-    assert train_validation_split(X, y, fraction=0.5, seed=4)[3].tolist() != y_val.tolist()
-
-
-@pytest.mark.parametrize(
-    ("n", "fraction", "message"),
-    [(10, 0.0, "between 0 and 1"), (10, 1.0, "between"), (2, 0.1, "one part empty"), (1, 0.5, "one part empty")],
-)
-def test_split_refuses(n: int, fraction: float, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        train_validation_split(np.zeros((n, 1)), np.zeros(n), fraction=fraction)
-
-
-def test_split_refuses_different_lengths() -> None:
-    with pytest.raises(ValueError, match=r"same number of rows, got \(3, 1\) and \(4,\)"):
-        train_validation_split(np.zeros((3, 1)), np.zeros(4))

@@ -91,10 +91,7 @@ def test_ten_fold_cross_validation_reaches_80_percent() -> None:
     table = cr.data.read_csv(PATH, target="AHD", missing="nan")
     X, y = table.features, np.array([answer == "Yes" for answer in table.target or ()], dtype=np.int64)
     scores = []
-    order = cr.random.Generator(seed=0).permutation(len(y))
-    for fold in range(10):
-        held = np.zeros(len(y), dtype=bool)
-        held[order[fold::10]] = True
+    for fold, (train, held) in enumerate(cr.data.k_fold(y, 10, seed=0, stratified=True)):
         generator = cr.random.Generator(seed=fold)
         model = nn.Sequential(
             nn.OneHot(13, table.coded, unknown="zeros"),
@@ -103,10 +100,10 @@ def test_ten_fold_cross_validation_reaches_80_percent() -> None:
             nn.Tanh(),
             nn.Linear(8, 2, generator=generator),
         )
-        nn.fit_preprocessing(model, X[~held])
+        nn.fit_preprocessing(model, X[train])
         optimizer = cr.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=0.02)
         cr.fit(
-            model, X[~held], y[~held], loss=nn.CrossEntropyLoss(), optimizer=optimizer, epochs=30, seed=fold,
+            model, X[train], y[train], loss=nn.CrossEntropyLoss(), optimizer=optimizer, epochs=30, seed=fold,
             progress=False,
         )  # fmt: skip
         scores.append(np.mean(model.predict(X[held]).argmax(axis=1) == y[held]))
