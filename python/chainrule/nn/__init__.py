@@ -15,6 +15,19 @@ from ._one_hot import OneHot
 from ._preprocessing import Standardize, fit_preprocessing
 from ._rotations import PCA, Whiten
 from ._shape import Flatten
+from ._units import (
+    ELU,
+    SELU,
+    Hardsigmoid,
+    Hardtanh,
+    Heaviside,
+    LogSigmoid,
+    Maxout,
+    PReLU,
+    Sign,
+    SiLU,
+    Softsign,
+)
 
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
@@ -32,6 +45,17 @@ LAYERS: dict[str, type[Module]] = {
         PCA,
         Standardize,
         Whiten,
+        ELU,
+        SELU,
+        SiLU,
+        PReLU,
+        Maxout,
+        Hardtanh,
+        Hardsigmoid,
+        Softsign,
+        LogSigmoid,
+        Sign,
+        Heaviside,
         MSELoss,
         CrossEntropyLoss,
         BCEWithLogitsLoss,
@@ -39,23 +63,34 @@ LAYERS: dict[str, type[Module]] = {
 }
 
 __all__ = [
+    "ELU",
     "LAYERS",
     "PCA",
+    "SELU",
     "BCEWithLogitsLoss",
     "Buffer",
     "CrossEntropyLoss",
     "Flatten",
+    "Hardsigmoid",
+    "Hardtanh",
+    "Heaviside",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "MSELoss",
+    "Maxout",
     "Module",
     "OneHot",
+    "PReLU",
     "Parameter",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Sign",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Standardize",
     "Tanh",
     "Whiten",

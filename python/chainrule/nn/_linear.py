@@ -68,8 +68,13 @@ class Linear(Module):
         return ops.linear(x, self.weight, self.bias)
 
     @classmethod
+    def _stored_shape(cls, config: dict[str, Any]) -> tuple[Any, ...]:
+        """The shape of the weight that a configuration asks for."""
+        return config.get("in_features"), config.get("out_features")
+
+    @classmethod
     def _rebuild(cls, config: dict[str, Any], stored: Stored) -> Linear:
-        stored("weight", (config.get("in_features"), config.get("out_features")))
+        stored("weight", cls._stored_shape(config))
         return cls(**{**config, "generator": Generator(0)})
 
     def config(self) -> dict[str, Any]:
