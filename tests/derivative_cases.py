@@ -27,7 +27,19 @@ Call = tuple[Callable[..., cr.Tensor], list[Array]]
 Generator = Callable[[Rng], Call]
 
 GAP = 0.05
-KINKS: dict[str, tuple[float, ...]] = {"abs": (0.0,), "relu": (0.0,), "leaky_relu": (0.0,)}
+KINKS: dict[str, Callable[..., tuple[float, ...]]] = {
+    **dict.fromkeys(("abs", "relu", "leaky_relu", "selu"), lambda **_: (0.0,)),
+    "clip": lambda min, max: (min, max),
+    "hardtanh": lambda min_val=-1.0, max_val=1.0: (min_val, max_val),
+    "hardsigmoid": lambda slope=1 / 6: (-0.5 / slope, 0.5 / slope),
+}
+
+
+def kinks_of(name: str, options: dict[str, Any]) -> tuple[float, ...]:
+    """The arguments at which an op with these options has a kink."""
+    return KINKS[name](**options) if name in KINKS else ()
+
+
 FLAT = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax")  # no derivative
 
 
@@ -98,7 +110,7 @@ def pick_one(rng: Rng, choices: Sequence[Any]) -> Any:
 def elementwise(name: str, entry: Row, rng: Rng) -> Call:
     options = dict(pick_one(rng, entry.attributes))
     shapes = broadcasting(rng, entry.n_inputs)
-    kinks = KINKS.get(name, ())
+    kinks = kinks_of(name, options)
     arrays = [draw(rng, s, d, kinks) for s, d in zip(shapes, entry.domain, strict=True) if d is not None]
     return partial(getattr(cr, name), **options), arrays
 
@@ -108,7 +120,7 @@ def gradient_kernel(name: str, entry: Row, rng: Rng) -> Call:
     options = dict(pick_one(rng, entry.attributes))
     attrs = tuple(float(value) for value in options.values())
     assert entry.domain[0] is not None
-    kinks = KINKS.get(name, ())
+    kinks = kinks_of(name, options)
     x, g = (
         draw(rng, shape, interval)
         for shape, interval in zip(broadcasting(rng, 2), (entry.domain[0], ORDINARY), strict=True)

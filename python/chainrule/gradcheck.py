@@ -74,7 +74,7 @@ def _run(f: Callable[..., Any], arguments: Sequence[Any]) -> Recording:
     run.places = [place.replace("argument", "input", 1) for place in run.places]
     for place, x in zip(run.places, run.sources, strict=True):
         if x.dtype != np.float64:
-            raise TypeError(f"gradcheck: {_named(place)} is {x.dtype}; differences need float64")
+            raise TypeError(f"gradcheck: {place} is {x.dtype}; differences need float64")
     if not run.sources:
         raise ValueError("gradcheck: no input is float64")
     return run

@@ -21,7 +21,7 @@ __all__ = ["Built", "build"]
 _ALIGNMENT = 64
 
 
-# Of activations that a block of rows keeps alive, and of weights: together they fit into L2 (Zen 4, 1 MiB). Half as much
+# Of activations that a block of rows keeps alive, and of weights: together they fit into L2 (Zen 4, 1 MiB). Half of it
 # takes 4 % longer for a net of 50 columns, whose weights are packed anew for each block; twice as much is no faster.
 _BLOCK_BYTES, _MOST_WEIGHTS = 512 << 10, 256 << 10
 _WORTH_BYTES = 768 << 10  # from where on blocks of rows are worth it

@@ -6,6 +6,7 @@ export it here and list it in `LAYERS`, which is the whole list of classes a mod
 
 from __future__ import annotations
 
+from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._linear import Linear
@@ -95,4 +96,5 @@ __all__ = [
     "Tanh",
     "Whiten",
     "fit_preprocessing",
+    "utils",
 ]
