@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
+from ._features import PolynomialFeatures, RBFFeatures
 from ._linear import Linear
 from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from ._module import Buffer, Module, Parameter
@@ -46,6 +47,8 @@ LAYERS: dict[str, type[Module]] = {
         PCA,
         Standardize,
         Whiten,
+        PolynomialFeatures,
+        RBFFeatures,
         ELU,
         SELU,
         SiLU,
@@ -84,6 +87,8 @@ __all__ = [
     "OneHot",
     "PReLU",
     "Parameter",
+    "PolynomialFeatures",
+    "RBFFeatures",
     "ReLU",
     "Sequential",
     "SiLU",
