@@ -25,6 +25,8 @@ from .io import ModelFormatError, load, save
 from .ops import *
 from .predictor import Predictor
 from .random import manual_seed
+from .regression import linear_regression
+from .search import Search, Trial, multi_start, search
 from .trainer import Trainer
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -33,8 +35,10 @@ __all__ = [
     "History",
     "ModelFormatError",
     "Predictor",
+    "Search",
     "Tensor",
     "Trainer",
+    "Trial",
     "active_isa",
     "available_isas",
     "backward",
@@ -53,8 +57,10 @@ __all__ = [
     "is_grad_enabled",
     "jacobian",
     "jvp",
+    "linear_regression",
     "load",
     "manual_seed",
+    "multi_start",
     "nn",
     "no_grad",
     "numerics_version",
@@ -62,6 +68,7 @@ __all__ = [
     "optim",
     "random",
     "save",
+    "search",
     "set_num_threads",
     "show_config",
     "tensor",
