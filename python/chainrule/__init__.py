@@ -21,6 +21,7 @@ from .config import (
 from .custom import custom_op
 from .fit import History, fit
 from .gradcheck import gradcheck
+from .graph import graph, saturation
 from .io import ModelFormatError, load, save
 from .ops import *
 from .predictor import Predictor
@@ -52,6 +53,7 @@ __all__ = [
     "get_num_threads",
     "grad",
     "gradcheck",
+    "graph",
     "hessian",
     "hvp",
     "is_grad_enabled",
@@ -67,6 +69,7 @@ __all__ = [
     "ops",
     "optim",
     "random",
+    "saturation",
     "save",
     "search",
     "set_num_threads",
