@@ -29,7 +29,7 @@ def monomials(x: np.ndarray, degree: int, interaction_only: bool, include_bias: 
 @pytest.mark.parametrize("degree", [1, 2, 3, 5])
 @pytest.mark.parametrize("features", [1, 2, 3])
 def test_polynomials(features: int, degree: int, interaction_only: bool, include_bias: bool) -> None:
-    layer = nn.PolynomialFeatures(features, degree, interaction_only, include_bias)
+    layer = nn.PolynomialFeatures(degree, features, interaction_only, include_bias)
     x = X[:, :features]
     found = layer(x).numpy()
     expected = monomials(x, degree, interaction_only, include_bias)
@@ -41,7 +41,7 @@ def test_polynomials(features: int, degree: int, interaction_only: bool, include
 
 def test_row_59_powers_of_one_input() -> None:
     x = np.float32([[1.25], [-0.5]])
-    assert nn.PolynomialFeatures(1, 4)(x).numpy().tolist() == [
+    assert nn.PolynomialFeatures(4)(x).numpy().tolist() == [
         [1, 1.25, 1.5625, 1.953125, 2.44140625], [1, -0.5, 0.25, -0.125, 0.0625],
     ]  # fmt: skip
 
@@ -95,14 +95,14 @@ def test_gradients_compiling_and_files(make: Callable[[], nn.Module], tmp_path: 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: nn.PolynomialFeatures(0, 2), "PolynomialFeatures: features must be an integer of at least 1, got 0"),
-        (lambda: nn.PolynomialFeatures(2, 0), "PolynomialFeatures: degree must be an integer of at least 1, got 0"),
-        (lambda: nn.PolynomialFeatures(2, 65), "makes more than 1048576 products, or the degree is above 64"),
-        (lambda: nn.PolynomialFeatures(30, 8), "degree 8 of 30 features makes more than 1048576 products"),
-        (lambda: nn.PolynomialFeatures(10**12, 1), "makes more than"),
+        (lambda: nn.PolynomialFeatures(2, 0), "PolynomialFeatures: features must be an integer of at least 1, got 0"),
+        (lambda: nn.PolynomialFeatures(0, 2), "PolynomialFeatures: degree must be an integer of at least 1, got 0"),
+        (lambda: nn.PolynomialFeatures(65, 2), "makes more than 1048576 products, or the degree is above 64"),
+        (lambda: nn.PolynomialFeatures(8, 30), "degree 8 of 30 features makes more than 1048576 products"),
+        (lambda: nn.PolynomialFeatures(1, 10**12), "makes more than"),
         (
-            lambda: nn.PolynomialFeatures(3, 2)(X[:, :2]),
-            r"PolynomialFeatures: x must have shape \(..., 3\), got \(9, 2",
+            lambda: nn.PolynomialFeatures(2, 3)(X[:, :2]),
+            r"PolynomialFeatures: x must have shape \(..., 3\) for features=3, got",
         ),
         (lambda: nn.RBFFeatures([1.0, 2.0]), r"RBFFeatures: centers must be finite, of shape .*, got \(2,\)"),
         (lambda: nn.RBFFeatures([[np.inf]]), "centers must be finite"),
@@ -119,5 +119,5 @@ def test_the_number_of_products_is_that_of_combinatorics() -> None:
     def choose(n: int, k: int) -> int:
         return prod(range(n - k + 1, n + 1)) // prod(range(1, k + 1))
 
-    assert nn.PolynomialFeatures(7, 6).out_features == choose(13, 6)
-    assert nn.PolynomialFeatures(7, 9, interaction_only=True).out_features == 2**7
+    assert nn.PolynomialFeatures(6, 7).out_features == choose(13, 6)
+    assert nn.PolynomialFeatures(9, 7, interaction_only=True).out_features == 2**7

@@ -275,6 +275,14 @@ def test_a_compiled_call_sees_a_new_fit() -> None:
         assert layer.fit(X)(X).numpy().tobytes() == first.tobytes()
 
 
+def test_reports_of_a_whole_model() -> None:
+    X, model = table(), net()
+    nn.fit_preprocessing(model, X)
+    y = (X[:, 1] > 1).astype(np.int64)
+    report = cr.saturation(model, X, y, loss=nn.CrossEntropyLoss())
+    assert [layer.name.split()[-1] for layer in report.layers] == ["OneHot", "Standardize", "Linear", "Tanh", "Linear"]
+
+
 def test_gradients_pass_through() -> None:
     X = table()[:5]
     layers = (nn.Standardize(3, dtype=np.float64).fit(X), nn.OneHot(3, {1: 4}))

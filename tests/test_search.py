@@ -116,7 +116,7 @@ def test_row_76_the_degree_of_a_polynomial_is_chosen_on_validation_rows() -> Non
 
     def train(degree: int) -> tuple[nn.Module, cr.History]:
         model = nn.Sequential(
-            nn.PolynomialFeatures(1, degree, include_bias=False),
+            nn.PolynomialFeatures(degree, include_bias=False),
             nn.Whiten(degree, eps=1e-9),
             nn.Linear(degree, 1, generator=cr.random.Generator(seed=1)),
         )

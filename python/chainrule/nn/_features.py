@@ -24,21 +24,23 @@ class PolynomialFeatures(Module):
     The order is by degree, then lexicographic by the inputs' places: (1, a, b, a*a, a*b, b*b). A product is made of the
     one of a degree less: x**3 = x * (x * x).
 
-    Arguments: `features`, the number of inputs; `degree`, at least 1; `interaction_only`, whether every input may occur
+    Arguments: `degree`, at least 1; `features`, the number of inputs; `interaction_only`, whether every input may occur
     only once in a product: degree 2 gives (1, a, b, a*b); `include_bias`, whether the 1 is there, which a linear layer
     behind has as its bias.
     Input: x of shape (..., features), float32 or float64. Output: (..., out_features), the same dtype.
     Errors: ValueError for other sizes, for more than 2**20 results; in a call for another number of inputs.
 
     >>> import chainrule as cr
-    >>> cr.nn.PolynomialFeatures(1, 3)([[2.0]]).numpy()
+    >>> cr.nn.PolynomialFeatures(3)([[2.0]]).numpy()
     array([[1., 2., 4., 8.]], dtype=float32)
     >>> psi = cr.nn.PolynomialFeatures(2, 2, interaction_only=True, include_bias=False)
     >>> psi([[2.0, 3.0]]).numpy()
     array([[2., 3., 6.]], dtype=float32)
     """
 
-    def __init__(self, features: int, degree: int, interaction_only: bool = False, include_bias: bool = True) -> None:
+    def __init__(
+        self, degree: int, features: int = 1, interaction_only: bool = False, include_bias: bool = True
+    ) -> None:
         self.in_features, self.degree = at_least_one(self, "features", features), at_least_one(self, "degree", degree)
         self.interaction_only, self.include_bias = bool(interaction_only), bool(include_bias)
         count = self.in_features if self.degree <= _MAX_DEGREE and self.in_features <= _MAX_FEATURES else None
@@ -70,7 +72,10 @@ class PolynomialFeatures(Module):
     def forward(self, x: Tensor) -> Tensor:
         x = one(x)
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"PolynomialFeatures: x must have shape (..., {self.in_features}), got {x.shape}")
+            raise ValueError(
+                f"PolynomialFeatures: x must have shape (..., {self.in_features}) for features={self.in_features}, got "
+                f"{x.shape}"
+            )
         parts, block = [x], x
         if self.include_bias:
             parts.insert(0, ops.broadcast_to(tensor(1.0, dtype=x.dtype), (*x.shape[:-1], 1)))
@@ -88,8 +93,8 @@ class PolynomialFeatures(Module):
 
     def config(self) -> dict[str, Any]:
         return {
-            "features": self.in_features,
             "degree": self.degree,
+            "features": self.in_features,
             "interaction_only": self.interaction_only,
             "include_bias": self.include_bias,
         }
