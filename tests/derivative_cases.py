@@ -17,16 +17,26 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn
 from chainrule.ops._table import OPS, apply
+from derivative_draws import (
+    GAP,
+    Call,
+    Generator,
+    Rng,
+    Shape,
+    apart,
+    away,
+    axes_of,
+    broadcasting,
+    distinct,
+    draw,
+    labelled,
+    pick_one,
+    some_shape,
+)
 from reference import REFERENCE
 from reference.bits import Array
-from reference.table import GRADIENTS, ORDINARY, Interval, Row
+from reference.table import GRADIENTS, ORDINARY, Row
 
-Shape = tuple[int, ...]
-Rng = np.random.Generator
-Call = tuple[Callable[..., cr.Tensor], list[Array]]
-Generator = Callable[[Rng], Call]
-
-GAP = 0.05
 KINKS: dict[str, Callable[..., tuple[float, ...]]] = {
     **dict.fromkeys(("abs", "relu", "leaky_relu", "selu"), lambda **_: (0.0,)),
     "clip": lambda min, max: (min, max),
@@ -41,67 +51,6 @@ def kinks_of(name: str, options: dict[str, Any]) -> tuple[float, ...]:
 
 
 FLAT = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax")  # no derivative
-
-
-# Shapes and values.
-
-
-def some_shape(rng: Rng, least: int = 0, most: int = 4, elements: int = 16) -> Shape:
-    """`least` to `most` axes of lengths 1 to 4, not more than so many elements."""
-    while True:
-        shape = tuple(int(n) for n in rng.integers(1, 5, rng.integers(least, most + 1)))
-        if np.prod(shape) <= elements:
-            return shape
-
-
-def broadcasting(rng: Rng, count: int) -> list[Shape]:
-    """Shapes that broadcast to one: leading axes are left out, lengths are 1."""
-    whole = some_shape(rng)
-    shapes = []
-    for _ in range(count):
-        kept = whole[rng.integers(0, len(whole) + 1) :] if rng.random() < 0.5 else whole
-        shapes.append(tuple(1 if rng.random() < 0.25 else n for n in kept))
-    return shapes
-
-
-def draw(rng: Rng, shape: Shape, interval: Interval = ORDINARY, kinks: Sequence[float] = ()) -> Array:
-    """Values of an interval, or of the tame part of a wide one, that keep the distance from kinks."""
-    low, high = interval
-    low, high = max(low, -3.0 if low < 0 else 0.25), min(high, 3.0)
-    return away(rng.uniform(low, high, shape), kinks)
-
-
-def away(x: Array, kinks: Sequence[float]) -> Array:
-    """What is too near to a kink, moved to either side of it."""
-    for kink in kinks:
-        x = np.where(np.abs(x - kink) < GAP, kink + np.where(x < kink, -GAP, GAP) * 1.5, x)
-    return np.asarray(x)
-
-
-def distinct(rng: Rng, shape: Shape) -> Array:
-    """No two of them nearer than the gap."""
-    size = int(np.prod(shape))
-    return np.asarray((rng.permutation(size).reshape(shape) - size / 2) * (2 * GAP) + rng.uniform(0, GAP))
-
-
-def apart(rng: Rng, shapes: Sequence[Shape]) -> list[Array]:
-    """Two arrays without ties between them."""
-    steps = [rng.integers(-20, 20, shape) for shape in shapes]
-    return [np.asarray(s * (2 * GAP) + i * GAP) for i, s in enumerate(steps)]
-
-
-def axes_of(rng: Rng, ndim: int) -> Any:
-    """None, an axis, counted from either end, or a tuple of them."""
-    if ndim == 0 or rng.random() < 0.2:
-        return None
-    if rng.random() < 0.5:
-        return int(rng.integers(-ndim, ndim))
-    chosen = rng.permutation(ndim)[: rng.integers(0, ndim + 1)]
-    return tuple(int(a) - ndim * int(rng.integers(0, 2)) for a in chosen)
-
-
-def pick_one(rng: Rng, choices: Sequence[Any]) -> Any:
-    return choices[int(rng.integers(len(choices)))]
 
 
 # Elementwise ops, from the rows of the reference.
@@ -179,11 +128,6 @@ def along_an_axis(function: Callable[..., cr.Tensor], rng: Rng) -> Call:
 def rows_kernel(name: str, rng: Rng) -> Call:
     shape = some_shape(rng, 1)
     return row(name), [draw(rng, shape), draw(rng, shape)]
-
-
-def labelled(rng: Rng) -> tuple[Array, Array]:
-    scores = draw(rng, (int(rng.integers(1, 5)), int(rng.integers(1, 5))))
-    return scores, rng.integers(0, scores.shape[1], scores.shape[0])
 
 
 def word(rng: Rng) -> dict[str, str]:
@@ -327,7 +271,32 @@ def fully_connected(rng: Rng, n: int = 3) -> nn.Linear:
 
 
 def activation(build: Callable[[], nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
-    return build(), [draw(rng, some_shape(rng, 1), kinks=(0.0,))]
+    """As it is by default; kinks are at whole numbers."""
+    return build(), [draw(rng, some_shape(rng, 1), kinks=(-3.0, -1.0, 0.0, 1.0, 3.0))]
+
+
+def leaky(rng: Rng) -> tuple[nn.Module, list[Array]]:
+    x = draw(rng, some_shape(rng, 2), kinks=(0.0,))
+    return nn.PReLU(pick_one(rng, (1, x.shape[1])), dtype=np.float64), [x]
+
+
+def grouped(rng: Rng) -> Call:
+    pieces = int(rng.integers(1, 4))
+    shape = [*some_shape(rng, 1, 3, 6)]
+    axis = int(rng.integers(-len(shape), len(shape)))
+    shape[axis] *= pieces
+    return lambda x: cr.maxout(x, pieces, axis), [distinct(rng, tuple(shape))]
+
+
+def largest_of_linear(rng: Rng) -> Call:
+    """No two pieces of an output near to each other."""
+    build = lambda rng: (nn.Maxout(2, int(rng.integers(1, 3)), dtype=np.float64), [draw(rng, (2, 2))])  # noqa: E731
+    while True:
+        function, arrays = layer(build, rng)
+        x, weight, bias = arrays
+        pieces = (x @ weight + bias).reshape(2, -1, 2)
+        if np.abs(pieces[..., 0] - pieces[..., 1]).min() > 10 * GAP:
+            return function, arrays
 
 
 def paired(build: Callable[..., nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
@@ -350,12 +319,14 @@ LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
     "Sequential": net,
     "Linear": lambda rng: (fully_connected(rng), [draw(rng, (*some_shape(rng, 0, 2, 4), 3))]),
     "Flatten": lambda rng: (nn.Flatten(), [draw(rng, some_shape(rng, 2))]),
-    "ReLU": partial(activation, nn.ReLU),
-    "LeakyReLU": partial(activation, nn.LeakyReLU),
-    "Sigmoid": partial(activation, nn.Sigmoid),
-    "Tanh": partial(activation, nn.Tanh),
-    "Softplus": partial(activation, nn.Softplus),
-    "Softmax": partial(activation, nn.Softmax),
+    **{
+        kind.__name__: partial(activation, kind)
+        for kind in (
+            *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax, nn.ELU, nn.SELU, nn.SiLU),
+            *(nn.Hardtanh, nn.Hardsigmoid, nn.Softsign, nn.LogSigmoid, nn.Sign, nn.Heaviside),
+        )
+    },
+    "PReLU": leaky,
     "MSELoss": partial(paired, nn.MSELoss),
     "BCEWithLogitsLoss": partial(paired, nn.BCEWithLogitsLoss),
 }
@@ -371,6 +342,8 @@ def _from_the_reference() -> Iterator[tuple[str, Generator]]:
 
 CASES: dict[str, Generator] = {
     **dict(_from_the_reference()),
+    "swish": partial(elementwise, "swish", REFERENCE["silu"]),
+    "maxout": grouped,
     "maximum": partial(choice, "maximum"),
     "minimum": partial(choice, "minimum"),
     "where": where,
@@ -402,4 +375,5 @@ CASES: dict[str, Generator] = {
     "astype": cast,
     **{f"nn.{name}": partial(layer, build) for name, build in LAYERS.items()},
     "nn.CrossEntropyLoss": classified,
+    "nn.Maxout": largest_of_linear,
 }

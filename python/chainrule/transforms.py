@@ -24,7 +24,7 @@ ArgNums = int | Sequence[int]
 
 def _positions(what: str, argnums: ArgNums, args: Sequence[Any]) -> list[int]:
     """The arguments of a call that `argnums` names, counted from 0."""
-    given = [argnums] if isinstance(argnums, int) else list(argnums)
+    given: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     for n in given:
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
             raise TypeError(f"{what}: argnums must be an integer or a tuple of integers, got {argnums!r}")
@@ -35,7 +35,7 @@ def _positions(what: str, argnums: ArgNums, args: Sequence[Any]) -> list[int]:
 
 def _chosen(argnums: ArgNums, positions: Sequence[int], trees: dict[int, Any]) -> Any:
     """What was found for each argument: alone for one position, else a tuple."""
-    return trees[positions[0]] if isinstance(argnums, int) else tuple(trees[n] for n in positions)
+    return tuple(trees[n] for n in positions) if isinstance(argnums, (tuple, list)) else trees[positions[0]]
 
 
 def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
