@@ -272,6 +272,17 @@ def test_train_says_where_the_data_are_bad(tmp_path: Path, capsys: pytest.Captur
     assert "f.csv, line 51: 2 fields, expected 3" in refused(capsys, "train", str(path), "--target", "kind")
 
 
+def test_train_says_which_number_is_too_large(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = flowers(tmp_path / "f.csv")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:50], "1,-2e155,rose", *lines[50:]]))
+    assert "f.csv, line 51, column 'width': -2e+155 is too large to standardise" in refused(
+        capsys, "train", str(path), "--target", "kind"
+    )
+    assert "there is no column 'hue'" in refused(capsys, "train", str(path), "--target", "kind", "--ignore", "hue")
+    assert "so are --categories and --ignore" in refused(capsys, "train", "--ignore", "hue")
+
+
 def test_training_that_diverges_saves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = prices(tmp_path / "p.csv")
     run(["train", str(path), "--target", "price", "--lr", "1e6", "--quiet"])

@@ -76,6 +76,51 @@ def test_csv_other_delimiter(tmp_path: Path) -> None:
     assert table.features.tolist() == [[1.0, 2.5], [-300.0, 4.0]]
 
 
+def test_csv_text_becomes_categories(tmp_path: Path) -> None:
+    path = write(tmp_path, "size,color,grade,t\n1,red,2,x\n2,Blue,,y\n3,red,10,x\nNA, green ,2,y\n")
+    table = read_csv(path, target="t", missing="nan", categories=["grade"])
+    assert table.columns == ("size", "color", "grade")
+    assert table.categories == {"color": ("Blue", "green", "red"), "grade": ("10", "2")}
+    assert table.coded == {1: 3, 2: 2}
+    np.testing.assert_array_equal(table.features, [[1, 2, 1], [2, 0, np.nan], [3, 2, 0], [np.nan, 1, 1]])
+    assert table.notes == ("categories: color (3), grade (2)", "missing values: size (1), grade (1)")
+    known = {"color": ("red", "green", "Blue", "grey"), "grade": ("2", "10")}
+    again = read_csv(path, columns=["grade", "color"], missing="nan", categories=known)
+    assert again.categories == {"grade": ("2", "10"), "color": ("red", "green", "Blue", "grey")}
+    np.testing.assert_array_equal(again.features, [[0, 0], [np.nan, 2], [1, 0], [0, 1]])
+    with pytest.raises(DataError, match=r"line 3, column 'color': 'Blue' is none of the known categories: red, green"):
+        read_csv(path, columns=["color"], categories={"color": ("red", "green")})
+    with pytest.raises(DataError, match="line 2, column 'color': 'red' is not a number"):
+        read_csv(path, columns=["color"], categories={})
+
+
+def test_csv_leaves_out_row_numbers_and_ignored_columns(tmp_path: Path) -> None:
+    path = write(tmp_path, ",a,b,t\n3,1,x,u\n17,2,y,v\n")
+    table = read_csv(path, target="t", ignore=["b"])
+    assert table.columns == ("a",)
+    assert table.names == ("a", "b", "t")
+    assert table.notes == ("column 1 has no name and numbers the rows: left out",)
+    assert read_csv(path, columns=["b"]).categories == {"b": ("x", "y")}
+    with pytest.raises(DataError, match=r"there is no column 'bb'; did you mean 'b'\?"):
+        read_csv(path, target="t", ignore=["bb"])
+    with pytest.raises(DataError, match="there is no column 'c'"):
+        read_csv(path, target="t", categories=["c"])
+    with pytest.raises(DataError, match="read_csv: missing must be error or nan, got 'mean'"):
+        read_csv(path, missing="mean")
+
+
+def test_csv_columns_that_hold_no_categories(tmp_path: Path) -> None:
+    rows = "".join(f"name{chr(65 + i // 26)}{chr(65 + i % 26)},{i}\n" for i in range(101))
+    path = write(tmp_path, "who,n\n" + rows)
+    with pytest.raises(DataError, match="line 102, column 'who': more than 100 different texts; leave the column out"):
+        read_csv(path)
+    assert len(read_csv(path, categories=["who"]).categories["who"]) == 101
+    with pytest.raises(DataError, match="column 'a' has no value; leave it out"):
+        read_csv(write(tmp_path, "a,b\n,1\nNA,2\n"), missing="nan")
+    late = read_csv(write(tmp_path, "a,b\n,1\nx,2\n"), missing="nan")
+    assert late.categories == {"a": ("x",)}, "the first value that is there decides"
+
+
 BAD = {
     "empty": (b"", "no data, the file is empty"),
     "header-only": (b"a,b\n", "no data, there is only a header"),
