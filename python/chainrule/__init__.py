@@ -30,6 +30,8 @@ from .nn._output import infer_kind
 from .ops import *
 from .predictor import Predictor
 from .random import manual_seed
+from .regression import linear_regression
+from .search import Search, Trial, multi_start, search
 from .trainer import Trainer
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
@@ -40,8 +42,10 @@ __all__ = [
     "History",
     "ModelFormatError",
     "Predictor",
+    "Search",
     "Tensor",
     "Trainer",
+    "Trial",
     "active_isa",
     "available_isas",
     "backward",
@@ -63,9 +67,11 @@ __all__ = [
     "is_grad_enabled",
     "jacobian",
     "jvp",
+    "linear_regression",
     "load",
     "load_checkpoint",
     "manual_seed",
+    "multi_start",
     "nn",
     "no_grad",
     "numerics_version",
@@ -75,6 +81,7 @@ __all__ = [
     "saturation",
     "save",
     "save_checkpoint",
+    "search",
     "set_num_threads",
     "show_config",
     "tensor",

@@ -14,7 +14,8 @@ from . import ops
 from ._arrays import first_bad, to_model_input
 from .nn import Module
 from .nn._losses import takes
-from .nn._module import evaluating
+from .nn._module import evaluating, input_dtype
+from .nn._preprocessing import split_preprocessing
 from .ops._table import OPS, apply
 from .tensor import Tensor, tensor
 
@@ -29,10 +30,15 @@ Metric = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs and targets as tensors, row by row, and the weights of rows, if there are any."""
+    """Inputs and targets as tensors, row by row, the weights of rows, if there are any, and the model that takes them.
+
+    That is the model without the preprocessing it begins with: rows go through it once, not once per epoch. The bits
+    are the same, because a row's result does not depend on the others.
+    """
 
     x: Tensor
     y: Tensor
+    model: Module
     weight: Tensor | None = None
 
     def __len__(self) -> int:
@@ -67,10 +73,10 @@ def prepare(
     own = {id(parameter) for parameter in model.parameters()}
     if not any(id(parameter) in own for parameter in optimized):
         raise ValueError("fit: the optimizer holds none of the model's parameters")
-    train = _rows(X, y, loss, model._dtype(), "fit: ")
+    train = _rows(model, X, y, loss, "fit: ")
     if sample_weight is not None:
         train = replace(train, weight=_weights(sample_weight, loss, train))
-    _check_first_row(model, loss, train, "fit: ")
+    _check_first_row(loss, train, "fit: ")
     return train
 
 
@@ -78,8 +84,8 @@ def prepare_validation(model: Module, validation: tuple[npt.ArrayLike, npt.Array
     """Return the validation rows, checked like those for training."""
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"fit: validation must be a pair (X, y), got {type(validation).__name__}")
-    held_out = _rows(validation[0], validation[1], loss, model._dtype(), "fit: validation ")
-    _check_first_row(model, loss, held_out, "fit: validation ")
+    held_out = _rows(model, validation[0], validation[1], loss, "fit: validation ")
+    _check_first_row(loss, held_out, "fit: validation ")
     return held_out
 
 
@@ -125,7 +131,7 @@ def _holds_labels(y: Tensor, loss: Loss) -> bool:
     return y.dtype.kind == "i" and takes(loss) in ("labels", "labels or probabilities")
 
 
-def _rows(X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, dtype: np.dtype[Any], where: str) -> Rows:
+def _rows(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: str) -> Rows:
     inputs, targets = np.asarray(X), np.asarray(y)
     if inputs.ndim == 0 or targets.ndim == 0:
         raise ValueError(f"{where}X and y need an axis of rows, got shapes {inputs.shape} and {targets.shape}")
@@ -135,7 +141,11 @@ def _rows(X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, dtype: np.dtype[Any], 
         )
     if inputs.size == 0:
         raise ValueError(f"{where}X is empty, its shape is {inputs.shape}")
-    x = _numbers(inputs, dtype, f"{where}X")
+    front, rest = split_preprocessing(model)
+    if front is None:
+        x = _numbers(inputs, input_dtype(model), f"{where}X")
+    else:
+        x = _preprocessed(front, inputs, input_dtype(model), f"{where}X")
     wanted = takes(loss)
     integers = targets.dtype.kind in "iu" and wanted != "numbers"
     probabilities = wanted == "labels or probabilities" and targets.dtype.kind == "f" and targets.ndim == 2
@@ -144,9 +154,28 @@ def _rows(X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, dtype: np.dtype[Any], 
             raise TypeError(f"{where}y must be integer labels for this loss, got dtype {targets.dtype}")
         if targets.ndim != 1:
             raise ValueError(f"{where}y has shape {targets.shape}, labels need shape ({len(targets)},)")
-    return Rows(
-        x, Tensor._wrap(targets.astype(np.int64, order="C")) if integers else _numbers(targets, dtype, f"{where}y")
+    y_rows = (
+        Tensor._wrap(targets.astype(np.int64, order="C"))
+        if integers
+        else _numbers(targets, model._dtype(), f"{where}y")
     )
+    return Rows(x, y_rows, rest)
+
+
+def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
+    """What the preprocessing makes of the rows, some at a time; it must be finite."""
+    parts = []
+    with evaluating(front):
+        for start in range(0, len(inputs), EVALUATION_ROWS):
+            parts.append(front(to_model_input(inputs[start : start + EVALUATION_ROWS], dtype, name)).numpy())
+    x = Tensor._wrap(parts[0].copy() if len(parts) == 1 else np.concatenate(parts))
+    place = first_bad(x.numpy())
+    if place is not None:
+        cause = first_bad(np.asarray(inputs[place[0]], dtype=np.float64))
+        if cause is not None:
+            raise _not_finite(inputs, (place[0], *cause), name, dtype)
+        raise _not_finite(x.numpy(), place, f"{name} behind its preprocessing: x", dtype)
+    return x
 
 
 def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Rows) -> Tensor:
@@ -172,19 +201,23 @@ def _numbers(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor
     converted = Tensor._wrap(array) if plain and array.dtype.isnative else to_model_input(array, dtype, name)
     place = first_bad(converted.numpy())
     if place is not None:
-        value = array[place]
-        axes = ", ".join(str(i) for i in place)
-        column = f", column {axes[len(str(place[0])) + 2 :]}" if len(place) > 1 else ""
-        too_large = f", too large for {dtype}" if np.isfinite(value) else ""
-        raise ValueError(f"{name}[{axes}] is {value}{too_large} (row {place[0]}{column}); every value must be finite")
+        raise _not_finite(array, place, name, dtype)
     return converted
 
 
-def _check_first_row(model: Module, loss: Loss, rows: Rows, where: str) -> None:
+def _not_finite(array: npt.NDArray[Any], place: tuple[int, ...], name: str, dtype: np.dtype[Any]) -> ValueError:
+    value = array[place]
+    axes = ", ".join(str(i) for i in place)
+    column = f", column {axes[len(str(place[0])) + 2 :]}" if len(place) > 1 else ""
+    too_large = f", too large for {dtype}" if np.isfinite(value) else ""
+    return ValueError(f"{name}[{axes}] is {value}{too_large} (row {place[0]}{column}); every value must be finite")
+
+
+def _check_first_row(loss: Loss, rows: Rows, where: str) -> None:
     """Compute the loss of one row, so that shapes that do not fit are found before the first step."""
     x, y, options = rows.part(Tensor(np.zeros(1, dtype=np.int64)))
-    with evaluating(model):
-        prediction = model(x)
+    with evaluating(rows.model):
+        prediction = rows.model(x)
         if _holds_labels(rows.y, loss) and prediction.ndim == 2:
             _check_labels(rows.y.numpy(), prediction.shape[1], where)
         value = loss(prediction, y, **options)

@@ -125,15 +125,17 @@ def fit(
     epoch may be smaller. The order of epoch e depends on (seed, e) only, so the same seed gives the same bits.
 
     Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype (an array of it
-    in C order is used as it is, not copied); `y`, n labels (integers) for cross entropy, else finite numbers in the
-    shape of the model's output; `loss`, a loss module or any function (prediction, target) -> scalar tensor;
-    `optimizer`, of this model's parameters; `epochs`; `batch_size`, 1 for stochastic gradient descent, None for all
-    rows at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits of the whole
-    batch; `sample_weight`, n numbers of at least 0, how much each row counts: it goes to the loss as `sample_weight=`
-    (not to the validation); `clip_value` and `clip_norm`, bounds for the elements of the gradients, then for their norm
-    (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `validation`, `(X, y)` to evaluate after every epoch; `metrics`,
-    of the validation rows: "accuracy" or functions (prediction, target) -> float on ndarrays (default: accuracy for
-    labels); `schedule`, of the optimizer's learning rate, which steps after every epoch; `seed` (default: that of
+    in C order is used as it is, not copied); they go once through the preprocessing that the model begins with, which
+    must be fitted (`cr.nn.fit_preprocessing`) and stays as it is; `y`, n labels (integers) for cross entropy, else
+    finite numbers in the shape of the model's output; `loss`, a loss module or any function (prediction, target) ->
+    scalar tensor; `optimizer`, of this model's parameters; `epochs`; `batch_size`, 1 for stochastic gradient descent,
+    None for all rows at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits
+    of the whole batch; `sample_weight`, n numbers of at least 0, how much each row counts: it goes to the loss as
+    `sample_weight=` (not to the validation); `clip_value` and `clip_norm`, bounds for the elements of the gradients,
+    then for their norm (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `validation`, `(X, y)` to evaluate after every
+    epoch; `metrics`, of the validation rows: "accuracy" or functions (prediction, target) -> float on ndarrays
+    (default: accuracy for labels); `schedule`, of the optimizer's learning rate, which steps after every epoch; `seed`
+    (default: that of
     `cr.manual_seed`); `shuffle`; `progress`, True, False, or None for only on a terminal; `callbacks`, called with the
     History after every epoch, one that returns True ends training (`cr.EarlyStopping` is one); `nonfinite`, "raise" or
     "continue" when a loss is NaN or infinite; `history`, a History to continue: epochs are counted on from it, and it
@@ -195,7 +197,7 @@ def fit(
                 record.samples += len(trainer.rows)
                 record.loss.append(trainer.mean_loss)
                 if held_out is not None:
-                    _evaluate(model, loss, held_out, measures, record)
+                    _evaluate(loss, held_out, measures, record)
                 bar.end(record.summary())
                 answers = [callback(record) for callback in after_epoch]
                 if any(answer is True for answer in answers):
@@ -210,7 +212,6 @@ def fit(
 
 
 def _evaluate(
-    model: Module,
     loss: Callable[..., Tensor],
     rows: Rows,
     measures: dict[str, Metric],
@@ -218,11 +219,11 @@ def _evaluate(
 ) -> None:
     """Append the loss and the metrics of these rows to the record, without changing the model."""
     losses, outputs = [], []
-    with evaluating(model):
+    with evaluating(rows.model):
         for start in range(0, len(rows), EVALUATION_ROWS):
             part = np.arange(start, min(start + EVALUATION_ROWS, len(rows)), dtype=np.int64)
             x, y, options = rows.part(Tensor(part))
-            prediction = model(x)
+            prediction = rows.model(x)
             losses.append(loss(prediction, y, **options).item())
             outputs.append(prediction.numpy())
     record.val_loss.append(weighted_mean(np.array(losses, dtype=np.float64), len(rows), EVALUATION_ROWS))

@@ -13,14 +13,14 @@ from . import ops
 from ._fit_data import check_counts, prepare
 from ._interrupt import DeferredInterrupt
 from .compiler import Compiled
+from .data._split import epoch_order
 from .nn import Module
 from .optim import clip_grad_norm_, clip_grad_value_
-from .random import Generator, default_generator
+from .random import default_generator
 from .tensor import Tensor, grad_mode
 
 __all__ = ["Optimizer", "Trainer", "weighted_mean"]
 
-_ORDER_STREAM = 2**32  # the order of epoch e is drawn from this stream + e
 _SECONDS = 0.05  # between looks at Ctrl-C and the progress bar
 
 
@@ -120,7 +120,7 @@ class Trainer:
     def _order(self, n: int) -> npt.NDArray[np.int64]:
         if not self.shuffle:
             return np.arange(n, dtype=np.int64)
-        return Generator(self.seed, stream=_ORDER_STREAM + self.epochs).permutation(n)
+        return epoch_order(n, self.seed, self.epochs)
 
     def _steps(
         self,
@@ -162,7 +162,7 @@ class Trainer:
         """One step; with `nonfinite="raise"` a loss that is not finite changes nothing."""
         x, y, options = self.rows.part(rows)
         self.optimizer.zero_grad()
-        value = self.loss(self.model(x), y, **options)
+        value = self.loss(self.rows.model(x), y, **options)
         if self._stop:
             _require_finite(value)
         value.backward()

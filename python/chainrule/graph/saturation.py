@@ -17,7 +17,7 @@ from .._fit_data import _rows
 from ..autodiff import enable_grad, no_grad, pull_back
 from ..nn import Module
 from ..nn._calls import Call, noting_calls
-from ..nn._module import evaluating
+from ..nn._module import evaluating, input_dtype
 from ..ops._table import OPS
 from ..tensor import Tensor, grad_mode
 from .calculus import is_elementwise, local
@@ -171,9 +171,8 @@ def report(
         raise CompileError("saturation: values are not known inside of a compiled function; call it outside")
     if (y is None) != (loss is None):
         raise ValueError("saturation: gradients need both y and loss=")
-    dtype = model._dtype()
-    rows = None if y is None or loss is None else _rows(X, y, loss, dtype, "saturation: ")
-    x = to_model_input(X, dtype, "saturation: X") if rows is None else rows.x
+    rows = None if y is None or loss is None else _rows(model, X, y, loss, "saturation: ")
+    x = to_model_input(X, input_dtype(model), "saturation: X")
     if x.ndim == 0 or x.size == 0:
         raise ValueError(f"saturation: X needs at least one row, its shape is {x.shape}")
     with evaluating(model), enable_grad():

@@ -10,6 +10,7 @@ from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._dropout import Dropout
+from ._features import PolynomialFeatures, RBFFeatures
 from ._linear import Linear
 from ._losses import (
     LOSSES,
@@ -28,8 +29,11 @@ from ._losses import (
     PoissonNLLLoss,
     SmoothL1Loss,
 )
-from ._module import Module, Parameter
+from ._module import Buffer, Module, Parameter
+from ._one_hot import OneHot
 from ._output import Output, loss_for
+from ._preprocessing import Standardize, fit_preprocessing
+from ._rotations import PCA, Whiten
 from ._shape import Flatten
 from ._units import (
     ELU,
@@ -59,6 +63,12 @@ LAYERS: dict[str, type[Module]] = {
         Tanh,
         Softplus,
         Softmax,
+        OneHot,
+        PCA,
+        Standardize,
+        Whiten,
+        PolynomialFeatures,
+        RBFFeatures,
         ELU,
         SELU,
         SiLU,
@@ -77,9 +87,11 @@ LAYERS: dict[str, type[Module]] = {
 __all__ = [
     "ELU",
     "LAYERS",
+    "PCA",
     "SELU",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "Buffer",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
@@ -98,12 +110,15 @@ __all__ = [
     "Module",
     "MultiMarginLoss",
     "NLLLoss",
+    "OneHot",
     "Output",
     "PReLU",
     "Parameter",
     "PenalizedLoss",
     "PerceptronLoss",
     "PoissonNLLLoss",
+    "PolynomialFeatures",
+    "RBFFeatures",
     "ReLU",
     "Sequential",
     "SiLU",
@@ -113,7 +128,10 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "Standardize",
     "Tanh",
+    "Whiten",
+    "fit_preprocessing",
     "loss_for",
     "utils",
 ]
