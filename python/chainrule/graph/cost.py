@@ -6,7 +6,7 @@ computed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..autodiff import no_grad
@@ -81,17 +81,15 @@ class Costs:
         ]
         sums = [str(n) for n in (self.forward, self.backward, self.bytes, self.backward_bytes)]
         text = table(head, [*rows, ("", "all", "", *sums)])
-        if self.forward:
-            text += f"\nbackward / forward: {self.backward / self.forward:.3f}"
         if not all(row.known for row in self.rows):
-            text += "\n?: a compiled call; its .program tells"
-        return text
+            return f"{text}\n?: a compiled call; its .program tells"
+        return f"{text}\nbackward / forward: {self.backward / self.forward:.3f} flop" if self.forward else text
 
     __repr__ = __str__
 
 
-def _bytes(code: Sequence[Instr], specs: Sequence[Spec]) -> int:
-    return sum(specs[v].size * specs[v].dtype.itemsize for instr in code for v in set(instr.uses()))
+def _bytes(code: Sequence[Instr], spec_of: Callable[[int], Spec]) -> int:
+    return sum(spec.size * spec.dtype.itemsize for instr in code for spec in map(spec_of, set(instr.uses())))
 
 
 def costs(nodes: Sequence[Node], seeds: dict[int, Tensor]) -> Costs:
@@ -102,12 +100,12 @@ def costs(nodes: Sequence[Node], seeds: dict[int, Tensor]) -> Costs:
         if found is None:
             row.known = False
         else:
-            row.flops, row.bytes = sum(map(flops, found[0])), _bytes(*found)
+            row.flops, row.bytes = sum(map(flops, found[0])), _bytes(found[0], found[1].__getitem__)
     trace, at = Trace(), 0
     with no_grad(), trace.running():
         for step in steps(nodes, dict(seeds)):
             new, at = trace.code[at:], len(trace.code)
             row = rows[step.node.number]
             row.backward_flops += sum(map(flops, new))
-            row.backward_bytes += _bytes(new, [value.spec for value in trace.values])
+            row.backward_bytes += _bytes(new, lambda v: trace.values[v].spec)
     return Costs(list(rows.values()))

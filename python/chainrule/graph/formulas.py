@@ -54,7 +54,6 @@ FORMULAS: dict[str, Formula] = {
     "log_softmax": Formula("log_softmax({0})", ("ȳ - exp({y}) * sum(ȳ)",), "log_softmax"),
     "cross_entropy": Formula("cross_entropy({0}, {1})", ("ȳ * (softmax({0}) - onehot({1}))",), "cross_entropy"),
 }
-_INFIX = ("add", "sub", "mul", "div")
 
 
 def _operands(node: Node) -> list[str]:
@@ -100,13 +99,11 @@ def gate(node: Node) -> str:
     literals = [x.kind == "literal" for x in node.inputs]
     if not any(literals):
         return sign
-    if node.op in _INFIX and not all(literals):
-        left, right = (x.name for x in node.inputs)
-        if literals[1]:
-            return f"{sign}{right}"
-        return f"{sign}{left}" if node.op in ("add", "mul") else f"{left}{sign}x"
-    return expression(node) if formula is None else f"{sign}({', '.join(_signs(node))})"
-
-
-def _signs(node: Node) -> list[str]:
-    return [x.name if x.kind == "literal" else "x" for x in node.inputs]
+    if node.op == "mul":
+        return sign + node.inputs[literals.index(True)].name
+    parts = [name if literal else "x" for name, literal in zip(_operands(node), literals, strict=True)]
+    if node.op == "add":
+        return sign + parts[literals.index(True)]
+    if node.op in ("sub", "div"):
+        return sign + parts[1] if literals[1] else f"{parts[0]}{sign}x"
+    return f"{sign}({', '.join(parts)})"

@@ -142,7 +142,7 @@ def _bars(axes: Any, names: Sequence[str], series: dict[str, list[float]]) -> No
     for i, (label, values) in enumerate(series.items()):
         axes.bar([at + (i - (len(series) - 1) / 2) * width for at in range(len(names))], values, width, label=label)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-    axes.legend()
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(series), frameon=False)
 
 
 @dataclass(frozen=True, eq=False)
