@@ -4,13 +4,17 @@ Row numbers are those of the table of the notes' contents: 1-3, 5-7, 9, 15, 16, 
 """
 
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+import fresh
+import pictures
 from chainrule.graph.formulas import FORMULAS, expression, gate, partial
 from chainrule.graph.graphs import Graph
 from chainrule.graph.text import array_text, cells, number, table
@@ -465,6 +469,17 @@ class TestRefusals:
         for function in (traced, lambda a: a * len(str(outside.trace())), lambda a: a * len(str(outside.flops()))):
             with pytest.raises(cr.CompileError, match=r"^graph: .*inside of a compiled function"):
                 cr.compile(function)(cr.tensor([3.0, 4.0], dtype="float64"))
+
+
+def test_the_examples_in_docs_print_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (pictures.FOLDER.parent / "graphs.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, re.DOTALL)
+    assert len(blocks) == 6
+    monkeypatch.chdir(tmp_path)
+    printed = fresh.output("".join(f"{code}print('end of block')\n" for code, _ in blocks)).split("end of block")
+    assert [part.strip() for part in printed[:-1]] == [said.strip() for _, said in blocks]
+    for name in ("neuron.svg", "two_layers.svg"):
+        assert (tmp_path / name).read_text(encoding="utf-8") == pictures.drawn()[name]
 
 
 def test_a_deep_graph_needs_no_recursion() -> None:

@@ -37,8 +37,9 @@ class Cost:
 class Costs:
     """What a forward and a backward pass cost: a row for each node, and the sums. Printed, a table.
 
-    A multiply-add counts as 2 operations, any other result of an element as 1, as in `compile`'s `.program`. Bytes are
-    those of the operands and results of each instruction by itself: what is read twice counts twice.
+    A multiply-add counts as 2 operations, any other result of an element as 1, as in `compile`'s `.program`; what the
+    backward pass would compute twice from the same values counts once, as there. Bytes are those of the operands and
+    results of each instruction by itself: what is read twice counts twice.
     """
 
     def __init__(self, rows: Sequence[Cost]) -> None:
