@@ -31,7 +31,7 @@ class Cost:
     backward_flops: int = 0
     bytes: int = 0
     backward_bytes: int = 0
-    known: bool = True  # False for a compiled call: its `.program` tells
+    known: bool = True  # False for a call that is no op of the table: a compiled function's `.program` tells
 
 
 class Costs:
@@ -83,7 +83,7 @@ class Costs:
         sums = [str(n) for n in (self.forward, self.backward, self.bytes, self.backward_bytes)]
         text = table(head, [*rows, ("", "all", "", *sums)])
         if not all(row.known for row in self.rows):
-            return f"{text}\n?: a compiled call; its .program tells"
+            return f"{text}\n?: not an op of the table; a compiled function's .program tells"
         return f"{text}\nbackward / forward: {self.backward / self.forward:.3f} flop" if self.forward else text
 
     __repr__ = __str__
