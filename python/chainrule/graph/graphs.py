@@ -158,10 +158,9 @@ class Graph:
 
     def _repr_svg_(self) -> str | None:
         """The picture for a notebook; None, so that it shows text, where there is too much to be drawn."""
-        try:
-            return self.to_svg()
-        except ValueError:
-            return None
+        from .picture import fits
+
+        return self.to_svg() if fits(self) else None
 
     def draw(self, path: str | os.PathLike[str], by: str | None = None) -> None:
         """Draw the graph, left to right: gates, above each line the value (green), below it the gradient (red).
