@@ -230,6 +230,14 @@ class TestModes:
         assert rows[1].local is not None
         assert rows[1].part.tolist() == (rows[1].upstream * rows[1].local).tolist()
 
+    def test_tensors_without_elements(self) -> None:
+        x = leaf(np.ones((0, 3)))
+        graph = cr.graph(cr.sum(cr.concatenate([x * 2.0, x], axis=1)), {"x": x})
+        assert graph.gradient("x") is not None
+        assert "Jacobian (0, 0), not formed" in str(graph.trace())
+        assert graph.to_svg().count(">(0, 3)<") == 2  # x and its double
+        assert graph.flops().forward == 0
+
     def test_grad_is_not_touched(self) -> None:
         x = leaf(2.0)
         y = x * x

@@ -110,6 +110,16 @@ class TestSvg:
         assert texts(root, "gradient") == gradients.split()
         assert len(of_class(root, "tip")) == len(edges(graph)) == 12
 
+    def test_row_26_a_sum_and_a_product(self) -> None:
+        x, y, b = (cr.tensor(value, requires_grad=True) for value in (1.5, -0.5, 3.0))
+        z = x + y
+        f = z * b
+        graph = cr.graph(f, {"x": x, "y": y, "b": b, "z": z, "f": f})
+        assert edges(graph) == [("x", "z"), ("y", "z"), ("z", "f"), ("b", "f")]
+        root = parse(graph.to_svg())
+        assert (texts(root, "in"), texts(root, "title")) == (["x", "y", "b", "+", "*"], ["z", "f"])
+        assert texts(root, "gradient") == ["3", "3", "1", "3", "1"]
+
     def test_tips_tell_the_formula(self) -> None:
         titles = [element.text or "" for element in parse(pictures.neuron().to_svg()).iter(f"{SVG}title")]
         assert "f = 1 / ξ7\n0.7310586\ngradient 1" in titles
@@ -201,6 +211,15 @@ class TestLayers:
             "body.0", "body.0", "body.1", "head", "head", None, None,
         ]  # fmt: skip
         assert {"body.0: Linear", "head: Linear", "+", "sum"} <= set(texts(parse(graph.to_svg(by="module")), "in"))
+
+    def test_a_module_that_no_model_holds_is_a_layer_without_a_path(self) -> None:
+        class Net(cr.nn.Module):
+            def forward(self, x: cr.Tensor) -> cr.Tensor:
+                return hidden[0](x)
+
+        hidden, net = {0: cr.nn.Linear(3, 2)}, Net()
+        graph = cr.graph(lambda: cr.sum(net(cr.tensor([[0.5, -1.5, 2.0]]))))
+        assert [node.layer.path if node.layer else None for node in graph if node.kind == "op"] == ["", "", None]
 
     def test_a_layer_called_twice_is_two_boxes_that_share_parameters(self) -> None:
         layer, x = cr.nn.Linear(3, 3), cr.tensor([[0.5, -1.5, 2.0]])

@@ -115,6 +115,7 @@ class TestText:
             (np.array([[1.5, -2.0]]), "[[1.5, -2]]"),
             (np.array([3, 1]), "[3, 1]"),
             (np.arange(8), "(8,) int64"),
+            (np.ones((0, 3)), "(0, 3) float64"),
             (np.full((2, 4), 0.25), "(2, 4) all 0.25"),
             (np.arange(7.0), "(7,) norm 9.5394, 0 to 6"),
             (np.float32(np.inf), "inf"),

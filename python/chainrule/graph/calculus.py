@@ -86,7 +86,7 @@ def local(node: Node, i: int) -> Tensor | None:
     with no_grad():
         if is_elementwise(node):
             return _rule(node, i, Tensor._wrap(np.ones(t.shape, t.dtype)))
-        if t.size != 1 and t.size * x.size > SMALL:
+        if t.size == 0 or (t.size != 1 and t.size * x.size > SMALL):
             return None
         rows = []
         for k in range(t.size):

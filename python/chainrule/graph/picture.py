@@ -82,7 +82,7 @@ def picture(graph: Graph, by: str | None) -> Picture:
 
 def _values(values: npt.NDArray[Any]) -> tuple[str, bool]:
     """Text beside a line, and whether it is all of them."""
-    text = array_text(values, _DIGITS, _FEW) if values.size <= _FEW else ""
+    text = array_text(values, _DIGITS, _FEW) if 0 < values.size <= _FEW else ""
     whole = text != "" and cells(text) <= _WIDE
     return text if whole else shape_text(values.shape), whole
 
