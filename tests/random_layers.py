@@ -46,13 +46,24 @@ ACTIVATIONS: dict[str, Function] = {
     "log": lambda x: cr.log(cr.abs(x) + 0.5),
     "log1p": lambda x: cr.log1p(cr.square(x)),
     "sqrt": lambda x: cr.sqrt(x * x + 0.25),
-    "swish": lambda x: x * cr.sigmoid(x),
-    "elu": lambda x: cr.where(x > 0, x, cr.expm1(cr.minimum(x, 0.0))),
-    "clip": lambda x: cr.maximum(cr.minimum(x, 1.0), -1.0),
+    "gate": lambda x: x * cr.sigmoid(x),
+    "branches": lambda x: cr.where(x > 0, x, cr.expm1(cr.minimum(x, 0.0))),
+    "bounds": lambda x: cr.maximum(cr.minimum(x, 1.0), -1.0),
     "rational": lambda x: x / (1.0 + abs(x)),
     "bump": lambda x: (1.0 + x**2) ** -2,
     "softmax": cr.softmax,
     "log_softmax": lambda x: cr.log_softmax(x) * 0.25,
+    "elu": lambda x: cr.elu(x, 0.75),
+    "selu": cr.selu,
+    "silu": cr.silu,
+    "swish": lambda x: cr.swish(x, 1.5),
+    "softsign": cr.softsign,
+    "logsigmoid": cr.logsigmoid,
+    "clip": lambda x: cr.clip(x, -0.5, 1.25),
+    "hardtanh": lambda x: cr.hardtanh(x, -0.75, 1.5),
+    "hardsigmoid": cr.hardsigmoid,
+    "sign": lambda x: cr.sign(x) * x,
+    "heaviside": lambda x: cr.heaviside(x) + x,
 }
 
 
@@ -116,6 +127,20 @@ def dense(d: Draw, n: int) -> tuple[Layer, int]:
     m, act = d.width(), d.activation()
     linear = d.linear(n, m)
     return lambda h, b: act(linear(h)), m
+
+
+@layer
+def trained_slopes(d: Draw, n: int) -> tuple[Layer, int]:
+    m = d.width()
+    linear, slopes = d.linear(n, m), d.parameter(m if d.chance(0.7) else 1)
+    return lambda h, b: cr.prelu(linear(h), slopes), m
+
+
+@layer
+def pieces(d: Draw, n: int) -> tuple[Layer, int]:
+    m, count = 1 + d.below(20), 2 + d.below(3)
+    linear = d.linear(n, m * count)
+    return lambda h, b: cr.maxout(linear(h), count), m
 
 
 @layer

@@ -8,7 +8,7 @@ import pytest
 
 import oracle
 from chainrule import _core
-from programs import Float, blank
+from programs import Float, blank, sgd_step
 from reference import assert_same_bits
 from reference.bits import Array
 from settings import every_setting
@@ -150,9 +150,9 @@ ENTRIES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "unary overlap": (lambda: _core.unary("exp", SHARED[0, :4], SHARED[0, 2:6]), ValueError, "overlaps an input"),
     "binary shape": (lambda: _core.binary("add", X, X[:3], blank(6, np.float32)), ValueError, "one shape"),
     "binary read-only": (lambda: _core.binary("add", X, X, read_only(X)), ValueError, "read-only"),
-    "sgd shape": (lambda: _core.sgd_step(X.copy(), X[:3], None, 1, 0, 0, False), ValueError, "sgd_step: .*one shape"),
-    "sgd dtype": (lambda: _core.sgd_step(X.copy(), X.astype(np.float64), None, 1, 0, 0, False), TypeError, "one dtype"),
-    "sgd read-only": (lambda: _core.sgd_step(read_only(X), X, None, 1, 0, 0, False), ValueError, "read-only"),
+    "sgd shape": (lambda: sgd_step(X.copy(), X[:3], None, 1, 0, 0, False), ValueError, "update_step: .*one shape"),
+    "sgd dtype": (lambda: sgd_step(X.copy(), X.astype(np.float64), None, 1, 0, 0, False), TypeError, "one dtype"),
+    "sgd read-only": (lambda: sgd_step(read_only(X), X, None, 1, 0, 0, False), ValueError, "read-only"),
     "uniform dtype": (lambda: _core.uniform(1, 1, blank(3, np.int64), 0, 1), TypeError, "float32 or float64"),
     "normal read-only": (lambda: _core.normal(1, 1, read_only(X), 0, 1), ValueError, "read-only"),
     "permutation dtype": (lambda: _core.permutation(1, 1, blank(3, np.float64)), TypeError, "1-d int64"),
@@ -171,6 +171,6 @@ def test_refused_by_other_entries(case: str) -> None:
 def test_sgd_refuses_arrays_that_share_memory(dtype: Float) -> None:
     memory = np.ones(12, dtype)
     with pytest.raises(ValueError, match="overlap"):
-        _core.sgd_step(memory[:8], memory[4:], None, 0.1, 0.0, 0.0, False)
+        sgd_step(memory[:8], memory[4:], None, 0.1, 0.0, 0.0, False)
     with pytest.raises(ValueError, match="overlap"):
-        _core.sgd_step(memory[:6], np.ones(6, dtype), memory[3:9], 0.1, 0.9, 0.0, False)
+        sgd_step(memory[:6], np.ones(6, dtype), memory[3:9], 0.1, 0.9, 0.0, False)

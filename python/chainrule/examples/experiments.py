@@ -319,7 +319,7 @@ def validation_curve() -> ValidationCurve:
     x, x_other = (r.uniform((n, 1), -1.0, 1.0, dtype=F64) for n in (16, 200))
 
     def noisy(x: Array) -> Array:
-        return np.sin(4.0 * x) + r.normal(x.shape, std=0.1, dtype=F64)
+        return np.asarray(np.sin(4.0 * x) + r.normal(x.shape, std=0.1, dtype=F64))
 
     y, y_other = noisy(x), noisy(x_other)
     degrees, train, validation = list(range(0, 13)), [], []

@@ -13,6 +13,19 @@ from ._linear import Linear
 from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from ._module import Module, Parameter
 from ._shape import Flatten
+from ._units import (
+    ELU,
+    SELU,
+    Hardsigmoid,
+    Hardtanh,
+    Heaviside,
+    LogSigmoid,
+    Maxout,
+    PReLU,
+    Sign,
+    SiLU,
+    Softsign,
+)
 
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
@@ -26,6 +39,17 @@ LAYERS: dict[str, type[Module]] = {
         Tanh,
         Softplus,
         Softmax,
+        ELU,
+        SELU,
+        SiLU,
+        PReLU,
+        Maxout,
+        Hardtanh,
+        Hardsigmoid,
+        Softsign,
+        LogSigmoid,
+        Sign,
+        Heaviside,
         MSELoss,
         CrossEntropyLoss,
         BCEWithLogitsLoss,
@@ -33,20 +57,31 @@ LAYERS: dict[str, type[Module]] = {
 }
 
 __all__ = [
+    "ELU",
     "LAYERS",
+    "SELU",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
     "Flatten",
+    "Hardsigmoid",
+    "Hardtanh",
+    "Heaviside",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "MSELoss",
+    "Maxout",
     "Module",
+    "PReLU",
     "Parameter",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Sign",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Tanh",
     "utils",
 ]
