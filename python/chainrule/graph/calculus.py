@@ -40,7 +40,7 @@ def steps(nodes: Sequence[Node], totals: dict[int, Tensor]) -> Iterator[Step]:
         t, g = node.tensor, totals.get(node.number)
         if t._op is None or g is None:
             continue
-        check_unchanged(t)
+        check_unchanged(t, "trace")
         for i, x in enumerate(t._inputs):
             part = _rule(node, i, g) if x._requires_grad else None
             if part is None:
