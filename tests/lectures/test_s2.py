@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.examples import experiments
+from chainrule.examples import experiments, gan
 
 F64 = np.float64
 
@@ -192,6 +192,15 @@ def test_row_45_output_units(kind: str, y: list[float], loss: str, link: Callabl
     wanted = np.eye(3)[y] if kind == "multiclass" else target
     factor = 2.0 if kind == "continuous" else 1.0
     assert slope == pytest.approx(factor * (link(scores.numpy()) - wanted), rel=1e-11, abs=1e-14)
+
+
+def test_row_45_an_arbitrary_distribution_by_two_nets() -> None:
+    samples = gan().samples
+    left, right = samples[samples < 0], samples[samples > 0]
+    assert (left.mean(), right.mean()) == pytest.approx((-2.0, 2.0), abs=0.4)
+    assert 0.1 < left.std() < 0.5 and 0.1 < right.std() < 0.5
+    assert 0.4 < len(left) / len(samples) < 0.6
+    assert (np.abs(samples) < 1.0).mean() < 0.02
 
 
 def test_row_46_link_functions() -> None:
