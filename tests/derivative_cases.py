@@ -17,16 +17,27 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn
 from chainrule.ops._table import OPS, apply
+from derivative_draws import (
+    GAP,
+    Call,
+    Generator,
+    Rng,
+    Shape,
+    apart,
+    away,
+    axes_of,
+    broadcasting,
+    distinct,
+    draw,
+    labelled,
+    pick_one,
+    some_shape,
+)
+from derivative_losses import CASES as LOSSES
 from reference import REFERENCE
 from reference.bits import Array
-from reference.table import GRADIENTS, ORDINARY, Interval, Row
+from reference.table import GRADIENTS, ORDINARY, Row
 
-Shape = tuple[int, ...]
-Rng = np.random.Generator
-Call = tuple[Callable[..., cr.Tensor], list[Array]]
-Generator = Callable[[Rng], Call]
-
-GAP = 0.05
 KINKS: dict[str, Callable[..., tuple[float, ...]]] = {
     **dict.fromkeys(("abs", "relu", "leaky_relu", "selu"), lambda **_: (0.0,)),
     "clip": lambda min, max: (min, max),
@@ -41,67 +52,6 @@ def kinks_of(name: str, options: dict[str, Any]) -> tuple[float, ...]:
 
 
 FLAT = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax")  # no derivative
-
-
-# Shapes and values.
-
-
-def some_shape(rng: Rng, least: int = 0, most: int = 4, elements: int = 16) -> Shape:
-    """`least` to `most` axes of lengths 1 to 4, not more than so many elements."""
-    while True:
-        shape = tuple(int(n) for n in rng.integers(1, 5, rng.integers(least, most + 1)))
-        if np.prod(shape) <= elements:
-            return shape
-
-
-def broadcasting(rng: Rng, count: int) -> list[Shape]:
-    """Shapes that broadcast to one: leading axes are left out, lengths are 1."""
-    whole = some_shape(rng)
-    shapes = []
-    for _ in range(count):
-        kept = whole[rng.integers(0, len(whole) + 1) :] if rng.random() < 0.5 else whole
-        shapes.append(tuple(1 if rng.random() < 0.25 else n for n in kept))
-    return shapes
-
-
-def draw(rng: Rng, shape: Shape, interval: Interval = ORDINARY, kinks: Sequence[float] = ()) -> Array:
-    """Values of an interval, or of the tame part of a wide one, that keep the distance from kinks."""
-    low, high = interval
-    low, high = max(low, -3.0 if low < 0 else 0.25), min(high, 3.0)
-    return away(rng.uniform(low, high, shape), kinks)
-
-
-def away(x: Array, kinks: Sequence[float]) -> Array:
-    """What is too near to a kink, moved to either side of it."""
-    for kink in kinks:
-        x = np.where(np.abs(x - kink) < GAP, kink + np.where(x < kink, -GAP, GAP) * 1.5, x)
-    return np.asarray(x)
-
-
-def distinct(rng: Rng, shape: Shape) -> Array:
-    """No two of them nearer than the gap."""
-    size = int(np.prod(shape))
-    return np.asarray((rng.permutation(size).reshape(shape) - size / 2) * (2 * GAP) + rng.uniform(0, GAP))
-
-
-def apart(rng: Rng, shapes: Sequence[Shape]) -> list[Array]:
-    """Two arrays without ties between them."""
-    steps = [rng.integers(-20, 20, shape) for shape in shapes]
-    return [np.asarray(s * (2 * GAP) + i * GAP) for i, s in enumerate(steps)]
-
-
-def axes_of(rng: Rng, ndim: int) -> Any:
-    """None, an axis, counted from either end, or a tuple of them."""
-    if ndim == 0 or rng.random() < 0.2:
-        return None
-    if rng.random() < 0.5:
-        return int(rng.integers(-ndim, ndim))
-    chosen = rng.permutation(ndim)[: rng.integers(0, ndim + 1)]
-    return tuple(int(a) - ndim * int(rng.integers(0, 2)) for a in chosen)
-
-
-def pick_one(rng: Rng, choices: Sequence[Any]) -> Any:
-    return choices[int(rng.integers(len(choices)))]
 
 
 # Elementwise ops, from the rows of the reference.
@@ -168,7 +118,7 @@ def linear(rng: Rng) -> Call:
     return cr.linear, arrays[: int(rng.integers(2, 4))]
 
 
-# Softmax and losses.
+# Softmax and its losses.
 
 
 def along_an_axis(function: Callable[..., cr.Tensor], rng: Rng) -> Call:
@@ -181,31 +131,10 @@ def rows_kernel(name: str, rng: Rng) -> Call:
     return row(name), [draw(rng, shape), draw(rng, shape)]
 
 
-def labelled(rng: Rng) -> tuple[Array, Array]:
-    scores = draw(rng, (int(rng.integers(1, 5)), int(rng.integers(1, 5))))
-    return scores, rng.integers(0, scores.shape[1], scores.shape[0])
-
-
-def word(rng: Rng) -> dict[str, str]:
-    return {"reduction": pick_one(rng, ("mean", "sum", "none"))}
-
-
-def cross_entropy(rng: Rng) -> Call:
-    scores, labels = labelled(rng)
-    options = word(rng)
-    return lambda x: cr.cross_entropy(x, labels, **options), [scores]
-
-
 def cross_entropy_grad(rng: Rng) -> Call:
     scores, labels = labelled(rng)
     kernel = OPS["cross_entropy_grad"]
     return lambda x, g: apply(kernel, (x, cr.tensor(labels), g)), [scores, draw(rng, labels.shape)]
-
-
-def same_shapes(function: Callable[..., cr.Tensor], rng: Rng) -> Call:
-    """A loss of prediction and target."""
-    shape = some_shape(rng)
-    return partial(function, **word(rng)), [draw(rng, shape), draw(rng, shape, (0.0, 1.0))]
 
 
 # Ops that move elements.
@@ -327,12 +256,32 @@ def fully_connected(rng: Rng, n: int = 3) -> nn.Linear:
 
 
 def activation(build: Callable[[], nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
-    return build(), [draw(rng, some_shape(rng, 1), kinks=(0.0,))]
+    """As it is by default; kinks are at whole numbers."""
+    return build(), [draw(rng, some_shape(rng, 1), kinks=(-3.0, -1.0, 0.0, 1.0, 3.0))]
 
 
-def paired(build: Callable[..., nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
-    shape = some_shape(rng)
-    return build(**word(rng)), [draw(rng, shape), draw(rng, shape, (0.0, 1.0))]
+def leaky(rng: Rng) -> tuple[nn.Module, list[Array]]:
+    x = draw(rng, some_shape(rng, 2), kinks=(0.0,))
+    return nn.PReLU(pick_one(rng, (1, x.shape[1])), dtype=np.float64), [x]
+
+
+def grouped(rng: Rng) -> Call:
+    pieces = int(rng.integers(1, 4))
+    shape = [*some_shape(rng, 1, 3, 6)]
+    axis = int(rng.integers(-len(shape), len(shape)))
+    shape[axis] *= pieces
+    return lambda x: cr.maxout(x, pieces, axis), [distinct(rng, tuple(shape))]
+
+
+def largest_of_linear(rng: Rng) -> Call:
+    """No two pieces of an output near to each other."""
+    build = lambda rng: (nn.Maxout(2, int(rng.integers(1, 3)), dtype=np.float64), [draw(rng, (2, 2))])  # noqa: E731
+    while True:
+        function, arrays = layer(build, rng)
+        x, weight, bias = arrays
+        pieces = (x @ weight + bias).reshape(2, -1, 2)
+        if np.abs(pieces[..., 0] - pieces[..., 1]).min() > 10 * GAP:
+            return function, arrays
 
 
 def net(rng: Rng) -> tuple[nn.Module, list[Array]]:
@@ -340,24 +289,19 @@ def net(rng: Rng) -> tuple[nn.Module, list[Array]]:
     return nn.Sequential(first, nn.Tanh(), fully_connected(rng, first.out_features)), [draw(rng, (2, 3))]
 
 
-def classified(rng: Rng) -> Call:
-    scores, labels = labelled(rng)
-    loss = nn.CrossEntropyLoss(**word(rng))
-    return lambda x: loss(x, cr.tensor(labels)), [scores]
-
-
 LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
     "Sequential": net,
     "Linear": lambda rng: (fully_connected(rng), [draw(rng, (*some_shape(rng, 0, 2, 4), 3))]),
     "Flatten": lambda rng: (nn.Flatten(), [draw(rng, some_shape(rng, 2))]),
-    "ReLU": partial(activation, nn.ReLU),
-    "LeakyReLU": partial(activation, nn.LeakyReLU),
-    "Sigmoid": partial(activation, nn.Sigmoid),
-    "Tanh": partial(activation, nn.Tanh),
-    "Softplus": partial(activation, nn.Softplus),
-    "Softmax": partial(activation, nn.Softmax),
-    "MSELoss": partial(paired, nn.MSELoss),
-    "BCEWithLogitsLoss": partial(paired, nn.BCEWithLogitsLoss),
+    **{
+        kind.__name__: partial(activation, kind)
+        for kind in (
+            *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax, nn.ELU, nn.SELU, nn.SiLU),
+            *(nn.Hardtanh, nn.Hardsigmoid, nn.Softsign, nn.LogSigmoid, nn.Sign, nn.Heaviside),
+        )
+    },
+    "PReLU": leaky,
+    "Output": lambda rng: (nn.Output("count", 3, 2, dtype=np.float64), [draw(rng, (2, 3))]),
 }
 
 
@@ -371,6 +315,8 @@ def _from_the_reference() -> Iterator[tuple[str, Generator]]:
 
 CASES: dict[str, Generator] = {
     **dict(_from_the_reference()),
+    "swish": partial(elementwise, "swish", REFERENCE["silu"]),
+    "maxout": grouped,
     "maximum": partial(choice, "maximum"),
     "minimum": partial(choice, "minimum"),
     "where": where,
@@ -381,10 +327,7 @@ CASES: dict[str, Generator] = {
     "log_softmax": partial(along_an_axis, cr.log_softmax),
     "softmax_grad": partial(rows_kernel, "softmax_grad"),
     "log_softmax_grad": partial(rows_kernel, "log_softmax_grad"),
-    "cross_entropy": cross_entropy,
     "cross_entropy_grad": cross_entropy_grad,
-    "mse_loss": partial(same_shapes, cr.mse_loss),
-    "binary_cross_entropy_with_logits": partial(same_shapes, cr.binary_cross_entropy_with_logits),
     "bce_with_logits": lambda rng: (row("bce_with_logits"), [draw(rng, s) for s in broadcasting(rng, 2)]),
     "reshape": reshaped,
     "flatten": flattened,
@@ -401,5 +344,6 @@ CASES: dict[str, Generator] = {
     "place": placed,
     "astype": cast,
     **{f"nn.{name}": partial(layer, build) for name, build in LAYERS.items()},
-    "nn.CrossEntropyLoss": classified,
+    "nn.Maxout": largest_of_linear,
+    **LOSSES,
 }

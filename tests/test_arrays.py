@@ -78,7 +78,7 @@ def test_every_layout_is_its_copy() -> None:
             assert_same_bits(out, oracle.matmul(a.copy(), b.copy()), what)
 
 
-A, B, OUT = np.ones((3, 4), np.float32), np.ones((4, 5), np.float32), np.empty((3, 5), np.float32)
+A, B, OUT = np.ones((3, 4), np.float32), np.ones((4, 5), np.float32), np.full((3, 5), 7, np.float32)
 SHARED = np.ones((8, 8), np.float32)
 MATMUL_REFUSED: dict[str, tuple[tuple[Any, Any, Any], type[Exception], str]] = {
     "list": (([[1.0]], B, OUT), TypeError, "matmul a: expected a numpy.ndarray, got list"),

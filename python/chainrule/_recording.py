@@ -91,21 +91,28 @@ class Recording:
             with differentiating_by(self._parameters):
                 result = f(*passed, **kwargs)
         if has_aux and not (isinstance(result, (tuple, list)) and len(result) == 2):
-            raise TypeError(f"{what}: with has_aux the function must return (value, extra), got {_kind(result)}")
+            raise TypeError(
+                f"{what}: with has_aux the function must return (value, extra), got {type(result).__name__}"
+            )
         value, extra = result if has_aux else (result, None)
         self.aux: Any = extra
         self.outputs: list[Tensor] = []
         self.structure = flatten(value, self.outputs, is_leaf)
         self._check_outputs(value, single)
-        numbers = self.numbers = {t._number for t in self.sources}
-        reached = history(self.outputs, numbers)
-        self._nodes = path(reached, numbers)
-        # A value that depends on more than these points has derivatives that do, too: on another leaf (an outer
-        # transformation's point, parameters), behind a point, on a parameter that is differentiated by outside, too.
-        self._nested = any((t._op is None) != (t._number in numbers) or t._number in grad_mode.sources for t in reached)
+        self.numbers = {t._number for t in self.sources}
+        reached = history(self.outputs, self.numbers)
+        self._nodes = path(reached, self.numbers)
+        # A value that depends on more than these points has derivatives that do, too.
+        self._nested, self._recording = self._goes_further(reached), recording
         self.keeps_graph = recording and self._nested
         for t in self._private:
             t._requires_grad = False  # nobody differentiates by it any more: an outer transformation must not count it
+
+    def _goes_further(self, reached: Iterable[Tensor]) -> bool:
+        """Whether a history has more than these points: another leaf (an outer transformation's point, parameters),
+        what is behind a point, a parameter that is differentiated by outside, too."""
+        own, outside = self.numbers, grad_mode.sources
+        return any((t._op is None) != (t._number in own) or t._number in outside for t in reached)
 
     # Arguments.
 
@@ -188,16 +195,16 @@ class Recording:
 
     def value(self) -> Any:
         """The function's result, without the graph where nobody could use it."""
-        return self.result([self._known(t) for t in self.outputs])
+        return self.result([t if self.keeps_graph or not t._requires_grad else t.detach() for t in self.outputs])
 
     def extra(self) -> Any:
         """The function's second value, likewise."""
         leaves: list[Tensor] = []
         structure = flatten(self.aux, leaves, _is_tensor)
-        return rebuilt(structure, [self._known(t) for t in leaves])
+        return rebuilt(structure, [t if t._op is None or self._kept(t) else t.detach() for t in leaves])
 
-    def _known(self, t: Tensor) -> Tensor:
-        return t if self.keeps_graph or not t._requires_grad else t.detach()
+    def _kept(self, t: Tensor) -> bool:
+        return self._recording and self._goes_further(history([t], self.numbers))
 
     def seeds(self, tree: Any) -> list[Tensor | None]:
         """What the caller gives as gradients of the results; None for a part of them is none."""
@@ -259,7 +266,7 @@ def _like(what: str, name: str, given: Any, t: Tensor, other: str) -> Tensor:
     """What is given for a tensor, of its shape and dtype."""
     if is_container(given) and not _is_numbers(given):
         raise TypeError(f"{what}: {name} must be a tensor, got {type(given).__name__}")
-    g = as_tensor(given, t.dtype)
+    g = Tensor(given, t.dtype) if _is_numbers(given) else as_tensor(given, t.dtype)
     if g.shape != t.shape or g.dtype != t.dtype:
         raise ValueError(f"{what}: {name} is {g.dtype} {g.shape}, the {other} {t.dtype} {t.shape}")
     return g
