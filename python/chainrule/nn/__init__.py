@@ -14,6 +14,7 @@ from ._module import Module, Parameter
 from ._shape import Flatten
 from ._units import (
     ELU,
+    GELU,
     SELU,
     Hardsigmoid,
     Hardtanh,
@@ -40,6 +41,7 @@ LAYERS: dict[str, type[Module]] = {
         Softmax,
         ELU,
         SELU,
+        GELU,
         SiLU,
         PReLU,
         Maxout,
@@ -57,6 +59,7 @@ LAYERS: dict[str, type[Module]] = {
 
 __all__ = [
     "ELU",
+    "GELU",
     "LAYERS",
     "SELU",
     "BCEWithLogitsLoss",

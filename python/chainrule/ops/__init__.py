@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._table import OPS
-from .activations import exp, expm1, leaky_relu, log, log1p, relu, sigmoid, softplus, sqrt, tanh
+from .activations import erf, exp, expm1, leaky_relu, log, log1p, ndtr, relu, sigmoid, softplus, sqrt, tanh
 from .elementwise import (
     abs,
     add,
@@ -30,6 +30,7 @@ from .shape import astype, broadcast_to, concatenate, flatten, getitem, reshape,
 from .units import (
     clip,
     elu,
+    gelu,
     hardsigmoid,
     hardtanh,
     heaviside,
@@ -57,9 +58,11 @@ __all__ = [
     "div",
     "elu",
     "equal",
+    "erf",
     "exp",
     "expm1",
     "flatten",
+    "gelu",
     "getitem",
     "greater",
     "greater_equal",
@@ -83,6 +86,7 @@ __all__ = [
     "minimum",
     "mse_loss",
     "mul",
+    "ndtr",
     "neg",
     "not_equal",
     "power",
