@@ -95,19 +95,29 @@ using CrossEntropyGradFn = void (*)(int64_t rows, int64_t cols, const void* x, c
 using CrossEntropyBothFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
                                     int64_t g_step, void* loss, void* dx);
 
-// p, v (rows x n, row stride ld) updated in place with g (row stride ld_g); v is null without momentum. `hyper` is lr,
-// momentum, weight_decay, nesterov (0 or 1). docs/arithmetic.md has the sequence.
-struct SgdArgs {
+// An optimizer's step: p and its states s (rows x n, row stride ld) in place by the gradient g (row stride ld_g).
+// `numbers` are the options, as kernels/update.cpp lists them for each row; `clock` counts the steps so far and holds
+// what depends on their number. docs/arithmetic.md has the sequences.
+constexpr int kMostStates = 3;
+struct UpdateArgs {
   int64_t rows, n;
   void* p;
   const void* g;
-  void* v;
+  void* s[kMostStates];  // null from the last one on that there is
   int64_t ld, ld_g;
-  const double* hyper;
+  const double *numbers, *clock;
 };
-using SgdFn = void (*)(const SgdArgs&);
+using UpdateFn = void (*)(const UpdateArgs&);
+struct UpdateRow {
+  const char* name;
+  int least, most;     // states
+  int options, clock;  // numbers that it reads of each; without a clock 0
+  float cost;          // nanoseconds a float32 takes, as of a MapRow
+  UpdateFn fn[2];
+};
 
-// Elements [first, first + n) of one Philox stream. `a`, `b`: low and high, or mean and standard deviation.
+// Elements [first, first + n) of one Philox stream. `a`, `b`: low and high, mean and standard deviation, or for
+// `bernoulli` the probability of 0 and the other value.
 struct RandomArgs {
   uint64_t seed, stream;
   int64_t first, n;
@@ -129,9 +139,11 @@ struct KernelTable {
   CrossEntropyFn cross_entropy[2];
   CrossEntropyGradFn cross_entropy_grad[2];
   CrossEntropyBothFn cross_entropy_both[2];
-  SgdFn sgd[2];
+  const UpdateRow* updates;
+  int64_t n_updates;
   RandomFn uniform[2];
   RandomFn normal[2];
+  RandomFn bernoulli[2];
   // Multiply-adds in registers only: `rounds` times 16 independent chains of vectors; returns flops done.
   double (*peak)(int64_t rounds, float* sink);
 };

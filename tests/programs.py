@@ -40,6 +40,14 @@ def execute(
     _core.Program([(CODE[a.dtype], a.shape) for a in arrays], [], [], [code])(*arrays)
 
 
+def sgd_step(
+    p: Array, g: Array, v: Array | None, lr: float, momentum: float, weight_decay: float, nesterov: bool
+) -> None:
+    """An SGD step on p and the velocity v, in place."""
+    numbers = np.array([lr, momentum, weight_decay, nesterov], np.float64)
+    _core.update_step("sgd", p, g, () if v is None else (v,), numbers, None)
+
+
 def blank(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
     """An output that nobody has written: every byte is 0x5a (true and false alike as bool)."""
     out = np.empty(shape, dtype)

@@ -9,9 +9,9 @@ import numpy as np
 
 import chainrule as cr
 from random_layers import LAYERS, TABLE_ROWS, WIDTHS, Batch, Draw, Layer
+from random_losses import COMPARING, DEEP, LOSSES, Loss
 from reference.bits import Array
 
-Loss = Callable[["Net", Batch], cr.Tensor]
 Step = Callable[["Net", Batch], Any]
 
 
@@ -21,11 +21,12 @@ class Net:
 
     layers: list[Layer]
     parameters: list[cr.nn.Parameter]
-    optimizers: list[cr.optim.SGD]
+    optimizers: list[cr.optim.Optimizer]
     averages: list[cr.Tensor]
     loss: Loss
     kind: Step
     batches: list[Batch]  # one for each call
+    generator: cr.random.Generator  # of masks
     decay: float  # the learning rates are multiplied by it before each call
     runs: int = 0  # how often Python ran the step
 
@@ -60,7 +61,9 @@ class Net:
             for what, tensors in (("weight", self.parameters), ("average", self.averages)):
                 state |= {f"{what} {i}": t.numpy().copy() for i, t in enumerate(tensors)}
             for o, optimizer in enumerate(self.optimizers):
-                state |= {f"velocity {o}.{i}": v for i, v in enumerate(optimizer.state_dict()["velocity"])}
+                kept = {name: arrays for name, arrays in optimizer.state_dict().items() if name != "groups"}
+                state |= {f"{name} {o}.{i}": v for name, arrays in kept.items() for i, v in enumerate(arrays)}
+            state["stream"] = np.array(self.generator.stream)
             for i, p in enumerate(self.parameters):
                 state[f"grad {i}"] = None if p.grad is None else p.grad.numpy().copy()
             yield state
@@ -71,7 +74,9 @@ class Net:
         tensors = [*self.parameters, *self.averages]
         values = [t.numpy().copy() for t in tensors]
         states = [optimizer.state_dict() for optimizer in self.optimizers]
+        stream = self.generator.stream
         yield
+        self.generator.stream = stream
         for t, value in zip(tensors, values, strict=True):
             t.copy_(value)
         for optimizer, state in zip(self.optimizers, states, strict=True):
@@ -88,75 +93,6 @@ def _arrays(result: Any) -> list[Array]:
         return _arrays(list(result.values()))
     return [result.numpy().copy()]
 
-
-# Losses; the output is (rows, outputs).
-
-
-def classes(net: Net, b: Batch) -> cr.Tensor:
-    return cr.cross_entropy(net(b), b.labels)
-
-
-def classes_summed(net: Net, b: Batch) -> cr.Tensor:
-    return cr.cross_entropy(net(b), b.labels, reduction="sum") * 0.02
-
-
-def weighted_classes(net: Net, b: Batch) -> cr.Tensor:
-    return cr.mean(cr.cross_entropy(net(b), b.labels, reduction="none") * b.target[:, 0])
-
-
-def values(net: Net, b: Batch) -> cr.Tensor:
-    return cr.mse_loss(net(b), b.target)
-
-
-def values_summed(net: Net, b: Batch) -> cr.Tensor:
-    return cr.mse_loss(net(b), b.target, reduction="sum") * 0.01
-
-
-def bits(net: Net, b: Batch) -> cr.Tensor:
-    return cr.binary_cross_entropy_with_logits(net(b), b.target)
-
-
-def several(net: Net, b: Batch) -> cr.Tensor:
-    out = net(b)
-    middle = cr.mse_loss(cr.sigmoid(out), b.target, reduction="none")
-    return cr.cross_entropy(out, b.labels) + 0.5 * middle.mean() + cr.sum(cr.abs(out[:, -1])) * 0.01
-
-
-def by_probability(net: Net, b: Batch) -> cr.Tensor:
-    return -cr.mean(cr.sum(cr.log_softmax(net(b)) * b.target, -1))
-
-
-def weight_penalty(net: Net, b: Batch) -> cr.Tensor:
-    loss = cr.cross_entropy(net(b), b.labels)
-    for i, p in enumerate(net.parameters):
-        loss = loss + (cr.sum(p * p) if i % 2 else cr.sum(cr.abs(p))) * 0.001
-    return loss
-
-
-def gradient_penalty(net: Net, b: Batch) -> cr.Tensor:
-    value, slope = cr.value_and_grad(lambda x: cr.mse_loss(net(b, x), b.target))(b.x)
-    return cr.add(value, cr.mean(cr.square(slope)) * 0.5)
-
-
-def differential_equation(net: Net, b: Batch) -> cr.Tensor:
-    """u'' + u' u = x in the first feature."""
-
-    def u(x: cr.Tensor) -> cr.Tensor:
-        return cr.tanh(net(b, x))[:, 0]
-
-    def first(x: cr.Tensor) -> cr.Tensor:
-        return cr.ops.getitem(cr.grad(lambda z: cr.sum(u(z)))(x), (slice(None), 0))
-
-    second = cr.grad(lambda x: cr.sum(first(x)))(b.x)[:, 0]
-    return cr.mean(cr.square(second + first(b.x) * u(b.x) - b.x[:, 0])) * 0.1 + cr.mean(cr.square(u(b.x * 0.5)))
-
-
-LOSSES: tuple[Loss, ...] = (
-    classes, classes, classes_summed, weighted_classes, values, values_summed, bits, several, by_probability,
-    weight_penalty, gradient_penalty, differential_equation,
-)  # fmt: skip
-COMPARING = (classes, classes_summed, weighted_classes, several, by_probability, weight_penalty)  # one output: all 0
-DEEP = (gradient_penalty, differential_equation)  # their graphs are several times the net
 
 # Steps.
 
@@ -327,18 +263,21 @@ def make(seed: int) -> Net:
     sizes = [size, size, other, size] if d.chance(0.15) else [size] * 3
     batches = [_batch(d, n, features, outputs) for n in sizes]
     decay = 0.5 if d.chance(0.3) else 1.0
-    return Net(layers, d.parameters, optimizers, averages, loss, kind, batches, decay)
+    return Net(layers, d.parameters, optimizers, averages, loss, kind, batches, d.generator, decay)
 
 
-def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.SGD:
+def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.Optimizer:
+    lr, decay = (0.01, 0.05, 0.1)[d.below(3)], (0.0, 0.0, 0.01)[d.below(3)]
     momentum = (0.0, 0.9, 0.5)[d.below(3)]
-    return cr.optim.SGD(
-        parameters,
-        lr=(0.01, 0.05, 0.1)[d.below(3)],
-        momentum=momentum,
-        nesterov=momentum > 0 and d.chance(0.5),
-        weight_decay=(0.0, 0.0, 0.01)[d.below(3)],
-    )
+    flag, kind = d.chance(0.5), d.below(10)
+    if kind < 5:
+        return cr.optim.SGD(parameters, lr, momentum, nesterov=momentum > 0 and flag, weight_decay=decay)
+    if kind < 8:
+        adam = cr.optim.AdamW if kind == 7 else cr.optim.Adam
+        return adam(parameters, lr * 0.1, (0.5 + momentum / 2, 0.99), weight_decay=decay, amsgrad=flag)
+    if kind == 8:
+        return cr.optim.RMSprop(parameters, lr * 0.1, 0.9, 1e-4, weight_decay=decay, momentum=momentum, centered=flag)
+    return cr.optim.Adagrad(parameters, lr * 0.1, lr_decay=decay, weight_decay=decay)
 
 
 def _batch(d: Draw, rows: int, features: int, outputs: int) -> Batch:

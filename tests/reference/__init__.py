@@ -9,7 +9,7 @@
     units           the other units of nets, values and gradients
     table           REFERENCE: one row per elementwise op
     samples         test data; special values
-    matmul, reduce, softmax_losses, sgd, philox
+    matmul, reduce, softmax_losses, updates, philox
 
 It is independent of the kernels and slow; it is itself checked by tests/test_reference*.py.
 """
@@ -19,18 +19,21 @@ from .elementary import float64_functions
 from .exact import ulp_error
 from .fma import fma
 from .matmul import linear, linear_grad, matmul
-from .philox import normal, permutation, philox4x32, uniform, words
+from .philox import bernoulli, normal, permutation, philox4x32, uniform, words
 from .samples import any_bits, arguments, normals, special_arguments, special_values
-from .sgd import sgd_step
 from .table import GRADIENTS, REFERENCE, Row
+from .updates import UPDATES, Update, sgd_step
 
 __all__ = [
     "GRADIENTS",
     "REFERENCE",
+    "UPDATES",
     "Row",
+    "Update",
     "any_bits",
     "arguments",
     "assert_same_bits",
+    "bernoulli",
     "float64_functions",
     "fma",
     "linear",

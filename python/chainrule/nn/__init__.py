@@ -6,11 +6,30 @@ export it here and list it in `LAYERS`, which is the whole list of classes a mod
 
 from __future__ import annotations
 
+from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
+from ._dropout import Dropout
 from ._linear import Linear
-from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ._losses import (
+    LOSSES,
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HingeLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    MultiMarginLoss,
+    NLLLoss,
+    PenalizedLoss,
+    PerceptronLoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+)
 from ._module import Module, Parameter
+from ._output import Output, loss_for
 from ._shape import Flatten
 from ._units import (
     ELU,
@@ -32,6 +51,8 @@ LAYERS: dict[str, type[Module]] = {
     for layer in (
         Sequential,
         Linear,
+        Output,
+        Dropout,
         Flatten,
         ReLU,
         LeakyReLU,
@@ -51,9 +72,7 @@ LAYERS: dict[str, type[Module]] = {
         LogSigmoid,
         Sign,
         Heaviside,
-        MSELoss,
-        CrossEntropyLoss,
-        BCEWithLogitsLoss,
+        *LOSSES,
     )
 }
 
@@ -62,27 +81,42 @@ __all__ = [
     "GELU",
     "LAYERS",
     "SELU",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
+    "Dropout",
     "Flatten",
     "Hardsigmoid",
     "Hardtanh",
     "Heaviside",
+    "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "MSELoss",
     "Maxout",
     "Module",
+    "MultiMarginLoss",
+    "NLLLoss",
+    "Output",
     "PReLU",
     "Parameter",
+    "PenalizedLoss",
+    "PerceptronLoss",
+    "PoissonNLLLoss",
     "ReLU",
     "Sequential",
     "SiLU",
     "Sigmoid",
     "Sign",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Softsign",
     "Tanh",
+    "loss_for",
+    "utils",
 ]

@@ -13,6 +13,7 @@ from .._arrays import to_model_input
 from .._errors import CompileError
 from ..autodiff import no_grad
 from ..tensor import Tensor, grad_mode
+from ._calls import noted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -69,12 +70,15 @@ class Module:
             raise CompileError("train, eval: the mode is changed inside a compiled function; change it outside")
         self._training = bool(value)
 
-    def forward(self, *inputs: Any) -> Tensor:
+    def forward(self, *inputs: Any, **options: Any) -> Tensor:
         """Compute the output; to be written by the subclass. Call the module itself, `model(x)`, not this."""
         raise NotImplementedError(f"{type(self).__name__}: forward is not written")
 
-    def __call__(self, *inputs: Any) -> Tensor:
-        return self.forward(*inputs)
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
+        if noted.calls is None:
+            return self.forward(*inputs, **options)
+        result: Tensor = noted.call(self, inputs, options)
+        return result
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments, from which a model file rebuilds the layer (numbers, strings, bools)."""
