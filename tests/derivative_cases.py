@@ -39,7 +39,7 @@ from reference.bits import Array
 from reference.table import GRADIENTS, ORDINARY, Row
 
 KINKS: dict[str, Callable[..., tuple[float, ...]]] = {
-    **dict.fromkeys(("abs", "relu", "leaky_relu", "selu"), lambda **_: (0.0,)),
+    **dict.fromkeys(("abs", "relu", "leaky_relu", "prelu", "elu", "selu", "sign", "heaviside"), lambda **_: (0.0,)),
     "clip": lambda min, max: (min, max),
     "hardtanh": lambda min_val=-1.0, max_val=1.0: (min_val, max_val),
     "hardsigmoid": lambda slope=1 / 6: (-0.5 / slope, 0.5 / slope),
@@ -62,7 +62,8 @@ def elementwise(name: str, entry: Row, rng: Rng) -> Call:
     shapes = broadcasting(rng, entry.n_inputs)
     kinks = kinks_of(name, options)
     arrays = [draw(rng, s, d, kinks) for s, d in zip(shapes, entry.domain, strict=True) if d is not None]
-    return partial(getattr(cr, name), **options), arrays
+    function = partial(cr.gelu, approximate="tanh") if name == "gelu_tanh" else getattr(cr, name)
+    return partial(function, **options), arrays
 
 
 def gradient_kernel(name: str, entry: Row, rng: Rng) -> Call:
@@ -296,7 +297,7 @@ LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
     **{
         kind.__name__: partial(activation, kind)
         for kind in (
-            *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax, nn.ELU, nn.SELU, nn.SiLU),
+            *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax, nn.ELU, nn.SELU, nn.SiLU, nn.GELU),
             *(nn.Hardtanh, nn.Hardsigmoid, nn.Softsign, nn.LogSigmoid, nn.Sign, nn.Heaviside),
         )
     },
