@@ -9,9 +9,9 @@ import numpy as np
 
 import chainrule as cr
 from random_layers import LAYERS, TABLE_ROWS, WIDTHS, Batch, Draw, Layer
+from random_losses import COMPARING, DEEP, LOSSES, Loss
 from reference.bits import Array
 
-Loss = Callable[["Net", Batch], cr.Tensor]
 Step = Callable[["Net", Batch], Any]
 
 
@@ -93,75 +93,6 @@ def _arrays(result: Any) -> list[Array]:
         return _arrays(list(result.values()))
     return [result.numpy().copy()]
 
-
-# Losses; the output is (rows, outputs).
-
-
-def classes(net: Net, b: Batch) -> cr.Tensor:
-    return cr.cross_entropy(net(b), b.labels)
-
-
-def classes_summed(net: Net, b: Batch) -> cr.Tensor:
-    return cr.cross_entropy(net(b), b.labels, reduction="sum") * 0.02
-
-
-def weighted_classes(net: Net, b: Batch) -> cr.Tensor:
-    return cr.mean(cr.cross_entropy(net(b), b.labels, reduction="none") * b.target[:, 0])
-
-
-def values(net: Net, b: Batch) -> cr.Tensor:
-    return cr.mse_loss(net(b), b.target)
-
-
-def values_summed(net: Net, b: Batch) -> cr.Tensor:
-    return cr.mse_loss(net(b), b.target, reduction="sum") * 0.01
-
-
-def bits(net: Net, b: Batch) -> cr.Tensor:
-    return cr.binary_cross_entropy_with_logits(net(b), b.target)
-
-
-def several(net: Net, b: Batch) -> cr.Tensor:
-    out = net(b)
-    middle = cr.mse_loss(cr.sigmoid(out), b.target, reduction="none")
-    return cr.cross_entropy(out, b.labels) + 0.5 * middle.mean() + cr.sum(cr.abs(out[:, -1])) * 0.01
-
-
-def by_probability(net: Net, b: Batch) -> cr.Tensor:
-    return -cr.mean(cr.sum(cr.log_softmax(net(b)) * b.target, -1))
-
-
-def weight_penalty(net: Net, b: Batch) -> cr.Tensor:
-    loss = cr.cross_entropy(net(b), b.labels)
-    for i, p in enumerate(net.parameters):
-        loss = loss + (cr.sum(p * p) if i % 2 else cr.sum(cr.abs(p))) * 0.001
-    return loss
-
-
-def gradient_penalty(net: Net, b: Batch) -> cr.Tensor:
-    value, slope = cr.value_and_grad(lambda x: cr.mse_loss(net(b, x), b.target))(b.x)
-    return cr.add(value, cr.mean(cr.square(slope)) * 0.5)
-
-
-def differential_equation(net: Net, b: Batch) -> cr.Tensor:
-    """u'' + u' u = x in the first feature."""
-
-    def u(x: cr.Tensor) -> cr.Tensor:
-        return cr.tanh(net(b, x))[:, 0]
-
-    def first(x: cr.Tensor) -> cr.Tensor:
-        return cr.ops.getitem(cr.grad(lambda z: cr.sum(u(z)))(x), (slice(None), 0))
-
-    second = cr.grad(lambda x: cr.sum(first(x)))(b.x)[:, 0]
-    return cr.mean(cr.square(second + first(b.x) * u(b.x) - b.x[:, 0])) * 0.1 + cr.mean(cr.square(u(b.x * 0.5)))
-
-
-LOSSES: tuple[Loss, ...] = (
-    classes, classes, classes_summed, weighted_classes, values, values_summed, bits, several, by_probability,
-    weight_penalty, gradient_penalty, differential_equation,
-)  # fmt: skip
-COMPARING = (classes, classes_summed, weighted_classes, several, by_probability, weight_penalty)  # one output: all 0
-DEEP = (gradient_penalty, differential_equation)  # their graphs are several times the net
 
 # Steps.
 

@@ -52,6 +52,7 @@ def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
     arguments: dict[str, tuple[Any, ...]] = {
         "Linear": (3, 2), "LeakyReLU": (0.3,), "Softmax": (0,), "MSELoss": ("sum",), "ELU": (0.7,), "SiLU": (1.5,),
         "PReLU": (3, 0.1), "Maxout": (3, 2, 4), "Hardtanh": (-2.0, 0.5), "Hardsigmoid": (1.0,), "Heaviside": (0.0,),
+        "Output": ("count", 3, 2),
     }  # fmt: skip
     layer = nn.LAYERS[name](*arguments.get(name, ()))
     cr.save(layer, tmp_path / "m")

@@ -26,6 +26,7 @@ from .fit import History, fit
 from .gradcheck import gradcheck
 from .graph import graph, saturation
 from .io import ModelFormatError, load, save
+from .nn._output import infer_kind
 from .ops import *
 from .predictor import Predictor
 from .random import manual_seed
@@ -58,6 +59,7 @@ __all__ = [
     "graph",
     "hessian",
     "hvp",
+    "infer_kind",
     "is_grad_enabled",
     "jacobian",
     "jvp",

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from . import ops
 from ._fit_data import EVALUATION_ROWS, Metric, Rows, check_counts, prepare_validation, resolve_metrics
 from ._interrupt import DeferredInterrupt
 from .callbacks import Callback
@@ -101,11 +100,12 @@ def fit(
     X: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[..., Tensor],
     optimizer: Optimizer,
     epochs: int = 10,
     batch_size: int | None = 32,
     micro_batch: int | None = None,
+    sample_weight: npt.ArrayLike | None = None,
     clip_norm: float | None = None,
     clip_value: float | None = None,
     validation: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
@@ -129,7 +129,8 @@ def fit(
     shape of the model's output; `loss`, a loss module or any function (prediction, target) -> scalar tensor;
     `optimizer`, of this model's parameters; `epochs`; `batch_size`, 1 for stochastic gradient descent, None for all
     rows at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits of the whole
-    batch; `clip_value` and `clip_norm`, bounds for the elements of the gradients, then for their norm
+    batch; `sample_weight`, n numbers of at least 0, how much each row counts: it goes to the loss as `sample_weight=`
+    (not to the validation); `clip_value` and `clip_norm`, bounds for the elements of the gradients, then for their norm
     (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `validation`, `(X, y)` to evaluate after every epoch; `metrics`,
     of the validation rows: "accuracy" or functions (prediction, target) -> float on ndarrays (default: accuracy for
     labels); `schedule`, of the optimizer's learning rate, which steps after every epoch; `seed` (default: that of
@@ -162,6 +163,7 @@ def fit(
         optimizer=optimizer,
         batch_size=batch_size,
         micro_batch=micro_batch,
+        sample_weight=sample_weight,
         clip_norm=clip_norm,
         clip_value=clip_value,
         seed=seed,
@@ -209,7 +211,7 @@ def fit(
 
 def _evaluate(
     model: Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Callable[..., Tensor],
     rows: Rows,
     measures: dict[str, Metric],
     record: History,
@@ -219,8 +221,9 @@ def _evaluate(
     with evaluating(model):
         for start in range(0, len(rows), EVALUATION_ROWS):
             part = np.arange(start, min(start + EVALUATION_ROWS, len(rows)), dtype=np.int64)
-            prediction = model(ops.take(rows.x, part))
-            losses.append(loss(prediction, ops.take(rows.y, part)).item())
+            x, y, options = rows.part(Tensor(part))
+            prediction = model(x)
+            losses.append(loss(prediction, y, **options).item())
             outputs.append(prediction.numpy())
     record.val_loss.append(weighted_mean(np.array(losses, dtype=np.float64), len(rows), EVALUATION_ROWS))
     prediction_values: npt.NDArray[Any] = np.concatenate(outputs)

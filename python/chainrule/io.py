@@ -212,13 +212,18 @@ def _describe(module: Module, name: str) -> dict[str, Any]:
     return {"class": kind.__name__, "config": module.config(), **({"layers": layers} if layers else {})}
 
 
+def _of_linear(config: dict[str, Any]) -> tuple[Any, ...]:
+    return config.get("in_features"), config.get("out_features")
+
+
 # The shape of the weight by the layer's configuration.
 _WEIGHTS: dict[Any, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
-    "Linear": lambda config: (config.get("in_features"), config.get("out_features")),
+    "Linear": _of_linear,
+    "Output": _of_linear,
     "Maxout": lambda config: (config.get("in_features"), config.get("out_features", 0) * config.get("pieces", 0)),
     "PReLU": lambda config: (config.get("num_parameters"),),
 }
-_DRAWN = ("Linear", "Maxout")
+_DRAWN = ("Linear", "Output", "Maxout")
 
 
 def _build(spec: Any, values: Arrays, name: str) -> Module:

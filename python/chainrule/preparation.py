@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .data import DataError, Scaling
+from .nn._output import MAX_CLASSES, are_classes
 
 __all__ = ["PREPARATION_PREFIX", "Preparation", "decide_task"]
 
 PREPARATION_PREFIX = "preparation."
-MAX_CLASSES = 20  # a target of integers with more distinct values is taken for a quantity
-
 TASKS = ("classification", "regression")
 
 
@@ -44,6 +43,11 @@ class Preparation:
     def task(self) -> str:
         """ "classification" or "regression"."""
         return "regression" if self.output is not None else "classification"
+
+    @property
+    def kind(self) -> str:
+        """The kind of target, as `cr.nn.Output`: two classes have two scores, too."""
+        return "continuous" if self.output is not None else "multiclass"
 
     @property
     def outputs(self) -> int:
@@ -157,8 +161,7 @@ def decide_task(target: Sequence[str], task: str | None, where: str) -> tuple[st
             raise DataError(
                 f"{where}: the target holds {len(values)} different numbers, but also {odd!r}; say which task"
             )
-        integers = all(number == int(number) for number in values)
-        task = "classification" if odd or (integers and len(names) <= MAX_CLASSES) else "regression"
+        task = "classification" if odd or are_classes(values) else "regression"
     if task == "regression":
         if odd:
             raise DataError(f"{where}: regression needs numbers in the target, found {odd!r}")

@@ -14,7 +14,6 @@ from ._fit_data import check_counts, prepare
 from ._interrupt import DeferredInterrupt
 from .compiler import Compiled
 from .nn import Module
-from .ops._table import OPS, apply
 from .optim import clip_grad_norm_, clip_grad_value_
 from .random import Generator, default_generator
 from .tensor import Tensor, grad_mode
@@ -65,10 +64,11 @@ class Trainer:
         X: npt.ArrayLike,
         y: npt.ArrayLike,
         *,
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: Callable[..., Tensor],
         optimizer: Optimizer,
         batch_size: int | None = 32,
         micro_batch: int | None = None,
+        sample_weight: npt.ArrayLike | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
         seed: int | None = None,
@@ -81,7 +81,7 @@ class Trainer:
         counts = {"batch_size": batch_size, "micro_batch": micro_batch}
         check_counts(**{name: count for name, count in counts.items() if count is not None})
         _check_bounds(clip_norm=clip_norm, clip_value=clip_value)
-        self.rows = prepare(model, X, y, loss, optimizer.params)
+        self.rows = prepare(model, X, y, loss, optimizer.params, sample_weight)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.batch_size, self.shuffle = len(self.rows) if batch_size is None else int(batch_size), shuffle
         self.clip_norm, self.clip_value = clip_norm, clip_value
@@ -160,10 +160,9 @@ class Trainer:
 
     def _step(self, rows: Tensor) -> Tensor:
         """One step; with `nonfinite="raise"` a loss that is not finite changes nothing."""
-        # The row numbers are our own: no check of their range.
-        x, y = (apply(OPS["take"], (source, rows)) for source in (self.rows.x, self.rows.y))
+        x, y, options = self.rows.part(rows)
         self.optimizer.zero_grad()
-        value = self.loss(self.model(x), y)
+        value = self.loss(self.model(x), y, **options)
         if self._stop:
             _require_finite(value)
         value.backward()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from . import ops
 from .data import DataError, Scaling, load_digits, load_idx_folder, read_csv, train_validation_split
 from .fit import History, fit
-from .nn import CrossEntropyLoss, Linear, Module, MSELoss, ReLU, Sequential
+from .nn import Linear, Module, ReLU, Sequential, loss_for
 from .optim import SGD
 from .preparation import Preparation, decide_task, to_number
 from .random import Generator
@@ -182,7 +182,7 @@ def train(problem: Problem, model: Module, options: Options, progress: bool, his
     fit(
         model,
         *problem.train,
-        loss=CrossEntropyLoss() if problem.preparation.task == "classification" else MSELoss(),
+        loss=loss_for(problem.preparation.kind),
         optimizer=optimizer,
         epochs=options.epochs,
         batch_size=options.batch_size,

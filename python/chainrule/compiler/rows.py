@@ -2,7 +2,8 @@
 
 Most instructions treat every row by itself; sums over the rows (weight and bias gradients) are chains over ascending
 rows, which the next block continues. So the bits are those of the whole batch. What needs all rows at once, and
-everything that overwrites memory outside, runs after the last block.
+everything that overwrites memory outside, runs after the last block; but sums of what is given for each row (weights of
+rows and labels, by whose sum a mean is divided) run before the first.
 """
 
 from __future__ import annotations
@@ -56,11 +57,17 @@ def split(
         if shape and shape[0] == rows:
             blocks.by_rows.add(v)
             blocks.given.add(v)
+    ahead = _sums_of_given(code, values, rows)
     late: set[int] = set()  # values known after it
     written: set[int] = set()  # memory outside that is overwritten by then, which the loop must not read
     for instr in code:
         overwrites = {v for v in instr.outs if values[v].array is not None}
-        if overwrites or not late.isdisjoint(instr.ins) or _touches(written, instr.ins, values):
+        if id(instr) in ahead:
+            kind = "before"
+            own = {v for v in instr.outs[int(instr.checks) :] if values[v].spec.shape[:1] == (rows,)}
+            blocks.by_rows |= own
+            blocks.given |= own
+        elif overwrites or not late.isdisjoint(instr.ins) or _touches(written, instr.ins, values):
             kind = "after"
             written.update(id(owner(values[v])) for v in overwrites)
         elif not blocks.by_rows.isdisjoint(instr.ins) or not blocks.by_rows.isdisjoint(instr.outs):
@@ -84,6 +91,33 @@ def split(
     read_after = {v for instr in blocks.after for v in instr.uses()} | set(outputs)
     blocks.needed = {v for instr in blocks.loop for v in instr.outs if v in read_after}
     return blocks
+
+
+def _sums_of_given(code: Sequence[Instr], values: list[Value], rows: int) -> set[int]:
+    """Sums over one number for each row, gathered or computed from what is given, with the instructions that they need.
+
+    As identities of instructions. All rows of them take little memory, and what follows from such a sum need not wait
+    for the last block.
+    """
+    outs = {v for instr in code for v in instr.outs}
+    made: dict[int, Instr] = {}
+    found: set[int] = set()
+    for instr in code:
+        if any(values[v].array is not None for v in instr.outs):  # what is read later may be another value
+            break
+        if any(v in outs and v not in made for v in instr.ins) or any(values[v].spec.size > rows for v in instr.outs):
+            continue
+        if instr.name in ELEMENTWISE or instr.name in ("take", "check_index", "cast", "copy"):
+            made.update(dict.fromkeys(instr.outs, instr))
+        elif instr.name == "sum" and values[instr.ins[0]].spec.shape == (rows,) and instr.ins[0] in made:
+            found.add(id(instr))
+            waiting = [instr.ins[0]]
+            while waiting:
+                source = made.get(waiting.pop())
+                if source is not None and id(source) not in found:
+                    found.add(id(source))
+                    waiting.extend(source.ins)
+    return found
 
 
 def _touches(memory: set[int], numbers: Sequence[int], values: list[Value]) -> bool:

@@ -25,6 +25,7 @@ from .phantom import Phantom, refuse, user_line
 __all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
 
 Array = npt.NDArray[Any]
+_TO_BOOL = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 
 
 @dataclass(eq=False)
@@ -51,12 +52,18 @@ class Instr:
 
     def may_overwrite(self, source: int, out: int) -> bool:
         """Whether `out` may be written onto `source`, element by element."""
-        if self.name not in ELEMENTWISE or self.outs != [out]:
+        if self.name not in ELEMENTWISE or self.outs != [out] or source in self._of_other_size():
             return False
         ndim = self.ints[0]
         whole = contiguous_strides(self.ints[1 : 1 + ndim])
         strides = [self.ints[1 + ndim * (1 + i) : 1 + ndim * (2 + i)] for i, v in enumerate(self.ins) if v == source]
         return all(s == whole for s in strides)
+
+    def _of_other_size(self) -> list[int]:
+        """Inputs whose elements are larger or smaller than those of the output: what is bool beside floats."""
+        if self.name == "where":
+            return self.ins[:1]
+        return self.ins if self.name in _TO_BOOL else []
 
     def lower(self, slots: dict[int, int]) -> tuple[Any, ...]:
         """The core's code tuple; negative numbers are places inside of a fused instruction."""

@@ -11,8 +11,25 @@ from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._dropout import Dropout
 from ._linear import Linear
-from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from ._losses import (
+    LOSSES,
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HingeLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    MultiMarginLoss,
+    NLLLoss,
+    PenalizedLoss,
+    PerceptronLoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+)
 from ._module import Module, Parameter
+from ._output import Output, loss_for
 from ._shape import Flatten
 from ._units import (
     ELU,
@@ -33,6 +50,7 @@ LAYERS: dict[str, type[Module]] = {
     for layer in (
         Sequential,
         Linear,
+        Output,
         Dropout,
         Flatten,
         ReLU,
@@ -52,9 +70,7 @@ LAYERS: dict[str, type[Module]] = {
         LogSigmoid,
         Sign,
         Heaviside,
-        MSELoss,
-        CrossEntropyLoss,
-        BCEWithLogitsLoss,
+        *LOSSES,
     )
 }
 
@@ -62,6 +78,7 @@ __all__ = [
     "ELU",
     "LAYERS",
     "SELU",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
     "Dropout",
@@ -69,22 +86,34 @@ __all__ = [
     "Hardsigmoid",
     "Hardtanh",
     "Heaviside",
+    "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "MSELoss",
     "Maxout",
     "Module",
+    "MultiMarginLoss",
+    "NLLLoss",
+    "Output",
     "PReLU",
     "Parameter",
+    "PenalizedLoss",
+    "PerceptronLoss",
+    "PoissonNLLLoss",
     "ReLU",
     "Sequential",
     "SiLU",
     "Sigmoid",
     "Sign",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Softsign",
     "Tanh",
+    "loss_for",
     "utils",
 ]

@@ -70,14 +70,14 @@ class Module:
             raise CompileError("train, eval: the mode is changed inside a compiled function; change it outside")
         self._training = bool(value)
 
-    def forward(self, *inputs: Any) -> Tensor:
+    def forward(self, *inputs: Any, **options: Any) -> Tensor:
         """Compute the output; to be written by the subclass. Call the module itself, `model(x)`, not this."""
         raise NotImplementedError(f"{type(self).__name__}: forward is not written")
 
-    def __call__(self, *inputs: Any) -> Tensor:
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         if noted.calls is None:
-            return self.forward(*inputs)
-        result: Tensor = noted.call(self, inputs)
+            return self.forward(*inputs, **options)
+        result: Tensor = noted.call(self, inputs, options)
         return result
 
     def config(self) -> dict[str, Any]:

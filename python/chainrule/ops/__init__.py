@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._table import OPS
 from .activations import exp, expm1, leaky_relu, log, log1p, relu, sigmoid, softplus, sqrt, tanh
+from .class_losses import cross_entropy, multi_margin_loss, nll_loss
 from .elementwise import (
     abs,
     add,
@@ -24,9 +25,22 @@ from .elementwise import (
     where,
 )
 from .linear import linear, matmul
-from .losses import binary_cross_entropy_with_logits, cross_entropy, log_softmax, mse_loss, softmax
+from .losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    hinge_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    perceptron_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+from .penalties import l1_penalty, l2_penalty
 from .reduce import argmax, max, mean, min, sum
 from .shape import astype, broadcast_to, concatenate, flatten, getitem, reshape, stack, take, transpose
+from .softmax import log_softmax, softmax
 from .units import (
     clip,
     elu,
@@ -49,6 +63,7 @@ __all__ = [
     "add",
     "argmax",
     "astype",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "broadcast_to",
     "clip",
@@ -66,6 +81,12 @@ __all__ = [
     "hardsigmoid",
     "hardtanh",
     "heaviside",
+    "hinge_loss",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "l1_penalty",
+    "l2_penalty",
     "leaky_relu",
     "less",
     "less_equal",
@@ -83,8 +104,12 @@ __all__ = [
     "minimum",
     "mse_loss",
     "mul",
+    "multi_margin_loss",
     "neg",
+    "nll_loss",
     "not_equal",
+    "perceptron_loss",
+    "poisson_nll_loss",
     "power",
     "prelu",
     "relu",
@@ -93,6 +118,7 @@ __all__ = [
     "sigmoid",
     "sign",
     "silu",
+    "smooth_l1_loss",
     "softmax",
     "softplus",
     "softsign",
