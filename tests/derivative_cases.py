@@ -290,6 +290,13 @@ def net(rng: Rng) -> tuple[nn.Module, list[Array]]:
     return nn.Sequential(first, nn.Tanh(), fully_connected(rng, first.out_features)), [draw(rng, (2, 3))]
 
 
+class SameMask(nn.Dropout):
+    """At every call."""
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return cr.dropout(x, self.p, self.training, cr.random.Generator(seed=5))
+
+
 LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
     "Sequential": net,
     "Linear": lambda rng: (fully_connected(rng), [draw(rng, (*some_shape(rng, 0, 2, 4), 3))]),
@@ -302,6 +309,7 @@ LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
         )
     },
     "PReLU": leaky,
+    "Dropout": lambda rng: (SameMask(float(rng.uniform(0.1, 0.6))), [draw(rng, some_shape(rng, 2))]),
     "Output": lambda rng: (nn.Output("count", 3, 2, dtype=np.float64), [draw(rng, (2, 3))]),
 }
 
