@@ -284,6 +284,18 @@ def largest_of_linear(rng: Rng) -> Call:
             return function, arrays
 
 
+def fitted(build: Callable[[], nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
+    """Preprocessing, which has no parameters: buffers are learned from other rows."""
+    return build().fit(draw(rng, (6, 3))), [draw(rng, (*some_shape(rng, 0, 2, 4), 3))]  # type: ignore[operator]
+
+
+def coded(rng: Rng) -> tuple[nn.Module, list[Array]]:
+    """Categories are steps at their numbers: differences on both sides are 0."""
+    x = draw(rng, (*some_shape(rng, 0, 2, 4), 3))
+    x[..., 1] = rng.integers(0, 4, x.shape[:-1])
+    return nn.OneHot(3, {1: 4}, unknown="zeros"), [x]
+
+
 def net(rng: Rng) -> tuple[nn.Module, list[Array]]:
     first = fully_connected(rng)
     return nn.Sequential(first, nn.Tanh(), fully_connected(rng, first.out_features)), [draw(rng, (2, 3))]
@@ -301,6 +313,12 @@ LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
         )
     },
     "PReLU": leaky,
+    "OneHot": coded,
+    "Standardize": partial(fitted, lambda: nn.Standardize(3, dtype=np.float64)),
+    "PCA": partial(fitted, lambda: nn.PCA(3, 2, dtype=np.float64)),
+    "Whiten": partial(fitted, lambda: nn.Whiten(3, eps=0.125, dtype=np.float64)),
+    "PolynomialFeatures": lambda rng: (nn.PolynomialFeatures(3, 2), [draw(rng, (*some_shape(rng, 0, 2, 4), 2))]),
+    "RBFFeatures": lambda rng: (nn.RBFFeatures(draw(rng, (2, 3)), 0.25), [draw(rng, (*some_shape(rng, 0, 2, 4), 3))]),
     "Output": lambda rng: (nn.Output("count", 3, 2, dtype=np.float64), [draw(rng, (2, 3))]),
 }
 
