@@ -37,6 +37,7 @@ from ._rotations import PCA, Whiten
 from ._shape import Flatten
 from ._units import (
     ELU,
+    GELU,
     SELU,
     Hardsigmoid,
     Hardtanh,
@@ -71,6 +72,7 @@ LAYERS: dict[str, type[Module]] = {
         RBFFeatures,
         ELU,
         SELU,
+        GELU,
         SiLU,
         PReLU,
         Maxout,
@@ -86,6 +88,7 @@ LAYERS: dict[str, type[Module]] = {
 
 __all__ = [
     "ELU",
+    "GELU",
     "LAYERS",
     "PCA",
     "SELU",

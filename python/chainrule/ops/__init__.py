@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._table import OPS
-from .activations import exp, expm1, leaky_relu, log, log1p, relu, sigmoid, softplus, sqrt, tanh
+from .activations import erf, exp, expm1, leaky_relu, log, log1p, ndtr, relu, sigmoid, softplus, sqrt, tanh
 from .class_losses import cross_entropy, multi_margin_loss, nll_loss
 from .elementwise import (
     abs,
@@ -44,6 +44,7 @@ from .softmax import log_softmax, softmax
 from .units import (
     clip,
     elu,
+    gelu,
     hardsigmoid,
     hardtanh,
     heaviside,
@@ -72,9 +73,11 @@ __all__ = [
     "div",
     "elu",
     "equal",
+    "erf",
     "exp",
     "expm1",
     "flatten",
+    "gelu",
     "getitem",
     "greater",
     "greater_equal",
@@ -105,6 +108,7 @@ __all__ = [
     "mse_loss",
     "mul",
     "multi_margin_loss",
+    "ndtr",
     "neg",
     "nll_loss",
     "not_equal",
