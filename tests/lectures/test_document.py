@@ -18,20 +18,20 @@ PREAMBLE, *BLOCKS = re.findall(
 )
 
 
-def tests() -> list[ast.FunctionDef]:
+def row_tests() -> list[ast.FunctionDef]:
     nodes = [node for path in FOLDER.glob("test_s*.py") for node in ast.walk(ast.parse(path.read_text()))]
     return [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
 
 
 def test_every_row_and_erratum_has_a_test() -> None:
-    names = [node.name for node in tests()]
+    names = [node.name for node in row_tests()]
     rows = {match[1].lstrip("0") for name in names if (match := re.match(r"test_row_(\d\d)_", name))}
     errata = {f"E{match[1]}" for name in names if (match := re.match(r"test_erratum_(\d)_", name))}
     assert (rows, errata) == (ROWS, ERRATA)
 
 
 def test_none_is_skipped() -> None:
-    for node in tests():
+    for node in row_tests():
         assert not re.search(r"skip|xfail|full", ast.unparse(node.decorator_list)), node.name  # type: ignore[arg-type]
         assert not re.search(r"pytest\.(skip|xfail|importorskip)", ast.unparse(node)), node.name
 

@@ -132,7 +132,7 @@ def test_row_08_a_gradient_has_the_shape_of_its_variable() -> None:
         out = function(*leaves)
         if not out.requires_grad:
             continue
-        out.backward(cr.tensor(np.ones(out.shape)))
+        out.backward(cr.tensor(np.ones(out.shape), out.dtype))
         for x in leaves:
             if x.grad is not None:
                 assert x.grad.shape == x.shape, name

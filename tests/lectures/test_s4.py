@@ -128,6 +128,21 @@ def test_row_63_parameters_as_one_vector() -> None:
     assert net[0].bias.tolist() == [-2.0] * 4
 
 
+def test_row_63_one_vector_in_a_compiled_function() -> None:
+    layer = from_printed([[1.0, -2.0]], [0.5])
+    rate = cr.tensor(0.25)
+
+    @cr.compile
+    def descend(slope: cr.Tensor) -> cr.Tensor:
+        theta = cr.nn.utils.parameters_to_vector(layer.parameters())
+        cr.nn.utils.vector_to_parameters(theta.detach() - rate * slope, layer.parameters())
+        return theta
+
+    before = descend([1.0, 2.0, 4.0])
+    assert before.tolist() == [1.0, -2.0, 0.5]
+    assert (layer.weight.tolist(), layer.bias.tolist()) == ([[0.75], [-2.5]], [-0.5])
+
+
 def test_erratum_5_more_bias_means_less() -> None:
     net, x = example()
     before = net[:3](x).numpy().copy()

@@ -53,7 +53,7 @@ def width(axes: Any) -> None:
     axes.loglog(found.widths, np.maximum(found.sawtooth_error, least), "s-", label="sawtooth of 32 slopes")
     axes.loglog([found.deep_units], [least], "*", markersize=12, label="the same, five hidden layers")
     axes.set(xlabel="relu units", ylabel=f"mean squared error (at least {least:g})", title="width and depth")
-    axes.legend(loc="lower left")
+    axes.legend(loc="center left")
 
 
 def overfitting(axes: Any) -> None:
@@ -88,7 +88,7 @@ def validation_curve(axes: Any) -> None:
 def restarts(axes: Any) -> None:
     """Where random starts end."""
     found = experiments.restarts()
-    axes.plot(range(1, len(found.losses) + 1), sorted(found.losses), "o")
+    axes.plot(range(1, len(found.losses) + 1), found.losses, "o")
     title = f"XOR by 2 tanh units: {found.solved} of {len(found.losses)} starts solve it"
     axes.set(xlabel="starts, best first", ylabel="last loss", title=title)
 
@@ -96,7 +96,7 @@ def restarts(axes: Any) -> None:
 def gan(axes: Any) -> None:
     """What a generator draws."""
     axes.hist(trained_gan().samples, bins=60, range=(-4, 4))
-    axes.set(xlabel="x", title="drawn by a generator that saw two bumps at -2 and 2")
+    axes.set(xlabel="x", title="a generator that saw two bumps")
 
 
 PLOTS: dict[str, Callable[[Any], None]] = {
