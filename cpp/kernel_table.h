@@ -94,6 +94,18 @@ using CrossEntropyGradFn = void (*)(int64_t rows, int64_t cols, const void* x, c
 using CrossEntropyBothFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
                                     int64_t g_step, void* loss, void* dx);
 
+// Windows of kh x kw elements over planes of h x w: element (y, x) of window (r, s), r < oh, s < ow, is element
+// (r * step_h + y * gap_h - top, s * step_w + x * gap_w - left) of the plane, or lies outside. `columns` of a plane are
+// kh * kw lines of oh * ow.
+struct Windows {
+  int64_t h, w, kh, kw, step_h, step_w, gap_h, gap_w, top, left, oh, ow;
+};
+// Lines [begin, end) of columns, counted over all planes, from planes; `outside` where a window looks beyond.
+using UnfoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* planes, void* columns,
+                          double outside);
+// Planes [begin, end): each element +0, then the elements of columns that unfold reads from it, lines ascending.
+using FoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* columns, void* planes);
+
 // p, v (rows x n, row stride ld) updated in place with g (row stride ld_g); v is null without momentum. `hyper` is lr,
 // momentum, weight_decay, nesterov (0 or 1). docs/arithmetic.md has the sequence.
 struct SgdArgs {
@@ -128,6 +140,8 @@ struct KernelTable {
   CrossEntropyFn cross_entropy[2];
   CrossEntropyGradFn cross_entropy_grad[2];
   CrossEntropyBothFn cross_entropy_both[2];
+  UnfoldFn unfold[2];
+  FoldFn fold[2];
   SgdFn sgd[2];
   RandomFn uniform[2];
   RandomFn normal[2];

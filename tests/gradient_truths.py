@@ -8,7 +8,7 @@ import numpy as np
 
 from op_cases import LABELS, Case
 from programs import scalar_float64
-from reference import REFERENCE, linear_grad, matmul, reduce, softmax_losses
+from reference import REFERENCE, conv, linear_grad, matmul, reduce, softmax_losses
 from reference.bits import Array
 
 Truth = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
@@ -104,6 +104,22 @@ def _linear(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Arr
     return [found[0].reshape(x.shape), *found[1:]][: len(inputs)]
 
 
+def _conv2d(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return list(conv.conv2d_grad(*inputs[:2], g, **_options(case)))[: len(inputs)]
+
+
+def _unfold(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return [conv.fold(g, inputs[0].shape[2:], **_options(case))]
+
+
+def _fold(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return [conv.unfold(g, **{name: value for name, value in _options(case).items() if name != "image"})]
+
+
+def _pool(gradient: Callable[..., Array]) -> Truth:
+    return lambda case, x, y, g: [gradient(x[0], g, **_options(case))]
+
+
 def _softmax(gradient: Callable[..., Array]) -> Truth:
     return lambda case, x, y, g: [gradient(y, g, **_options(case))]
 
@@ -142,6 +158,11 @@ TRUTHS: dict[str, Truth] = {
     "min": _extreme(np.argmin),
     "matmul": _matmul,
     "linear": _linear,
+    "conv2d": _conv2d,
+    "unfold": _unfold,
+    "fold": _fold,
+    "max_pool2d": _pool(conv.max_pool2d_grad),
+    "avg_pool2d": _pool(conv.avg_pool2d_grad),
     "softmax": _softmax(softmax_losses.softmax_grad),
     "log_softmax": _softmax(softmax_losses.log_softmax_grad),
     "cross_entropy": lambda case, x, y, g: [softmax_losses.cross_entropy_grad(x[0], LABELS, g, _word(case))],

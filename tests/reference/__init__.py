@@ -8,7 +8,7 @@
     activations     relu, leaky_relu, all gradients `<op>_grad`
     table           REFERENCE: one row per elementwise op
     samples         test data; special values
-    matmul, reduce, softmax_losses, sgd, philox
+    matmul, conv, reduce, softmax_losses, sgd, philox
 
 It is independent of the kernels and slow; it is itself checked by tests/test_reference*.py.
 """

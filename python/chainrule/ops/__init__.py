@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._table import OPS
 from .activations import exp, expm1, leaky_relu, log, log1p, relu, sigmoid, softplus, sqrt, tanh
+from .conv import conv2d, fold, unfold
 from .elementwise import (
     abs,
     add,
@@ -25,6 +26,7 @@ from .elementwise import (
 )
 from .linear import linear, matmul
 from .losses import binary_cross_entropy_with_logits, cross_entropy, log_softmax, mse_loss, softmax
+from .pool import avg_pool2d, max_pool2d
 from .reduce import argmax, max, mean, min, sum
 from .shape import astype, broadcast_to, concatenate, flatten, getitem, reshape, stack, take, transpose
 
@@ -34,15 +36,18 @@ __all__ = [
     "add",
     "argmax",
     "astype",
+    "avg_pool2d",
     "binary_cross_entropy_with_logits",
     "broadcast_to",
     "concatenate",
+    "conv2d",
     "cross_entropy",
     "div",
     "equal",
     "exp",
     "expm1",
     "flatten",
+    "fold",
     "getitem",
     "greater",
     "greater_equal",
@@ -55,6 +60,7 @@ __all__ = [
     "log_softmax",
     "matmul",
     "max",
+    "max_pool2d",
     "maximum",
     "mean",
     "min",
@@ -77,5 +83,6 @@ __all__ = [
     "take",
     "tanh",
     "transpose",
+    "unfold",
     "where",
 ]
