@@ -49,7 +49,15 @@ def test_a_model_comes_back_with_the_same_bits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", nn.LAYERS)
 def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
-    arguments = {"Linear": (3, 2), "LeakyReLU": (0.3,), "Softmax": (0,), "MSELoss": ("sum",)}.get(name, ())
+    arguments: tuple[Any, ...] = {
+        "Linear": (3, 2),
+        "Conv2d": (3, 2, (2, 3), 1, "same"),
+        "MaxPool2d": (2, 3, 1),
+        "AvgPool2d": ((2, 3), None, 1, True, False, 5),
+        "LeakyReLU": (0.3,),
+        "Softmax": (0,),
+        "MSELoss": ("sum",),
+    }.get(name, ())
     layer = nn.LAYERS[name](*arguments)
     cr.save(layer, tmp_path / "m")
     assert repr(cr.load(tmp_path / "m")) == repr(layer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -212,6 +212,13 @@ def _describe(module: Module, name: str) -> dict[str, Any]:
     return {"class": kind.__name__, "config": module.config(), **({"layers": layers} if layers else {})}
 
 
+# The shape of the weight by the layer's configuration.
+_WEIGHTS: dict[Any, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
+    "Linear": lambda config: (config.get("in_features"), config.get("out_features")),
+    "Conv2d": lambda config: (config.get("out_channels"), config.get("in_channels"), *config.get("kernel_size", ())),
+}
+
+
 def _build(spec: Any, values: Arrays, name: str) -> Module:
     """Rebuild a module; the values are there to check sizes before anything of that size is allocated."""
     if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
@@ -223,9 +230,9 @@ def _build(spec: Any, values: Arrays, name: str) -> Module:
     prefix = f"{name}." if name else ""
     if layer is Sequential:
         return Sequential(*(_build(inner, values, f"{prefix}{i}") for i, inner in enumerate(spec.get("layers", []))))
-    if kind == "Linear":
+    if kind in _WEIGHTS:
         weight = values.get(f"{prefix}weight")
-        sizes = (config.get("in_features"), config.get("out_features"))
+        sizes = _WEIGHTS[kind](config)
         if weight is None or weight.shape != sizes:
             raise ValueError(f"architecture: {prefix}weight should have shape {sizes}")
         config = {**config, "generator": Generator(0)}

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
+from ._conv import Conv2d
 from ._linear import Linear
 from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from ._module import Module, Parameter
+from ._pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from ._shape import Flatten
 
 LAYERS: dict[str, type[Module]] = {
@@ -18,6 +20,10 @@ LAYERS: dict[str, type[Module]] = {
     for layer in (
         Sequential,
         Linear,
+        Conv2d,
+        MaxPool2d,
+        AvgPool2d,
+        GlobalAvgPool2d,
         Flatten,
         ReLU,
         LeakyReLU,
@@ -33,12 +39,16 @@ LAYERS: dict[str, type[Module]] = {
 
 __all__ = [
     "LAYERS",
+    "AvgPool2d",
     "BCEWithLogitsLoss",
+    "Conv2d",
     "CrossEntropyLoss",
     "Flatten",
+    "GlobalAvgPool2d",
     "LeakyReLU",
     "Linear",
     "MSELoss",
+    "MaxPool2d",
     "Module",
     "Parameter",
     "ReLU",
