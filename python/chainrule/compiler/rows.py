@@ -58,6 +58,7 @@ def split(
         if shape and shape[0] == rows:
             blocks.by_rows.add(v)
             blocks.given.add(v)
+    early: set[int] = set()  # values made before the loop, as a whole
     late: set[int] = set()  # values known after it
     written: set[int] = set()  # memory outside that is overwritten by then, which the loop must not read
     for instr in code:
@@ -69,8 +70,11 @@ def split(
             kind = _kind(instr, values, blocks.by_rows, rows)
         else:
             kind = "rows" if _makes_rows(instr, values, rows) else "before"
+        if kind == "rows" and not early.isdisjoint(instr.outs):
+            kind = "after"
         if kind == "before":
             blocks.before.append(instr)
+            early.update(instr.outs)
         elif kind == "after":
             blocks.after.append(instr)
             late.update(instr.outs)
@@ -94,8 +98,8 @@ def _touches(memory: set[int], numbers: Sequence[int], values: list[Value]) -> b
 
 def _makes_rows(instr: Instr, values: list[Value], rows: int) -> bool:
     """Whether an instruction that reads no rows so far may make its result block by block: a broadcast, say."""
-    made = all(values[v].spec.shape[:1] == (rows,) for v in instr.outs) and not instr.checks
-    return made and _kind(instr, values, set(instr.outs), rows) == "rows"
+    made = all(shape[:1] > (0,) and shape[0] % rows == 0 for shape in (values[v].spec.shape for v in instr.outs))
+    return made and not instr.checks and _kind(instr, values, set(instr.outs), rows) == "rows"
 
 
 def _row(values: list[Value], v: int, rows: int) -> int:
