@@ -86,8 +86,9 @@ def arrange(blocks: Sequence[Block], most: int) -> tuple[list[int], int]:
     best = _as_they_come(blocks)
     if best[1] <= _GOOD * most:
         return best
-    # Then the one that reached the end is put down before all others, again and again.
-    order = sorted(range(len(blocks)), key=lambda k: (-blocks[k].size, blocks[k].first))
+    # Then the one that reached the end is put down before all others, again and again. Of equal ones those that are
+    # needed longest come first: what lies at the bottom leaves no gap below it.
+    order = sorted(range(len(blocks)), key=lambda k: (-blocks[k].size, blocks[k].first - blocks[k].last))
     for attempt in range(_MOST_TRIES):
         offsets, size = _in_order(blocks, order)
         if size < best[1]:
