@@ -12,8 +12,10 @@ namespace chainrule {
 enum Dtype : int { kFloat32 = 0, kFloat64 = 1, kInt64 = 2, kBool = 3 };
 
 // Elementwise: out[r * rs_out + i] = f(in[0][r * rs_in[0] + i * step[0]], ...), r < rows, i < n; a step is 1 or 0 (one
-// number for the whole row). `param` is what the op takes besides arrays (a slope). Comparisons write bool, `where`
-// reads bool first. Rows are looped over inside the kernel: rows of a few elements are common, and a call takes longer.
+// number for the whole row). `param` are the numbers that the op takes besides arrays (a slope, two bounds), always
+// kMapParams of them. Comparisons write bool, `where` reads bool first. Rows are looped over inside the kernel: rows of
+// a few elements are common, and a call takes longer.
+constexpr int kMapParams = 2;
 struct MapArgs {
   int64_t rows, n;
   void* out;
@@ -106,17 +108,26 @@ using UnfoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void
 // Planes [begin, end): each element +0, then the elements of columns that unfold reads from it, lines ascending.
 using FoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* columns, void* planes);
 
-// p, v (rows x n, row stride ld) updated in place with g (row stride ld_g); v is null without momentum. `hyper` is lr,
-// momentum, weight_decay, nesterov (0 or 1). docs/arithmetic.md has the sequence.
-struct SgdArgs {
+// An optimizer's step: p and its states s (rows x n, row stride ld) in place by the gradient g (row stride ld_g).
+// `numbers` are the options, as kernels/update.cpp lists them for each row; `clock` counts the steps so far and holds
+// what depends on their number. docs/arithmetic.md has the sequences.
+constexpr int kMostStates = 3;
+struct UpdateArgs {
   int64_t rows, n;
   void* p;
   const void* g;
-  void* v;
+  void* s[kMostStates];  // null from the last one on that there is
   int64_t ld, ld_g;
-  const double* hyper;
+  const double *numbers, *clock;
 };
-using SgdFn = void (*)(const SgdArgs&);
+using UpdateFn = void (*)(const UpdateArgs&);
+struct UpdateRow {
+  const char* name;
+  int least, most;     // states
+  int options, clock;  // numbers that it reads of each; without a clock 0
+  float cost;          // nanoseconds a float32 takes, as of a MapRow
+  UpdateFn fn[2];
+};
 
 // Elements [first, first + n) of one Philox stream. `a`, `b`: low and high, or mean and standard deviation.
 struct RandomArgs {
@@ -142,7 +153,8 @@ struct KernelTable {
   CrossEntropyBothFn cross_entropy_both[2];
   UnfoldFn unfold[2];
   FoldFn fold[2];
-  SgdFn sgd[2];
+  const UpdateRow* updates;
+  int64_t n_updates;
   RandomFn uniform[2];
   RandomFn normal[2];
   // Multiply-adds in registers only: `rounds` times 16 independent chains of vectors; returns flops done.

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule import _core
 from programs import CODE, Float, Plain, blank, elementwise
-from reference import special_values
+from reference import UPDATES, special_values
 from reference.bits import Array
 
 PRODUCT, FIRST_LOCAL = -1, -2
@@ -38,7 +38,7 @@ class Fusion:
     gap: int = 0
     specials: bool = False
     arrays: dict[str, Array] = field(default_factory=dict)
-    steps: list[tuple[str, list[str], list[str], float]] = field(default_factory=list)
+    steps: list[tuple[str, list[str], list[str], tuple[float, ...]]] = field(default_factory=list)
 
     def array(self, name: str) -> str:
         """A new array with values, named by its kind."""
@@ -53,13 +53,24 @@ class Fusion:
         return name
 
     def hyper(self, *numbers: float) -> str:
-        """The four numbers of sgd."""
+        """The options of an update."""
         self.arrays["hyper"] = np.asarray(numbers, np.float64)
         return "hyper"
 
-    def step(self, name: str, outputs: Sequence[str], inputs: Sequence[str], param: float = 0.0) -> None:
+    def update(self, name: str, states: int, numbers: Sequence[float]) -> None:
+        """Append an optimizer's step on p by the product. States are squares, where they have a root."""
+        arrays = [self.array(array) for array in ("p", *(f"s{i}" for i in range(states)))]
+        for array in arrays[1:]:
+            np.abs(self.arrays[array], out=self.arrays[array])
+        row, inputs = UPDATES[name], ["c", self.hyper(*numbers)]
+        if row.clock:
+            self.arrays["clock"] = np.array(row.advanced(row.start, numbers))
+            inputs.append("clock")
+        self.step(name, arrays, inputs)
+
+    def step(self, name: str, outputs: Sequence[str], inputs: Sequence[str], *params: float) -> None:
         """Append a step."""
-        self.steps.append((name, list(outputs), list(inputs), param))
+        self.steps.append((name, list(outputs), list(inputs), params))
 
     def one_by_one(self, product: Array | None) -> dict[str, Array]:
         """The arrays afterwards, every step a whole instruction."""
@@ -72,15 +83,14 @@ class Fusion:
             x = arrays[name]
             return x[:, None] if name.startswith("column") else x[:, : self.cols] if x.ndim == 2 else x
 
-        for name, outputs, inputs, param in self.steps:
-            if name == "sgd":
-                p, *v = (whole(o).copy() for o in outputs)
-                lr, momentum, decay, nesterov = arrays["hyper"]
-                _core.sgd_step(p, whole(inputs[0]).copy(), v[0] if v else None, lr, momentum, decay, bool(nesterov))
-                found = [p, *v]
+        for name, outputs, inputs, params in self.steps:
+            if name in UPDATES:
+                p, *states = found = [whole(o).copy() for o in outputs]
+                clock = arrays[inputs[2]].copy() if len(inputs) > 2 else None
+                _core.update_step(name, p, whole(inputs[0]).copy(), tuple(states), arrays[inputs[1]], clock)
             else:
                 wide = [np.broadcast_to(whole(i), (self.rows, self.cols)) for i in inputs]
-                found = [elementwise(name, *wide, param=param)]
+                found = [elementwise(name, *wide, params=params)]
             for output, x in zip(outputs, found, strict=True):
                 arrays.setdefault(output, blank((self.rows, self.cols + self.gap), x.dtype))[:, : self.cols] = x
         return arrays
@@ -97,12 +107,12 @@ class Fusion:
             return kinds.get(name.rstrip("0123456789"), (self.cols + self.gap, 1))
 
         code: list[Plain] = []
-        for name, outputs, inputs, param in self.steps:
+        for name, outputs, inputs, params in self.steps:
             ints = [self.cols + self.gap]
-            if name != "sgd":
+            if name not in UPDATES:
                 ints = [n for i in inputs for n in strides(i)] + ints
             to, of = [place(o) for o in outputs], [place(i) for i in inputs]
-            code.append((name, CODE[np.dtype(self.dtype)], to, of, ints, [param] if param else []))
+            code.append((name, CODE[np.dtype(self.dtype)], to, of, ints, list(params)))
         return code
 
     def outputs(self) -> list[str]:

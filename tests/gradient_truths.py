@@ -8,7 +8,7 @@ import numpy as np
 
 from op_cases import LABELS, Case
 from programs import scalar_float64
-from reference import REFERENCE, conv, linear_grad, matmul, reduce, softmax_losses
+from reference import REFERENCE, conv, linear_grad, matmul, reduce, softmax_losses, units
 from reference.bits import Array
 
 Truth = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
@@ -152,6 +152,12 @@ TRUTHS: dict[str, Truth] = {
     "abs": lambda case, x, y, g: [np.where(x[0] > 0, g, np.where(x[0] < 0, -g, x[0] * 0))],
     "square": lambda case, x, y, g: [g * (x[0] + x[0])],
     **{name: _elementwise(name) for name, row in REFERENCE.items() if row.gradient is not None},
+    "swish": _elementwise("silu"),
+    "prelu": _pairwise(
+        lambda g, y, x, w: np.where(x > 0, g, w * g), lambda g, y, x, w: g * np.minimum(x, x.dtype.type(0))
+    ),
+    **dict.fromkeys(("sign", "heaviside"), lambda case, x, y, g: [np.zeros_like(x[0])]),
+    "maxout": lambda case, x, y, g: [units.maxout_grad(x[0], g, **_options(case))],
     "sum": lambda case, x, y, g: [_spread(case, x[0], g)],
     "mean": _mean,
     "max": _extreme(np.argmax),

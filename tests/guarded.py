@@ -119,7 +119,7 @@ def _elementwise(kernel: Kernel, dtype: programs.Float, regions: list[Region], o
     for isa in every_level():
         for n in SIZES:
             ints = [1, n, *([1] * len(inputs))]
-            instruction = (kernel.name, programs.CODE[np.dtype(dtype)], slots[:1], slots[1:], ints, [kernel.param])
+            instruction = (kernel.name, programs.CODE[np.dtype(dtype)], slots[:1], slots[1:], ints, kernel.params)
             program = _core.Program([(c, (n,)) for c in code], [], [], [instruction])
             for place in range(-1, 16):
                 # One position in the truth, and in each array its own: a bool array has more elements in its page.
@@ -223,8 +223,8 @@ def update() -> int:
                         got_p[:], got_v[:] = p, v
                         expected_p, expected_v = p.copy(), v.copy()
                         options = (0.1, momentum, 0.01, momentum > 0)
-                        _core.sgd_step(expected_p, g, expected_v if momentum else None, *options)
-                        _core.sgd_step(got_p, gradient.put(g, place), got_v if momentum else None, *options)
+                        programs.sgd_step(expected_p, g, expected_v if momentum else None, *options)
+                        programs.sgd_step(got_p, gradient.put(g, place), got_v if momentum else None, *options)
                         what = f"sgd on {isa}, {n} elements, place {place}, momentum {momentum}"
                         outputs[0].check(got_p, expected_p.tobytes(), what)
                         outputs[1].check(got_v, expected_v.tobytes(), what)

@@ -16,7 +16,7 @@ COMPOSED = ("power",)  # made of other instructions in Python
 
 @dataclass(frozen=True)
 class Kernel:
-    """name of the instruction, truth(*inputs), a domain per input (None = bool), the number it takes."""
+    """name of the instruction, truth(*inputs), a domain per input (None = bool), the numbers it takes."""
 
     name: str
     function: Callable[..., Array]
@@ -31,12 +31,12 @@ class Kernel:
 
     def run(self, *inputs: Array, out: Array | None = None) -> Array:
         """The kernel's result on the active level."""
-        return elementwise(self.name, *inputs, param=self.param, out=out)
+        return elementwise(self.name, *inputs, params=self.params, out=out)
 
     @property
-    def param(self) -> float:
-        """The number of the instruction."""
-        return self.attributes[0][1] if self.attributes else 0.0
+    def params(self) -> list[float]:
+        """The numbers of the instruction."""
+        return [value for _, value in self.attributes]
 
     def bits(self, n: int, dtype: Float, seed: int) -> list[Array]:
         """Inputs (n,) of random bit patterns: all magnitudes, NaN and infinities among them."""

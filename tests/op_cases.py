@@ -12,7 +12,7 @@ import numpy as np
 
 import chainrule as cr
 from programs import scalar_float64
-from reference import REFERENCE, conv, linear, matmul, reduce, softmax_losses
+from reference import REFERENCE, conv, linear, matmul, reduce, softmax_losses, units
 from reference.bits import Array
 from reference.table import ORDINARY, Interval, Row
 
@@ -113,6 +113,12 @@ def _reductions(name: str) -> Iterator[Case]:
             function, truth = partial(getattr(cr, name), **options), partial(getattr(reduce, name), **options)
             note = f"axis {axis}" + " kept" * keepdims
             yield _case(name, [shape], function, truth, note=note, differentiable=name != "argmax")
+
+
+def _maxout() -> Iterator[Case]:
+    for shape, pieces, axis in (((3, 8), 2, -1), ((3, 6), 3, 1), ((6, 5), 2, 0), ((2, 4, 3), 4, -2), ((5,), 1, 0)):
+        function = partial(cr.maxout, pieces=pieces, axis=axis)
+        yield _case("maxout", [shape], function, partial(units.maxout, pieces=pieces, axis=axis), note=f"{pieces}")
 
 
 # Matrix products.
@@ -272,6 +278,8 @@ def _table() -> dict[str, list[Case]]:
     table = Table()
     for name, row in REFERENCE.items():
         table.add(_elementwise(name, row))
+    table.add(_elementwise("swish", REFERENCE["silu"]))
+    table.add(_maxout())
     for name in ("sum", "mean", "max", "min", "argmax"):
         table.add(_reductions(name))
     for name in ("softmax", "log_softmax"):

@@ -41,6 +41,14 @@ def execute(
     _core.Program([(CODE[a.dtype], a.shape) for a in arrays], [], [], [code])(*arrays)
 
 
+def sgd_step(
+    p: Array, g: Array, v: Array | None, lr: float, momentum: float, weight_decay: float, nesterov: bool
+) -> None:
+    """An SGD step on p and the velocity v, in place."""
+    numbers = np.array([lr, momentum, weight_decay, nesterov], np.float64)
+    _core.update_step("sgd", p, g, () if v is None else (v,), numbers, None)
+
+
 def blank(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
     """An output that nobody has written: every byte is 0x5a (true and false alike as bool)."""
     out = np.empty(shape, dtype)
@@ -53,7 +61,7 @@ def contiguous(x: npt.ArrayLike) -> Array:
     return np.asarray(x, order="C")
 
 
-def elementwise(name: str, *inputs: Array, param: float = 0.0, out: Array | None = None) -> Array:
+def elementwise(name: str, *inputs: Array, params: Sequence[float] = (), out: Array | None = None) -> Array:
     """A row of the table of elementwise kernels; inputs broadcast through strides of 0."""
     arrays = [contiguous(x) for x in inputs]
     shape = np.broadcast_shapes(*(x.shape for x in arrays))
@@ -62,7 +70,7 @@ def elementwise(name: str, *inputs: Array, param: float = 0.0, out: Array | None
         out = blank(shape, np.bool_ if name in COMPARISONS else dtype)
     dims = list(shape) or [1]
     strides = [s // x.itemsize for x in arrays for s in np.broadcast_to(x, dims).strides]
-    execute(name, dtype, [out], arrays, [len(dims), *dims, *strides], [param])
+    execute(name, dtype, [out], arrays, [len(dims), *dims, *strides], params)
     return out
 
 

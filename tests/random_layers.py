@@ -46,13 +46,24 @@ ACTIVATIONS: dict[str, Function] = {
     "log": lambda x: cr.log(cr.abs(x) + 0.5),
     "log1p": lambda x: cr.log1p(cr.square(x)),
     "sqrt": lambda x: cr.sqrt(x * x + 0.25),
-    "swish": lambda x: x * cr.sigmoid(x),
-    "elu": lambda x: cr.where(x > 0, x, cr.expm1(cr.minimum(x, 0.0))),
-    "clip": lambda x: cr.maximum(cr.minimum(x, 1.0), -1.0),
+    "gate": lambda x: x * cr.sigmoid(x),
+    "branches": lambda x: cr.where(x > 0, x, cr.expm1(cr.minimum(x, 0.0))),
+    "bounds": lambda x: cr.maximum(cr.minimum(x, 1.0), -1.0),
     "rational": lambda x: x / (1.0 + abs(x)),
     "bump": lambda x: (1.0 + x**2) ** -2,
     "softmax": cr.softmax,
     "log_softmax": lambda x: cr.log_softmax(x) * 0.25,
+    "elu": lambda x: cr.elu(x, 0.75),
+    "selu": cr.selu,
+    "silu": cr.silu,
+    "swish": lambda x: cr.swish(x, 1.5),
+    "softsign": cr.softsign,
+    "logsigmoid": cr.logsigmoid,
+    "clip": lambda x: cr.clip(x, -0.5, 1.25),
+    "hardtanh": lambda x: cr.hardtanh(x, -0.75, 1.5),
+    "hardsigmoid": cr.hardsigmoid,
+    "sign": lambda x: cr.sign(x) * x,
+    "heaviside": lambda x: cr.heaviside(x) + x,
 }
 
 
@@ -116,6 +127,20 @@ def dense(d: Draw, n: int) -> tuple[Layer, int]:
     m, act = d.width(), d.activation()
     linear = d.linear(n, m)
     return lambda h, b: act(linear(h)), m
+
+
+@layer
+def trained_slopes(d: Draw, n: int) -> tuple[Layer, int]:
+    m = d.width()
+    linear, slopes = d.linear(n, m), d.parameter(m if d.chance(0.7) else 1)
+    return lambda h, b: cr.prelu(linear(h), slopes), m
+
+
+@layer
+def pieces(d: Draw, n: int) -> tuple[Layer, int]:
+    m, count = 1 + d.below(20), 2 + d.below(3)
+    linear = d.linear(n, m * count)
+    return lambda h, b: cr.maxout(linear(h), count), m
 
 
 @layer
@@ -333,48 +358,3 @@ def from_the_argument(d: Draw, n: int) -> tuple[Layer, int]:
 def slope_of_itself(d: Draw, n: int) -> tuple[Layer, int]:
     linear = d.linear(n, min(n, 9))
     return lambda h, b: h + cr.grad(lambda z: cr.sum(cr.tanh(linear(z))))(h), n
-
-
-def image(n: int) -> tuple[int, int, int]:
-    """n columns as (channels, h, w)."""
-    channels = next(k for k in (3, 2, 1) if n % k == 0)
-    h = next(k for k in (6, 5, 4, 3, 2, 1) if n // channels % k == 0)
-    return channels, h, n // channels // h
-
-
-@layer
-def convolved(d: Draw, n: int) -> tuple[Layer, int]:
-    channels, h, w = image(n)
-    filters, kernel = 1 + d.below(5), (1 + d.below(min(h, 3)), 1 + d.below(min(w, 4)))
-    weight, bias = d.parameter(filters, channels, *kernel), d.parameter(filters)
-    stride, padding = (1 + d.below(2), 1 + d.below(3)), (d.below(3), d.below(2))
-    act = d.activation()
-    size = cr.conv2d(np.zeros((1, channels, h, w)), np.zeros(weight.shape), None, stride, padding).size
-
-    def apply(rows: cr.Tensor, b: Batch) -> cr.Tensor:
-        return act(cr.conv2d(rows.reshape(-1, channels, h, w), weight, bias, stride, padding).flatten(1))
-
-    return apply, size
-
-
-@layer
-def filtered(d: Draw, n: int) -> tuple[Layer, int]:
-    """The channels of a row are images of their own."""
-    _, h, w = image(n)
-    weight, dilation = d.parameter(2, 1, 1 + d.below(3), 2), (1, 1 + d.below(2))
-
-    def apply(rows: cr.Tensor, b: Batch) -> cr.Tensor:
-        maps = cr.conv2d(rows.reshape(-1, 1, h, w), weight, None, 1, "same", dilation)
-        return (maps[:, 0] * maps[:, 1]).reshape(-1, n) + rows
-
-    return apply, n
-
-
-@layer
-def pooled(d: Draw, n: int) -> tuple[Layer, int]:
-    channels, h, w = image(n)
-    kernel, largest = (1 + d.below(h), 1 + d.below(min(w, 3))), d.chance(0.5)
-    options: dict[str, Any] = {"stride": 1 + d.below(3), "padding": (kernel[0] // 2, 0), "ceil_mode": d.chance(0.5)}
-    pool = cr.max_pool2d if largest else cr.avg_pool2d
-    size = pool(np.zeros((1, channels, h, w)), kernel, **options).size
-    return lambda rows, b: pool(rows.reshape(-1, channels, h, w), kernel, **options).flatten(1), size

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+import random_images  # noqa: F401  its layers go into LAYERS
 from random_layers import LAYERS, TABLE_ROWS, WIDTHS, Batch, Draw, Layer
 from reference.bits import Array
 
@@ -21,7 +22,7 @@ class Net:
 
     layers: list[Layer]
     parameters: list[cr.nn.Parameter]
-    optimizers: list[cr.optim.SGD]
+    optimizers: list[cr.optim.Optimizer]
     averages: list[cr.Tensor]
     loss: Loss
     kind: Step
@@ -60,7 +61,8 @@ class Net:
             for what, tensors in (("weight", self.parameters), ("average", self.averages)):
                 state |= {f"{what} {i}": t.numpy().copy() for i, t in enumerate(tensors)}
             for o, optimizer in enumerate(self.optimizers):
-                state |= {f"velocity {o}.{i}": v for i, v in enumerate(optimizer.state_dict()["velocity"])}
+                kept = {name: arrays for name, arrays in optimizer.state_dict().items() if name != "groups"}
+                state |= {f"{name} {o}.{i}": v for name, arrays in kept.items() for i, v in enumerate(arrays)}
             for i, p in enumerate(self.parameters):
                 state[f"grad {i}"] = None if p.grad is None else p.grad.numpy().copy()
             yield state
@@ -330,15 +332,18 @@ def make(seed: int) -> Net:
     return Net(layers, d.parameters, optimizers, averages, loss, kind, batches, decay)
 
 
-def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.SGD:
+def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.Optimizer:
+    lr, decay = (0.01, 0.05, 0.1)[d.below(3)], (0.0, 0.0, 0.01)[d.below(3)]
     momentum = (0.0, 0.9, 0.5)[d.below(3)]
-    return cr.optim.SGD(
-        parameters,
-        lr=(0.01, 0.05, 0.1)[d.below(3)],
-        momentum=momentum,
-        nesterov=momentum > 0 and d.chance(0.5),
-        weight_decay=(0.0, 0.0, 0.01)[d.below(3)],
-    )
+    flag, kind = d.chance(0.5), d.below(10)
+    if kind < 5:
+        return cr.optim.SGD(parameters, lr, momentum, nesterov=momentum > 0 and flag, weight_decay=decay)
+    if kind < 8:
+        adam = cr.optim.AdamW if kind == 7 else cr.optim.Adam
+        return adam(parameters, lr * 0.1, (0.5 + momentum / 2, 0.99), weight_decay=decay, amsgrad=flag)
+    if kind == 8:
+        return cr.optim.RMSprop(parameters, lr * 0.1, 0.9, 1e-4, weight_decay=decay, momentum=momentum, centered=flag)
+    return cr.optim.Adagrad(parameters, lr * 0.1, lr_decay=decay, weight_decay=decay)
 
 
 def _batch(d: Draw, rows: int, features: int, outputs: int) -> Batch:

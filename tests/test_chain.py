@@ -9,8 +9,8 @@ import pytest
 from chainrule import _core
 from fusion import Fused, Fusion, values
 from kernel_rows import label
-from programs import CODE, Float, Plain, blank, execute, matmul
-from reference import assert_same_bits
+from programs import CODE, Float, Plain, blank, execute, matmul, sgd_step
+from reference import UPDATES, assert_same_bits
 from reference import reduce as reference_reduce
 from reference.bits import Array
 from settings import every_setting
@@ -64,6 +64,14 @@ def sgd_with_all(f: Fusion) -> None:
     f.step("sgd", [f.array("p"), f.array("v")], ["l", f.hyper(0.1, 0.7, 0.01, 1.0)])
 
 
+def update(name: str) -> Callable[[Fusion], None]:
+    def body(f: Fusion) -> None:
+        f.update(name, UPDATES[name].states[-1], UPDATES[name].numbers[1])
+
+    body.__name__ = name
+    return body
+
+
 def plain_sgd(f: Fusion) -> None:
     f.step("sgd", [f.array("p")], ["c", f.hyper(0.3, 0.0, 0.0, 0.0)])
 
@@ -80,6 +88,16 @@ def mixture(f: Fusion) -> None:
     f.step("sub", [f.result("z")], ["y", "c"])
 
 
+def of_units(f: Fusion) -> None:
+    """Steps with two numbers, one and none."""
+    f.step("hardtanh", ["l"], ["c"], -0.75, 1.5)
+    f.step("silu", ["m"], ["c"], 1.25)
+    f.step("prelu", ["m"], ["m", f.array("row")])
+    f.step("clip_grad", ["l"], ["m", "l"], -0.5, 0.25)
+    f.step("heaviside", [f.result("y")], ["l"], 0.5)
+    f.step("selu", [f.result("z")], ["m"])
+
+
 BODIES: list[Callable[[Fusion], None]] = [
     bias_relu,
     bias_relu_elsewhere,
@@ -91,6 +109,8 @@ BODIES: list[Callable[[Fusion], None]] = [
     sgd_with_all,
     plain_sgd,
     mixture,
+    of_units,
+    *[update(name) for name in UPDATES if name != "sgd"],
 ]
 IN_PLACE = (bias_relu,)  # the product itself is changed: it has to be kept
 DEPTH = {np.float32: 512, np.float64: 256}  # k up to which a product need not be kept
@@ -240,7 +260,7 @@ def test_numbers_of_a_step_are_read_when_it_runs(dtype: Float) -> None:
             hyper[:] = lr, 0.0, decay, 0.0
             got, expected = p.copy(), p.copy()
             program(got, g, hyper)
-            _core.sgd_step(expected, g, None, lr, 0.0, decay, False)
+            sgd_step(expected, g, None, lr, 0.0, decay, False)
             assert_same_bits(got, expected, f"{setting}, lr {lr}")
             assert not np.array_equal(got, p)
 
@@ -279,7 +299,7 @@ def refused() -> Iterator[tuple[Any, str]]:
 
     yield chain(), "chain: expected a body"
     yield chain(relu, ints=(3,)), "chain: expected 1 outputs, 1 inputs, 2 ints"
-    yield chain(("sum", 0, [0], [1], [4, 1, 4], [])), "chain: its step sum is neither elementwise nor sgd"
+    yield chain(("sum", 0, [0], [1], [4, 1, 4], [])), "chain: its step sum is neither elementwise nor an update"
     yield chain(("relu", 1, [0], [1], [4, 1, 4], [])), "relu is of another dtype, float64"
     yield chain(("relu", 0, [0], [1], [4, 1], [])), "relu: expected 1 outputs, 1 inputs, 3 ints"
     yield chain(("relu", 0, [0], [1], [4, 2, 4], [])), "relu has a step of 2"

@@ -72,7 +72,8 @@ def optimizer_state_loaded(s: Session) -> Iterator[Any]:
     yield step(s.x, s.labels)
     state = s.optimizer.state_dict()
     yield step(s.x, s.labels)
-    s.optimizer.load_state_dict({**state, "momentum": 0.5, "nesterov": True, "weight_decay": 0.01, "lr": 0.3})
+    options = {"momentum": 0.5, "nesterov": True, "weight_decay": 0.01, "lr": 0.3}
+    s.optimizer.load_state_dict({**state, "groups": [options]})
     yield step(s.x, s.labels), s.weights(), s.velocity()
 
 
@@ -81,7 +82,8 @@ def optimizer_state_of_another_kind(s: Session) -> Iterator[Any]:
     step = s.compile(s.train)
     yield step(s.x, s.labels)
     state = s.optimizer.state_dict()
-    s.optimizer.load_state_dict({**state, "momentum": 0.0, "velocity": [None] * 4})
+    options = {**state["groups"][0], "momentum": 0.0, "nesterov": False}
+    s.optimizer.load_state_dict({"groups": [options], "velocity": [None] * 4})
     yield step(s.x, s.labels), s.weights()
     s.optimizer.load_state_dict(state)
     yield step(s.x, s.labels), s.weights(), s.velocity()

@@ -1,4 +1,4 @@
-"""Convolution and pooling: the lectures' numbers, PyTorch's results, special values, errors, compiled and saved."""
+"""Convolution and pooling: PyTorch's results, special values, errors; layers, compiled, by blocks of rows, saved."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,27 +35,11 @@ def draw(seed: int, *shapes: tuple[int, ...], dtype: Any = np.float32) -> list[A
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
-class TestRow67:
-    """Convolution primer: an image of 32 x 32 x 3, filters of 5 x 5 x 3."""
-
-    def test_a_map_is_28_by_28(self) -> None:
-        x, weight, bias = draw(67, (1, 3, 32, 32), (6, 3, 5, 5), (6,))
-        assert cr.conv2d(x, weight, bias).shape == (1, 6, 28, 28)
-
-    def test_one_output_is_a_dot_product_of_75_numbers_plus_bias(self) -> None:
-        x, weight, bias = draw(68, (1, 3, 32, 32), (6, 3, 5, 5), (6,))
-        y = cr.conv2d(x, weight, bias).numpy()
-        for o, r, s in ((0, 0, 0), (5, 27, 27), (2, 13, 6)):
-            patch = x[0, :, r : r + 5, s : s + 5].reshape(-1)
-            assert patch.size == 75
-            dot = reference_matmul(patch[None], weight[o].reshape(-1, 1))[0]
-            assert_same_bits(y[0, o, r, s], (dot + bias[o])[0])
-
-    def test_of_the_reference(self) -> None:
-        x, weight, bias = draw(69, (2, 3, 32, 32), (6, 3, 5, 5), (6,))
-        expected = conv.conv2d(x, weight, bias)
-        for setting in every_setting():
-            assert_same_bits(cr.conv2d(x, weight, bias).numpy(), expected, setting)
+def test_every_level_and_number_of_threads() -> None:
+    x, weight, bias = draw(69, (2, 3, 32, 32), (6, 3, 5, 5), (6,))
+    expected = conv.conv2d(x, weight, bias)
+    for setting in every_setting():
+        assert_same_bits(cr.conv2d(x, weight, bias).numpy(), expected, setting)
 
 
 # x, weight, stride, padding, dilation; shape of y; marks of y and the gradients by x, weight, bias: from PyTorch 2.13.
@@ -178,6 +162,15 @@ def test_ties_go_to_the_first_element_of_a_window() -> None:
     cr.max_pool2d(x, 2).backward(cr.tensor([[[[1.0, 2.0], [3.0, 4.0]]]], dtype=np.float64))
     assert x.grad is not None
     assert x.grad.numpy()[0, 0].tolist() == [[1, 0, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]
+
+
+def test_operations_are_counted() -> None:
+    """A multiply-add for each weight and place; backward one for the weights, one and a sum for the images."""
+    x, weight = (cr.tensor(a, requires_grad=True) for a in draw(1, (2, 3, 6, 6), (4, 3, 3, 3)))
+    costs = cr.graph(cr.conv2d(x, weight)).flops()
+    products = 2 * 2 * 4 * 16 * 27
+    assert costs.forward == products
+    assert costs.backward == 2 * products + 2 * 3 * 9 * 16
 
 
 # The instructions: all sizes around the length of a vector.

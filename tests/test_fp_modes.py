@@ -29,7 +29,7 @@ from programs import (
     rowwise,
     uniform,
 )
-from reference import assert_same_bits, special_values
+from reference import UPDATES, assert_same_bits, special_values
 from reference.bits import Array
 from settings import force_threads
 
@@ -92,7 +92,6 @@ def all_kernels(dtype: type[np.floating]) -> dict[str, Callable[[], Array]]:
     labels = np.arange(13) * 2
     with np.errstate(over="ignore"):
         other = x.astype(np.float64 if dtype == np.float32 else np.float32)
-    buffer = a * 3
     runs: dict[str, Callable[[], Array]] = {
         "matmul": lambda: matmul(a, b),
         "matmul transposed": lambda: matmul(b.T, a.T),
@@ -114,17 +113,23 @@ def all_kernels(dtype: type[np.floating]) -> dict[str, Callable[[], Array]]:
         "index_add": lambda: index_add(a, np.arange(13) % 4, 5),
         "fold": lambda: fold(g.reshape(1, 13, 29)[:, :12].copy(), (2, 31), (2, 3)),
         "matmul_sum": lambda: matmul_sum(a.reshape(1, 13, 29), g.reshape(1, 13, 29)),
-        "sgd": lambda: sgd(a.copy(), g, buffer.copy()),
     }
+    for name, row in UPDATES.items():
+        for numbers in row.numbers:
+            clock = np.array(row.advanced(row.start, numbers))
+            arrays = [a, *(abs(a) * dtype(0.5 + i) for i in range(row.states[-1]))]
+            runs[f"{name} {numbers}"] = partial(updated, name, arrays, np.array([*numbers, 0.0]), g, clock)
     for number, kernel in enumerate(KERNELS):
         inputs = [values((301,), dtype, 10 + i) if d is not None else x[:301] > 0 for i, d in enumerate(kernel.domain)]
         runs[f"{kernel.name} {number}"] = partial(kernel.run, *inputs)
     return runs
 
 
-def sgd(p: Array, g: Array, v: Array) -> Array:
-    _core.sgd_step(p, g, v, 0.1, 0.9, 0.01, True)
-    return np.concatenate([p, v])
+def updated(name: str, arrays: list[Array], numbers: Array, g: Array, start: Array) -> Array:
+    """p, states and clock after an optimizer's step, in one array."""
+    made, clock = [x.copy() for x in arrays], start.copy()
+    _core.update_step(name, made[0], g, tuple(made[1:]), numbers, clock if clock.size else None)
+    return np.concatenate([*(x.ravel() for x in made), clock.view(g.dtype)])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -84,6 +84,63 @@ def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         cr.gradcheck(lambda a, b: a * cr.tanh(b), [np.asarray([1e-9, 2e-9]) + 1, np.asarray([0.3, 0.5])])
 
 
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_a_wrong_rule_of_either_mode_is_found(mode: str) -> None:
+    factor = {"reverse": 3.0, "forward": 3.0, mode: 3.001}
+    cube = cr.custom_op(
+        "cube",
+        lambda x: x * x * x,
+        lambda g, out, x: g * x[0] * x[0] * factor["reverse"],
+        lambda t, out, x: t[0] * x[0] * x[0] * factor["forward"],
+    )
+    inputs = [{"a": (np.asarray([0.1, 2.0]), None), "b": np.asarray(0.5)}, np.asarray(7)]
+    function = lambda p, n: {"y": cube(p["a"][0]) * p["b"] * float(n)}  # noqa: E731
+    message = rf"^gradcheck: input 0\['a'\]\[0\] at \(1,\): analytic .* \({mode} mode\), numeric"
+    with pytest.raises(AssertionError, match=message):
+        cr.gradcheck(function, inputs)
+    factor[mode] = 3.0
+    assert cr.gradcheck(function, inputs, order=2)
+
+
+def test_a_wrong_second_order_is_found() -> None:
+    """The first derivative is right, the derivative of the rule is not."""
+    cube = cr.custom_op("cube", lambda x: x * x * x, lambda g, out, x: g * 3.0 * x[0] * x[0].detach())
+    x = [np.asarray([0.5, 2.0])]
+    assert cr.gradcheck(cube, x)
+    with pytest.raises(AssertionError, match=r"^gradcheck: gradient, input 0 at \(1,\): analytic"):
+        cr.gradcheck(cube, x, order=2)
+    with pytest.raises(ValueError, match=r"^gradcheck: order must be an integer of at least 1, got 0"):
+        cr.gradcheck(cube, x, order=0)
+
+
+def test_modules_by_the_names_of_their_parameters() -> None:
+    draw = cr.random.Generator(seed=5)
+    net = cr.nn.Sequential(cr.nn.Linear(3, 2, dtype=np.float64, generator=draw), cr.nn.Tanh())
+    x, before = np.random.default_rng(6).standard_normal((4, 3)), net.state_dict()
+    assert cr.gradcheck(lambda m, x: m(x), [net, x], order=2, rtol=1e-4)
+    wrong = cr.custom_op("same", lambda x: x * 1.0, lambda g, out, x: g * 1.01)
+    with pytest.raises(AssertionError, match=r"^gradcheck: input 0\['0.(weight|bias)'\] at"):
+        cr.gradcheck(lambda m: wrong(m(x)), [net])
+    with pytest.raises(TypeError, match=r"^gradcheck: input 0\['weight'\] is float32"):
+        cr.gradcheck(lambda m: m(np.ones((1, 3), np.float32)), [cr.nn.Linear(3, 2)])
+    for name, value in net.state_dict().items():
+        assert np.array_equal(value, before[name])
+
+
+def test_the_arguments_of_the_caller_stay_as_they_are() -> None:
+    x = np.asarray([0.5, 2.0])
+
+    def function(x: cr.Tensor) -> cr.Tensor:
+        if x.numpy()[0] > 0.5:
+            raise ZeroDivisionError
+        return x * x
+
+    t = cr.tensor(x)
+    with pytest.raises(ZeroDivisionError):
+        cr.gradcheck(function, [t])
+    assert t.numpy().tolist() == x.tolist() == [0.5, 2.0]
+
+
 def test_a_gradient_that_is_nan_is_found() -> None:
     with pytest.raises(AssertionError, match=r"^gradcheck: input 0 at \(1,\)"):
         cr.gradcheck(cr.sqrt, [np.asarray([1.0, 0.0])])

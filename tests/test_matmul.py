@@ -51,6 +51,7 @@ def test_every_shape_to_49(isa: str, dtype: Float, count: int) -> None:
 # Primes, powers of two and their neighbours; narrow, flat and deep; several blocks along every axis.
 LARGE = [
     (1, 1000, 784),
+    (1, 5003, 61),
     (257, 7, 65),
     (521, 3, 300),
     (300, 1, 129),

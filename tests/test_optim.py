@@ -1,33 +1,24 @@
-"""SGD against its formula step by step, and its state."""
+"""Optimizers against PyTorch's numbers, SGD against its formula step by step; options, groups, state."""
 
 from __future__ import annotations
 
 import itertools
+import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.optim import SGD
+from chainrule.optim import SGD, Adagrad, Adam, AdamW, RMSprop
+from optimizers import EVERY, Make, bits, each_optimizer, one_step, parameters, run
 
 OPTIONS = [
     {"lr": 0.1, "momentum": momentum, "nesterov": nesterov, "weight_decay": decay}
     for momentum, nesterov, decay in itertools.product((0.0, 0.9), (False, True), (0.0, 0.01))
     if momentum or not nesterov
 ]
-
-
-def parameters(dtype: type = np.float32) -> list[cr.nn.Parameter]:
-    generator = cr.random.Generator(seed=3)
-    return [cr.nn.Parameter(generator.normal(shape, dtype=dtype)) for shape in ((4, 3), (3,), ())]
-
-
-def run(params: list[cr.nn.Parameter], optimizer: SGD, steps: int) -> None:
-    """Steps on a loss with a different gradient everywhere."""
-    for _ in range(steps):
-        optimizer.zero_grad()
-        sum((cr.sum(cr.square(cr.square(p))) for p in params[1:]), start=cr.sum(cr.square(params[0]))).backward()
-        optimizer.step()
+# Formulas.
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -51,6 +42,101 @@ def test_step_follows_the_formula(options: dict[str, float], dtype: type) -> Non
         np.testing.assert_allclose(p.numpy(), expected, rtol=1e-13 if dtype is np.float64 else 2e-5, atol=1e-6)
 
 
+# p after 12 steps of torch.optim (2.13, float64) from START on the sum of A * p² + B * p.
+START, A, B = np.array([0.5, -1.25, 2.0]), np.array([1.0, 0.1, 3.0]), np.array([0.3, -0.2, 0.1])
+PYTORCH: list[tuple[type, dict[str, Any], list[float]]] = [
+    (
+        SGD,
+        {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.02},
+        [-0.2700741471429786, -0.0256252978363119, 0.040430939884776466],
+    ),
+    (SGD, {"lr": 0.05, "momentum": 0.7}, [-0.23254468181439997, -0.5947887051182077, 0.16893426236479994]),
+    (Adam, {"lr": 0.1}, [-0.3754919180225706, -0.08664360001528501, 0.8429819007376687]),
+    (
+        Adam,
+        {"lr": 0.3, "betas": (0.5, 0.8), "eps": 0.001, "weight_decay": 0.1},
+        [-0.13124377521498207, 0.7222509743663486, -0.08083779775363212],
+    ),
+    (
+        Adam,
+        {"lr": 0.3, "betas": (0.5, 0.8), "amsgrad": True},
+        [-0.1566634682279204, 0.9374903049747341, -0.011923656450844127],
+    ),
+    (AdamW, {"lr": 0.1}, [-0.37438465534448895, -0.07868273446188524, 0.8266493431674601]),
+    (
+        AdamW,
+        {"lr": 0.2, "betas": (0.8, 0.9), "weight_decay": 0.3, "amsgrad": True},
+        [-0.08838802820088518, 0.7950939208837818, -0.1981520814546367],
+    ),
+    (RMSprop, {}, [0.05160348540935558, -0.7122820537789458, 1.4659504366004308]),
+    (
+        RMSprop,
+        {"lr": 0.03, "alpha": 0.8, "eps": 0.01, "weight_decay": 0.1, "momentum": 0.6},
+        [-0.15556422142345133, -0.3196267458977987, 1.0428077798905766],
+    ),
+    (
+        RMSprop,
+        {"lr": 0.03, "alpha": 0.7, "momentum": 0.3, "centered": True},
+        [-0.1385440851051828, 0.13446340214864663, 0.677205579502354],
+    ),
+    (
+        RMSprop,
+        {"lr": 0.02, "alpha": 0.6, "centered": True, "eps": 0.001},
+        [-0.0614809412043723, -0.16620918755187208, 0.9555390567180859],
+    ),
+    (Adagrad, {"lr": 0.4}, [-0.1499750478879221, 0.4415000984320291, 0.3830255854415783]),
+    (
+        Adagrad,
+        {"lr": 0.5, "lr_decay": 0.2, "weight_decay": 0.1, "initial_accumulator_value": 0.3, "eps": 0.001},
+        [-0.1414452885732662, -0.05220872446583549, 0.5899725947788231],
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "options", "expected"), PYTORCH, ids=str)
+def test_twelve_steps_are_those_of_pytorch(kind: Any, options: dict[str, Any], expected: list[float]) -> None:
+    for dtype, rtol in ((np.float64, 1e-12), (np.float32, 2e-5)):
+        p = cr.nn.Parameter(START.astype(dtype))
+        optimizer = kind([p], **options)
+        a, b = A.astype(dtype), B.astype(dtype)
+
+        def step(p: Any = p, optimizer: Any = optimizer, a: Any = a, b: Any = b) -> cr.Tensor:
+            optimizer.zero_grad()
+            loss = cr.sum(a * p * p + b * p)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        for _ in range(12):
+            step()
+        np.testing.assert_allclose(p.numpy(), expected, rtol=rtol)
+        eager = p.numpy().copy()
+        p.copy_(START)
+        optimizer.load_state_dict(kind([p], **options).state_dict())
+        compiled = cr.compile(step)
+        for _ in range(12):
+            compiled()
+        assert p.numpy().tobytes() == eager.tobytes()
+
+
+def test_momentum_is_the_heavy_ball() -> None:
+    """W(j+1) = W(j) - lr g + momentum (W(j) - W(j-1)), row 72 of the notes, is v = momentum v + g; W = W - lr v."""
+    lr, momentum = 0.05, 0.7
+    p = cr.nn.Parameter(START)
+    optimizer = SGD([p], lr=lr, momentum=momentum)
+    now = before = START
+    for _ in range(200):
+        optimizer.zero_grad()
+        cr.sum(A * p * p + B * p).backward()
+        optimizer.step()
+        now, before = now - lr * (2 * A * now + B) + momentum * (now - before), now
+        np.testing.assert_allclose(p.numpy(), now, rtol=1e-12)
+    np.testing.assert_allclose(now, -B / (2 * A), rtol=0.01)
+
+
+# Options.
+
+
 def test_lr_can_be_changed_between_steps() -> None:
     (p,) = parameters()[:1]
     optimizer = SGD([p], lr=0.5)
@@ -66,6 +152,47 @@ def test_lr_can_be_changed_between_steps() -> None:
     assert optimizer.lr == 0.25
 
 
+CHANGES: dict[str, list[dict[str, Any]]] = {
+    "sgd": [
+        {"momentum": 0.5},
+        {"weight_decay": 0.3, "lr": 0.01},
+        {"nesterov": False},
+        {"momentum": 0.0},
+        {"momentum": 0.8},
+    ],
+    "adam": [{"betas": (0.8, 0.9)}, {"eps": 0.1}, {"amsgrad": True}, {"lr": 0.5}, {"amsgrad": False}],
+    "rmsprop": [{"alpha": 0.5}, {"momentum": 0.0}, {"centered": True}, {"momentum": 0.3}, {"eps": 0.1}],
+    "adagrad": [{"lr_decay": 0.9}, {"eps": 0.5}, {"weight_decay": 0.1}, {"lr": 1.0}],
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_options_changed_between_steps_are_those_of_compiled_steps(name: str) -> None:
+    """Also those for which a state begins or ends; each changes what the next steps do."""
+
+    def once(compile: bool, changes: list[dict[str, Any]]) -> bytes:
+        params = parameters()
+        optimizer = EVERY[name](params)
+
+        def step() -> cr.Tensor:
+            one_step(params, optimizer)
+            return params[0] * 1.0
+
+        call = cr.compile(step) if compile else step
+        for change in (*changes, {}):
+            call()
+            call()
+            for option, value in change.items():
+                setattr(optimizer, option, value)
+                assert getattr(optimizer, option) == value
+        return bits(params)
+
+    results = [once(False, CHANGES[name][:i]) for i in range(len(CHANGES[name]) + 1)]
+    assert len(set(results)) == len(results)
+    for i, expected in enumerate(results):
+        assert once(True, CHANGES[name][:i]) == expected
+
+
 def test_parameters_without_gradient_stay() -> None:
     a, b = parameters()[:2]
     optimizer = SGD([a, b], lr=0.5, momentum=0.9)
@@ -78,70 +205,51 @@ def test_parameters_without_gradient_stay() -> None:
     assert b.grad is None
 
 
-def test_state_continues_to_the_same_bits() -> None:
-    straight = parameters()
-    run(straight, SGD(straight, lr=0.05, momentum=0.9, nesterov=True), 6)
-    halted = parameters()
-    first = SGD(halted, lr=0.05, momentum=0.9, nesterov=True)
-    run(halted, first, 3)
-    state = first.state_dict()
-    run(halted[:1], first, 1)  # the state is a copy: going on does not change it
-    again = parameters()
-    run(again, SGD(again, lr=0.05, momentum=0.9, nesterov=True), 3)
-    second = SGD(again, lr=1.0)
-    second.load_state_dict(state)
-    run(again, second, 3)
-    for p, expected in zip(again, straight, strict=True):
-        assert p.numpy().tobytes() == expected.numpy().tobytes()
+def test_steps_are_counted_for_each_parameter() -> None:
+    """A parameter that gets its first gradient late takes the step of a new one."""
+    late, early = (cr.nn.Parameter(START) for _ in range(2))
+    optimizer = Adam([early, late], lr=0.1)
+    for p in (early, early, late):
+        optimizer.zero_grad()
+        cr.sum(A * p * p).backward()
+        optimizer.step()
+    np.testing.assert_allclose(late.numpy(), START - 0.1 * np.sign(START), rtol=1e-6)
+    assert [clock[0] for clock in optimizer.state_dict()["clock"]] == [2, 1]
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("kind", "arguments", "message"),
     [
-        ({"lr": None}, "missing lr"),
-        ({"momentum": 2.0}, "momentum must be below 1"),
-        ({"velocity": [np.zeros((4, 3), np.float32)]}, "1 velocities for 3 parameters"),
-        ({"velocity": [None, None, None]}, r"velocity 0 is None, expected float32 \(4, 3\)"),
-        ({"velocity": [np.zeros(s) for s in ((4, 3), (3,), ())]}, r"velocity 0 is float64 \(4, 3\)"),
+        (SGD, {"lr": float("nan")}, "SGD: lr must be a finite number"),
+        (SGD, {"lr": 0.1, "momentum": -0.1}, "SGD: momentum must be a finite number"),
+        (SGD, {"lr": 0.1, "momentum": 1.0}, "SGD: momentum must be below 1"),
+        (SGD, {"lr": 0.1, "weight_decay": -1.0}, "SGD: weight_decay must be a finite number"),
+        (SGD, {"lr": 0.1, "nesterov": True}, "SGD: nesterov needs a momentum"),
+        (Adam, {"betas": (0.9, 1.0)}, r"Adam: betas must be below 1, got \(0.9, 1.0\)"),
+        (AdamW, {"betas": (0.9,)}, r"AdamW: betas must be two numbers, got \(0.9,\)"),
+        (AdamW, {"eps": -1e-8}, "AdamW: eps must be a finite number of at least 0"),
+        (RMSprop, {"alpha": float("inf")}, "RMSprop: alpha must be a finite number"),
+        (RMSprop, {"alpha": 1.5}, "RMSprop: alpha must be at most 1, got 1.5"),
+        (Adagrad, {"initial_accumulator_value": -1}, "Adagrad: initial_accumulator_value must be a finite"),
     ],
 )
-def test_bad_state_changes_nothing(change: dict[str, object], message: str) -> None:
-    params = parameters()
-    optimizer = SGD(params, lr=0.5, momentum=0.9)
-    run(params, optimizer, 1)
-    before = optimizer.state_dict()
-    state = {**before, "weight_decay": 0.5, **change}
+def test_refuses_options(kind: Any, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        optimizer.load_state_dict({name: value for name, value in state.items() if value is not None})
-    after = optimizer.state_dict()
-    assert after["weight_decay"] == 0
-    for v, expected in zip(after["velocity"], before["velocity"], strict=True):
-        np.testing.assert_array_equal(v, expected)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"lr": float("nan")}, "lr must be a finite number"),
-        ({"lr": 0.1, "momentum": -0.1}, "momentum must be a finite number"),
-        ({"lr": 0.1, "momentum": 1.0}, "momentum must be below 1"),
-        ({"lr": 0.1, "weight_decay": -1.0}, "weight_decay must be a finite number"),
-        ({"lr": 0.1, "nesterov": True}, "nesterov needs a momentum"),
-    ],
-)
-def test_refuses_options(arguments: dict[str, float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        SGD(parameters(), **arguments)
+        kind(parameters(), **arguments)
 
 
 def test_refuses_parameters() -> None:
     p = parameters()[0]
-    with pytest.raises(ValueError, match="there are no parameters"):
+    with pytest.raises(ValueError, match="SGD: there are no parameters"):
         SGD([], lr=0.1)
-    with pytest.raises(ValueError, match="given twice"):
-        SGD([p, p], lr=0.1)
-    with pytest.raises(TypeError, match="parameter 1 is not a tensor that requires a gradient"):
-        SGD([p, cr.tensor([1.0])], lr=0.1)
+    with pytest.raises(ValueError, match="Adam: a parameter is given twice"):
+        Adam([{"params": [p]}, {"params": p}])
+    with pytest.raises(TypeError, match="RMSprop: parameter 1 is not a tensor that requires a gradient"):
+        RMSprop([p, cr.tensor([1.0])])
+    with pytest.raises(TypeError, match="SGD: group 1 is no dict with 'params'"):
+        SGD([{"params": [p]}, p], lr=0.1)  # type: ignore[list-item]
+    with pytest.raises(KeyError, match="Adam: no option is called 'momentum'"):
+        Adam([{"params": [p], "momentum": 0.1}])
 
 
 def test_a_step_invalidates_graphs_of_the_old_values() -> None:
@@ -154,12 +262,14 @@ def test_a_step_invalidates_graphs_of_the_old_values() -> None:
         stale.backward()
 
 
-def test_a_wrong_gradient_changes_no_parameter() -> None:
+@each_optimizer
+def test_a_wrong_gradient_changes_nothing(make: Make) -> None:
     params = parameters()[:2]
-    before = [p.numpy().copy() for p in params]
+    optimizer = make(params)
+    before, state = bits(params), pickle.dumps(optimizer.state_dict())
     params[0].grad = cr.tensor(np.ones((4, 3), np.float32))
     params[1].grad = cr.tensor(np.ones(4, np.float32))
-    with pytest.raises(ValueError):
-        SGD(params, lr=0.1).step()
-    for p, value in zip(params, before, strict=True):
-        np.testing.assert_array_equal(p.numpy(), value)
+    with pytest.raises(ValueError, match=r"parameter 1 is float32 \(3,\), its gradient float32 \(4,\)"):
+        optimizer.step()
+    assert bits(params) == before
+    assert pickle.dumps(optimizer.state_dict()) == state

@@ -156,6 +156,13 @@ class TestReadme:
         code, said = re.search(r"```python\n(.*?)```\n\nIt prints `(.*?)`", text, re.DOTALL).groups()  # type: ignore[union-attr]
         assert fresh.output(code) == said
 
+    def test_the_examples_of_autodiff_print_what_they_say(self) -> None:
+        text = (ROOT / "docs" / "autodiff.md").read_text()
+        blocks = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+        examples = doctest.DocTestParser().get_doctest(blocks, {}, "autodiff.md", "docs/autodiff.md", 0)
+        assert len(examples.examples) > 20
+        assert doctest.DocTestRunner().run(examples).failed == 0
+
     @pytest.mark.parametrize("command", ["'.[cli]' && .venv/bin/chainrule train", "'.[test]' && .venv/bin/pytest"])
     def test_it_has_the_two_commands(self, command: str) -> None:
         assert f"    python3 -m venv .venv && .venv/bin/pip install {command}\n" in self.TEXT

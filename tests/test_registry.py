@@ -1,7 +1,8 @@
 """Completeness: an op without truth, gradient, documentation or example fails here by name.
 
 The tables are `cr.ops.OPS` (rows), `op_cases.CASES` (calls and truths), `gradient_truths.TRUTHS` (gradients),
-`kernel_rows.KERNELS` (elementwise kernels) and the sources of the kernels.
+`derivative_cases.CASES` (random calls for all derivatives), `kernel_rows.KERNELS` (elementwise kernels) and the sources
+of the kernels.
 """
 
 import doctest
@@ -17,6 +18,7 @@ import pytest
 import chainrule as cr
 from chainrule.ops import _table
 from chainrule.ops._table import OPS, Op
+from derivative_cases import CASES as DERIVATIVES
 from gradient_truths import COMPOSED, TRUTHS
 from kernel_rows import KERNELS
 from op_cases import CASES, COMPARISONS
@@ -118,10 +120,29 @@ def test_every_gradient_rule_is_used_by_the_cases() -> None:
     assert sorted(set(rules()) - reached()[1]) == [], "(row, argument): no case of tests/op_cases.py uses the rule"
 
 
+def test_every_gradient_rule_has_its_forward_rule() -> None:
+    missing = [
+        (name, i)
+        for name, op in OPS.items()
+        for i, rule in enumerate(op.vjp)
+        if (rule is None) != (op.forward_rule(i) is None)
+    ]
+    assert missing == [], "(row, argument): no rule in `jvp` beside the one in `vjp`, or the other way round"
+    assert [name for name, op in OPS.items() if (op.variadic_vjp is None) != (op.variadic_jvp is None)] == []
+
+
+def test_every_row_function_and_layer_is_checked_on_random_calls() -> None:
+    rows = {name for name, op in OPS.items() if op.differentiable}
+    layers = {f"nn.{name}" for name in cr.nn.LAYERS}
+    missing = {*rows, *functions_with_gradient(), *layers} - set(DERIVATIVES)
+    assert sorted(missing) == [], "add a row to tests/derivative_cases.py"
+    assert sorted(set(DERIVATIVES) - {*rows, *functions_with_gradient(), *layers}) == [], "nothing has this name"
+
+
 def kernels_in_the_sources() -> set[str]:
     """Names of the elementwise kernels, as cpp/kernels writes them."""
     folder = ROOT / "cpp" / "kernels"
-    text = "".join((folder / name).read_text() for name in ("activations.h", "arithmetic.h", "maps.cpp"))
+    text = "".join((folder / name).read_text() for name in ("activations.h", "units.h", "arithmetic.h", "maps.cpp"))
     pairs = re.findall(r'names\[2\] = \{"(\w+)", "(\w+)"\}', text)
     single = re.findall(r'(?:CR_\w+\(\w+, |\bname = |= \{)"(\w+)"', text)
     return {name for pair in pairs for name in pair} | set(single)

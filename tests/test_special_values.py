@@ -68,7 +68,7 @@ def run_rows(kernel: Kernel, n: int, out: Array, inputs: list[Array]) -> None:
     """One call of the kernel per row: each row is an array of length n of its own."""
     slots = list(range(len(inputs) + 1))
     ints = [1, n, *([1] * len(inputs))]
-    code = (kernel.name, CODE[inputs[-1].dtype], slots[:1], slots[1:], ints, [kernel.param])
+    code = (kernel.name, CODE[inputs[-1].dtype], slots[:1], slots[1:], ints, kernel.params)
     program = _core.Program([(CODE[x.dtype], (n,)) for x in (out, *inputs)], [], [], [code])
     for rows in zip(out, *inputs, strict=True):
         program(*rows)

@@ -1,90 +1,157 @@
-"""The SGD step, in place, gives the reference's bits with every combination of its options."""
+"""The optimizers' steps, in place, give the reference's bits with every number of states and every option."""
 
 import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 
 from chainrule import _core
+from chainrule.compiler.text import flops
+from chainrule.compiler.trace import UPDATES as NAMES
+from chainrule.compiler.trace import Instr
 from kernel_rows import label
-from programs import Float
-from reference import assert_same_bits, sgd_step, special_values
+from programs import Float, execute
+from reference import UPDATES, assert_same_bits, special_values
 from reference.bits import Array
 from settings import every_setting
 
 FLOATS = (np.float32, np.float64)
 each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=label)
-OPTIONS = list(itertools.product((0.0, 0.9), (0.0, 0.003), (False, True)))
+each_update = pytest.mark.parametrize("name", UPDATES)
+SIZES = (0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 257, 1023, 3001)
 
 
-def values(n: int, dtype: Float, seed: int) -> list[Array]:
-    """p, g and v."""
+def test_every_update_has_a_truth() -> None:
+    assert set(NAMES) == set(UPDATES), "add a row to tests/reference/updates.py"
+    assert [name for name in NAMES if flops(Instr(name, 0, [0], [1, 2], [10])) < 40] == []
+
+
+def values(n: int, dtype: Float, seed: int, states: int) -> list[Array]:
+    """p, g and states; squares are positive."""
     rng = np.random.default_rng(seed)
-    return [np.ldexp(rng.standard_normal(n), rng.integers(-12, 4, n)).astype(dtype) for _ in range(3)]
+    found = [np.ldexp(rng.standard_normal(n), rng.integers(-12, 4, n)).astype(dtype) for _ in range(2 + states)]
+    return [*found[:2], *[np.abs(s) for s in found[2:]]]
 
 
 def compare(
-    p: Array, g: Array, v: Array | None, lr: float, momentum: float, decay: float, nesterov: bool, what: str
-) -> None:
-    """The step of the active level is the reference's; g stays as it is."""
-    expected_p, expected_v = sgd_step(p, g, v, lr, momentum, decay, nesterov)
-    got_p, got_g, got_v = p.copy(), g.copy(), None if v is None else v.copy()
-    _core.sgd_step(got_p, got_g, got_v, lr, momentum, decay, nesterov)
-    what = f"{what}, lr {lr} momentum {momentum} decay {decay} nesterov {nesterov}, {p.size} elements"
-    assert_same_bits(got_p, expected_p, f"p, {what}")
-    assert_same_bits(got_g, g, f"g, {what}")
-    if got_v is not None and expected_v is not None:
-        assert_same_bits(got_v, expected_v, f"v, {what}")
+    name: str, arrays: Sequence[Array], numbers: Sequence[float], clock: Sequence[float], what: str
+) -> list[Array]:
+    """The step of the active level is the reference's; g stays as it is. Returns p and the states afterwards."""
+    p, g, *states = arrays
+    expected_p, expected_states = UPDATES[name].step(p, g, states, numbers, clock)
+    got = [x.copy() for x in arrays]
+    time = np.array(clock) if UPDATES[name].clock else None
+    _core.update_step(name, got[0], got[1], tuple(got[2:]), np.array([*numbers, 0.0]), time)
+    what = f"{name}, {what}, numbers {numbers}, clock {clock}, {p.size} elements"
+    assert_same_bits(got[0], expected_p, f"p, {what}")
+    assert_same_bits(got[1], g, f"g, {what}")
+    for i, (state, expected) in enumerate(zip(got[2:], expected_states or states, strict=True)):
+        assert_same_bits(state, expected, f"state {i}, {what}")
+    if time is not None:
+        assert time.tolist() == UPDATES[name].advanced(clock, numbers), what
+    return [got[0], *got[2:]]
+
+
+def variants(name: str) -> Iterator[tuple[int, tuple[float, ...], list[float]]]:
+    """Numbers of states, options and clocks."""
+    row = UPDATES[name]
+    clocks = [[], [0.0], [7.0]][1 if row.clock == 1 else 0 : 3 if row.clock == 1 else 1]
+    if row.clock == 3:
+        clocks = [row.start, [3.0, 0.5, 0.9]]
+    yield from itertools.product(row.states, row.numbers, clocks)
 
 
 @each_dtype
-@pytest.mark.parametrize(("momentum", "decay", "nesterov"), [o for o in OPTIONS if o[0] or not o[2]])
-def test_options(dtype: Float, momentum: float, decay: float, nesterov: bool) -> None:
+@each_update
+def test_options(name: str, dtype: Float) -> None:
     for setting in every_setting():
-        for n in (0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 257, 1023, 3001):
-            p, g, v = values(n, dtype, seed=61 + n)
-            compare(p, g, v if momentum else None, 0.1, momentum, decay, nesterov, setting)
+        for n in SIZES:
+            for states, numbers, clock in variants(name):
+                compare(name, values(n, dtype, 61 + n, states), numbers, clock, setting)
 
 
 @each_dtype
-def test_a_buffer_without_momentum_stays(dtype: Float) -> None:
-    p, g, v = values(37, dtype, seed=62)
+def test_sgd_without_momentum(dtype: Float) -> None:
+    """With and without a buffer, which then stays."""
     for setting in every_setting(threads=(1, 2)):
-        compare(p, g, v, 0.1, 0.0, 0.01, False, setting)
+        for states, decay, n in itertools.product((0, 1), (0.0, 0.003), (37, 1023)):
+            compare("sgd", values(n, dtype, 62, states), (0.1, 0.0, decay, 0.0), [], setting)
 
 
 @each_dtype
-def test_special_values(dtype: Float) -> None:
+@each_update
+def test_special_values(name: str, dtype: Float) -> None:
     special = special_values(dtype)
-    p, g, v = (x.ravel() for x in np.meshgrid(special, special, special))
     for setting in every_setting(threads=(1, 2)):
-        compare(p, g, None, 0.1, 0.0, 0.0, False, setting)
-        compare(p, g, v, 0.1, 0.9, 0.01, False, setting)
+        for states, numbers, clock in variants(name):
+            cube = [x.ravel() for x in np.meshgrid(special, special, special)]
+            rolled = [np.roll(cube[2], 7 * i) for i in range(1, states)]
+            compare(name, [*cube[: 2 + states], *rolled][: 2 + states], numbers, clock, setting)
 
 
 @each_dtype
 def test_hyper_parameters_are_rounded_once(dtype: Float) -> None:
     """A number that rounds to zero in the arrays' dtype is zero: what it would multiply may be infinite."""
-    p, g, v = values(100, dtype, seed=63)
-    p[::7], v[::5] = np.inf, -np.inf
     tiny = 1e-60 if dtype == np.float32 else 5e-324
+    p, g, v = values(100, dtype, seed=63, states=1)
+    p[::7], v[::5] = np.inf, -np.inf
     for setting in every_setting(threads=(1,)):
         for lr, momentum, decay in [(1 / 3, 0.1, 1 / 7), (1e-40, 0.7, 1e-42), (0.1, 0.9, tiny), (0.1, tiny, 0.0)]:
-            compare(p, g, v, lr, momentum, decay, False, setting)
+            compare("sgd", [p, g, v], (lr, momentum, decay, 0.0), [], setting)
+        for name in ("adam", "adamw"):
+            compare(name, [p, g, v, abs(v)], (1 / 3, 0.1, 1 / 7, 1e-42, tiny), [2.0, 0.3, 0.7], setting)
+        compare("rmsprop", [p, g, abs(v), v], (1 / 3, 0.1, 1e-42, tiny, tiny), [], setting)
+        compare("adagrad", [p, g, abs(v)], (1 / 3, 0.1, tiny, 1e-42), [2.0], setting)
 
 
 @each_dtype
-def test_many_steps(dtype: Float) -> None:
-    p, _, v = values(300, dtype, seed=64)
-    gradients = [values(300, dtype, seed=65 + step)[1] for step in range(20)]
-    expected_p, expected_v = p.copy(), v.copy()
-    for g in gradients:
-        new_p, new_v = sgd_step(expected_p, g, expected_v, 0.05, 0.9, 1e-4, True)
-        assert new_v is not None
-        expected_p, expected_v = new_p, new_v
+def test_a_centered_average_of_equal_gradients_has_a_root(dtype: Float) -> None:
+    """The average of squares less the square of the average: rounding must not make it negative."""
+    g = np.random.default_rng(1).standard_normal(500).astype(dtype)
+    p, s, a = g * 3, np.zeros_like(g), np.zeros_like(g)
+    for _ in range(60):
+        p, s, a = compare("rmsprop_centered", [p, g, s, a], (0.001, 0.5, 1e-3, 0.0, 0.0), [], "equal gradients")
+    assert np.isfinite(p).all()
+    assert (s - a * a < 0).any()
+
+
+@each_dtype
+@each_update
+def test_many_steps(name: str, dtype: Float) -> None:
+    row = UPDATES[name]
+    for states, numbers in itertools.product(row.states, row.numbers[1:2]):
+        start = values(300, dtype, 64, states)
+        for setting in every_setting(threads=(1, 2)):
+            arrays, clock = [start[0], *start[2:]], row.start
+            for step in range(20):
+                g = values(300, dtype, 65 + step, 0)[1]
+                arrays = compare(name, [arrays[0], g, *arrays[1:]], numbers, clock, f"{setting}, step {step}")
+                clock = row.advanced(clock, numbers)
+
+
+def test_clocks_advance() -> None:
+    numbers = np.array([0.1, 0.75, 0.5, 9.0])
     for setting in every_setting():
-        got_p, got_v = p.copy(), v.copy()
-        for g in gradients:
-            _core.sgd_step(got_p, g, got_v, 0.05, 0.9, 1e-4, True)
-        assert_same_bits(got_p, expected_p, setting)
-        assert_same_bits(got_v, expected_v, setting)
+        clocks = [np.array([i, 0.5 + i, 3.0]) for i in range(9)]
+        execute("advance", np.float64, clocks, [numbers], [3])
+        for i, clock in enumerate(clocks):
+            assert clock.tolist() == [i + 1, (0.5 + i) * 0.75, 1.5], setting
+
+
+WRONG = {
+    "name": (("adamx", ()), ValueError, "no update is called adamx"),
+    "few states": (("adam", (1,)), ValueError, "adam: expected 3 outputs"),
+    "many states": (("adagrad", (1, 1)), ValueError, "adagrad: expected 2 outputs"),
+    "numbers": (("sgd", (1,), np.zeros(3)), TypeError, "numbers: expected at least 4 float64 numbers"),
+    "numbers dtype": (("sgd", (1,), np.zeros(4, np.float32)), TypeError, "numbers: expected at least 4 float64"),
+    "clock": (("adam", (1, 1), np.zeros(5), np.zeros(2)), TypeError, "clock: expected at least 3 float64 numbers"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_refused(case: str) -> None:
+    (name, states, *rest), error, message = WRONG[case]
+    numbers, clock = [*rest, *[np.zeros(5), np.zeros(3)][len(rest) :]]
+    with pytest.raises(error, match=message):
+        _core.update_step(name, np.ones(3), np.ones(3), tuple(np.ones(3) for _ in states), numbers, clock)

@@ -64,6 +64,15 @@ void bind_config(py::module_& m) {
         return names;
       },
       "Names of the elementwise kernels.");
+  m.def(
+      "update_names",
+      [] {
+        std::vector<std::string> names;
+        const KernelTable& table = active_kernels();
+        for (int64_t i = 0; i < table.n_updates; ++i) names.push_back(table.updates[i].name);
+        return names;
+      },
+      "Names of the optimizers' updates.");
   m.def("fma_peak", fma_peak, py::arg("seconds") = 0.2, py::call_guard<py::gil_scoped_release>(),
         "Best GFLOP/s of one core on register-only float32 multiply-adds, active ISA level.");
 }

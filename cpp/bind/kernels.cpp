@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "bind/arrays.h"
+#include "exec/layout.h"
 #include "exec/permutation.h"
 #include "exec/product.h"
 #include "exec/program.h"
@@ -152,37 +153,60 @@ void binary(const std::string& name, py::handle a, py::handle b, py::handle out)
   elementwise(name, in, 2, out);
 }
 
-void sgd_step(py::handle p_object, py::handle g_object, py::handle v_object, double lr, double momentum,
-              double weight_decay, bool nesterov) {
-  py::array p = as_array(p_object, "sgd_step p");
-  const py::array g = as_array(g_object, "sgd_step g");
-  std::vector<py::array> all = {p, g};
+// Numbers of a step, which the kernels read as they are: float64 in C order, so many at least.
+py::array step_numbers(py::handle object, const char* what, py::ssize_t least) {
+  const py::array array = as_array(object, what);
+  if (dtype_of(array, what) != kFloat64 || array.ndim() != 1 || array.size() < least ||
+      (array.flags() & py::array::c_style) == 0) {
+    throw py::type_error(std::string(what) + ": expected at least " + std::to_string(least) + " float64 numbers");
+  }
+  return array;
+}
+
+void update_step(const std::string& name, py::handle p_object, py::handle g_object, const py::tuple& states,
+                 py::handle numbers_object, py::handle clock_object) {
+  const KernelTable& table = active_kernels();
+  const UpdateRow* const row = find(table.updates, table.n_updates, name);
+  if (row == nullptr) throw py::value_error("update_step: no update is called " + name);
+  std::vector<py::array> all = {as_array(p_object, "update_step p"), as_array(g_object, "update_step g")};
+  for (const py::handle state : states) all.push_back(as_array(state, "update_step state"));
   Instruction op;
-  op.name = "sgd";
-  op.outputs = {0};
-  op.inputs = {1, 3};
-  if (!v_object.is_none()) {
-    all.push_back(as_array(v_object, "sgd_step v"));
-    op.outputs.push_back(2);
-    check_output(all[2], "sgd_step v");
-  }
-  op.dtype = same_float_dtype("sgd_step", all);
-  check_output(p, "sgd_step p");
-  for (const py::array& array : all) {
-    if (array.ndim() != p.ndim() || !std::equal(p.shape(), p.shape() + p.ndim(), array.shape()) ||
-        (array.flags() & py::array::c_style) == 0) {
-      throw py::value_error("sgd_step: expected C-contiguous arrays of one shape, got " + shape_text(p) + " and " +
-                            shape_text(array));
-    }
-  }
+  op.name = name;
+  op.dtype = same_float_dtype("update_step", all);
   for (size_t i = 0; i < all.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) check_disjoint(all[i], all[j], "sgd_step: an array", false);
+    if (i != 1) {
+      check_output(all[i], "update_step p and states");
+      op.outputs.push_back(static_cast<int>(i));
+    }
+    if (all[i].ndim() != all[0].ndim() || !std::equal(all[0].shape(), all[0].shape() + all[0].ndim(), all[i].shape()) ||
+        (all[i].flags() & py::array::c_style) == 0) {
+      throw py::value_error("update_step: expected C-contiguous arrays of one shape, got " + shape_text(all[0]) +
+                            " and " + shape_text(all[i]));
+    }
+    for (size_t j = 0; j < i; ++j) check_disjoint(all[i], all[j], "update_step: an array", false);
   }
-  op.ints = {p.size()};
-  double hyper[] = {lr, momentum, weight_decay, nesterov ? 1.0 : 0.0};
-  void* const slots[] = {p.mutable_data(), const_cast<void*>(g.data()),
-                         all.size() > 2 ? all[2].mutable_data() : nullptr, hyper};
-  run_now(op, slots);
+  op.ints = {all[0].size()};
+  std::vector<void*> slots;
+  for (const py::array& array : all) slots.push_back(const_cast<void*>(array.data()));
+  const int numbers = static_cast<int>(slots.size());
+  op.inputs = {1, numbers};
+  slots.push_back(const_cast<void*>(step_numbers(numbers_object, "update_step numbers", row->options).data()));
+  if (row->clock == 0) {
+    run_now(op, slots.data());
+    return;
+  }
+  py::array clock = step_numbers(clock_object, "update_step clock", row->clock);
+  check_output(clock, "update_step clock");
+  op.inputs.push_back(numbers + 1);
+  slots.push_back(clock.mutable_data());
+  run_now(op, slots.data());
+  Instruction advance;
+  advance.name = "advance";
+  advance.dtype = kFloat64;
+  advance.outputs = {numbers + 1};
+  advance.inputs = {numbers};
+  advance.ints = {row->clock};
+  run_now(advance, slots.data());
 }
 
 template <const char* const& Name>
@@ -219,9 +243,8 @@ void bind_kernels(py::module_& m) {
   m.def("unary", unary, py::arg("name"), py::arg("x"), py::arg("out"), "out = name(x), elementwise.");
   m.def("binary", binary, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("out"),
         "out = name(a, b), elementwise.");
-  m.def("sgd_step", sgd_step, py::arg("p"), py::arg("g"), py::arg("v"), py::arg("lr"), py::arg("momentum"),
-        py::arg("weight_decay"), py::arg("nesterov"),
-        "One SGD step on p (and the momentum buffer v or None), in place.");
+  m.def("update_step", update_step, py::arg("name"), py::arg("p"), py::arg("g"), py::arg("states"), py::arg("numbers"),
+        py::arg("clock"), "One step of an optimizer on p, its states and its clock (or None), in place.");
   m.def("uniform", random_fill<kUniform>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("low"),
         py::arg("high"), "Fills out from one Philox stream, uniform in [low, high).");
   m.def("normal", random_fill<kNormal>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("mean"),

@@ -25,12 +25,12 @@ class Resolver {
 
   void add(const Instruction& step) {
     if (step.dtype != op_.dtype) refuse(op_, step, std::string("is of another dtype, ") + dtype_name(step.dtype));
-    if (step.name == "sgd") {
-      add_sgd(step);
+    if (const UpdateRow* update = find(table_.updates, table_.n_updates, step.name)) {
+      add_update(step, *update);
     } else if (const MapRow* row = find(table_.maps, table_.n_maps, step.name)) {
       add_map(step, *row);
     } else {
-      refuse(op_, step, "is neither elementwise nor sgd");
+      refuse(op_, step, "is neither elementwise nor an update");
     }
   }
 
@@ -49,7 +49,8 @@ class Resolver {
   void add_map(const Instruction& step, const MapRow& row) {
     const size_t inputs = static_cast<size_t>(row.inputs);
     expect(step, {1, inputs, 2 * inputs + 1, step.reals.size()});
-    Step s = {row.fn[op_.dtype], nullptr, row.inputs, {}, {}, -1, step.reals.empty() ? 0.0 : step.reals[0]};
+    Step s = {row.fn[op_.dtype], nullptr, row.inputs, 0, {}, {}, -1, -1, {}};
+    std::copy_n(step.reals.begin(), std::min<size_t>(step.reals.size(), kMapParams), s.param);
     for (size_t i = 0; i < inputs; ++i)
       s.in[i] = input(step, step.inputs[i], i == 0 && row.reads_bool, step.ints[2 * i], step.ints[2 * i + 1]);
     s.out[0] = output(step, step.outputs[0], row.writes_bool, step.ints[2 * inputs]);
@@ -57,19 +58,21 @@ class Resolver {
     cost_ += static_cast<double>(row.cost);
   }
 
-  void add_sgd(const Instruction& step) {
-    expect(step, {step.outputs.size() == 2 ? size_t{2} : size_t{1}, 2, 1, 0});
-    Step s = {nullptr, table_.sgd[op_.dtype], 1, {}, {}, step.inputs[1], 0.0};
+  void add_update(const Instruction& step, const UpdateRow& row) {
+    expect_update(step, row);
+    const int clock = row.clock > 0 ? step.inputs[2] : -1, states = static_cast<int>(step.outputs.size()) - 1;
+    Step s = {nullptr, row.fn[op_.dtype], 1, states, {}, {}, step.inputs[1], clock, {}};
     s.in[0] = input(step, step.inputs[0], false, step.ints[0], 1);
-    s.out[1].slot = -1;
     for (size_t i = 0; i < step.outputs.size(); ++i) {
       if (step.outputs[i] < 0) refuse(op_, step, "updates a buffer of the body");
       s.out[i] = output(step, step.outputs[i], false, step.ints[0]);
     }
-    if (s.hyper < 0) refuse(op_, step, "reads its numbers from a buffer of the body");
-    check_named(step, s.hyper, {&op_.inputs});
+    for (size_t i = 1; i < step.inputs.size(); ++i) {
+      if (step.inputs[i] < 0) refuse(op_, step, "reads its numbers from a buffer of the body");
+      check_named(step, step.inputs[i], {&op_.inputs});
+    }
     steps_.push_back(s);
-    cost_ += 1.4 * kPerElement;
+    cost_ += static_cast<double>(row.cost);
   }
 
   void check_named(const Instruction& step, int slot, std::initializer_list<const std::vector<int>*> lists) {
@@ -136,6 +139,15 @@ inline Place place(const BlockOperand& o, const Body& body, void* const* slots, 
   return {b.locals + (kFirstLocal - o.slot) * body.local_bytes, b.cols, 1};
 }
 
+void run_update(const Step& step, const Body& body, void* const* slots, const Block& block, const Place& p) {
+  const Place g = place(step.in[0], body, slots, block);
+  const double* const clock = step.clock < 0 ? nullptr : static_cast<const double*>(slots[step.clock]);
+  UpdateArgs args = {
+      block.rows, block.cols, p.at, g.at, {}, p.rs, g.rs, static_cast<const double*>(slots[step.numbers]), clock};
+  for (int i = 0; i < step.states; ++i) args.s[i] = place(step.out[i + 1], body, slots, block).at;
+  step.update(args);
+}
+
 void run_chain(const Instruction& op, void* const* slots, Share share, void* scratch) {
   const Body& body = *op.steps;
   const bool flat = body.flat || op.ints[0] == 1;
@@ -167,9 +179,7 @@ void run_block(const Body& body, void* const* slots, const Block& block) {
   for (const Step& step : body.steps) {
     const Place out = place(step.out[0], body, slots, block);
     if (step.map == nullptr) {
-      const Place g = place(step.in[0], body, slots, block);
-      char* const v = step.out[1].slot < 0 ? nullptr : place(step.out[1], body, slots, block).at;
-      step.sgd({block.rows, block.cols, out.at, g.at, v, out.rs, g.rs, static_cast<const double*>(slots[step.hyper])});
+      run_update(step, body, slots, block, out);
       continue;
     }
     MapArgs args;
@@ -177,7 +187,7 @@ void run_block(const Body& body, void* const* slots, const Block& block) {
     args.n = block.cols;
     args.out = out.at;
     args.rs_out = out.rs;
-    args.param = &step.param;
+    args.param = step.param;
     for (int i = 0; i < step.inputs; ++i) {
       const Place in = place(step.in[i], body, slots, block);
       args.in[i] = in.at;

@@ -1,10 +1,10 @@
 // Bodies of fused instructions: steps that run on one block of a matrix after the other, while the block is in L1.
 //
-// A step is an elementwise row or `sgd`. Its operands are program slots, the product of the surrounding gemm (kProduct)
-// or local buffers of one block (kFirstLocal and below), which cost no memory traffic. Its ints:
+// A step is an elementwise row or an optimizer's update. Its operands are program slots, the product of the surrounding
+// gemm (kProduct) or local buffers of one block (kFirstLocal and below), which cost no memory traffic. Its ints:
 //   elementwise   (row stride, step) of each input, then the row stride of the output. A matrix is (ld, 1), a row
 //                 vector (0, 1), a column vector (1, 0), one number (0, 0); what is given for slots below 0 is ignored
-//   sgd           ld, the row stride of p, v and g. Outputs p or p, v; inputs g and the four numbers
+//   update        ld, the row stride of p, its states and g. Outputs and inputs as those of the instruction
 // The instruction's own lists name every program slot that its body uses.
 #pragma once
 
@@ -20,11 +20,11 @@ struct BlockOperand {
 
 struct Step {
   MapFn map;  // or:
-  SgdFn sgd;
-  int inputs;
-  BlockOperand in[3], out[2];  // sgd: g; p and v
-  int hyper;                   // slot
-  double param;
+  UpdateFn update;
+  int inputs, states;
+  BlockOperand in[3], out[1 + kMostStates];  // update: g; p and its states
+  int numbers, clock;                        // slots; -1: none
+  double param[kMapParams];
 };
 
 struct Body {

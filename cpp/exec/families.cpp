@@ -11,7 +11,7 @@
 namespace chainrule {
 namespace {
 
-// Elementwise. ints: ndim, dims, then ndim strides for each input; the last stride is 0 or 1. reals: the op's number.
+// Elementwise. ints: ndim, dims, then ndim strides for each input; the last stride is 0 or 1. reals: the op's numbers.
 // The kernel loops over the two innermost dimensions.
 void run_map(const Instruction& op, void* const* slots, Share share, void*) {
   const MapRow& row = *static_cast<const MapRow*>(op.kernel);
@@ -133,14 +133,35 @@ void run_fold(const Instruction& op, void* const* slots, Share share, void*) {
   fn(windows_of(op), part.begin, part.end, in_bytes(op, slots, 0), out_bytes(op, slots));
 }
 
-// In place: outputs p and, with momentum, v; inputs g and four float64 numbers: lr, momentum, weight_decay, nesterov (0
-// or 1), which are read when the instruction runs. ints: n.
-void run_sgd(const Instruction& op, void* const* slots, Share share, void*) {
+// An optimizer's step, in place: outputs p and its states; inputs g, the options (float64) and, where the row has one,
+// the clock (float64), which are read when the instruction runs. ints: n.
+void run_update(const Instruction& op, void* const* slots, Share share, void*) {
   const Range part = share_range(op.ints[0], kElementGrain, share);
   const int64_t at = part.begin * item_size(op.dtype), n = part.end - part.begin;
-  void* const v = op.outputs.size() > 1 ? slot<char>(slots, op.outputs[1]) + at : nullptr;
-  const SgdFn fn = *static_cast<const SgdFn*>(op.kernel);
-  fn({1, n, out_bytes(op, slots) + at, in_bytes(op, slots, 0) + at, v, n, n, slot<const double>(slots, op.inputs[1])});
+  const double* const clock = op.inputs.size() > 2 ? slot<const double>(slots, op.inputs[2]) : nullptr;
+  UpdateArgs args = {1,
+                     n,
+                     out_bytes(op, slots) + at,
+                     in_bytes(op, slots, 0) + at,
+                     {},
+                     n,
+                     n,
+                     slot<const double>(slots, op.inputs[1]),
+                     clock};
+  for (size_t i = 1; i < op.outputs.size(); ++i) args.s[i - 1] = slot<char>(slots, op.outputs[i]) + at;
+  static_cast<const UpdateRow*>(op.kernel)->fn[op.dtype](args);
+}
+
+// The end of a step: outputs are clocks, of ints[0] numbers each; input the options. The first number counts the steps,
+// the others are multiplied by the options of the same place.
+void run_advance(const Instruction& op, void* const* slots, Share share, void*) {
+  const Range part = share_range(static_cast<int64_t>(op.outputs.size()), 1, share);
+  const double* const numbers = slot<const double>(slots, op.inputs[0]);
+  for (int64_t i = part.begin; i < part.end; ++i) {
+    double* const clock = slot<double>(slots, op.outputs[static_cast<size_t>(i)]);
+    clock[0] += 1;
+    for (int64_t k = 1; k < op.ints[0]; ++k) clock[k] *= numbers[k];
+  }
 }
 
 // ints: n, seed, stream. reals: low and high, or mean and standard deviation.
@@ -158,7 +179,7 @@ bool resolve_table_row(Instruction& op, const KernelTable& table) {
     op.run = run_map;
     op.kernel = row;
     op.work = static_cast<double>(row->cost) * product(op.ints.data() + 1, ndim);
-    op.reals.resize(1);  // kernels with a number read reals[0]
+    op.reals.resize(kMapParams);
     return true;
   }
   if (const ReduceRow* row = find(table.reductions, table.n_reductions, op.name)) {
@@ -170,6 +191,13 @@ bool resolve_table_row(Instruction& op, const KernelTable& table) {
     op.kernel = row;
     op.work = (op.name == "sum" ? 0.5 : 1) * kPerElement * product(op.ints.data(), 3);
     if (op.ints[3] == 1) op.work += kPerRow * static_cast<double>(op.ints[0]);
+    return true;
+  }
+  if (const UpdateRow* row = find(table.updates, table.n_updates, op.name)) {
+    expect_update(op, *row);
+    op.run = run_update;
+    op.kernel = row;
+    op.work = static_cast<double>(row->cost) * product(op.ints.data(), 1);
     return true;
   }
   if (const RowwiseRow* row = find(table.rowwise, table.n_rowwise, op.name)) {
@@ -220,11 +248,11 @@ bool resolve_function(Instruction& op, const KernelTable& table) {
     op.run = run_cross_entropy_both;
     op.kernel = &table.cross_entropy_both[op.dtype];
     op.work = kPerScore * product(op.ints.data(), 2);
-  } else if (op.name == "sgd") {
-    expect(op, {op.outputs.size() == 2 ? size_t{2} : size_t{1}, 2, 1, 0});
-    op.run = run_sgd;
-    op.kernel = &table.sgd[op.dtype];
-    op.work = 1.4 * kPerElement * product(op.ints.data(), 1);
+  } else if (op.name == "advance") {
+    expect(op, {op.outputs.size(), 1, 1, 0});
+    if (op.outputs.empty() || op.dtype != kFloat64) throw std::invalid_argument("advance: expected clocks of float64");
+    op.run = run_advance;
+    op.work = kPerRow * static_cast<double>(op.outputs.size());
   } else if (op.name == "uniform" || op.name == "normal") {
     expect(op, {1, 0, 3, 2});
     op.run = run_random;

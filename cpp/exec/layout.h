@@ -1,6 +1,7 @@
 // What the files of instructions have in common: addresses of slots, checks of an instruction's lists, work.
 #pragma once
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -34,6 +35,12 @@ inline void expect(const Instruction& op, Counts want) {
   };
   throw std::invalid_argument(op.name + ": expected " + text(want.outputs, want.inputs, want.ints, want.reals) +
                               ", got " + text(op.outputs.size(), op.inputs.size(), op.ints.size(), op.reals.size()));
+}
+
+// An optimizer's step: p and its states; the gradient, the options, the clock; one number.
+inline void expect_update(const Instruction& op, const UpdateRow& row) {
+  const size_t least = static_cast<size_t>(row.least) + 1, most = static_cast<size_t>(row.most) + 1;
+  expect(op, {std::clamp(op.outputs.size(), least, most), row.clock > 0 ? size_t{3} : size_t{2}, 1, 0});
 }
 
 inline size_t leading_ndim(const Instruction& op, int64_t least) {

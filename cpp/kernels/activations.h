@@ -2,8 +2,8 @@
 //
 // To add one: a struct with a name, what its gradient reads (`Keeps::input` x or `Keeps::output` y), `value(x)` and
 // `gradient(kept, g)`, and its line in the list at the end. It becomes the kernels `name` and `name_grad` on every
-// level; the row in python/chainrule/ops and the truth in tests/reference are the other two places. `param` is the op's
-// number (a slope). docs/arithmetic.md has the roundings.
+// level; the row in python/chainrule/ops and the truth in tests/reference are the other two places. `param` are the
+// op's numbers (a slope, two bounds). docs/arithmetic.md has the roundings. units.h goes on with less common ones.
 #pragma once
 
 #include "math/elementary.h"
@@ -180,7 +180,9 @@ struct LeakyRelu {
 };
 
 template <class... Ops>
-struct List {};
+struct List {
+  static constexpr int64_t size = sizeof...(Ops);
+};
 using Activations = List<Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Relu, LeakyRelu>;
 
 }  // namespace

@@ -1,8 +1,9 @@
-// Rows of the elementwise kernels, made from the lists in activations.h and arithmetic.h.
+// Rows of the elementwise kernels, made from the lists in activations.h, units.h and arithmetic.h.
 #include "kernels/activations.h"
 #include "kernels/arithmetic.h"
 #include "kernels/loops.h"
 #include "kernels/registry.h"
+#include "kernels/units.h"
 
 namespace chainrule {
 namespace {
@@ -34,8 +35,17 @@ constexpr float value_cost() {
   }
 }
 
+template <class Op>
+constexpr float gradient_cost() {
+  if constexpr (requires { Op::gradient_cost; }) {
+    return Op::gradient_cost;
+  } else {
+    return kStream;
+  }
+}
+
 struct Rows {
-  MapRow row[64];
+  MapRow row[2 * (Activations::size + Units::size) + Unary::size + Binary::size + Comparisons::size + 1];
   int64_t n;
 };
 
@@ -43,8 +53,12 @@ template <class... Ops>
 void add_activations(Rows& rows, List<Ops...>) {
   ((rows.row[rows.n++] =
         {Ops::names[0], 1, false, false, value_cost<Ops>(), {map1<float, Value<Ops>>, map1<double, Value<Ops>>}},
-    rows.row[rows.n++] =
-        {Ops::names[1], 2, false, false, kStream, {map2<float, Gradient<Ops>>, map2<double, Gradient<Ops>>}}),
+    rows.row[rows.n++] = {Ops::names[1],
+                          2,
+                          false,
+                          false,
+                          gradient_cost<Ops>(),
+                          {map2<float, Gradient<Ops>>, map2<double, Gradient<Ops>>}}),
    ...);
 }
 template <class... Ops>
@@ -63,6 +77,7 @@ void add_comparisons(Rows& rows, List<Ops...>) {
 Rows make_rows() {
   Rows rows = {};
   add_activations(rows, Activations());
+  add_activations(rows, Units());
   add_unary(rows, Unary());
   add_binary(rows, Binary());
   add_comparisons(rows, Comparisons());

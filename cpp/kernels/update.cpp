@@ -1,80 +1,234 @@
-// Optimizer updates, in place. The sequence of roundings is in docs/arithmetic.md.
+// Optimizer updates, in place. The sequences of roundings are in docs/arithmetic.md.
+//
+// A rule is a struct: what it takes from its numbers, rounded to T once, and `step`, which gives the new p from p, the
+// gradient d and S states, which it changes. The last state is optional. To add one: a struct, and a row at the end.
 #include "kernels/registry.h"
 #include "simd/vec.h"
 
 namespace chainrule {
 namespace {
 
+// Scalars of a step are computed in binary64 and rounded once.
 template <class T>
-struct Hyper {
+CR_INLINE Vec<T> rounded(double x) {
+  return splat(static_cast<T>(x));
+}
+template <class T>
+CR_INLINE bool nonzero(double x) {  // as rounded: a tiny number that is 0 in T must not turn an infinite p into NaN
+  return static_cast<T>(x) != T(0);
+}
+inline double root(double x) { return first(sqrt(splat(x))); }
+
+// Numbers: lr, momentum, weight_decay, nesterov (0 or 1). State: the velocity.
+template <class T>
+struct Sgd {
+  static constexpr int least = 0, most = 1;
   Vec<T> rate, mu, decay;
-  bool has_decay, has_momentum, nesterov;
+  bool has_decay, has_last, nesterov;
+
+  explicit Sgd(const UpdateArgs& u)
+      : rate(rounded<T>(-u.numbers[0])),
+        mu(rounded<T>(u.numbers[1])),
+        decay(rounded<T>(u.numbers[2])),
+        has_decay(nonzero<T>(u.numbers[2])),
+        has_last(nonzero<T>(u.numbers[1])),
+        nesterov(u.numbers[3] != 0) {}
+
+  template <int S>
+  CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
+    if (has_decay) d = fma(decay, p, d);
+    if constexpr (S == 1) {
+      s[0] = fma(mu, s[0], d);
+      d = nesterov ? fma(mu, s[0], d) : s[0];
+    }
+    return fma(rate, d, p);
+  }
 };
 
-// V vectors, the last one of w elements. All reads come before the writes: where p and v lie a multiple of 4 KiB apart,
-// give or take, a read would wait for the write before it.
-template <class T, int V>
-CR_INLINE void sgd_vectors(const Hyper<T>& h, int64_t w, T* p, const T* g, T* v) {
+// Numbers: lr, beta1, beta2, eps, weight_decay. Clock: steps, beta1^steps, beta2^steps. States: averages of the
+// gradient and of its square; with amsgrad the largest of the latter. Decoupled: weight decay on p alone (AdamW).
+template <class T, bool Decoupled>
+struct Adam {
+  static constexpr int least = 2, most = 3;
+  static constexpr bool has_last = true;
+  Vec<T> rate, first_share, beta2, second_share, eps, decay;
+  bool has_decay;
+
+  explicit Adam(const UpdateArgs& u) {
+    const double lr = u.numbers[0], b1 = u.numbers[1], b2 = u.numbers[2], weight_decay = u.numbers[4];
+    const double correction1 = 1 - u.clock[1] * b1, correction2 = root(1 - u.clock[2] * b2);
+    rate = rounded<T>(-(lr * correction2 / correction1));
+    first_share = rounded<T>(1 - b1);
+    beta2 = rounded<T>(b2);
+    second_share = rounded<T>(1 - b2);
+    eps = rounded<T>(u.numbers[3] * correction2);
+    decay = rounded<T>(Decoupled ? 1 - lr * weight_decay : weight_decay);
+    has_decay = nonzero<T>(weight_decay);
+  }
+
+  template <int S>
+  CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
+    if (has_decay) {
+      if constexpr (Decoupled) {
+        p = p * decay;
+      } else {
+        d = fma(decay, p, d);
+      }
+    }
+    s[0] = fma(first_share, d - s[0], s[0]);
+    s[1] = fma(second_share * d, d, beta2 * s[1]);
+    if constexpr (S == 3) s[2] = maximum(s[2], s[1]);
+    return fma(rate, s[0] / (sqrt(s[S - 1]) + eps), p);
+  }
+};
+template <class T>
+using AdamL2 = Adam<T, false>;
+template <class T>
+using AdamW = Adam<T, true>;
+
+// Numbers: lr, alpha, eps, weight_decay, momentum. States: the average of the gradient's square, when centered that of
+// the gradient, with momentum the velocity.
+template <class T, bool Centered>
+struct RmsProp {
+  static constexpr int least = Centered ? 2 : 1, most = least + 1;
+  Vec<T> rate, alpha, share, eps, decay, mu;
+  bool has_decay, has_last;
+
+  explicit RmsProp(const UpdateArgs& u)
+      : rate(rounded<T>(-u.numbers[0])),
+        alpha(rounded<T>(u.numbers[1])),
+        share(rounded<T>(1 - u.numbers[1])),
+        eps(rounded<T>(u.numbers[2])),
+        decay(rounded<T>(u.numbers[3])),
+        mu(rounded<T>(u.numbers[4])),
+        has_decay(nonzero<T>(u.numbers[3])),
+        has_last(nonzero<T>(u.numbers[4])) {}
+
+  template <int S>
+  CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
+    if (has_decay) d = fma(decay, p, d);
+    s[0] = fma(share * d, d, alpha * s[0]);
+    Vec<T> spread = s[0];
+    if constexpr (Centered) {
+      s[1] = fma(share, d - s[1], s[1]);
+      spread = maximum(fma(neg(s[1]), s[1], s[0]), splat(T(0)));
+    }
+    d = d / (sqrt(spread) + eps);
+    if constexpr (S == most) d = s[S - 1] = fma(mu, s[S - 1], d);
+    return fma(rate, d, p);
+  }
+};
+template <class T>
+using RmsPropPlain = RmsProp<T, false>;
+template <class T>
+using RmsPropCentered = RmsProp<T, true>;
+
+// Numbers: lr, lr_decay, weight_decay, eps. Clock: steps. State: the sum of the gradient's squares.
+template <class T>
+struct Adagrad {
+  static constexpr int least = 1, most = 1;
+  static constexpr bool has_last = true;
+  Vec<T> rate, decay, eps;
+  bool has_decay;
+
+  explicit Adagrad(const UpdateArgs& u)
+      : rate(rounded<T>(-(u.numbers[0] / (1 + u.clock[0] * u.numbers[1])))),
+        decay(rounded<T>(u.numbers[2])),
+        eps(rounded<T>(u.numbers[3])),
+        has_decay(nonzero<T>(u.numbers[2])) {}
+
+  template <int S>
+  CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
+    if (has_decay) d = fma(decay, p, d);
+    s[0] = fma(d, d, s[0]);
+    return fma(rate, d / (sqrt(s[0]) + eps), p);
+  }
+};
+
+template <class T, int S>
+struct Row {
+  T* p;
+  const T* g;
+  T* s[S + 1];
+};
+
+// V vectors from element i on, the last one of w elements. All reads come before the writes: where p and a state lie a
+// multiple of 4 KiB apart, give or take, a read would wait for the write before it.
+template <int V, class T, int S, class Rule>
+CR_INLINE void update_vectors(const Rule& rule, const Row<T, S>& row, int64_t i, int64_t w) {
   constexpr int64_t L = Vec<T>::lanes;
-  Vec<T> old[V], d[V], buffer[V];
-  const auto read = [w](const T* from, int x)
-                        CR_LAMBDA { return x < V - 1 ? load(from + x * L) : load_or_n(from + x * L, w); };
-  const auto write = [w](T* to, int x, Vec<T> y) CR_LAMBDA {
+  Vec<T> p[V], g[V], s[V][S + 1];
+  const auto read = [i, w](const T* from, int x)
+                        CR_LAMBDA { return x < V - 1 ? load(from + i + x * L) : load_or_n(from + i + x * L, w); };
+  const auto write = [i, w](T* to, int x, Vec<T> y) CR_LAMBDA {
     if (x < V - 1) {
-      store(to + x * L, y);
+      store(to + i + x * L, y);
     } else {
-      store_or_n(to + x * L, y, w);
+      store_or_n(to + i + x * L, y, w);
     }
   };
   CR_UNROLL
   for (int x = 0; x < V; ++x) {
-    old[x] = read(p, x);
-    d[x] = read(g, x);
-    if (h.has_decay) d[x] = fma(h.decay, old[x], d[x]);
-    if (h.has_momentum) buffer[x] = fma(h.mu, read(v, x), d[x]);
+    p[x] = read(row.p, x);
+    g[x] = read(row.g, x);
+    CR_UNROLL
+    for (int k = 0; k < S; ++k) s[x][k] = read(row.s[k], x);
   }
   CR_UNROLL
   for (int x = 0; x < V; ++x) {
-    if (h.has_momentum) {
-      write(v, x, buffer[x]);
-      d[x] = h.nesterov ? fma(h.mu, buffer[x], d[x]) : buffer[x];
-    }
-    write(p, x, fma(h.rate, d[x], old[x]));
+    p[x] = rule.template step<S>(p[x], g[x], s[x]);
+    CR_UNROLL
+    for (int k = 0; k < S; ++k) write(row.s[k], x, s[x][k]);
+    write(row.p, x, p[x]);
   }
 }
 
-template <class T>
-CR_INLINE void sgd_row(const Hyper<T>& h, int64_t n, T* p, const T* g, T* v) {
+template <class T, int S, class Rule>
+CR_INLINE void update_rows(const Rule& rule, const UpdateArgs& u) {
   constexpr int64_t L = Vec<T>::lanes;
-  int64_t i = 0;
-  for (; i + 4 * L <= n; i += 4 * L) sgd_vectors<T, 4>(h, L, p + i, g + i, v + i);
-  for (; i < n; i += L) sgd_vectors<T, 1>(h, n - i, p + i, g + i, v + i);
+  constexpr int V = S < 2 ? 4 : 2;  // as many as the registers take
+  const bool follow = u.rows <= 1 || (u.ld == u.n && u.ld_g == u.n);
+  const int64_t rows = follow ? 1 : u.rows, n = follow ? u.rows * u.n : u.n;
+  for (int64_t r = 0; r < rows; ++r) {
+    Row<T, S> row = {static_cast<T*>(u.p) + r * u.ld, static_cast<const T*>(u.g) + r * u.ld_g, {}};
+    for (int k = 0; k < S; ++k) row.s[k] = static_cast<T*>(u.s[k]) + r * u.ld;
+    int64_t i = 0;
+    for (; i + V * L <= n; i += V * L) update_vectors<V>(rule, row, i, L);
+    for (; i < n; i += L) update_vectors<1>(rule, row, i, n - i);
+  }
 }
 
-template <class T>
-void sgd(const SgdArgs& s) {
-  const T lr = static_cast<T>(s.hyper[0]), momentum = static_cast<T>(s.hyper[1]);
-  const T weight_decay = static_cast<T>(s.hyper[2]);
-  // As rounded: a tiny number that is 0 in T must not turn an infinite p into NaN.
-  const Hyper<T> h = {
-      splat(-lr),     splat(momentum), splat(weight_decay), weight_decay != T(0), s.v != nullptr && momentum != T(0),
-      s.hyper[3] != 0};
-  T* const p = static_cast<T*>(s.p);
-  const T* const g = static_cast<const T*>(s.g);
-  T* const v = static_cast<T*>(s.v);
-  const bool follow = s.rows <= 1 || (s.ld == s.n && s.ld_g == s.n);
-  const int64_t rows = follow ? 1 : s.rows, n = follow ? s.rows * s.n : s.n;
-  for (int64_t r = 0; r < rows; ++r) {
-    sgd_row(h, n, p + r * s.ld, g + r * s.ld_g, h.has_momentum ? v + r * s.ld : p);
+template <template <class> class Rule, class T>
+void update(const UpdateArgs& u) {
+  const Rule<T> rule(u);
+  constexpr int least = Rule<T>::least, most = Rule<T>::most;
+  if (u.s[most - 1] != nullptr && rule.has_last) {
+    update_rows<T, most>(rule, u);
+  } else {
+    update_rows<T, least>(rule, u);
   }
+}
+
+template <template <class> class Rule>
+constexpr UpdateRow row(const char* name, int options, int clock, float cost) {
+  return {
+      name, Rule<float>::least, Rule<float>::most, options, clock, cost, {update<Rule, float>, update<Rule, double>}};
 }
 
 }  // namespace
 
 namespace CR_LEVEL {
 void register_update(KernelTable& table) {
-  table.sgd[kFloat32] = sgd<float>;
-  table.sgd[kFloat64] = sgd<double>;
+  static const UpdateRow rows[] = {
+      row<Sgd>("sgd", 4, 0, 0.14f),
+      row<AdamL2>("adam", 5, 3, 0.3f),
+      row<AdamW>("adamw", 5, 3, 0.3f),
+      row<RmsPropPlain>("rmsprop", 5, 0, 0.25f),
+      row<RmsPropCentered>("rmsprop_centered", 5, 0, 0.3f),
+      row<Adagrad>("adagrad", 4, 1, 0.25f),
+  };
+  table.updates = rows;
+  table.n_updates = sizeof(rows) / sizeof(rows[0]);
 }
 }  // namespace CR_LEVEL
 }  // namespace chainrule

@@ -6,7 +6,7 @@ __version__ = "0.1.0"
 
 from .tensor import Tensor, from_dlpack, tensor  # isort: skip  (before ops: they know each other)
 from . import config, data, nn, ops, optim, random
-from .autodiff import backward, grad, is_grad_enabled, no_grad, value_and_grad
+from .autodiff import backward, is_grad_enabled, no_grad
 from .compiler import CompileError, compile
 from .config import (
     active_isa,
@@ -18,13 +18,16 @@ from .config import (
     show_config,
     use_isa,
 )
+from .custom import custom_op
 from .fit import History, fit
 from .gradcheck import gradcheck
+from .graph import graph, saturation
 from .io import ModelFormatError, load, save
 from .ops import *
 from .predictor import Predictor
 from .random import manual_seed
 from .trainer import Trainer
+from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __all__ = [
     "CompileError",
@@ -39,13 +42,19 @@ __all__ = [
     "built_isas",
     "compile",
     "config",
+    "custom_op",
     "data",
     "fit",
     "from_dlpack",
     "get_num_threads",
     "grad",
     "gradcheck",
+    "graph",
+    "hessian",
+    "hvp",
     "is_grad_enabled",
+    "jacobian",
+    "jvp",
     "load",
     "manual_seed",
     "nn",
@@ -54,11 +63,13 @@ __all__ = [
     "ops",
     "optim",
     "random",
+    "saturation",
     "save",
     "set_num_threads",
     "show_config",
     "tensor",
     "use_isa",
     "value_and_grad",
+    "vjp",
 ]
 __all__ += ops.__all__

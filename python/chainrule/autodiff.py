@@ -1,12 +1,14 @@
-"""Reverse mode: one loop over the nodes, newest first; no recursion, so depth is bounded by memory only.
+"""The two walks over the graph: gradients newest first (reverse mode), tangents oldest first (forward mode).
 
-Every op's gradient rule is written in ops. With `create_graph` the rules record nodes themselves, and gradients can be
-differentiated again; without, they only compute.
+Both are loops, not recursion, so depth is bounded by memory only. Every op's rules are written in ops: where they may
+record, they make nodes, and their results can be differentiated again; else they only compute. `transforms.py` has the
+functions of functions that are made of these walks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -15,7 +17,7 @@ import numpy as np
 from . import ops
 from .tensor import Tensor, as_tensor, grad_mode
 
-__all__ = ["backward", "grad", "is_grad_enabled", "no_grad", "value_and_grad"]
+__all__ = ["backward", "is_grad_enabled", "no_grad"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,6 +62,17 @@ class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
     _wanted = True
 
 
+@contextmanager
+def differentiating_by(parameters: Iterable[int]) -> Iterator[None]:
+    """What depends on these tensors, by number, keeps its graph inside the block: somebody outside wants it."""
+    before = grad_mode.sources
+    grad_mode.differentiate_by(before.union(parameters))
+    try:
+        yield
+    finally:
+        grad_mode.differentiate_by(before)
+
+
 def is_grad_enabled() -> bool:
     """Return whether ops record the graph in this thread.
 
@@ -68,6 +81,47 @@ def is_grad_enabled() -> bool:
     True
     """
     return grad_mode.enabled
+
+
+# The graph between sources (tensors to differentiate by) and outputs. Sources are told by number and are independent of
+# each other: no walk goes behind one, even where one was computed from another.
+
+
+def history(outputs: Iterable[Tensor], sources: Collection[int] = ()) -> list[Tensor]:
+    """Every tensor behind the outputs that requires a gradient or is a source, newest first."""
+    seen: dict[int, Tensor] = {}
+    waiting = [t for t in outputs if t._requires_grad or t._number in sources]
+    while waiting:
+        t = waiting.pop()
+        if t._number in seen:
+            continue
+        seen[t._number] = t
+        if t._number not in sources:
+            waiting.extend([x for x in t._inputs if x._requires_grad or x._number in sources])
+    return [seen[number] for number in sorted(seen, reverse=True)]
+
+
+def path(reached: Sequence[Tensor], sources: Collection[int]) -> list[Tensor]:
+    """What of a history depends on a source, newest first."""
+    leads = set(sources)
+    found = []
+    for t in reversed(reached):
+        if t._number in leads or any(x._number in leads for x in t._inputs):
+            leads.add(t._number)
+            found.append(t)
+    return found[::-1]
+
+
+def check_unchanged(t: Tensor, what: str) -> None:
+    """Refuse a node of which a value was overwritten since."""
+    assert t._op is not None
+    for i, (x, version) in enumerate(zip((*t._inputs, t), t._saved, strict=True)):
+        if x._version[0] != version:
+            value = "the result" if x is t else f"argument {i}"
+            raise RuntimeError(
+                f"{what}: {value} of {t._op.name} (shape {x.shape}) was overwritten after the forward pass; "
+                f"compute the forward pass again before {what}"
+            )
 
 
 def _sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -79,46 +133,34 @@ def _sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     return ops.reshape(ops.sum(g, axes), shape)
 
 
-def _reachable(outputs: Iterable[Tensor]) -> list[Tensor]:
-    """Every tensor behind the outputs that requires a gradient, newest first."""
-    seen: dict[int, Tensor] = {}
-    waiting = [t for t in outputs if t._requires_grad]
-    while waiting:
-        t = waiting.pop()
-        if t._number not in seen:
-            seen[t._number] = t
-            waiting.extend([x for x in t._inputs if x._requires_grad and x._number not in seen])
-    return [seen[number] for number in sorted(seen, reverse=True)]
+def pull_back(
+    outputs: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    sources: Collection[int],
+    nodes: Sequence[Tensor] | None = None,
+) -> dict[int, Tensor]:
+    """Gradients of sum(outputs * gradients) by source number; none for a source that does not matter.
 
-
-def _check_unchanged(t: Tensor) -> None:
-    assert t._op is not None
-    for i, (x, version) in enumerate(zip((*t._inputs, t), t._saved, strict=True)):
-        if x._version[0] != version:
-            what = "the result" if x is t else f"argument {i}"
-            raise RuntimeError(
-                f"backward: {what} of {t._op.name} (shape {x.shape}) was overwritten after the forward pass; "
-                "compute the forward pass again before backward"
-            )
-
-
-def pull_back(outputs: Sequence[Tensor], gradients: Sequence[Tensor], wanted: set[int] | None) -> dict[int, Tensor]:
-    """Gradients of sum(outputs * gradients) by tensor number: of the leaves, or of the tensors in `wanted`."""
+    `nodes` is the path between them, for callers that walk it often.
+    """
     pending: dict[int, Tensor] = {}
     for out, g in zip(outputs, gradients, strict=True):
-        pending[out._number] = ops.add(pending[out._number], g) if out._number in pending else g
+        if g is not None:
+            pending[out._number] = ops.add(pending[out._number], g) if out._number in pending else g
     found: dict[int, Tensor] = {}
-    for t in _reachable(outputs):
+    nodes = path(history(outputs, sources), sources) if nodes is None else nodes
+    matter = {t._number for t in nodes}
+    for t in nodes:
         if t._number not in pending:
             continue
         g = pending.pop(t._number)
-        if t._op is None if wanted is None else t._number in wanted:
+        if t._number in sources:
             found[t._number] = g
-        if t._op is None:
             continue
-        _check_unchanged(t)
+        check_unchanged(t, "backward")
+        assert t._op is not None
         for i, x in enumerate(t._inputs):
-            if not x._requires_grad:
+            if x._number not in matter:
                 continue
             part = t._op.gradient(i, g, t, t._inputs, t._attrs)
             if part is None:
@@ -129,7 +171,30 @@ def pull_back(outputs: Sequence[Tensor], gradients: Sequence[Tensor], wanted: se
     return found
 
 
-def _seed(output: Tensor, gradient: Any, what: str) -> Tensor:
+def push_forward(
+    outputs: Sequence[Tensor],
+    tangents: Mapping[int, Tensor],
+    sources: Collection[int],
+    nodes: Sequence[Tensor] | None = None,
+) -> list[Tensor | None]:
+    """The derivative of each output along the tangents, given by source number; None for one that does not change."""
+    found = dict(tangents)
+    nodes = path(history(outputs, sources), sources) if nodes is None else nodes
+    for t in reversed(nodes):
+        if t._number in sources:
+            continue
+        given = [found.get(x._number) for x in t._inputs]
+        if all(g is None for g in given):
+            continue
+        check_unchanged(t, "jvp")
+        assert t._op is not None
+        tangent = t._op.tangent(given, t, t._inputs, t._attrs)
+        if tangent is not None:
+            found[t._number] = ops.broadcast_to(tangent, t.shape)
+    return [found.get(out._number) for out in outputs]
+
+
+def seed(output: Tensor, gradient: Any, what: str) -> Tensor:
     """The gradient that arrives at an output: 1 for one element, else what the caller gives."""
     if gradient is None:
         if output.size != 1:
@@ -157,11 +222,12 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
     """
     if not output._requires_grad:
         raise ValueError("backward: no tensor behind the output requires a gradient")
-    leaves = {t._number: t for t in _reachable([output]) if t._op is None}
+    nodes = history([output])
+    leaves = {t._number: t for t in nodes if t._op is None}
     with enable_grad() if create_graph else no_grad():
-        seed = _seed(output, gradient, "backward")
-        found = pull_back([output], [seed], None)
-        new, taken = {}, {id(seed._version)}
+        first = seed(output, gradient, "backward")
+        found = pull_back([output], [first], leaves, nodes)
+        new, taken = {}, {id(first._version)}
         for number, g in found.items():
             before = leaves[number].grad
             if before is not None:
@@ -172,90 +238,3 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
             new[number] = g
     for number, g in new.items():
         leaves[number].grad = g
-
-
-def _as_argnums(argnums: int | Sequence[int]) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
-
-
-def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
-    """Return a function that computes f and its gradient by some arguments.
-
-    Arguments: `f`, from tensors (and anything else) to a tensor of one element, or (value, extra) with `has_aux`;
-    `argnums`, the position, or positions, of the float arguments to differentiate by.
-    Returns: a function of f's arguments that returns (value, gradient), or ((value, extra), gradient); a tuple of
-    gradients for a tuple of positions. Nested, it gives higher derivatives.
-    Errors: ValueError for a value of more elements; TypeError for an argument or a value that is no float array.
-
-    >>> import chainrule as cr
-    >>> value, gradient = cr.value_and_grad(lambda x: (x * x).sum())(cr.tensor([1.0, 2.0]))
-    >>> value.item(), gradient.numpy()
-    (5.0, array([2., 4.], dtype=float32))
-    """
-    positions = _as_argnums(argnums)
-
-    @wraps(f)
-    def computed(*args: Any, **kwargs: Any) -> Any:
-        for n in positions:
-            if not -len(args) <= n < len(args):
-                raise ValueError(f"grad: argument {n} of {len(args)} does not exist")
-        recording = grad_mode.enabled
-        with enable_grad():
-            points = {n % len(args): _point(args[n]) for n in positions}
-            private = [t for t in points.values() if t._op is None]
-            result = f(*[points.get(i, a) for i, a in enumerate(args)], **kwargs)
-            value = result[0] if has_aux else result
-            if not isinstance(value, Tensor):
-                raise TypeError(f"grad: the function must return a tensor, got {type(value).__name__}")
-            if value.dtype.kind != "f":
-                raise TypeError(f"grad: the function must return float32 or float64, got {value.dtype}")
-            targets = [points[n % len(args)] for n in positions]
-            seed = _seed(value, None, "grad")
-        # A value that depends on other leaves (an outer grad's point, parameters) has a gradient that does, too.
-        own = {t._number for t in points.values()}
-        nested = recording and any(t._op is None and t._number not in own for t in _reachable([value]))
-        with enable_grad() if nested else no_grad():
-            found = pull_back([value], [seed], {t._number for t in targets}) if value._requires_grad else {}
-            zeros = [Tensor._wrap(np.zeros(t.shape, t.dtype)) for t in targets]
-        for t in private:
-            t._requires_grad = False  # nobody differentiates by it any more: an outer grad must not count it
-        gradients = tuple(found.get(t._number, zero) for t, zero in zip(targets, zeros, strict=True))
-        if not nested:
-            result = (value.detach(), result[1]) if has_aux else value.detach()
-        return result, (gradients[0] if isinstance(argnums, int) else gradients)
-
-    return computed
-
-
-def _point(argument: Any) -> Tensor:
-    """A tensor to differentiate by: a leaf of its own, or for nesting a node that leads to the argument."""
-    number = isinstance(argument, (int, float)) and not isinstance(argument, (bool, np.generic))
-    source = argument if isinstance(argument, Tensor) else Tensor(float(argument) if number else argument)
-    if source.dtype.kind != "f":
-        raise TypeError(f"grad: can differentiate by float32 and float64 only, got {source.dtype}")
-    if source._requires_grad:
-        return ops.reshape(source, source.shape)  # a node of its own: f may use the argument elsewhere, too
-    leaf = source.detach()
-    leaf.requires_grad = True
-    return leaf
-
-
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """Return a function that computes the gradient of f; arguments as `cr.value_and_grad`.
-
-    Returns: a function that returns the gradient, or (gradient, extra) with `has_aux`.
-
-    >>> import chainrule as cr
-    >>> cr.grad(cr.grad(lambda x: x * x * x))(cr.tensor(2.0)).item()
-    12.0
-    """
-    both = value_and_grad(f, argnums, has_aux)
-
-    @wraps(f)
-    def computed(*args: Any, **kwargs: Any) -> Any:
-        result, gradients = both(*args, **kwargs)
-        return (gradients, result[1]) if has_aux else gradients
-
-    return computed

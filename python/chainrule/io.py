@@ -216,7 +216,10 @@ def _describe(module: Module, name: str) -> dict[str, Any]:
 _WEIGHTS: dict[Any, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
     "Linear": lambda config: (config.get("in_features"), config.get("out_features")),
     "Conv2d": lambda config: (config.get("out_channels"), config.get("in_channels"), *config.get("kernel_size", ())),
+    "Maxout": lambda config: (config.get("in_features"), config.get("out_features", 0) * config.get("pieces", 0)),
+    "PReLU": lambda config: (config.get("num_parameters"),),
 }
+_DRAWN = ("Linear", "Conv2d", "Maxout")
 
 
 def _build(spec: Any, values: Arrays, name: str) -> Module:
@@ -235,6 +238,7 @@ def _build(spec: Any, values: Arrays, name: str) -> Module:
         sizes = _WEIGHTS[kind](config)
         if weight is None or weight.shape != sizes:
             raise ValueError(f"architecture: {prefix}weight should have shape {sizes}")
+    if kind in _DRAWN:
         config = {**config, "generator": Generator(0)}
     return layer(**config)
 

@@ -36,11 +36,18 @@ class _GradMode(threading.local):
 
     enabled = True
     trace: Trace | None = None
-    calls: bool | None = True  # what compiled calls ask: `enabled`, or None while tracing
+    sources: frozenset[int] = frozenset()  # parameters that transformations around differentiate by
+    calls: bool | None = True  # what compiled calls ask: `enabled`, or None where they must look further
 
     def set(self, enabled: bool, trace: Trace | None) -> None:
         """Change the mode."""
-        self.enabled, self.trace, self.calls = enabled, trace, enabled if trace is None else None
+        self.enabled, self.trace = enabled, trace
+        self.calls = enabled if trace is None and not self.sources else None
+
+    def differentiate_by(self, sources: frozenset[int]) -> None:
+        """Change the parameters that are differentiated by."""
+        self.sources = sources
+        self.set(self.enabled, self.trace)
 
 
 grad_mode = _GradMode()

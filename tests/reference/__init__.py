@@ -5,10 +5,11 @@
     elementary      exp ... softplus; float32 correctly rounded
     exact           the same in mpmath; ULP error of a float64 result
     elementwise     arithmetic, comparison, maximum and minimum
-    activations     relu, leaky_relu, all gradients `<op>_grad`
+    activations     relu, leaky_relu, gradients `<op>_grad` of functions and of these
+    units           the other units of nets, values and gradients
     table           REFERENCE: one row per elementwise op
     samples         test data; special values
-    matmul, conv, reduce, softmax_losses, sgd, philox
+    matmul, conv, reduce, softmax_losses, updates, philox
 
 It is independent of the kernels and slow; it is itself checked by tests/test_reference*.py.
 """
@@ -20,13 +21,15 @@ from .fma import fma
 from .matmul import linear, linear_grad, matmul
 from .philox import normal, permutation, philox4x32, uniform, words
 from .samples import any_bits, arguments, normals, special_arguments, special_values
-from .sgd import sgd_step
 from .table import GRADIENTS, REFERENCE, Row
+from .updates import UPDATES, Update, sgd_step
 
 __all__ = [
     "GRADIENTS",
     "REFERENCE",
+    "UPDATES",
     "Row",
+    "Update",
     "any_bits",
     "arguments",
     "assert_same_bits",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from . import activations, elementary, elementwise
+from . import activations, elementary, elementwise, units
 from .bits import Array
 
 Interval = tuple[float, float]
@@ -38,9 +38,15 @@ class Row:
         return len(self.domain)
 
 
+def numbers(name: str, *values: float) -> tuple[Mapping[str, float], ...]:
+    """Sets of one attribute."""
+    return tuple({name: value} for value in values)
+
+
 PAIR = (ORDINARY, ORDINARY)
-SLOPES = tuple({"negative_slope": s} for s in (0.01, 0.0, 0.3, -0.5))
-EXPONENTS = tuple({"exponent": n} for n in (2, 3, 1, 0, -1, -2, 5, 7, 12, 0.5))
+SLOPES = numbers("negative_slope", 0.01, 0.0, 0.3, -0.5)
+BOUNDS = ((-1.0, 1.0), (0.0, 6.0), (-0.25, 2.5))
+EXPONENTS = numbers("exponent", 2, 3, 1, 0, -1, -2, 5, 7, 12, 0.5)
 
 REFERENCE: dict[str, Row] = {
     "add": Row(elementwise.add, domain=PAIR),
@@ -70,6 +76,21 @@ REFERENCE: dict[str, Row] = {
     "softplus": Row(elementary.softplus, activations.softplus_grad, "x", ((-20.0, 20.0),)),
     "relu": Row(activations.relu, activations.relu_grad, "y"),
     "leaky_relu": Row(activations.leaky_relu, activations.leaky_relu_grad, "x", attributes=SLOPES),
+    "prelu": Row(units.prelu, domain=PAIR),
+    "sign": Row(units.sign),
+    "heaviside": Row(units.heaviside, attributes=numbers("value", 0.5, 0.0, 1.0)),
+    "clip": Row(units.clip, units.clip_grad, "x", attributes=tuple({"min": a, "max": b} for a, b in BOUNDS)),
+    "hardtanh": Row(
+        units.hardtanh, units.hardtanh_grad, "y", attributes=tuple({"min_val": a, "max_val": b} for a, b in BOUNDS)
+    ),
+    "hardsigmoid": Row(
+        units.hardsigmoid, units.hardsigmoid_grad, "y", ((-2.5, 3.5),), numbers("slope", 1 / 6, 1.0, -0.125)
+    ),
+    "softsign": Row(units.softsign, units.softsign_grad, "x"),
+    "logsigmoid": Row(units.logsigmoid, units.logsigmoid_grad, "x", ((-20.0, 20.0),)),
+    "elu": Row(units.elu, units.elu_grad, "x", ((-10.0, 4.0),), numbers("alpha", 1.0, 0.3, -2.0)),
+    "selu": Row(units.selu, units.selu_grad, "x", ((-10.0, 4.0),)),
+    "silu": Row(units.silu, units.silu_grad, "x", ((-5.0, 5.0),), numbers("beta", 1.0, 1.7, -0.6)),
 }
 
 GRADIENTS: dict[str, Row] = {f"{name}_grad": row for name, row in REFERENCE.items() if row.gradient is not None}

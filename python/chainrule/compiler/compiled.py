@@ -17,6 +17,7 @@ import numpy.typing as npt
 from .. import _core
 from .._convert import to_array
 from .._errors import CompileError
+from .._trees import flatten, is_array, rebuild
 from ..ops import _table
 from ..ops._table import Spec
 from ..tensor import Tensor, grad_mode, numbers
@@ -25,7 +26,6 @@ from .phantom import Phantom
 from .plan import Built, build
 from .text import describe
 from .trace import Trace
-from .trees import flatten, is_array, rebuild
 
 __all__ = ["Compiled", "Plan", "compile"]
 
@@ -52,7 +52,7 @@ class Plan:
     sources: list[Tensor | int]  # what results can be differentiated by: tensors, or numbers of arguments
     differentiable: list[bool]  # for each output, whether it can be
     statics: list[Any] = field(default_factory=list)
-    pulls: dict[int, Compiled[Any]] = field(default_factory=dict)  # gradients of outputs
+    walks: dict[Any, Compiled[Any]] = field(default_factory=dict)  # gradients and tangents of outputs
 
     def holds(self, leaves: Sequence[Any]) -> bool:
         """Whether what the trace relied on is still so."""
@@ -176,7 +176,7 @@ class Compiled(Generic[F]):
         structure = flatten((args, kwargs), leaves)
         arrays = [_canonical(leaf) for leaf in leaves]
         marks = [(a.shape, a.dtype, _wants_grad(leaf)) for a, leaf in zip(arrays, leaves, strict=True)]
-        plans = self._plans.setdefault((structure, *marks, grad_mode.enabled), [])
+        plans = self._plans.setdefault((structure, *marks, grad_mode.enabled, grad_mode.sources), [])
         plan = next((p for p in plans if p.holds(leaves)), None)
         if plan is None:
             with _without_collections():

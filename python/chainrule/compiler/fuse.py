@@ -15,7 +15,7 @@ import numpy as np
 from ..ops._layout import contiguous_strides, product
 from ..ops._table import Spec
 from .flow import Flow
-from .trace import ELEMENTWISE, Instr, Value
+from .trace import ELEMENTWISE, UPDATES, Instr, Value
 
 __all__ = ["fuse", "uniform_constants"]
 
@@ -128,11 +128,10 @@ def _part(instr: Instr, operands: list[list[int]], columns: int, names: dict[int
 
 def _update_part(instr: Instr, region: Region, names: dict[int, int]) -> Instr | None:
     """An optimizer's update as a sub-instruction."""
-    if instr.name != "sgd" or instr.ints[0] != region[0] * region[1]:
+    if instr.name not in UPDATES or instr.ints[0] != region[0] * region[1]:
         return None
-    return Instr(
-        "sgd", instr.dtype, list(instr.outs), [names.get(instr.ins[0], instr.ins[0]), instr.ins[1]], [region[1]]
-    )
+    ins = [names.get(instr.ins[0], instr.ins[0]), *instr.ins[1:]]
+    return Instr(instr.name, instr.dtype, list(instr.outs), ins, [region[1]])
 
 
 def _product(flow: Flow, at: int) -> None:

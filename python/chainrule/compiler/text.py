@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "flops"]
 
+# Of an element, without weight decay and optional states: docs/arithmetic.md has the operations.
+_UPDATE_FLOPS = {"sgd": 4, "adam": 12, "adamw": 12, "rmsprop": 9, "rmsprop_centered": 15, "adagrad": 7}
+
 
 def flops(instr: Instr) -> int:
     """Floating-point operations of an instruction: 2 for a multiply-add, 1 for any other result of an element."""
@@ -19,19 +22,23 @@ def flops(instr: Instr) -> int:
         own, elements = 2 * product(instr.ints[:3]), product(instr.ints[:2])
     elif instr.name == "matmul":
         own = elements = 2 * product(instr.ints[1 : 4 + instr.ints[0]])
+    elif instr.name == "matmul_sum":
+        own = elements = 2 * product(instr.ints[:4])
+    elif instr.name == "fold":
+        own = elements = product(instr.ints[:2]) * product(instr.ints[4:6]) * product(instr.ints[12:])
     elif instr.name == "chain":
         own, elements = 0, product(instr.ints[:2])
     elif instr.name in ELEMENTWISE:
         own = elements = product(instr.ints[1 : 1 + instr.ints[0]])
     elif instr.name in ("sum", "max", "min"):
         own = elements = product(instr.ints[:3])
-    elif instr.name == "sgd":
-        own = elements = 4 * instr.ints[0]
+    elif instr.name in _UPDATE_FLOPS:
+        own = elements = _UPDATE_FLOPS[instr.name] * instr.ints[0]
     elif instr.name.startswith(("softmax", "log_softmax", "cross_entropy")):
         own = elements = 4 * product(instr.ints[:2])
     else:
         own = elements = 0
-    return own + sum(elements * (4 if part.name == "sgd" else 1) for part in instr.body)
+    return own + sum(elements * _UPDATE_FLOPS.get(part.name, 1) for part in instr.body)
 
 
 def describe(built: Built) -> str:

@@ -19,13 +19,13 @@ from .. import _core
 from .._errors import CompileError
 from ..ops import _table
 from ..ops._layout import contiguous_strides
-from ..ops._table import Attrs, Op, Spec
+from ..ops._table import ELEMENTWISE, Attrs, Op, Spec
 from ..tensor import Tensor, grad_mode
 from .phantom import Phantom, refuse, user_line
 
-__all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
+__all__ = ["ELEMENTWISE", "UPDATES", "Check", "Instr", "Trace", "Value"]
 
-ELEMENTWISE = frozenset(_core.elementwise_names())
+UPDATES = frozenset(_core.update_names())
 
 Array = npt.NDArray[Any]
 

@@ -6,6 +6,7 @@ export it here and list it in `LAYERS`, which is the whole list of classes a mod
 
 from __future__ import annotations
 
+from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._conv import Conv2d
@@ -14,6 +15,19 @@ from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from ._module import Module, Parameter
 from ._pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from ._shape import Flatten
+from ._units import (
+    ELU,
+    SELU,
+    Hardsigmoid,
+    Hardtanh,
+    Heaviside,
+    LogSigmoid,
+    Maxout,
+    PReLU,
+    Sign,
+    SiLU,
+    Softsign,
+)
 
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer
@@ -31,6 +45,17 @@ LAYERS: dict[str, type[Module]] = {
         Tanh,
         Softplus,
         Softmax,
+        ELU,
+        SELU,
+        SiLU,
+        PReLU,
+        Maxout,
+        Hardtanh,
+        Hardsigmoid,
+        Softsign,
+        LogSigmoid,
+        Sign,
+        Heaviside,
         MSELoss,
         CrossEntropyLoss,
         BCEWithLogitsLoss,
@@ -38,23 +63,35 @@ LAYERS: dict[str, type[Module]] = {
 }
 
 __all__ = [
+    "ELU",
     "LAYERS",
+    "SELU",
     "AvgPool2d",
     "BCEWithLogitsLoss",
     "Conv2d",
     "CrossEntropyLoss",
     "Flatten",
     "GlobalAvgPool2d",
+    "Hardsigmoid",
+    "Hardtanh",
+    "Heaviside",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "MSELoss",
     "MaxPool2d",
+    "Maxout",
     "Module",
+    "PReLU",
     "Parameter",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Sign",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Tanh",
+    "utils",
 ]

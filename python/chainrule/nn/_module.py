@@ -13,6 +13,7 @@ from .._arrays import to_model_input
 from .._errors import CompileError
 from ..autodiff import no_grad
 from ..tensor import Tensor, grad_mode
+from ._calls import noted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -74,7 +75,10 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__}: forward is not written")
 
     def __call__(self, *inputs: Any) -> Tensor:
-        return self.forward(*inputs)
+        if noted.calls is None:
+            return self.forward(*inputs)
+        result: Tensor = noted.call(self, inputs)
+        return result
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments, from which a model file rebuilds the layer (numbers, strings, bools)."""

@@ -1,15 +1,16 @@
 """The op table: what an op is, and the one way to run one.
 
-An op is a row: its name, `plan` (shape rule and instructions), and `vjp`, one gradient rule per argument, written in
-ops, so that gradients are nodes of the graph like any other and can be differentiated again. Everything that goes over
-all ops (autodiff, tests, documentation) iterates over `OPS`.
+An op is a row: its name, `plan` (shape rule and instructions), `vjp`, one gradient rule per argument for reverse mode,
+and `jvp`, one tangent rule per argument for forward mode. Rules are written in ops, so that gradients and tangents are
+nodes of the graph like any other and can be differentiated again. Everything that goes over all ops (autodiff, tests,
+documentation) iterates over `OPS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CODES",
+    "ELEMENTWISE",
+    "LINEAR",
     "OPS",
+    "SYMMETRIC",
     "Code",
     "Op",
     "Plan",
@@ -78,24 +82,37 @@ class Plan:
     temporaries: list[Spec] = field(default_factory=list)
 
 
-# rule(g, out, inputs, attrs) -> gradient of one argument, of the broadcast shape; `None` where there is no gradient.
+# Reverse: rule(g, out, inputs, attrs) -> gradient of one argument, of the broadcast shape.
+# Forward: rule(t, out, inputs, attrs) -> what one argument's tangent t adds to the output's, broadcasts to its shape.
 Rule = Callable[["Tensor", "Tensor", "tuple[Tensor, ...]", Attrs], "Tensor"]
+Tangents = Sequence["Tensor | None"]
+
+# Forward rules that need no formula. LINEAR: linear in this argument while the others are fixed, so the op itself, with
+# the tangent in the argument's place. SYMMETRIC: the Jacobian is its own transpose, so the reverse rule.
+LINEAR: Final = "linear"
+SYMMETRIC: Final = "symmetric"
+Forward = Rule | Literal["linear", "symmetric"]
+
+# Ops named like an elementwise kernel have diagonal Jacobians, which are symmetric.
+ELEMENTWISE = frozenset(_core.elementwise_names())
 
 
 @dataclass(frozen=True, eq=False)
 class Op:
     """A row of the table.
 
-    `plan(name, specs, attrs)` checks shapes (its errors begin with the op's name) and gives the instructions. `vjp` has
-    a rule or None for each argument; `jvp` is the place for forward-mode rules. A variadic op has one rule for all
-    arguments, given the argument's index, too.
+    `plan(name, specs, attrs)` checks shapes (its errors begin with the op's name) and gives the instructions. `vjp` and
+    `jvp` have a rule or None for each argument: None where the derivative is 0 or does not exist. Elementwise ops need
+    no `jvp`. A variadic op has one reverse rule, given the argument's index, too, and one forward rule, given all
+    tangents (None where there is none).
     """
 
     name: str
     plan: Callable[[str, Sequence[Spec], Attrs], Plan]
     vjp: tuple[Rule | None, ...] = ()
-    jvp: tuple[Rule | None, ...] = ()
-    variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor] | None = None
+    jvp: tuple[Forward | None, ...] = ()
+    variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
+    variadic_jvp: Callable[[Tangents, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
 
     def gradient(self, i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor | None:
         """The gradient by argument i, or None where the op has none."""
@@ -103,6 +120,34 @@ class Op:
             return self.variadic_vjp(i, g, out, inputs, attrs)
         rule = self.vjp[i] if i < len(self.vjp) else None
         return None if rule is None else rule(g, out, inputs, attrs)
+
+    def tangent(self, tangents: Tangents, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor | None:
+        """The tangent of the output, of a shape that broadcasts to it; None where it is 0."""
+        if self.variadic_jvp is not None:
+            return self.variadic_jvp(tangents, out, inputs, attrs)
+        total: Tensor | None = None
+        for i, t in enumerate(tangents):
+            part = None if t is None else self._part(i, t, out, inputs, attrs)
+            if part is not None:
+                total = part if total is None else apply(OPS["add"], (total, part))
+        return total
+
+    def _part(self, i: int, t: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor | None:
+        """What the tangent of argument i adds."""
+        rule = self.forward_rule(i)
+        if rule is None:
+            if i < len(self.vjp) and self.vjp[i] is not None:
+                raise TypeError(f"jvp: {self.name} has no forward rule for argument {i}")
+            return None
+        if rule == LINEAR:
+            return apply(self, (*inputs[:i], t, *inputs[i + 1 :]), attrs)
+        return self.gradient(i, t, out, inputs, attrs) if rule == SYMMETRIC else rule(t, out, inputs, attrs)
+
+    def forward_rule(self, i: int) -> Forward | None:
+        """The forward rule of argument i."""
+        if not self.jvp and self.name in ELEMENTWISE:
+            return SYMMETRIC if i < len(self.vjp) and self.vjp[i] is not None else None
+        return self.jvp[i] if i < len(self.jvp) else None
 
     @property
     def differentiable(self) -> bool:

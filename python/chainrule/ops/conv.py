@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._layout import contiguous_strides, copy_code
-from ._table import Attrs, Op, Plan, Spec, apply, one, pair, register
+from ._table import LINEAR, Attrs, Op, Plan, Spec, apply, one, pair, register
 from ._windows import Pair, Windows, image_of, pair_of, windows_of
 from .elementwise import _float_dtype, add
 from .shape import broadcast_to, reshape
@@ -33,8 +33,15 @@ def _fold_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     return Plan(out, [(name, columns.code, [1], [0], [n, channels, *windows], [])])
 
 
-_UNFOLD: Op = register(Op("unfold", _unfold_plan, (lambda g, y, x, a: apply(_FOLD, (g,), a[:1]),)))
-_FOLD: Op = register(Op("fold", _fold_plan, (lambda g, y, x, a: columns_of(g, a[0], 0.0),)))
+_UNFOLD: Op = register(
+    Op(
+        "unfold",
+        _unfold_plan,
+        (lambda g, y, x, a: apply(_FOLD, (g,), a[:1]),),
+        (lambda t, y, x, a: columns_of(t, a[0], 0.0),),
+    )
+)
+_FOLD: Op = register(Op("fold", _fold_plan, (lambda g, y, x, a: columns_of(g, a[0], 0.0),), (LINEAR,)))
 
 
 def columns_of(x: Tensor, windows: Windows, outside: float) -> Tensor:
@@ -87,10 +94,16 @@ _EACH: Op = register(
             lambda g, y, x, a: _sum(x[1], g) if a[0] else _sum(g, x[1]),
             lambda g, y, x, a: _each(x[0], g, not a[0]),
         ),
+        (LINEAR, LINEAR),
     )
 )
 _SUM: Op = register(
-    Op("matmul_sum", _sum_plan, (lambda g, y, x, a: _each(g, x[1], False), lambda g, y, x, a: _each(g, x[0], True)))
+    Op(
+        "matmul_sum",
+        _sum_plan,
+        (lambda g, y, x, a: _each(g, x[1], False), lambda g, y, x, a: _each(g, x[0], True)),
+        (LINEAR, LINEAR),
+    )
 )
 
 

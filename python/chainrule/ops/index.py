@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ._table import Attrs, Op, Plan, Spec, apply, register
+from ._table import LINEAR, Attrs, Op, Plan, Spec, apply, register
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -26,8 +26,8 @@ def _place_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     return Plan(Spec((*g.shape, cols), g.dtype), [("place", g.code, [2], [0, 1], [g.size, cols], [])])
 
 
-_PICK = register(Op("pick", _pick_plan, (lambda g, y, x, a: place(g, x[1], x[0].shape[1]),)))
-_PLACE = register(Op("place", _place_plan, (lambda g, y, x, a: pick(g, x[1]),)))
+_PICK = register(Op("pick", _pick_plan, (lambda g, y, x, a: place(g, x[1], x[0].shape[1]),), (LINEAR,)))
+_PLACE = register(Op("place", _place_plan, (lambda g, y, x, a: pick(g, x[1]),), (LINEAR,)))
 
 
 def pick(x: Tensor, index: Tensor) -> Tensor:

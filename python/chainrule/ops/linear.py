@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._layout import broadcast_shapes, broadcast_strides, product
-from ._table import Attrs, Op, Plan, Spec, apply, pair, register
+from ._table import LINEAR, Attrs, Op, Plan, Spec, apply, pair, register
 from .elementwise import _float_dtype, add
 from .shape import reshape
 
@@ -47,7 +47,7 @@ def _by_b(g: Tensor, out: Tensor, x: tuple[Tensor, ...], swap: Attrs) -> Tensor:
     return _product(g, a, True, swap[0]) if swap[1] else _product(a, g, not swap[0], False)
 
 
-_MATMUL = register(Op("matmul", _matmul_plan, (_by_a, _by_b)))
+_MATMUL = register(Op("matmul", _matmul_plan, (_by_a, _by_b), (LINEAR, LINEAR)))
 
 
 def matmul(a: Any, b: Any) -> Tensor:

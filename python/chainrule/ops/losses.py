@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._layout import axes_of, product
-from ._table import CODES, Attrs, Op, Plan, Spec, apply, one, pair, register
+from ._table import CODES, LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, one, pair, register
 from .activations import exp, sigmoid
 from .elementwise import _float_dtype, _map_plan, mul, neg, square, sub
 from .index import place
@@ -35,6 +35,11 @@ def _softmax_second(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) 
     return sub(mul(gg, sub(g, sum(mul(y, g), -1, True))), mul(g, sum(mul(y, gg), -1, True)))
 
 
+def _softmax_second_forward(t: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    y, g = x
+    return sub(mul(t, sub(g, sum(mul(y, g), -1, True))), mul(y, sum(mul(t, g), -1, True)))
+
+
 # log_softmax_grad(y, g) = g - exp(y) * s, s = sum(g).
 def _log_softmax_by_y(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
     y, g = x
@@ -46,11 +51,25 @@ def _log_softmax_by_g(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs
 
 
 _SOFTMAX_GRAD: Op = register(
-    Op("softmax_grad", _rows_plan, (_softmax_second, lambda gg, d, x, a: apply(_SOFTMAX_GRAD, (x[0], gg))))
+    Op(
+        "softmax_grad",
+        _rows_plan,
+        (_softmax_second, lambda gg, d, x, a: apply(_SOFTMAX_GRAD, (x[0], gg))),
+        (_softmax_second_forward, LINEAR),
+    )
 )
-_LOG_SOFTMAX_GRAD: Op = register(Op("log_softmax_grad", _rows_plan, (_log_softmax_by_y, _log_softmax_by_g)))
-_SOFTMAX = register(Op("softmax", _rows_plan, (lambda g, y, x, a: apply(_SOFTMAX_GRAD, (y, g)),)))
-_LOG_SOFTMAX = register(Op("log_softmax", _rows_plan, (lambda g, y, x, a: apply(_LOG_SOFTMAX_GRAD, (y, g)),)))
+_LOG_SOFTMAX_GRAD: Op = register(
+    Op("log_softmax_grad", _rows_plan, (_log_softmax_by_y, _log_softmax_by_g), (SYMMETRIC, LINEAR))
+)
+_SOFTMAX = register(Op("softmax", _rows_plan, (lambda g, y, x, a: apply(_SOFTMAX_GRAD, (y, g)),), (SYMMETRIC,)))
+_LOG_SOFTMAX = register(
+    Op(
+        "log_softmax",
+        _rows_plan,
+        (lambda g, y, x, a: apply(_LOG_SOFTMAX_GRAD, (y, g)),),
+        (lambda t, y, x, a: _log_softmax_by_g(t, y, (y,), a),),
+    )
+)
 
 
 def _along(op: Op, x: Any, axis: int) -> Tensor:
@@ -118,9 +137,16 @@ def _probability_error(logits: Tensor, labels: Tensor) -> Tensor:
     return sub(softmax(logits), place(ones, labels, logits.shape[1]))
 
 
-_CROSS_ENTROPY_GRAD = register(Op("cross_entropy_grad", _cross_entropy_grad_plan, (_second_by_x, None, _second_by_g)))
+_CROSS_ENTROPY_GRAD = register(
+    Op("cross_entropy_grad", _cross_entropy_grad_plan, (_second_by_x, None, _second_by_g), (SYMMETRIC, None, LINEAR))
+)
 _CROSS_ENTROPY = register(
-    Op("cross_entropy", _cross_entropy_plan, (lambda g, y, x, a: apply(_CROSS_ENTROPY_GRAD, (x[0], x[1], g)),))
+    Op(
+        "cross_entropy",
+        _cross_entropy_plan,
+        (lambda g, y, x, a: apply(_CROSS_ENTROPY_GRAD, (x[0], x[1], g)),),
+        (lambda t, y, x, a: sum(mul(t, _probability_error(x[0], x[1])), -1),),
+    )
 )
 _BCE = register(
     Op(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._layout import axes_of, product, transpose_code
-from ._table import Attrs, Op, Plan, Shape, Spec, apply, one, register
+from ._table import LINEAR, Attrs, Op, Plan, Rule, Shape, Spec, apply, one, register
 from .elementwise import _float_dtype, div, neg
 from .shape import reshape, transpose
 
@@ -54,28 +54,42 @@ def _sum_rule(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Te
     return broadcast_to(reshape(g, _with_ones(x[0].shape, attrs[0])), x[0].shape)
 
 
-def _extreme_rule(largest: bool) -> Any:
-    """The gradient goes to the first of equal extremes."""
+def _as_rows(shape: Shape, axes: tuple[int, ...]) -> tuple[tuple[int, ...], Shape]:
+    """The order of axes and then the shape in which the elements of one output are a row."""
+    kept = tuple(i for i in range(len(shape)) if i not in axes)
+    return (*kept, *axes), (product(_kept(shape, axes)), product([shape[i] for i in axes]))
 
-    def rule(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+
+def _extreme_rules(largest: bool) -> tuple[tuple[Rule], tuple[Rule]]:
+    """Gradient and tangent are those of the first of equal extremes."""
+
+    def chosen(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+        order, rows = _as_rows(x.shape, axes)
+        elements = reshape(transpose(x.detach(), order), rows)
+        return apply(_ARGMAX, (elements if largest else neg(elements),), ((1,),))
+
+    def reverse(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         from .index import place
 
         (axes,) = attrs
-        source = x[0]
-        kept = tuple(i for i in range(source.ndim) if i not in axes)
-        order = (*kept, *axes)
-        turned = transpose(source.detach(), order)
-        rows = reshape(turned, (product(_kept(source.shape, axes)), product([source.shape[i] for i in axes])))
-        index = apply(_ARGMAX, (rows if largest else neg(rows),), ((1,),))
-        placed = place(reshape(g, (rows.shape[0],)), index, rows.shape[1])
-        return transpose(reshape(placed, turned.shape), [order.index(i) for i in range(source.ndim)])
+        shape = x[0].shape
+        order, rows = _as_rows(shape, axes)
+        placed = place(reshape(g, rows[:1]), chosen(x[0], axes), rows[1])
+        return transpose(reshape(placed, [shape[i] for i in order]), [order.index(i) for i in range(len(shape))])
 
-    return rule
+    def forward(t: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+        from .index import pick
+
+        (axes,) = attrs
+        order, rows = _as_rows(t.shape, axes)
+        return reshape(pick(reshape(transpose(t, order), rows), chosen(x[0], axes)), out.shape)
+
+    return (reverse,), (forward,)
 
 
-_SUM = register(Op("sum", _reduce_plan, (_sum_rule,)))
-_MAX = register(Op("max", _reduce_plan, (_extreme_rule(True),)))
-_MIN = register(Op("min", _reduce_plan, (_extreme_rule(False),)))
+_SUM = register(Op("sum", _reduce_plan, (_sum_rule,), (LINEAR,)))
+_MAX = register(Op("max", _reduce_plan, *_extreme_rules(True)))
+_MIN = register(Op("min", _reduce_plan, *_extreme_rules(False)))
 _ARGMAX = register(Op("argmax", _reduce_plan))
 
 

@@ -17,7 +17,7 @@ from ._layout import (
     product,
     transpose_code,
 )
-from ._table import CODES, Attrs, Code, Op, Plan, Shape, Spec, apply, one, own, register
+from ._table import CODES, LINEAR, Attrs, Code, Op, Plan, Shape, Spec, Tangents, apply, one, own, register
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -34,7 +34,14 @@ def _reshape_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     return Plan(Spec(attrs[0], x.dtype), [copy_code(x.code, 1, 0, [x.size], strides, strides)])
 
 
-_RESHAPE = register(Op("reshape", _reshape_plan, (lambda g, y, x, a: reshape(g, x[0].shape),)))
+_RESHAPE = register(
+    Op(
+        "reshape",
+        _reshape_plan,
+        (lambda g, y, x, a: reshape(g, x[0].shape),),
+        (lambda t, y, x, a: reshape(t, y.shape),),
+    )
+)
 
 
 def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
@@ -83,7 +90,12 @@ def _transpose_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 
 
 _TRANSPOSE = register(
-    Op("transpose", _transpose_plan, (lambda g, y, x, a: transpose(g, [a[0].index(i) for i in range(len(a[0]))]),))
+    Op(
+        "transpose",
+        _transpose_plan,
+        (lambda g, y, x, a: transpose(g, [a[0].index(i) for i in range(len(a[0]))]),),
+        (LINEAR,),
+    )
 )
 
 
@@ -114,8 +126,9 @@ def _broadcast_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     return Plan(Spec(shape, x.dtype), [code])
 
 
-# Broadcasting is undone in one place for all ops: autodiff sums the gradient to the argument's shape.
-_BROADCAST_TO = register(Op("broadcast_to", _broadcast_plan, (lambda g, y, x, a: g,)))
+# Broadcasting is undone in one place for all ops: autodiff sums the gradient to the argument's shape. So is a tangent
+# broadcast to the output's.
+_BROADCAST_TO = register(Op("broadcast_to", _broadcast_plan, (lambda g, y, x, a: g,), (lambda t, y, x, a: t,)))
 
 
 def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
@@ -155,8 +168,8 @@ def _unslice_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     )
 
 
-_UNSLICE: Op = register(Op("unslice", _unslice_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),)))
-_SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_UNSLICE, (g,), a),)))
+_UNSLICE: Op = register(Op("unslice", _unslice_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),), (LINEAR,)))
+_SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_UNSLICE, (g,), a),), (LINEAR,)))
 
 
 def getitem(x: Any, index: Any) -> Tensor:
@@ -215,7 +228,14 @@ def _concatenate_rule(i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...]
     return getitem(g, (slice(None),) * axis + (slice(begin, begin + inputs[i].shape[axis]),))
 
 
-_CONCATENATE = register(Op("concatenate", _concatenate_plan, variadic_vjp=_concatenate_rule))
+def _concatenate_tangents(tangents: Tangents, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    parts = [np.zeros(x.shape, x.dtype) if t is None else t for t, x in zip(tangents, inputs, strict=True)]
+    return concatenate(parts, attrs[0])
+
+
+_CONCATENATE = register(
+    Op("concatenate", _concatenate_plan, variadic_vjp=_concatenate_rule, variadic_jvp=_concatenate_tangents)
+)
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
@@ -278,8 +298,10 @@ def _index_add_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     return Plan(Spec((rows, *tail), g.dtype), [code])
 
 
-_TAKE = register(Op("take", _take_plan, (lambda g, y, x, a: apply(_INDEX_ADD, (g, x[1]), (x[0].shape[0],)),)))
-_INDEX_ADD: Op = register(Op("index_add", _index_add_plan, (lambda g, y, x, a: apply(_TAKE, (g, x[1])),)))
+_TAKE = register(
+    Op("take", _take_plan, (lambda g, y, x, a: apply(_INDEX_ADD, (g, x[1]), (x[0].shape[0],)),), (LINEAR,))
+)
+_INDEX_ADD: Op = register(Op("index_add", _index_add_plan, (lambda g, y, x, a: apply(_TAKE, (g, x[1])),), (LINEAR,)))
 
 
 def index_tensor(name: str, index: Any, length: int) -> Tensor:
@@ -333,7 +355,7 @@ def _cast_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     return Plan(out, [("cast", CODES[out.dtype], [1], [0], [x.size, x.code], [])])
 
 
-_ASTYPE = register(Op("astype", _cast_plan, (lambda g, y, x, a: astype(g, x[0].dtype),)))
+_ASTYPE = register(Op("astype", _cast_plan, (lambda g, y, x, a: astype(g, x[0].dtype),), (LINEAR,)))
 
 
 def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:

@@ -1,0 +1,169 @@
+// Units of neural nets beyond relu: value and gradient side by side, like those of activations.h. At infinity each
+// takes the limit of its formula. docs/arithmetic.md has the roundings, and what is done at kinks.
+#pragma once
+
+#include "kernels/activations.h"
+
+namespace chainrule {
+namespace {
+
+// x between two bounds. The gradient passes where x is inside, the bounds included.
+struct Clip {
+  static constexpr const char* names[2] = {"clip", "clip_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  static constexpr float cost = 0.1f;
+  const double low, high;
+  explicit Clip(const double* param) : low(param[0]), high(param[1]) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return minimum(maximum(x, splat(static_cast<T>(low))), splat(static_cast<T>(high)));
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    const Mask<T> inside = ge(x, splat(static_cast<T>(low))) & le(x, splat(static_cast<T>(high)));
+    return select(inside, g, select(isnan(x), x, splat(T(0))));
+  }
+};
+
+// The same value; the gradient passes inside only.
+struct Hardtanh : Clip {
+  static constexpr const char* names[2] = {"hardtanh", "hardtanh_grad"};
+  static constexpr Keeps keeps = Keeps::output;
+  using Clip::Clip;
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    const Mask<T> inside = gt(y, splat(static_cast<T>(low))) & lt(y, splat(static_cast<T>(high)));
+    return select(inside, g, select(isnan(y), y, splat(T(0))));
+  }
+};
+
+struct Hardsigmoid {
+  static constexpr const char* names[2] = {"hardsigmoid", "hardsigmoid_grad"};
+  static constexpr Keeps keeps = Keeps::output;
+  static constexpr float cost = 0.1f;
+  const double slope;
+  explicit Hardsigmoid(const double* param) : slope(param[0]) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return minimum(maximum(fma(splat(static_cast<T>(slope)), x, splat(T(0.5))), splat(T(0))), splat(T(1)));
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    const Mask<T> inside = gt(y, splat(T(0))) & lt(y, splat(T(1)));
+    return select(inside, splat(static_cast<T>(slope)) * g, select(isnan(y), y, splat(T(0))));
+  }
+};
+
+struct Softsign {
+  static constexpr const char* names[2] = {"softsign", "softsign_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  static constexpr float cost = 0.2f, gradient_cost = 0.3f;
+  explicit Softsign(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    constexpr T kMost = sizeof(T) == 4 ? T(__FLT_MAX__) : T(__DBL_MAX__);
+    const Vec<T> u = math::clamp(x, -kMost, kMost);
+    return u / (splat(T(1)) + chainrule::abs(u));
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    const Vec<T> d = splat(T(1)) + chainrule::abs(x);
+    return (g / d) / d;
+  }
+};
+
+struct LogSigmoid {
+  static constexpr const char* names[2] = {"logsigmoid", "logsigmoid_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  static constexpr float cost = 1.3f, gradient_cost = 0.6f;
+  explicit LogSigmoid(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return neg(math::softplus(neg(x)));
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g * math::sigmoid(neg(x));
+  }
+};
+
+// up * x above 0, down * (e^x - 1) elsewhere.
+struct Elu {
+  static constexpr const char* names[2] = {"elu", "elu_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  static constexpr float gradient_cost = 0.6f;
+  const double up, down;
+  explicit Elu(const double* param) : Elu(1.0, param[0]) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    const Vec<T> below = splat(static_cast<T>(down)) * math::expm1(x);
+    return select(gt(x, splat(T(0))), splat(static_cast<T>(up)) * x, below);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    const Vec<T> below = g * (splat(static_cast<T>(down)) * math::exp(x));
+    return select(gt(x, splat(T(0))), splat(static_cast<T>(up)) * g, below);
+  }
+
+ protected:
+  Elu(double slope, double scale) : up(slope), down(scale) {}
+};
+
+// The numbers for which mean 0 and variance 1 are a fixed point (Klambauer et al., 2017).
+struct Selu : Elu {
+  static constexpr const char* names[2] = {"selu", "selu_grad"};
+  explicit Selu(const double*) : Elu(1.0507009873554805, 1.7580993408473768) {}
+};
+
+// x * s for a gate s >= 0. The gate closes faster than x grows: where s is 0 the product is a zero with the sign of x,
+// at infinity too.
+template <class T>
+CR_INLINE Vec<T> gated(Vec<T> x, Vec<T> s) {
+  return select(eq(s, splat(T(0))), math::with_sign(s, x), x * s);
+}
+
+// s = sigmoid(z) and 1 - s, both with a small relative error: one from the other, the one below 1/2 first.
+template <class T>
+struct Logistic {
+  Vec<T> s, rest;
+  CR_INLINE explicit Logistic(Vec<T> z) {
+    const Vec<T> small = math::sigmoid(neg(chainrule::abs(z))), large = splat(T(1)) - small;
+    const Mask<T> negative = lt(z, splat(T(0)));
+    s = select(negative, small, large);
+    rest = select(negative, large, small);
+  }
+};
+
+struct Silu {
+  static constexpr const char* names[2] = {"silu", "silu_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  static constexpr float gradient_cost = 0.7f;
+  const double beta;
+  explicit Silu(const double* param) : beta(param[0]) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return gated(x, math::sigmoid(splat(static_cast<T>(beta)) * x));
+  }
+  template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes > 1)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    Vec<T> s[4];
+    CR_UNROLL
+    for (int i = 0; i < 4; ++i) s[i] = splat(static_cast<T>(beta)) * x[i];
+    math::sigmoid(s);
+    CR_UNROLL
+    for (int i = 0; i < 4; ++i) x[i] = gated(x[i], s[i]);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    constexpr T kMost = sizeof(T) == 4 ? T(__FLT_MAX__) : T(__DBL_MAX__);
+    const Vec<T> z = math::clamp(splat(static_cast<T>(beta)) * x, -kMost, kMost);
+    const Logistic<T> l(z);
+    return g * (l.s * fma(z, l.rest, splat(T(1))));
+  }
+};
+
+using Units = List<Clip, Hardtanh, Hardsigmoid, Softsign, LogSigmoid, Elu, Selu, Silu>;
+
+}  // namespace
+}  // namespace chainrule

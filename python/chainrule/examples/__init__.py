@@ -1,0 +1,41 @@
+"""Nets and experiments of the lectures that chainrule grew from; docs/lectures.md uses them row by row.
+
+Nothing here is needed to use the package. `python -m chainrule.examples.experiments FOLDER` draws the plots.
+"""
+
+from .perceptron import Learning, Perceptron, delta_rule, perceptron_rule
+from .printed import Neuron, as_printed, from_printed
+from .shapes import collapse, sawtooth, translations
+from .threshold import (
+    Circuit,
+    and_gate,
+    not_gate,
+    or_gate,
+    patterns,
+    threshold_unit,
+    truth_table,
+    truth_table_net,
+    xor_net,
+)
+
+__all__ = [
+    "Circuit",
+    "Learning",
+    "Neuron",
+    "Perceptron",
+    "and_gate",
+    "as_printed",
+    "collapse",
+    "delta_rule",
+    "from_printed",
+    "not_gate",
+    "or_gate",
+    "patterns",
+    "perceptron_rule",
+    "sawtooth",
+    "threshold_unit",
+    "translations",
+    "truth_table",
+    "truth_table_net",
+    "xor_net",
+]

@@ -1,0 +1,356 @@
+"""Claims of the lectures as small experiments: seeded, a second each, the same numbers on every machine.
+
+Each function returns a dataclass of numbers; `python -m chainrule.examples.plots FOLDER` draws them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import nn, ops
+from ..compiler import compile
+from ..optim import SGD
+from ..random import Generator
+from ..tensor import Tensor, tensor
+from ..transforms import grad
+from .printed import from_printed
+from .shapes import sawtooth
+from .threshold import patterns
+
+__all__ = [
+    "Overfitting",
+    "Restarts",
+    "Saturation",
+    "SawtoothGradients",
+    "Scaling",
+    "SteepLogistic",
+    "ValidationCurve",
+    "Width",
+    "overfitting",
+    "restarts",
+    "saturation",
+    "sawtooth_gradients",
+    "scaling",
+    "steep_logistic",
+    "validation_curve",
+    "width",
+]
+
+Array = npt.NDArray[Any]
+F64 = np.float64
+
+
+def descend(
+    model: nn.Module,
+    x: Array,
+    y: Array,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    lr: float,
+    steps: int,
+    momentum: float = 0.9,
+) -> list[float]:
+    """Gradient descent on all rows at once; returns the loss before each step."""
+    optimizer = SGD(model.parameters(), lr, momentum)
+
+    @compile
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        value = loss(model(x), y)
+        value.backward()
+        optimizer.step()
+        return value
+
+    return [step(x, y).item() for _ in range(steps)]
+
+
+def mlp(widths: Sequence[int], activation: Callable[[], nn.Module], init: str, seed: int) -> nn.Sequential:
+    """A float64 net of these widths, with the activation between its layers."""
+    generator = Generator(seed)
+    net = nn.Sequential()
+    for i in range(len(widths) - 1):
+        if i:
+            net.append(activation())
+        net.append(nn.Linear(widths[i], widths[i + 1], dtype=F64, init=init, generator=generator))
+    return net
+
+
+@dataclass(frozen=True)
+class SteepLogistic:
+    """For each factor k, the largest distance of sigmoid(k z) from 1[z > 0] where |z| >= 0.05."""
+
+    factors: list[float]
+    distance: list[float]
+
+
+def steep_logistic() -> SteepLogistic:
+    """Scaling weights and bias turns the logistic unit into a threshold.
+
+    >>> from chainrule.examples.experiments import steep_logistic
+    >>> found = steep_logistic()
+    >>> [round(d, 4) for d in found.distance]
+    [0.4875, 0.4502, 0.31, 0.0392, 0.0]
+    """
+    factors = [1.0, 4.0, 16.0, 64.0, 256.0]
+    z = tensor(np.concatenate([np.linspace(-3, -0.05, 200), np.linspace(0.05, 3, 200)]))
+    threshold = ops.astype(z > 0, F64)
+    return SteepLogistic(factors, [ops.max(ops.abs(ops.sigmoid(k * z) - threshold)).item() for k in factors])
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """By activation, layer after layer: the norm of the weights' gradient, and the share of units with a flat spot.
+
+    `flat`: derivative of the unit below 0.05, over all units and rows. `widened`: for each factor that the weights of a
+    sigmoid layer are multiplied by, its share of flat units.
+    """
+
+    gradients: dict[str, list[float]]
+    flat: dict[str, list[float]]
+    factors: list[float]
+    widened: list[float]
+
+
+def saturation() -> Saturation:
+    """Gradients through many layers: sigmoid lets them vanish, tanh and relu do not; relu is flat half of the time.
+
+    >>> from chainrule.examples.experiments import saturation
+    >>> found = saturation()
+    >>> found.gradients["sigmoid"][0] < 0.001 * found.gradients["sigmoid"][-1]
+    True
+    """
+    x = Generator(1).normal((64, 256), dtype=F64)
+    kinds: dict[str, tuple[Callable[[], nn.Module], str]] = {
+        "sigmoid": (nn.Sigmoid, "glorot"),
+        "tanh": (nn.Tanh, "glorot"),
+        "relu": (nn.ReLU, "he"),
+    }
+    gradients: dict[str, list[float]] = {}
+    flat: dict[str, list[float]] = {}
+    for name, (activation, init) in kinds.items():
+        net = mlp([256] * 8 + [1], activation, init, seed=2)
+        ops.mean(net(tensor(x))).backward()
+        weights = [layer.weight for layer in net if isinstance(layer, nn.Linear)]
+        gradients[name] = [ops.sqrt(ops.sum(ops.square(w.grad))).item() for w in weights]
+        flat[name] = [_flat_share(activation(), net[:i](tensor(x))) for i in range(1, len(net), 2)]
+    factors = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
+    layer = nn.Linear(256, 256, dtype=F64, generator=Generator(3))
+    widened = [_flat_share(nn.Sigmoid(), k * layer(tensor(x))) for k in factors]
+    return Saturation(gradients, flat, factors, widened)
+
+
+def _flat_share(activation: nn.Module, z: Tensor) -> float:
+    slopes = grad(lambda z: ops.sum(activation(z)))(z.detach())
+    return float(ops.mean(ops.astype(ops.abs(slopes) < 0.05, F64)).item())
+
+
+@dataclass(frozen=True)
+class SawtoothGradients:
+    """By depth: the slope of the teeth, and the share of [-0.5, 1.5] where the gradient is 0."""
+
+    depths: list[int]
+    slope: list[float]
+    flat_share: list[float]
+
+
+def sawtooth_gradients() -> SawtoothGradients:
+    """The gradient of a sawtooth net by its input doubles with each layer, and is 0 around the teeth.
+
+    >>> from chainrule.examples.experiments import sawtooth_gradients
+    >>> sawtooth_gradients().slope
+    [2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+    """
+    depths = [1, 2, 3, 4, 5, 6]
+    x = tensor((np.arange(4096)[:, None] + 0.5) / 2048 - 0.5)
+    slope, flat = [], []
+    for depth in depths:
+        net = sawtooth(depth, F64)
+        size = ops.abs(grad(lambda x, net=net: ops.sum(net(x)))(x))
+        slope.append(ops.max(size).item())
+        flat.append(ops.mean(ops.astype(ops.equal(size, 0.0), F64)).item())
+    return SawtoothGradients(depths, slope, flat)
+
+
+@dataclass(frozen=True)
+class Width:
+    """Mean squared errors of nets with one hidden layer, by its width, on a wave and on a sawtooth of 32 slopes.
+
+    `deep_units`: of the net with five hidden layers that the sawtooth comes from.
+    """
+
+    widths: list[int]
+    wave_error: list[float]
+    sawtooth_error: list[float]
+    deep_units: int
+
+
+def width() -> Width:
+    """One hidden layer comes as near to anything as one likes, if it is wide; depth may need far fewer units.
+
+    >>> from chainrule.examples.experiments import width
+    >>> found = width()
+    >>> found.widths[:5], [round(error, 3) for error in found.sawtooth_error[:5]], found.deep_units
+    ([2, 4, 8, 16, 32], [0.333, 0.333, 0.333, 0.333, 0.0], 15)
+    """
+    x = np.linspace(0, 1, 1025)[:, None]
+    deep = sawtooth(5, F64)
+    targets: list[Callable[[Tensor], Tensor]] = [lambda x: ops.tanh(8 * ops.sub(x, 0.3)) * (1 - x), deep]
+    widths = [2, 4, 8, 16, 32, 64, 128]
+    wave_error, sawtooth_error = (
+        [ops.mse_loss(interpolant(target, n)(x), target(tensor(x))).item() for n in widths] for target in targets
+    )
+    return Width(widths, wave_error, sawtooth_error, deep_units=15)
+
+
+def interpolant(target: Callable[[Tensor], Tensor], width: int) -> nn.Sequential:
+    """The relu net with one hidden layer that agrees with the target at width + 1 places of [0, 1]: the proof by hand.
+
+    Unit i begins at i / width; its outgoing weight is by how much the slope changes there.
+    """
+    knots = np.arange(width) / width
+    values = target(tensor(np.arange(width + 1)[:, None] / width))[:, 0]
+    slopes = (values[1:] - values[:-1]) * float(width)
+    changes = ops.concatenate([slopes[:1], slopes[1:] - slopes[:-1]])
+    return nn.Sequential(
+        from_printed(np.ones((width, 1)), -knots, dtype=F64),
+        nn.ReLU(),
+        from_printed(ops.reshape(changes, (1, width)), values[:1], dtype=F64),
+    )
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """By width of a net: the error on the twelve noisy rows it was trained on, and against the truth between them.
+
+    `x`, `y`: the rows; `grid`, `truth`, `curves`: the truth, and what each net says, to be drawn.
+    """
+
+    widths: list[int]
+    train_loss: list[float]
+    test_loss: list[float]
+    x: Array
+    y: Array
+    grid: Array
+    truth: Array
+    curves: list[Array]
+
+
+def overfitting() -> Overfitting:
+    """A large shallow net learns the noise of a few rows by heart; one unit is too few, three are about right.
+
+    >>> import numpy as np
+    >>> from chainrule.examples.experiments import overfitting
+    >>> found = overfitting()
+    >>> found.widths[int(np.argmin(found.train_loss))], found.widths[int(np.argmin(found.test_loss))]
+    (300, 3)
+    """
+    r = Generator(7)
+    x, noise = r.uniform((12, 1), -1.0, 1.0, dtype=F64), r.normal((12, 1), std=0.2, dtype=F64)
+    grid = np.linspace(-1, 1, 201)[:, None]
+    y, truth = (ops.square(tensor(x)) - 0.5 + noise).numpy(), (ops.square(tensor(grid)) - 0.5).numpy()
+    widths, train_loss, curves = [1, 3, 300], [], []
+    for units in widths:
+        net = mlp([1, units, 1], nn.Tanh, "glorot", seed=8)
+        bends = {"weight": (1, units), "bias": (units,)}
+        generator = Generator(9)
+        net[0].load_state_dict({name: generator.normal(shape, std=3.0, dtype=F64) for name, shape in bends.items()})
+        train_loss.append(descend(net, x, y, ops.mse_loss, lr=2 / (units + 4), steps=20_000)[-1])
+        curves.append(net.predict(grid))
+    test_loss = [ops.mse_loss(curve, truth).item() for curve in curves]
+    return Overfitting(widths, train_loss, test_loss, x, y, grid, truth, curves)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Losses of logistic regression on raw and on standardised columns, each at its best rate of a grid."""
+
+    raw: list[float]
+    standardised: list[float]
+    raw_rate: float
+    standardised_rate: float
+
+
+def scaling() -> Scaling:
+    """Gradient descent wants columns of one scale: a rate that suits the largest is far too small for the others.
+
+    >>> from chainrule.examples.experiments import scaling
+    >>> found = scaling()
+    >>> found.raw_rate, found.standardised_rate
+    (0.0001, 10.0)
+    """
+    r = Generator(11)
+    unscaled, noise = r.normal((200, 2), dtype=F64), r.normal(200, std=0.5, dtype=F64)
+    raw = (tensor(unscaled) * np.array([1.0, 40.0]) + np.array([0.0, 100.0])).numpy()
+    score = ops.matmul(unscaled, np.array([2.0, 2.0])) + noise
+    y = ops.astype(score > 0, F64).numpy()[:, None]
+    best = [_best_rate(x, y) for x in (raw, _standardised(raw))]
+    return Scaling(best[0][1], best[1][1], best[0][0], best[1][0])
+
+
+def _standardised(x: Array) -> Array:
+    centred = tensor(x) - ops.mean(tensor(x), 0)
+    return (centred / ops.sqrt(ops.mean(ops.square(centred), 0))).numpy()
+
+
+def _best_rate(x: Array, y: Array) -> tuple[float, list[float]]:
+    """The rate of 10**-6 to 10**2 with the smallest loss after 300 steps from 0, and its losses."""
+    runs = {}
+    for rate in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0):
+        model = from_printed(np.zeros((1, 2)), [0.0], dtype=F64)
+        runs[rate] = descend(model, x, y, ops.binary_cross_entropy_with_logits, rate, 300, momentum=0.0)
+    rate = min(runs, key=lambda rate: runs[rate][-1])
+    return rate, runs[rate]
+
+
+@dataclass(frozen=True)
+class ValidationCurve:
+    """By degree of a polynomial: its mean squared error on the rows it was fitted to and on others."""
+
+    degrees: list[int]
+    train_loss: list[float]
+    validation_loss: list[float]
+
+
+def validation_curve() -> ValidationCurve:
+    """Too few features underfit, too many overfit: other rows tell which."""
+    r = Generator(13)
+    x, x_other = (r.uniform((n, 1), -1.0, 1.0, dtype=F64) for n in (16, 200))
+
+    def noisy(x: Array) -> Array:
+        return np.asarray(np.sin(4.0 * x) + r.normal(x.shape, std=0.1, dtype=F64))
+
+    y, y_other = noisy(x), noisy(x_other)
+    degrees, train, validation = list(range(0, 13)), [], []
+    for d in degrees:
+        F, G = (np.hstack([z**k for k in range(d + 1)]) for z in (x, x_other))
+        w = np.linalg.lstsq(F, y, rcond=None)[0]
+        train.append(float(np.mean((F @ w - y) ** 2)))
+        validation.append(float(np.mean((G @ w - y_other) ** 2)))
+    return ValidationCurve(degrees, train, validation)
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """The last loss of a 2-2-1 net on XOR from each random start."""
+
+    losses: list[float]
+
+    @property
+    def solved(self) -> int:
+        """How many starts came near 0."""
+        return sum(loss < 0.01 for loss in self.losses)
+
+
+def restarts() -> Restarts:
+    """Small nets have local minima: some starts solve XOR, others do not; the best of several does."""
+    x = patterns(2).astype(F64)
+    y = np.array([[0.0], [1.0], [1.0], [0.0]])
+    found = []
+    for seed in range(20):
+        net = mlp([2, 2, 1], nn.Tanh, "glorot", seed)
+        found.append(descend(net, x, y, ops.mse_loss, lr=0.3, steps=2000)[-1])
+    return Restarts(found)

@@ -1,0 +1,94 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..tensor import Tensor
+from ._base import Optimizer
+from ._options import Flag, Number, Pair
+
+__all__ = ["Adam", "AdamW"]
+
+
+class Adam(Optimizer):
+    """Adam: steps by averages of the gradient and of its square.
+
+    d = g + weight_decay * p;  m = beta1 * m + (1 - beta1) * d;  v = beta2 * v + (1 - beta2) * d²;
+    p = p - lr * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps),
+    where m and v begin at 0 and t counts the steps of the parameter, from 1; with amsgrad v under the root is its
+    largest value so far. The exact roundings are in docs/arithmetic.md.
+
+    Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `betas`, both from 0 up to but not 1;
+    `eps`; `weight_decay`; `amsgrad`. Defaults are PyTorch's. Options can be changed between steps.
+    Errors: as `cr.optim.SGD`.
+    Source: Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015; amsgrad: Reddi et al., ICLR 2018.
+
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([1.0, -2.0])
+    >>> optimizer = cr.optim.Adam([weight], lr=0.25)
+    >>> cr.sum(weight * weight).backward()
+    >>> optimizer.step()
+    >>> weight.numpy()
+    array([ 0.75, -1.75], dtype=float32)
+    """
+
+    _all_states = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    _clock = 3  # steps, beta1^steps, beta2^steps
+    _update = "adam"
+
+    betas = Pair(1, below=1.0)
+    eps = Number(3)
+    weight_decay = Number(4)
+    amsgrad = Flag(5)
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[Mapping[str, Any]],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+    ) -> None:
+        options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        super().__init__(params, options)
+
+    @classmethod
+    def _kernel(cls, options: Mapping[str, Any]) -> str:
+        return cls._update
+
+    @classmethod
+    def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:
+        return cls._all_states if options["amsgrad"] else cls._all_states[:2]
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p = p * (1 - lr * weight_decay) before Adam's step without weight decay.
+
+    Arguments: as `cr.optim.Adam`; the default of `weight_decay` is 0.01.
+    Errors: as `cr.optim.SGD`.
+    Source: Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019.
+
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([1.0, -2.0])
+    >>> optimizer = cr.optim.AdamW([weight], lr=0.25, weight_decay=0.5)
+    >>> cr.sum(weight * weight).backward()
+    >>> optimizer.step()
+    >>> weight.numpy()
+    array([ 0.625, -1.5  ], dtype=float32)
+    """
+
+    _update = "adamw"
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[Mapping[str, Any]],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad)

@@ -1,0 +1,114 @@
+"""RMSprop and Adagrad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..tensor import Tensor
+from ._base import Optimizer
+from ._options import Flag, Number
+
+__all__ = ["Adagrad", "RMSprop"]
+
+
+class RMSprop(Optimizer):
+    """RMSprop: steps by the gradient over the root of the average of its square.
+
+    d = g + weight_decay * p;  s = alpha * s + (1 - alpha) * d²;  y = d / (sqrt(s) + eps);  p = p - lr * y,
+    or with momentum  v = momentum * v + y;  p = p - lr * v.  With centered the root is of s - a², at least 0, where
+    a = alpha * a + (1 - alpha) * d. States begin at 0. The exact roundings are in docs/arithmetic.md.
+
+    Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `alpha`, at most 1; `eps`;
+    `weight_decay`; `momentum`; `centered`. Defaults are PyTorch's. Options can be changed between steps.
+    Errors: as `cr.optim.SGD`.
+    Source: Hinton, lecture 6 of Neural networks for machine learning; centered: Graves, arXiv 1308.0850.
+
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([1.0, -2.0])
+    >>> optimizer = cr.optim.RMSprop([weight], lr=0.5, alpha=0.75)
+    >>> cr.sum(weight * weight).backward()
+    >>> optimizer.step()
+    >>> weight.numpy()
+    array([ 0., -1.], dtype=float32)
+    """
+
+    _all_states = ("square_avg", "grad_avg", "momentum_buffer")
+
+    alpha = Number(1, most=1.0)
+    eps = Number(2)
+    weight_decay = Number(3)
+    momentum = Number(4)
+    centered = Flag(5)
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[Mapping[str, Any]],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        options = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**options, "momentum": momentum, "centered": centered})
+
+    @classmethod
+    def _kernel(cls, options: Mapping[str, Any]) -> str:
+        return "rmsprop_centered" if options["centered"] else "rmsprop"
+
+    @classmethod
+    def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:
+        wanted = (True, options["centered"], options["momentum"] > 0)
+        return [name for name, is_wanted in zip(cls._all_states, wanted, strict=True) if is_wanted]
+
+
+class Adagrad(Optimizer):
+    """Adagrad: steps by the gradient over the root of the sum of its squares.
+
+    d = g + weight_decay * p;  s = s + d²;  p = p - lr / (1 + (t - 1) * lr_decay) * d / (sqrt(s) + eps),
+    where s begins at `initial_accumulator_value` and t counts the steps of the parameter, from 1. The exact roundings
+    are in docs/arithmetic.md.
+
+    Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `lr_decay`; `weight_decay`;
+    `initial_accumulator_value`; `eps`. Defaults are PyTorch's. Options can be changed between steps.
+    Errors: as `cr.optim.SGD`.
+    Source: Duchi, Hazan and Singer, Adaptive subgradient methods, JMLR 12 (2011).
+
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([1.0, -2.0])
+    >>> optimizer = cr.optim.Adagrad([weight], lr=0.25)
+    >>> cr.sum(weight * weight).backward()
+    >>> optimizer.step()
+    >>> weight.numpy()
+    array([ 0.75, -1.75], dtype=float32)
+    """
+
+    _all_states = ("sum",)
+    _clock = 1  # steps
+
+    lr_decay = Number(1)
+    weight_decay = Number(2)
+    eps = Number(3)
+    initial_accumulator_value = Number(4)
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[Mapping[str, Any]],
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        options = {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay, "eps": eps}
+        super().__init__(params, {**options, "initial_accumulator_value": initial_accumulator_value})
+
+    @classmethod
+    def _kernel(cls, options: Mapping[str, Any]) -> str:
+        return "adagrad"
+
+    @classmethod
+    def _start(cls, options: Mapping[str, Any]) -> float:
+        return float(options["initial_accumulator_value"])

@@ -1,0 +1,67 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..tensor import Tensor
+from ._base import Optimizer
+from ._options import Flag, Number
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum, Nesterov momentum and weight decay.
+
+    d = g + weight_decay * p;  v = momentum * v + d;  d = v, or d + momentum * v with nesterov;  p = p - lr * d,
+    where v begins at 0. The exact roundings are in docs/arithmetic.md. While lr stays, the momentum is the heavy ball
+    p' = p - lr * g + momentum * (p - p_before).
+
+    Arguments: `params`, an iterable of parameters (`model.parameters()`), or of dicts, groups of parameters with
+    options of their own, `{"params": [...], "lr": 0.1}`; `lr`, the step size; `momentum`, from 0 up to but not 1;
+    `nesterov`, needs a momentum; `weight_decay`, at least 0. Options can be changed as attributes, also between
+    compiled steps, and for one group as `optimizer.param_groups[0]["lr"]`.
+    Errors: TypeError when a parameter is not a tensor that requires a gradient; ValueError for an empty or repeated
+    parameter or a number out of range.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([1.0, 2.0])
+    >>> optimizer = cr.optim.SGD([weight], lr=0.5)
+    >>> cr.sum(weight * weight).backward()
+    >>> optimizer.step()
+    >>> weight.numpy()
+    array([0., 0.], dtype=float32)
+    """
+
+    _all_states = ("velocity",)
+
+    momentum = Number(1, below=1.0)
+    weight_decay = Number(2)
+    nesterov = Flag(3)
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[Mapping[str, Any]],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        options = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+        super().__init__(params, options)
+
+    @classmethod
+    def _kernel(cls, options: Mapping[str, Any]) -> str:
+        return "sgd"
+
+    @classmethod
+    def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:
+        return cls._all_states if options["momentum"] else ()
+
+    @classmethod
+    def _check(cls, options: Mapping[str, Any]) -> None:
+        if options["nesterov"] and options["momentum"] == 0:
+            raise ValueError("SGD: nesterov needs a momentum above 0")

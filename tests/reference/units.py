@@ -1,0 +1,208 @@
+"""The units of the table in docs/arithmetic.md, beyond relu; ``<op>_grad(kept, g)`` as in activations.py.
+
+Numbers of an op are rounded to the dtype of x once.
+"""
+
+import numpy as np
+
+from . import reduce
+from .bits import Array
+from .elementary import exp, expm1, sigmoid, softplus
+from .elementwise import maximum, minimum
+from .fma import fma
+
+SELU_UP, SELU_DOWN = 1.0507009873554805, 1.7580993408473768
+
+
+def numbers(x: Array, *values: float) -> list[Array]:
+    """Numbers in the dtype of x, 0-d."""
+    return [np.asarray(value, x.dtype) for value in values]
+
+
+def inside(kept: Array, g: Array, passes: Array) -> Array:
+    """g where it passes, else 0; NaN where the kept value is."""
+    return np.where(np.isnan(kept), kept, np.where(passes, g, kept.dtype.type(0)))
+
+
+def limited(x: Array, bound: float) -> Array:
+    """x between -bound and bound."""
+    low, high = numbers(x, -bound, bound)
+    return np.where(x > high, high, np.where(x < low, low, x))
+
+
+def gated(x: Array, s: Array) -> Array:
+    """``s == 0 ? (0 with the sign of x) : x*s``."""
+    return np.where(s == 0, np.copysign(s, x), x * s)
+
+
+def logistic(z: Array) -> tuple[Array, Array]:
+    """sigmoid(z) and 1 - sigmoid(z): ``q = sigmoid(-|z|)`` and ``1 - q``."""
+    q = sigmoid(-np.abs(z))
+    rest = z.dtype.type(1) - q
+    return np.where(z < 0, q, rest), np.where(z < 0, rest, q)
+
+
+@np.errstate(all="ignore")
+def clip(x: Array, min: float, max: float) -> Array:
+    """``minimum(maximum(x, min), max)``."""
+    x = np.asarray(x)
+    low, high = numbers(x, min, max)
+    return minimum(maximum(x, low), high)
+
+
+def clip_grad(x: Array, g: Array, min: float, max: float) -> Array:
+    """``x is NaN ? x : (min <= x <= max ? g : +0)``."""
+    x, g = np.asarray(x), np.asarray(g)
+    low, high = numbers(x, min, max)
+    return inside(x, g, (low <= x) & (x <= high))
+
+
+def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    """``clip(x, min_val, max_val)``."""
+    return clip(x, min_val, max_val)
+
+
+def hardtanh_grad(y: Array, g: Array, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    """``y is NaN ? y : (min_val < y < max_val ? g : +0)``."""
+    y, g = np.asarray(y), np.asarray(g)
+    low, high = numbers(y, min_val, max_val)
+    return inside(y, g, (low < y) & (y < high))
+
+
+@np.errstate(all="ignore")
+def hardsigmoid(x: Array, slope: float = 1 / 6) -> Array:
+    """``clip(fma(slope, x, 0.5), 0, 1)``."""
+    x = np.asarray(x)
+    factor, half = numbers(x, slope, 0.5)
+    return clip(fma(factor, x, half), 0.0, 1.0)
+
+
+@np.errstate(all="ignore")
+def hardsigmoid_grad(y: Array, g: Array, slope: float = 1 / 6) -> Array:
+    """``y is NaN ? y : (0 < y < 1 ? slope*g : +0)``."""
+    y = np.asarray(y)
+    return inside(y, np.asarray(y.dtype.type(slope) * g), (y > 0) & (y < 1))
+
+
+@np.errstate(all="ignore")
+def softsign(x: Array) -> Array:
+    """``u / (1 + |u|)``, u = x between the largest finite numbers."""
+    x = np.asarray(x)
+    u = limited(x, np.finfo(x.dtype).max)
+    return np.asarray(u / (x.dtype.type(1) + np.abs(u)))
+
+
+@np.errstate(all="ignore")
+def softsign_grad(x: Array, g: Array) -> Array:
+    """``(g / d) / d``, ``d = 1 + |x|``."""
+    x = np.asarray(x)
+    d = x.dtype.type(1) + np.abs(x)
+    return np.asarray((g / d) / d)
+
+
+@np.errstate(all="ignore")
+def logsigmoid(x: Array) -> Array:
+    """``-softplus(-x)``."""
+    return np.asarray(-softplus(-np.asarray(x)))
+
+
+@np.errstate(all="ignore")
+def logsigmoid_grad(x: Array, g: Array) -> Array:
+    """``g * sigmoid(-x)``."""
+    return np.asarray(g * sigmoid(-np.asarray(x)))
+
+
+@np.errstate(all="ignore")
+def exponential(x: Array, up: float, down: float) -> Array:
+    """``x > 0 ? up*x : down*expm1(x)``."""
+    x = np.asarray(x)
+    above, below = numbers(x, up, down)
+    return np.where(x > 0, above * x, below * expm1(x))
+
+
+@np.errstate(all="ignore")
+def exponential_grad(x: Array, g: Array, up: float, down: float) -> Array:
+    """``x > 0 ? up*g : g*(down*exp(x))``."""
+    x = np.asarray(x)
+    above, below = numbers(x, up, down)
+    return np.where(x > 0, above * g, g * (below * exp(x)))
+
+
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    """``x > 0 ? x : alpha*expm1(x)``."""
+    return exponential(x, 1.0, alpha)
+
+
+def elu_grad(x: Array, g: Array, alpha: float = 1.0) -> Array:
+    """``x > 0 ? g : g*(alpha*exp(x))``."""
+    return exponential_grad(x, g, 1.0, alpha)
+
+
+def selu(x: Array) -> Array:
+    """elu with both sides scaled."""
+    return exponential(x, SELU_UP, SELU_DOWN)
+
+
+def selu_grad(x: Array, g: Array) -> Array:
+    """As elu's."""
+    return exponential_grad(x, g, SELU_UP, SELU_DOWN)
+
+
+@np.errstate(all="ignore")
+def silu(x: Array, beta: float = 1.0) -> Array:
+    """``gated(x, sigmoid(beta*x))``."""
+    x = np.asarray(x)
+    return gated(x, sigmoid(np.asarray(x.dtype.type(beta) * x)))
+
+
+@np.errstate(all="ignore")
+def silu_grad(x: Array, g: Array, beta: float = 1.0) -> Array:
+    """``g * (s * fma(z, 1-s, 1))``, z = beta*x between the largest finite numbers."""
+    x = np.asarray(x)
+    z = limited(np.asarray(x.dtype.type(beta) * x), np.finfo(x.dtype).max)
+    s, rest = logistic(z)
+    return np.asarray(g * (s * fma(z, rest, np.ones_like(z))))
+
+
+def sign(x: Array) -> Array:
+    """1, -1, and +0 at zeros of both signs; NaN stays."""
+    x = np.asarray(x)
+    one, zero = numbers(x, 1.0, 0.0)
+    return np.where(x > 0, one, np.where(x < 0, -one, np.where(x == 0, zero, x)))
+
+
+def heaviside(x: Array, value: float = 0.5) -> Array:
+    """1, 0, and value at zeros of both signs; NaN stays."""
+    x = np.asarray(x)
+    one, zero, middle = numbers(x, 1.0, 0.0, value)
+    return np.where(x > 0, one, np.where(x < 0, zero, np.where(x == 0, middle, x)))
+
+
+@np.errstate(all="ignore")
+def prelu(x: Array, weight: Array) -> Array:
+    """``x > 0 ? x : weight*x``."""
+    x, weight = np.broadcast_arrays(x, weight)
+    return np.where(x > 0, x, weight * x)
+
+
+def grouped(x: Array, pieces: int, axis: int) -> Array:
+    """The axis as two: groups, and the pieces of each."""
+    at = axis % x.ndim
+    return x.reshape(*x.shape[:at], x.shape[at] // pieces, pieces, *x.shape[at + 1 :])
+
+
+def maxout(x: Array, pieces: int, axis: int = -1) -> Array:
+    """``max`` over groups of neighbours."""
+    x = np.asarray(x)
+    return reduce.max(grouped(x, pieces, axis), axis % x.ndim + 1)
+
+
+def maxout_grad(x: Array, g: Array, pieces: int, axis: int = -1) -> Array:
+    """g to the first of the largest of each group."""
+    x, g = np.asarray(x), np.asarray(g)
+    at = axis % x.ndim + 1
+    groups = grouped(x, pieces, axis)
+    result = np.zeros_like(groups)
+    index = reduce.argmax(groups, at, keepdims=True)
+    np.put_along_axis(result, index, np.expand_dims(g, at), at)
+    return result.reshape(x.shape)

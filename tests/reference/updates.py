@@ -1,0 +1,128 @@
+"""The steps of the optimizers: new values of a parameter and its states; the arguments stay as they are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bits import Array
+from .elementwise import maximum
+from .fma import fma
+
+Result = tuple[Array, list[Array]]  # p, states
+
+
+def _rounded(p: Array, *numbers: float) -> list[Array]:
+    """Numbers in p's dtype, each rounded once."""
+    return [np.asarray(number, p.dtype) for number in numbers]
+
+
+def sgd_step(
+    p: Array,
+    g: Array,
+    v: Array | None,
+    lr: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+) -> tuple[Array, Array | None]:
+    """New ``(p, v)``. v may be None without momentum."""
+    rate, mu, decay = _rounded(p, lr, momentum, weight_decay)
+    d = g if decay == 0 else fma(decay, p, g)
+    if mu != 0:
+        if v is None:
+            raise ValueError("sgd_step: momentum needs a buffer")
+        v = fma(mu, v, d)
+        d = fma(mu, v, d) if nesterov else v
+    elif nesterov:
+        raise ValueError("sgd_step: nesterov needs momentum")
+    return fma(np.asarray(-rate), d, p), v
+
+
+def _sgd(p: Array, g: Array, states: Sequence[Array], numbers: Sequence[float], clock: Sequence[float]) -> Result:
+    lr, momentum, decay, nesterov = numbers[:4]
+    new, v = sgd_step(p, g, states[0] if states else None, lr, momentum, decay, bool(nesterov))
+    return new, [] if v is None else [v]
+
+
+def _adam(decoupled: bool) -> Callable[..., Result]:
+    @np.errstate(all="ignore")
+    def step(p: Array, g: Array, states: Sequence[Array], numbers: Sequence[float], clock: Sequence[float]) -> Result:
+        lr, beta1, beta2, eps, weight_decay = (np.float64(x) for x in numbers[:5])
+        correction1 = 1 - np.float64(clock[1]) * beta1
+        correction2 = np.sqrt(1 - np.float64(clock[2]) * beta2)
+        decay, keep = _rounded(p, weight_decay, 1 - lr * weight_decay)
+        rate, share1, second, share2, small = _rounded(
+            p, lr * correction2 / correction1, 1 - beta1, beta2, 1 - beta2, eps * correction2
+        )
+        d = g
+        if decay != 0:
+            p, d = (np.asarray(p * keep), g) if decoupled else (p, fma(decay, p, g))
+        m = fma(share1, np.asarray(d - states[0]), states[0])
+        v = fma(np.asarray(share2 * d), d, np.asarray(second * states[1]))
+        largest = [maximum(states[2], v)] if len(states) > 2 else []
+        root = np.sqrt(largest[0] if largest else v)
+        return fma(np.asarray(-rate), np.asarray(m / (root + small)), p), [m, v, *largest]
+
+    return step
+
+
+def _rmsprop(centered: bool) -> Callable[..., Result]:
+    @np.errstate(all="ignore")
+    def step(p: Array, g: Array, states: Sequence[Array], numbers: Sequence[float], clock: Sequence[float]) -> Result:
+        one_less = 1 - np.float64(numbers[1])
+        rate, alpha, eps, decay, mu, share = _rounded(p, *numbers[:5], one_less)
+        d = g if decay == 0 else fma(decay, p, g)
+        new = [fma(np.asarray(share * d), d, np.asarray(alpha * states[0]))]
+        spread = new[0]
+        if centered:
+            new.append(fma(share, np.asarray(d - states[1]), states[1]))
+            spread = maximum(fma(np.asarray(-new[1]), new[1], new[0]), np.zeros((), p.dtype))
+        d = np.asarray(d / (np.sqrt(spread) + eps))
+        if len(states) > len(new):
+            last = states[-1] if mu == 0 else fma(mu, states[-1], d)
+            d = d if mu == 0 else last
+            new.append(last)
+        return fma(np.asarray(-rate), d, p), new
+
+    return step
+
+
+@np.errstate(all="ignore")
+def _adagrad(p: Array, g: Array, states: Sequence[Array], numbers: Sequence[float], clock: Sequence[float]) -> Result:
+    lr, lr_decay = np.float64(numbers[0]), np.float64(numbers[1])
+    rate, decay, eps = _rounded(p, lr / (1 + np.float64(clock[0]) * lr_decay), *numbers[2:4])
+    d = g if decay == 0 else fma(decay, p, g)
+    s = fma(d, d, states[0])
+    return fma(np.asarray(-rate), np.asarray(d / (np.sqrt(s) + eps)), p), [s]
+
+
+@dataclass(frozen=True)
+class Update:
+    """A row: step(p, g, states, numbers, clock), how many states, sets of numbers worth testing, length of a clock."""
+
+    step: Callable[..., Result]
+    states: tuple[int, ...]
+    numbers: tuple[tuple[float, ...], ...]
+    clock: int = 0
+
+    def advanced(self, clock: Sequence[float], numbers: Sequence[float]) -> list[float]:
+        """The clock after a step."""
+        return [clock[0] + 1, *(c * n for c, n in zip(clock[1:], numbers[1:], strict=False))] if self.clock else []
+
+    @property
+    def start(self) -> list[float]:
+        """The clock before the first step."""
+        return [0.0, *[1.0] * (self.clock - 1)] if self.clock else []
+
+
+_ADAM = ((0.01, 0.9, 0.999, 1e-8, 0.0), (0.3, 0.8, 0.95, 1e-4, 0.02), (0.1, 0.0, 0.0, 0.5, 0.3))
+_RMSPROP = ((0.01, 0.99, 1e-8, 0.0, 0.9), (0.3, 0.7, 1e-3, 0.02, 0.5), (0.1, 0.9, 1e-5, 0.1, 0.0))
+UPDATES: dict[str, Update] = {
+    "sgd": Update(_sgd, (1,), ((0.1, 0.9, 0.0, 0.0), (0.1, 0.7, 0.01, 1.0), (0.2, 0.5, 0.01, 0.0))),
+    "adam": Update(_adam(False), (2, 3), _ADAM, 3),
+    "adamw": Update(_adam(True), (2, 3), _ADAM, 3),
+    "rmsprop": Update(_rmsprop(False), (1, 2), _RMSPROP),
+    "rmsprop_centered": Update(_rmsprop(True), (2, 3), _RMSPROP),
+    "adagrad": Update(_adagrad, (1,), ((0.1, 0.0, 0.0, 1e-10), (0.3, 0.2, 0.02, 1e-3)), 1),
+}

@@ -1,0 +1,155 @@
+"""Ops of one's own: values, derivatives of every order and mode, what their rules may return."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+T = cr.Tensor
+
+
+def product(jvp: bool) -> Any:
+    """sum over rows of x @ w, with both rules or one."""
+
+    def vjp(g: T, out: T, inputs: tuple[T, ...]) -> tuple[T, T]:
+        x, w = inputs
+        return cr.matmul(g, w.T), cr.matmul(x.T, g)
+
+    def push(tangents: tuple[T, ...], out: T, inputs: tuple[T, ...]) -> T:
+        (s, t), (x, w) = tangents, inputs
+        return cr.matmul(s, w) + cr.matmul(x, t)
+
+    return cr.custom_op("product", cr.matmul, vjp, push if jvp else None)
+
+
+@pytest.mark.parametrize("jvp", [True, False], ids=["jvp", "transposed vjp"])
+def test_all_derivatives(jvp: bool) -> None:
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((3, 4)), rng.standard_normal((4, 2))
+    op = product(jvp)
+    assert np.array_equal(op(x, w).numpy(), cr.matmul(x, w).numpy())
+    assert cr.gradcheck(lambda x, w: cr.tanh(op(x, w)), [x, w], order=2, rtol=1e-4)
+    assert cr.gradcheck(lambda x: cr.tanh(op(x, w)), [x], order=3, rtol=1e-3, atol=1e-5)
+    f, g = (lambda x, p=p: cr.sum(cr.square(p(x, w))) for p in (op, cr.matmul))
+    assert np.allclose(cr.hessian(f)(x).numpy(), cr.hessian(g)(x).numpy(), rtol=1e-13)
+
+
+def test_as_a_decorator() -> None:
+    @cr.custom_op("double", vjp=lambda g, out, x: (g * 2.0,))
+    def double(x: T) -> T:
+        """Twice x."""
+        return x * 2.0
+
+    assert (double.__name__, double.__doc__) == ("double", "Twice x.")
+    assert cr.grad(lambda x: double(double(x)))(1.0).item() == 4.0
+
+
+def test_the_rules_hold_not_the_graph_of_forward() -> None:
+    """A straight-through step: the derivative is what the rule says."""
+    step = cr.custom_op("step", lambda x: cr.where(x > 0, 1.0, x * 0.0), lambda g, out, x: g)
+    x = cr.tensor([-1.0, 2.0], requires_grad=True)
+    y = step(x)
+    assert y.numpy().tolist() == [0.0, 1.0]
+    y.backward([3.0, 4.0])
+    assert x.grad is not None
+    assert x.grad.numpy().tolist() == [3.0, 4.0]
+    with cr.no_grad():
+        assert not step(x).requires_grad
+
+
+def test_arguments_without_a_gradient() -> None:
+    def times(x: T, i: T) -> T:
+        return x * cr.astype(i, x.dtype)
+
+    op = cr.custom_op("times", times, lambda g, out, x: (times(g, x[1]), None))
+    x, i = np.asarray([1.0, 2.0]), np.asarray([3, 4])
+    assert cr.grad(lambda x: cr.sum(op(x, i)))(x).numpy().tolist() == [3.0, 4.0]
+    assert cr.jvp(lambda x: op(x, i), (x,), (x,))[1].numpy().tolist() == [3.0, 8.0]
+
+
+def test_tangents_are_never_none_where_there_can_be_one() -> None:
+    seen = []
+
+    def jvp(tangents: tuple[T, ...], out: T, inputs: tuple[T, ...]) -> T:
+        seen.append(tangents)
+        return tangents[0] + tangents[1]
+
+    op = cr.custom_op("plus", lambda a, b: a + b, lambda g, out, x: (g, g), jvp)
+    assert cr.jvp(lambda a: op(a, [1.0, 2.0]), ([3.0, 4.0],), ([1.0, 1.0],))[1].numpy().tolist() == [1.0, 1.0]
+    assert seen[0][1].numpy().tolist() == [0.0, 0.0]
+
+
+class TestNumPyInside:
+    """Allowed where values are known; what was made outside of ops has no further derivative, and says so."""
+
+    def test_forward(self) -> None:
+        sine = cr.custom_op("sine", lambda x: cr.tensor(np.sin(x.numpy())), lambda g, out, x: g * cosine(x[0]))
+        cosine = cr.custom_op("cosine", lambda x: cr.tensor(np.cos(x.numpy())), lambda g, out, x: -(g * sine(x[0])))
+        assert cr.gradcheck(sine, [np.asarray([0.3, 1.0])], order=3, rtol=1e-3, atol=1e-5)
+
+    def test_the_rules(self) -> None:
+        op = cr.custom_op(
+            "sine",
+            lambda x: cr.tensor(np.sin(x.numpy())),
+            lambda g, out, x: cr.tensor(g.numpy() * np.cos(x[0].numpy())),
+            lambda t, out, x: cr.tensor(t[0].numpy() * np.cos(x[0].numpy())),
+        )
+        x, w = np.float64(0.5), cr.nn.Parameter(np.float64(2.0))
+        for slope in (cr.grad(op)(x), cr.jvp(op, (x,), (np.float64(1.0),))[1], cr.grad(lambda x: op(x) * w / w)(x)):
+            assert abs(slope.item() - np.cos(0.5)) < 1e-15
+        message = r"^sine: (vjp's gradient of argument 0|jvp's tangent) was not made from what was given by ops"
+        for again in (cr.grad(cr.grad(op)), cr.grad(lambda x: cr.jvp(op, (x,), (x,))[1])):
+            with pytest.raises(TypeError, match=message):
+                again(x)
+        for first in (cr.grad(op), lambda x: cr.jvp(op, (x,), (x,))[1]):
+            with pytest.raises(TypeError, match=message):
+                cr.jvp(first, (x,), (x,))
+
+    def test_forward_mode_from_such_a_vjp(self) -> None:
+        op = cr.custom_op("id", lambda x: x, lambda g, out, x: cr.tensor(g.numpy()))
+        assert cr.grad(op)(2.0).item() == 1.0
+        with pytest.raises(TypeError, match=r"^id: vjp's gradient of argument 0 was not made"):
+            cr.jvp(op, (2.0,), (1.0,))
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("returned", "error", "message"),
+        [
+            (lambda g, out, x: (g,), TypeError, r"vjp must return a gradient for each of 2 arguments, got 1$"),
+            (lambda g, out, x: g, TypeError, r"vjp must return a gradient for each of 2 arguments, got Tensor$"),
+            (lambda g, out, x: (g, g), ValueError, r"vjp's gradient of argument 1 is float32 \(2,\), expected .* \(\)"),
+            (lambda g, out, x: (g.astype("float64"), None), ValueError, r"vjp's gradient of argument 0 is float64"),
+            (lambda g, out, x: (None, 1.0), TypeError, r"vjp's gradient of argument 1 must be a tensor, got float$"),
+        ],
+    )  # fmt: skip
+    def test_of_a_vjp(self, returned: Any, error: type[Exception], message: str) -> None:
+        op = cr.custom_op("scale", lambda x, s: x * s, returned)
+        with pytest.raises(error, match="^scale: " + message):
+            cr.grad(lambda x, s: cr.sum(op(x, s)), (0, 1))([1.0, 2.0], 3.0)
+
+    @pytest.mark.parametrize(
+        ("returned", "error", "message"),
+        [
+            (lambda t, out, x: cr.sum(t[0]), ValueError, r"jvp's tangent is float32 \(\), expected float32 \(2,\)"),
+            (lambda t, out, x: t, TypeError, r"jvp's tangent must be a tensor, got tuple$"),
+        ],
+    )
+    def test_of_a_jvp(self, returned: Any, error: type[Exception], message: str) -> None:
+        op = cr.custom_op("scale", lambda x: x * 2.0, lambda g, out, x: g * 2.0, returned)
+        with pytest.raises(error, match="^scale: " + message):
+            cr.jvp(op, ([1.0, 2.0],), ([1.0, 2.0],))
+
+    def test_of_forward(self) -> None:
+        op = cr.custom_op("sine", lambda x: np.sin(x.numpy()), lambda g, out, x: g)
+        with pytest.raises(TypeError, match=r"^sine: forward must return a tensor, got ndarray$"):
+            op([1.0])
+
+    def test_of_the_declaration(self) -> None:
+        for name in ("relu", "", 3):
+            with pytest.raises(ValueError, match=r"^custom_op: expected a name that no op has, got"):
+                cr.custom_op(name, lambda x: x, lambda g, out, x: g)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"^twice: expected a vjp"):
+            cr.custom_op("twice", lambda x: x * 2.0)
