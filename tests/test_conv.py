@@ -309,6 +309,15 @@ def test_columns_exist_for_one_block_only() -> None:
     assert {"unfold", "matmul", "matmul_sum"} <= {instr.name for instr in built.blocks.loop}
 
 
+def test_images_go_through_a_net_a_few_at_a_time() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 5, padding=2), nn.ReLU(), nn.GlobalAvgPool2d(), nn.Linear(8, 2))
+    x = cr.tensor(draw(2, (30, 3, 30, 28))[0])
+    compiled = cr.compile(model)
+    built = compiled.plan_of(x).built
+    assert (built.blocks.rows, built.block_rows) == (30, 4)
+    assert_same_bits(compiled(x).numpy(), model(x).numpy())
+
+
 def test_an_eager_net_a_compiled_one_and_a_predictor_agree(tmp_path: Path) -> None:
     for dtype in DTYPES:
         model = net(dtype)
