@@ -59,8 +59,8 @@ def listing(data: Data, steps: int) -> list[float]:
 
 def compact(data: Data, steps: int, dtype: npt.DTypeLike, compiled: bool) -> list[float]:
     """The same with chainrule."""
-    x, y, w1, w2 = (a.astype(dtype) for a in data)
-    w1, w2 = cr.nn.Parameter(w1), cr.nn.Parameter(w2)
+    x, y = (cr.tensor(a, dtype) for a in data[:2])
+    w1, w2 = (cr.nn.Parameter(a.astype(dtype)) for a in data[2:])
     optimizer = cr.optim.SGD([w1, w2], lr=RATE)
 
     def step(x, y):

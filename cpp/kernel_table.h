@@ -129,7 +129,8 @@ struct UpdateRow {
   UpdateFn fn[2];
 };
 
-// Elements [first, first + n) of one Philox stream. `a`, `b`: low and high, or mean and standard deviation.
+// Elements [first, first + n) of one Philox stream. `a`, `b`: low and high, mean and standard deviation, or for
+// `bernoulli` the probability of 0 and the other value.
 struct RandomArgs {
   uint64_t seed, stream;
   int64_t first, n;
@@ -157,6 +158,7 @@ struct KernelTable {
   int64_t n_updates;
   RandomFn uniform[2];
   RandomFn normal[2];
+  RandomFn bernoulli[2];
   // Multiply-adds in registers only: `rounds` times 16 independent chains of vectors; returns flops done.
   double (*peak)(int64_t rounds, float* sink);
 };

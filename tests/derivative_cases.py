@@ -34,6 +34,7 @@ from derivative_draws import (
     pick_one,
     some_shape,
 )
+from derivative_losses import CASES as LOSSES
 from reference import REFERENCE
 from reference.bits import Array
 from reference.table import GRADIENTS, ORDINARY, Row
@@ -118,7 +119,7 @@ def linear(rng: Rng) -> Call:
     return cr.linear, arrays[: int(rng.integers(2, 4))]
 
 
-# Softmax and losses.
+# Softmax and its losses.
 
 
 def along_an_axis(function: Callable[..., cr.Tensor], rng: Rng) -> Call:
@@ -131,26 +132,10 @@ def rows_kernel(name: str, rng: Rng) -> Call:
     return row(name), [draw(rng, shape), draw(rng, shape)]
 
 
-def word(rng: Rng) -> dict[str, str]:
-    return {"reduction": pick_one(rng, ("mean", "sum", "none"))}
-
-
-def cross_entropy(rng: Rng) -> Call:
-    scores, labels = labelled(rng)
-    options = word(rng)
-    return lambda x: cr.cross_entropy(x, labels, **options), [scores]
-
-
 def cross_entropy_grad(rng: Rng) -> Call:
     scores, labels = labelled(rng)
     kernel = OPS["cross_entropy_grad"]
     return lambda x, g: apply(kernel, (x, cr.tensor(labels), g)), [scores, draw(rng, labels.shape)]
-
-
-def same_shapes(function: Callable[..., cr.Tensor], rng: Rng) -> Call:
-    """A loss of prediction and target."""
-    shape = some_shape(rng)
-    return partial(function, **word(rng)), [draw(rng, shape), draw(rng, shape, (0.0, 1.0))]
 
 
 # Ops that move elements.
@@ -300,20 +285,9 @@ def largest_of_linear(rng: Rng) -> Call:
             return function, arrays
 
 
-def paired(build: Callable[..., nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
-    shape = some_shape(rng)
-    return build(**word(rng)), [draw(rng, shape), draw(rng, shape, (0.0, 1.0))]
-
-
 def net(rng: Rng) -> tuple[nn.Module, list[Array]]:
     first = fully_connected(rng)
     return nn.Sequential(first, nn.Tanh(), fully_connected(rng, first.out_features)), [draw(rng, (2, 3))]
-
-
-def classified(rng: Rng) -> Call:
-    scores, labels = labelled(rng)
-    loss = nn.CrossEntropyLoss(**word(rng))
-    return lambda x: loss(x, cr.tensor(labels)), [scores]
 
 
 LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
@@ -329,8 +303,7 @@ LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
     },
     "PReLU": leaky,
     **derivative_images.LAYERS,
-    "MSELoss": partial(paired, nn.MSELoss),
-    "BCEWithLogitsLoss": partial(paired, nn.BCEWithLogitsLoss),
+    "Output": lambda rng: (nn.Output("count", 3, 2, dtype=np.float64), [draw(rng, (2, 3))]),
 }
 
 
@@ -357,10 +330,7 @@ CASES: dict[str, Generator] = {
     "log_softmax": partial(along_an_axis, cr.log_softmax),
     "softmax_grad": partial(rows_kernel, "softmax_grad"),
     "log_softmax_grad": partial(rows_kernel, "log_softmax_grad"),
-    "cross_entropy": cross_entropy,
     "cross_entropy_grad": cross_entropy_grad,
-    "mse_loss": partial(same_shapes, cr.mse_loss),
-    "binary_cross_entropy_with_logits": partial(same_shapes, cr.binary_cross_entropy_with_logits),
     "bce_with_logits": lambda rng: (row("bce_with_logits"), [draw(rng, s) for s in broadcasting(rng, 2)]),
     "reshape": reshaped,
     "flatten": flattened,
@@ -377,6 +347,6 @@ CASES: dict[str, Generator] = {
     "place": placed,
     "astype": cast,
     **{f"nn.{name}": partial(layer, build) for name, build in LAYERS.items()},
-    "nn.CrossEntropyLoss": classified,
     "nn.Maxout": largest_of_linear,
+    **LOSSES,
 }

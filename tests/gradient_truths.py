@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from op_cases import LABELS, Case
+from loss_cases import KINDS, PENALTIES, penalty_grad
+from op_cases import Case
 from programs import scalar_float64
 from reference import REFERENCE, conv, linear_grad, matmul, reduce, softmax_losses, units
 from reference.bits import Array
+from reference.losses import loss_grad
 
 Truth = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
 COMPOSED = ("power",)  # repeated products: the gradients are those of its parts
@@ -124,10 +126,12 @@ def _softmax(gradient: Callable[..., Array]) -> Truth:
     return lambda case, x, y, g: [gradient(y, g, **_options(case))]
 
 
-def _word(case: Case) -> softmax_losses.Reduction:
-    """mean, sum or none."""
-    reduction: softmax_losses.Reduction = _options(case).get("reduction", case.note)
-    return reduction
+def _loss(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> Sequence[Array]:
+    return loss_grad(*inputs, g=g, **_options(case))[: len(inputs)]
+
+
+def _penalty(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
+    return penalty_grad(inputs, g, case.name, _options(case)["biases"])
 
 
 def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
@@ -171,11 +175,8 @@ TRUTHS: dict[str, Truth] = {
     "avg_pool2d": _pool(conv.avg_pool2d_grad),
     "softmax": _softmax(softmax_losses.softmax_grad),
     "log_softmax": _softmax(softmax_losses.log_softmax_grad),
-    "cross_entropy": lambda case, x, y, g: [softmax_losses.cross_entropy_grad(x[0], LABELS, g, _word(case))],
-    "mse_loss": lambda case, x, y, g: softmax_losses.mse_loss_grad(x[0], x[1], g, _word(case)),
-    "binary_cross_entropy_with_logits": lambda case, x, y, g: softmax_losses.binary_cross_entropy_with_logits_grad(
-        x[0], x[1], g, _word(case)
-    ),
+    **dict.fromkeys(KINDS, _loss),
+    **dict.fromkeys(PENALTIES, _penalty),
     **dict.fromkeys(MOVES, _moved),
     "broadcast_to": lambda case, x, y, g: [g],
     "astype": lambda case, x, y, g: [g.astype(x[0].dtype)],

@@ -8,6 +8,7 @@ import ctypes
 import mmap
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import programs
 from chainrule import _core
 from kernel_rows import KERNELS, Kernel
-from reference import assert_same_bits
+from reference import UPDATES, Update, assert_same_bits, bernoulli
 from reference.bits import Array
 from settings import ISAS, force_level, force_threads
 
@@ -211,24 +212,38 @@ def rows() -> int:
 
 
 def update() -> int:
-    """The SGD step with and without momentum."""
-    gradient, outputs, calls = Region(), [Output(), Output()], 0
-    for dtype in FLOATS:
-        for n in SIZES:
-            p, g, v = np.random.default_rng(n).standard_normal((3, n)).astype(dtype)
-            for isa in every_level():
-                for place in (None, *range(16)):
-                    got_p, got_v = (output.array((n,), dtype, place) for output in outputs)
-                    for momentum in (0.0, 0.9):
-                        got_p[:], got_v[:] = p, v
-                        expected_p, expected_v = p.copy(), v.copy()
-                        options = (0.1, momentum, 0.01, momentum > 0)
-                        programs.sgd_step(expected_p, g, expected_v if momentum else None, *options)
-                        programs.sgd_step(got_p, gradient.put(g, place), got_v if momentum else None, *options)
-                        what = f"sgd on {isa}, {n} elements, place {place}, momentum {momentum}"
-                        outputs[0].check(got_p, expected_p.tobytes(), what)
-                        outputs[1].check(got_v, expected_v.tobytes(), what)
-                        calls += 1
+    """Every optimizer's step with every number of states, and masks."""
+    gradient, outputs = Region(), [Output() for _ in range(4)]
+    variants = [(name, n, row) for name, row in UPDATES.items() for n in row.states]
+    calls = sum(_update(*variant, gradient, outputs) for variant in [*variants, ("sgd", 0, UPDATES["sgd"])])
+    for isa in every_level():
+        for dtype, n, place in product(FLOATS, SIZES[:140], (None, *range(16))):
+            out = outputs[0].array((n,), dtype, place)
+            _core.bernoulli(5, 6, out, 0.3, 1.5)
+            expected = bernoulli(5, 6, (n,), 0.3, 1.5, dtype).tobytes()
+            outputs[0].check(out, expected, f"bernoulli on {isa}, {n} elements, place {place}")
+            calls += 1
+    return calls
+
+
+def _update(name: str, states: int, row: Update, gradient: Region, outputs: list[Output]) -> int:
+    calls, numbers = 0, np.array([*row.numbers[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0])
+    for isa in every_level():
+        for dtype, n in product(FLOATS, SIZES[:140]):
+            values = np.abs(np.random.default_rng(n).standard_normal((2 + states, n)).astype(dtype))
+            expected = values.copy()
+            clocks = [np.array(row.advanced(row.start, numbers)) if row.clock else None for _ in range(18)]
+            _core.update_step(name, expected[0], expected[1], tuple(expected[2:]), numbers, clocks[17])
+            for place in (None, *range(16)):
+                got = [output.array((n,), dtype, place) for output in outputs[: 1 + states]]
+                for out, value in zip(got, (values[0], *values[2:]), strict=True):
+                    out[:] = value
+                _core.update_step(
+                    name, got[0], gradient.put(values[1], place), tuple(got[1:]), numbers, clocks[calls % 17]
+                )
+                for output, out, truth in zip(outputs, got, (expected[0], *expected[2:]), strict=False):
+                    output.check(out, truth.tobytes(), f"{name} on {isa}, {n} elements, place {place}")
+                calls += 1
     return calls
 
 

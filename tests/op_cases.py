@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+from loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from programs import scalar_float64
 from reference import REFERENCE, conv, linear, matmul, reduce, softmax_losses, units
 from reference.bits import Array
+from reference.losses import loss
 from reference.table import ORDINARY, Interval, Row
 
 Shape = tuple[int, ...]
@@ -194,10 +196,7 @@ def _pools() -> Iterator[Case]:
         yield _case("avg_pool2d", [shape], function, truth, note=f"{options}")
 
 
-# Softmax and losses.
-
-LABELS = np.asarray([2, 0, 3, 1, 3, 0])
-REDUCTIONS = ("mean", "sum", "none")
+# Softmax.
 
 
 def _softmax(name: str) -> Iterator[Case]:
@@ -206,17 +205,21 @@ def _softmax(name: str) -> Iterator[Case]:
         yield _case(name, [shape], function, truth, (-20.0, 20.0), note=f"axis {axis}")
 
 
+# Losses.
+
+
 def _losses() -> Iterator[Case]:
-    for reduction in REDUCTIONS:
-        yield _case(
-            "cross_entropy", [(6, 4)], lambda x, r=reduction: cr.cross_entropy(x, LABELS, reduction=r),
-            lambda x, r=reduction: softmax_losses.cross_entropy(x, LABELS, r), (-9.0, 9.0), reduction,
-        )  # fmt: skip
-        for name in ("mse_loss", "binary_cross_entropy_with_logits"):
-            for shape in ((6, 3), (4,), ()):
-                function = partial(getattr(cr, name), reduction=reduction)
-                truth = partial(getattr(softmax_losses, name), reduction=reduction)
-                yield Case(name, (shape, shape), function, truth, (ORDINARY, (0.0, 1.0)), reduction)
+    for name in KINDS:
+        for shapes, domains, options, note in ways(name):
+            function, truth = partial(call, name, **options), partial(loss, name=name, **options)
+            yield Case(name, shapes, function, truth, domains, note)
+
+
+def _penalties() -> Iterator[Case]:
+    for name, of in PENALTIES.items():
+        for biases in (True, False):
+            function, truth = partial(call_of_all, name, biases=biases), partial(penalty, of=of, biases=biases)
+            yield _case(name, [(3, 4), (4,), (2, 1, 3)], function, truth, note="all" if biases else "weights")
 
 
 # Layout: the truth is NumPy.
@@ -289,6 +292,7 @@ def _table() -> dict[str, list[Case]]:
     table.add(_convolutions())
     table.add(_pools())
     table.add(_losses())
+    table.add(_penalties())
     table.add(_layout())
     return table.cases
 

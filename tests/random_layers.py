@@ -75,6 +75,7 @@ class Draw:
     dtype: type[np.floating[Any]]
     widths: tuple[int, ...]
     parameters: list[cr.nn.Parameter] = field(default_factory=list)
+    generator: cr.random.Generator = field(default_factory=lambda: cr.random.Generator(seed=5))  # of masks
 
     def chance(self, probability: float) -> bool:
         return bool(self.rng.random() < probability)
@@ -134,6 +135,13 @@ def trained_slopes(d: Draw, n: int) -> tuple[Layer, int]:
     m = d.width()
     linear, slopes = d.linear(n, m), d.parameter(m if d.chance(0.7) else 1)
     return lambda h, b: cr.prelu(linear(h), slopes), m
+
+
+@layer
+def masked(d: Draw, n: int) -> tuple[Layer, int]:
+    p, generator = (0.2, 0.5, 0.9)[d.below(3)], d.generator
+    linear = d.linear(n, n)
+    return lambda h, b: linear(cr.dropout(h, p, generator=generator)), n
 
 
 @layer

@@ -10,9 +10,9 @@ import numpy as np
 import chainrule as cr
 import random_images  # noqa: F401  its layers go into LAYERS
 from random_layers import LAYERS, TABLE_ROWS, WIDTHS, Batch, Draw, Layer
+from random_losses import COMPARING, DEEP, LOSSES, Loss
 from reference.bits import Array
 
-Loss = Callable[["Net", Batch], cr.Tensor]
 Step = Callable[["Net", Batch], Any]
 
 
@@ -27,6 +27,7 @@ class Net:
     loss: Loss
     kind: Step
     batches: list[Batch]  # one for each call
+    generator: cr.random.Generator  # of masks
     decay: float  # the learning rates are multiplied by it before each call
     runs: int = 0  # how often Python ran the step
 
@@ -63,6 +64,7 @@ class Net:
             for o, optimizer in enumerate(self.optimizers):
                 kept = {name: arrays for name, arrays in optimizer.state_dict().items() if name != "groups"}
                 state |= {f"{name} {o}.{i}": v for name, arrays in kept.items() for i, v in enumerate(arrays)}
+            state["stream"] = np.array(self.generator.stream)
             for i, p in enumerate(self.parameters):
                 state[f"grad {i}"] = None if p.grad is None else p.grad.numpy().copy()
             yield state
@@ -73,7 +75,9 @@ class Net:
         tensors = [*self.parameters, *self.averages]
         values = [t.numpy().copy() for t in tensors]
         states = [optimizer.state_dict() for optimizer in self.optimizers]
+        stream = self.generator.stream
         yield
+        self.generator.stream = stream
         for t, value in zip(tensors, values, strict=True):
             t.copy_(value)
         for optimizer, state in zip(self.optimizers, states, strict=True):
@@ -90,75 +94,6 @@ def _arrays(result: Any) -> list[Array]:
         return _arrays(list(result.values()))
     return [result.numpy().copy()]
 
-
-# Losses; the output is (rows, outputs).
-
-
-def classes(net: Net, b: Batch) -> cr.Tensor:
-    return cr.cross_entropy(net(b), b.labels)
-
-
-def classes_summed(net: Net, b: Batch) -> cr.Tensor:
-    return cr.cross_entropy(net(b), b.labels, reduction="sum") * 0.02
-
-
-def weighted_classes(net: Net, b: Batch) -> cr.Tensor:
-    return cr.mean(cr.cross_entropy(net(b), b.labels, reduction="none") * b.target[:, 0])
-
-
-def values(net: Net, b: Batch) -> cr.Tensor:
-    return cr.mse_loss(net(b), b.target)
-
-
-def values_summed(net: Net, b: Batch) -> cr.Tensor:
-    return cr.mse_loss(net(b), b.target, reduction="sum") * 0.01
-
-
-def bits(net: Net, b: Batch) -> cr.Tensor:
-    return cr.binary_cross_entropy_with_logits(net(b), b.target)
-
-
-def several(net: Net, b: Batch) -> cr.Tensor:
-    out = net(b)
-    middle = cr.mse_loss(cr.sigmoid(out), b.target, reduction="none")
-    return cr.cross_entropy(out, b.labels) + 0.5 * middle.mean() + cr.sum(cr.abs(out[:, -1])) * 0.01
-
-
-def by_probability(net: Net, b: Batch) -> cr.Tensor:
-    return -cr.mean(cr.sum(cr.log_softmax(net(b)) * b.target, -1))
-
-
-def weight_penalty(net: Net, b: Batch) -> cr.Tensor:
-    loss = cr.cross_entropy(net(b), b.labels)
-    for i, p in enumerate(net.parameters):
-        loss = loss + (cr.sum(p * p) if i % 2 else cr.sum(cr.abs(p))) * 0.001
-    return loss
-
-
-def gradient_penalty(net: Net, b: Batch) -> cr.Tensor:
-    value, slope = cr.value_and_grad(lambda x: cr.mse_loss(net(b, x), b.target))(b.x)
-    return cr.add(value, cr.mean(cr.square(slope)) * 0.5)
-
-
-def differential_equation(net: Net, b: Batch) -> cr.Tensor:
-    """u'' + u' u = x in the first feature."""
-
-    def u(x: cr.Tensor) -> cr.Tensor:
-        return cr.tanh(net(b, x))[:, 0]
-
-    def first(x: cr.Tensor) -> cr.Tensor:
-        return cr.ops.getitem(cr.grad(lambda z: cr.sum(u(z)))(x), (slice(None), 0))
-
-    second = cr.grad(lambda x: cr.sum(first(x)))(b.x)[:, 0]
-    return cr.mean(cr.square(second + first(b.x) * u(b.x) - b.x[:, 0])) * 0.1 + cr.mean(cr.square(u(b.x * 0.5)))
-
-
-LOSSES: tuple[Loss, ...] = (
-    classes, classes, classes_summed, weighted_classes, values, values_summed, bits, several, by_probability,
-    weight_penalty, gradient_penalty, differential_equation,
-)  # fmt: skip
-COMPARING = (classes, classes_summed, weighted_classes, several, by_probability, weight_penalty)  # one output: all 0
-DEEP = (gradient_penalty, differential_equation)  # their graphs are several times the net
 
 # Steps.
 
@@ -329,7 +264,7 @@ def make(seed: int) -> Net:
     sizes = [size, size, other, size] if d.chance(0.15) else [size] * 3
     batches = [_batch(d, n, features, outputs) for n in sizes]
     decay = 0.5 if d.chance(0.3) else 1.0
-    return Net(layers, d.parameters, optimizers, averages, loss, kind, batches, decay)
+    return Net(layers, d.parameters, optimizers, averages, loss, kind, batches, d.generator, decay)
 
 
 def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.Optimizer:

@@ -151,12 +151,12 @@ def test_csv_regression_and_predict(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert np.sqrt(np.mean(errors**2)) < 0.05 * guess
     used, _, held, _ = cr.data.train_validation_split(np.arange(200), np.arange(200), seed=0)
     np.testing.assert_allclose(np.sqrt(np.mean(errors[held] ** 2)), rmse, rtol=1e-3)
-    _, preparation = load_prepared("prices.safetensors")
+    model, preparation = load_prepared("prices.safetensors")
     assert preparation is not None
     assert preparation.output is not None
-    np.testing.assert_allclose(preparation.output.shift, np.mean([truth[i] for i in used]), rtol=1e-12)
+    np.testing.assert_allclose(preparation.output.mean.item(), np.mean([truth[i] for i in used]), rtol=1e-12)
     sizes = [float(line.split(",")[0]) for line in path.read_text().splitlines()[1:]]
-    np.testing.assert_allclose(preparation.inputs.scale[0], np.std([sizes[i] for i in used]), rtol=1e-12)
+    np.testing.assert_allclose(model[0].std.numpy()[0], np.std([sizes[i] for i in used]), rtol=1e-12)
 
 
 def test_the_task_can_be_overridden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,8 +232,8 @@ def test_options_reach_the_training(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     ok(capsys, "train", *given.split())
     ok(capsys, "train", "--hidden", "0")
     assert seen[0][1] == training.Options((7, 5), 9, 11, 0.25, 0.5, True, 0.01, 6)
-    assert [layer.out_features for layer in seen[0][0] if hasattr(layer, "out_features")] == [7, 5, 10]
-    assert len(seen[1][0]) == 1
+    assert [layer.out_features for layer in seen[0][0] if hasattr(layer, "out_features")] == [64, 7, 5, 10]
+    assert [type(layer).__name__ for layer in seen[1][0]] == ["Standardize", "Linear"]
 
 
 # Errors.
@@ -270,6 +270,17 @@ def test_train_says_where_the_data_are_bad(tmp_path: Path, capsys: pytest.Captur
     )
     path.write_text("\n".join([*lines[:50], "1,rose", *lines[50:]]))
     assert "f.csv, line 51: 2 fields, expected 3" in refused(capsys, "train", str(path), "--target", "kind")
+
+
+def test_train_says_which_number_is_too_large(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = flowers(tmp_path / "f.csv")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:50], "1,-2e155,rose", *lines[50:]]))
+    assert "f.csv, line 51, column 'width': -2e+155 is too large to standardise" in refused(
+        capsys, "train", str(path), "--target", "kind"
+    )
+    assert "there is no column 'hue'" in refused(capsys, "train", str(path), "--target", "kind", "--ignore", "hue")
+    assert "so are --categories and --ignore" in refused(capsys, "train", "--ignore", "hue")
 
 
 def test_training_that_diverges_saves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -344,7 +355,7 @@ def test_ctrl_c_saves_and_exits_130() -> None:
     model, preparation = load_prepared("digits.safetensors")
     X, y = cr.data.load_digits()
     assert preparation is not None
-    answers = preparation.answers(model.predict(preparation.inputs.apply(X)))
+    answers = preparation.answers(model.predict(X))
     assert np.mean([int(answer) == label for answer, label in zip(answers, y, strict=True)]) > 0.5
 
 

@@ -5,12 +5,13 @@ import pickle
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule import nn
 from compile_session import Scenario, Scenarios, Session, play_twice
-from settings import ISAS, force_threads
+from settings import ISAS, every_setting, force_threads
 
 scenario = Scenarios()
 
@@ -229,3 +230,17 @@ def eager_between(s: Session) -> Iterator[Any]:
 @pytest.mark.parametrize(("play", "traces"), scenario.table, ids=scenario.names)
 def test_compiled_does_what_eager_does(play: Scenario, traces: int) -> None:
     play_twice(play, traces)
+
+
+def test_a_condition_is_not_overwritten_by_what_it_chooses() -> None:
+    """Its elements are smaller than those of the result, which are written one after the other."""
+    x = np.asarray([[0.5, -1.0, 2.0]])
+
+    def function(x: cr.Tensor) -> cr.Tensor:
+        mask = x > 0.0
+        total = cr.sum(cr.where(mask, x, 0.0), -1, True)
+        return cr.sum(cr.where(mask, total, -1.0), 0)
+
+    compiled = cr.compile(function)
+    for setting in every_setting():
+        np.testing.assert_array_equal(compiled(x).numpy(), [2.5, -1.0, 2.5], err_msg=str(setting))

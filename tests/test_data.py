@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.data import DataError, Scaling, load_idx_folder, read_csv, read_idx, suggest, train_validation_split
+from chainrule.data import DataError, load_idx_folder, read_csv, read_idx, suggest
 
 GOOD = "a,b,kind\n1,2.5,x\n-3e2,4,y\n"
 
@@ -76,6 +76,51 @@ def test_csv_other_delimiter(tmp_path: Path) -> None:
     assert table.features.tolist() == [[1.0, 2.5], [-300.0, 4.0]]
 
 
+def test_csv_text_becomes_categories(tmp_path: Path) -> None:
+    path = write(tmp_path, "size,color,grade,t\n1,red,2,x\n2,Blue,,y\n3,red,10,x\nNA, green ,2,y\n")
+    table = read_csv(path, target="t", missing="nan", categories=["grade"])
+    assert table.columns == ("size", "color", "grade")
+    assert table.categories == {"color": ("Blue", "green", "red"), "grade": ("10", "2")}
+    assert table.coded == {1: 3, 2: 2}
+    np.testing.assert_array_equal(table.features, [[1, 2, 1], [2, 0, np.nan], [3, 2, 0], [np.nan, 1, 1]])
+    assert table.notes == ("categories: color (3), grade (2)", "missing values: size (1), grade (1)")
+    known = {"color": ("red", "green", "Blue", "grey"), "grade": ("2", "10")}
+    again = read_csv(path, columns=["grade", "color"], missing="nan", categories=known)
+    assert again.categories == {"grade": ("2", "10"), "color": ("red", "green", "Blue", "grey")}
+    np.testing.assert_array_equal(again.features, [[0, 0], [np.nan, 2], [1, 0], [0, 1]])
+    with pytest.raises(DataError, match=r"line 3, column 'color': 'Blue' is none of the known categories: red, green"):
+        read_csv(path, columns=["color"], categories={"color": ("red", "green")})
+    with pytest.raises(DataError, match="line 2, column 'color': 'red' is not a number"):
+        read_csv(path, columns=["color"], categories={})
+
+
+def test_csv_leaves_out_row_numbers_and_ignored_columns(tmp_path: Path) -> None:
+    path = write(tmp_path, ",a,b,t\n3,1,x,u\n17,2,y,v\n")
+    table = read_csv(path, target="t", ignore=["b"])
+    assert table.columns == ("a",)
+    assert table.names == ("a", "b", "t")
+    assert table.notes == ("column 1 has no name and numbers the rows: left out",)
+    assert read_csv(path, columns=["b"]).categories == {"b": ("x", "y")}
+    with pytest.raises(DataError, match=r"there is no column 'bb'; did you mean 'b'\?"):
+        read_csv(path, target="t", ignore=["bb"])
+    with pytest.raises(DataError, match="there is no column 'c'"):
+        read_csv(path, target="t", categories=["c"])
+    with pytest.raises(DataError, match="read_csv: missing must be error or nan, got 'mean'"):
+        read_csv(path, missing="mean")
+
+
+def test_csv_columns_that_hold_no_categories(tmp_path: Path) -> None:
+    rows = "".join(f"name{chr(65 + i // 26)}{chr(65 + i % 26)},{i}\n" for i in range(101))
+    path = write(tmp_path, "who,n\n" + rows)
+    with pytest.raises(DataError, match="line 102, column 'who': more than 100 different texts; leave the column out"):
+        read_csv(path)
+    assert len(read_csv(path, categories=["who"]).categories["who"]) == 101
+    with pytest.raises(DataError, match="column 'a' has no value; leave it out"):
+        read_csv(write(tmp_path, "a,b\n,1\nNA,2\n"), missing="nan")
+    late = read_csv(write(tmp_path, "a,b\n,1\nx,2\n"), missing="nan")
+    assert late.categories == {"a": ("x",)}, "the first value that is there decides"
+
+
 BAD = {
     "empty": (b"", "no data, the file is empty"),
     "header-only": (b"a,b\n", "no data, there is only a header"),
@@ -90,11 +135,19 @@ BAD = {
     "hex": (b"a,b\n1,0x10\n", "line 2, column 'b': '0x10' is not a number"),
     "digit-groups": (b"a,b\n1,1_000\n", "line 2, column 'b': '1_000' is not a number"),
     "foreign-digits": ("a,b\n1,٣\n".encode(), "line 2, column 'b': '٣' is not a number"),
-    "long-text": (b"a,b\n1," + b"z" * 100 + b"\n", "line 2, column 'b': 'zzzzz"),
+    "long-text": (b"a,b\n1,2\n1," + b"z" * 100 + b"\n", "line 3, column 'b': 'zzzzz"),
     "not-utf8": (b"a,b\n1,2\n3,\xff\n", "line 3: not UTF-8 text"),
     "nul": (b"a,b\n1,\x00\n", "line 2"),
     "duplicate-name": (b"a,a\n1,2\n", "line 1: the header names column 'a' twice"),
-    "unnamed-column": (b",a\n1,2\n", "line 1: column 1 has no name in the header"),
+    "unnamed-column": (b"a,\n1,2\n", "line 1: column 2 has no name in the header"),
+    "unnamed-only": (b" \n1\n", "line 1: column 1 has no name in the header"),
+    "unnamed-text": (
+        b",a\n1,2\nx,3\n",
+        "line 3: column 1 has no name in the header and does not number the rows ('x')",
+    ),
+    "unnamed-repeats": (b",a\n4,2\n4,3\n", "line 3: column 1 has no name in the header and does not number the rows"),
+    "number-in-text": (b"a,b\n1,x\n2,y\n3,4\n", "line 4, column 'b': '4' in a column of text; name the column"),
+    "missing-na": (b"a,b\nNA,1\n", "line 2, column 'a': 'NA' stands for a missing value (missing values are not"),
     "open-quote": (b'a,b\n1,"2\n', "line 2: unexpected end of data"),
     "text-after-quote": (b'a,b\n1,"2"x\n', "line 2: "),
     "field-too-long": (b"a,b\n1," + b"2" * 200_000 + b"\n", "line 2: field larger than field limit"),
@@ -271,51 +324,3 @@ def test_digits() -> None:
     assert X.max() == 16
     assert X.sum(dtype=np.float64) == 561_718
     assert np.bincount(y).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-
-
-def test_split_is_a_partition_fixed_by_the_seed() -> None:
-    X, y = np.arange(50).reshape(25, 2), np.arange(25)
-    X_train, y_train, X_val, y_val = train_validation_split(X, y, fraction=0.5, seed=3)
-    assert len(y_val) == 13
-    assert len(y_train) == 12
-    assert sorted([*y_train, *y_val]) == list(range(25))
-    np.testing.assert_array_equal(X_train, X[y_train])
-    np.testing.assert_array_equal(X_val, X[y_val])
-    again = train_validation_split(X, y, fraction=0.5, seed=3)
-    np.testing.assert_array_equal(again[3], y_val)
-    assert train_validation_split(X, y, fraction=0.5, seed=4)[3].tolist() != y_val.tolist()
-
-
-@pytest.mark.parametrize(
-    ("n", "fraction", "message"),
-    [(10, 0.0, "between 0 and 1"), (10, 1.0, "between"), (2, 0.1, "one part empty"), (1, 0.5, "one part empty")],
-)
-def test_split_refuses(n: int, fraction: float, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        train_validation_split(np.zeros((n, 1)), np.zeros(n), fraction=fraction)
-
-
-def test_split_refuses_different_lengths() -> None:
-    with pytest.raises(ValueError, match=r"same number of rows, got \(3, 1\) and \(4,\)"):
-        train_validation_split(np.zeros((3, 1)), np.zeros(4))
-
-
-def test_scaling_standardises_and_goes_back() -> None:
-    X = cr.random.Generator(seed=1).normal((5000, 3), mean=50.0, std=7.0, dtype=np.float64)
-    X[:, 2] = -4.25
-    scaling = Scaling.standard(X)
-    Z = scaling.apply(X, np.float64)
-    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(Z.std(axis=0)[:2], 1, rtol=1e-12)
-    assert (Z[:, 2] == 0).all()
-    assert scaling.scale[2] == 1
-    np.testing.assert_allclose(scaling.invert(Z), X, rtol=1e-14)
-    assert scaling.apply(X).dtype == np.float32
-    np.testing.assert_array_equal(scaling.apply(X), Z.astype(np.float32))
-
-
-def test_scaling_refuses() -> None:
-    with pytest.raises(DataError, match="column 'b': the values are too large"):
-        Scaling.standard(np.array([[1.0, 1e200], [2.0, -1e200]]), ("a", "b"))
-    with pytest.raises(ValueError, match=r"expected shape \(rows, 2\), got \(3, 1\)"):
-        Scaling.divide(2, 4.0).apply(np.zeros((3, 1)))

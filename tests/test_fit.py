@@ -229,7 +229,7 @@ REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
     "label-float": (
         {"y": LABELS * 1.0},
         TypeError,
-        "fit: y must be integer labels for cross entropy, got dtype float64",
+        "fit: y must be integer labels for this loss, got dtype float64",
     ),
     "label-column": ({"y": LABELS[:, None]}, ValueError, r"fit: y has shape \(70, 1\), labels need shape \(70,\)"),
     "label-function": ({"y": LABELS + 1, "loss": cr.cross_entropy}, ValueError, "labels must be from 0 to 2"),

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="protects pages 
 CALLS = {
     "elementwise": 300_000,
     "rows": 30_000,
-    "update": 10_000,
+    "update": 50_000,
     "matmul": 60_000,
     "fused": 10_000,
 }  # at least, for each level

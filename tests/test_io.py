@@ -19,7 +19,6 @@ import safetensors.numpy
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.data import Scaling
 from chainrule.io import load_prepared, write_atomic
 from chainrule.preparation import Preparation
 
@@ -53,6 +52,9 @@ def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
         "Linear": (3, 2), "LeakyReLU": (0.3,), "Softmax": (0,), "MSELoss": ("sum",), "ELU": (0.7,), "SiLU": (1.5,),
         "PReLU": (3, 0.1), "Maxout": (3, 2, 4), "Hardtanh": (-2.0, 0.5), "Hardsigmoid": (1.0,), "Heaviside": (0.0,),
         "Conv2d": (3, 2, (2, 3), 1, "same"), "MaxPool2d": (2, 3, 1), "AvgPool2d": ((2, 3), None, 1, True, False, 5),
+        "Output": ("count", 3, 2),
+        "Standardize": (3, "mean"), "OneHot": (3, {1: 4}), "PCA": (3, 2), "Whiten": (3, None, 0.5),
+        "PolynomialFeatures": (3, 2, True, False), "RBFFeatures": (np.array([[0.5, -1.0]]), 0.3),
     }  # fmt: skip
     layer = nn.LAYERS[name](*arguments.get(name, ()))
     cr.save(layer, tmp_path / "m")
@@ -127,8 +129,9 @@ def preparation() -> Preparation:
         columns=("a", "b", "é"),
         target="t",
         classes=("x", "y"),
-        inputs=Scaling(np.array([1.0, 0.1, -3.0]), np.array([1.0, 1 / 3, 7.0])),
         output=None,
+        categories={"b": ("no", "yes")},
+        missing=True,
     )
 
 
@@ -138,11 +141,40 @@ def test_the_preparation_travels_with_the_model(tmp_path: Path) -> None:
     assert found is not None
     assert found.columns == ("a", "b", "é")
     assert found.classes == ("x", "y")
-    assert found.inputs.scale.tobytes() == preparation().inputs.scale.tobytes()
+    assert found.categories == {"b": ("no", "yes")}
+    assert found.missing
     assert found.task == "classification"
     assert found.output is None
     assert set(model.state_dict()) == {"1.weight", "1.bias", "3.0.weight"}
     assert repr(cr.load(tmp_path / "m")) == repr(net())
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_files_with_the_scaling_beside_the_model_load_as_one_model(tmp_path: Path, task: str) -> None:
+    """As version 0.1.0 wrote them at first: the inputs' scaling is the first layer now."""
+    scaling = {"inputs.shift": [1.0, 0.1, -3.0], "inputs.scale": [1.0, 1 / 3, 7.0]}
+    if task == "regression":
+        scaling |= {"output.shift": [50.0], "output.scale": [4.0]}
+    values = WEIGHTS | {f"preparation.{name}": np.array(numbers) for name, numbers in scaling.items()}
+    names = {"columns": ["a", "b", "c"], "target": "t", "classes": ["x", "y"], "task": task}
+    path = forged(tmp_path / "m", linear(), values, preparation=json.dumps(names))
+    model, found = load_prepared(path)
+    X = np.array([[1.5, 2.25, -4.0], [30.0, 0.5, 1e6]])
+    scaled = ((X - scaling["inputs.shift"]) / scaling["inputs.scale"]).astype(np.float32)
+    assert model.predict(X).tobytes() == model[1:].predict(scaled).tobytes()
+    assert repr(cr.load(path)) == repr(model)
+    assert found is not None
+    assert (found.columns, found.categories, found.missing) == (("a", "b", "c"), {}, False)
+    if task == "regression":
+        assert found.answers(np.array([[0.5]], np.float32)) == ["52.0"]
+    cr.save(model, tmp_path / "again", preparation=found)
+    copy, kept = load_prepared(tmp_path / "again")
+    assert copy.predict(X).tobytes() == model.predict(X).tobytes()
+    assert kept is not None
+    assert kept.describe() == found.describe()
+    del values["preparation.inputs.scale"]
+    with pytest.raises(cr.ModelFormatError, match=r"preparation: inputs should have mean and std of shape \(3,\)"):
+        cr.load(forged(path, linear(), values, preparation=json.dumps(names)))
 
 
 # Damage.

@@ -179,7 +179,7 @@ class TestLosses:
         with pytest.raises(TypeError, match=r"^cross_entropy: labels must be integers .*float64"):
             cr.cross_entropy(np.ones((2, 3)), [0.0, 1.0])
         for shape in ((3,), (2, 1), ()):
-            with pytest.raises(ValueError, match=r"^cross_entropy: expected logits \(n, classes\) and labels \(n,\)"):
+            with pytest.raises(ValueError, match=r"^cross_entropy: expected scores \(n, classes\) and labels \(n,\)"):
                 cr.cross_entropy(np.ones((2, 3)), np.zeros(shape, np.int64))
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64, ">i4"])

@@ -151,8 +151,9 @@ class TestReadme:
         monkeypatch.chdir(tmp_path)
         assert fresh.output(code) == said.strip()
 
-    def test_the_example_of_compiling_prints_what_it_says(self) -> None:
-        text = (ROOT / "docs" / "compiling.md").read_text()
+    @pytest.mark.parametrize("page", ["compiling", "training"])
+    def test_the_example_of_a_page_prints_what_it_says(self, page: str) -> None:
+        text = (ROOT / "docs" / f"{page}.md").read_text()
         code, said = re.search(r"```python\n(.*?)```\n\nIt prints `(.*?)`", text, re.DOTALL).groups()  # type: ignore[union-attr]
         assert fresh.output(code) == said
 

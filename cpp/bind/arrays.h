@@ -35,6 +35,7 @@ void bind_config(py::module_& module);
 void bind_program(py::module_& module);
 void bind_fast_call(py::module_& module);
 void bind_kernels(py::module_& module);
+void bind_linalg(py::module_& module);
 void bind_predict(py::module_& module);
 void bind_trials(py::module_& module);
 

@@ -225,6 +225,23 @@ void random_fill(uint64_t seed, uint64_t stream, py::handle out_object, double a
 const char* const kUniform = "uniform";
 const char* const kNormal = "normal";
 
+void bernoulli(uint64_t seed, uint64_t stream, py::handle out_object, double p, double value) {
+  py::array out = as_array(out_object, "bernoulli");
+  Instruction op;
+  op.name = "bernoulli";
+  op.dtype = same_float_dtype("bernoulli", {out});
+  check_output(out, "bernoulli");
+  if (!(p >= 0 && p <= 1)) throw py::value_error("bernoulli: expected p from 0 to 1, got " + std::to_string(p));
+  if (out.size() == 0) return;
+  op.outputs = {0};
+  op.inputs = {1, 2};
+  op.ints = {out.size(), out.size(), 0};
+  op.reals = {p, value};
+  int64_t state[] = {static_cast<int64_t>(seed), static_cast<int64_t>(stream)}, row = 0;
+  void* const slots[] = {out.mutable_data(), state, &row};
+  run_now(op, slots);
+}
+
 void permutation(uint64_t seed, uint64_t stream, py::handle out_object) {
   py::array out = as_array(out_object, "permutation");
   if (dtype_of(out, "permutation") != kInt64 || out.ndim() != 1)
@@ -249,6 +266,8 @@ void bind_kernels(py::module_& m) {
         py::arg("high"), "Fills out from one Philox stream, uniform in [low, high).");
   m.def("normal", random_fill<kNormal>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("mean"),
         py::arg("std"), "Fills out from one Philox stream, normal.");
+  m.def("bernoulli", bernoulli, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("p"), py::arg("value"),
+        "Fills out from one Philox stream: 0 with probability p, else value.");
   m.def("permutation", permutation, py::arg("seed"), py::arg("stream"), py::arg("out"),
         "Fills out (int64) with a permutation of 0 .. n-1.");
 }

@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, m) {
   chainrule::bind_config(m);
   chainrule::bind_fast_call(m);
   chainrule::bind_kernels(m);
+  chainrule::bind_linalg(m);
   chainrule::bind_predict(m);
   chainrule::bind_program(m);
   chainrule::bind_trials(m);

@@ -268,6 +268,11 @@ void run_check_finite(const Instruction& op, void* const* slots, Share share, vo
                                  : first_not_finite(input<double>(op, slots, 0), op.ints[0], static_cast<double*>(out));
 }
 
+// So many streams of a generator are used up; its state is seed and stream. ints: draws.
+void run_draw(const Instruction& op, void* const* slots, Share share, void*) {
+  if (share.index == 0) static_cast<int64_t*>(slots[op.outputs[0]])[1] += op.ints[0];
+}
+
 // Elements of a contiguous copy that take as long: measured, 0.1 ns each.
 double first_int(const Instruction& op) { return static_cast<double>(op.ints[0]); }
 double of_each(const Instruction& op) { return 10 * first_int(op); }
@@ -299,6 +304,8 @@ constexpr CopyRow kRows[] = {
      [](const Instruction& op) { return is_float(op) && counts(op, 2, 2, 0); }, of_each, run_pick},
     {"place", "inputs g, index; ints: rows, cols; a float dtype",
      [](const Instruction& op) { return is_float(op) && counts(op, 2, 2, 0); }, of_zeros, run_place},
+    {"draw", "int64, ints: draws", [](const Instruction& op) { return op.dtype == kInt64 && counts(op, 0, 1, 0); },
+     first_int, run_draw},
 };
 
 }  // namespace

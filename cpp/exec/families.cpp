@@ -172,6 +172,19 @@ void run_random(const Instruction& op, void* const* slots, Share share, void*) {
       out_bytes(op, slots) + part.begin * item_size(op.dtype), op.reals[0], op.reals[1]});
 }
 
+// Inputs: seed and stream of a generator (int64, read when the instruction runs), and the numbers of the rows (int64),
+// of which a block of rows has its own. ints: n, elements of a row, how many draws of this run come before. reals: the
+// probability of 0, the other value.
+void run_bernoulli(const Instruction& op, void* const* slots, Share share, void*) {
+  const Range part = share_range(op.ints[0], kElementGrain, share);
+  const int64_t *const state = slot<const int64_t>(slots, op.inputs[0]), *const rows =
+                                                                             slot<const int64_t>(slots, op.inputs[1]);
+  const RandomFn fn = *static_cast<const RandomFn*>(op.kernel);
+  fn({static_cast<uint64_t>(state[0]), static_cast<uint64_t>(state[1]) + static_cast<uint64_t>(op.ints[2]),
+      rows[0] * op.ints[1] + part.begin, part.end - part.begin, out_bytes(op, slots) + part.begin * item_size(op.dtype),
+      op.reals[0], op.reals[1]});
+}
+
 bool resolve_table_row(Instruction& op, const KernelTable& table) {
   if (const MapRow* row = find(table.maps, table.n_maps, op.name)) {
     const size_t ndim = leading_ndim(op, 1), inputs = static_cast<size_t>(row->inputs);
@@ -253,6 +266,12 @@ bool resolve_function(Instruction& op, const KernelTable& table) {
     if (op.outputs.empty() || op.dtype != kFloat64) throw std::invalid_argument("advance: expected clocks of float64");
     op.run = run_advance;
     op.work = kPerRow * static_cast<double>(op.outputs.size());
+  } else if (op.name == "bernoulli") {
+    expect(op, {1, 2, 3, 2});
+    if (op.ints[0] == 0) throw std::invalid_argument("bernoulli: expected elements");
+    op.run = run_bernoulli;
+    op.kernel = &table.bernoulli[op.dtype];
+    op.work = 1.5 * product(op.ints.data(), 1);
   } else if (op.name == "uniform" || op.name == "normal") {
     expect(op, {1, 0, 3, 2});
     op.run = run_random;

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,27 +12,42 @@ import numpy.typing as npt
 
 from . import ops
 from ._arrays import first_bad, to_model_input
-from .nn import BCEWithLogitsLoss, CrossEntropyLoss, Module, MSELoss
-from .nn._module import evaluating
+from .nn import Module
+from .nn._losses import takes
+from .nn._module import evaluating, input_dtype
+from .nn._preprocessing import split_preprocessing
+from .ops._table import OPS, apply
 from .tensor import Tensor, tensor
 
 __all__ = ["EVALUATION_ROWS", "Metric", "Rows", "check_counts", "prepare", "prepare_validation", "resolve_metrics"]
 
 EVALUATION_ROWS = 1024  # rows evaluated at a time
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]  # (prediction, target), and sample_weight where there are weights
+_TAKE = OPS["take"]
 Metric = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs and targets as tensors, row by row."""
+    """Inputs and targets as tensors, row by row, the weights of rows, if there are any, and the model that takes them.
+
+    That is the model without the preprocessing it begins with: rows go through it once, not once per epoch. The bits
+    are the same, because a row's result does not depend on the others.
+    """
 
     x: Tensor
     y: Tensor
+    model: Module
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def part(self, rows: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The rows of these numbers, which are in range: inputs, targets, and what else the loss takes."""
+        x, y = (apply(_TAKE, (source, rows)) for source in (self.x, self.y))
+        return x, y, {} if self.weight is None else {"sample_weight": apply(_TAKE, (self.weight, rows))}
 
 
 def check_counts(**counts: int) -> None:
@@ -49,6 +65,7 @@ def prepare(
     y: npt.ArrayLike,
     loss: Loss,
     optimized: Sequence[Tensor],
+    sample_weight: npt.ArrayLike | None,
 ) -> Rows:
     """Return the training rows, after everything about them and the model has been checked."""
     if not isinstance(model, Module):
@@ -56,8 +73,10 @@ def prepare(
     own = {id(parameter) for parameter in model.parameters()}
     if not any(id(parameter) in own for parameter in optimized):
         raise ValueError("fit: the optimizer holds none of the model's parameters")
-    train = _rows(X, y, loss, model._dtype(), "fit: ")
-    _check_first_row(model, loss, train, "fit: ")
+    train = _rows(model, X, y, loss, "fit: ")
+    if sample_weight is not None:
+        train = replace(train, weight=_weights(sample_weight, loss, train))
+    _check_first_row(loss, train, "fit: ")
     return train
 
 
@@ -65,15 +84,15 @@ def prepare_validation(model: Module, validation: tuple[npt.ArrayLike, npt.Array
     """Return the validation rows, checked like those for training."""
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"fit: validation must be a pair (X, y), got {type(validation).__name__}")
-    held_out = _rows(validation[0], validation[1], loss, model._dtype(), "fit: validation ")
-    _check_first_row(model, loss, held_out, "fit: validation ")
+    held_out = _rows(model, validation[0], validation[1], loss, "fit: validation ")
+    _check_first_row(loss, held_out, "fit: validation ")
     return held_out
 
 
 def resolve_metrics(metrics: Sequence[str | Metric] | None, loss: Loss, held_out: Rows | None) -> dict[str, Metric]:
     """Return the metrics by name; the default is the accuracy for labels."""
     if metrics is None:
-        return {"accuracy": accuracy} if held_out is not None and _wants_labels(loss) else {}
+        return {"accuracy": accuracy} if held_out is not None and _holds_labels(held_out.y, loss) else {}
     if metrics and held_out is None:
         raise ValueError("fit: metrics are measured on validation rows, but there is no validation")
     found: dict[str, Metric] = {}
@@ -107,16 +126,12 @@ def accuracy(prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
     return float(ops.div(tensor(np.float64(right)), np.float64(len(labels))).item())
 
 
-def _wants_labels(loss: Loss) -> bool:
-    return isinstance(loss, CrossEntropyLoss) or loss is ops.cross_entropy
+def _holds_labels(y: Tensor, loss: Loss) -> bool:
+    """Whether targets are labels to a loss that we know."""
+    return y.dtype.kind == "i" and takes(loss) in ("labels", "labels or probabilities")
 
 
-def _wants_numbers(loss: Loss) -> bool:
-    known = (ops.mse_loss, ops.binary_cross_entropy_with_logits)
-    return isinstance(loss, (MSELoss, BCEWithLogitsLoss)) or any(loss is function for function in known)
-
-
-def _rows(X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, dtype: np.dtype[Any], where: str) -> Rows:
+def _rows(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: str) -> Rows:
     inputs, targets = np.asarray(X), np.asarray(y)
     if inputs.ndim == 0 or targets.ndim == 0:
         raise ValueError(f"{where}X and y need an axis of rows, got shapes {inputs.shape} and {targets.shape}")
@@ -126,16 +141,58 @@ def _rows(X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, dtype: np.dtype[Any], 
         )
     if inputs.size == 0:
         raise ValueError(f"{where}X is empty, its shape is {inputs.shape}")
-    x = _numbers(inputs, dtype, f"{where}X")
-    integers = targets.dtype.kind in "iu" and not _wants_numbers(loss)
-    if _wants_labels(loss):
+    front, rest = split_preprocessing(model)
+    if front is None:
+        x = _numbers(inputs, input_dtype(model), f"{where}X")
+    else:
+        x = _preprocessed(front, inputs, input_dtype(model), f"{where}X")
+    wanted = takes(loss)
+    integers = targets.dtype.kind in "iu" and wanted != "numbers"
+    probabilities = wanted == "labels or probabilities" and targets.dtype.kind == "f" and targets.ndim == 2
+    if wanted in ("labels", "labels or probabilities") and not probabilities:
         if not integers:
-            raise TypeError(f"{where}y must be integer labels for cross entropy, got dtype {targets.dtype}")
+            raise TypeError(f"{where}y must be integer labels for this loss, got dtype {targets.dtype}")
         if targets.ndim != 1:
             raise ValueError(f"{where}y has shape {targets.shape}, labels need shape ({len(targets)},)")
-    return Rows(
-        x, Tensor._wrap(targets.astype(np.int64, order="C")) if integers else _numbers(targets, dtype, f"{where}y")
+    y_rows = (
+        Tensor._wrap(targets.astype(np.int64, order="C"))
+        if integers
+        else _numbers(targets, model._dtype(), f"{where}y")
     )
+    return Rows(x, y_rows, rest)
+
+
+def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
+    """What the preprocessing makes of the rows, some at a time; it must be finite."""
+    parts = []
+    with evaluating(front):
+        for start in range(0, len(inputs), EVALUATION_ROWS):
+            parts.append(front(to_model_input(inputs[start : start + EVALUATION_ROWS], dtype, name)).numpy())
+    x = Tensor._wrap(parts[0].copy() if len(parts) == 1 else np.concatenate(parts))
+    place = first_bad(x.numpy())
+    if place is not None:
+        cause = first_bad(np.asarray(inputs[place[0]], dtype=np.float64))
+        if cause is not None:
+            raise _not_finite(inputs, (place[0], *cause), name, dtype)
+        raise _not_finite(x.numpy(), place, f"{name} behind its preprocessing: x", dtype)
+    return x
+
+
+def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Rows) -> Tensor:
+    given = np.asarray(sample_weight)
+    if given.shape != (len(rows),):
+        raise ValueError(f"fit: sample_weight has shape {given.shape}, expected ({len(rows)},), one for each row of X")
+    weight = _numbers(given, rows.x.dtype, "fit: sample_weight")
+    below = np.flatnonzero(weight.numpy() < 0)
+    if len(below):
+        raise ValueError(f"fit: sample_weight[{below[0]}] is {given[below[0]]}, expected numbers of at least 0")
+    if not weight.numpy().any():
+        raise ValueError("fit: sample_weight is 0 for every row; there is nothing to learn")
+    try:
+        inspect.signature(loss.forward if isinstance(loss, Module) else loss).bind(None, None, sample_weight=None)
+    except TypeError:
+        raise TypeError("fit: the loss takes no sample_weight; it is f(prediction, target, sample_weight)") from None
+    return weight
 
 
 def _numbers(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
@@ -144,22 +201,26 @@ def _numbers(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor
     converted = Tensor._wrap(array) if plain and array.dtype.isnative else to_model_input(array, dtype, name)
     place = first_bad(converted.numpy())
     if place is not None:
-        value = array[place]
-        axes = ", ".join(str(i) for i in place)
-        column = f", column {axes[len(str(place[0])) + 2 :]}" if len(place) > 1 else ""
-        too_large = f", too large for {dtype}" if np.isfinite(value) else ""
-        raise ValueError(f"{name}[{axes}] is {value}{too_large} (row {place[0]}{column}); every value must be finite")
+        raise _not_finite(array, place, name, dtype)
     return converted
 
 
-def _check_first_row(model: Module, loss: Loss, rows: Rows, where: str) -> None:
+def _not_finite(array: npt.NDArray[Any], place: tuple[int, ...], name: str, dtype: np.dtype[Any]) -> ValueError:
+    value = array[place]
+    axes = ", ".join(str(i) for i in place)
+    column = f", column {axes[len(str(place[0])) + 2 :]}" if len(place) > 1 else ""
+    too_large = f", too large for {dtype}" if np.isfinite(value) else ""
+    return ValueError(f"{name}[{axes}] is {value}{too_large} (row {place[0]}{column}); every value must be finite")
+
+
+def _check_first_row(loss: Loss, rows: Rows, where: str) -> None:
     """Compute the loss of one row, so that shapes that do not fit are found before the first step."""
-    first = np.zeros(1, dtype=np.int64)
-    with evaluating(model):
-        prediction = model(ops.take(rows.x, first))
-        if _wants_labels(loss) and prediction.ndim == 2:
+    x, y, options = rows.part(Tensor(np.zeros(1, dtype=np.int64)))
+    with evaluating(rows.model):
+        prediction = rows.model(x)
+        if _holds_labels(rows.y, loss) and prediction.ndim == 2:
             _check_labels(rows.y.numpy(), prediction.shape[1], where)
-        value = loss(prediction, ops.take(rows.y, first))
+        value = loss(prediction, y, **options)
     if not isinstance(value, Tensor):
         raise TypeError(f"fit: the loss must return a tensor, got {type(value).__name__}")
     if value.shape != ():

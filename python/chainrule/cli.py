@@ -69,6 +69,11 @@ def train(
     ] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict (CSV).")] = None,
     task: Annotated[Task | None, typer.Option(help="What the target is (CSV).", show_default="found out")] = None,
+    categories: Annotated[
+        list[str] | None,
+        typer.Option(help="A column of categories; those of text are found. May be repeated (CSV)."),
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out. May be repeated (CSV).")] = None,
     header: HeaderOption = None,
     delimiter: DelimiterOption = ",",
     holdout: Annotated[float, typer.Option(help="Share of rows held out (not for IDX).")] = 0.2,
@@ -95,7 +100,9 @@ def train(
     """
     if threads is not None:
         set_num_threads(threads)
-    problem = _problem(source, target, task, header, delimiter, holdout, seed)
+    columns: dict[str, Any] = {"categories": categories or (), "ignore": ignore or ()}
+    reading = {"header": header, "delimiter": delimiter, **columns}
+    problem = _problem(source, target, task, reading, holdout, seed)
     chosen: dict[str, Any] = {"hidden": _sizes(hidden), "epochs": epochs, "batch_size": batch_size, "lr": lr}
     options = dataclasses.replace(
         problem.defaults,
@@ -110,26 +117,24 @@ def _problem(
     source: str | None,
     target: str | None,
     task: Task | None,
-    header: bool | None,
-    delimiter: str,
+    reading: dict[str, Any],
     holdout: float,
     seed: int,
 ) -> training.Problem:
     is_file = source is not None and not os.path.isdir(source)
-    if not is_file and (target is not None or task is not None):
-        raise ValueError("train: --target and --task are for CSV files")
+    if not is_file and (target is not None or task is not None or reading["categories"] or reading["ignore"]):
+        raise ValueError("train: --target and --task are for CSV files, and so are --categories and --ignore")
     if source is None:
         return training.digits_problem(holdout=holdout, seed=seed)
     if not is_file:
         return training.idx_problem(source)
     if target is None:
-        columns = read_csv(source, columns=(), header=header, delimiter=delimiter).names
+        columns = read_csv(source, columns=(), header=reading["header"], delimiter=reading["delimiter"]).names
         shown = ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else "")
         raise ValueError(f"train: --target COLUMN is missing; {source} has: {shown}")
     return training.csv_problem(
-        source, target=target, task=None if task is None else task.value,
-        header=header, delimiter=delimiter, holdout=holdout, seed=seed,
-    )  # fmt: skip
+        source, target=target, task=None if task is None else task.value, holdout=holdout, seed=seed, **reading
+    )
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:
@@ -160,9 +165,12 @@ def _check_out(path: str) -> str:
 
 def _train_and_save(problem: training.Problem, options: training.Options, path: str, progress: bool) -> None:
     model = training.build_model(problem, options)
-    X, _ = problem.train
-    sizes = "-".join(str(size) for size in (X.shape[1], *options.hidden, problem.preparation.outputs))
-    print(f"{problem.name}: {len(X)} rows to train on, {len(problem.held_out[0])} held out, {problem.preparation.task}")
+    inputs = problem.front[-1].out_features
+    sizes = "-".join(str(size) for size in (inputs, *options.hidden, problem.preparation.outputs))
+    for note in problem.notes:
+        print(f"{problem.name}: {note}")
+    rows, held_out = len(problem.train[0]), len(problem.held_out[0])
+    print(f"{problem.name}: {rows} rows to train on, {held_out} held out, {problem.preparation.task}")
     sgd = f"SGD lr {options.lr} momentum {options.momentum}"
     print(f"net {sizes}, {sgd}, batch {options.batch_size}, seed {options.seed}", flush=True)
     history = History()
@@ -196,8 +204,11 @@ def predict(
         raise ValueError(f"{model}: holds no column names, it was not saved by chainrule train")
     if probabilities and preparation.task == "regression":
         raise ValueError(f"predict: --probabilities is for classes, {model} predicts a number")
-    table = read_csv(file, columns=preparation.columns, header=header, delimiter=delimiter)
-    scores = net.predict(preparation.inputs.apply(table.features))
+    table = read_csv(
+        file, columns=preparation.columns, categories=preparation.categories,
+        missing="nan" if preparation.missing else "error", header=header, delimiter=delimiter,
+    )  # fmt: skip
+    scores = net.predict(table.features)
     rows: list[list[Any]] = [["prediction"], *([answer] for answer in preparation.answers(scores))]
     if probabilities:
         rows[0] += [f"probability_{name}" for name in preparation.classes]

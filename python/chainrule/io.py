@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,6 @@ import numpy.typing as npt
 
 from .config import numerics_version
 from .nn import LAYERS, Module, Sequential
-from .random import Generator
 
 if TYPE_CHECKING:
     from .preparation import Preparation
@@ -119,7 +118,7 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
     """
     import json
 
-    from .preparation import PREPARATION_PREFIX, Preparation
+    from .preparation import PREPARATION_PREFIX, Preparation, former_inputs
 
     name = os.fspath(path)
     with open(name, "rb") as file:
@@ -129,14 +128,17 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
         _check_metadata(values, metadata)
         _warn_numerics(name, metadata)
         architecture = json.loads(metadata["architecture"])
-        preparation = None
+        preparation, scaling = None, None
         if "preparation" in metadata:
             kept = {key: values.pop(key) for key in list(values) if key.startswith(PREPARATION_PREFIX)}
             preparation = Preparation.rebuild(json.loads(metadata["preparation"]), kept)
+            scaling = former_inputs(preparation, kept)
         if architecture is None:
             return values, preparation
         model = _build(architecture, values, "")
         model.load_state_dict(values)
+        if scaling is not None:
+            model = Sequential(scaling, *(model if isinstance(model, Sequential) else (model,)))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         reason = " ".join(str(error).split()) if not isinstance(error, KeyError) else f"{error} is missing"
         raise ModelFormatError(f"{name}: {reason or type(error).__name__}") from None
@@ -212,16 +214,6 @@ def _describe(module: Module, name: str) -> dict[str, Any]:
     return {"class": kind.__name__, "config": module.config(), **({"layers": layers} if layers else {})}
 
 
-# The shape of the weight by the layer's configuration.
-_WEIGHTS: dict[Any, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
-    "Linear": lambda config: (config.get("in_features"), config.get("out_features")),
-    "Conv2d": lambda config: (config.get("out_channels"), config.get("in_channels"), *config.get("kernel_size", ())),
-    "Maxout": lambda config: (config.get("in_features"), config.get("out_features", 0) * config.get("pieces", 0)),
-    "PReLU": lambda config: (config.get("num_parameters"),),
-}
-_DRAWN = ("Linear", "Conv2d", "Maxout")
-
-
 def _build(spec: Any, values: Arrays, name: str) -> Module:
     """Rebuild a module; the values are there to check sizes before anything of that size is allocated."""
     if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
@@ -233,14 +225,15 @@ def _build(spec: Any, values: Arrays, name: str) -> Module:
     prefix = f"{name}." if name else ""
     if layer is Sequential:
         return Sequential(*(_build(inner, values, f"{prefix}{i}") for i, inner in enumerate(spec.get("layers", []))))
-    if kind in _WEIGHTS:
-        weight = values.get(f"{prefix}weight")
-        sizes = _WEIGHTS[kind](config)
-        if weight is None or weight.shape != sizes:
-            raise ValueError(f"architecture: {prefix}weight should have shape {sizes}")
-    if kind in _DRAWN:
-        config = {**config, "generator": Generator(0)}
-    return layer(**config)
+
+    def stored(key: str, shape: tuple[Any, ...] | None) -> npt.NDArray[Any]:
+        value = values.get(prefix + key)
+        if value is None or (shape is not None and value.shape != shape):
+            wanted = "be there" if shape is None else f"have shape {shape}"
+            raise ValueError(f"architecture: {prefix}{key} should {wanted}")
+        return value
+
+    return layer._rebuild(config, stored)
 
 
 # The file.

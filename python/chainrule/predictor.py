@@ -11,7 +11,7 @@ from . import _core
 from ._arrays import to_model_input
 from .compiler import Compiled
 from .nn import Conv2d, Module
-from .nn._module import evaluating
+from .nn._module import evaluating, input_dtype
 from .ops._table import CODES, Spec
 
 __all__ = ["Predictor"]
@@ -26,7 +26,8 @@ class Predictor:
     does not depend on the other rows. Parameters are used as they are at the time of the call; other changes of the
     model (layers replaced, attributes) need a new Predictor.
 
-    Arguments: `model`, a Module; `row_shape`, the shape of one row of X (default: (in_features,) of the first Linear).
+    Arguments: `model`, a Module; `row_shape`, the shape of one row of X (default: (in_features,) of the first layer
+    that has it).
     Call: `x`, numbers of shape (n, *row_shape) (an array of the model's dtype in C order is used as it is); `out`, an
     array for the result or None. Returns: an ndarray (n, ...) with the model's outputs: `out` where given.
     Errors: ValueError for shapes; TypeError for values that are not numbers; `cr.CompileError` for a model that needs
@@ -47,7 +48,7 @@ class Predictor:
             raise TypeError(f"Predictor: model must be a Module, got {type(model).__name__}")
         self.model = model
         self.row_shape = _first_features(model) if row_shape is None else tuple(row_shape)
-        self._dtype = model._dtype()
+        self._dtype = input_dtype(model)
         compiled: Compiled[Any] = Compiled(model)
         dtype, shape = self._dtype, self.row_shape
 
@@ -84,4 +85,4 @@ def _first_features(model: Module) -> tuple[int, ...]:
         features = getattr(module, "in_features", None)
         if isinstance(features, int):
             return (features,)
-    raise ValueError("Predictor: the model has no Linear to take the number of features from; pass row_shape")
+    raise ValueError("Predictor: the model has no layer to take the number of features from; pass row_shape")

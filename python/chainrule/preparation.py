@@ -1,4 +1,4 @@
-"""What a model trained from the command line knows beside its weights: columns, scaling, classes.
+"""What a model trained from the command line knows beside its layers: columns, categories, classes.
 
 It is stored in the model file, so that `chainrule predict MODEL FILE.csv` needs nothing else.
 """
@@ -6,44 +6,53 @@ It is stored in the model file, so that `chainrule predict MODEL FILE.csv` needs
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .data import DataError, Scaling
+from .data import DataError
+from .nn import Standardize
+from .nn._output import MAX_CLASSES, are_classes
 
-__all__ = ["PREPARATION_PREFIX", "Preparation", "decide_task"]
+__all__ = ["PREPARATION_PREFIX", "Preparation", "decide_task", "fixed_scaling", "former_inputs"]
 
 PREPARATION_PREFIX = "preparation."
-MAX_CLASSES = 20  # a target of integers with more distinct values is taken for a quantity
-
 TASKS = ("classification", "regression")
+
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """The way from a table to the model's input, and from its output to the answer.
+    """The names around a model: how a file becomes its input, and its output the answer.
 
     `columns` names the features in order; `target` the target; `classes` the names of the classes by label, empty for
-    regression; `inputs` scales the features, `output` (one column, regression only) the target.
+    regression; `output` (one column, regression only) scales the target; `categories` the texts by code of each column
+    of categories; `missing`, whether the model takes missing values.
 
     >>> from chainrule.preparation import Preparation
-    >>> Preparation.__name__
-    'Preparation'
+    >>> Preparation(("size",), "kind", ("flat", "house"), None).task
+    'classification'
     """
 
     columns: tuple[str, ...]
     target: str
     classes: tuple[str, ...]
-    inputs: Scaling
-    output: Scaling | None
+    output: Standardize | None
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: bool = False
 
     @property
     def task(self) -> str:
         """ "classification" or "regression"."""
         return "regression" if self.output is not None else "classification"
+
+    @property
+    def kind(self) -> str:
+        """The kind of target, as `cr.nn.Output`: two classes have two scores, too."""
+        return "continuous" if self.output is not None else "multiclass"
 
     @property
     def outputs(self) -> int:
@@ -69,39 +78,66 @@ class Preparation:
         """
         if self.output is None:
             return [self.classes[label] for label in np.argmax(prediction, axis=1)]
-        return [str(value) for value in self.output.invert(prediction)[:, 0].tolist()]
+        return [str(value) for value in self.output.inverse(prediction).numpy()[:, 0].tolist()]
 
     def describe(self) -> dict[str, Any]:
         """The names, for the model file's JSON."""
-        return {"columns": self.columns, "target": self.target, "classes": self.classes, "task": self.task}
+        names = {name: getattr(self, name) for name in ("columns", "target", "classes", "categories", "missing")}
+        return {**names, "task": self.task}
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> Arrays:
         """The numbers, for the model file's tensors."""
-        parts = {"inputs": self.inputs, "output": self.output}
-        return {
-            f"{PREPARATION_PREFIX}{name}.{kind}": getattr(scaling, kind)
-            for name, scaling in parts.items()
-            if scaling is not None
-            for kind in ("shift", "scale")
-        }
+        state = {} if self.output is None else self.output.state_dict()
+        return {f"{PREPARATION_PREFIX}output.{name}": value for name, value in state.items()}
 
     @classmethod
-    def rebuild(cls, names: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Preparation:
+    def rebuild(cls, names: dict[str, Any], arrays: Arrays) -> Preparation:
         """The reverse of `describe` and `arrays`; KeyError, TypeError or ValueError when they do not fit."""
         if names["task"] not in TASKS:
             raise ValueError(f"preparation: unknown task {names['task']!r}")
-        scalings = [
-            Scaling(arrays[f"{PREPARATION_PREFIX}{name}.shift"], arrays[f"{PREPARATION_PREFIX}{name}.scale"])
-            for name in ("inputs", "output")
-            if name == "inputs" or names["task"] == "regression"
-        ]
         columns = tuple(str(column) for column in names["columns"])
-        if any(scaling.shift.shape != scaling.scale.shape or scaling.shift.ndim != 1 for scaling in scalings):
-            raise ValueError("preparation: shift and scale differ in shape")
-        if len(scalings[0].shift) != len(columns):
-            raise ValueError(f"preparation: {len(columns)} columns, {len(scalings[0].shift)} shifts")
-        classes = tuple(str(name) for name in names["classes"])
-        return cls(columns, str(names["target"]), classes, scalings[0], scalings[1] if len(scalings) > 1 else None)
+        categories = {
+            str(name): tuple(str(text) for text in texts) for name, texts in names.get("categories", {}).items()
+        }
+        return cls(
+            columns,
+            str(names["target"]),
+            tuple(str(name) for name in names["classes"]),
+            _stored_scaling(arrays, "output", 1) if names["task"] == "regression" else None,
+            {column: categories[column] for column in columns if column in categories},
+            bool(names.get("missing", False)),
+        )
+
+
+def fixed_scaling(mean: npt.ArrayLike, std: npt.ArrayLike) -> Standardize:
+    """The layer with these numbers instead of fitted ones, one of each per column.
+
+    >>> from chainrule.preparation import fixed_scaling
+    >>> fixed_scaling([0.0, 0.0], [16.0, 16.0])([[8.0, 4.0]]).numpy()
+    array([[0.5 , 0.25]], dtype=float32)
+    """
+    state = {"mean": np.array(mean, dtype=np.float64), "std": np.array(std, dtype=np.float64)}
+    layer = Standardize(len(state["mean"]))
+    layer.load_state_dict(state)
+    return layer
+
+
+def _stored_scaling(arrays: Arrays, name: str, columns: int) -> Standardize:
+    former = {"mean": "shift", "std": "scale"}
+    mean, std = (
+        arrays.get(f"{PREPARATION_PREFIX}{name}.{key}", arrays.get(f"{PREPARATION_PREFIX}{name}.{former[key]}"))
+        for key in former
+    )
+    if mean is None or std is None or mean.shape != (columns,) or std.shape != (columns,):
+        raise ValueError(f"preparation: {name} should have mean and std of shape ({columns},)")
+    return fixed_scaling(mean, std)
+
+
+def former_inputs(preparation: Preparation, arrays: Arrays) -> Standardize | None:
+    """The scaling of the inputs that files had beside the model before it became its first layer."""
+    if f"{PREPARATION_PREFIX}inputs.shift" not in arrays:
+        return None
+    return _stored_scaling(arrays, "inputs", len(preparation.columns))
 
 
 def class_name(text: str) -> str:
@@ -157,8 +193,7 @@ def decide_task(target: Sequence[str], task: str | None, where: str) -> tuple[st
             raise DataError(
                 f"{where}: the target holds {len(values)} different numbers, but also {odd!r}; say which task"
             )
-        integers = all(number == int(number) for number in values)
-        task = "classification" if odd or (integers and len(names) <= MAX_CLASSES) else "regression"
+        task = "classification" if odd or are_classes(values) else "regression"
     if task == "regression":
         if odd:
             raise DataError(f"{where}: regression needs numbers in the target, found {odd!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from . import _core
 from ._errors import CompileError
-from .tensor import grad_mode
+from .ops._table import Spec
+from .tensor import Tensor, grad_mode
 
 __all__ = ["Generator", "default_generator", "manual_seed"]
 
@@ -28,7 +29,38 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
-        self.seed, self.stream = _word("seed", seed), _word("stream", stream)
+        self._state = np.zeros(2, np.int64)  # the bits of seed and stream, which compiled programs read and move on
+        self.seed, self.stream = seed, stream
+
+    @property
+    def seed(self) -> int:
+        """The seed; can be set."""
+        return int(self._state[0]) % 2**64
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._state.view(np.uint64)[0] = _word("seed", value)
+
+    @property
+    def stream(self) -> int:
+        """The stream of the next draw; can be set."""
+        return int(self._state[1]) % 2**64
+
+    @stream.setter
+    def stream(self, value: int) -> None:
+        self._state.view(np.uint64)[1] = _word("stream", value)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return seed and stream, all that the next draws depend on."""
+        return {"seed": self.seed, "stream": self.stream}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Take over what `state_dict` returned; ValueError for other numbers, nothing changes then."""
+        seed, stream = _word("seed", state.get("seed", -1)), _word("stream", state.get("stream", -1))
+        self.seed, self.stream = seed, stream
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.seed, self.stream)
 
     def _next(self) -> int:
         if grad_mode.trace is not None:
@@ -86,6 +118,15 @@ class Generator:
         out = np.empty(n, dtype=np.int64)
         _core.permutation(self.seed, self._next(), out)
         return out
+
+
+def draw_mask(generator: Generator, shape: tuple[int, ...], dtype: np.dtype[Any], p: float, value: float) -> Tensor:
+    """Draw an array of 0, with probability p, and `value`; in a compiled function anew at every call."""
+    if grad_mode.trace is not None:
+        return grad_mode.trace.draw(generator._state, Spec(shape, dtype), p, value)
+    out = np.empty(shape, dtype)
+    _core.bernoulli(generator.seed, generator._next(), out, p, value)
+    return Tensor._wrap(out)
 
 
 def _word(name: str, value: int) -> int:

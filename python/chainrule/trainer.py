@@ -13,14 +13,14 @@ from . import ops
 from ._fit_data import check_counts, prepare
 from ._interrupt import DeferredInterrupt
 from .compiler import Compiled
+from .data._split import epoch_order
 from .nn import Module
-from .ops._table import OPS, apply
-from .random import Generator, default_generator
+from .optim import clip_grad_norm_, clip_grad_value_
+from .random import default_generator
 from .tensor import Tensor, grad_mode
 
 __all__ = ["Optimizer", "Trainer", "weighted_mean"]
 
-_ORDER_STREAM = 2**32  # the order of epoch e is drawn from this stream + e
 _SECONDS = 0.05  # between looks at Ctrl-C and the progress bar
 
 
@@ -39,9 +39,9 @@ class Optimizer(Protocol):
 class Trainer:
     """Trains a model on rows that stay in memory, one epoch of minibatches per call; what `cr.fit` is made of.
 
-    Per batch: optimizer.zero_grad(); loss(model(x), y).backward(); optimizer.step(), compiled into one program; steps
-    follow each other without Python. The order of epoch e depends on (seed, e) only. Bits equal the loop written by
-    hand.
+    Per batch: optimizer.zero_grad(); loss(model(x), y).backward(); clipping; optimizer.step(), compiled into one
+    program; steps follow each other without Python. The order of epoch e depends on (seed, e) only. Bits equal the loop
+    written by hand.
 
     Arguments: as `cr.fit`; `compile`, False to run every op by itself, for models that cannot be compiled.
     Errors: as `cr.fit`, and `cr.CompileError` when the model, the loss or the optimizer needs values in Python.
@@ -64,10 +64,13 @@ class Trainer:
         X: npt.ArrayLike,
         y: npt.ArrayLike,
         *,
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: Callable[..., Tensor],
         optimizer: Optimizer,
-        batch_size: int = 32,
+        batch_size: int | None = 32,
         micro_batch: int | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
         seed: int | None = None,
         shuffle: bool = True,
         nonfinite: str = "raise",
@@ -75,10 +78,13 @@ class Trainer:
     ) -> None:
         if nonfinite not in ("raise", "continue"):
             raise ValueError(f"fit: nonfinite must be 'raise' or 'continue', got {nonfinite!r}")
-        check_counts(batch_size=batch_size, **({} if micro_batch is None else {"micro_batch": micro_batch}))
-        self.rows = prepare(model, X, y, loss, optimizer.params)
+        counts = {"batch_size": batch_size, "micro_batch": micro_batch}
+        check_counts(**{name: count for name, count in counts.items() if count is not None})
+        _check_bounds(clip_norm=clip_norm, clip_value=clip_value)
+        self.rows = prepare(model, X, y, loss, optimizer.params, sample_weight)
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.batch_size, self.shuffle = int(batch_size), shuffle
+        self.batch_size, self.shuffle = len(self.rows) if batch_size is None else int(batch_size), shuffle
+        self.clip_norm, self.clip_value = clip_norm, clip_value
         self.seed = default_generator().seed if seed is None else seed
         self.epochs = 0  # the number of the next epoch, which its order depends on
         self.mean_loss = float("nan")  # of the last epoch
@@ -114,7 +120,7 @@ class Trainer:
     def _order(self, n: int) -> npt.NDArray[np.int64]:
         if not self.shuffle:
             return np.arange(n, dtype=np.int64)
-        return Generator(self.seed, stream=_ORDER_STREAM + self.epochs).permutation(n)
+        return epoch_order(n, self.seed, self.epochs)
 
     def _steps(
         self,
@@ -154,16 +160,25 @@ class Trainer:
 
     def _step(self, rows: Tensor) -> Tensor:
         """One step; with `nonfinite="raise"` a loss that is not finite changes nothing."""
-        # The row numbers are our own: no check of their range.
-        x, y = (apply(OPS["take"], (source, rows)) for source in (self.rows.x, self.rows.y))
+        x, y, options = self.rows.part(rows)
         self.optimizer.zero_grad()
-        value = self.loss(self.model(x), y)
+        value = self.loss(self.rows.model(x), y, **options)
         if self._stop:
             _require_finite(value)
         value.backward()
+        if self.clip_value is not None:
+            clip_grad_value_(self.optimizer.params, self.clip_value)
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.optimizer.params, self.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return value
+
+
+def _check_bounds(**bounds: float | None) -> None:
+    for name, bound in bounds.items():
+        if bound is not None and not bound > 0:
+            raise ValueError(f"fit: {name} must be above 0, got {bound}")
 
 
 class _NotFiniteError(FloatingPointError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from . import ops
-from .data import DataError, Scaling, load_digits, load_idx_folder, read_csv, train_validation_split
+from .data import DataError, Table, load_digits, load_idx_folder, read_csv, train_validation_split
 from .fit import History, fit
-from .nn import CrossEntropyLoss, Linear, Module, MSELoss, ReLU, Sequential
+from .nn import Linear, Module, OneHot, ReLU, Sequential, Standardize, fit_preprocessing, loss_for
+from .nn._preprocessing import Preprocessing
 from .optim import SGD
-from .preparation import Preparation, decide_task, to_number
+from .preparation import Preparation, decide_task, fixed_scaling, to_number
 from .random import Generator
 from .tensor import tensor
 
@@ -47,7 +49,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Problem:
-    """Scaled rows to train on and rows held out, what is needed to use the model later, and good defaults.
+    """Rows to train on and rows held out, what is needed to use the model later, and good defaults.
+
+    `front` are the fitted layers that the model begins with; `notes` says what was decided about the data.
 
     >>> from chainrule.training import digits_problem
     >>> problem = digits_problem(holdout=0.2, seed=0)
@@ -59,7 +63,9 @@ class Problem:
     train: Arrays
     held_out: Arrays
     preparation: Preparation
+    front: tuple[Preprocessing, ...]
     defaults: Options
+    notes: tuple[str, ...] = ()
 
 
 def digits_problem(*, holdout: float, seed: int) -> Problem:
@@ -70,11 +76,10 @@ def digits_problem(*, holdout: float, seed: int) -> Problem:
     Errors: ValueError for a share that leaves a part empty.
     """
     X, y = load_digits()
-    scaling = Scaling.divide(X.shape[1], 16.0)
-    X_train, y_train, X_held, y_held = train_validation_split(scaling.apply(X), y, fraction=holdout, seed=seed)
-    preparation = _classes_preparation(X.shape[1], tuple(str(digit) for digit in range(10)), scaling)
+    X_train, y_train, X_held, y_held = train_validation_split(X, y, fraction=holdout, seed=seed)
+    preparation, front = _pixels(X.shape[1], 16.0, classes=10)
     defaults = Options(hidden=(128,), epochs=30, batch_size=32, lr=0.1)
-    return Problem("digits", (X_train, y_train), (X_held, y_held), preparation, defaults)
+    return Problem("digits", (X_train, y_train), (X_held, y_held), preparation, front, defaults)
 
 
 def idx_problem(folder: str | os.PathLike[str]) -> Problem:
@@ -92,20 +97,22 @@ def idx_problem(folder: str | os.PathLike[str]) -> Problem:
     if min(y_train.min(), y_test.min()) < 0:
         raise DataError(f"{where}: there are labels below 0")
     pixels = X_train[0].size
-    scaling = Scaling.divide(pixels, 255.0)
-    preparation = _classes_preparation(pixels, tuple(str(label) for label in range(last + 1)), scaling)
+    preparation, front = _pixels(pixels, 255.0, classes=last + 1)
     return Problem(
         os.path.basename(os.path.realpath(where)) or "idx",
-        (scaling.apply(X_train.reshape(-1, pixels)), y_train),
-        (scaling.apply(X_test.reshape(-1, pixels)), y_test),
+        (X_train.reshape(-1, pixels), y_train),
+        (X_test.reshape(-1, pixels), y_test),
         preparation,
+        front,
         Options(hidden=(256, 128), epochs=10, batch_size=128, lr=0.05),
     )
 
 
-def _classes_preparation(columns: int, classes: tuple[str, ...], scaling: Scaling) -> Preparation:
+def _pixels(columns: int, largest: float, classes: int) -> tuple[Preparation, tuple[Preprocessing]]:
     """Columns are called "1", "2", ... as in a CSV without a header."""
-    return Preparation(tuple(str(i + 1) for i in range(columns)), "class", classes, scaling, None)
+    names, labels = (tuple(str(i) for i in numbers) for numbers in (range(1, columns + 1), range(classes)))
+    scaling = fixed_scaling(np.zeros(columns), np.full(columns, largest))
+    return Preparation(names, "class", labels, None), (scaling,)
 
 
 def csv_problem(
@@ -113,53 +120,80 @@ def csv_problem(
     *,
     target: str,
     task: str | None,
+    categories: Sequence[str] = (),
+    ignore: Sequence[str] = (),
     header: bool | None,
     delimiter: str,
     holdout: float,
     seed: int,
 ) -> Problem:
-    """A CSV file; features, and for regression the target, are standardised by the training rows.
+    """A CSV file; categories become columns of 0 and 1, all columns and a target of numbers are standardised.
+
+    Means and deviations are those of the training rows. A missing number counts as the mean of its column, a missing
+    category as none of the known.
 
     Arguments: `path`; `target`, its column; `task`, "classification", "regression" or None to decide from the target;
-    `header` and `delimiter` as in `read_csv`; `holdout`, the share of rows held out; `seed`, of the split.
+    `categories`, `ignore`, `header` and `delimiter` as in `read_csv`; `holdout`, the share of rows held out; `seed`, of
+    the split.
     Returns: a `Problem`.
     Errors: `DataError` as `read_csv`, or when the target does not fit the task.
     """
     where = os.fspath(path)
-    table = read_csv(path, target=target, header=header, delimiter=delimiter)
+    table = read_csv(
+        path, target=target, categories=categories, ignore=ignore, missing="nan", header=header, delimiter=delimiter
+    )
+    _check_sizes(table, where)
     texts = table.target or ()
     task, classes = decide_task(texts, task, f"{where}, column {target!r}")
     rows = np.arange(len(texts))
     X_train, train_rows, X_held, held_rows = train_validation_split(table.features, rows, fraction=holdout, seed=seed)
-    inputs = Scaling.standard(X_train, table.columns)
+    missing = bool(np.isnan(table.features).any())
+    one_hot = OneHot(len(table.columns), table.coded, unknown="zeros")
+    standardize = Standardize(one_hot.out_features, missing="mean" if missing else "error")
+    front = (one_hot, standardize) if table.coded else (standardize,)
+    fit_preprocessing(Sequential(*front), X_train)
     output = None
     if task == "regression":
         y = np.array([to_number(text) for text in texts], dtype=np.float64)[:, None]
-        output = Scaling.standard(y[train_rows], (target,))
-        y_all: npt.NDArray[Any] = output.apply(y)
-    preparation = Preparation(table.columns, target, classes, inputs, output)
+        output = Standardize(1).fit(y[train_rows])
+        y_all: npt.NDArray[Any] = output(tensor(y)).numpy()
+    preparation = Preparation(table.columns, target, classes, output, table.categories, missing)
     if output is None:
         y_all = preparation.labels(texts)
+    notes = table.notes
+    if missing:
+        notes = (*notes[:-1], f"{notes[-1]}; a number counts as the mean, a category as none of the known")
     return Problem(
         os.path.basename(where).removesuffix(".gz").removesuffix(".csv"),
-        (inputs.apply(X_train), y_all[train_rows]),
-        (inputs.apply(X_held), y_all[held_rows]),
+        (X_train, y_all[train_rows]),
+        (X_held, y_all[held_rows]),
         preparation,
+        front,
         Options(hidden=(64, 32), epochs=min(100, max(5, 100_000 // len(train_rows))), batch_size=32, lr=0.02),
+        notes,
     )
 
 
+def _check_sizes(table: Table, where: str) -> None:
+    """Refuse numbers whose squares float64 may not be able to add."""
+    large = np.argwhere(np.abs(table.features) > 1e150)
+    if len(large):
+        row, column = large[0]
+        place = f"{where}, line {table.lines[row]}, column {table.columns[column]!r}"
+        raise DataError(f"{place}: {table.features[row, column]} is too large to standardise")
+
+
 def build_model(problem: Problem, options: Options) -> Sequential:
-    """A net of linear and relu layers with the problem's inputs and outputs, initialised from the seed.
+    """The problem's fitted layers, then a net of linear and relu layers, initialised from the seed.
 
     >>> from chainrule.training import Options, build_model, digits_problem
     >>> problem = digits_problem(holdout=0.2, seed=0)
-    >>> len(build_model(problem, problem.defaults))
-    3
+    >>> [type(layer).__name__ for layer in build_model(problem, problem.defaults)]
+    ['Standardize', 'Linear', 'ReLU', 'Linear']
     """
     generator = Generator(options.seed)
-    sizes = (len(problem.preparation.columns), *options.hidden, problem.preparation.outputs)
-    model = Sequential()
+    model = Sequential(*problem.front)
+    sizes = (problem.front[-1].out_features, *options.hidden, problem.preparation.outputs)
     for i, (inside, outside) in enumerate(pairwise(sizes)):
         if i:
             model.append(ReLU())
@@ -182,7 +216,7 @@ def train(problem: Problem, model: Module, options: Options, progress: bool, his
     fit(
         model,
         *problem.train,
-        loss=CrossEntropyLoss() if problem.preparation.task == "classification" else MSELoss(),
+        loss=loss_for(problem.preparation.kind),
         optimizer=optimizer,
         epochs=options.epochs,
         batch_size=options.batch_size,
@@ -207,7 +241,7 @@ def score(problem: Problem, history: History) -> str:
     output = problem.preparation.output
     if output is None:
         return f"held-out accuracy {100 * history.metrics['accuracy'][-1]:.2f} % of {len(y)} rows"
-    unit = output.scale[0]
+    unit = output.std.item()
     error = ops.mul(ops.sqrt(tensor(np.float64(history.val_loss[-1]))), unit).item()
     guess = ops.mul(ops.sqrt(ops.mean(ops.square(tensor(y.astype(np.float64))))), unit).item()
     return f"held-out RMSE {error:.4g} on {len(y)} rows (always guessing the mean: {guess:.4g})"

@@ -6,14 +6,15 @@ each, and all work inside `cr.compile`. docs/autodiff.md tells what may be an ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import wraps
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 
 from . import ops
-from ._recording import Recording
+from ._errors import CompileError
+from ._recording import Recording, zeros_like
 from .autodiff import seed
 from .tensor import Tensor, grad_mode
 
@@ -128,14 +129,19 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     >>> y.item(), slope.item()
     (8.0, 12.0)
     """
-    for name, given in (("primals", primals), ("tangents", tangents)):
-        if not isinstance(given, (tuple, list)):
-            raise TypeError(f"jvp: {name} must be a tuple with one for each argument, got {type(given).__name__}")
-    if len(primals) != len(tangents):
-        raise ValueError(f"jvp: expected a tangent for each of {len(primals)} arguments, got {len(tangents)}")
+    _check_tuples("jvp", primals, tangents)
     run = Recording("jvp", f, primals, {}, range(len(primals)), has_aux, others=True)
     pushed = run.result(run.push(run.tangents(tangents)))
     return (run.value(), pushed, run.extra()) if has_aux else (run.value(), pushed)
+
+
+def _check_tuples(what: str, primals: Any, tangents: Any) -> None:
+    """Refuse what is no tuple with one part for each argument."""
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, (tuple, list)):
+            raise TypeError(f"{what}: {name} must be a tuple with one for each argument, got {type(given).__name__}")
+    if len(primals) != len(tangents):
+        raise ValueError(f"{what}: expected a tangent for each of {len(primals)} arguments, got {len(tangents)}")
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
@@ -152,6 +158,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> cr.hvp(lambda x: 0.5 * (x @ A @ x), ([1.0, 1.0],), ([1.0, 0.0],)).numpy()
     array([2., 1.], dtype=float32)
     """
+    _check_tuples("hvp", primals, tangents)
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(f, argnums), primals, tangents)[1]
 
@@ -197,20 +204,57 @@ def _by_rows(run: Recording) -> list[list[Tensor]]:
     """The Jacobian of each output by each source: one walk back for each element of an output."""
     blocks = []
     for i, out in enumerate(run.outputs):
-        before, after = [None] * i, [None] * (len(run.outputs) - i - 1)
-        rows = _collected(run, (run.pull([*before, e, *after]) for e in _basis(out)), out.size, run.sources)
+        rows = _walked(run, partial(_row, run, i), out, run.sources)
         blocks.append([ops.reshape(t, out.shape + x.shape) for t, x in zip(rows, run.sources, strict=True)])
     return blocks
+
+
+def _row(run: Recording, i: int, e: Tensor) -> list[Tensor]:
+    """What gradient e of output i gives, for each source."""
+    return run.pull([e if k == i else None for k in range(len(run.outputs))])
+
+
+def _column(run: Recording, x: Tensor, e: Tensor) -> list[Tensor]:
+    """What tangent e of a source gives, for each output."""
+    return run.push({x._number: e})
 
 
 def _by_columns(run: Recording) -> list[list[Tensor]]:
     """The same: one walk forward for each element of a source."""
     turned = []
     for x in run.sources:
-        columns = _collected(run, (run.push({x._number: e}) for e in _basis(x)), x.size, run.outputs)
+        columns = _walked(run, partial(_column, run, x), x, run.outputs)
         flat = [ops.reshape(t, (x.size, out.size)) for t, out in zip(columns, run.outputs, strict=True)]
         turned.append([ops.reshape(t.T, out.shape + x.shape) for t, out in zip(flat, run.outputs, strict=True)])
     return [[blocks[i] for blocks in turned] for i in range(len(run.outputs))]
+
+
+_MANY_WALKS = 32  # from where on a program is worth its making: then a walk takes a third of the time, on small nets
+
+
+def _walked(run: Recording, walk: Callable[[Tensor], list[Tensor]], t: Tensor, like: list[Tensor]) -> list[Tensor]:
+    """What the walks from 1 in each element of t give, stacked: (t.size, *shape) for each tensor that they are like."""
+    if t.size and (grad_mode.trace is not None or run.keeps_graph):
+        return [ops.stack(found) for found in zip(*[walk(e) for e in _basis(t)], strict=True)]
+    if t.size >= _MANY_WALKS:
+        walk = _compiled(walk, t)
+    whole = [np.empty((t.size, *x.shape), x.dtype) for x in like]
+    for i, e in enumerate(_basis(t)):
+        for array, found in zip(whole, walk(e), strict=True):
+            array[i] = found._data
+    return [Tensor._wrap(array) for array in whole]
+
+
+def _compiled(walk: Callable[[Tensor], list[Tensor]], t: Tensor) -> Callable[[Tensor], list[Tensor]]:
+    """The walk as a program, unless rules of custom ops look at values."""
+    from .compiler.compiled import Compiled
+
+    program = Compiled(walk)
+    try:
+        program.plan_of(zeros_like(t))
+    except CompileError:
+        return walk
+    return program
 
 
 def _basis(t: Tensor) -> Iterator[Tensor]:
@@ -219,17 +263,6 @@ def _basis(t: Tensor) -> Iterator[Tensor]:
         e = np.zeros(t.size, t.dtype)
         e[i] = 1
         yield Tensor._wrap(e.reshape(t.shape))
-
-
-def _collected(run: Recording, walks: Iterable[list[Tensor]], count: int, like: list[Tensor]) -> list[Tensor]:
-    """The results of all walks stacked, of shape (count, *shape), for each of the tensors that a walk gives."""
-    if count and (grad_mode.trace is not None or run.keeps_graph):
-        return [ops.stack(found) for found in zip(*walks, strict=True)]
-    whole = [np.empty((count, *t.shape), t.dtype) for t in like]
-    for i, found in enumerate(walks):
-        for array, t in zip(whole, found, strict=True):
-            array[i] = t._data
-    return [Tensor._wrap(array) for array in whole]
 
 
 def hessian(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.examples import experiments
+from chainrule.examples import experiments, gan
 
 F64 = np.float64
 
@@ -187,11 +187,20 @@ def test_row_45_output_units(kind: str, y: list[float], loss: str, link: Callabl
     scores = head(np.random.default_rng(45).normal(size=(4, 5)))
     assert head.link(scores).numpy() == pytest.approx(link(scores.numpy()), rel=1e-12)
     # Each loss is the negative log likelihood of its distribution: its gradient by the score is mean minus target.
-    target = head.targets(np.asarray(y))
+    target = head.targets(np.asarray(y) if kind == "multiclass" else np.asarray(y, F64))
     slope = cr.grad(lambda s: head.loss(reduction="sum")(s, target))(scores).numpy()
-    wanted = np.eye(3)[y] if kind == "multiclass" else np.asarray(target, F64)
+    wanted = np.eye(3)[y] if kind == "multiclass" else target
     factor = 2.0 if kind == "continuous" else 1.0
     assert slope == pytest.approx(factor * (link(scores.numpy()) - wanted), rel=1e-11, abs=1e-14)
+
+
+def test_row_45_an_arbitrary_distribution_by_two_nets() -> None:
+    samples = gan().samples
+    left, right = samples[samples < 0], samples[samples > 0]
+    assert (left.mean(), right.mean()) == pytest.approx((-2.0, 2.0), abs=0.4)
+    assert 0.1 < left.std() < 0.5 and 0.1 < right.std() < 0.5
+    assert 0.4 < len(left) / len(samples) < 0.6
+    assert (np.abs(samples) < 1.0).mean() < 0.02
 
 
 def test_row_46_link_functions() -> None:

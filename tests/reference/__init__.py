@@ -19,7 +19,7 @@ from .elementary import float64_functions
 from .exact import ulp_error
 from .fma import fma
 from .matmul import linear, linear_grad, matmul
-from .philox import normal, permutation, philox4x32, uniform, words
+from .philox import bernoulli, normal, permutation, philox4x32, uniform, words
 from .samples import any_bits, arguments, normals, special_arguments, special_values
 from .table import GRADIENTS, REFERENCE, Row
 from .updates import UPDATES, Update, sgd_step
@@ -33,6 +33,7 @@ __all__ = [
     "any_bits",
     "arguments",
     "assert_same_bits",
+    "bernoulli",
     "float64_functions",
     "fma",
     "linear",

@@ -77,6 +77,12 @@ def normal(
     return fma(z, np.asarray(std, z.dtype), np.asarray(mean, z.dtype)).reshape(shape)
 
 
+def bernoulli(seed: int, stream: int, shape: Shape, p: float, value: float, dtype: npt.DTypeLike = np.float32) -> Array:
+    """0 where word i is below ``floor(p * 2^32)``, else `value`."""
+    drawn = words(seed, stream, int(np.prod(shape))).astype(np.uint64) < np.uint64(int(p * 2.0**32))
+    return np.where(drawn, 0, value).astype(dtype).reshape(shape)
+
+
 def permutation(seed: int, stream: int, n: int) -> Array:
     """Fisher-Yates from the end of 0 .. n-1, int64: ``j = (r * (i + 1)) >> 64`` with a 64-bit r per step."""
     w = words(seed, stream, 2 * max(n - 1, 0)).tolist()

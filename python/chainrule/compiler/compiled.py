@@ -297,6 +297,7 @@ def _trace(
     args, kwargs = rebuild(structure, lambda: next(waiting))
     with trace.running():
         result = function(*args, **kwargs)
+        trace.finish()
     return _plan(trace, result, place, micro_batch)
 
 
@@ -312,7 +313,7 @@ def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | N
 
     leaves: list[Any] = []
     structure = flatten(result, leaves)
-    pure = not trace.bumped and not trace.grads
+    pure = not trace.changes
     results = [
         output(leaf, pure and leaf._requires_grad)
         if isinstance(leaf, Tensor) and leaf._version[1] >= trace.start

@@ -1,7 +1,7 @@
 """Fusions: what is done while the numbers are still in the nearest cache. Never a rounding changes.
 
 gemm                a matrix product with what follows on its elements: bias, activation, an activation's derivative,
-                    the optimizer's update
+                    SGD's update
 chain               elementwise instructions in one pass over blocks
 cross_entropy_both  softmax, loss and gradient in one pass over the rows
 """
@@ -15,7 +15,7 @@ import numpy as np
 from ..ops._layout import contiguous_strides, product
 from ..ops._table import Spec
 from .flow import Flow
-from .trace import ELEMENTWISE, UPDATES, Instr, Value
+from .trace import ELEMENTWISE, Instr, Value
 
 __all__ = ["fuse", "uniform_constants"]
 
@@ -127,8 +127,10 @@ def _part(instr: Instr, operands: list[list[int]], columns: int, names: dict[int
 
 
 def _update_part(instr: Instr, region: Region, names: dict[int, int]) -> Instr | None:
-    """An optimizer's update as a sub-instruction."""
-    if instr.name not in UPDATES or instr.ints[0] != region[0] * region[1]:
+    """SGD's update as a sub-instruction."""
+    # Those with more states stay apart: taken in, Adam's made a step of 784-512-256-10 5 % slower, with 2048 x 2048
+    # weights 12 %, and that of 2-16-16-2 2 % faster.
+    if instr.name != "sgd" or instr.ints[0] != region[0] * region[1]:
         return None
     ins = [names.get(instr.ins[0], instr.ins[0]), *instr.ins[1:]]
     return Instr(instr.name, instr.dtype, list(instr.outs), ins, [region[1]])

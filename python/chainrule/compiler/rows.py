@@ -2,7 +2,8 @@
 
 Most instructions treat every row by itself; sums over the rows (weight and bias gradients) are chains over ascending
 rows, which the next block continues. So the bits are those of the whole batch. What needs all rows at once, and
-everything that overwrites memory outside, runs after the last block.
+everything that overwrites memory outside, runs after the last block; but sums of what is given for each row (weights of
+rows and labels, by whose sum a mean is divided) run before the first.
 """
 
 from __future__ import annotations
@@ -59,11 +60,17 @@ def split(
             blocks.by_rows.add(v)
             blocks.given.add(v)
     early: set[int] = set()  # values made before the loop, as a whole
+    ahead = _sums_of_given(code, values, rows)
     late: set[int] = set()  # values known after it
     written: set[int] = set()  # memory outside that is overwritten by then, which the loop must not read
     for instr in code:
         overwrites = {v for v in instr.outs if values[v].array is not None}
-        if overwrites or not late.isdisjoint(instr.ins) or _touches(written, instr.ins, values):
+        if id(instr) in ahead:
+            kind = "before"
+            own = {v for v in instr.outs[int(instr.checks) :] if values[v].spec.shape[:1] == (rows,)}
+            blocks.by_rows |= own
+            blocks.given |= own
+        elif overwrites or not late.isdisjoint(instr.ins) or _touches(written, instr.ins, values):
             kind = "after"
             written.update(id(owner(values[v])) for v in overwrites)
         elif not blocks.by_rows.isdisjoint(instr.ins) or not blocks.by_rows.isdisjoint(instr.outs):
@@ -92,6 +99,33 @@ def split(
     return blocks
 
 
+def _sums_of_given(code: Sequence[Instr], values: list[Value], rows: int) -> set[int]:
+    """Sums over one number for each row, gathered or computed from what is given, with the instructions that they need.
+
+    As identities of instructions. All rows of them take little memory, and what follows from such a sum need not wait
+    for the last block.
+    """
+    outs = {v for instr in code for v in instr.outs}
+    made: dict[int, Instr] = {}
+    found: set[int] = set()
+    for instr in code:
+        if any(values[v].array is not None for v in instr.outs):  # what is read later may be another value
+            break
+        if any(v in outs and v not in made for v in instr.ins) or any(values[v].spec.size > rows for v in instr.outs):
+            continue
+        if instr.name in ELEMENTWISE or instr.name in ("take", "check_index", "cast", "copy"):
+            made.update(dict.fromkeys(instr.outs, instr))
+        elif instr.name == "sum" and values[instr.ins[0]].spec.shape == (rows,) and instr.ins[0] in made:
+            found.add(id(instr))
+            waiting = [instr.ins[0]]
+            while waiting:
+                source = made.get(waiting.pop())
+                if source is not None and id(source) not in found:
+                    found.add(id(source))
+                    waiting.extend(source.ins)
+    return found
+
+
 def _touches(memory: set[int], numbers: Sequence[int], values: list[Value]) -> bool:
     return bool(memory) and any(values[v].array is not None and id(owner(values[v])) in memory for v in numbers)
 
@@ -118,6 +152,8 @@ def _kind(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> st
         good = aligned and ints[0] % rows == 0
         if name == "take":  # from a table: a row may ask for any row of it
             good = good and instr.ins[1] in by_rows and instr.ins[0] not in by_rows
+    elif name == "bernoulli":
+        good = _may_be_sliced(values[instr.ins[1]], rows)
     elif name in ("sum", "max", "min", "argmax"):
         if instr.ins[0] not in by_rows:
             return "after"
@@ -209,6 +245,7 @@ def _slice(instr: Instr, values: list[Value], blocks: Blocks, kind: str) -> None
         else:
             by_row = instr.name in _ROWWISE or (instr.name in _BY_COUNT and (instr.name != "take" or i == 1))
             by_row = by_row or (instr.name == "matmul" and instr.ints[0] == 0 and (i == 0 or kind == "sum"))
+            by_row = by_row or (instr.name == "bernoulli" and i == 1)
         if by_row:
             values.append(Value(values[v].spec, values[v].array, values[v].constant))
             instr.ins[i] = len(values) - 1

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import _core
 from .._errors import CompileError
 from ..ops import _table
 from ..ops._layout import contiguous_strides
@@ -23,11 +22,10 @@ from ..ops._table import ELEMENTWISE, Attrs, Op, Spec
 from ..tensor import Tensor, grad_mode
 from .phantom import Phantom, refuse, user_line
 
-__all__ = ["ELEMENTWISE", "UPDATES", "Check", "Instr", "Trace", "Value"]
-
-UPDATES = frozenset(_core.update_names())
+__all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
 
 Array = npt.NDArray[Any]
+_TO_BOOL = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 
 
 @dataclass(eq=False)
@@ -54,12 +52,18 @@ class Instr:
 
     def may_overwrite(self, source: int, out: int) -> bool:
         """Whether `out` may be written onto `source`, element by element."""
-        if self.name not in ELEMENTWISE or self.outs != [out]:
+        if self.name not in ELEMENTWISE or self.outs != [out] or source in self._of_other_size():
             return False
         ndim = self.ints[0]
         whole = contiguous_strides(self.ints[1 : 1 + ndim])
         strides = [self.ints[1 + ndim * (1 + i) : 1 + ndim * (2 + i)] for i, v in enumerate(self.ins) if v == source]
         return all(s == whole for s in strides)
+
+    def _of_other_size(self) -> list[int]:
+        """Inputs whose elements are larger or smaller than those of the output: what is bool beside floats."""
+        if self.name == "where":
+            return self.ins[:1]
+        return self.ins if self.name in _TO_BOOL else []
 
     def lower(self, slots: dict[int, int]) -> tuple[Any, ...]:
         """The core's code tuple; negative numbers are places inside of a fused instruction."""
@@ -111,6 +115,7 @@ class Trace:
         self.entry_grads: dict[int, tuple[Tensor, int | None]] = {}  # those read before they were set: their input
         self.consumed: set[int] = set()
         self.bumped: list[list[int]] = []
+        self._draws: dict[int, tuple[Array, int]] = {}  # states of generators, and how often each was drawn from
         self.guards: list[tuple[Any, str, Any]] = []  # (object, attribute, value): what the trace relies on
 
     # Values.
@@ -226,6 +231,29 @@ class Trace:
         instr = self.emit(Instr(name, spec.code, [status, out], [value], list(ints)))
         self.checks.append(Check(instr, error))
         return Tensor._wrap(Phantom(self, out, Spec(tensor.shape, spec.dtype)))
+
+    def draw(self, state: Array, spec: Spec, p: float, value: float) -> Tensor:
+        """Append a draw of a mask: 0 with probability p, else `value`, from the next stream of a generator."""
+        before = self._draws.get(id(state), (state, 0))[1]
+        self._draws[id(state)] = state, before + 1
+        if spec.size == 0:
+            return Tensor._wrap(np.zeros(spec.shape, spec.dtype))
+        # An element's number counts from the first row of the batch: a block of rows has its own of these.
+        rows = self.bind(np.arange(spec.shape[0] if spec.shape else 1), True)
+        out = self.new(spec)
+        ints = [spec.size, spec.size // self.values[rows].spec.size, before]
+        self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], ints, [p, value]))
+        return Tensor._wrap(Phantom(self, out, spec))
+
+    def finish(self) -> None:
+        """Append what is done once, at the end: generators go on to the streams of the next run."""
+        for state, count in self._draws.values():
+            self.in_place("draw", [state], [], [count])
+
+    @property
+    def changes(self) -> bool:
+        """Whether a run changes more than its results."""
+        return bool(self.bumped or self.grads or self._draws)
 
     # State of tensors: gradients and versions.
 

@@ -1,4 +1,5 @@
-"""Data in: CSV with line numbers in its errors, IDX files, the shipped digits, seeded splits, scaling.
+"""Data in: CSV with categories and line numbers in its errors, IDX files, the shipped digits, seeded splits and
+batches.
 
 One private file per concern; this file only lists what is public. To add a format, write a reader that returns plain
 NumPy arrays and raises `DataError` with the place of the fault, and export it here.
@@ -7,17 +8,19 @@ NumPy arrays and raises `DataError` with the place of the fault, and export it h
 from ._csv import Table, read_csv
 from ._errors import DataError, suggest
 from ._idx import load_idx_folder, read_idx
-from ._scale import Scaling
-from ._sets import load_digits, train_validation_split
+from ._sets import load_digits
+from ._split import batches, k_fold, split, train_validation_split
 
 __all__ = [
     "DataError",
-    "Scaling",
     "Table",
+    "batches",
+    "k_fold",
     "load_digits",
     "load_idx_folder",
     "read_csv",
     "read_idx",
+    "split",
     "suggest",
     "train_validation_split",
 ]

@@ -1,4 +1,4 @@
-"""CSV files of numbers; every fault is reported with its line.
+"""CSV files: numbers, categories and missing values; every fault is reported with its line.
 
 The format: UTF-8 (a byte order mark is skipped), comma or another one-character delimiter, `"` for quotes, LF or CRLF,
 gzip or plain. Lines without any character are skipped. A number is what Python's `float` reads, always with a decimal
@@ -8,14 +8,14 @@ point whatever the locale, without `_` and finite. Numbers are read to float64; 
 from __future__ import annotations
 
 import os
-from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from io import BufferedIOBase
 
 import numpy as np
 import numpy.typing as npt
 
+from ._columns import Rows, is_number
 from ._errors import DataError, suggest
 
 __all__ = ["Table", "read_csv"]
@@ -25,11 +25,12 @@ _MAX_LINE = 1 << 24  # bytes: a file without line ends must not fill the memory
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file in memory: feature columns as numbers, the target column as text.
+    """A CSV file in memory: feature columns as numbers or as codes of categories, the target column as text.
 
-    `columns` are the feature names; `features` is float64 of shape (rows, columns); `target` holds one string per row,
-    or is None when no target was named; `lines` is int64 of shape (rows,), the line each row begins at; `names` are all
-    columns of the file.
+    `columns` are the feature names; `features` is float64 of shape (rows, columns), NaN where a value is missing;
+    `target` holds one string per row, or is None when no target was named; `lines` is int64 of shape (rows,), the line
+    each row begins at; `names` are all columns of the file; `categories` has the texts of each column of categories:
+    their places are the codes in `features`; `notes` says in words what was decided about the columns.
 
     >>> from chainrule.data import Table
     >>> Table.__name__
@@ -41,6 +42,13 @@ class Table:
     target: tuple[str, ...] | None
     lines: npt.NDArray[np.int64]
     names: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def coded(self) -> dict[int, int]:
+        """The number of categories of each column that has some, by its place, as `cr.nn.OneHot` takes it."""
+        return {self.columns.index(name): len(texts) for name, texts in self.categories.items()}
 
 
 def read_csv(
@@ -48,15 +56,26 @@ def read_csv(
     *,
     target: str | None = None,
     columns: Sequence[str] | None = None,
+    categories: Mapping[str, Sequence[str]] | Sequence[str] = (),
+    missing: str = "error",
+    ignore: Sequence[str] = (),
     header: bool | None = None,
     delimiter: str = ",",
 ) -> Table:
-    """Read a CSV file of numbers, and one target column of any text.
+    """Read a CSV file of numbers and categories, and one target column of any text.
+
+    A column holds numbers, or, when its first value is text, categories; a column that mixes both is an error unless it
+    is named in `categories`. Text that begins like a number (`2,5`, `0x10`) is taken for a mistake. The categories of a
+    column are its different texts in sorted order, 100 at most; features hold their places, 0, 1, ... A first column
+    without a name whose integers ascend numbers the rows, and is left out.
 
     Arguments: `path`, a file, gzip or plain; `target`, the name of the column to keep as text and out of the features;
-    `columns`, the features wanted, in this order (default: all but the target; others are ignored, unread); `header`,
-    whether the first line holds names (default: it does when none of its fields is a number). Without a header the
-    columns are called "1", "2", ...; `delimiter`, one character.
+    `columns`, the features wanted, in this order (default: all but the target; others are not read); `categories`,
+    columns to read as categories whatever they hold, or a mapping from all columns of categories to their texts as a
+    `Table` has it: then other texts are an error; `missing`, what an empty field or `NA` is: "error", or "nan" for a
+    NaN in the features; `ignore`, columns to leave out; `header`, whether the first line holds names (default: it does
+    when none of its fields is a number). Without a header the columns are called "1", "2", ...; `delimiter`, one
+    character.
     Returns: a `Table`.
     Errors: `DataError` with file and line for anything that is not such a table; OSError when the file cannot be read.
 
@@ -64,83 +83,33 @@ def read_csv(
     >>> from chainrule.data import read_csv
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "flats.csv"
-    ...     _ = path.write_text("size,rooms,price\\n50,2,300\\n70,3,410\\n")
-    ...     table = read_csv(path, target="price")
-    >>> table.columns, table.target
-    (('size', 'rooms'), ('300', '410'))
+    ...     _ = path.write_text("size,heating,price\\n50,gas,300\\n70,,410\\n65,coal,390\\n")
+    ...     table = read_csv(path, target="price", missing="nan")
+    >>> table.columns, table.categories, table.target
+    (('size', 'heating'), {'heating': ('coal', 'gas')}, ('300', '410', '390'))
+    >>> table.features
+    array([[50.,  1.],
+           [70., nan],
+           [65.,  0.]])
     """
     name = os.fspath(path)
+    if missing not in ("error", "nan"):
+        raise DataError(f"read_csv: missing must be error or nan, got {missing!r}")
     with _open_bytes(name) as stream:
         records = _records(stream, name, delimiter)
         line, first = next(records, (0, []))
         if not first:
             raise DataError(f"{name}: no data, the file is empty")
-        has_header = not any(_is_number(field) for field in first) if header is None else header
+        has_header = not any(is_number(field) for field in first) if header is None else header
         names = _check_names(first, name, line) if has_header else [str(i + 1) for i in range(len(first))]
-        wanted, target_index = _choose(names, name, target, columns, delimiter)
-        rows = _Rows(name, names, wanted, target_index)
+        wanted, target_index = _choose(names, name, target, columns, (*ignore, *categories), delimiter)
+        wanted = [i for i in wanted if names[i] not in ignore]
+        rows = Rows(name, names, wanted, target_index, categories, missing == "nan")
         if not has_header:
             rows.append(line, first)
         for line, fields in records:
             rows.append(line, fields)
-    return rows.table()
-
-
-class _Rows:
-    """The rows read so far, numbers parsed as they come."""
-
-    def __init__(self, path: str, names: list[str], wanted: list[int], target: int | None) -> None:
-        self.path, self.names, self.wanted, self.target = path, names, wanted, target
-        self.numbers = array("d")
-        self.labels: list[str] = []
-        self.lines = array("q")
-
-    def append(self, line: int, fields: list[str]) -> None:
-        if len(fields) != len(self.names):
-            raise DataError(
-                f"{self.path}, line {line}: {len(fields)} fields, expected {len(self.names)} as in the first line"
-            )
-        try:
-            row = [float(fields[i]) for i in self.wanted]
-        except ValueError:
-            row = []
-        text = "".join(fields)
-        if len(row) < len(self.wanted) or "_" in text or not text.isascii():
-            self._explain(line, fields)
-        self.numbers.extend(row)
-        if self.target is not None:
-            label = fields[self.target].strip()
-            if not label:
-                raise DataError(f"{self.path}, line {line}: the target column {self.names[self.target]!r} is empty")
-            self.labels.append(label)
-        self.lines.append(line)
-
-    def _explain(self, line: int, fields: list[str]) -> None:
-        """Raise for the first bad field of the row, if there is one."""
-        for i in self.wanted:
-            fault = _fault(fields[i])
-            if fault:
-                hint = "; if line 1 holds names, say so (header=True, --header)" if line == 1 else ""
-                raise DataError(f"{self.path}, line {line}, column {self.names[i]!r}: {fault}{hint}")
-
-    def table(self) -> Table:
-        if not self.lines:
-            raise DataError(f"{self.path}: no data, there is only a header")
-        features = np.array(self.numbers, dtype=np.float64).reshape(len(self.lines), len(self.wanted))
-        columns = tuple(self.names[i] for i in self.wanted)
-        bad = np.argwhere(~np.isfinite(features))
-        if len(bad):
-            row, column = bad[0]
-            value = features[row, column]
-            place = f"{self.path}, line {self.lines[row]}, column {columns[column]!r}"
-            raise DataError(f"{place}: {value} is not a finite number")
-        return Table(
-            columns=columns,
-            features=features,
-            target=None if self.target is None else tuple(self.labels),
-            lines=np.array(self.lines, dtype=np.int64),
-            names=tuple(self.names),
-        )
+    return Table(*rows.finish())
 
 
 def _open_bytes(name: str) -> BufferedIOBase:
@@ -197,29 +166,11 @@ class _Lines:
         return raw.decode("utf-8-sig" if self.number == 1 else "utf-8")
 
 
-def _is_number(field: str) -> bool:
-    """Whether `float` reads the field."""
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
-
-
-def _fault(field: str) -> str:
-    """What is wrong with a field that should be a number; empty when it is a number."""
-    shown = repr(field if len(field) <= 40 else field[:37] + "...")
-    if not field.strip():
-        return "the field is empty (missing values are not supported)"
-    plain = "_" not in field and field.isascii()
-    return "" if plain and _is_number(field) else f"{shown} is not a number"
-
-
 def _check_names(fields: list[str], path: str, line: int) -> list[str]:
     names: dict[str, None] = {}
-    for i, field in enumerate(fields):
-        column = field.strip()
-        if not column:
+    for i, text in enumerate(fields):
+        column = text.strip()
+        if not column and (i > 0 or len(fields) == 1):
             raise DataError(f"{path}, line {line}: column {i + 1} has no name in the header")
         if column in names:
             raise DataError(f"{path}, line {line}: the header names column {column!r} twice")
@@ -228,9 +179,17 @@ def _check_names(fields: list[str], path: str, line: int) -> list[str]:
 
 
 def _choose(
-    names: list[str], path: str, target: str | None, columns: Sequence[str] | None, delimiter: str
+    names: list[str],
+    path: str,
+    target: str | None,
+    columns: Sequence[str] | None,
+    others: Sequence[str],
+    delimiter: str,
 ) -> tuple[list[int], int | None]:
-    """The indices of the feature columns and of the target."""
+    """The indices of the feature columns and of the target; `others` are named elsewhere and must be there, too."""
+    unknown = next((column for column in others if column not in names), None) if columns is None else None
+    if unknown is not None:
+        raise DataError(f"{path}: there is no column {unknown!r}{suggest(unknown, names)}")
     if target is not None and target not in names:
         hint = suggest(target, names)
         if len(names) == 1 and delimiter == "," and ";" in names[0]:
@@ -238,7 +197,7 @@ def _choose(
         raise DataError(f"{path}: there is no target column {target!r}{hint}")
     target_index = None if target is None else names.index(target)
     if columns is None:
-        wanted = [i for i in range(len(names)) if i != target_index]
+        wanted = [i for i in range(len(names)) if i != target_index and names[i]]
         if not wanted:
             raise DataError(f"{path}: there is no column besides the target {target!r}")
         return wanted, target_index

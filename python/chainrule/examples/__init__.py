@@ -1,8 +1,10 @@
 """Nets and experiments of the lectures that chainrule grew from; docs/lectures.md uses them row by row.
 
-Nothing here is needed to use the package. `python -m chainrule.examples.experiments FOLDER` draws the plots.
+Nothing here is needed to use the package. `python -m chainrule.examples.plots FOLDER` draws the experiments.
 """
 
+from . import experiments
+from .gan import Gan, gan
 from .perceptron import Learning, Perceptron, delta_rule, perceptron_rule
 from .printed import Neuron, as_printed, from_printed
 from .shapes import collapse, sawtooth, translations
@@ -20,6 +22,7 @@ from .threshold import (
 
 __all__ = [
     "Circuit",
+    "Gan",
     "Learning",
     "Neuron",
     "Perceptron",
@@ -27,7 +30,9 @@ __all__ = [
     "as_printed",
     "collapse",
     "delta_rule",
+    "experiments",
     "from_printed",
+    "gan",
     "not_gate",
     "or_gate",
     "patterns",

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from .. import nn, ops
 from ..compiler import compile
+from ..graph import saturation as saturation_report
 from ..optim import SGD
 from ..random import Generator
 from ..tensor import Tensor, tensor
@@ -103,7 +104,7 @@ def steep_logistic() -> SteepLogistic:
 
 @dataclass(frozen=True)
 class Saturation:
-    """By activation, layer after layer: the norm of the weights' gradient, and the share of units with a flat spot.
+    """By activation, layer after layer: the norm of the weights' gradient, and the share of flat units.
 
     `flat`: derivative of the unit below 0.05, over all units and rows. `widened`: for each factor that the weights of a
     sigmoid layer are multiplied by, its share of flat units.
@@ -123,29 +124,26 @@ def saturation() -> Saturation:
     >>> found.gradients["sigmoid"][0] < 0.001 * found.gradients["sigmoid"][-1]
     True
     """
-    x = Generator(1).normal((64, 256), dtype=F64)
+    x, y = Generator(1).normal((64, 256), dtype=F64), np.zeros((64, 1))
     kinds: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "sigmoid": (nn.Sigmoid, "glorot"),
         "tanh": (nn.Tanh, "glorot"),
         "relu": (nn.ReLU, "he"),
     }
-    gradients: dict[str, list[float]] = {}
-    flat: dict[str, list[float]] = {}
+    gradients, flat = {}, {}
     for name, (activation, init) in kinds.items():
         net = mlp([256] * 8 + [1], activation, init, seed=2)
-        ops.mean(net(tensor(x))).backward()
-        weights = [layer.weight for layer in net if isinstance(layer, nn.Linear)]
-        gradients[name] = [ops.sqrt(ops.sum(ops.square(w.grad))).item() for w in weights]
-        flat[name] = [_flat_share(activation(), net[:i](tensor(x))) for i in range(1, len(net), 2)]
-    factors = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
+        layers = saturation_report(net, x, y, loss=ops.mse_loss, threshold=0.05).layers
+        gradients[name] = [layer.parameters["weight"] for layer in layers if layer.parameters]
+        flat[name] = [layer.vanishing for layer in layers if layer.vanishing is not None]
+    factors, widened = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0], []
     layer = nn.Linear(256, 256, dtype=F64, generator=Generator(3))
-    widened = [_flat_share(nn.Sigmoid(), k * layer(tensor(x))) for k in factors]
+    weight = layer.weight.numpy().copy()
+    for factor in factors:
+        layer.weight.copy_(factor * tensor(weight))
+        report = saturation_report(nn.Sequential(layer, nn.Sigmoid()), x, threshold=0.05)
+        widened.append(report["1"].vanishing or 0.0)
     return Saturation(gradients, flat, factors, widened)
-
-
-def _flat_share(activation: nn.Module, z: Tensor) -> float:
-    slopes = grad(lambda z: ops.sum(activation(z)))(z.detach())
-    return float(ops.mean(ops.astype(ops.abs(slopes) < 0.05, F64)).item())
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import experiments
+from .gan import gan as trained_gan
 from .shapes import sawtooth
 
 __all__ = ["PLOTS", "draw", "main"]
@@ -92,6 +93,12 @@ def restarts(axes: Any) -> None:
     axes.set(xlabel="starts, best first", ylabel="last loss", title=title)
 
 
+def gan(axes: Any) -> None:
+    """What a generator draws."""
+    axes.hist(trained_gan().samples, bins=60, range=(-4, 4))
+    axes.set(xlabel="x", title="drawn by a generator that saw two bumps at -2 and 2")
+
+
 PLOTS: dict[str, Callable[[Any], None]] = {
     plot.__name__: plot
     for plot in (
@@ -103,6 +110,7 @@ PLOTS: dict[str, Callable[[Any], None]] = {
         scaling,
         validation_curve,
         restarts,
+        gan,
     )
 }
 

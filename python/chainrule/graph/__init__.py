@@ -17,7 +17,7 @@ from ..tensor import Tensor
 
 if TYPE_CHECKING:
     from .graphs import Graph
-    from .saturation import Saturation
+    from .report import Saturation
 
 __all__ = ["graph", "saturation"]
 
@@ -81,6 +81,6 @@ def saturation(
     0 ReLU     (2, 2)  3.25    3.25      50.0 %             1 of 2
     1 Sigmoid  (2, 2)  0.7455  0.7455    25.0 %             0 of 2
     """
-    from .saturation import report
+    from .report import report
 
     return report(model, X, y, loss, threshold)

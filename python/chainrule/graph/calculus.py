@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import ops
-from ..autodiff import _sum_to, check_unchanged, enable_grad, no_grad, pull_back
-from ..compiler.trace import ELEMENTWISE, Instr
-from ..ops._table import Spec
+from ..autodiff import _sum_to, check_unchanged, no_grad
+from ..compiler.trace import Instr
+from ..ops._table import ELEMENTWISE, Spec
 from ..tensor import Tensor
 from .nodes import Node
 from .text import SMALL
@@ -57,7 +57,7 @@ def _rule(node: Node, i: int, g: Tensor) -> Tensor | None:
 
 
 def instructions(node: Node) -> tuple[list[Instr], list[Spec]] | None:
-    """What the node's op runs, over numbers of the given specs; None for a compiled call: it has no plan."""
+    """What the node's op runs, over numbers of the given specs; None for a call that is no op of the table."""
     t = node.tensor
     if t._op is None or any(x._version is t._version for x in t._inputs):
         return [], []  # a reshape shares memory
@@ -86,7 +86,7 @@ def local(node: Node, i: int) -> Tensor | None:
     with no_grad():
         if is_elementwise(node):
             return _rule(node, i, Tensor._wrap(np.ones(t.shape, t.dtype)))
-        if t.size != 1 and t.size * x.size > SMALL:
+        if t.size == 0 or (t.size != 1 and t.size * x.size > SMALL):
             return None
         rows = []
         for k in range(t.size):
@@ -102,30 +102,14 @@ def local(node: Node, i: int) -> Tensor | None:
 def tangents(nodes: Sequence[Node], number: int, tangent: Tensor) -> dict[int, Tensor]:
     """Forward mode: the derivative of every node along `tangent` of the leaf with this number, by tensor number."""
     found = {number: tangent}
-    for node in nodes:
-        for i, x in enumerate(node.inputs):
-            part = _pushed(node, i, found[x.number]) if x.number in found else None
-            if part is not None:
-                with no_grad():
-                    found[node.number] = ops.add(found[node.number], part) if node.number in found else part
-    return found
-
-
-def _pushed(node: Node, i: int, tangent: Tensor) -> Tensor | None:
-    """The Jacobian of a node by input i times a tangent.
-
-    The rule of reverse mode multiplies with the Jacobian's transpose, so it is linear in g and its own gradient is the
-    product wanted. An elementwise op's Jacobian is its own transpose.
-    """
-    t = node.tensor
-    if is_elementwise(node):
-        with no_grad():
-            return _rule(node, i, ops.broadcast_to(tangent, t.shape))
-    with enable_grad():
-        g = Tensor(np.ones(t.shape, t.dtype), requires_grad=True)
-        part = _rule(node, i, g)
-        if part is None:
-            return None
-        along = ops.sum(ops.mul(_sum_to(part, tangent.shape), tangent))
     with no_grad():
-        return pull_back([along], [Tensor._wrap(np.ones((), t.dtype))], {g._number})[g._number]
+        for node in nodes:
+            t = node.tensor
+            given = [found.get(x.number) for x in node.inputs]
+            if t._op is None or all(g is None for g in given):
+                continue
+            check_unchanged(t, "trace")
+            moved = t._op.tangent(given, t, t._inputs, t._attrs)
+            if moved is not None:
+                found[node.number] = ops.broadcast_to(moved, t.shape)
+    return found

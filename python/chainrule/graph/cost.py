@@ -6,7 +6,7 @@ computed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..autodiff import no_grad
@@ -31,14 +31,15 @@ class Cost:
     backward_flops: int = 0
     bytes: int = 0
     backward_bytes: int = 0
-    known: bool = True  # False for a compiled call: its `.program` tells
+    known: bool = True  # False for a call that is no op of the table: a compiled function's `.program` tells
 
 
 class Costs:
     """What a forward and a backward pass cost: a row for each node, and the sums. Printed, a table.
 
-    A multiply-add counts as 2 operations, any other result of an element as 1, as in `compile`'s `.program`. Bytes are
-    those of the operands and results of each instruction by itself: what is read twice counts twice.
+    A multiply-add counts as 2 operations, any other result of an element as 1, as in `compile`'s `.program`; what the
+    backward pass would compute twice from the same values counts once, as there. Bytes are those of the operands and
+    results of each instruction by itself: what is read twice counts twice.
     """
 
     def __init__(self, rows: Sequence[Cost]) -> None:
@@ -81,17 +82,15 @@ class Costs:
         ]
         sums = [str(n) for n in (self.forward, self.backward, self.bytes, self.backward_bytes)]
         text = table(head, [*rows, ("", "all", "", *sums)])
-        if self.forward:
-            text += f"\nbackward / forward: {self.backward / self.forward:.3f}"
         if not all(row.known for row in self.rows):
-            text += "\n?: a compiled call; its .program tells"
-        return text
+            return f"{text}\n?: not an op of the table; a compiled function's .program tells"
+        return f"{text}\nbackward / forward: {self.backward / self.forward:.3f} flop" if self.forward else text
 
     __repr__ = __str__
 
 
-def _bytes(code: Sequence[Instr], specs: Sequence[Spec]) -> int:
-    return sum(specs[v].size * specs[v].dtype.itemsize for instr in code for v in set(instr.uses()))
+def _bytes(code: Sequence[Instr], spec_of: Callable[[int], Spec]) -> int:
+    return sum(spec.size * spec.dtype.itemsize for instr in code for spec in map(spec_of, set(instr.uses())))
 
 
 def costs(nodes: Sequence[Node], seeds: dict[int, Tensor]) -> Costs:
@@ -102,12 +101,12 @@ def costs(nodes: Sequence[Node], seeds: dict[int, Tensor]) -> Costs:
         if found is None:
             row.known = False
         else:
-            row.flops, row.bytes = sum(map(flops, found[0])), _bytes(*found)
+            row.flops, row.bytes = sum(map(flops, found[0])), _bytes(found[0], found[1].__getitem__)
     trace, at = Trace(), 0
     with no_grad(), trace.running():
         for step in steps(nodes, dict(seeds)):
             new, at = trace.code[at:], len(trace.code)
             row = rows[step.node.number]
             row.backward_flops += sum(map(flops, new))
-            row.backward_bytes += _bytes(new, [value.spec for value in trace.values])
+            row.backward_bytes += _bytes(new, lambda v: trace.values[v].spec)
     return Costs(list(rows.values()))

@@ -40,6 +40,15 @@ FORMULAS: dict[str, Formula] = {
     "softplus": Formula("softplus({0})", ("sigmoid({0})",), "softplus"),
     "relu": Formula("relu({0})", ("1 if {0} > 0 else 0",), "relu"),
     "leaky_relu": Formula("leaky_relu({0}, {a[0]:g})", ("1 if {0} > 0 else {a[0]:g}",), "leaky_relu"),
+    "prelu": Formula("prelu({0}, {1})", ("1 if {0} > 0 else {1}", "min({0}, 0)"), "prelu"),
+    "elu": Formula("elu({0}, {a[0]:g})", ("1 if {0} > 0 else {y} + {a[0]:g}",), "elu"),
+    "softsign": Formula("softsign({0})", ("1 / (1 + abs({0}))**2",), "softsign"),
+    "logsigmoid": Formula("logsigmoid({0})", ("1 - exp({y})",), "logsigmoid"),
+    "clip": Formula("clip({0}, {a[0]:g}, {a[1]:g})", ("1 if {a[0]:g} <= {0} <= {a[1]:g} else 0",), "clip"),
+    "hardtanh": Formula("hardtanh({0}, {a[0]:g}, {a[1]:g})", ("1 if {a[0]:g} < {0} < {a[1]:g} else 0",), "hardtanh"),
+    "hardsigmoid": Formula("hardsigmoid({0}, {a[0]:g})", ("{a[0]:g} if 0 < {y} < 1 else 0",), "hardsigmoid"),
+    "sign": Formula("sign({0})", ("0",), "sign"),
+    "heaviside": Formula("heaviside({0}, {a[0]:g})", ("0",), "step"),
     "maximum": Formula("max({0}, {1})", ("1 if {0} >= {1} else 0", "1 if {0} < {1} else 0"), "max"),
     "minimum": Formula("min({0}, {1})", ("1 if {0} <= {1} else 0", "1 if {0} > {1} else 0"), "min"),
     "where": Formula("where({0}, {1}, {2})", ("", "1 if {0} else 0", "0 if {0} else 1"), "where"),
@@ -57,7 +66,6 @@ FORMULAS: dict[str, Formula] = {
     "log_softmax": Formula("log_softmax({0})", ("ȳ - exp({y}) * sum(ȳ)",), "log_softmax"),
     "cross_entropy": Formula("cross_entropy({0}, {1})", ("ȳ * (softmax({0}) - onehot({1}))",), "cross_entropy"),
 }
-_INFIX = ("add", "sub", "mul", "div")
 
 
 def _operands(node: Node) -> list[str]:
@@ -114,13 +122,11 @@ def gate(node: Node) -> str:
     literals = [x.kind == "literal" for x in node.inputs]
     if not any(literals):
         return sign
-    if node.op in _INFIX and not all(literals):
-        left, right = (x.name for x in node.inputs)
-        if literals[1]:
-            return f"{sign}{right}"
-        return f"{sign}{left}" if node.op in ("add", "mul") else f"{left}{sign}x"
-    return expression(node) if formula is None else f"{sign}({', '.join(_signs(node))})"
-
-
-def _signs(node: Node) -> list[str]:
-    return [x.name if x.kind == "literal" else "x" for x in node.inputs]
+    if node.op == "mul":
+        return sign + node.inputs[literals.index(True)].name
+    parts = [name if literal else "x" for name, literal in zip(_operands(node), literals, strict=True)]
+    if node.op == "add":
+        return sign + parts[literals.index(True)]
+    if node.op in ("sub", "div"):
+        return sign + parts[1] if literals[1] else f"{parts[0]}{sign}x"
+    return f"{sign}({', '.join(parts)})"

@@ -107,7 +107,8 @@ class Graph:
             pushed = tangents(self.nodes, leaf.number, along)
             ends = [(g, pushed.get(number)) for number, g in self._seeds().items()]
             both = _inner(ends), _inner([(totals.get(leaf.number), along)])
-            agreement = Agreement(leaf.name if tangent is None else f"{leaf.name} * tangent", *both)
+            name = leaf.name if tangent is None else f"{leaf.name} * tangent"
+            agreement = Agreement(name, *(np.asarray(value, wrt.dtype) for value in both))
         forward = [
             ForwardRow(node, node.value, pushed[node.number].numpy() if node.number in pushed else None)
             for node in self.nodes
@@ -155,7 +156,11 @@ class Graph:
 
         return to_svg(picture(self, by))
 
-    _repr_svg_ = to_svg
+    def _repr_svg_(self) -> str | None:
+        """The picture for a notebook; None, so that it shows text, where there is too much to be drawn."""
+        from .picture import fits
+
+        return self.to_svg() if fits(self) else None
 
     def draw(self, path: str | os.PathLike[str], by: str | None = None) -> None:
         """Draw the graph, left to right: gates, above each line the value (green), below it the gradient (red).
@@ -258,6 +263,8 @@ def build(
     """The graph of `cr.graph`."""
     if model is not None and not isinstance(model, Module):
         raise TypeError(f"graph: model is {type(model).__name__}, expected a cr.nn.Module")
+    if isinstance(y, Module):
+        raise TypeError("graph: the output is a Module; pass what it computes, cr.graph(lambda: model(x))")
     calls: list[Call] = []
     result: Any = y
     if callable(y):

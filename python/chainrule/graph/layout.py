@@ -23,7 +23,7 @@ _ORDER_SWEEPS = 8
 _HEIGHT_SWEEPS = 60
 _FEWER_SWEEPS = 20  # for more than _MANY places
 _MANY = 2000
-_STRAIGHT = (1.0, 4.0, 16.0)  # how much lines want to be straight: from a source, from others, over several layers
+_OUTER, _INNER = 1.0, 4.0  # how much lines want to be straight: those from boxes without inputs, and others
 
 
 @dataclass
@@ -47,12 +47,13 @@ class Layout:
 
 @dataclass
 class _Place:
-    """An item, or a place where lines pass: `links` are (place before, height at this end)."""
+    """An item, or a place where lines of the item `source` pass: `links` are (place before, height at this end)."""
 
     layer: int
     up: float
     down: float
     links: list[tuple[int, float]] = field(default_factory=list)
+    source: int | None = None
 
 
 def _layers(items: Sequence[Item]) -> list[int]:
@@ -77,7 +78,7 @@ def _places(items: Sequence[Item], layer: Sequence[int]) -> tuple[list[_Place], 
             for at in range(layer[source] + 1, layer[i]):
                 if at not in ways[source]:
                     ways[source][at] = len(places)
-                    places.append(_Place(at, 4.0, 4.0, [(before, 0.0)]))
+                    places.append(_Place(at, 4.0, 4.0, [(before, 0.0)], source))
                 before = ways[source][at]
             places[i].links.append((before, port))
     return places, ways
@@ -161,13 +162,34 @@ def _settle(wanted: Sequence[float], weights: Sequence[float], gaps: Sequence[fl
     return [mean + s for mean, s in zip(means, shifts, strict=True)]
 
 
-def _heights(places: Sequence[_Place], layers: Sequence[Sequence[int]], items: int) -> list[float]:
-    links: list[list[tuple[int, float, float]]] = [[] for _ in places]  # neighbour, offset from it, weight
+def _attractions(places: Sequence[_Place]) -> list[list[tuple[int, float, float]]]:
+    """For each place those whose heights it wants to have: (place, offset from it, weight).
+
+    A line over several layers is drawn to its two ends, the far one more, so it is straight but for its beginning.
+    """
+    found: list[list[tuple[int, float, float]]] = [[] for _ in places]
+    far: dict[int, tuple[int, float]] = {}
     for i, place in enumerate(places):
         for before, port in place.links:
-            weight = _STRAIGHT[2 if i >= items or before >= items else 1 if places[before].links else 0]
-            links[i].append((before, -port, weight))
-            links[before].append((i, port, weight))
+            weight = _INNER if places[before].links else _OUTER
+            found[i].append((before, -port, weight))
+            found[before].append((i, port, weight))
+            source = places[before].source
+            if (
+                source is not None
+                and place.source is None
+                and place.layer > places[far.get(source, (source,))[0]].layer
+            ):
+                far[source] = i, port
+    for i, place in enumerate(places):
+        if place.source is not None:
+            end, port = far[place.source]
+            found[i] = [(place.source, 0.0, _OUTER), (end, port, _INNER)]
+    return found
+
+
+def _heights(places: Sequence[_Place], layers: Sequence[Sequence[int]]) -> list[float]:
+    links = _attractions(places)
     y = [0.0] * len(places)
     gaps = [[places[a].down + _GAP + places[b].up for a, b in pairwise(layer)] for layer in layers]
     for sweep in range(_HEIGHT_SWEEPS if len(places) <= _MANY else _FEWER_SWEEPS):
@@ -189,7 +211,7 @@ def arrange(items: Sequence[Item]) -> Layout:
     layer = _layers(items)
     places, ways = _places(items, layer)
     layers = _order(places, max(layer, default=-1) + 1)
-    y = _heights(places, layers, len(items))
+    y = _heights(places, layers)
     top = min((h - place.up for h, place in zip(y, places, strict=True)), default=0.0)
     y = [h - top for h in y]
     bottom = max((h + place.down for h, place in zip(y, places, strict=True)), default=0.0)

@@ -17,6 +17,8 @@ from .text import number
 
 __all__ = ["Layer", "Node", "check_outputs", "collect", "layers_of_calls", "layers_of_parameters", "named"]
 
+_PREFIX = {"leaf": "x", "constant": "c", "op": "ξ"}
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -94,7 +96,7 @@ def collect(outputs: Sequence[Tensor], names: Mapping[int, str]) -> list[Node]:
             nodes[key] = Node(number(t.numpy()), "literal", t)
             continue
         while given is None:
-            given = f"{ {'leaf': 'x', 'constant': 'c', 'op': 'ξ'}[kind] }{counts[kind]}"
+            given = f"{_PREFIX[kind]}{counts[kind]}"
             counts[kind] += 1
             given = None if given in taken else given
         nodes[key] = Node(given, kind, t, tuple(nodes[x._number] for x in t._inputs))
@@ -132,7 +134,7 @@ def layers_of_calls(nodes: Sequence[Node], calls: Sequence[Call], model: Module 
         for path, module in root.named_modules():
             paths.setdefault(id(module), path)
     inner = sorted((call for call in calls if call.innermost), key=lambda call: call.first)
-    layers = [Layer(paths[id(call.module)], call.module) for call in inner]
+    layers = [Layer(paths.get(id(call.module), ""), call.module) for call in inner]
     at = 0
     for node in nodes:
         while at < len(inner) and inner[at].end <= node.number:

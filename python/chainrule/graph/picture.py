@@ -10,16 +10,17 @@ import numpy.typing as npt
 
 from .formulas import expression, gate
 from .nodes import Layer, Node
-from .text import array_text, norm, number, shape_text
+from .text import array_text, cells, norm, number, shape_text
 
 if TYPE_CHECKING:
     from .graphs import Graph
 
-__all__ = ["Box", "Line", "Picture", "picture"]
+__all__ = ["Box", "Line", "Picture", "fits", "outputs_of", "picture"]
 
 _MANY = 100  # nodes, from where on layers are drawn
+_MOST = 3000  # nodes of a picture
 _DIGITS = 4
-_FEW = 4  # elements that are written beside a line
+_FEW, _WIDE = 4, 24  # elements and characters that are written beside a line
 
 
 @dataclass
@@ -53,15 +54,25 @@ class Picture:
     boxes: list[Box]
 
 
+def _has_layers(graph: Graph) -> bool:
+    return any(node.layer is not None for node in graph.nodes)
+
+
+def fits(graph: Graph) -> bool:
+    """Whether the picture that is drawn when nobody says how is not too large."""
+    return len(graph.nodes) <= _MOST or _has_layers(graph)
+
+
 def picture(graph: Graph, by: str | None) -> Picture:
     """The picture of a graph by its nodes ("op") or layers ("module")."""
-    layers = any(node.layer is not None for node in graph.nodes)
-    chosen = by or ("module" if layers and len(graph.nodes) > _MANY else "op")
+    chosen = by or ("module" if _has_layers(graph) and len(graph.nodes) > _MANY else "op")
     if chosen == "op":
+        if len(graph.nodes) > _MOST:
+            raise ValueError(f"draw: {len(graph.nodes)} nodes are too many for a picture, expected at most {_MOST}")
         return _by_op(graph)
     if chosen != "module":
         raise ValueError(f"draw: by must be 'op' or 'module', got {by!r}")
-    if not layers:
+    if not _has_layers(graph):
         raise ValueError(
             "draw: it is not known which layer made which node; pass a function and the model, "
             "cr.graph(lambda: loss(model(x), y), model=model)"
@@ -71,9 +82,9 @@ def picture(graph: Graph, by: str | None) -> Picture:
 
 def _values(values: npt.NDArray[Any]) -> tuple[str, bool]:
     """Text beside a line, and whether it is all of them."""
-    if values.ndim == 0 or values.size <= _FEW:
-        return array_text(values, _DIGITS, _FEW), True
-    return shape_text(values.shape), False
+    text = array_text(values, _DIGITS, _FEW) if 0 < values.size <= _FEW else ""
+    whole = text != "" and cells(text) <= _WIDE
+    return text if whole else shape_text(values.shape), whole
 
 
 def _gradient(values: npt.NDArray[Any]) -> str:

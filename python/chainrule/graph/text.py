@@ -44,10 +44,10 @@ def array_text(values: npt.NDArray[Any], digits: int | None = None, small: int =
     """All numbers of a small array, else its shape, norm, least and largest value."""
     if values.ndim == 0:
         return number(values, digits)
-    if values.size <= small:
+    if 0 < values.size <= small:
         return _nested(values, digits)
     shape = shape_text(values.shape)
-    if values.dtype.kind != "f":
+    if values.dtype.kind != "f" or values.size == 0:
         return f"{shape} {values.dtype}"
     low, high = values.min(), values.max()
     if low == high:

@@ -45,11 +45,11 @@ class BackwardRow:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The derivative of the outputs by the leaf that was asked for, found by both modes."""
+    """The derivative of the outputs by the leaf that was asked for, a number, found by both modes."""
 
     name: str
-    forward: float
-    backward: float
+    forward: Array
+    backward: Array
 
 
 class Tables:
@@ -69,7 +69,7 @@ class Tables:
     def __str__(self) -> str:
         parts = [f"forward\n{self._forward()}", f"backward\n{self._backward()}"]
         if self.agreement is not None:
-            found = [number(value, self._digits or 10) for value in (self.agreement.forward, self.agreement.backward)]
+            found = [number(value, self._digits) for value in (self.agreement.forward, self.agreement.backward)]
             parts.append(f"d{self._output}/d{self.agreement.name}: {found[0]} forward, {found[1]} backward")
         return "\n\n".join(parts)
 

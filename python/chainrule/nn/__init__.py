@@ -10,10 +10,32 @@ from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._conv import Conv2d
+from ._dropout import Dropout
+from ._features import PolynomialFeatures, RBFFeatures
 from ._linear import Linear
-from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
-from ._module import Module, Parameter
+from ._losses import (
+    LOSSES,
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HingeLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    MultiMarginLoss,
+    NLLLoss,
+    PenalizedLoss,
+    PerceptronLoss,
+    PoissonNLLLoss,
+    SmoothL1Loss,
+)
+from ._module import Buffer, Module, Parameter
+from ._one_hot import OneHot
+from ._output import Output, loss_for
 from ._pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from ._preprocessing import Standardize, fit_preprocessing
+from ._rotations import PCA, Whiten
 from ._shape import Flatten
 from ._units import (
     ELU,
@@ -38,6 +60,8 @@ LAYERS: dict[str, type[Module]] = {
         MaxPool2d,
         AvgPool2d,
         GlobalAvgPool2d,
+        Output,
+        Dropout,
         Flatten,
         ReLU,
         LeakyReLU,
@@ -45,6 +69,12 @@ LAYERS: dict[str, type[Module]] = {
         Tanh,
         Softplus,
         Softmax,
+        OneHot,
+        PCA,
+        Standardize,
+        Whiten,
+        PolynomialFeatures,
+        RBFFeatures,
         ELU,
         SELU,
         SiLU,
@@ -56,25 +86,31 @@ LAYERS: dict[str, type[Module]] = {
         LogSigmoid,
         Sign,
         Heaviside,
-        MSELoss,
-        CrossEntropyLoss,
-        BCEWithLogitsLoss,
+        *LOSSES,
     )
 }
 
 __all__ = [
     "ELU",
     "LAYERS",
+    "PCA",
     "SELU",
     "AvgPool2d",
+    "BCELoss",
     "BCEWithLogitsLoss",
+    "Buffer",
     "Conv2d",
     "CrossEntropyLoss",
+    "Dropout",
     "Flatten",
     "GlobalAvgPool2d",
     "Hardsigmoid",
     "Hardtanh",
     "Heaviside",
+    "HingeLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
@@ -82,16 +118,30 @@ __all__ = [
     "MaxPool2d",
     "Maxout",
     "Module",
+    "MultiMarginLoss",
+    "NLLLoss",
+    "OneHot",
+    "Output",
     "PReLU",
     "Parameter",
+    "PenalizedLoss",
+    "PerceptronLoss",
+    "PoissonNLLLoss",
+    "PolynomialFeatures",
+    "RBFFeatures",
     "ReLU",
     "Sequential",
     "SiLU",
     "Sigmoid",
     "Sign",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Softsign",
+    "Standardize",
     "Tanh",
+    "Whiten",
+    "fit_preprocessing",
+    "loss_for",
     "utils",
 ]

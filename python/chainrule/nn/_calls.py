@@ -35,14 +35,14 @@ class _Noted(threading.local):
     calls: list[Call] | None = None
     depth = 0
 
-    def call(self, module: Module, inputs: tuple[Any, ...]) -> Any:
+    def call(self, module: Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Run a module's forward and note the call."""
         calls = self.calls
         assert calls is not None
         before, first = len(calls), next(numbers)
         self.depth += 1
         try:
-            output = module.forward(*inputs)
+            output = module.forward(*inputs, **options)
         finally:
             self.depth -= 1
         calls.append(Call(module, inputs, output, first, next(numbers), self.depth == 0, len(calls) == before))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import overload
+from typing import Any, overload
+
+import numpy as np
 
 from ..tensor import Tensor
-from ._module import Module, Parameter
+from ._module import Buffer, Module, Parameter
 
 __all__ = ["Sequential"]
 
@@ -48,8 +50,13 @@ class Sequential(Module):
             x = layer(x)
         return x
 
-    def _members(self) -> Iterator[tuple[str, Module | Parameter]]:
+    def _members(self) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
         return ((str(i), layer) for i, layer in enumerate(self._layers))
+
+    def _input_dtype(self) -> np.dtype[Any] | None:
+        """That of the first layer that asks for one."""
+        wanted = (layer._input_dtype() for layer in self._layers)
+        return next((dtype for dtype in wanted if dtype is not None), None)
 
     def __len__(self) -> int:
         return len(self._layers)

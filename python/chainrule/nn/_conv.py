@@ -12,7 +12,7 @@ from ..ops._windows import Pair, pair_of
 from ..random import Generator
 from ..tensor import Tensor
 from ._init import check_init, check_sizes, draw_weight
-from ._module import Module, Parameter
+from ._module import Module, Parameter, Stored
 
 __all__ = ["Conv2d"]
 
@@ -71,6 +71,11 @@ class Conv2d(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
+
+    @classmethod
+    def _rebuild(cls, config: dict[str, Any], stored: Stored) -> Conv2d:
+        stored("weight", (config.get("out_channels"), config.get("in_channels"), *config.get("kernel_size", ())))
+        return cls(**{**config, "generator": Generator(0)})
 
     def config(self) -> dict[str, Any]:
         return {

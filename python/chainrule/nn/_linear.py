@@ -11,7 +11,7 @@ from .. import ops
 from ..random import Generator
 from ..tensor import Tensor
 from ._init import check_init, check_sizes, draw_weight
-from ._module import Module, Parameter
+from ._module import Module, Parameter, Stored
 
 __all__ = ["Linear"]
 
@@ -54,6 +54,16 @@ class Linear(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.linear(x, self.weight, self.bias)
+
+    @classmethod
+    def _stored_shape(cls, config: dict[str, Any]) -> tuple[Any, ...]:
+        """The shape of the weight that a configuration asks for."""
+        return config.get("in_features"), config.get("out_features")
+
+    @classmethod
+    def _rebuild(cls, config: dict[str, Any], stored: Stored) -> Linear:
+        stored("weight", cls._stored_shape(config))
+        return cls(**{**config, "generator": Generator(0)})
 
     def config(self) -> dict[str, Any]:
         return {

@@ -1,8 +1,8 @@
-"""Module, the base of layers, losses and models, and Parameter, what an optimizer changes."""
+"""Module, the base of layers, losses and models; Parameter, what an optimizer changes; Buffer, what it does not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,10 @@ from ._calls import noted
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Module", "Parameter", "evaluating"]
+__all__ = ["Buffer", "Module", "Parameter", "Stored", "evaluating", "input_dtype"]
+
+# stored(name, shape): the array of this name in a model file, ValueError unless it has this shape (None: any).
+Stored = Callable[[str, "tuple[Any, ...] | None"], npt.NDArray[Any]]
 
 
 class Parameter(Tensor):
@@ -38,11 +41,29 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=True)
 
 
+class Buffer(Tensor):
+    """A tensor that belongs to a module's state but is not learned by an optimizer, as the means of `Standardize`.
+
+    Arguments: `data`, numbers of any shape, copied; the dtype is as `cr.tensor` decides.
+
+    >>> import chainrule as cr
+    >>> layer = cr.nn.Module()
+    >>> layer.mean = cr.nn.Buffer([0.5, 2.0])
+    >>> list(layer.state_dict()), list(layer.parameters())
+    (['mean'], [])
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: npt.ArrayLike) -> None:
+        super().__init__(data)
+
+
 class Module:
     """Base of everything with parameters: assign parameters and modules to attributes and write `forward`.
 
-    Attributes that are a `Parameter`, a `Module`, or a list or tuple of these belong to the module, in the order of
-    their assignment; their names are the attributes', joined by dots (`layers.0.weight`).
+    Attributes that are a `Parameter`, a `Buffer`, a `Module`, or a list or tuple of these belong to the module, in the
+    order of their assignment; their names are the attributes', joined by dots (`layers.0.weight`).
 
     >>> import chainrule as cr
     >>> class Net(cr.nn.Module):
@@ -70,14 +91,14 @@ class Module:
             raise CompileError("train, eval: the mode is changed inside a compiled function; change it outside")
         self._training = bool(value)
 
-    def forward(self, *inputs: Any) -> Tensor:
+    def forward(self, *inputs: Any, **options: Any) -> Tensor:
         """Compute the output; to be written by the subclass. Call the module itself, `model(x)`, not this."""
         raise NotImplementedError(f"{type(self).__name__}: forward is not written")
 
-    def __call__(self, *inputs: Any) -> Tensor:
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         if noted.calls is None:
-            return self.forward(*inputs)
-        result: Tensor = noted.call(self, inputs)
+            return self.forward(*inputs, **options)
+        result: Tensor = noted.call(self, inputs, options)
         return result
 
     def config(self) -> dict[str, Any]:
@@ -86,13 +107,13 @@ class Module:
 
     # What belongs to the module.
 
-    def _members(self) -> Iterator[tuple[str, Module | Parameter]]:
+    def _members(self) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
         for name, value in vars(self).items():
-            if isinstance(value, (Module, Parameter)):
+            if isinstance(value, (Module, Parameter, Buffer)):
                 yield name, value
             elif isinstance(value, (list, tuple)):
                 for i, item in enumerate(value):
-                    if isinstance(item, (Module, Parameter)):
+                    if isinstance(item, (Module, Parameter, Buffer)):
                         yield f"{name}.{i}", item
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -132,10 +153,23 @@ class Module:
         >>> [name for name, _ in cr.nn.Sequential(cr.nn.Linear(2, 2), cr.nn.Tanh()).named_parameters()]
         ['0.weight', '0.bias']
         """
+        return ((name, tensor) for name, tensor in self._named_tensors(prefix) if isinstance(tensor, Parameter))
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Buffer]]:
+        """Yield (name, buffer) for all buffers of this module and those inside it, each object once.
+
+        >>> import chainrule as cr
+        >>> [name for name, _ in cr.nn.Sequential(cr.nn.Standardize(2), cr.nn.Linear(2, 1)).named_buffers()]
+        ['0.mean', '0.std']
+        """
+        return ((name, tensor) for name, tensor in self._named_tensors(prefix) if isinstance(tensor, Buffer))
+
+    def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Parameter | Buffer]]:
+        """Yield (name, tensor) for the state: parameters and buffers, each object once."""
         seen: set[int] = set()
         for module_name, module in self.named_modules(prefix):
             for name, member in module._members():
-                if isinstance(member, Parameter) and id(member) not in seen:
+                if not isinstance(member, Module) and id(member) not in seen:
                     seen.add(id(member))
                     yield _join(module_name, name), member
 
@@ -151,21 +185,21 @@ class Module:
     # State.
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the values of all parameters by name.
+        """Return the values of all parameters and buffers by name.
 
-        Returns: a dict of ndarrays, copies in the parameters' dtypes and shapes.
+        Returns: a dict of ndarrays, copies in their dtypes and shapes.
         Errors: none.
 
         >>> import chainrule as cr
         >>> {name: value.shape for name, value in cr.nn.Linear(3, 2).state_dict().items()}
         {'weight': (3, 2), 'bias': (2,)}
         """
-        return {name: parameter.numpy().copy() for name, parameter in self.named_parameters()}
+        return {name: tensor.numpy().copy() for name, tensor in self._named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike], strict: bool = True) -> None:
-        """Overwrite the parameters with these values; nothing changes when there is an error.
+        """Overwrite the parameters and buffers with these values; nothing changes when there is an error.
 
-        Arguments: `state`, values by name, each of its parameter's shape and dtype; `strict`, whether names that
+        Arguments: `state`, values by name, each of its tensor's shape and dtype; `strict`, whether names that
         are missing or unknown are an error (else they are passed over).
         Errors: ValueError naming missing and unknown names or the shapes; TypeError naming the dtypes.
 
@@ -175,23 +209,23 @@ class Module:
         >>> bool((a.weight.numpy() == b.weight.numpy()).all())
         True
         """
-        parameters = dict(self.named_parameters())
-        missing = [name for name in parameters if name not in state]
-        unknown = [name for name in state if name not in parameters]
+        tensors = dict(self._named_tensors())
+        missing = [name for name in tensors if name not in state]
+        unknown = [name for name in state if name not in tensors]
         if strict and (missing or unknown):
             parts = [
                 f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names
             ]
             raise ValueError(f"load_state_dict: {'; '.join(parts)}")
-        values = {name: np.asarray(state[name]) for name in parameters if name in state}
+        values = {name: np.asarray(state[name]) for name in tensors if name in state}
         for name, value in values.items():
-            parameter = parameters[name]
-            if value.shape != parameter.shape:
-                raise ValueError(f"load_state_dict: {name} has shape {parameter.shape}, the value {value.shape}")
-            if value.dtype != parameter.dtype:
-                raise TypeError(f"load_state_dict: {name} is {parameter.dtype}, the value {value.dtype}")
+            tensor = tensors[name]
+            if value.shape != tensor.shape:
+                raise ValueError(f"load_state_dict: {name} has shape {tensor.shape}, the value {value.shape}")
+            if value.dtype != tensor.dtype:
+                raise TypeError(f"load_state_dict: {name} is {tensor.dtype}, the value {value.dtype}")
         for name, value in values.items():
-            parameters[name].copy_(value)
+            tensors[name].copy_(value)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters.
@@ -228,8 +262,8 @@ class Module:
 
         A row's result does not depend on the other rows or on `batch_size`.
 
-        Arguments: `X`, numbers of shape (n, ...), converted to the model's dtype; `batch_size`, rows computed at a
-        time.
+        Arguments: `X`, numbers of shape (n, ...), converted to the model's dtype (float64 where it begins with layers
+        that are fitted on data); `batch_size`, rows computed at a time.
         Returns: an ndarray of shape (n, ...) with the model's outputs.
         Errors: TypeError for values that are not numbers; ValueError for a 0-d X, batch_size < 1, or from the layers.
 
@@ -247,7 +281,7 @@ class Module:
         rows = np.asarray(X)
         if rows.ndim == 0:
             raise ValueError("predict: X needs an axis of rows, got a single number")
-        dtype = self._dtype()
+        dtype = input_dtype(self)
         with evaluating(self):
             parts = [
                 self(to_model_input(rows[start : start + batch_size], dtype, "predict: X")).numpy()
@@ -261,6 +295,15 @@ class Module:
         if len(dtypes) > 1:
             raise TypeError(f"{type(self).__name__}: the parameters mix {' and '.join(sorted(map(str, dtypes)))}")
         return np.dtype(dtypes.pop()) if dtypes else np.dtype(np.float32)
+
+    def _input_dtype(self) -> np.dtype[Any] | None:
+        """The dtype its input should have, that of the first parameter; None where any float dtype will do."""
+        return next((np.dtype(parameter.dtype) for parameter in self.parameters()), None)
+
+    @classmethod
+    def _rebuild(cls, config: dict[str, Any], stored: Stored) -> Module:
+        """The layer that a model file describes; what is stored there bounds what may be allocated for it."""
+        return cls(**config)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
@@ -280,6 +323,12 @@ def evaluating(module: Module) -> Iterator[None]:
     finally:
         for inner, mode in modes:
             inner.training = mode
+
+
+def input_dtype(model: Module) -> np.dtype[Any]:
+    """The dtype that the rows of X are converted to; TypeError when the parameters mix dtypes."""
+    own = model._dtype()
+    return model._input_dtype() or own
 
 
 def _join(prefix: str, name: str) -> str:

@@ -11,7 +11,7 @@ from .. import ops
 from ..random import Generator
 from ..tensor import Tensor, tensor
 from ._linear import Linear
-from ._module import Module, Parameter
+from ._module import Module, Parameter, Stored
 
 __all__ = [
     "ELU",
@@ -199,6 +199,11 @@ class PReLU(Module):
         self.num_parameters, self.init = int(num_parameters), float(init)
         self.weight = Parameter(ops.broadcast_to(tensor(self.init, dtype=kind), (self.num_parameters,)).numpy())
 
+    @classmethod
+    def _rebuild(cls, config: dict[str, Any], stored: Stored) -> PReLU:
+        stored("weight", (config.get("num_parameters"),))
+        return cls(**config)
+
     def forward(self, x: Tensor) -> Tensor:
         shape = () if self.num_parameters == 1 else (self.num_parameters, *[1] * (x.ndim - 2))
         return ops.prelu(x, ops.reshape(self.weight, shape))
@@ -236,6 +241,10 @@ class Maxout(Linear):
             _check_size("Maxout", name, size)
         super().__init__(in_features, out_features * pieces, bias, dtype, init, generator)
         self.out_features, self.pieces = int(out_features), int(pieces)
+
+    @classmethod
+    def _stored_shape(cls, config: dict[str, Any]) -> tuple[Any, ...]:
+        return config.get("in_features"), config.get("out_features", 0) * config.get("pieces", 0)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.maxout(super().forward(x), self.pieces)

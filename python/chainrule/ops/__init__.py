@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._table import OPS
 from .activations import exp, expm1, leaky_relu, log, log1p, relu, sigmoid, softplus, sqrt, tanh
+from .class_losses import cross_entropy, multi_margin_loss, nll_loss
 from .conv import conv2d, fold, unfold
 from .elementwise import (
     abs,
@@ -25,10 +26,23 @@ from .elementwise import (
     where,
 )
 from .linear import linear, matmul
-from .losses import binary_cross_entropy_with_logits, cross_entropy, log_softmax, mse_loss, softmax
+from .losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    hinge_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    perceptron_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+from .penalties import l1_penalty, l2_penalty
 from .pool import avg_pool2d, max_pool2d
 from .reduce import argmax, max, mean, min, sum
 from .shape import astype, broadcast_to, concatenate, flatten, getitem, reshape, stack, take, transpose
+from .softmax import log_softmax, softmax
 from .units import (
     clip,
     elu,
@@ -52,6 +66,7 @@ __all__ = [
     "argmax",
     "astype",
     "avg_pool2d",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "broadcast_to",
     "clip",
@@ -71,6 +86,12 @@ __all__ = [
     "hardsigmoid",
     "hardtanh",
     "heaviside",
+    "hinge_loss",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "l1_penalty",
+    "l2_penalty",
     "leaky_relu",
     "less",
     "less_equal",
@@ -89,8 +110,12 @@ __all__ = [
     "minimum",
     "mse_loss",
     "mul",
+    "multi_margin_loss",
     "neg",
+    "nll_loss",
     "not_equal",
+    "perceptron_loss",
+    "poisson_nll_loss",
     "power",
     "prelu",
     "relu",
@@ -99,6 +124,7 @@ __all__ = [
     "sigmoid",
     "sign",
     "silu",
+    "smooth_l1_loss",
     "softmax",
     "softplus",
     "softsign",

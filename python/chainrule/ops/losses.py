@@ -1,153 +1,205 @@
-"""Softmax and losses. A loss whose prediction and target shapes differ is an error, never a broadcast."""
+"""Losses of numbers: prediction and target of one shape. Different shapes are an error, never a broadcast.
+
+Most are a formula in ops, so that their gradients are those of its parts and compiling fuses them; docs/losses.md has
+the table. `reduction` and `sample_weight` are the same for all: `reduced` in _loss_parts.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import pi
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ._layout import axes_of, product
-from ._table import CODES, LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, one, pair, register
-from .activations import exp, sigmoid
-from .elementwise import _float_dtype, _map_plan, mul, neg, square, sub
-from .index import place
-from .reduce import mean, sum
-from .shape import reshape, transpose
+from ._layout import map_code
+from ._loss_parts import matched, positive, reduced, refuse_where, weights
+from ._table import SYMMETRIC, Attrs, Op, Plan, Spec, apply, pair, register
+from .activations import exp, log, log1p, relu, sigmoid, softplus
+from .elementwise import (
+    _map_plan,
+    abs,
+    add,
+    div,
+    equal,
+    greater,
+    less,
+    maximum,
+    mul,
+    neg,
+    not_equal,
+    square,
+    sub,
+    where,
+)
+from .units import clip
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-_INT64 = np.dtype(np.int64)
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "hinge_loss",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "mse_loss",
+    "perceptron_loss",
+    "poisson_nll_loss",
+    "smooth_l1_loss",
+]
 
 
-def _rows_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    """Along the last axis."""
-    dtype = _float_dtype(name, specs)
-    shape = specs[0].shape
-    ints = [product(shape[:-1]), shape[-1]]
-    return Plan(Spec(shape, dtype), [(name, CODES[dtype], [len(specs)], list(range(len(specs))), ints, [])])
+def mse_loss(
+    prediction: Any, target: Any, reduction: str = "mean", *, half: bool = False, sample_weight: Any = None
+) -> Tensor:
+    """Squared error, (prediction - target)**2, then the reduction over all elements.
 
-
-# softmax_grad(y, g) = y * (g - s), s = sum(y * g): linear in g, and its transpose is itself.
-def _softmax_second(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
-    y, g = x
-    return sub(mul(gg, sub(g, sum(mul(y, g), -1, True))), mul(g, sum(mul(y, gg), -1, True)))
-
-
-def _softmax_second_forward(t: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
-    y, g = x
-    return sub(mul(t, sub(g, sum(mul(y, g), -1, True))), mul(y, sum(mul(t, g), -1, True)))
-
-
-# log_softmax_grad(y, g) = g - exp(y) * s, s = sum(g).
-def _log_softmax_by_y(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
-    y, g = x
-    return neg(mul(mul(exp(y), sum(g, -1, True)), gg))
-
-
-def _log_softmax_by_g(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
-    return sub(gg, sum(mul(exp(x[0]), gg), -1, True))
-
-
-_SOFTMAX_GRAD: Op = register(
-    Op(
-        "softmax_grad",
-        _rows_plan,
-        (_softmax_second, lambda gg, d, x, a: apply(_SOFTMAX_GRAD, (x[0], gg))),
-        (_softmax_second_forward, LINEAR),
-    )
-)
-_LOG_SOFTMAX_GRAD: Op = register(
-    Op("log_softmax_grad", _rows_plan, (_log_softmax_by_y, _log_softmax_by_g), (SYMMETRIC, LINEAR))
-)
-_SOFTMAX = register(Op("softmax", _rows_plan, (lambda g, y, x, a: apply(_SOFTMAX_GRAD, (y, g)),), (SYMMETRIC,)))
-_LOG_SOFTMAX = register(
-    Op(
-        "log_softmax",
-        _rows_plan,
-        (lambda g, y, x, a: apply(_LOG_SOFTMAX_GRAD, (y, g)),),
-        (lambda t, y, x, a: _log_softmax_by_g(t, y, (y,), a),),
-    )
-)
-
-
-def _along(op: Op, x: Any, axis: int) -> Tensor:
-    source = one(x)
-    if source.ndim == 0:
-        raise ValueError(f"{op.name}: x has no axes: it is 0-d")
-    (at,) = axes_of(op.name, axis, source.ndim)
-    if at == source.ndim - 1:
-        return apply(op, (source,))
-    order = [i for i in range(source.ndim) if i != at] + [at]
-    return transpose(apply(op, (transpose(source, order),)), [order.index(i) for i in range(source.ndim)])
-
-
-def softmax(x: Any, axis: int = -1) -> Tensor:
-    """Softmax along an axis, e**(x - max) / sum of e**(x - max).
-
-    Arguments: `x`, a float tensor; `axis`. Returns: a tensor of its shape. Errors: ValueError for the axis.
+    Arguments: `prediction` and `target`, tensors of one shape and float dtype; `reduction`, "mean" (over all elements),
+    "sum" or "none"; `half`, take half of it, whose gradient is prediction - target; `sample_weight`, one number for
+    each row of the prediction: elements are multiplied by their row's weight, and the mean is divided by the sum of
+    the weights of all elements (0 when that is 0).
+    Returns: a 0-d tensor, or the prediction's shape for "none"; the mean of no elements is NaN.
+    Errors: ValueError when the shapes differ (saying how to fix it), TypeError for dtypes. All losses of numbers take
+    the same.
 
     >>> import chainrule as cr
-    >>> cr.softmax([[0.0, 0.0]]).numpy()
-    array([[0.5, 0.5]], dtype=float32)
+    >>> cr.mse_loss([1.0, 2.0], [1.0, 4.0]).item()
+    2.0
+    >>> cr.mse_loss([1.0, 2.0], [1.0, 4.0], reduction="sum", half=True).item()
+    2.0
     """
-    return _along(_SOFTMAX, x, axis)
+    p, t = matched("mse_loss", prediction, target)
+    squares = square(sub(p, t))
+    return reduced("mse_loss", mul(squares, 0.5) if half else squares, reduction, sample_weight)
 
 
-def log_softmax(x: Any, axis: int = -1) -> Tensor:
-    """Logarithm of softmax along an axis, (x - max) - log(sum of e**(x - max)).
+def l1_loss(prediction: Any, target: Any, reduction: str = "mean", *, sample_weight: Any = None) -> Tensor:
+    """Absolute error, |prediction - target|, then the reduction; its gradient where they are equal is 0.
+
+    Arguments, returns and errors as `cr.mse_loss`.
 
     >>> import chainrule as cr
-    >>> cr.log_softmax([[0.0, 0.0]]).numpy()
-    array([[-0.6931472, -0.6931472]], dtype=float32)
+    >>> cr.l1_loss([1.0, 2.0], [1.0, 4.0]).item()
+    1.0
     """
-    return _along(_LOG_SOFTMAX, x, axis)
+    p, t = matched("l1_loss", prediction, target)
+    return reduced("l1_loss", abs(sub(p, t)), reduction, sample_weight)
 
 
-# Cross entropy per row. The labels are an int64 tensor argument without gradient, checked by the public function.
-def _cross_entropy_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    x = specs[0]
-    return Plan(Spec(x.shape[:1], x.dtype), [(name, x.code, [2], [0, 1], list(x.shape), [])])
+def huber_loss(
+    prediction: Any, target: Any, reduction: str = "mean", *, delta: float = 1.0, sample_weight: Any = None
+) -> Tensor:
+    """Squared error near 0 and absolute error beyond: d**2 / 2 where |d| <= delta, else delta * (|d| - delta / 2).
+
+    d = prediction - target. The gradient is d, cut off at -delta and delta.
+
+    Arguments: `delta`, above 0; the rest, returns and errors as `cr.mse_loss`. Source: Huber, Robust Estimation of a
+    Location Parameter, 1964.
+
+    >>> import chainrule as cr
+    >>> cr.huber_loss([0.5, 3.0], [0.0, 0.0], reduction="none").numpy()
+    array([0.125, 2.5  ], dtype=float32)
+    """
+    p, t = matched("huber_loss", prediction, target)
+    return reduced("huber_loss", _huber(sub(p, t), positive("huber_loss", "delta", delta)), reduction, sample_weight)
 
 
-def _cross_entropy_grad_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    x = specs[0]
-    return Plan(x, [(name, x.code, [3], [0, 1, 2], list(x.shape), [])])
+def _huber(d: Tensor, delta: float) -> Tensor:
+    """c * (d - c/2) with c = d, cut off at -delta and delta: both branches in one, and its derivative is c."""
+    c = clip(d, -delta, delta)
+    return mul(c, sub(d, mul(c, 0.5)))
 
 
-def _column(g: Tensor) -> Tensor:
-    return reshape(g, (g.shape[0], 1))
+def smooth_l1_loss(
+    prediction: Any, target: Any, reduction: str = "mean", *, beta: float = 1.0, sample_weight: Any = None
+) -> Tensor:
+    """Absolute error with a smooth bottom, huber_loss(delta=beta) / beta; beta = 0 is `cr.l1_loss`.
+
+    Arguments: `beta`, at least 0; the rest, returns and errors as `cr.mse_loss`.
+
+    >>> import chainrule as cr
+    >>> cr.smooth_l1_loss([0.5, 3.0], [0.0, 0.0], reduction="none", beta=2.0).numpy()
+    array([0.0625, 2.    ], dtype=float32)
+    """
+    p, t = matched("smooth_l1_loss", prediction, target)
+    d = sub(p, t)
+    width = positive("smooth_l1_loss", "beta", beta, zero=True)
+    return reduced("smooth_l1_loss", div(_huber(d, width), width) if width else abs(d), reduction, sample_weight)
 
 
-def _second_by_x(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
-    logits, _, g = x
-    return apply(_SOFTMAX_GRAD, (softmax(logits), mul(gg, _column(g))))
+# Two classes as -1 and 1.
 
 
-def _second_by_g(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
-    logits, labels, _ = x
-    return sum(mul(gg, _probability_error(logits, labels)), -1)
+def _signs(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
+    p, t = matched(name, prediction, target)
+
+    def neither(place: tuple[int, ...]) -> Exception:
+        return ValueError(f"{name}: the target at {place} is neither -1 nor 1; write 2 * target - 1 for 0 and 1")
+
+    refuse_where(not_equal(square(t), 1), neither)
+    return p, t
 
 
-def _probability_error(logits: Tensor, labels: Tensor) -> Tensor:
-    from ..tensor import Tensor as TensorClass
+def hinge_loss(
+    prediction: Any, target: Any, reduction: str = "mean", *, margin: float = 1.0, sample_weight: Any = None
+) -> Tensor:
+    """Hinge loss of two classes, max(0, margin - target * prediction); its gradient at the margin is 0.
 
-    ones = TensorClass._wrap(np.ones(labels.shape, logits.dtype))
-    return sub(softmax(logits), place(ones, labels, logits.shape[1]))
+    Arguments: `prediction`, scores; `target`, -1 or 1 for each; `margin`; the rest and returns as `cr.mse_loss`.
+    Errors: as `cr.mse_loss`, ValueError for a target that is neither -1 nor 1. Source: Cortes and Vapnik,
+    Support-Vector Networks, 1995.
+
+    >>> import chainrule as cr
+    >>> cr.hinge_loss([0.5, -2.0, 3.0], [1.0, 1.0, -1.0], reduction="none").numpy()
+    array([0.5, 3. , 4. ], dtype=float32)
+    """
+    p, t = _signs("hinge_loss", prediction, target)
+    return reduced("hinge_loss", relu(sub(margin, mul(t, p))), reduction, sample_weight)
 
 
-_CROSS_ENTROPY_GRAD = register(
-    Op("cross_entropy_grad", _cross_entropy_grad_plan, (_second_by_x, None, _second_by_g), (SYMMETRIC, None, LINEAR))
-)
-_CROSS_ENTROPY = register(
-    Op(
-        "cross_entropy",
-        _cross_entropy_plan,
-        (lambda g, y, x, a: apply(_CROSS_ENTROPY_GRAD, (x[0], x[1], g)),),
-        (lambda t, y, x, a: sum(mul(t, _probability_error(x[0], x[1])), -1),),
-    )
-)
+def perceptron_loss(prediction: Any, target: Any, reduction: str = "mean", *, sample_weight: Any = None) -> Tensor:
+    """Perceptron loss, max(0, -target * prediction): a step by its gradient is the perceptron's rule.
+
+    Its gradient at a score of 0 is 0: from weights of 0 nothing is learnt, begin with others.
+
+    Arguments, returns and errors as `cr.hinge_loss`. Source: Rosenblatt, The Perceptron, 1958.
+
+    >>> import chainrule as cr
+    >>> cr.perceptron_loss([0.5, -2.0, 3.0], [1.0, 1.0, -1.0], reduction="none").numpy()
+    array([0., 2., 3.], dtype=float32)
+    """
+    p, t = _signs("perceptron_loss", prediction, target)
+    return reduced("perceptron_loss", relu(neg(mul(t, p))), reduction, sample_weight)
+
+
+# Bernoulli.
+
+
+def _bce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    """(t - 1) * max(log1p(-p), floor) - t * max(log(p), floor); arguments p, t and the numbers floor and 1."""
+    p, shapes = specs[0], [s.shape for s in specs]
+    steps = [("log", [0]), ("maximum", [5, 2]), ("neg", [0]), ("log1p", [7]), ("maximum", [8, 2])]
+    steps += [("sub", [1, 3]), ("mul", [10, 9]), ("mul", [1, 6]), ("sub", [11, 12])]
+    made = [*range(5, 5 + len(steps) - 1), 4]
+    every = [*shapes, *[p.shape] * len(steps)]
+    code = [
+        map_code(step, p.code, p.shape, out, ins, [every[i] for i in ins], [])
+        for out, (step, ins) in zip(made, steps, strict=True)
+    ]
+    return Plan(p, code, [p] * (len(steps) - 1))
+
+
+def _bce_by_p(g: Tensor, y: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    p, t = x[:2]
+    return div(mul(g, sub(p, t)), maximum(mul(p, sub(1, p)), 1e-12))
+
+
+def _bce_by_t(g: Tensor, y: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    p = x[0]
+    return mul(g, sub(maximum(log1p(neg(p)), -100), maximum(log(p), -100)))
+
+
+_BCE_OF_PROBABILITIES = register(Op("binary_cross_entropy", _bce_plan, (_bce_by_p, _bce_by_t), (SYMMETRIC, SYMMETRIC)))
 _BCE = register(
     Op(
         "bce_with_logits",
@@ -157,99 +209,113 @@ _BCE = register(
 )
 
 
-def _reduction(name: str, values: Tensor, reduction: str) -> Tensor:
-    if reduction == "mean":
-        return mean(values)
-    if reduction == "sum":
-        return sum(values)
-    if reduction == "none":
-        return values
-    raise ValueError(f"{name}: reduction must be mean, sum or none, got {reduction!r}")
+def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", *, sample_weight: Any = None) -> Tensor:
+    """Binary cross entropy of probabilities, -(target * log(p) + (1 - target) * log(1 - p)), then the reduction.
 
+    The logarithms are at least -100, so that the loss of a sure and wrong prediction is 100, not infinite; the
+    gradient is (p - target) / max(p * (1 - p), 1e-12). `cr.binary_cross_entropy_with_logits` is accurate near 0 and 1.
 
-def _same_kind(name: str, prediction: Tensor, target: Tensor) -> None:
-    _float_dtype(name, [prediction, target])
-    if prediction.shape == target.shape:
-        return
-    advice = "give both one shape"
-    if prediction.shape == (*target.shape, 1):
-        advice = "use target.reshape(-1, 1) or prediction.reshape(-1)"
-    elif target.shape == (*prediction.shape, 1):
-        advice = "use prediction.reshape(-1, 1) or target.reshape(-1)"
-    raise ValueError(f"{name}: prediction has shape {prediction.shape}, target {target.shape}; {advice}")
-
-
-def _labels(logits: Tensor, labels: Any) -> Tensor:
-    from ..tensor import Tensor as TensorClass
-    from ..tensor import grad_mode
-
-    given = labels._data if isinstance(labels, TensorClass) else np.asarray(labels)
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: labels must be integers (class numbers), got {given.dtype}")
-    if logits.ndim != 2 or given.shape != logits.shape[:1]:
-        raise ValueError(
-            f"cross_entropy: expected logits (n, classes) and labels (n,), got {logits.shape} and {given.shape}"
-        )
-    classes = logits.shape[1]
-
-    def out_of_range(at: int, label: int) -> Exception:
-        return ValueError(f"cross_entropy: label {label} at row {at} is out of range for {classes} classes")
-
-    if isinstance(labels, TensorClass) and grad_mode.trace is not None:
-        return grad_mode.trace.check("check_index", labels, [given.size, 0, classes], out_of_range)
-    wrong = (given < 0) | (given >= classes)
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise out_of_range(at, int(given[at]))
-    return labels if isinstance(labels, TensorClass) else TensorClass._wrap(np.array(given, dtype=_INT64, order="C"))
-
-
-def cross_entropy(logits: Any, labels: Any, reduction: str = "mean") -> Tensor:
-    """Cross entropy of softmax scores, -log(softmax(logits)[label]) per row, computed without overflow.
-
-    Arguments: `logits` (n, classes), scores before softmax; `labels` (n,), integers from 0 to classes - 1; `reduction`,
-    "mean", "sum" or "none".
-    Returns: a 0-d tensor, or (n,) for "none".
-    Errors: ValueError for shapes, a label out of range (naming its row), the reduction; TypeError for dtypes.
+    Arguments: `prediction`, probabilities; `target`, from 0 to 1; the rest and returns as `cr.mse_loss`.
+    Errors: as `cr.mse_loss`, ValueError for a prediction below 0 or above 1.
 
     >>> import chainrule as cr
-    >>> cr.cross_entropy([[0.0, 0.0]], [1]).item()
-    0.6931471824645996
+    >>> cr.binary_cross_entropy([0.5, 0.0], [1.0, 1.0], reduction="none").numpy()
+    array([  0.6931472, 100.       ], dtype=float32)
     """
-    scores = one(logits)
-    _float_dtype("cross_entropy", [scores])
-    per_row = apply(_CROSS_ENTROPY, (scores, _labels(scores, labels)))
-    return _reduction("cross_entropy", per_row, reduction)
+    name = "binary_cross_entropy"
+    p, t = matched(name, prediction, target)
+
+    def outside(place: tuple[int, ...]) -> Exception:
+        advice = "take binary_cross_entropy_with_logits for scores"
+        return ValueError(f"{name}: the prediction at {place} is no probability from 0 to 1; {advice}")
+
+    refuse_where(less(mul(p, sub(1, p)), 0), outside)
+    floor, unit = pair(p, -100)[1], pair(p, 1)[1]
+    return reduced(name, apply(_BCE_OF_PROBABILITIES, (p, t, floor, unit)), reduction, sample_weight)
 
 
-def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
-    """Squared error, (prediction - target)**2, then the reduction over all elements.
-
-    Arguments: tensors of one shape and dtype; `reduction`, "mean", "sum" or "none".
-    Errors: ValueError when the shapes differ (saying how to fix it), TypeError for dtypes.
-
-    >>> import chainrule as cr
-    >>> cr.mse_loss([1.0, 2.0], [1.0, 4.0]).item()
-    2.0
-    """
-    p, t = pair(prediction, target)
-    _same_kind("mse_loss", p, t)
-    return _reduction("mse_loss", square(sub(p, t)), reduction)
-
-
-def binary_cross_entropy_with_logits(logits: Any, target: Any, reduction: str = "mean") -> Tensor:
+def binary_cross_entropy_with_logits(
+    logits: Any, target: Any, reduction: str = "mean", *, pos_weight: Any = None, sample_weight: Any = None
+) -> Tensor:
     """Binary cross entropy of scores before the sigmoid, (1 - target) * x + log(1 + e**-x), then the reduction.
 
-    Arguments: tensors of one shape and dtype, target between 0 and 1; `reduction`, "mean", "sum" or "none".
-    Errors: ValueError when the shapes differ, TypeError for dtypes.
+    Arguments: `logits`, scores; `target`, from 0 to 1; `pos_weight`, how much target 1 counts against 0: a number, or
+    one for each column of the scores, (1 - target) * x + (1 + (pos_weight - 1) * target) * log(1 + e**-x); the rest,
+    returns and errors as `cr.mse_loss`.
 
     >>> import chainrule as cr
     >>> cr.binary_cross_entropy_with_logits([0.0], [1.0]).item()
     0.6931471824645996
     """
-    x, t = pair(logits, target)
-    _same_kind("binary_cross_entropy_with_logits", x, t)
-    return _reduction("binary_cross_entropy_with_logits", apply(_BCE, (x, t)), reduction)
+    name = "binary_cross_entropy_with_logits"
+    x, t = matched(name, logits, target)
+    if pos_weight is None:
+        return reduced(name, apply(_BCE, (x, t)), reduction, sample_weight)
+    weight = weights(pos_weight, x)
+    if weight.shape not in ((), x.shape[-1:]):
+        raise ValueError(f"{name}: pos_weight has shape {weight.shape}, expected a number or {x.shape[-1:]}")
+    positives = add(1, mul(sub(weight, 1), t))
+    return reduced(name, add(mul(sub(1, t), x), mul(positives, softplus(neg(x)))), reduction, sample_weight)
 
 
-__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "log_softmax", "mse_loss", "softmax"]
+# Counts, and distributions.
+
+
+def poisson_nll_loss(
+    prediction: Any,
+    target: Any,
+    reduction: str = "mean",
+    *,
+    log_input: bool = True,
+    full: bool = False,
+    eps: float = 1e-8,
+    sample_weight: Any = None,
+) -> Tensor:
+    """Negative log likelihood of counts, e**x - target * x for the logarithm x of the rate, then the reduction.
+
+    Arguments: `prediction`, the logarithm of the rate, or with `log_input=False` the rate r, of which
+    r - target * log(r + eps) is taken; `target`, counts; `full`, add Stirling's approximation of log(target!), which is
+    target * log(target) - target + log(2 * pi * target) / 2 for targets above 1; the rest, returns and errors as
+    `cr.mse_loss`.
+
+    >>> import chainrule as cr
+    >>> cr.poisson_nll_loss([0.0, 0.0], [0.0, 3.0], reduction="none").numpy()
+    array([1., 1.], dtype=float32)
+    """
+    name = "poisson_nll_loss"
+    x, t = matched(name, prediction, target)
+    if log_input:
+        loss = sub(exp(x), mul(t, x))
+    else:
+        loss = sub(x, mul(t, log(add(x, positive(name, "eps", eps, zero=True)))))
+    if full:
+        many = where(greater(t, 1), t, 1)
+        stirling = add(sub(mul(many, log(many)), many), mul(0.5, log(mul(2 * pi, many))))
+        loss = add(loss, where(greater(t, 1), stirling, 0))
+    return reduced(name, loss, reduction, sample_weight)
+
+
+def kl_div(
+    prediction: Any,
+    target: Any,
+    reduction: str = "mean",
+    *,
+    log_target: bool = False,
+    sample_weight: Any = None,
+) -> Tensor:
+    """Kullback-Leibler divergence from the prediction to the target, target * (log(target) - prediction).
+
+    Arguments: `prediction`, logarithms of probabilities (`cr.log_softmax`); `target`, probabilities, of which 0 counts
+    nothing, or with `log_target` their logarithms; `reduction`, "batchmean" for the divergence itself (summed over a
+    row, mean over rows), or "mean" over all elements, "sum", "none"; the rest, returns and errors as `cr.mse_loss`.
+
+    >>> import chainrule as cr
+    >>> cr.kl_div(cr.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean").item()
+    0.6931471824645996
+    """
+    x, t = matched("kl_div", prediction, target)
+    if log_target:
+        loss = mul(exp(t), sub(t, x))
+    else:
+        loss = sub(mul(t, log(where(equal(t, 0), 1, t))), mul(t, x))
+    return reduced("kl_div", loss, reduction, sample_weight, batchmean=True)

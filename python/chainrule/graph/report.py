@@ -17,16 +17,18 @@ from .._fit_data import _rows
 from ..autodiff import enable_grad, no_grad, pull_back
 from ..nn import Module
 from ..nn._calls import Call, noting_calls
-from ..nn._module import evaluating
+from ..nn._module import evaluating, input_dtype
 from ..ops._table import OPS
 from ..tensor import Tensor, grad_mode
-from .calculus import is_elementwise, local
+from .calculus import is_elementwise, local, steps
 from .nodes import Node, collect
 from .text import norm, number, shape_text, table
 
 __all__ = ["LayerReport", "Saturation", "report"]
 
-_NOT_UNITS = ("exp", "expm1", "log", "log1p", "sqrt")  # elementary functions; others with a gradient kernel are units
+# Ops that models use as units: those with a gradient kernel of their own but for elementary functions, and these.
+_UNITS = ("prelu", "sign", "heaviside")
+_ELEMENTARY = ("exp", "expm1", "log", "log1p", "sqrt")
 
 
 @dataclass
@@ -142,7 +144,7 @@ def _bars(axes: Any, names: Sequence[str], series: dict[str, list[float]]) -> No
     for i, (label, values) in enumerate(series.items()):
         axes.bar([at + (i - (len(series) - 1) / 2) * width for at in range(len(names))], values, width, label=label)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-    axes.legend()
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(series), frameon=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +173,8 @@ def report(
         raise CompileError("saturation: values are not known inside of a compiled function; call it outside")
     if (y is None) != (loss is None):
         raise ValueError("saturation: gradients need both y and loss=")
-    dtype = model._dtype()
-    rows = None if y is None or loss is None else _rows(X, y, loss, dtype, "saturation: ")
-    x = to_model_input(X, dtype, "saturation: X") if rows is None else rows.x
+    rows = None if y is None or loss is None else _rows(model, X, y, loss, "saturation: ")
+    x = to_model_input(X, input_dtype(model), "saturation: X")
     if x.ndim == 0 or x.size == 0:
         raise ValueError(f"saturation: X needs at least one row, its shape is {x.shape}")
     with evaluating(model), enable_grad():
@@ -181,18 +182,20 @@ def report(
             output = model(x)
         value = None if loss is None or rows is None else loss(output, rows.y)
         layers = list(_layers(model, calls, output))
-    gradients = {} if value is None else _gradients(value, model, layers)
+    gradients = {} if value is None else _gradients(value)
     return Saturation([_report(layer, gradients, threshold) for layer in layers], threshold)
 
 
-def _gradients(value: Tensor, model: Module, layers: Sequence[_Layer]) -> dict[int, Tensor]:
+def _gradients(value: Tensor) -> dict[int, Tensor]:
+    """The loss's gradients by tensor number: of parameters and of outputs behind which others are."""
     if not isinstance(value, Tensor) or value.size != 1:
         got = f"shape {value.shape}" if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"saturation: the loss must return a tensor of one element, got {got}")
-    wanted = {p._number for p in model.parameters()} | {layer.output._number for layer in layers}
+    totals = {value._number: Tensor._wrap(np.ones(value.shape, value.dtype))}
     with no_grad():
-        seed = Tensor._wrap(np.ones(value.shape, value.dtype))
-        return pull_back([value], [seed], wanted) if value._requires_grad else {}
+        for _ in steps(collect([value], {}), totals):
+            pass
+    return totals
 
 
 def _layers(model: Module, calls: Sequence[Call], output: Tensor) -> Iterator[_Layer]:
@@ -206,8 +209,8 @@ def _layers(model: Module, calls: Sequence[Call], output: Tensor) -> Iterator[_L
             found.append(_Layer(path, call.module, kind, call.output, _derivative(call), call.first))
     inner = [call for call in calls if call.innermost]
     for node in collect([output], {}):
-        unit = f"{node.op}_grad" in OPS and node.op not in _NOT_UNITS and is_elementwise(node)
-        if unit and not any(call.first < node.number < call.end for call in inner):
+        unit = node.op in _UNITS or (f"{node.op}_grad" in OPS and node.op not in _ELEMENTARY)
+        if unit and is_elementwise(node) and not any(call.first < node.number < call.end for call in inner):
             around = [call for call in calls if call.first < node.number < call.end]
             path = paths.get(id(around[0].module), "") if around else ""
             found.append(_Layer(path, None, node.op, node.tensor, local(node, 0), node.number))

@@ -1,0 +1,50 @@
+"""Dropout: random zeros in training, from a generator's streams."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .ops._table import one
+from .random import Generator, default_generator, draw_mask
+from .tensor import Tensor
+
+__all__ = ["check_probability", "dropout"]
+
+
+def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
+    """Set elements to 0 with probability p and multiply the others by 1 / (1 - p); without training return x.
+
+    y = x * mask, where element i of the mask is 0 when the i-th random word is below p * 2^32, else 1 / (1 - p) (all
+    are 0 when p is 1). The gradient is g * mask. Every call takes the next stream of the generator, also every run of a
+    compiled function, whose results can then not be differentiated further.
+
+    Arguments: `x`, float32 or float64 of any shape; `p`, from 0 to 1; `training`; `generator` (default: that of
+    `cr.manual_seed`).
+    Returns: a tensor of the same shape and dtype.
+    Errors: TypeError for another dtype; ValueError for p out of range.
+    Source: Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, JMLR 15 (2014).
+
+    >>> import chainrule as cr
+    >>> cr.dropout(cr.tensor([1.0, 2.0, 3.0, 4.0]), 0.5, generator=cr.random.Generator(seed=7)).numpy()
+    array([2., 4., 0., 0.], dtype=float32)
+    """
+    p = check_probability("dropout", p)
+    tensor = one(x)
+    if tensor.dtype.kind != "f":
+        raise TypeError(f"dropout: expected float32 or float64, got {tensor.dtype}; convert with astype()")
+    if not training or p == 0:
+        return tensor
+    scale = 0.0 if p == 1 else ops.div(np.float64(1), ops.sub(np.float64(1), np.float64(p))).item()
+    mask = draw_mask(default_generator() if generator is None else generator, tensor.shape, tensor.dtype, p, scale)
+    return ops.mul(tensor, mask)
+
+
+def check_probability(name: str, p: float) -> float:
+    """The number, after its check."""
+    if not (isfinite(p) and 0 <= p <= 1):
+        raise ValueError(f"{name}: p must be from 0 to 1, got {p}")
+    return float(p)

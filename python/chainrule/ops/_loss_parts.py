@@ -1,0 +1,153 @@
+"""What the losses share: their shapes, checks of targets, and reductions with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._layout import product
+from ._table import own, pair
+from .elementwise import _float_dtype, div, equal, mul, where
+from .reduce import mean, sum
+from .shape import astype, reshape
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["class_weight", "labels_of", "matched", "positive", "reduced", "refuse_where", "weights"]
+
+_INT64 = np.dtype(np.int64)
+
+
+def positive(name: str, what: str, value: float, zero: bool = False) -> float:
+    """A finite number above 0 (or, with `zero`, 0), else a ValueError."""
+    number = float(value)
+    if not (0 < number < float("inf") or (zero and number == 0)):
+        raise ValueError(f"{name}: {what} must be {'at least' if zero else 'above'} 0 and finite, got {value!r}")
+    return number
+
+
+def matched(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
+    """Prediction and target as tensors of one shape and dtype."""
+    p, t = pair(prediction, target)
+    _float_dtype(name, [p, t])
+    if p.shape != t.shape:
+        advice = "give both one shape"
+        if p.shape == (*t.shape, 1):
+            advice = "use target.reshape(-1, 1) or prediction.reshape(-1)"
+        elif t.shape == (*p.shape, 1):
+            advice = "use prediction.reshape(-1, 1) or target.reshape(-1)"
+        raise ValueError(f"{name}: prediction has shape {p.shape}, target {t.shape}; {advice}")
+    return p, t
+
+
+def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
+    """Class numbers (n,) for scores (n, classes), as int64, checked."""
+    from ..tensor import Tensor as TensorClass
+    from ..tensor import grad_mode
+
+    _float_dtype(name, [scores])
+    given = labels._data if isinstance(labels, TensorClass) else np.asarray(labels)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"{name}: labels must be integers (class numbers), got {given.dtype}")
+    if scores.ndim != 2 or given.shape != scores.shape[:1]:
+        advice = "; use labels.reshape(-1)" if given.shape == (*scores.shape[:1], 1) else ""
+        raise ValueError(
+            f"{name}: expected scores (n, classes) and labels (n,), got {scores.shape} and {given.shape}{advice}"
+        )
+    classes = scores.shape[1]
+
+    def out_of_range(at: int, label: int) -> Exception:
+        return ValueError(f"{name}: label {label} at row {at} is out of range for {classes} classes")
+
+    if isinstance(labels, TensorClass) and grad_mode.trace is not None:
+        return grad_mode.trace.check("check_index", labels, [given.size, 0, classes], out_of_range)
+    wrong = (given < 0) | (given >= classes)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise out_of_range(at, int(given[at]))
+    return labels if isinstance(labels, TensorClass) else TensorClass._wrap(np.array(given, dtype=_INT64, order="C"))
+
+
+def weights(given: Any, like: Tensor) -> Tensor:
+    """Numbers of any dtype, rounded once to that of `like`."""
+    return astype(own(given if hasattr(given, "dtype") else np.asarray(given)), like.dtype)
+
+
+def class_weight(name: str, scores: Tensor, weight: Any) -> Tensor:
+    """One weight for each class, (classes,), in the dtype of the scores (n, classes)."""
+    given = weights(weight, scores)
+    if given.shape != scores.shape[-1:]:
+        raise ValueError(f"{name}: weight has shape {given.shape}, expected one for each class, {scores.shape[-1:]}")
+    return given
+
+
+def refuse_where(wrong: Tensor, error: Callable[[tuple[int, ...]], Exception]) -> None:
+    """Raise `error(index)` for the first element at which the bool tensor `wrong` holds; a check when traced."""
+    from ..tensor import grad_mode
+
+    def at_place(at: int, number: int = 1) -> Exception:
+        return error(tuple(int(i) for i in np.unravel_index(at, wrong.shape)))
+
+    if grad_mode.trace is not None:
+        grad_mode.trace.check("check_index", astype(wrong, _INT64), [wrong.size, 0, 1], at_place)
+    elif wrong.numpy().any():
+        raise at_place(int(np.argmax(wrong.numpy())))
+
+
+def reduced(
+    name: str,
+    values: Tensor,
+    reduction: str,
+    sample_weight: Any = None,
+    share: Tensor | None = None,
+    batchmean: bool = False,
+) -> Tensor:
+    """The losses of all elements, (n, ...), as `reduction` says, rows weighted by `sample_weight` (n,).
+
+    none, sum   the weighted losses
+    mean        their sum / the sum of the weights of all elements; `share` (n,) are weights that the losses of the rows
+                have in them already
+    batchmean   as mean, the elements of a row counted as one; only where the loss knows the word
+    """
+    words = ("mean", "sum", "none", *(["batchmean"] * batchmean))
+    if reduction not in words:
+        raise ValueError(f"{name}: reduction must be {', '.join(words[:-1])} or {words[-1]}, got {reduction!r}")
+    weight = share
+    if sample_weight is not None:
+        by_row = _row_weight(name, values, sample_weight)
+        values = mul(values, reshape(by_row, (-1, *(1,) * (values.ndim - 1))) if values.ndim > 1 else by_row)
+        weight = by_row if share is None else mul(by_row, share)
+    if reduction == "none":
+        return values
+    if reduction == "sum":
+        return sum(values)
+    if weight is not None:
+        return div(sum(values), _divisor(weight, 1 if reduction == "batchmean" else product(values.shape[1:])))
+    return mean(values) if reduction == "mean" else div(sum(values), _rows(name, values))
+
+
+def _row_weight(name: str, values: Tensor, sample_weight: Any) -> Tensor:
+    weight, rows = weights(sample_weight, values), _rows(name, values)
+    if weight.shape != (rows,):
+        advice = "; use sample_weight.reshape(-1)" if weight.shape == (rows, 1) else ""
+        raise ValueError(
+            f"{name}: sample_weight has shape {weight.shape}, expected one for each row, ({rows},){advice}"
+        )
+    return weight
+
+
+def _divisor(weight: Tensor, times: int) -> Tensor:
+    """The sum of the weights of all elements; 1 if it is 0, so that a batch without weight has loss and gradient 0."""
+    total = sum(weight)
+    if times != 1:
+        total = mul(total, times)
+    return where(equal(total, 0), 1, total)
+
+
+def _rows(name: str, values: Tensor) -> int:
+    if values.ndim == 0:
+        raise ValueError(f"{name}: a prediction of shape () has no rows to weight or to count")
+    return values.shape[0]

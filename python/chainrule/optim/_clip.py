@@ -1,0 +1,107 @@
+"""Gradient clipping: what is done to gradients between `backward()` and `step()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf, isfinite, isnan
+
+import numpy as np
+
+from .. import ops
+from ..autodiff import no_grad
+from ..tensor import Tensor, grad_mode
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Scale the gradients down so that their norm, as one vector, is at most `max_norm`.
+
+    g = g * min(max_norm / (norm + 1e-6), 1), where norm is sqrt(sum(g²)), or sum(|g|) for `norm_type` 1, or max(|g|)
+    for inf. The sums are those of each parameter, then one over the parameters.
+
+    Arguments: `parameters`, those without a gradient are passed over; `max_norm`, at least 0; `norm_type`, 1, 2 or inf;
+    `error_if_nonfinite`, whether a norm that is NaN or infinite is an error.
+    Returns: the norm before, a tensor of shape (); 0 without gradients.
+    Errors: ValueError for other arguments; RuntimeError for a norm that is not finite, where asked for; no gradient has
+    changed then.
+    Source: Pascanu et al., On the difficulty of training recurrent neural networks, ICML 2013.
+
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([1.0, 2.0])
+    >>> weight.grad = cr.tensor([3.0, -4.0])
+    >>> cr.optim.clip_grad_norm_([weight], max_norm=1.0).item()
+    5.0
+    >>> weight.grad.numpy().round(4)
+    array([ 0.6, -0.8], dtype=float32)
+    """
+    _check_bound("clip_grad_norm_", "max_norm", max_norm)
+    if norm_type not in (1, 2, inf):
+        raise ValueError(f"clip_grad_norm_: norm_type must be 1, 2 or inf, got {norm_type}")
+    with no_grad():
+        found = _with_gradient(parameters)
+        if not found:
+            return Tensor(0.0)
+        parts = [_part(gradient, norm_type) for _, gradient in found]
+        norm = ops.max(ops.stack(parts)) if norm_type == inf else ops.sum(ops.stack(parts))
+        norm = ops.sqrt(norm) if norm_type == 2 else norm
+        if error_if_nonfinite:
+            norm = _require_finite(norm)
+        factor = ops.minimum(ops.div(max_norm, ops.add(norm, 1e-6)), 1.0)
+        for parameter, gradient in found:
+            parameter.grad = ops.mul(gradient, factor)
+        return norm
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Limit every element of the gradients to [-clip_value, clip_value]; NaN stays.
+
+    Arguments: `parameters`, those without a gradient are passed over; `clip_value`, at least 0.
+    Errors: ValueError for another bound.
+
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([1.0, 2.0])
+    >>> weight.grad = cr.tensor([3.0, -0.25])
+    >>> cr.optim.clip_grad_value_([weight], 0.5)
+    >>> weight.grad.numpy()
+    array([ 0.5 , -0.25], dtype=float32)
+    """
+    _check_bound("clip_grad_value_", "clip_value", clip_value)
+    with no_grad():
+        for parameter, gradient in _with_gradient(parameters):
+            parameter.grad = ops.minimum(ops.maximum(gradient, -clip_value), clip_value)
+
+
+def _check_bound(name: str, argument: str, value: float) -> None:
+    if isnan(value) or value < 0:
+        raise ValueError(f"{name}: {argument} must be at least 0, got {value}")
+
+
+def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    return [(parameter, gradient) for parameter in given if (gradient := parameter.grad) is not None]
+
+
+def _part(gradient: Tensor, norm_type: float) -> Tensor:
+    if gradient.size == 0:
+        return Tensor(np.zeros((), gradient.dtype))
+    if norm_type == 2:
+        return ops.sum(ops.square(gradient))
+    return ops.max(ops.abs(gradient)) if norm_type == inf else ops.sum(ops.abs(gradient))
+
+
+def _require_finite(norm: Tensor) -> Tensor:
+    trace = grad_mode.trace
+    if trace is not None:
+        return trace.check("check_finite", norm, [1], lambda at, number: _not_finite())
+    if not isfinite(norm.item()):
+        raise _not_finite()
+    return norm
+
+
+def _not_finite() -> RuntimeError:
+    return RuntimeError(
+        "clip_grad_norm_: the norm of the gradients is not finite; with error_if_nonfinite=False they are scaled by it"
+    )

@@ -1,0 +1,121 @@
+"""Choices of rows: splits, folds and batches are partitions, fixed by the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.data import batches, k_fold, split, train_validation_split
+
+
+def test_split_is_a_partition_fixed_by_the_seed() -> None:
+    X, y = np.arange(50).reshape(25, 2), np.arange(25)
+    X_train, y_train, X_val, y_val = train_validation_split(X, y, fraction=0.5, seed=3)
+    assert len(y_val) == 13
+    assert len(y_train) == 12
+    assert sorted([*y_train, *y_val]) == list(range(25))
+    np.testing.assert_array_equal(X_train, X[y_train])
+    np.testing.assert_array_equal(X_val, X[y_val])
+    again = train_validation_split(X, y, fraction=0.5, seed=3)
+    np.testing.assert_array_equal(again[3], y_val)
+    assert train_validation_split(X, y, fraction=0.5, seed=4)[3].tolist() != y_val.tolist()
+
+
+def test_split_into_several_parts() -> None:
+    X, y = np.arange(40).reshape(20, 2), np.arange(20)
+    parts = split(X, y, (0.7, 0.2, 0.1), seed=3)
+    assert [len(rows) for _, rows in parts] == [14, 4, 2]
+    assert sorted(np.concatenate([rows for _, rows in parts])) == list(range(20))
+    for inputs, rows in parts:
+        np.testing.assert_array_equal(inputs, X[rows])
+    assert parts[0][1].tolist() == split(X, y, (0.7, 0.2, 0.1), seed=3)[0][1].tolist()
+    assert parts[0][1].tolist() != split(X, y, (0.7, 0.2, 0.1), seed=4)[0][1].tolist()
+    halves = split(X, y, (0.5, 0.5), seed=3)
+    np.testing.assert_array_equal(halves[0][1], train_validation_split(X, y, fraction=0.5, seed=3)[3])
+    assert [len(rows) for _, rows in split(X[:3], y[:3], (0.5, 0.5))] == [2, 1], "halves up"
+
+
+def test_stratified_splits_keep_the_shares() -> None:
+    labels = np.array(["a"] * 60 + ["b"] * 30 + ["c"] * 10)[cr.random.Generator(seed=5).permutation(100)]
+    rows = np.arange(100)
+    for part, share in zip(split(rows, rows, (0.5, 0.3, 0.2), seed=1, stratify=labels), (0.5, 0.3, 0.2), strict=True):
+        counts = {name: int((labels[part[1]] == name).sum()) for name in "abc"}
+        assert counts == {"a": round(60 * share), "b": round(30 * share), "c": round(10 * share)}
+    _, train, _, held = train_validation_split(rows, rows, fraction=0.2, seed=1, stratify=labels)
+    assert [int((labels[held] == name).sum()) for name in "abc"] == [12, 6, 2]
+    assert sorted([*train, *held]) == list(range(100))
+    assert held.tolist() != sorted(held.tolist())
+
+
+def test_folds() -> None:
+    labels = np.array([0] * 31 + [1] * 17 + [2] * 5)[cr.random.Generator(seed=6).permutation(53)]
+    for stratified in (False, True):
+        folds = k_fold(labels, 5, seed=2, stratified=stratified)
+        assert sorted(np.concatenate([held for _, held in folds])) == list(range(53))
+        assert sorted(len(held) for _, held in folds) == [10, 10, 11, 11, 11]
+        for train, held in folds:
+            assert sorted([*train, *held]) == list(range(53))
+        spread = [np.ptp([np.count_nonzero(labels[held] == label) for _, held in folds]) for label in range(3)]
+        assert (max(spread) <= 1) == stratified
+    same = k_fold(53, 5, seed=2)
+    assert [held.tolist() for _, held in same] == [held.tolist() for _, held in k_fold(labels, 5, seed=2)]
+    assert [held.tolist() for _, held in same] != [held.tolist() for _, held in k_fold(53, 5, seed=3)]
+
+
+def test_batches_are_those_of_fit() -> None:
+    seen: list[list[float]] = []
+
+    class Note(cr.nn.Module):
+        def __init__(self) -> None:
+            self.scale = cr.nn.Parameter([1.0])
+
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            if cr.is_grad_enabled():
+                seen.append(x.numpy()[:, 0].tolist())
+            return x * self.scale
+
+    model, X = Note(), np.arange(10, dtype=np.float32)[:, None]
+    cr.fit(
+        model, X, X, loss=cr.nn.MSELoss(), optimizer=cr.optim.SGD(model.parameters(), lr=1e-9), epochs=2, batch_size=4,
+        seed=9, compile=False, progress=False,
+    )  # fmt: skip
+    expected = [rows.tolist() for epoch in range(2) for rows in batches(10, 4, seed=9, epoch=epoch)]
+    assert seen == expected
+    assert [rows.tolist() for rows in batches(5, 2, shuffle=False)] == [[0, 1], [2, 3], [4]]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: split(np.zeros((3, 1)), np.zeros(4)), r"split: X and y need the same number of rows, got \(3, 1\)"),
+        (lambda: split(np.zeros(9), np.zeros(9), (0.5, 0.4)), r"fractions must be .* of sum 1, got \(0.5, 0.4\)"),
+        (lambda: split(np.zeros(9), np.zeros(9), (1.5, -0.5)), "fractions must be"),
+        (lambda: split(np.zeros(9), np.zeros(9), (1.0,)), "at least two numbers"),
+        (lambda: split(np.zeros(2), np.zeros(2)), "split: 2 rows and fraction 0.6, 0.2 leave one part empty"),
+        (lambda: split(np.zeros(9), np.zeros(9), stratify=np.zeros(8)), r"split: expected 9 labels of shape \(9,\)"),
+        (lambda: k_fold(5, 6), "k_fold: k must be from 2 to the number of rows, 5, got 6"),
+        (lambda: k_fold(5, 1), "got 1"),
+        (lambda: k_fold(5, 2, stratified=True), "stratified folds need the labels"),
+        (lambda: batches(0, 4), "batches: n and batch_size must be at least 1, got 0 and 4"),
+    ],
+)
+def test_choices_of_rows_refuse(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("n", "fraction", "message"),
+    [(10, 0.0, "between 0 and 1"), (10, 1.0, "between"), (2, 0.1, "one part empty"), (1, 0.5, "one part empty")],
+)
+def test_split_refuses(n: int, fraction: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        train_validation_split(np.zeros((n, 1)), np.zeros(n), fraction=fraction)
+
+
+def test_split_refuses_different_lengths() -> None:
+    with pytest.raises(ValueError, match=r"same number of rows, got \(3, 1\) and \(4,\)"):
+        train_validation_split(np.zeros((3, 1)), np.zeros(4))
