@@ -52,6 +52,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def data_of(case: Case, folder: Path) -> problems.Inputs:
     """Rows, initial weights, orders and rates of a run, as chainrule makes them; FileNotFoundError without files."""
+    import chainrule as cr
     from chainrule import training
     from chainrule.random import Generator
 
@@ -65,6 +66,8 @@ def data_of(case: Case, folder: Path) -> problems.Inputs:
         problem, rate = training.idx_problem(folder), FASHION_RATE
     options = training.Options(hidden=p["widths"][1:-1], epochs=p["epochs"], batch_size=p["batch"], lr=rate)
     (x, targets), (x_test, targets_test) = problem.train, problem.held_out
+    with cr.no_grad():  # what the model begins with is fitted, not trained: everybody gets the rows behind it
+        x, x_test = (cr.nn.Sequential(*problem.front)(cr.tensor(rows, np.float32)).numpy() for rows in (x, x_test))
     epochs = range(p["epochs"])
     return {
         "x": np.asarray(x, np.float32),

@@ -16,10 +16,8 @@ import numpy as np
 
 import chainrule as cr
 import derivative_images
-from chainrule import nn
 from chainrule.ops._table import OPS, apply
 from derivative_draws import (
-    GAP,
     Call,
     Generator,
     Rng,
@@ -34,13 +32,14 @@ from derivative_draws import (
     pick_one,
     some_shape,
 )
+from derivative_layers import CASES as LAYERS
 from derivative_losses import CASES as LOSSES
 from reference import REFERENCE
 from reference.bits import Array
 from reference.table import GRADIENTS, ORDINARY, Row
 
 KINKS: dict[str, Callable[..., tuple[float, ...]]] = {
-    **dict.fromkeys(("abs", "relu", "leaky_relu", "selu"), lambda **_: (0.0,)),
+    **dict.fromkeys(("abs", "relu", "leaky_relu", "prelu", "elu", "selu", "sign", "heaviside"), lambda **_: (0.0,)),
     "clip": lambda min, max: (min, max),
     "hardtanh": lambda min_val=-1.0, max_val=1.0: (min_val, max_val),
     "hardsigmoid": lambda slope=1 / 6: (-0.5 / slope, 0.5 / slope),
@@ -63,7 +62,8 @@ def elementwise(name: str, entry: Row, rng: Rng) -> Call:
     shapes = broadcasting(rng, entry.n_inputs)
     kinks = kinks_of(name, options)
     arrays = [draw(rng, s, d, kinks) for s, d in zip(shapes, entry.domain, strict=True) if d is not None]
-    return partial(getattr(cr, name), **options), arrays
+    function = partial(cr.gelu, approximate="tanh") if name == "gelu_tanh" else getattr(cr, name)
+    return partial(function, **options), arrays
 
 
 def gradient_kernel(name: str, entry: Row, rng: Rng) -> Call:
@@ -103,6 +103,14 @@ def where(rng: Rng) -> Call:
 def reduction(name: str, rng: Rng) -> Call:
     x = distinct(rng, some_shape(rng))
     return partial(getattr(cr, name), axis=axes_of(rng, x.ndim), keepdims=bool(rng.integers(2))), [x]
+
+
+def grouped(rng: Rng) -> Call:
+    pieces = int(rng.integers(1, 4))
+    shape = [*some_shape(rng, 1, 3, 6)]
+    axis = int(rng.integers(-len(shape), len(shape)))
+    shape[axis] *= pieces
+    return lambda x: cr.maxout(x, pieces, axis), [distinct(rng, tuple(shape))]
 
 
 def matmul(rng: Rng) -> Call:
@@ -236,77 +244,6 @@ def cast(rng: Rng) -> Call:
     return lambda x: cr.astype(cr.astype(x, np.float32), np.float64), [np.asarray(x)]
 
 
-# Layers: functions of the inputs and of all parameters.
-
-
-def layer(build: Callable[[Rng], tuple[nn.Module, list[Array]]], rng: Rng) -> Call:
-    """The layer's parameters are arguments behind its inputs."""
-    module, inputs = build(rng)
-    places = [(m, name) for m in module.modules() for name, p in vars(m).items() if isinstance(p, nn.Parameter)]
-
-    def function(*values: Any) -> cr.Tensor:
-        for (owner, name), value in zip(places, values[len(inputs) :], strict=True):
-            setattr(owner, name, value)
-        return module(*values[: len(inputs)])
-
-    return function, [*inputs, *[draw(rng, getattr(owner, name).shape) for owner, name in places]]
-
-
-def fully_connected(rng: Rng, n: int = 3) -> nn.Linear:
-    return nn.Linear(n, int(rng.integers(1, 4)), bool(rng.integers(2)), np.float64, generator=cr.random.Generator(1))
-
-
-def activation(build: Callable[[], nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
-    """As it is by default; kinks are at whole numbers."""
-    return build(), [draw(rng, some_shape(rng, 1), kinks=(-3.0, -1.0, 0.0, 1.0, 3.0))]
-
-
-def leaky(rng: Rng) -> tuple[nn.Module, list[Array]]:
-    x = draw(rng, some_shape(rng, 2), kinks=(0.0,))
-    return nn.PReLU(pick_one(rng, (1, x.shape[1])), dtype=np.float64), [x]
-
-
-def grouped(rng: Rng) -> Call:
-    pieces = int(rng.integers(1, 4))
-    shape = [*some_shape(rng, 1, 3, 6)]
-    axis = int(rng.integers(-len(shape), len(shape)))
-    shape[axis] *= pieces
-    return lambda x: cr.maxout(x, pieces, axis), [distinct(rng, tuple(shape))]
-
-
-def largest_of_linear(rng: Rng) -> Call:
-    """No two pieces of an output near to each other."""
-    build = lambda rng: (nn.Maxout(2, int(rng.integers(1, 3)), dtype=np.float64), [draw(rng, (2, 2))])  # noqa: E731
-    while True:
-        function, arrays = layer(build, rng)
-        x, weight, bias = arrays
-        pieces = (x @ weight + bias).reshape(2, -1, 2)
-        if np.abs(pieces[..., 0] - pieces[..., 1]).min() > 10 * GAP:
-            return function, arrays
-
-
-def net(rng: Rng) -> tuple[nn.Module, list[Array]]:
-    first = fully_connected(rng)
-    return nn.Sequential(first, nn.Tanh(), fully_connected(rng, first.out_features)), [draw(rng, (2, 3))]
-
-
-LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
-    "Sequential": net,
-    "Linear": lambda rng: (fully_connected(rng), [draw(rng, (*some_shape(rng, 0, 2, 4), 3))]),
-    "Flatten": lambda rng: (nn.Flatten(), [draw(rng, some_shape(rng, 2))]),
-    **{
-        kind.__name__: partial(activation, kind)
-        for kind in (
-            *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax, nn.ELU, nn.SELU, nn.SiLU),
-            *(nn.Hardtanh, nn.Hardsigmoid, nn.Softsign, nn.LogSigmoid, nn.Sign, nn.Heaviside),
-        )
-    },
-    "PReLU": leaky,
-    **derivative_images.LAYERS,
-    "Output": lambda rng: (nn.Output("count", 3, 2, dtype=np.float64), [draw(rng, (2, 3))]),
-}
-
-
 def _from_the_reference() -> Iterator[tuple[str, Generator]]:
     for name, entry in REFERENCE.items():
         if name not in FLAT:
@@ -346,7 +283,6 @@ CASES: dict[str, Generator] = {
     "pick": picked,
     "place": placed,
     "astype": cast,
-    **{f"nn.{name}": partial(layer, build) for name, build in LAYERS.items()},
-    "nn.Maxout": largest_of_linear,
+    **LAYERS,
     **LOSSES,
 }

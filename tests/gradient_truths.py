@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from loss_cases import KINDS, PENALTIES, penalty_grad
-from op_cases import Case
+from op_cases import CASES, Case
 from programs import scalar_float64
 from reference import REFERENCE, conv, linear_grad, matmul, reduce, softmax_losses, units
 from reference.bits import Array
@@ -155,8 +155,9 @@ TRUTHS: dict[str, Truth] = {
     "neg": lambda case, x, y, g: [-g],
     "abs": lambda case, x, y, g: [np.where(x[0] > 0, g, np.where(x[0] < 0, -g, x[0] * 0))],
     "square": lambda case, x, y, g: [g * (x[0] + x[0])],
-    **{name: _elementwise(name) for name, row in REFERENCE.items() if row.gradient is not None},
+    **{name: _elementwise(name) for name, row in REFERENCE.items() if row.gradient is not None and name in CASES},
     "swish": _elementwise("silu"),
+    "gelu": lambda case, x, y, g: _elementwise(f"gelu{'_tanh' * (case.note == 'tanh')}")(case, x, y, g),
     "prelu": _pairwise(
         lambda g, y, x, w: np.where(x > 0, g, w * g), lambda g, y, x, w: g * np.minimum(x, x.dtype.type(0))
     ),

@@ -86,11 +86,13 @@ SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
 }  # fmt: skip
 
 
-def _elementwise(name: str, row: Row) -> Iterator[Case]:
+def _elementwise(name: str, row: Row, word: str = "") -> Iterator[Case]:
+    """A word chooses another row of the same function."""
+    called: Mapping[str, str] = {"approximate": word} if word else {}
     for attributes in row.attributes:
-        note = "".join(f"{value}" for value in attributes.values())
+        note = word + "".join(f"{value}" for value in attributes.values())
         for shapes in SHAPES[row.n_inputs]:
-            function = partial(getattr(cr, name), **attributes)
+            function = partial(getattr(cr, name), **called, **attributes)
             truth = partial(row.value, **attributes)
             yield Case(name, shapes, function, truth, row.domain, note, name not in COMPARISONS)
 
@@ -280,7 +282,7 @@ class Table:
 def _table() -> dict[str, list[Case]]:
     table = Table()
     for name, row in REFERENCE.items():
-        table.add(_elementwise(name, row))
+        table.add(_elementwise("gelu", row, "tanh") if name == "gelu_tanh" else _elementwise(name, row))
     table.add(_elementwise("swish", REFERENCE["silu"]))
     table.add(_maxout())
     for name in ("sum", "mean", "max", "min", "argmax"):

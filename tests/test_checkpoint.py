@@ -21,11 +21,15 @@ class Session:
     def __init__(self, make: Make, seed: int = 2) -> None:
         generator = cr.random.Generator(seed=seed)
         self.model = cr.nn.Sequential(
-            cr.nn.Linear(5, 17, generator=generator), cr.nn.Tanh(), cr.nn.Linear(17, 2, generator=generator)
+            cr.nn.Linear(5, 17, generator=generator),
+            cr.nn.Tanh(),
+            cr.nn.Dropout(0.3, generator),
+            cr.nn.Linear(17, 2, generator=generator),
         )
         self.optimizer = make(list(self.model.parameters()))
         self.schedule = cr.optim.CosineAnnealingLR(self.optimizer, 6)
         self.history = cr.History()
+        self.generator = generator
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -50,7 +54,7 @@ class Session:
 
     def result(self) -> Any:
         seen = {**self.history.state_dict(), "seconds": len(self.history.seconds)}
-        return self.model[0].weight.numpy().tobytes(), self.model[2].bias.numpy().tobytes(), self.optimizer.lr, seen
+        return self.model[0].weight.numpy().tobytes(), self.model[3].bias.numpy().tobytes(), self.optimizer.lr, seen
 
 
 @each_optimizer
@@ -96,7 +100,7 @@ def test_what_does_not_fit_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="load_state_dict: missing velocity"):
         cr.load_checkpoint(path, history=other.history, model=other.model, optimizer=other.optimizer)
     assert other.result() == before
-    with pytest.raises(ValueError, match="a has history, model, optimizer, schedule, but not net"):
+    with pytest.raises(ValueError, match="a has generator, history, model, optimizer, schedule, but not net"):
         cr.load_checkpoint(path, net=other.model)
     with pytest.raises(TypeError, match="load_checkpoint: model is a list, which has no state_dict"):
         cr.load_checkpoint(path, model=[])  # type: ignore[arg-type]

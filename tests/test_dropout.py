@@ -180,6 +180,32 @@ def test_blocks_of_rows_are_made() -> None:
     assert not any(name in ("gemm", "chain", "mul") for name in names[0])
 
 
+def test_a_generator_made_inside_begins_anew_at_every_call() -> None:
+    x = cr.tensor(values((30,)))
+
+    def function(x: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
+        generator = cr.random.Generator(seed=5)
+        return cr.dropout(x, generator=generator), cr.dropout(x, generator=generator)
+
+    expected = [y.numpy().tobytes() for y in function(x)]
+    assert expected[0] != expected[1]
+    compiled = cr.compile(function)
+    for _ in range(3):
+        assert [y.numpy().tobytes() for y in compiled(x)] == expected
+
+
+def test_a_generator_is_not_set_inside() -> None:
+    generator = cr.random.Generator(seed=5, stream=2)
+
+    def function(x: cr.Tensor) -> cr.Tensor:
+        generator.stream = 0
+        return cr.dropout(x, generator=generator)
+
+    with pytest.raises(cr.CompileError, match="random: seed or stream is set inside a compiled function"):
+        cr.compile(function)(cr.tensor([1.0]))
+    assert generator.stream == 2
+
+
 def test_a_compiled_loss_with_masks_cannot_be_differentiated_further() -> None:
     x = cr.tensor(values((5,)), requires_grad=True)
     loss = cr.compile(lambda x: cr.sum(cr.dropout(x, 0.5, generator=cr.random.default_generator())))(x)

@@ -112,7 +112,8 @@ def arguments32(name: str) -> Array:
     low, high = REFERENCE[name].domain[0] or (0.0, 0.0)
     inside = np.random.default_rng(1).uniform(low, high, 300).astype(np.float32)
     small = np.ldexp(np.arange(-40, 41), np.asarray([[-25], [-24], [-20], [-12]])).ravel().astype(np.float32)
-    ends = np.asarray([-104, -103.97, -103.2789, -87.33, -17.3287, -9.0109, 9.0109, 17.3287, 88.7228, 88.73], "f4")
+    bounds = (3.9192, 5.4195, -12.984, -14.17, -104, -103.97, -103.2789, -87.33, -17.3287, -9.0109, 9.0109, 17.3287)
+    ends = np.asarray([*bounds, 88.7228, 88.73], np.float32)
     near = (ends[:, None].view(np.int32) + np.arange(-3, 4, dtype=np.int32)).view(np.float32).ravel()
     x = np.concatenate([any_bits(700, np.float32, 11), inside, small, near, 1 + small])
     pole = {"log": 0.0, "log1p": -1.0}.get(name, -np.inf)
@@ -154,6 +155,8 @@ def test_functions_at_special_arguments(name: str, dtype: Float) -> None:
         "tanh": [-1, -0.0, 0, 1, nan],
         "sigmoid": [0, 0.5, 0.5, 1, nan],
         "softplus": [0, np.log(2), np.log(2), inf, nan],
+        "erf": [-1, -0.0, 0, 1, nan],
+        "ndtr": [0, 0.5, 0.5, 1, nan],
     }[name]
     x = np.asarray([-inf, -0.0, 0.0, inf, nan], dtype)
     assert_same_bits(elementary.evaluate(name, x), np.asarray(expected, dtype), name)

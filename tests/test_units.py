@@ -1,8 +1,10 @@
 """Units of nets: what is chosen at kinks, ties and infinity, second derivatives, accuracy, and layers of units."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -30,6 +32,7 @@ def _slope(function: Unit) -> Unit:
     return cr.grad(lambda x: cr.sum(function(x)))
 
 
+ERF_SLOPE, DENSITY = 2 / np.sqrt(np.pi), 1 / np.sqrt(2 * np.pi)
 # Value and slope at these arguments: -inf, -0, +0, inf, NaN.
 AT_SPECIALS: dict[str, tuple[Unit, list[float], list[float]]] = {
     "sign": (cr.sign, [-1, 0, 0, 1, NAN], [0, 0, 0, 0, NAN]),
@@ -53,6 +56,10 @@ AT_SPECIALS: dict[str, tuple[Unit, list[float], list[float]]] = {
     ),
     "silu": (cr.silu, [-0.0, -0.0, 0, INF, NAN], [-0.0, 0.5, 0.5, 1, NAN]),
     "silu turned": (lambda x: cr.silu(x, -1), [-INF, -0.0, 0, 0, NAN], [1, 0.5, 0.5, -0.0, NAN]),
+    "erf": (cr.erf, [-1, -0.0, 0, 1, NAN], [0, ERF_SLOPE, ERF_SLOPE, 0, NAN]),
+    "ndtr": (cr.ndtr, [0, 0.5, 0.5, 1, NAN], [0, DENSITY, DENSITY, 0, NAN]),
+    "gelu": (cr.gelu, [-0.0, -0.0, 0, INF, NAN], [0, 0.5, 0.5, 1, NAN]),
+    "gelu tanh": (lambda x: cr.gelu(x, "tanh"), [-0.0, -0.0, 0, INF, NAN], [-0.0, 0.5, 0.5, 1, NAN]),
     "prelu": (lambda x: cr.prelu(x, 0.25), [-INF, -0.0, 0, INF, NAN], [0.25, 0.25, 0.25, 1, NAN]),
 }
 
@@ -90,6 +97,10 @@ SMOOTH: dict[str, Unit] = {
     "selu": cr.selu,
     "silu": cr.silu,
     "silu 1.5": lambda x: cr.silu(x, 1.5),
+    "erf": cr.erf,
+    "ndtr": cr.ndtr,
+    "gelu": cr.gelu,
+    "gelu tanh": lambda x: cr.gelu(x, "tanh"),
 }
 
 
@@ -100,6 +111,63 @@ def test_second_and_third_derivatives(name: str) -> None:
     for orders in (2, 3):
         expected = (slope(function, x + h, orders - 1) - slope(function, x - h, orders - 1)) / (2 * h)
         np.testing.assert_allclose(slope(function, x, orders), expected, rtol=1e-7, atol=1e-9)
+
+
+def _mp_ndtr(x: Any) -> Any:
+    return mpmath.erfc(-x / mpmath.sqrt(2)) / 2
+
+
+def _mp_sigmoid(x: Any) -> Any:
+    return 1 / (1 + mpmath.exp(-x))
+
+
+def _mp_gate(x: Any) -> Any:
+    """That of gelu by tanh."""
+    return _mp_sigmoid(2 * mpmath.sqrt(2 / mpmath.pi) * (x + mpmath.mpf("0.044715") * x**3))
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Errors of value and slope in ULP on an interval. A slope that passes through 0 has the ULP of its gate."""
+
+    function: Unit
+    exact: Callable[[Any], Any]
+    interval: tuple[float, float]
+    bounds: tuple[float, float]
+    gate: Callable[[Any], Any] = lambda x: 0
+
+
+ACCURACY: dict[str, Accuracy] = {
+    "erf": Accuracy(cr.erf, mpmath.erf, (-9, 9), (1, 3)),
+    "ndtr": Accuracy(cr.ndtr, _mp_ndtr, (-12.9, 9), (1, 3)),
+    "gelu": Accuracy(cr.gelu, lambda x: x * _mp_ndtr(x), (-12.9, 9), (1.6, 4), _mp_ndtr),
+    "silu": Accuracy(cr.silu, lambda x: x * _mp_sigmoid(x), (-87, 30), (1.6, 3), _mp_sigmoid),
+    "gelu near 0": Accuracy(cr.gelu, lambda x: x * _mp_ndtr(x), (-2, 2), (1.6, 4), _mp_ndtr),
+    "silu near 0": Accuracy(cr.silu, lambda x: x * _mp_sigmoid(x), (-3, 3), (1.6, 3), _mp_sigmoid),
+    "gelu tanh": Accuracy(lambda x: cr.gelu(x, "tanh"), lambda x: x * _mp_gate(x), (-1, 8), (3, 5), _mp_gate),
+    "elu": Accuracy(cr.elu, lambda x: x if x > 0 else mpmath.expm1(x), (-30, 3), (1, 1)),
+    "logsigmoid": Accuracy(cr.logsigmoid, lambda x: mpmath.log(_mp_sigmoid(x)), (-30, 30), (1, 1)),
+    "softsign": Accuracy(cr.softsign, lambda x: x / (1 + abs(x)), (-99, 99), (1.6, 3.1)),
+}
+
+
+@each_dtype
+@pytest.mark.parametrize("name", ACCURACY)
+def test_accuracy(name: str, dtype: Float) -> None:
+    row = ACCURACY[name]
+    x = np.random.default_rng(45).uniform(*row.interval, 250).astype(dtype)
+    value, first = row.function(cr.tensor(x)).numpy(), slope(row.function, x)
+    with mpmath.workprec(200):
+        for i, at in enumerate(map(mpmath.mpf, x.tolist())):
+            truth, tangent = row.exact(at), mpmath.diff(row.exact, at)
+            assert abs(float(value[i]) - truth) <= row.bounds[0] * _ulp(truth, dtype), f"{name}({x[i]})"
+            largest = max(abs(tangent), abs(row.gate(at)))
+            assert abs(float(first[i]) - tangent) <= row.bounds[1] * _ulp(largest, dtype), f"slope of {name} at {x[i]}"
+
+
+def _ulp(value: Any, dtype: Float) -> Any:
+    limits = np.finfo(dtype)
+    return mpmath.ldexp(1, int(max(mpmath.mag(value) - 1, limits.minexp)) - limits.nmant)
 
 
 def test_a_slope_for_each_feature_or_channel() -> None:
@@ -165,6 +233,7 @@ REFUSED: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: cr.hardtanh([1.0], NAN, 1), ValueError, "hardtanh: expected min_val < max_val, got nan and 1"),
     (lambda: cr.silu([1.0], cr.tensor(1.0)), TypeError, "silu: beta must be a number, got Tensor"),
     (lambda: cr.elu([1.0], True), TypeError, "elu: alpha must be a number, got bool"),
+    (lambda: cr.gelu([1.0], "exact"), ValueError, "gelu: approximate must be 'none' or 'tanh', got 'exact'"),
     (lambda: cr.maxout(np.ones((2, 5)), 2), ValueError, r"maxout: axis -1 of shape \(2, 5\) has 5 elements.*pieces 2"),
     (lambda: cr.maxout(np.ones((2, 4)), 0), ValueError, "maxout: .*got pieces 0"),
     (lambda: cr.maxout(np.ones((2, 4)), 2, (0, 1)), TypeError, r"maxout: axis must be an integer, got \(0, 1\)"),
@@ -190,6 +259,8 @@ def test_layers_are_their_ops() -> None:
         (nn.ELU(0.7), cr.elu(x, 0.7)),
         (nn.SELU(), cr.selu(x)),
         (nn.SiLU(1.5), cr.swish(x, 1.5)),
+        (nn.GELU(), cr.gelu(x)),
+        (nn.GELU("tanh"), cr.gelu(x, "tanh")),
         (nn.Hardtanh(-0.5, 2), cr.hardtanh(x, -0.5, 2)),
         (nn.Hardsigmoid(1.0), cr.hardsigmoid(x, 1.0)),
         (nn.Softsign(), cr.softsign(x)),

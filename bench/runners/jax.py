@@ -45,7 +45,8 @@ class JaxRunner(Runner):
         if op == "copy":
             raise NotOfferedError("jit returns its argument")
         functions = {name: getattr(self.np, name) for name in ("exp", "tanh", "log")}
-        functions |= {name: getattr(self.lib.nn, name) for name in ("relu", "sigmoid", "softplus")}
+        functions |= {name: getattr(self.lib.nn, name) for name in ("relu", "sigmoid", "softplus", "selu")}
+        functions |= {"erf": self.lib.scipy.special.erf, "gelu": lambda x: self.lib.nn.gelu(x, approximate=False)}
         return self._jitted(functions[op], data["x"])
 
     def binary(self, case: Case, data: Inputs) -> Call:

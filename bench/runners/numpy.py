@@ -7,7 +7,7 @@ import numpy as np
 from bench.cases import Case
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss, minibatches, output, part_of_epoch
 from bench.runners._numpy_nets import net_of, softmax
-from bench.runners.base import Call, Runner
+from bench.runners.base import Call, NotOfferedError, Runner
 
 
 class NumpyRunner(Runner):
@@ -26,7 +26,10 @@ class NumpyRunner(Runner):
             return Call(np.maximum, (x, np.zeros_like(x)), {"out": out}, answer=lambda: [out])
         if op in ("exp", "tanh", "log"):
             return Call(getattr(np, op), (x, out), answer=lambda: [out])
-        return Call({"sigmoid": _sigmoid, "softplus": _softplus}[op], (x, out), answer=lambda: [out])
+        if op in ("erf", "gelu"):
+            raise NotOfferedError("NumPy has no erf")
+        functions = {"sigmoid": _sigmoid, "softplus": _softplus, "selu": _selu}
+        return Call(functions[op], (x, out), answer=lambda: [out])
 
     def binary(self, case: Case, data: Inputs) -> Call:
         out = output(data["a"].shape, case.dtype)
@@ -89,3 +92,11 @@ def _sigmoid(x: Array, out: Array) -> None:
 
 def _softplus(x: Array, out: Array) -> None:
     np.logaddexp(x.dtype.type(0), x, out)
+
+
+def _selu(x: Array, out: Array) -> None:
+    np.minimum(x, 0, out)
+    np.expm1(out, out)
+    np.multiply(out, np.float32(1.6732632), out)
+    np.maximum(out, x, out, where=x > 0)
+    np.multiply(out, np.float32(1.0507010), out)

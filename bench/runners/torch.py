@@ -40,8 +40,10 @@ class TorchRunner(Runner):
             return Call(out.copy_, (x,), answer=lambda: [out.numpy()], context=self.lib.inference_mode)
         if op == "relu":  # torch.relu takes no `out`; clamp_min does the same, takes one, and is as fast
             return self._out(self.lib.clamp_min, (x, 0.0), out)
-        if op == "softplus":
-            return self._out(self.lib._C._nn.softplus, (x,), out)
+        if op in ("softplus", "gelu"):
+            return self._out(getattr(self.lib._C._nn, op), (x,), out)
+        if op == "selu":  # it takes no `out`, elu with its two numbers does
+            return self._out(self.lib._C._nn.elu, (x, 1.6732632423543772, 1.0507009873554805), out)
         return self._out(getattr(self.lib, op), (x,), out)
 
     def binary(self, case: Case, data: Inputs) -> Call:

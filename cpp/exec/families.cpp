@@ -186,6 +186,13 @@ void run_bernoulli(const Instruction& op, void* const* slots, Share share, void*
 }
 
 bool resolve_table_row(Instruction& op, const KernelTable& table) {
+  if (const UpdateRow* row = find(table.updates, table.n_updates, op.name)) {
+    expect_update(op, *row);
+    op.run = run_update;
+    op.kernel = row;
+    op.work = static_cast<double>(row->cost) * product(op.ints.data(), 1);
+    return true;
+  }
   if (const MapRow* row = find(table.maps, table.n_maps, op.name)) {
     const size_t ndim = leading_ndim(op, 1), inputs = static_cast<size_t>(row->inputs);
     expect(op, {1, inputs, 1 + ndim * (1 + inputs), op.reals.size()});
@@ -204,13 +211,6 @@ bool resolve_table_row(Instruction& op, const KernelTable& table) {
     op.kernel = row;
     op.work = (op.name == "sum" ? 0.5 : 1) * kPerElement * product(op.ints.data(), 3);
     if (op.ints[3] == 1) op.work += kPerRow * static_cast<double>(op.ints[0]);
-    return true;
-  }
-  if (const UpdateRow* row = find(table.updates, table.n_updates, op.name)) {
-    expect_update(op, *row);
-    op.run = run_update;
-    op.kernel = row;
-    op.work = static_cast<double>(row->cost) * product(op.ints.data(), 1);
     return true;
   }
   if (const RowwiseRow* row = find(table.rowwise, table.n_rowwise, op.name)) {

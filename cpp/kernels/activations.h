@@ -144,6 +144,52 @@ struct Softplus {
   }
 };
 
+// e^(-f x^2) for f = 1 or 1/2, within 2 ULP: the square is an exact pair, whose low part the exponential takes as a
+// factor. Beyond 40 it is 0.
+template <class T>
+CR_INLINE Vec<T> bell(Vec<T> x, T f) {
+  const Vec<T> u = math::clamp(x, T(-40), T(40)), q = u * u, rest = fma(u, u, neg(q));
+  const Vec<T> e = math::exp(splat(-f) * q);
+  return fma(splat(-f) * rest, e, e);
+}
+
+struct Erf {
+  static constexpr const char* names[2] = {"erf", "erf_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  static constexpr float gradient_cost = 0.6f;
+  static constexpr double kSlope = 1.1283791670955126;  // 2 / sqrt(pi)
+  explicit Erf(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::erf(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g * (splat(static_cast<T>(kSlope)) * bell(x, T(1)));
+  }
+};
+
+// The distribution function of the normal distribution.
+struct Ndtr {
+  static constexpr const char* names[2] = {"ndtr", "ndtr_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  static constexpr float cost = 1.0f, gradient_cost = 0.6f;
+  static constexpr double kSlope = 0.3989422804014327;  // 1 / sqrt(2 pi)
+  explicit Ndtr(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::normal_cdf(x);
+  }
+  template <class T>
+  CR_INLINE static Vec<T> density(Vec<T> x) {
+    return splat(static_cast<T>(kSlope)) * bell(x, T(0.5));
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g * density(x);
+  }
+};
+
 // relu(-0) = +0, relu(NaN) = NaN
 struct Relu {
   static constexpr const char* names[2] = {"relu", "relu_grad"};
@@ -183,7 +229,7 @@ template <class... Ops>
 struct List {
   static constexpr int64_t size = sizeof...(Ops);
 };
-using Activations = List<Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Relu, LeakyRelu>;
+using Activations = List<Exp, Expm1, Log, Log1p, Sqrt, Tanh, Sigmoid, Softplus, Erf, Ndtr, Relu, LeakyRelu>;
 
 }  // namespace
 }  // namespace chainrule

@@ -163,7 +163,57 @@ struct Silu {
   }
 };
 
-using Units = List<Clip, Hardtanh, Hardsigmoid, Softsign, LogSigmoid, Elu, Selu, Silu>;
+struct Gelu {
+  static constexpr const char* names[2] = {"gelu", "gelu_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  static constexpr float cost = 1.0f, gradient_cost = 1.5f;
+  explicit Gelu(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return gated(x, math::normal_cdf(x));
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    const Vec<T> u = math::clamp(x, T(-40), T(40));
+    return g * fma(u, Ndtr::density(u), math::normal_cdf(u));
+  }
+};
+
+// The approximation by tanh, in terms of the logistic function: (1 + tanh(z/2)) / 2 = sigmoid(z).
+struct GeluTanh {
+  static constexpr const char* names[2] = {"gelu_tanh", "gelu_tanh_grad"};
+  static constexpr Keeps keeps = Keeps::input;
+  static constexpr float gradient_cost = 0.8f;
+  static constexpr double kLinear = 1.5957691216057308, kCubic = 0.07135481627260025;  // 2 sqrt(2/pi) (1, 0.044715)
+  explicit GeluTanh(const double*) {}
+  template <class T>
+  CR_INLINE static Vec<T> argument(Vec<T> x) {
+    return x * fma(splat(static_cast<T>(kCubic)), x * x, splat(static_cast<T>(kLinear)));
+  }
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return gated(x, math::sigmoid(argument(x)));
+  }
+  template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes > 1)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    Vec<T> s[4];
+    CR_UNROLL
+    for (int i = 0; i < 4; ++i) s[i] = argument(x[i]);
+    math::sigmoid(s);
+    CR_UNROLL
+    for (int i = 0; i < 4; ++i) x[i] = gated(x[i], s[i]);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    const Vec<T> u = math::clamp(x, T(-40), T(40));
+    const Vec<T> slope = fma(splat(static_cast<T>(3 * kCubic)), u * u, splat(static_cast<T>(kLinear)));
+    const Logistic<T> l(argument(u));
+    return g * (l.s * fma(u * slope, l.rest, splat(T(1))));
+  }
+};
+
+using Units = List<Clip, Hardtanh, Hardsigmoid, Softsign, LogSigmoid, Elu, Selu, Silu, Gelu, GeluTanh>;
 
 }  // namespace
 }  // namespace chainrule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -38,9 +39,14 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator 
         raise TypeError(f"dropout: expected float32 or float64, got {tensor.dtype}; convert with astype()")
     if not training or p == 0:
         return tensor
-    scale = 0.0 if p == 1 else ops.div(np.float64(1), ops.sub(np.float64(1), np.float64(p))).item()
-    mask = draw_mask(default_generator() if generator is None else generator, tensor.shape, tensor.dtype, p, scale)
-    return ops.mul(tensor, mask)
+    source = default_generator() if generator is None else generator
+    return ops.mul(tensor, draw_mask(source, tensor.shape, tensor.dtype, p, _scale(p)))
+
+
+@lru_cache
+def _scale(p: float) -> float:
+    """What is kept is multiplied by it."""
+    return 0.0 if p == 1 else float(ops.div(np.float64(1), ops.sub(np.float64(1), np.float64(p))).item())
 
 
 def check_probability(name: str, p: float) -> float:

@@ -30,6 +30,8 @@ class Generator:
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
         self._state = np.zeros(2, np.int64)  # the bits of seed and stream, which compiled programs read and move on
+        if grad_mode.trace is not None:
+            grad_mode.trace.own_states.append(self._state)
         self.seed, self.stream = seed, stream
 
     @property
@@ -39,7 +41,7 @@ class Generator:
 
     @seed.setter
     def seed(self, value: int) -> None:
-        self._state.view(np.uint64)[0] = _word("seed", value)
+        self._set(0, _word("seed", value))
 
     @property
     def stream(self) -> int:
@@ -48,7 +50,12 @@ class Generator:
 
     @stream.setter
     def stream(self, value: int) -> None:
-        self._state.view(np.uint64)[1] = _word("stream", value)
+        self._set(1, _word("stream", value))
+
+    def _set(self, place: int, value: int) -> None:
+        if grad_mode.trace is not None and not grad_mode.trace.owns(self._state):
+            raise CompileError("random: seed or stream is set inside a compiled function; set it outside")
+        self._state.view(np.uint64)[place] = value
 
     def state_dict(self) -> dict[str, int]:
         """Return seed and stream, all that the next draws depend on."""

@@ -109,6 +109,69 @@ def log_interval(i: int) -> tuple[mp.mpf, mp.mpf]:
     return inverse, multiple_of(log_c, -42)
 
 
+# erf(c + d) with centres c = 0, 1, ... widths; the first cell is d times a polynomial that begins with 2 / sqrt(pi).
+QUICK_ERF_WIDTH, ERF_WIDTH = mp.mpf(33) / 128, mp.mpf(25) / 64
+SLOPE = 2 / mp.sqrt(mp.pi)
+
+
+def odd_term(power: int) -> mp.mpf:
+    """The coefficient of d^power in erf(d) / (d 2 / sqrt(pi)), power even."""
+    return (-1) ** (power // 2) / mp.factorial(power // 2) / (power + 1)
+
+
+def erf_cell(i: int, width: mp.mpf, degree: int) -> tuple[list[mp.mpf], mp.mpf]:
+    """Coefficients in d, and the largest relative error."""
+    centre, radius = i * width, width / 2 * (1 + mp.mpf(2) ** -20)
+    if i > 0:
+        return cell(lambda d: mp.erf(centre + d), -radius, radius, degree)
+    tail = power_series([SLOPE * odd_term(power + 1) if power % 2 else mp.mpf(0) for power in range(60)])
+
+    def weight(d: mp.mpf) -> mp.mpf:
+        return d / (SLOPE + d * tail(d)) + mp.mpf(2) ** -80
+
+    found = remez(tail, weight, mp.mpf(0), radius, degree - 2)
+    worst = max(abs(weighted_error(found, tail, weight, radius * i / 200)) for i in range(201))
+    return [mp.mpf(0), SLOPE, *found], worst
+
+
+def mills(u: mp.mpf) -> mp.mpf:
+    """The normal distribution's upper tail without its exponential."""
+    return mp.erfc(u / mp.sqrt(2)) * mp.exp(u * u / 2) / 2
+
+
+def mills_cell(i: int, parts: int, first: mp.mpf, degree: int) -> tuple[list[mp.mpf], mp.mpf]:
+    """Cell i of 16: u + first in one of `parts` equal parts of a binade; i are the low bits of exponent and part."""
+    part = mp.mpf(i % parts) / parts
+    octaves = (e for e in range(10) if (e + 1023) * parts % 16 + i % parts == i)
+    low = next(2**e * (1 + part) for e in octaves if 2**e * (1 + part) >= first)
+    width = mp.mpf(2) ** mp.floor(mp.log(low, 2)) / parts
+    radius = width / 2 * (1 + mp.mpf(2) ** -20)
+    return cell(lambda d: mills(low + width / 2 - first + d), -radius, radius, degree)
+
+
+def cell(function: Real, low: mp.mpf, high: mp.mpf, degree: int) -> tuple[list[mp.mpf], mp.mpf]:
+    """The fit with the smallest relative error, and that error."""
+
+    def weight(d: mp.mpf) -> mp.mpf:
+        return 1 / function(d)
+
+    found = remez(function, weight, low, high, degree)
+    return found, max(abs(weighted_error(found, function, weight, low + (high - low) * i / 200)) for i in range(201))
+
+
+def show_cells(name: str, cells: list[tuple[list[mp.mpf], mp.mpf]], pairs: int) -> None:
+    """Tables by coefficient, of 16 cells each; the first `pairs` coefficients as high and low parts."""
+    rows: list[list[mp.mpf]] = []
+    for j, row in enumerate(zip(*[c for c, _ in cells], strict=True)):
+        rows.append([binary64(c) for c in row])
+        if j < pairs:
+            rows.append([binary64(c - binary64(c)) for c in row])
+    worst = max(error for _, error in cells)
+    print(f"\n{name}: degree {len(cells[0][0]) - 1}, error 2^{float(mp.log(worst, 2)):.1f}")
+    for values in rows:
+        print("    {" + ", ".join(float(v).hex() for v in values) + "},")
+
+
 def main() -> None:
     step = LN2 / 16
     step_high = multiple_of(step, -42)
@@ -144,6 +207,11 @@ def main() -> None:
     name = "(log(1 + r) - r) / r^2 weighted by r"
     show(f"float32: {name}", log_tail, lambda r: abs(r) + mp.mpf(2) ** -80, LOG_RADIUS, 4)
     show(f"float64: {name}", log_tail, lambda r: abs(r) + mp.mpf(2) ** -80, LOG_RADIUS, 9)
+
+    show_cells("erf, float32", [erf_cell(i, QUICK_ERF_WIDTH, 8) for i in range(16)], 0)
+    show_cells("erf, float64", [erf_cell(i, ERF_WIDTH, 14) for i in range(16)], 2)
+    show_cells("mills, float32", [mills_cell(i, 8, mp.mpf("4.5"), 9) for i in range(16)], 0)
+    show_cells("mills, float64", [mills_cell(i, 4, mp.mpf(3), 16) for i in range(16)], 2)
 
 
 if __name__ == "__main__":

@@ -30,12 +30,12 @@ import numpy.typing as npt
 
 from chainrule import _core
 
-FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus")
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "ndtr")
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 BLOCK = 1 << 20
 # Ends of the ranges in which a function is neither constant nor trivial, and the seams of its evaluation.
 SPECIAL = (0.0, 2.0**-149, 2.0**-126, 2.0**-29, 2.0**-24, 0.5, 1.0, 9.0109, 10.0, 15.0, 17.33, 20.0, 30.0)
-SPECIAL_FAR = (87.3366, 88.7229, 103.9721, 2.0**127, np.inf)
+SPECIAL_FAR = (3.9192, 3.99, 5.4195, 6.0, 12.9454, 12.9837, 14.1701, 87.3366, 88.7229, 103.9721, 2.0**127, np.inf)
 ZONE = 1 << 12
 Floats = npt.NDArray[np.float32]
 Function = Callable[[bytes, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p], int]

@@ -24,6 +24,8 @@ const Row kRows[] = {
     {"tanh", tanh, round_exactly<tanh<Last::odd>>},
     {"sigmoid", sigmoid, round_exactly<sigmoid_to_round>},
     {"softplus", softplus, round_exactly<softplus<Last::odd>>},
+    {"erf", erf, round_exactly<erf<Last::odd>>},
+    {"ndtr", normal_cdf, round_exactly<normal_cdf<Last::odd>>},
 };
 
 const Row* find(const char* name) {

@@ -6,7 +6,7 @@
 import numpy as np
 
 from .bits import Array
-from .elementary import sigmoid
+from .elementary import exp, sigmoid
 from .fma import fma
 
 
@@ -87,3 +87,31 @@ def sqrt_grad(y: Array, g: Array) -> Array:
     """``g / (y + y)``."""
     y = np.asarray(y)
     return np.asarray(g / (y + y))
+
+
+def bell(x: Array, f: float) -> Array:
+    """``e^(-f x^2)``: u = x between -40 and 40, q = u*u, r = fma(u, u, -q), e = exp(-f*q), fma(-f*r, e, e)."""
+    bound, factor = x.dtype.type(40), x.dtype.type(-f)
+    u = np.where(x > bound, bound, np.where(x < -bound, -bound, x))
+    q = u * u
+    e = exp(factor * q)
+    return fma(factor * fma(u, u, -q), e, e)
+
+
+@np.errstate(all="ignore")
+def erf_grad(x: Array, g: Array) -> Array:
+    """``g * (2/sqrt(pi) * bell(x, 1))``."""
+    x = np.asarray(x)
+    return np.asarray(g * (x.dtype.type(1.1283791670955126) * bell(x, 1.0)))
+
+
+@np.errstate(all="ignore")
+def density(x: Array) -> Array:
+    """``1/sqrt(2 pi) * bell(x, 1/2)``."""
+    return np.asarray(x.dtype.type(0.3989422804014327) * bell(x, 0.5))
+
+
+def ndtr_grad(x: Array, g: Array) -> Array:
+    """``g * density(x)``."""
+    with np.errstate(all="ignore"):
+        return np.asarray(g * density(np.asarray(x)))

@@ -1,4 +1,4 @@
-"""exp, expm1, log, log1p, tanh, sigmoid, softplus.
+"""exp, expm1, log, log1p, tanh, sigmoid, softplus, erf, ndtr.
 
 float32: the correctly rounded result. NumPy's float64 value d decides wherever d*(1 - 2^-45) and d*(1 + 2^-45)
 round to the same float32; elsewhere (about one argument in a million) mpmath says on which side of the midpoint
@@ -9,6 +9,7 @@ float64 is NumPy's, unless a test puts the kernels' own functions in place by `f
 built on them (softmax, losses, normal) can be compared bit by bit.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,27 @@ def _softplus64(x: Array) -> Array:
     return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
 
 
+ROOT_HALF, ROOT_HALF_LOW = 0.7071067811865476, -4.833646656726457e-17  # 1 / sqrt(2) and what it lacks
+_SHORT = float(np.float32(ROOT_HALF))
+
+# NumPy has no erf: the C library's, one number at a time.
+_erf64 = np.frompyfunc(math.erf, 1, 1)
+_erfc64 = np.frompyfunc(math.erfc, 1, 1)
+
+
+def _erf(x: Array) -> Array:
+    return np.asarray(_erf64(x), np.float64)
+
+
+def _ndtr64(x: Array) -> Array:
+    """erfc(t) / 2, t = -x / sqrt(2), with the slope times what rounding t has lost: in the tail that is 2^-46 of it."""
+    t = -x * ROOT_HALF
+    high = x.astype(np.float32).astype(np.float64)
+    lost = -((high * _SHORT + t) + (high * (ROOT_HALF - _SHORT + ROOT_HALF_LOW) + (x - high) * ROOT_HALF))
+    correction = np.where(np.abs(x) < 40, np.exp(-t * t) * lost / np.sqrt(np.pi), 0.0)
+    return np.asarray(0.5 * np.asarray(_erfc64(t), np.float64) - correction)
+
+
 NUMPY64: dict[str, Function] = {
     "exp": np.exp,
     "expm1": np.expm1,
@@ -39,6 +61,8 @@ NUMPY64: dict[str, Function] = {
     "tanh": np.tanh,
     "sigmoid": _sigmoid64,
     "softplus": _softplus64,
+    "erf": _erf,
+    "ndtr": _ndtr64,
 }
 _replaced64: dict[str, Function] = {}
 
@@ -124,3 +148,13 @@ def sigmoid(x: Array) -> Array:
 def softplus(x: Array) -> Array:
     """``ln(1 + e^x)``."""
     return evaluate("softplus", x)
+
+
+def erf(x: Array) -> Array:
+    """``2/sqrt(pi) * integral of e^(-t^2) from 0 to x``."""
+    return evaluate("erf", x)
+
+
+def ndtr(x: Array) -> Array:
+    """``(1 + erf(x / sqrt(2))) / 2``."""
+    return evaluate("ndtr", x)

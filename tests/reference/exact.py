@@ -21,6 +21,11 @@ def _softplus(x: Any) -> Any:
     return x + mpmath.log1p(mpmath.exp(-x)) if x > 0 else mpmath.log1p(mpmath.exp(x))
 
 
+def _ndtr(x: Any) -> Any:
+    """Beyond 1000, where mpmath fails at some size, it is far below the smallest number, and from 1."""
+    return mpmath.erfc(-min(max(x, -1000), 1000) / mpmath.sqrt(2)) / 2
+
+
 EXACT: dict[str, Callable[[Any], Any]] = {
     "exp": mpmath.exp,
     "expm1": mpmath.expm1,
@@ -29,6 +34,8 @@ EXACT: dict[str, Callable[[Any], Any]] = {
     "tanh": mpmath.tanh,
     "sigmoid": _sigmoid,
     "softplus": _softplus,
+    "erf": mpmath.erf,
+    "ndtr": _ndtr,
 }
 POLE = {"log": 0.0, "log1p": -1.0}  # at or below it: -inf or NaN
 
@@ -46,10 +53,10 @@ def special(name: str, x: float) -> float | None:
     if x == POLE.get(name):
         return float("-inf")
     if np.isinf(x):
-        lower = {"exp": 0.0, "expm1": -1.0, "tanh": -1.0, "sigmoid": 0.0, "softplus": 0.0}
-        upper = {"tanh": 1.0, "sigmoid": 1.0}
+        lower = {"exp": 0.0, "expm1": -1.0, "tanh": -1.0, "sigmoid": 0.0, "softplus": 0.0, "erf": -1.0, "ndtr": 0.0}
+        upper = {"tanh": 1.0, "sigmoid": 1.0, "erf": 1.0, "ndtr": 1.0}
         return lower[name] if x < 0 else upper.get(name, float("inf"))
-    if x == 0 and name in ("expm1", "log1p", "tanh"):
+    if x == 0 and name in ("expm1", "log1p", "tanh", "erf"):
         return float(x)
     return 0.0 if x == 1 and name == "log" else None
 

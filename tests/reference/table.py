@@ -74,6 +74,8 @@ REFERENCE: dict[str, Row] = {
     "tanh": Row(elementary.tanh, activations.tanh_grad, "y", ((-10.0, 10.0),)),
     "sigmoid": Row(elementary.sigmoid, activations.sigmoid_grad, "y", ((-20.0, 20.0),)),
     "softplus": Row(elementary.softplus, activations.softplus_grad, "x", ((-20.0, 20.0),)),
+    "erf": Row(elementary.erf, activations.erf_grad, "x", ((-4.0, 4.0),)),
+    "ndtr": Row(elementary.ndtr, activations.ndtr_grad, "x", ((-10.0, 5.0),)),
     "relu": Row(activations.relu, activations.relu_grad, "y"),
     "leaky_relu": Row(activations.leaky_relu, activations.leaky_relu_grad, "x", attributes=SLOPES),
     "prelu": Row(units.prelu, domain=PAIR),
@@ -91,6 +93,8 @@ REFERENCE: dict[str, Row] = {
     "elu": Row(units.elu, units.elu_grad, "x", ((-10.0, 4.0),), numbers("alpha", 1.0, 0.3, -2.0)),
     "selu": Row(units.selu, units.selu_grad, "x", ((-10.0, 4.0),)),
     "silu": Row(units.silu, units.silu_grad, "x", ((-5.0, 5.0),), numbers("beta", 1.0, 1.7, -0.6)),
+    "gelu": Row(units.gelu, units.gelu_grad, "x", ((-10.0, 6.0),)),
+    "gelu_tanh": Row(units.gelu_tanh, units.gelu_tanh_grad, "x", ((-2.0, 3.0),)),
 }
 
 GRADIENTS: dict[str, Row] = {f"{name}_grad": row for name, row in REFERENCE.items() if row.gradient is not None}

@@ -6,12 +6,14 @@ Numbers of an op are rounded to the dtype of x once.
 import numpy as np
 
 from . import reduce
+from .activations import density
 from .bits import Array
-from .elementary import exp, expm1, sigmoid, softplus
+from .elementary import exp, expm1, ndtr, sigmoid, softplus
 from .elementwise import maximum, minimum
 from .fma import fma
 
 SELU_UP, SELU_DOWN = 1.0507009873554805, 1.7580993408473768
+LINEAR, CUBIC = 1.5957691216057308, 0.07135481627260025  # 2 sqrt(2/pi) (1, 0.044715)
 
 
 def numbers(x: Array, *values: float) -> list[Array]:
@@ -162,6 +164,43 @@ def silu_grad(x: Array, g: Array, beta: float = 1.0) -> Array:
     z = limited(np.asarray(x.dtype.type(beta) * x), np.finfo(x.dtype).max)
     s, rest = logistic(z)
     return np.asarray(g * (s * fma(z, rest, np.ones_like(z))))
+
+
+@np.errstate(all="ignore")
+def gelu(x: Array) -> Array:
+    """``gated(x, ndtr(x))``."""
+    x = np.asarray(x)
+    return gated(x, ndtr(x))
+
+
+@np.errstate(all="ignore")
+def gelu_grad(x: Array, g: Array) -> Array:
+    """``g * fma(u, density(u), ndtr(u))``, u = x between -40 and 40."""
+    u = limited(np.asarray(x), 40.0)
+    return np.asarray(g * fma(u, density(u), ndtr(u)))
+
+
+def argument(x: Array) -> Array:
+    """``x * fma(CUBIC, x*x, LINEAR)``."""
+    linear, cubic = numbers(x, LINEAR, CUBIC)
+    return np.asarray(x * fma(cubic, x * x, linear))
+
+
+@np.errstate(all="ignore")
+def gelu_tanh(x: Array) -> Array:
+    """``gated(x, sigmoid(argument(x)))``."""
+    x = np.asarray(x)
+    return gated(x, sigmoid(argument(x)))
+
+
+@np.errstate(all="ignore")
+def gelu_tanh_grad(x: Array, g: Array) -> Array:
+    """``g * (s * fma(u*slope, 1-s, 1))``, u = x between -40 and 40, ``slope = fma(3*CUBIC, u*u, LINEAR)``."""
+    x = np.asarray(x)
+    u = limited(x, 40.0)
+    linear, cubic = numbers(x, LINEAR, 3 * CUBIC)
+    s, rest = logistic(argument(u))
+    return np.asarray(g * (s * fma(u * fma(cubic, u * u, linear), rest, np.ones_like(u))))
 
 
 def sign(x: Array) -> Array:

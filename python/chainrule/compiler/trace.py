@@ -116,6 +116,7 @@ class Trace:
         self.consumed: set[int] = set()
         self.bumped: list[list[int]] = []
         self._draws: dict[int, tuple[Array, int]] = {}  # states of generators, and how often each was drawn from
+        self.own_states: list[Array] = []  # of generators made inside: every run begins with them as they were made
         self.guards: list[tuple[Any, str, Any]] = []  # (object, attribute, value): what the trace relies on
 
     # Values.
@@ -245,10 +246,15 @@ class Trace:
         self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], ints, [p, value]))
         return Tensor._wrap(Phantom(self, out, spec))
 
+    def owns(self, state: Array) -> bool:
+        """Whether it is the state of a generator that was made inside."""
+        return any(state is own for own in self.own_states)
+
     def finish(self) -> None:
         """Append what is done once, at the end: generators go on to the streams of the next run."""
         for state, count in self._draws.values():
-            self.in_place("draw", [state], [], [count])
+            if not self.owns(state):
+                self.in_place("draw", [state], [], [count])
 
     @property
     def changes(self) -> bool:

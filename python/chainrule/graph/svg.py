@@ -61,11 +61,12 @@ class _Drawn:
     @property
     def item(self) -> Item:
         beside = _BESIDE + 5 if self.box.value or self.box.gradient is not None else 0.0
-        arriving = [abs(p) + _BESIDE + 4 for p in self.ports]
-        down = max([self.tall, beside, *arriving])
         title = self.tall + _BESIDE + 5 if self.box.title else self.tall
-        up = max([title, beside, *(abs(p) + 4 for p in self.ports)])
-        return Item(up, down, [(line.source, p) for line, p in zip(self.box.inputs, self.ports, strict=True)])
+        return Item(
+            max(title, beside),
+            max(self.tall, beside),
+            [(line.source, p) for line, p in zip(self.box.inputs, self.ports, strict=True)],
+        )
 
 
 def _measure(box: Box) -> _Drawn:

@@ -39,6 +39,7 @@ from ._rotations import PCA, Whiten
 from ._shape import Flatten
 from ._units import (
     ELU,
+    GELU,
     SELU,
     Hardsigmoid,
     Hardtanh,
@@ -77,6 +78,7 @@ LAYERS: dict[str, type[Module]] = {
         RBFFeatures,
         ELU,
         SELU,
+        GELU,
         SiLU,
         PReLU,
         Maxout,
@@ -92,6 +94,7 @@ LAYERS: dict[str, type[Module]] = {
 
 __all__ = [
     "ELU",
+    "GELU",
     "LAYERS",
     "PCA",
     "SELU",

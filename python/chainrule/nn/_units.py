@@ -15,6 +15,7 @@ from ._module import Module, Parameter, Stored
 
 __all__ = [
     "ELU",
+    "GELU",
     "SELU",
     "Hardsigmoid",
     "Hardtanh",
@@ -78,6 +79,26 @@ class SiLU(Module):
 
     def config(self) -> dict[str, Any]:
         return {"beta": self.beta}
+
+
+class GELU(Module):
+    """Gaussian error linear unit, y = x / 2 * (1 + erf(x / sqrt(2))); input and output of any one shape.
+
+    Arguments: `approximate`, "none" or "tanh", as `cr.gelu` takes it.
+
+    >>> import chainrule as cr
+    >>> cr.nn.GELU()(cr.tensor([-1.0, 2.0])).numpy()
+    array([-0.15865526,  1.9544997 ], dtype=float32)
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = approximate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.gelu(x, self.approximate)
+
+    def config(self) -> dict[str, Any]:
+        return {"approximate": self.approximate}
 
 
 class Hardtanh(Module):

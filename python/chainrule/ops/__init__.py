@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._table import OPS
-from .activations import exp, expm1, leaky_relu, log, log1p, relu, sigmoid, softplus, sqrt, tanh
+from .activations import erf, exp, expm1, leaky_relu, log, log1p, ndtr, relu, sigmoid, softplus, sqrt, tanh
 from .class_losses import cross_entropy, multi_margin_loss, nll_loss
 from .conv import conv2d, fold, unfold
 from .elementwise import (
@@ -46,6 +46,7 @@ from .softmax import log_softmax, softmax
 from .units import (
     clip,
     elu,
+    gelu,
     hardsigmoid,
     hardtanh,
     heaviside,
@@ -76,10 +77,12 @@ __all__ = [
     "div",
     "elu",
     "equal",
+    "erf",
     "exp",
     "expm1",
     "flatten",
     "fold",
+    "gelu",
     "getitem",
     "greater",
     "greater_equal",
@@ -111,6 +114,7 @@ __all__ = [
     "mse_loss",
     "mul",
     "multi_margin_loss",
+    "ndtr",
     "neg",
     "nll_loss",
     "not_equal",

@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._table import OPS, Attrs, Op, Rule, apply, one, register
-from .elementwise import _map_plan, add, div, mul, neg, square, sub
+from .elementwise import _map_plan, add, div, maximum, minimum, mul, neg, square, sub
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 
-__all__ = ["exp", "expm1", "leaky_relu", "log", "log1p", "relu", "sigmoid", "softplus", "sqrt", "tanh"]
+__all__ = ["erf", "exp", "expm1", "leaky_relu", "log", "log1p", "ndtr", "relu", "sigmoid", "softplus", "sqrt", "tanh"]
 
 
 def _activation(name: str, keeps: str, second: Rule | None) -> Op:
@@ -33,6 +33,15 @@ def _activation(name: str, keeps: str, second: Rule | None) -> Op:
     return register(Op(name, _map_plan, (by_x,)))
 
 
+def _bell_slope(name: str, gg: Tensor, k: tuple[Tensor, ...]) -> Tensor:
+    return apply(OPS[f"{name}_grad"], (k[0], mul(gg, k[1])))
+
+
+def near(x: Tensor) -> Tensor:
+    """x where e**x and e**-x**2 are not 0 yet: infinity times 0 would be NaN."""
+    return minimum(maximum(x, -1000.0), 1000.0)
+
+
 # In the rules k = (kept, g) and gg is the gradient that arrives at the gradient kernel.
 _EXP = _activation("exp", "y", lambda gg, d, k, a: mul(gg, k[1]))
 _EXPM1 = _activation("expm1", "y", lambda gg, d, k, a: mul(gg, k[1]))
@@ -42,6 +51,8 @@ _SQRT = _activation("sqrt", "y", lambda gg, d, k, a: neg(div(mul(gg, k[1]), mul(
 _TANH = _activation("tanh", "y", lambda gg, d, k, a: mul(mul(gg, k[1]), mul(-2, k[0])))
 _SIGMOID = _activation("sigmoid", "y", lambda gg, d, k, a: mul(mul(gg, k[1]), sub(1, add(k[0], k[0]))))
 _SOFTPLUS = _activation("softplus", "x", lambda gg, d, k, a: apply(OPS["sigmoid_grad"], (sigmoid(k[0]), mul(gg, k[1]))))
+_ERF = _activation("erf", "x", lambda gg, d, k, a: mul(_bell_slope("erf", gg, k), mul(-2, near(k[0]))))
+_NDTR = _activation("ndtr", "x", lambda gg, d, k, a: mul(_bell_slope("ndtr", gg, k), neg(near(k[0]))))
 _RELU = _activation("relu", "y", None)
 _LEAKY_RELU = _activation("leaky_relu", "x", None)
 
@@ -127,6 +138,26 @@ def softplus(x: Any) -> Tensor:
     array([  0.6931472, 100.       ], dtype=float32)
     """
     return apply(_SOFTPLUS, (one(x),))
+
+
+def erf(x: Any) -> Tensor:
+    """Error function, 2 / sqrt(pi) times the integral of e**-t**2 from 0 to x; its gradient is 2 / sqrt(pi) e**-x**2.
+
+    >>> import chainrule as cr
+    >>> cr.erf([0.0, 1.0]).numpy()
+    array([0.       , 0.8427008], dtype=float32)
+    """
+    return apply(_ERF, (one(x),))
+
+
+def ndtr(x: Any) -> Tensor:
+    """Distribution function of the normal distribution, (1 + erf(x / sqrt(2))) / 2, accurate in both tails.
+
+    >>> import chainrule as cr
+    >>> cr.ndtr([0.0, -10.0]).numpy()
+    array([5.000000e-01, 7.619853e-24], dtype=float32)
+    """
+    return apply(_NDTR, (one(x),))
 
 
 def relu(x: Any) -> Tensor:

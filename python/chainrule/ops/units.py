@@ -11,7 +11,7 @@ import numpy as np
 
 from ._layout import axes_of
 from ._table import OPS, Attrs, Op, apply, one, pair, register
-from .activations import _activation, sigmoid
+from .activations import _activation, near, sigmoid
 from .elementwise import (
     _float_dtype,
     _map_plan,
@@ -23,6 +23,7 @@ from .elementwise import (
     mul,
     neg,
     not_equal,
+    square,
     sub,
     where,
 )
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "clip",
     "elu",
+    "gelu",
     "hardsigmoid",
     "hardtanh",
     "heaviside",
@@ -49,8 +51,8 @@ __all__ = [
     "swish",
 ]
 
-# Where a curvature times x is 0 in both dtypes; beyond, infinity times 0 would be NaN.
-_FAR = 1000.0
+# 2 sqrt(2/pi) (1, 0.044715), and three and six times the latter.
+_LINEAR, _CUBIC, _CUBIC3, _CUBIC6 = 1.5957691216057308, 0.07135481627260025, 0.21406444881780073, 0.42812889763560147
 
 
 def _softsign_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
@@ -69,10 +71,26 @@ def _exponential_second(name: str) -> Any:
 
 def _silu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
     """beta s (1-s) (2 + z (1-2s)) with z = beta x, s = sigmoid(z)."""
-    z = clip(mul(k[0], a[0]), -_FAR, _FAR)
+    z = near(mul(k[0], a[0]))
     s = sigmoid(z)
     curve = apply(OPS["sigmoid_grad"], (s, mul(mul(gg, k[1]), a[0])))
     return mul(curve, add(2, mul(z, sub(1, add(s, s)))))
+
+
+def _gelu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """The density times 2 - x^2."""
+    return mul(apply(OPS["ndtr_grad"], (k[0], mul(gg, k[1]))), sub(2, square(near(k[0]))))
+
+
+def _gelu_tanh_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """s (1-s) (2 z' + x z'' + x z'^2 (1-2s)) with z = x (c + e x^2), s = sigmoid(z)."""
+    x = near(k[0])
+    q = square(x)
+    s = sigmoid(mul(x, add(_LINEAR, mul(_CUBIC, q))))
+    slope = add(_LINEAR, mul(_CUBIC3, q))
+    turn = mul(mul(x, square(slope)), sub(1, add(s, s)))
+    curve = apply(OPS["sigmoid_grad"], (s, mul(gg, k[1])))
+    return mul(curve, add(add(add(slope, slope), mul(_CUBIC6, q)), turn))
 
 
 _CLIP = _activation("clip", "x", None)
@@ -85,6 +103,8 @@ _LOGSIGMOID = _activation(
 _ELU = _activation("elu", "x", _exponential_second("elu"))
 _SELU = _activation("selu", "x", _exponential_second("selu"))
 _SILU = _activation("silu", "x", _silu_second)
+_GELU = _activation("gelu", "x", _gelu_second)
+_GELU_TANH = _activation("gelu_tanh", "x", _gelu_tanh_second)
 
 
 def _flat(g: Tensor, y: Tensor, x: tuple[Tensor, ...], a: Attrs) -> Tensor:
@@ -218,6 +238,22 @@ def swish(x: Any, beta: float = 1.0) -> Tensor:
     source = one(x)
     _float_dtype("swish", [source])
     return silu(source, beta)
+
+
+def gelu(x: Any, approximate: str = "none") -> Tensor:
+    """Gaussian error linear unit, x * ndtr(x) = x / 2 * (1 + erf(x / sqrt(2))).
+
+    Arguments: `x`, a float tensor, array or number of any shape; `approximate`, "none", or "tanh" for x / 2 * (1 +
+    tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))).
+    Errors: ValueError for another word. (Hendrycks and Gimpel, 2016)
+
+    >>> import chainrule as cr
+    >>> cr.gelu([-1.0, 2.0]).numpy()
+    array([-0.15865526,  1.9544997 ], dtype=float32)
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    return apply(_GELU if approximate == "none" else _GELU_TANH, (one(x),))
 
 
 def sign(x: Any) -> Tensor:

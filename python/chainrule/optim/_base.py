@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
+from .._convert import constant
 from .._errors import CompileError
 from ..tensor import Tensor, grad_mode
 from ._options import Number, Option, options_of
@@ -72,7 +73,7 @@ class Group:
             start = self._kind._start(options)
             had = [dict(zip(self._names, states, strict=True)) for states in self._states]
             self._states = tuple(
-                tuple(have[name] if name in have else np.full_like(p._data, start) for name in names)
+                tuple(have[name] if name in have else np.full_like(p._data, constant(start, p.dtype)) for name in names)
                 for have, p in zip(had, self.params, strict=True)
             )
             self._names = names
