@@ -179,6 +179,16 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
     cases["take"] = (programs.take, [draw(n, rows), index(n, 5)], (5, rows), dtype)
     cases["take wide"] = (programs.take, [draw(rows, n), index(rows, 5)], (5, n), dtype)
     cases["index_add"] = (lambda g, i, out: programs.index_add(g, i, 4, out), [draw(5, n), index(4, 5)], (4, n), dtype)
+    image = [draw(1, 1, 3, n)]
+    for step in (1, 2):
+        window = {"kernel": (2, 1 + n % min(n, 3)), "padding": (0, 1), "stride": (1, step)}
+        columns = programs.unfold(image[0], **window)
+        cases[f"unfold {step}"] = (partial(programs.unfold, **window), image, columns.shape, dtype)
+        folded = partial(programs.fold, image=(3, n), **window)
+        cases[f"fold {step}"] = (folded, [draw(*columns.shape)], image[0].shape, dtype)
+    batches = [draw(2, rows, n), draw(2, 3, n)]
+    cases["matmul_sum"] = (programs.matmul_sum, batches, (rows, 3), dtype)
+    cases["matmul_sum down"] = (programs.matmul_sum, [draw(2, n, rows), draw(2, 3, rows)], (n, 3), dtype)
     for name, entry in (("uniform", _core.uniform), ("normal", _core.normal)):
         cases[name] = (lambda out, entry=entry: (entry(5, 6, out, -1.0, 2.0), out)[1], [], (n,), dtype)
     return cases
