@@ -95,8 +95,8 @@ def _softplus(x: Array, out: Array) -> None:
 
 
 def _selu(x: Array, out: Array) -> None:
-    np.minimum(x, 0, out)
+    np.minimum(x, 0, out=out)
     np.expm1(out, out)
     np.multiply(out, np.float32(1.6732632), out)
-    np.maximum(out, x, out, where=x > 0)
+    np.maximum(out, x, out=out, where=x > 0)
     np.multiply(out, np.float32(1.0507010), out)
