@@ -13,7 +13,8 @@ enum Dtype : int { kFloat32 = 0, kFloat64 = 1, kInt64 = 2, kBool = 3 };
 
 // Elementwise: out[r * rs_out + i] = f(in[0][r * rs_in[0] + i * step[0]], ...), r < rows, i < n; a step is 1 or 0 (one
 // number for the whole row). `param` are the numbers that the op takes besides arrays (a slope, two bounds), always
-// kMapParams of them. Comparisons write bool, `where` reads bool first. Rows are looped over inside the kernel: rows of a few elements are common, and a call takes longer.
+// kMapParams of them. Comparisons write bool, `where` reads bool first. Rows are looped over inside the kernel: rows of
+// a few elements are common, and a call takes longer.
 constexpr int kMapParams = 2;
 struct MapArgs {
   int64_t rows, n;
@@ -95,6 +96,18 @@ using CrossEntropyGradFn = void (*)(int64_t rows, int64_t cols, const void* x, c
 using CrossEntropyBothFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
                                     int64_t g_step, void* loss, void* dx);
 
+// Windows of kh x kw elements over planes of h x w: element (y, x) of window (r, s), r < oh, s < ow, is element
+// (r * step_h + y * gap_h - top, s * step_w + x * gap_w - left) of the plane, or lies outside. `columns` of a plane are
+// kh * kw lines of oh * ow.
+struct Windows {
+  int64_t h, w, kh, kw, step_h, step_w, gap_h, gap_w, top, left, oh, ow;
+};
+// Lines [begin, end) of columns, counted over all planes, from planes; `outside` where a window looks beyond.
+using UnfoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* planes, void* columns,
+                          double outside);
+// Planes [begin, end): each element +0, then the elements of columns that unfold reads from it, lines ascending.
+using FoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* columns, void* planes);
+
 // An optimizer's step: p and its states s (rows x n, row stride ld) in place by the gradient g (row stride ld_g).
 // `numbers` are the options, as kernels/update.cpp lists them for each row; `clock` counts the steps so far and holds
 // what depends on their number. docs/arithmetic.md has the sequences.
@@ -139,6 +152,8 @@ struct KernelTable {
   CrossEntropyFn cross_entropy[2];
   CrossEntropyGradFn cross_entropy_grad[2];
   CrossEntropyBothFn cross_entropy_both[2];
+  UnfoldFn unfold[2];
+  FoldFn fold[2];
   const UpdateRow* updates;
   int64_t n_updates;
   RandomFn uniform[2];

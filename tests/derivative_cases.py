@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+import derivative_images
 from chainrule.ops._table import OPS, apply
 from derivative_draws import (
     Call,
@@ -261,6 +262,7 @@ CASES: dict[str, Generator] = {
     **{name: partial(reduction, name) for name in ("sum", "mean", "max", "min")},
     "matmul": matmul,
     "linear": linear,
+    **derivative_images.CASES,
     "softmax": partial(along_an_axis, cr.softmax),
     "log_softmax": partial(along_an_axis, cr.log_softmax),
     "softmax_grad": partial(rows_kernel, "softmax_grad"),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+import derivative_images
 from chainrule import nn
 from derivative_draws import GAP, Call, Generator, Rng, draw, pick_one, some_shape
 from reference.bits import Array
@@ -97,6 +98,7 @@ LAYERS: dict[str, Build] = {
         )
     },
     "PReLU": leaky,
+    **derivative_images.LAYERS,
     "Output": lambda rng: (nn.Output("count", 3, 2, dtype=np.float64), [draw(rng, (2, 3))]),
     "Standardize": partial(fitted, nn.Standardize),
     "PCA": partial(fitted, nn.PCA, components=2),

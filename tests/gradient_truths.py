@@ -9,7 +9,7 @@ import numpy as np
 from loss_cases import KINDS, PENALTIES, penalty_grad
 from op_cases import CASES, Case
 from programs import scalar_float64
-from reference import REFERENCE, linear_grad, matmul, reduce, softmax_losses, units
+from reference import REFERENCE, conv, linear_grad, matmul, reduce, softmax_losses, units
 from reference.bits import Array
 from reference.losses import loss_grad
 
@@ -106,6 +106,22 @@ def _linear(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Arr
     return [found[0].reshape(x.shape), *found[1:]][: len(inputs)]
 
 
+def _conv2d(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return list(conv.conv2d_grad(*inputs[:2], g, **_options(case)))[: len(inputs)]
+
+
+def _unfold(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return [conv.fold(g, inputs[0].shape[2:], **_options(case))]
+
+
+def _fold(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return [conv.unfold(g, **{name: value for name, value in _options(case).items() if name != "image"})]
+
+
+def _pool(gradient: Callable[..., Array]) -> Truth:
+    return lambda case, x, y, g: [gradient(x[0], g, **_options(case))]
+
+
 def _softmax(gradient: Callable[..., Array]) -> Truth:
     return lambda case, x, y, g: [gradient(y, g, **_options(case))]
 
@@ -153,6 +169,11 @@ TRUTHS: dict[str, Truth] = {
     "min": _extreme(np.argmin),
     "matmul": _matmul,
     "linear": _linear,
+    "conv2d": _conv2d,
+    "unfold": _unfold,
+    "fold": _fold,
+    "max_pool2d": _pool(conv.max_pool2d_grad),
+    "avg_pool2d": _pool(conv.avg_pool2d_grad),
     "softmax": _softmax(softmax_losses.softmax_grad),
     "log_softmax": _softmax(softmax_losses.log_softmax_grad),
     **dict.fromkeys(KINDS, _loss),

@@ -5,7 +5,6 @@ cannot be written; what lies around an output must stay as it was.
 """
 
 import ctypes
-import mmap
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
@@ -17,82 +16,13 @@ import numpy.typing as npt
 import programs
 from chainrule import _core
 from kernel_rows import KERNELS, Kernel
-from reference import UPDATES, Update, assert_same_bits, bernoulli
+from reference import UPDATES, Update, bernoulli
 from reference.bits import Array
+from regions import PAGE, Output, Region
 from settings import ISAS, force_level, force_threads
 
 FLOATS = (np.float32, np.float64)
 SIZES = range(1, 257)
-NONE, READ, WRITE = 0, mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE
-CANARY = 0x5A
-PAGE = mmap.PAGESIZE
-
-libc = ctypes.CDLL(None, use_errno=True)
-libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-
-
-def protect(address: int, size: int, access: int) -> None:
-    if libc.mprotect(address, size, access) != 0:
-        raise OSError(ctypes.get_errno(), "mprotect")
-
-
-class Region:
-    """Whole pages between two forbidden ones."""
-
-    def __init__(self, pages: int = 1) -> None:
-        self.size = pages * PAGE
-        self._map = mmap.mmap(-1, self.size + 2 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        whole = np.frombuffer(self._map, np.uint8)
-        self.begin = whole.ctypes.data + PAGE
-        self.bytes = whole[PAGE : PAGE + self.size]
-        protect(self.begin - PAGE, PAGE, NONE)
-        protect(self.begin + self.size, PAGE, NONE)
-
-    def fill(self, x: Array) -> Array:
-        """Set the whole region to x repeated; nobody may write to it any more. Returns it as one array."""
-        protect(self.begin, self.size, WRITE)
-        self.bytes.view(x.dtype)[:] = np.resize(x, self.size // x.itemsize)
-        protect(self.begin, self.size, READ)
-        return self.bytes.view(x.dtype)
-
-    def put(self, x: Array, place: int | None) -> Array:
-        """x at a place (see `array`), not to be written any more."""
-        protect(self.begin, self.size, WRITE)
-        view = self.array(x.shape, x.dtype, place)
-        view[...] = x
-        protect(self.begin, self.size, READ)
-        return view
-
-    def array(self, shape: Sequence[int], dtype: npt.DTypeLike, place: int | None) -> Array:
-        """Part of the region: against its end (None), or `place` elements behind its beginning."""
-        data = self.bytes.view(dtype)
-        count = int(np.prod(shape))
-        start = data.size - count if place is None else place
-        return data[start : start + count].reshape(shape)
-
-
-class Output(Region):
-    """A region to write to."""
-
-    def __init__(self, pages: int = 1) -> None:
-        super().__init__(pages)
-        self.bytes[:] = CANARY
-        self._untouched = self.bytes.tobytes()
-
-    def check_view(self, out: Array, what: str) -> None:
-        """Every element of the view was written, and nothing else."""
-        blank = np.full(1, CANARY, np.uint8).repeat(out.itemsize).view(out.dtype)[0]
-        assert (out != blank).all(), f"{what}: an element was not written"
-        out[...] = blank
-        assert self.bytes.tobytes() == self._untouched, f"{what}: wrote beside its output"
-
-    def check(self, out: Array, expected: bytes, what: str) -> None:
-        """`out` holds `expected`, and nothing around it has changed; clears it."""
-        found = out.tobytes()
-        out.reshape(-1).view(np.uint8)[:] = CANARY
-        if found != expected:
-            assert_same_bits(np.frombuffer(found, out.dtype), np.frombuffer(expected, out.dtype), what)
-        assert self.bytes.tobytes() == self._untouched, f"{what}: wrote beside its output"
 
 
 def every_level() -> Iterator[str]:
@@ -179,6 +109,16 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
     cases["take"] = (programs.take, [draw(n, rows), index(n, 5)], (5, rows), dtype)
     cases["take wide"] = (programs.take, [draw(rows, n), index(rows, 5)], (5, n), dtype)
     cases["index_add"] = (lambda g, i, out: programs.index_add(g, i, 4, out), [draw(5, n), index(4, 5)], (4, n), dtype)
+    image = [draw(1, 1, 3, n)]
+    for step in (1, 2):
+        window = {"kernel": (2, 1 + n % min(n, 3)), "padding": (0, 1), "stride": (1, step)}
+        columns = programs.unfold(image[0], **window)
+        cases[f"unfold {step}"] = (partial(programs.unfold, **window), image, columns.shape, dtype)
+        folded = partial(programs.fold, image=(3, n), **window)
+        cases[f"fold {step}"] = (folded, [draw(*columns.shape)], image[0].shape, dtype)
+    batches = [draw(2, rows, n), draw(2, 3, n)]
+    cases["matmul_sum"] = (programs.matmul_sum, batches, (rows, 3), dtype)
+    cases["matmul_sum down"] = (programs.matmul_sum, [draw(2, n, rows), draw(2, 3, rows)], (n, 3), dtype)
     for name, entry in (("uniform", _core.uniform), ("normal", _core.normal)):
         cases[name] = (lambda out, entry=entry: (entry(5, 6, out, -1.0, 2.0), out)[1], [], (n,), dtype)
     return cases

@@ -20,6 +20,7 @@ DTYPES = (np.float32, np.float64, np.int64, np.bool_)
 CODE: dict[np.dtype[Any], int] = {np.dtype(dtype): code for code, dtype in enumerate(DTYPES)}
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 Float = type[np.floating[Any]]
+Pair = tuple[int, int]
 Plain = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float]]
 
 
@@ -193,6 +194,50 @@ def index_add(g: Array, index: Array, rows: int, out: Array | None = None) -> Ar
     if out is None:
         out = blank((rows, g.shape[1]), g.dtype)
     execute("index_add", g.dtype, [out], [g, index], [*g.shape, rows])
+    return out
+
+
+def unfold(
+    x: Array, kernel: Pair, dilation: Pair = (1, 1), padding: Pair = (0, 0), stride: Pair = (1, 1), out: Any = None
+) -> Array:
+    """Windows of images (n, channels, h, w) as columns, 0 outside."""
+    windows = _windows(x.shape[2:], kernel, dilation, padding, stride)
+    if out is None:
+        out = blank((x.shape[0], x.shape[1] * kernel[0] * kernel[1], windows[-2] * windows[-1]), x.dtype)
+    execute("unfold", x.dtype, [out], [x], [*x.shape[:2], *windows], [0.0])
+    return np.asarray(out)
+
+
+def fold(
+    columns: Array,
+    image: Sequence[int],
+    kernel: Pair,
+    dilation: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    stride: Pair = (1, 1),
+    out: Any = None,
+) -> Array:
+    """Columns added up to images."""
+    n, channels = columns.shape[0], columns.shape[1] // (kernel[0] * kernel[1])
+    if out is None:
+        out = blank((n, channels, *image), columns.dtype)
+    ints = [n, channels, *_windows(image, kernel, dilation, padding, stride)]
+    execute("fold", columns.dtype, [out], [columns], ints)
+    return np.asarray(out)
+
+
+def _windows(image: Sequence[int], kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> list[int]:
+    counts = [(image[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(2)]
+    return [*image, *kernel, *stride, *dilation, *padding, *counts]
+
+
+def matmul_sum(a: Array, b: Array, out: Array | None = None, continues: bool = False) -> Array:
+    """The sum over i of a[i] @ b[i].T, a (n, m, l) and b (n, k, l); `continues`: the chains go on from out."""
+    (n, m, length), k = a.shape, b.shape[1]
+    if out is None:
+        out = blank((m, k), a.dtype)
+    ints = [n, m, k, length, length, 1, 1, length, k, m * length, k * length, int(continues)]
+    execute("matmul_sum", a.dtype, [out], [a, b], ints)
     return out
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+import random_images  # noqa: F401  its layers go into LAYERS
 from random_layers import LAYERS, TABLE_ROWS, WIDTHS, Batch, Draw, Layer
 from random_losses import COMPARING, DEEP, LOSSES, Loss
 from reference.bits import Array

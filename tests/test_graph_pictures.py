@@ -325,8 +325,10 @@ class TestDot:
             warnings.simplefilter("ignore")  # pydot's grammar makes pyparsing warn
             import pydot
 
-            (graph,) = pydot.graph_from_dot_data(text) or ()
-        return graph
+            graphs = pydot.graph_from_dot_data(text)
+        assert graphs is not None
+        assert len(graphs) == 1
+        return graphs[0]
 
     def test_a_parser_finds_every_node_and_edge(self) -> None:
         graph = pictures.two_layers()

@@ -114,6 +114,25 @@ void run_cross_entropy_both(const Instruction& op, void* const* slots, Share sha
      g_step, out_bytes(op, slots) + part.begin * size, slot<char>(slots, op.outputs[1]) + part.begin * cols * size);
 }
 
+// ints: images, channels, then the Windows. reals: what lies outside. Shared by lines of columns.
+Windows windows_of(const Instruction& op) {
+  const int64_t* const w = op.ints.data() + 2;
+  return {w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8], w[9], w[10], w[11]};
+}
+void run_unfold(const Instruction& op, void* const* slots, Share share, void*) {
+  const Windows windows = windows_of(op);
+  const Range part = share_range(op.ints[0] * op.ints[1] * windows.kh * windows.kw, 1, share);
+  const UnfoldFn fn = *static_cast<const UnfoldFn*>(op.kernel);
+  fn(windows, part.begin, part.end, in_bytes(op, slots, 0), out_bytes(op, slots), op.reals[0]);
+}
+
+// ints: as unfold. Shared by planes.
+void run_fold(const Instruction& op, void* const* slots, Share share, void*) {
+  const Range part = share_range(op.ints[0] * op.ints[1], 1, share);
+  const FoldFn fn = *static_cast<const FoldFn*>(op.kernel);
+  fn(windows_of(op), part.begin, part.end, in_bytes(op, slots, 0), out_bytes(op, slots));
+}
+
 // An optimizer's step, in place: outputs p and its states; inputs g, the options (float64) and, where the row has one,
 // the clock (float64), which are read when the instruction runs. ints: n.
 void run_update(const Instruction& op, void* const* slots, Share share, void*) {
@@ -204,9 +223,25 @@ bool resolve_table_row(Instruction& op, const KernelTable& table) {
   return false;
 }
 
+void resolve_windows(Instruction& op, const KernelTable& table) {
+  const bool unfolds = op.name == "unfold";
+  expect(op, {1, 1, 14, unfolds ? size_t{1} : size_t{0}});
+  const Windows w = windows_of(op);
+  if (w.kh < 1 || w.kw < 1 || w.step_h < 1 || w.step_w < 1 || w.gap_h < 1 || w.gap_w < 1)
+    throw std::invalid_argument(op.name + ": windows, steps and gaps must be at least 1");
+  op.run = unfolds ? run_unfold : run_fold;
+  op.kernel = unfolds ? static_cast<const void*>(&table.unfold[op.dtype]) : &table.fold[op.dtype];
+  op.work = 2 * kPerElement * product(op.ints.data(), 2) * static_cast<double>(w.kh * w.kw) *
+            static_cast<double>(w.oh * w.ow);
+}
+
 bool resolve_function(Instruction& op, const KernelTable& table) {
   if (op.name == "matmul") {
     resolve_matmul(op, table);
+  } else if (op.name == "matmul_sum") {
+    resolve_matmul_sum(op, table);
+  } else if (op.name == "unfold" || op.name == "fold") {
+    resolve_windows(op, table);
   } else if (op.name == "gemm") {
     resolve_gemm(op, table);
   } else if (op.name == "chain") {

@@ -62,6 +62,31 @@ void run_matmul(const Instruction& op, void* const* slots, Share share, void* sc
   }
 }
 
+void run_matmul_sum(const Instruction& op, void* const* slots, Share share, void* scratch) {
+  const int64_t batch = op.ints[0], size = item_size(op.dtype);
+  const int64_t* const s = op.ints.data() + 1;
+  const auto [rows, columns] = share_product(s[0], s[1], share);
+  const GemmFn gemm = *static_cast<const GemmFn*>(op.kernel);
+  const int64_t products = batch == 0 ? 1 : batch, k = batch == 0 ? 0 : s[2];  // the sum of none is +0
+  for (int64_t i = 0; i < products; ++i) {
+    gemm({rows.end - rows.begin,
+          columns.end - columns.begin,
+          k,
+          offset(in_bytes(op, slots, 0), i * s[8] + rows.begin * s[3], size),
+          offset(in_bytes(op, slots, 1), i * s[9] + columns.begin * s[6], size),
+          s[3],
+          s[4],
+          s[5],
+          s[6],
+          out_bytes(op, slots) + (rows.begin * s[7] + columns.begin) * size,
+          s[7],
+          scratch,
+          i > 0 || s[10] != 0,
+          {},
+          nullptr});
+  }
+}
+
 // The body as the kernel calls it: rows and columns count from this thread's part.
 struct BodyEpilogue : Epilogue {
   const Body& body;
@@ -143,6 +168,14 @@ void resolve_matmul(Instruction& op, const KernelTable& table) {
   op.kernel = &table.gemm[op.dtype];
   const int64_t* const s = op.ints.data() + 1 + ndim;
   op.work = product(op.ints.data() + 1, ndim) * product_work(s[0], s[1], s[2]);
+}
+
+void resolve_matmul_sum(Instruction& op, const KernelTable& table) {
+  expect(op, {1, 2, 12, 0});
+  op.run = run_matmul_sum;
+  op.kernel = &table.gemm[op.dtype];
+  const int64_t* const s = op.ints.data();
+  op.work = static_cast<double>(s[0]) * product_work(s[1], s[2], s[3]);
 }
 
 void resolve_gemm(Instruction& op, const KernelTable& table) {

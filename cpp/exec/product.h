@@ -9,6 +9,10 @@ namespace chainrule {
 // a batch follow each other in c at m * rs_c.
 void resolve_matmul(Instruction& op, const KernelTable& table);
 
+// c = sum over a batch of a b, each element one chain over the batch and, inside of it, k. ints: batch, m, n, k, rs_a,
+// cs_a, rs_b, cs_b, rs_c, batch strides of a and of b, continues (1: the chains go on from what c holds).
+void resolve_matmul_sum(Instruction& op, const KernelTable& table);
+
 // Estimated nanoseconds of a float32 product.
 double product_work(int64_t m, int64_t n, int64_t k);
 

@@ -39,6 +39,7 @@ const KernelTable& kernel_table() {
     register_rowwise(table);
     register_cross_entropy(table);
     register_gemm(table);
+    register_patches(table);
     register_update(table);
     register_random(table);
     table.lanes_f32 = Vec<float>::lanes;

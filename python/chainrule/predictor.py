@@ -10,7 +10,7 @@ import numpy.typing as npt
 from . import _core
 from ._arrays import to_model_input
 from .compiler import Compiled
-from .nn import Module
+from .nn import Conv2d, Module
 from .nn._module import evaluating, input_dtype
 from .ops._table import CODES, Spec
 
@@ -80,6 +80,8 @@ class Predictor:
 
 def _first_features(model: Module) -> tuple[int, ...]:
     for module in model.modules():
+        if isinstance(module, Conv2d):
+            raise ValueError("Predictor: the model takes images of any size; pass row_shape, (channels, h, w)")
         features = getattr(module, "in_features", None)
         if isinstance(features, int):
             return (features,)

@@ -1,5 +1,6 @@
 // Prints one hash over the kernels of a level: matrix products in all transposes and with a body, every elementwise op,
-// sums, softmax, random numbers. Built for each level and machine (also under an emulator), all must print the same.
+// convolutions, sums, softmax, random numbers. Built for each level and machine (also under an emulator), all must
+// print the same.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -158,6 +159,33 @@ void rows_and_random() {
   }
 }
 
+// Windows as columns and back, one step and two, and the sum of products that a gradient by the weights is.
+template <class T>
+void convolutions() {
+  for (const int64_t w : {3, 8, 17, 35}) {
+    for (const int64_t step : {1, 2}) {
+      const int64_t n = 2, channels = 3, oh = 5, ow = (w + 2 - 3) / step + 1, length = oh * ow, k = channels * 6;
+      Instruction op;
+      op.outputs = {0};
+      op.inputs = {1};
+      op.ints = {n, channels, 5, w, 2, 3, 1, step, 1, 1, 1, 1, oh, ow};
+      auto x = samples<T>(static_cast<size_t>(n * channels * 5 * w)),
+           g = samples<T>(static_cast<size_t>(n * 4 * length));
+      std::vector<T> columns(static_cast<size_t>(n * k * length)), image(x.size()), sum(static_cast<size_t>(k * 4));
+      op.name = "unfold";
+      op.reals = {0.0};
+      run<T>(op, {columns.data(), x.data()}, columns);
+      op.name = "fold";
+      op.reals = {};
+      run<T>(op, {image.data(), columns.data()}, image);
+      op.name = "matmul_sum";
+      op.inputs = {1, 2};
+      op.ints = {n, k, 4, length, length, 1, 1, length, 4, k * length, 4 * length, 0};
+      run<T>(op, {sum.data(), columns.data(), g.data()}, sum);
+    }
+  }
+}
+
 // Sizes on both sides of a block of rows, and of the widest rows that are taken in blocks.
 template <class T>
 void softmax_and_loss() {
@@ -194,6 +222,8 @@ int main(int argc, char** argv) {
   fused_products<double>();
   elementwise<float>(active_kernels());
   elementwise<double>(active_kernels());
+  convolutions<float>();
+  convolutions<double>();
   rows_and_random<float>();
   rows_and_random<double>();
   softmax_and_loss<float>();

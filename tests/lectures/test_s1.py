@@ -70,6 +70,18 @@ def test_row_67_convolution_primer() -> None:
     )
 
 
+def test_row_67_the_gradients_are_convolutions_too() -> None:
+    """By the filters: of the image with g; by the image: of g, with a margin of 4, with the filters turned around."""
+    r = np.random.default_rng(68)
+    x, weight, g = r.normal(size=(1, 3, 32, 32)), r.normal(size=(6, 3, 5, 5)), r.normal(size=(1, 6, 28, 28))
+    _, pull = cr.vjp(cr.conv2d, x, weight)
+    by_x, by_weight = (d.numpy() for d in pull(g))
+    turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+    assert by_x == pytest.approx(cr.conv2d(g, turned, padding=4).numpy(), rel=1e-9, abs=1e-12)
+    by_hand = cr.conv2d(x.transpose(1, 0, 2, 3), g.transpose(1, 0, 2, 3)).numpy().transpose(1, 0, 2, 3)
+    assert by_weight == pytest.approx(by_hand, rel=1e-9, abs=1e-12)
+
+
 def problem() -> tuple[np.ndarray, np.ndarray]:
     r = np.random.default_rng(71)
     X = r.normal(size=(48, 3))

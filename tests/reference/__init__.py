@@ -9,7 +9,7 @@
     units           the other units of nets, values and gradients
     table           REFERENCE: one row per elementwise op
     samples         test data; special values
-    matmul, reduce, softmax_losses, updates, philox
+    matmul, conv, reduce, softmax_losses, updates, philox
 
 It is independent of the kernels and slow; it is itself checked by tests/test_reference*.py.
 """

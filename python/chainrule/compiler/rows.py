@@ -18,7 +18,9 @@ from .trace import ELEMENTWISE, Instr, Value
 __all__ = ["Blocks", "split"]
 
 _ROWWISE = {"softmax", "softmax_grad", "log_softmax", "log_softmax_grad", "cross_entropy", "cross_entropy_grad"}
-_BY_COUNT = {"check_index", "cast", "fill", "take", "pick", "place"}  # ints[0] counts rows, or elements of rows
+_BY_COUNT = {  # ints[0] counts rows, or elements of rows
+    *("check_index", "cast", "fill", "take", "pick", "place", "unfold", "fold"),
+}
 
 
 @dataclass(eq=False)
@@ -57,6 +59,7 @@ def split(
         if shape and shape[0] == rows:
             blocks.by_rows.add(v)
             blocks.given.add(v)
+    early: set[int] = set()  # values made before the loop, as a whole
     ahead = _sums_of_given(code, values, rows)
     late: set[int] = set()  # values known after it
     written: set[int] = set()  # memory outside that is overwritten by then, which the loop must not read
@@ -74,8 +77,11 @@ def split(
             kind = _kind(instr, values, blocks.by_rows, rows)
         else:
             kind = "rows" if _makes_rows(instr, values, rows) else "before"
+        if kind == "rows" and not early.isdisjoint(instr.outs):
+            kind = "after"
         if kind == "before":
             blocks.before.append(instr)
+            early.update(instr.outs)
         elif kind == "after":
             blocks.after.append(instr)
             late.update(instr.outs)
@@ -126,8 +132,8 @@ def _touches(memory: set[int], numbers: Sequence[int], values: list[Value]) -> b
 
 def _makes_rows(instr: Instr, values: list[Value], rows: int) -> bool:
     """Whether an instruction that reads no rows so far may make its result block by block: a broadcast, say."""
-    made = all(values[v].spec.shape[:1] == (rows,) for v in instr.outs) and not instr.checks
-    return made and _kind(instr, values, set(instr.outs), rows) == "rows"
+    made = all(shape[:1] > (0,) and shape[0] % rows == 0 for shape in (values[v].spec.shape for v in instr.outs))
+    return made and not instr.checks and _kind(instr, values, set(instr.outs), rows) == "rows"
 
 
 def _row(values: list[Value], v: int, rows: int) -> int:
@@ -157,6 +163,12 @@ def _kind(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> st
         return "sum" if chain and ints[1] // rows * ints[2] == _row(values, instr.ins[0], rows) else "after"
     elif name == "matmul" and ints[0] == 0:
         return _kind_of_product(instr, values, by_rows, rows)
+    elif name == "matmul":
+        ndim = ints[0]
+        good = ints[1] % rows == 0 and _own_products(instr, values, by_rows, rows, ints[1], ints[9 + ndim :: ndim])
+    elif name == "matmul_sum":
+        both = ints[0] % rows == 0 and by_rows.issuperset(instr.ins)
+        return "sum" if both and _own_products(instr, values, by_rows, rows, ints[0], ints[9:11]) else "after"
     elif name == "copy":
         good = _axis_of_copy(instr, values, by_rows, rows) is not None
     else:
@@ -196,6 +208,16 @@ def _kind_of_product(instr: Instr, values: list[Value], by_rows: set[int], rows:
     return "sum" if chain and (rs_b, cs_b, n) == (row_b, 1, row_b) else "after"
 
 
+def _own_products(
+    instr: Instr, values: list[Value], by_rows: set[int], rows: int, batch: int, strides: Sequence[int]
+) -> bool:
+    """Whether each product of a batch is of its own row, or of what is the same for every row."""
+    return all(
+        stride * (batch // rows) == _row(values, v, rows) if v in by_rows else stride == 0
+        for v, stride in zip(instr.ins, strides, strict=True)
+    )
+
+
 def _axis_of_copy(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> int | None:
     """The axis of a strided copy that goes over rows (or over all elements of all rows)."""
     ndim, to_offset, from_offset = instr.ints[:3]
@@ -222,7 +244,7 @@ def _slice(instr: Instr, values: list[Value], blocks: Blocks, kind: str) -> None
             by_row = instr.ints[1 + instr.ints[0] * (1 + i)] != 0
         else:
             by_row = instr.name in _ROWWISE or (instr.name in _BY_COUNT and (instr.name != "take" or i == 1))
-            by_row = by_row or (instr.name == "matmul" and (i == 0 or kind == "sum"))
+            by_row = by_row or (instr.name == "matmul" and instr.ints[0] == 0 and (i == 0 or kind == "sum"))
             by_row = by_row or (instr.name == "bernoulli" and i == 1)
         if by_row:
             values.append(Value(values[v].spec, values[v].array, values[v].constant))
@@ -244,8 +266,10 @@ def _cut(instr: Instr, blocks: Blocks, values: list[Value], rows: int, first: bo
         ints[2], ints[8] = rows, int(not first)
     elif name == "gemm" or (name == "chain" and ints[0] > 1):
         ints[0] = scaled(ints[0])
-    elif name == "chain":
+    elif name in ("chain", "matmul"):
         ints[1] = scaled(ints[1])
+    elif name == "matmul_sum":
+        ints[0], ints[11] = scaled(ints[0]), int(not first)
     elif name == "sum" and is_sum:
         ints[1], ints[3] = scaled(ints[1]), 0 if first else 2
     elif name == "copy":

@@ -22,6 +22,10 @@ def flops(instr: Instr) -> int:
         own, elements = 2 * product(instr.ints[:3]), product(instr.ints[:2])
     elif instr.name == "matmul":
         own = elements = 2 * product(instr.ints[1 : 4 + instr.ints[0]])
+    elif instr.name == "matmul_sum":
+        own = elements = 2 * product(instr.ints[:4])
+    elif instr.name == "fold":
+        own = elements = product(instr.ints[:2]) * product(instr.ints[4:6]) * product(instr.ints[12:])
     elif instr.name == "chain":
         own, elements = 0, product(instr.ints[:2])
     elif instr.name in ELEMENTWISE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import utils
 from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
+from ._conv import Conv2d
 from ._dropout import Dropout
 from ._features import PolynomialFeatures, RBFFeatures
 from ._linear import Linear
@@ -32,6 +33,7 @@ from ._losses import (
 from ._module import Buffer, Module, Parameter
 from ._one_hot import OneHot
 from ._output import Output, loss_for
+from ._pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from ._preprocessing import Standardize, fit_preprocessing
 from ._rotations import PCA, Whiten
 from ._shape import Flatten
@@ -55,6 +57,10 @@ LAYERS: dict[str, type[Module]] = {
     for layer in (
         Sequential,
         Linear,
+        Conv2d,
+        MaxPool2d,
+        AvgPool2d,
+        GlobalAvgPool2d,
         Output,
         Dropout,
         Flatten,
@@ -92,12 +98,15 @@ __all__ = [
     "LAYERS",
     "PCA",
     "SELU",
+    "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "Buffer",
+    "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool2d",
     "Hardsigmoid",
     "Hardtanh",
     "Heaviside",
@@ -109,6 +118,7 @@ __all__ = [
     "Linear",
     "LogSigmoid",
     "MSELoss",
+    "MaxPool2d",
     "Maxout",
     "Module",
     "MultiMarginLoss",

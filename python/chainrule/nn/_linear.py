@@ -8,13 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from ..random import Generator, default_generator
-from ..tensor import Tensor, tensor
+from ..random import Generator
+from ..tensor import Tensor
+from ._init import check_init, check_sizes, draw_weight
 from ._module import Module, Parameter, Stored
 
 __all__ = ["Linear"]
-
-_INITS = ("glorot", "he")
 
 
 class Linear(Module):
@@ -46,23 +45,12 @@ class Linear(Module):
         init: str = "glorot",
         generator: Generator | None = None,
     ) -> None:
-        for name, size in (("in_features", in_features), ("out_features", out_features)):
-            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-                raise ValueError(f"Linear: {name} must be an integer of at least 1, got {size!r}")
-        if init not in _INITS:
-            raise ValueError(f"Linear: init must be one of {', '.join(_INITS)}, got {init!r}")
-        kind = np.dtype(dtype)
-        if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
-            raise TypeError(f"Linear: dtype must be float32 or float64, got {kind}")
+        check_sizes("Linear", in_features=in_features, out_features=out_features)
+        kind = check_init("Linear", init, dtype)
         self.in_features, self.out_features, self.init = int(in_features), int(out_features), init
-        self.weight = Parameter(self._draw(kind, default_generator() if generator is None else generator))
-        self.bias = Parameter(np.zeros(self.out_features, dtype=kind)) if bias else None
-
-    def _draw(self, dtype: np.dtype[Any], generator: Generator) -> npt.NDArray[Any]:
-        fan = self.in_features + (self.out_features if self.init == "glorot" else 0)
-        bound = ops.sqrt(ops.div(tensor(6.0, dtype=dtype), tensor(float(fan), dtype=dtype))).item()
         shape = (self.in_features, self.out_features)
-        return generator.uniform(shape, low=-bound, high=bound, dtype=dtype)
+        self.weight = Parameter(draw_weight(shape, *shape, init, kind, generator))
+        self.bias = Parameter(np.zeros(self.out_features, dtype=kind)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.linear(x, self.weight, self.bias)

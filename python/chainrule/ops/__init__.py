@@ -5,6 +5,7 @@ from __future__ import annotations
 from ._table import OPS
 from .activations import erf, exp, expm1, leaky_relu, log, log1p, ndtr, relu, sigmoid, softplus, sqrt, tanh
 from .class_losses import cross_entropy, multi_margin_loss, nll_loss
+from .conv import conv2d, fold, unfold
 from .elementwise import (
     abs,
     add,
@@ -38,6 +39,7 @@ from .losses import (
     smooth_l1_loss,
 )
 from .penalties import l1_penalty, l2_penalty
+from .pool import avg_pool2d, max_pool2d
 from .reduce import argmax, max, mean, min, sum
 from .shape import astype, broadcast_to, concatenate, flatten, getitem, reshape, stack, take, transpose
 from .softmax import log_softmax, softmax
@@ -64,11 +66,13 @@ __all__ = [
     "add",
     "argmax",
     "astype",
+    "avg_pool2d",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "broadcast_to",
     "clip",
     "concatenate",
+    "conv2d",
     "cross_entropy",
     "div",
     "elu",
@@ -77,6 +81,7 @@ __all__ = [
     "exp",
     "expm1",
     "flatten",
+    "fold",
     "gelu",
     "getitem",
     "greater",
@@ -100,6 +105,7 @@ __all__ = [
     "logsigmoid",
     "matmul",
     "max",
+    "max_pool2d",
     "maximum",
     "maxout",
     "mean",
@@ -135,5 +141,6 @@ __all__ = [
     "take",
     "tanh",
     "transpose",
+    "unfold",
     "where",
 ]

@@ -1,0 +1,43 @@
+"""Seeded initial weights, and the checks of arguments that layers with weights share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import ops
+from ..random import Generator, default_generator
+from ..tensor import tensor
+
+__all__ = ["check_init", "check_sizes", "draw_weight"]
+
+_INITS = ("glorot", "he")
+
+
+def check_sizes(name: str, **sizes: Any) -> None:
+    """Raise ValueError unless every named size is an integer of at least 1."""
+    for argument, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+            raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {size!r}")
+
+
+def check_init(name: str, init: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """Return the dtype; ValueError for an unknown init, TypeError for another dtype than float32 and float64."""
+    if init not in _INITS:
+        raise ValueError(f"{name}: init must be one of {', '.join(_INITS)}, got {init!r}")
+    kind = np.dtype(dtype)
+    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
+    return kind
+
+
+def draw_weight(
+    shape: tuple[int, ...], fan_in: int, fan_out: int, init: str, dtype: np.dtype[Any], generator: Generator | None
+) -> npt.NDArray[Any]:
+    """Uniform from [-b, b): b = sqrt(6 / (fan_in + fan_out)) for "glorot", sqrt(6 / fan_in) for "he"."""
+    fan = fan_in + (fan_out if init == "glorot" else 0)
+    bound = ops.sqrt(ops.div(tensor(6.0, dtype=dtype), tensor(float(fan), dtype=dtype))).item()
+    source = default_generator() if generator is None else generator
+    return source.uniform(shape, low=-bound, high=bound, dtype=dtype)

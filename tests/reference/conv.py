@@ -1,0 +1,236 @@
+"""Convolution and pooling over images (n, channels, h, w), and their gradients."""
+
+import numpy as np
+
+from . import reduce
+from .bits import Array
+from .elementwise import maximum
+from .fma import fma
+
+Pair = tuple[int, int]
+Around = tuple[Pair, Pair]  # (top, bottom), (left, right)
+
+
+def around(padding: Pair | str, kernel: Pair, dilation: Pair) -> Around:
+    """Padding on each side; an odd rest of "same" goes to the bottom right."""
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":
+        total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        return (total[0] // 2, total[0] - total[0] // 2), (total[1] // 2, total[1] - total[1] // 2)
+    assert not isinstance(padding, str)
+    return (padding[0], padding[0]), (padding[1], padding[1])
+
+
+def count(length: int, k: int, stride: int, dilation: int) -> int:
+    """Windows along an axis of the padded image."""
+    return (length - dilation * (k - 1) - 1) // stride + 1
+
+
+def element(padded: Array, y: int, x: int, kernel: Pair, stride: Pair, dilation: Pair) -> Array:
+    """Element (y, x) of all windows, a view (n, channels, oh, ow)."""
+    rows, columns = (count(padded.shape[2 + i], kernel[i], stride[i], dilation[i]) for i in range(2))
+    top, left = y * dilation[0], x * dilation[1]
+    return padded[:, :, top :: stride[0], left :: stride[1]][:, :, :rows, :columns]
+
+
+def pad(x: Array, sides: Around, value: float = 0.0) -> Array:
+    """The image with its padding."""
+    return np.pad(x, ((0, 0), (0, 0), *sides), constant_values=x.dtype.type(value))
+
+
+def elements(kernel: Pair) -> list[Pair]:
+    """(y, x) ascending."""
+    return [(y, x) for y in range(kernel[0]) for x in range(kernel[1])]
+
+
+def unfold(x: Array, kernel: Pair, dilation: Pair = (1, 1), padding: Pair = (0, 0), stride: Pair = (1, 1)) -> Array:
+    """Columns (n, channels * kh * kw, oh * ow)."""
+    padded = pad(x, around(padding, kernel, dilation))
+    parts = [element(padded, *at, kernel, stride, dilation) for at in elements(kernel)]
+    columns = np.stack(parts, 2)
+    n, channels, size, rows, width = columns.shape
+    return columns.reshape(n, channels * size, rows * width)
+
+
+def fold(
+    columns: Array,
+    image: Pair,
+    kernel: Pair,
+    dilation: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    stride: Pair = (1, 1),
+) -> Array:
+    """Each element of the image: +0, then those of its windows, (y, x) ascending."""
+    sides = around(padding, kernel, dilation)
+    n, size = columns.shape[0], kernel[0] * kernel[1]
+    channels = columns.shape[1] // size
+    parts = columns.reshape(n, channels, size, columns.shape[2])
+    return fold_parts([parts[:, :, i] for i in range(size)], (n, channels, *image), kernel, dilation, sides, stride)
+
+
+@np.errstate(all="ignore")
+def fold_parts(
+    parts: list[Array], shape: tuple[int, ...], kernel: Pair, dilation: Pair, sides: Around, stride: Pair
+) -> Array:
+    """As `fold`, of one array for each element of a window."""
+    (top, bottom), (left, right) = sides
+    n, channels, h, w = shape
+    padded = np.zeros((n, channels, h + top + bottom, w + left + right), parts[0].dtype)
+    for (y, x), part in zip(elements(kernel), parts, strict=True):
+        view = element(padded, y, x, kernel, stride, dilation)
+        view += part.reshape(view.shape)
+    return padded[:, :, top : top + h, left : left + w]
+
+
+def conv2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Pair = (1, 1),
+    padding: Pair | str = (0, 0),
+    dilation: Pair = (1, 1),
+) -> Array:
+    """``c = +0; c = fma(weight[o,c,y,x], window[c,y,x], c)`` for (c, y, x) ascending, zeros around; then the bias."""
+    kernel = (weight.shape[2], weight.shape[3])
+    padded = pad(x, around(padding, kernel, dilation))
+    size = [count(padded.shape[2 + i], kernel[i], stride[i], dilation[i]) for i in range(2)]
+    c = np.zeros((x.shape[0], weight.shape[0], *size), x.dtype)
+    for channel in range(x.shape[1]):
+        for at in elements(kernel):
+            window = element(padded[:, channel : channel + 1], *at, kernel, stride, dilation)
+            c = fma(weight[:, channel, at[0], at[1]][None, :, None, None], window, c)
+    with np.errstate(all="ignore"):
+        return c if bias is None else np.asarray(c + bias[:, None, None])
+
+
+def conv2d_grad(
+    x: Array,
+    weight: Array,
+    g: Array,
+    stride: Pair = (1, 1),
+    padding: Pair | str = (0, 0),
+    dilation: Pair = (1, 1),
+) -> tuple[Array, Array, Array]:
+    """Gradients by x, weight and bias.
+
+    x: for each (y, x) one chain over the output channels, then added up as `fold` does. weight: one chain over (image,
+    row, column). bias: a chain of adds over the images, then the lane sum over the positions.
+    """
+    kernel = (weight.shape[2], weight.shape[3])
+    sides = around(padding, kernel, dilation)
+    parts = []
+    for y, at in elements(kernel):
+        c = np.zeros((x.shape[0], x.shape[1], *g.shape[2:]), x.dtype)
+        for o in range(weight.shape[0]):
+            c = fma(weight[o, :, y, at][None, :, None, None], g[:, o, None], c)
+        parts.append(c)
+    by_x = fold_parts(parts, x.shape, kernel, dilation, sides, stride)
+    padded, by_weight = pad(x, sides), np.zeros_like(weight)
+    windows = np.stack([element(padded, *at, kernel, stride, dilation) for at in elements(kernel)], 2)
+    for i, r, s in np.ndindex(g.shape[0], *g.shape[2:]):
+        window = windows[i, :, :, r, s].reshape(weight.shape[1:])
+        by_weight = fma(g[i, :, r, s][:, None, None, None], window, by_weight)
+    by_bias = reduce.lane_sum(reduce.sum(g, axis=0).reshape(g.shape[1], g.shape[2] * g.shape[3]))
+    return by_x, by_weight, by_bias
+
+
+def pool_sides(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil: bool) -> Around:
+    """Padding, with what `ceil_mode` adds at the bottom and at the right."""
+    sides = []
+    for length, k, step, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True):
+        rest = (length + 2 * p - d * (k - 1) - 1) % step
+        begin = length + 2 * p - d * (k - 1) - 1 - rest + step  # of the window after the last one
+        sides.append((p, p + step - rest if ceil and rest and begin < length + p else p))
+    return sides[0], sides[1]
+
+
+def _window_parts(
+    x: Array, kernel: Pair, stride: Pair | None, padding: Pair, dilation: Pair, ceil: bool, value: float
+) -> tuple[list[Array], Around]:
+    step = kernel if stride is None else stride
+    sides = pool_sides(x.shape, kernel, step, padding, dilation, ceil)
+    padded = pad(x, sides, value)
+    return [element(padded, *at, kernel, step, dilation) for at in elements(kernel)], sides
+
+
+def max_pool2d(
+    x: Array,
+    kernel: Pair,
+    stride: Pair | None = None,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    ceil_mode: bool = False,
+) -> Array:
+    """The largest of each window, -inf around."""
+    parts, _ = _window_parts(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
+    result = parts[0]
+    for part in parts[1:]:
+        result = maximum(result, part)
+    return np.array(result)
+
+
+def max_pool2d_grad(
+    x: Array,
+    g: Array,
+    kernel: Pair,
+    stride: Pair | None = None,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    ceil_mode: bool = False,
+) -> Array:
+    """g to the first of equal extremes, or the first NaN; added up as `fold` does."""
+    parts, sides = _window_parts(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
+    chosen = np.argmax(np.stack(parts), 0)
+    shares = [np.where(chosen == i, g, g.dtype.type(0)) for i in range(len(parts))]
+    return fold_parts(shares, x.shape, kernel, dilation, sides, kernel if stride is None else stride)
+
+
+def _divisors(
+    x: Array, kernel: Pair, stride: Pair | None, padding: Pair, ceil: bool, include: bool, override: int | None
+) -> Array:
+    if override is not None:
+        return np.asarray(override, x.dtype)
+    step = kernel if stride is None else stride
+    sides = pool_sides(x.shape, kernel, step, padding, (1, 1), ceil)
+    counted = np.zeros((1, 1, *(n + sum(side) for n, side in zip(x.shape[2:], sides, strict=True))), x.dtype)
+    margin = (0, 0) if include else padding
+    end = [n + 2 * p - m for n, p, m in zip(x.shape[2:], padding, margin, strict=True)]
+    counted[:, :, margin[0] : end[0], margin[1] : end[1]] = 1
+    return np.asarray(sum(element(counted, *at, kernel, step, (1, 1)) for at in elements(kernel)))
+
+
+@np.errstate(all="ignore")
+def avg_pool2d(
+    x: Array,
+    kernel: Pair,
+    stride: Pair | None = None,
+    padding: Pair = (0, 0),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """The sum of each window, (y, x) ascending from +0, divided by the number of elements."""
+    parts, _ = _window_parts(x, kernel, stride, padding, (1, 1), ceil_mode, 0.0)
+    s = np.zeros_like(parts[0])
+    for part in parts:
+        s = s + part
+    return np.asarray(s / _divisors(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override))
+
+
+@np.errstate(all="ignore")
+def avg_pool2d_grad(
+    x: Array,
+    g: Array,
+    kernel: Pair,
+    stride: Pair | None = None,
+    padding: Pair = (0, 0),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """``g / n`` to each element, added up as `fold` does."""
+    step = kernel if stride is None else stride
+    sides = pool_sides(x.shape, kernel, step, padding, (1, 1), ceil_mode)
+    share = np.asarray(g / _divisors(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override))
+    return fold_parts([share] * (kernel[0] * kernel[1]), x.shape, kernel, (1, 1), sides, step)
