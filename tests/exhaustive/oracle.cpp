@@ -25,10 +25,11 @@ Quad softplus_quad(Quad x) { return x < 0 ? QUAD(log1p)(QUAD(exp)(x)) : x + QUAD
 // erfc(-x / sqrt 2) / 2. In double the rounding of the quotient, up to 2^-46 of the result, is put right by the slope.
 Quad ndtr_quad(Quad x) { return QUAD(erfc)(-x / QUAD(sqrt)(Quad(2))) / 2; }
 double ndtr(double x) {
+  if (!(std::fabs(x) < 40)) return x < 0 ? 0 : x > 0 ? 1 : x;
+  if (std::fabs(x) < 0x1p-60) return 0.5;
   const double root = 0x1.6a09e667f3bcdp-1, rest = -0x1.bdd3413b26456p-55, t = -x * root;
   const double lost = std::fma(-x, root, -t) - x * rest;
-  const double y = 0.5 * std::erfc(t);
-  return std::isfinite(lost) ? y - 0x1.20dd750429b6dp-1 * std::exp(-t * t) * lost : y;
+  return 0.5 * std::erfc(t) - 0x1.20dd750429b6dp-1 * std::exp(-t * t) * lost;
 }
 
 struct Function {
