@@ -91,9 +91,9 @@ class Flow:
     def _forget(self, instr: Instr, at: int) -> None:
         for v in instr.ins:
             if not self.values[v].constant:
-                self._reads[self.memory(v)].remove(at)
+                _take_out(self._reads[self.memory(v)], at)
         for v in instr.outs:
-            self._writes[self.memory(v)].remove(at)
+            _take_out(self._writes[self.memory(v)], at)
 
     def readers(self, v: int) -> list[int]:
         """Positions that read a value, ascending, each once."""
@@ -133,6 +133,11 @@ class Flow:
     def result(self) -> list[Instr]:
         """The instructions in order."""
         return [instr for instr in self.code if instr is not None]
+
+
+def _take_out(positions: list[int], at: int) -> None:
+    """Remove one of the ascending positions, found by halves: all updates read the same numbers."""
+    del positions[bisect.bisect_left(positions, at)]
 
 
 def _between(positions: list[int], low: int, high: int) -> bool:
