@@ -206,7 +206,7 @@ def run(n):
         step(*arguments)
     return allocations() - before
 run(300)
-print(run(1000), run(2000))
+print(min(run(1000) for _ in range(4)), min(run(2000) for _ in range(4)))
 """
 ROWS = """
 _core.set_num_threads({threads})
@@ -224,7 +224,7 @@ def run(n):
     assert plan.run_rows(rows[:n], losses[:n], 0, 1e9) == n
     return allocations() - before
 run(300)
-print(run(1000), run(2000))
+print(min(run(1000) for _ in range(4)), min(run(2000) for _ in range(4)))
 """
 NETS: dict[str, dict[str, Any]] = {
     "small": {"net": "chain(2, 8, 4)"},
@@ -264,7 +264,10 @@ CASES = [("calls", name) for name in NETS] + [
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_no_allocation_in_steady_state(counter: str, kind: str, name: str) -> None:
-    """A thousand calls more ask for no memory more: results take what results before have freed."""
+    """A thousand calls more ask for no memory more: results take what results before have freed.
+
+    The least of four counts: once in a while a thread that wakes up, or the garbage collector, asks for some.
+    """
     options = {"threads": 1, "work": 30000, "micro_batch": None, "wrap": "", **NETS[name]}
     code = (CALLS if kind == "calls" else ROWS).format(**options)
     found = fresh.output(COUNTING + code, LD_PRELOAD=counter)
