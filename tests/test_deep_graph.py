@@ -1,6 +1,7 @@
 """A graph as deep as memory allows: forward, backward and release without recursion, in a thread with a small stack."""
 
 import gc
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -10,11 +11,12 @@ import pytest
 import chainrule as cr
 
 NODES = 1_000_000
-SMALL_STACK = 256 * 1024
+# Python 3.13 frees up to 10,000 objects inside of each other before it takes the rest in turns, older ones fifty.
+SMALL_STACK = (256 if sys.version_info < (3, 13) else 1024) * 1024
 
 
 def in_small_stack(work: Callable[[], None]) -> None:
-    """Run `work` in a thread with 256 KiB of stack; an overflow kills the process, an error is raised here."""
+    """Run `work` in a thread with a small stack; an overflow kills the process, an error is raised here."""
     errors: list[BaseException] = []
 
     def run() -> None:
