@@ -15,6 +15,7 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import fsum
 
 __all__ = ["Item", "Layout", "arrange"]
 
@@ -198,8 +199,8 @@ def _heights(places: Sequence[_Place], layers: Sequence[Sequence[int]]) -> list[
             wanted, weights = [], []
             for i in layer:
                 near = [n for n in links[i] if sweep or places[n[0]].layer < at]
-                weight = sum(w for _, _, w in near)
-                wanted.append(sum((y[n] + offset) * w for n, offset, w in near) / weight if near else y[i])
+                weight = fsum(w for _, _, w in near)
+                wanted.append(fsum((y[n] + offset) * w for n, offset, w in near) / weight if near else y[i])
                 weights.append(weight or 1.0)
             for i, height in zip(layer, _settle(wanted, weights, gaps[at]), strict=True):
                 y[i] = height
