@@ -86,6 +86,8 @@ def arrange(blocks: Sequence[Block], most: int) -> tuple[list[int], int]:
     """Offsets of blocks, and the end of the last; `most` is the bound. Blocks are given in the order of `first`."""
     best = _as_they_come(blocks)
     for weigh in (_largest, _largest_in_time):
+        if best[1] <= _GOOD * most:
+            break
         order = sorted(range(len(blocks)), key=lambda k: weigh(blocks[k]))
         # The one that reached the end is put down before all others, again and again.
         for attempt in range(_MOST_TRIES):
