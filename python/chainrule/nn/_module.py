@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import to_model_input
+from .._convert import aligned_empty
 from .._errors import CompileError
 from ..autodiff import no_grad
 from ..tensor import Tensor, grad_mode
@@ -39,6 +40,9 @@ class Parameter(Tensor):
 
     def __init__(self, data: npt.ArrayLike) -> None:
         super().__init__(data, requires_grad=True)
+        found = self._data
+        self._data = aligned_empty(found.shape, found.dtype)
+        self._data[...] = found
 
 
 class Buffer(Tensor):
