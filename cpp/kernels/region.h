@@ -6,6 +6,9 @@
 namespace chainrule {
 namespace {
 
+constexpr int64_t kStripElements = 16 << 10;
+static_assert(kStripElements >= kEpilogueElements);
+
 template <class T>
 struct Output {
   T* c;  // null: kept by nobody, parts lie in `strip` until the epilogue has seen them
@@ -14,7 +17,7 @@ struct Output {
   Finish<T> finish = {};
   const Epilogue* epilogue = nullptr;
   int64_t row = 0, col = 0;  // of c in the whole product
-  T* strip = nullptr;        // kEpilogueElements of scratch
+  T* strip = nullptr;        // kStripElements of scratch
   Output right_of(int64_t j) const {
     Output part = *this;
     if (c != nullptr) part.c += j;
