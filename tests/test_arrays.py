@@ -78,6 +78,14 @@ def test_every_layout_is_its_copy() -> None:
             assert_same_bits(out, oracle.matmul(a.copy(), b.copy()), what)
 
 
+def test_an_empty_array_may_lie_anywhere() -> None:
+    empty = np.frombuffer(bytes(9), np.float32, count=0, offset=1)  # as an empty bytearray of Python 3.13
+    assert empty.ctypes.data % empty.itemsize != 0
+    out = blank((2, 3), np.dtype(np.float32))
+    _core.matmul(empty.reshape(2, 0), empty.reshape(0, 3), out)
+    assert_same_bits(out, np.zeros((2, 3), np.float32), "no products")
+
+
 A, B, OUT = np.ones((3, 4), np.float32), np.ones((4, 5), np.float32), np.full((3, 5), 7, np.float32)
 SHARED = np.ones((8, 8), np.float32)
 MATMUL_REFUSED: dict[str, tuple[tuple[Any, Any, Any], type[Exception], str]] = {

@@ -23,7 +23,7 @@ py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shap
 std::string shape_text(const py::array& array);
 std::string shape_text(const std::vector<py::ssize_t>& shape);
 
-// Strides in elements; throws where the array is misaligned or its strides are no whole elements.
+// Strides in elements; throws where elements are misaligned or their distances are no whole elements.
 std::vector<int64_t> element_strides(const py::array& array, const std::string& what);
 
 // C-contiguous, writable.
