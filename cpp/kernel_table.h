@@ -34,10 +34,17 @@ struct MapRow {
   MapFn fn[2];       // by Dtype
 };
 
+constexpr int kMostStates = 3;  // of an optimizer, beside the parameter
 // What is done to finished parts of a matrix product while they are in L1: rows [row, row + rows) and columns
 // [col, col + cols) of it, at c; kEpilogueElements at most.
 struct Epilogue {
   void (*apply)(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c);
+  // What it updates: matrices of c's shape, which the product asks for ahead where they are large.
+  int updates;
+  struct Matrix {
+    const void* p;
+    int64_t rs;
+  } update[1 + kMostStates];
 };
 constexpr int64_t kEpilogueElements = 2048;
 // The common beginnings of an epilogue, done in registers on the way to c: bias (a row of n numbers) is added, then
@@ -111,7 +118,6 @@ using FoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* 
 // An optimizer's step: p and its states s (rows x n, row stride ld) in place by the gradient g (row stride ld_g).
 // `numbers` are the options, as kernels/update.cpp lists them for each row; `clock` counts the steps so far and holds
 // what depends on their number. docs/arithmetic.md has the sequences.
-constexpr int kMostStates = 3;
 struct UpdateArgs {
   int64_t rows, n;
   void* p;

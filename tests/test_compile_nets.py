@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+import chainrule as cr
 import random_nets
 from chainrule import _core
 from chainrule.compiler.compiled import Compiled
@@ -12,7 +13,7 @@ from chainrule.compiler.trace import ELEMENTWISE, Instr
 from random_nets import Net
 from reference import assert_same_bits
 from reference.bits import Array
-from settings import ISAS, force_level, force_threads
+from settings import ISAS, every_setting, force_level, force_threads, restored
 
 NETS = 520
 THREADS = (1, 2, 3)
@@ -103,3 +104,32 @@ def test_the_nets_compute_numbers() -> None:
         changed += not np.array_equal(states[0][0], states[1][0])
     assert finite > 0.97 * NETS / 2
     assert changed > 0.97 * NETS / 2
+
+
+@pytest.mark.parametrize("batch", [1, 5, 70])
+def test_weights_that_leave_the_caches(batch: int) -> None:
+    """Large weights are asked for ahead while their gradient is computed: with fewer rows than that takes, and more."""
+    draw = cr.random.Generator(seed=3)
+    x, y = draw.normal((batch, 450)), draw.normal((batch, 3))
+    with restored():
+        expected: list[Array] = []
+        for setting in every_setting(threads=(1, 2)):
+            for compiles in (False, True) if not expected else (True,):
+                draw = cr.random.Generator(seed=4)
+                layers = [cr.nn.Linear(*sizes, generator=draw) for sizes in ((450, 410), (410, 333), (333, 3))]
+                model = cr.nn.Sequential(layers[0], cr.nn.ReLU(), layers[1], cr.nn.Tanh(), layers[2])
+                trainer = cr.Trainer(
+                    model,
+                    x,
+                    y,
+                    loss=cr.nn.MSELoss(),
+                    optimizer=cr.optim.SGD(model.parameters(), lr=0.01, momentum=0.9),
+                    batch_size=batch,
+                    compile=compiles,
+                )
+                for _ in range(3):
+                    trainer.run_epoch()
+                weights = [p.numpy().copy() for p in model.parameters()]
+                for got, wanted in zip(weights, expected or weights, strict=True):
+                    assert_same_bits(got, wanted, f"{setting}, compiled {compiles}, batch {batch}")
+                expected = expected or weights

@@ -115,7 +115,13 @@ void run_gemm(const Instruction& op, void* const* slots, Share share, void* scra
   const bool ends = s[9] != 0;
   const auto [rows, columns] = share_product(s[0], s[1], share);
   char* const locals = static_cast<char*>(scratch) + kGemmScratch - kBodyScratch;
-  const BodyEpilogue epilogue = {{apply_body}, body, slots, locals, rows.begin, columns.begin};
+  BodyEpilogue epilogue = {{apply_body, 0, {}}, body, slots, locals, rows.begin, columns.begin};
+  const Step* const last = body.steps.empty() ? nullptr : &body.steps.back();
+  for (int i = 0; last != nullptr && last->update != nullptr && i <= last->states; ++i) {
+    const BlockOperand& o = last->out[i];
+    epilogue.update[epilogue.updates++] = {offset(slot<char>(slots, o.slot), rows.begin * o.rs + columns.begin, size),
+                                           o.rs};
+  }
   (*static_cast<const GemmFn*>(op.kernel))(
       {rows.end - rows.begin, columns.end - columns.begin, s[2],
        offset(in_bytes(op, slots, 0), rows.begin * s[3], size),

@@ -16,6 +16,7 @@ struct Output {
   bool turned = false;  // one row here is one column of the product
   Finish<T> finish = {};
   const Epilogue* epilogue = nullptr;
+  bool far = false;          // what the epilogue updates has left L2 since it was used
   int64_t row = 0, col = 0;  // of c in the whole product
   T* strip = nullptr;        // kStripElements of scratch
   Output right_of(int64_t j) const {
@@ -37,6 +38,7 @@ class Region {
       : out_(out),
         on_(last && out.epilogue != nullptr),
         finishes_(last && (out.finish.bias != nullptr || out.finish.kept != nullptr || out.finish.relu)),
+        far_(on_ && out.epilogue->updates > 0 && out.far && !out.turned),
         rows_(rows) {
     if (!on_) return;
     whole_rows_ = rows * columns <= kEpilogueElements;
@@ -71,6 +73,17 @@ class Region {
     finish_.turned = whole.turned;
     return &finish_;
   }
+  // What the epilogue will update at the tile at (i, j), if that is not in the caches.
+  CR_INLINE const Coming<T>* coming(int64_t i, int64_t j) {
+    if (!far_) return nullptr;
+    const Epilogue& e = *out_.epilogue;
+    coming_.matrices = e.updates;
+    for (int x = 0; x < e.updates; ++x) {
+      coming_.rs[x] = e.update[x].rs;
+      coming_.p[x] = static_cast<const T*>(e.update[x].p) + (out_.row + i) * e.update[x].rs + out_.col + j;
+    }
+    return &coming_;
+  }
   // The tiles up to row i_end and column j_end are there. row_ends: that was the last of the strip; ends: of c.
   CR_INLINE void done(int64_t i_end, int64_t j_end, bool row_ends, bool ends) {
     if (on_) hand_over(i_end, j_end, row_ends, ends);
@@ -93,9 +106,10 @@ class Region {
   }
 
   const Output<T>& out_;
-  const bool on_, finishes_;
+  const bool on_, finishes_, far_;
   int64_t rows_;  // at a time
   Finish<T> finish_;
+  Coming<T> coming_;
   bool whole_rows_ = false, open_ = false;
   int64_t most_ = 0, ld_ = 0, i0_ = 0, j0_ = 0;
 };
