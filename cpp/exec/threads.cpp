@@ -50,12 +50,6 @@ int quota_cpus() {
 
 }  // namespace
 
-Range share_range(int64_t n, int64_t grain, Share share) {
-  const int64_t units = (n + grain - 1) / grain;
-  const int64_t begin = units * share.index / share.count, end = units * (share.index + 1) / share.count;
-  return {std::min(n, begin * grain), std::min(n, end * grain)};
-}
-
 int num_threads() {
 #if defined(_OPENMP)
   if (g_forked.load(std::memory_order_relaxed) || in_team() || omp_in_parallel()) return 1;

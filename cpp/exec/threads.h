@@ -1,6 +1,7 @@
 // How work is split, and how many threads it gets. exec/team.h has the threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace chainrule {
@@ -14,7 +15,12 @@ struct Share {
 struct Range {
   int64_t begin, end;
 };
-Range share_range(int64_t n, int64_t grain, Share share);
+inline Range share_range(int64_t n, int64_t grain, Share share) {
+  if (share.count == 1) return {0, n};  // the divisions take longer than some instructions
+  const int64_t units = (n + grain - 1) / grain;
+  const int64_t begin = units * share.index / share.count, end = units * (share.index + 1) / share.count;
+  return {std::min(n, begin * grain), std::min(n, end * grain)};
+}
 
 // Threads to use where work is plenty: set_num_threads, else OMP_NUM_THREADS or threadpoolctl (asked at call time),
 // else the CPUs this process may use. 1 inside another parallel region or team, and in a forked child: its threads
