@@ -39,7 +39,7 @@ constexpr int kMostStates = 3;  // of an optimizer, beside the parameter
 // [col, col + cols) of it, at c; kEpilogueElements at most.
 struct Epilogue {
   void (*apply)(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c);
-  // What it updates: matrices of c's shape, which the product asks for ahead where they are large.
+  // Matrices of c's shape that it updates, to be asked for ahead. None where they are still in a cache.
   int updates;
   struct Matrix {
     const void* p;

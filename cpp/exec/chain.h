@@ -37,6 +37,7 @@ struct Body {
   int bias = -1;
   bool relu = false;
   BlockOperand kept = {-1, 0, 0, 0};
+  bool far = false;  // the last step of a gemm updates what has left the caches since its last update
 };
 
 // For a matrix of `cols` columns, in blocks of at most `elements` (0: as L1 takes). Throws std::invalid_argument.

@@ -8,6 +8,8 @@
 namespace chainrule {
 namespace {
 
+constexpr double kFar = 1 << 20;  // bytes: weights and velocities of more have left L2 since their last update
+
 // This thread's rows and columns. Columns in whole vectors, each thread packing its own. Rows one by one: the kernel
 // deals them out to its tiles evenly; in whole vectors for a narrow c, which is computed as its transpose. Any split
 // gives the same bits.
@@ -88,11 +90,25 @@ void run_matmul_sum(const Instruction& op, void* const* slots, Share share, void
 }
 
 // The body as the kernel calls it: rows and columns count from this thread's part.
+void apply_body(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c);
 struct BodyEpilogue : Epilogue {
   const Body& body;
   void* const* slots;
   char* locals;
   int64_t row, col;
+  // `update` is left as it is: to clear it took 3 % of the smallest nets' steps.
+  BodyEpilogue(const Body& of, void* const* at, char* buffers, int64_t first_row, int64_t first_col)
+      : body(of), slots(at), locals(buffers), row(first_row), col(first_col) {
+    apply = apply_body;
+    updates = 0;
+  }
+  void ask(int64_t size) {
+    const Step& last = body.steps.back();
+    for (; updates <= last.states; ++updates) {
+      const BlockOperand& o = last.out[updates];
+      update[updates] = {offset(slot<char>(slots, o.slot), row * o.rs + col, size), o.rs};
+    }
+  }
 };
 void apply_body(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c) {
   const BodyEpilogue& e = static_cast<const BodyEpilogue&>(self);
@@ -115,13 +131,8 @@ void run_gemm(const Instruction& op, void* const* slots, Share share, void* scra
   const bool ends = s[9] != 0;
   const auto [rows, columns] = share_product(s[0], s[1], share);
   char* const locals = static_cast<char*>(scratch) + kGemmScratch - kBodyScratch;
-  BodyEpilogue epilogue = {{apply_body, 0, {}}, body, slots, locals, rows.begin, columns.begin};
-  const Step* const last = body.steps.empty() ? nullptr : &body.steps.back();
-  for (int i = 0; last != nullptr && last->update != nullptr && i <= last->states; ++i) {
-    const BlockOperand& o = last->out[i];
-    epilogue.update[epilogue.updates++] = {offset(slot<char>(slots, o.slot), rows.begin * o.rs + columns.begin, size),
-                                           o.rs};
-  }
+  BodyEpilogue epilogue(body, slots, locals, rows.begin, columns.begin);
+  if (body.far) epilogue.ask(size);
   (*static_cast<const GemmFn*>(op.kernel))(
       {rows.end - rows.begin, columns.end - columns.begin, s[2],
        offset(in_bytes(op, slots, 0), rows.begin * s[3], size),
@@ -195,6 +206,10 @@ void resolve_gemm(Instruction& op, const KernelTable& table) {
                                 std::to_string(gemm_depth(item_size(op.dtype))));
   Body body = resolve_body(op, table, s[1], kEpilogueElements);
   take_write_back(body, table, op.dtype);
+  if (!body.steps.empty() && body.steps.back().update != nullptr) {
+    const double matrices = 1 + body.steps.back().states;
+    body.far = matrices * product(s, 2) * static_cast<double>(item_size(op.dtype)) > kFar;
+  }
   op.steps = std::make_shared<const Body>(std::move(body));
   op.run = run_gemm;
   op.kernel = &table.gemm[op.dtype];

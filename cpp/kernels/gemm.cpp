@@ -19,7 +19,6 @@ namespace {
 constexpr int64_t kDirect = 24 << 10;    // bytes: a smaller block of b stays in L1 as it is
 constexpr int64_t kPage = 4096;          // rows of a at a multiple of this distance meet in one set of L1
 constexpr int64_t kTogether = 64 << 10;  // bytes: of less a and panel, all strips are done in one call
-constexpr int64_t kFar = 1 << 20;        // bytes: more than this has left L2 since its last update
 constexpr int64_t kStreams = 512 << 10;  // bytes: a larger a has left L2 when the next block of b comes
 
 template <class T>
@@ -70,7 +69,6 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
       const Matrix<T> from = {b.at(0, j), b.rs, b.cs};
       args.c = region.tile(i, jc + j);
       args.finish = region.finish(i, jc + j);
-      args.coming = region.coming(i, jc + j);
       args.n = columns;
       args.panel = q.packed + j * kb;
       if (!pack || (packs && b.cs == 1)) {
@@ -81,6 +79,10 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
         args.b = args.panel;
         args.ld_b = vectors * L;
         args.read = kWhole;
+        if (region.asks()) {
+          args.read = kAsk;
+          args.coming = region.coming(i, jc + j);
+        }
         if (packs) pack_panel(from, kb, columns, vectors * L, args.panel);
       }
       if (pack && together == 1) prefetch_rows<1>(args.c, args.rs_c, rows, columns);
@@ -159,9 +161,9 @@ void strip_product(const Problem<T>& q) {
   for (int64_t j = 0; j < q.n; j += nr) {
     const int64_t columns = smaller(nr, q.n - j);
     const Read read = turned ? kTurned : columns % L == 0 ? kWhole : kTail;
-    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1](
-        {1, q.k - done, q.a.at(0, done), q.a.rs, q.a.cs, q.b.at(done, j), ld_b, nullptr, region.tile(0, j), region.ld(),
-         columns, q.first && done == 0, read, region.finish(0, j), region.coming(0, j)});
+    kTiles<T>.fn[rows - 1][ceil_div(columns, L) - 1]({1, q.k - done, q.a.at(0, done), q.a.rs, q.a.cs, q.b.at(done, j),
+                                                      ld_b, nullptr, region.tile(0, j), region.ld(), columns,
+                                                      q.first && done == 0, read, region.finish(0, j), nullptr});
     region.done(q.m, j + columns, j + columns == q.n, j + columns == q.n);
   }
 }
@@ -249,7 +251,6 @@ void gemm(const GemmArgs& g) {
   const WriteBack& w = g.write_back;
   q.c.finish = {static_cast<const T*>(w.bias), static_cast<const T*>(w.kept), w.rs_kept, w.relu, false};
   q.c.epilogue = g.epilogue;
-  q.c.far = g.epilogue != nullptr && g.epilogue->updates * g.m * g.n * int64_t{sizeof(T)} > kFar;
   q.c.strip = scratch + Block<T>::a_elements + packed;
   // Turning costs about a fifth of the multiplications that it hides behind.
   const bool turns = q.first && w.kept == nullptr && q.m >= L && (q.a.rs == 1 || q.a.cs == 1);

@@ -16,7 +16,6 @@ struct Output {
   bool turned = false;  // one row here is one column of the product
   Finish<T> finish = {};
   const Epilogue* epilogue = nullptr;
-  bool far = false;          // what the epilogue updates has left L2 since it was used
   int64_t row = 0, col = 0;  // of c in the whole product
   T* strip = nullptr;        // kStripElements of scratch
   Output right_of(int64_t j) const {
@@ -38,7 +37,7 @@ class Region {
       : out_(out),
         on_(last && out.epilogue != nullptr),
         finishes_(last && (out.finish.bias != nullptr || out.finish.kept != nullptr || out.finish.relu)),
-        far_(on_ && out.epilogue->updates > 0 && out.far && !out.turned),
+        asks_(on_ && out.epilogue->updates > 0 && !out.turned),
         rows_(rows) {
     if (!on_) return;
     whole_rows_ = rows * columns <= kEpilogueElements;
@@ -73,9 +72,9 @@ class Region {
     finish_.turned = whole.turned;
     return &finish_;
   }
-  // What the epilogue will update at the tile at (i, j), if that is not in the caches.
+  // What the epilogue will update at the tile at (i, j), where it is to be asked for.
+  CR_INLINE bool asks() const { return asks_; }
   CR_INLINE const Coming<T>* coming(int64_t i, int64_t j) {
-    if (!far_) return nullptr;
     const Epilogue& e = *out_.epilogue;
     coming_.matrices = e.updates;
     for (int x = 0; x < e.updates; ++x) {
@@ -106,7 +105,7 @@ class Region {
   }
 
   const Output<T>& out_;
-  const bool on_, finishes_, far_;
+  const bool on_, finishes_, asks_;
   int64_t rows_;  // at a time
   Finish<T> finish_;
   Coming<T> coming_;

@@ -1,10 +1,11 @@
 // The GEMM micro-kernel: an mr x (nv vectors) tile of c stays in registers while k runs.
 //
 // Contract: c[i][j] = chain over k ascending of fma(a[i][k], b[k][j], .), starting from +0 (`first`) or continuing what
-// c holds. a is read one element at a time (any strides), c written up to column n only. b is read in one of four ways:
+// c holds. a is read one element at a time (any strides), c written up to column n only. b is read in one of five ways:
 //   whole    a vector at a time, every vector inside the matrix or a padded panel
 //   tail     the same, the last vector of each row by load_n
 //   pack     as tail, and every vector is stored to `panel` for the next rows of a: the copy hides behind the fmas
+//   ask      as whole, and what the epilogue will update is asked for
 //   turned   columns are contiguous: lanes x lanes blocks are transposed in registers, on the way to the fmas. One
 //   vector
 //            of columns: more would not stay in the same sets of L1 at large power-of-two strides
@@ -40,7 +41,7 @@ constexpr int max_turned_vectors(int mr) { return kRegisters == 16 && mr <= 3 ? 
 // the first tiles of 1024^3 took 3.3 times as long as the others, and take 1.8 times as long.
 constexpr int64_t kAhead = 16;
 
-enum Read { kWhole, kTail, kPack, kTurned };
+enum Read { kWhole, kTail, kPack, kTurned, kAsk };
 
 // WriteBack of one tile. In a transposed tile (`turned`) the bias is one number a row, and there is no `kept`.
 template <class T>
@@ -74,7 +75,7 @@ struct TileArgs {
   bool first;
   Read read;
   const Finish<T>* finish;  // null: nothing is done
-  const Coming<T>* coming;  // null: none
+  const Coming<T>* coming;  // of kAsk
 };
 
 // Elements of a at one k, for all rows of the tile. A few row pointers, not MR: x86 has 16 registers.
@@ -239,7 +240,7 @@ CR_INLINE T opaque(T x) {
 }
 
 // The tile at a_rows and c; `row` of t's.
-template <class T, int MR, int NV>
+template <class T, int MR, int NV, bool Ask>
 CR_INLINE void one_tile(const TileArgs<T>& t, int64_t row, const T* a_rows, T* c) {
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> acc[MR][NV];
@@ -259,7 +260,7 @@ CR_INLINE void one_tile(const TileArgs<T>& t, int64_t row, const T* a_rows, T* c
       from += t.rs_c;
     }
   }
-  if (t.read == kWhole && t.coming != nullptr) {
+  if constexpr (Ask) {
     multiply_and_ask(t, row, a_rows, acc);
   } else if (t.read == kWhole) {
     multiply_rows<T, MR, NV, kWhole>(t, a_rows, t.b, t.k, acc);
@@ -291,16 +292,27 @@ CR_INLINE void one_tile(const TileArgs<T>& t, int64_t row, const T* a_rows, T* c
   }
 }
 
-// One function for all ways of reading: the code before and after k is the larger part of it.
-template <class T, int MR, int NV>
-void tile(const TileArgs<T>& t) {
+template <class T, int MR, int NV, bool Ask>
+CR_INLINE void strips_of_tiles(const TileArgs<T>& t) {
   const T* a = t.a;
   T* c = t.c;
   for (int64_t s = 0; s < t.strips; ++s) {
-    one_tile<T, MR, NV>(t, s * MR, a, c);
+    one_tile<T, MR, NV, Ask>(t, s * MR, a, c);
     a += MR * t.rs_a;
     c += MR * t.rs_c;
   }
+}
+
+// One function for all ways of reading: the code before and after k is the larger part of it. But for kAsk, whose loops
+// made small tiles 7 % slower.
+template <class T, int MR, int NV>
+__attribute__((noinline)) void asking_tile(const TileArgs<T>& t) {
+  strips_of_tiles<T, MR, NV, true>(t);
+}
+template <class T, int MR, int NV>
+void tile(const TileArgs<T>& t) {
+  if (t.read == kAsk) return asking_tile<T, MR, NV>(t);
+  strips_of_tiles<T, MR, NV, false>(t);
 }
 
 template <class T>
