@@ -3,6 +3,7 @@
 
 #include "math/exp.h"
 #include "math/log.h"
+#include "math/tanh_tables.h"
 
 namespace chainrule {
 namespace {
@@ -78,10 +79,66 @@ __attribute__((noinline, cold)) Vec<float> tanh_in_binary64(Vec<float> x) {
   return with_sign(round_once<tanh<Last::odd>, 13>(x, divide_halves(n, d), first_bits(isnan(x)) != 0), x);
 }
 
+// By table, for vectors in which one instruction looks up 32 floats: four fifths of the time of the quotient below (Zen
+// 4, 29 cycles for 16 elements; a lookup takes as long as an fma). 1.4375 |x| + 0.903 has eight cells in a binade, so
+// that they widen as tanh flattens. hi + lo is (1 - T^2) (1 - T d) of what floats make of 1 - T^2, which is as good; y
+// + rest differs from tanh |x| by less than 2^-10.8 of the last place, most in the cell around 0.1. What rounding
+// leaves of y + rest, a little longer, must round back to the same float; one in 800 does not.
+template <int N>
+CR_INLINE void tanh_by_table(Vec<float> (&x)[N]) {
+  const Float one = splat(1.0f), zero = splat(0.0f);
+  Bits<float> cell[N];
+  Float d[N], t[N], slope[N], curve[N], p[N], hi[N], lo[N], y[N], rest[N], doubt[N], any = zero;
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) d[i] = smaller(splat(9.1f), abs(x[i]));
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) cell[i] = shr<20>(bits(fma(d[i], splat(1.4375f), splat(0.903f))));
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) d[i] = d[i] - lookup(kTanh[0], cell[i]);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) t[i] = lookup(kTanh[1], cell[i]);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) p[i] = lookup(kTanh[5], cell[i]);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) p[i] = fma(d[i], p[i], lookup(kTanh[4], cell[i]));
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) slope[i] = fma(neg(t[i]), t[i], one);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) p[i] = fma(d[i], p[i], lookup(kTanh[3], cell[i]));
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) curve[i] = t[i] * slope[i];
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) p[i] = fma(d[i], p[i], lookup(kTanh[2], cell[i]));
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) hi[i] = fma(neg(d[i]), curve[i], slope[i]);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) lo[i] = fma(neg(d[i]), curve[i], slope[i] - hi[i]);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) y[i] = fma(d[i], hi[i], t[i]);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) lo[i] = fma(d[i] * d[i], p[i], lo[i]);
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) rest[i] = fma(d[i], lo[i], fma(d[i], hi[i], t[i] - y[i]));
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) {
+    const Float sum = y[i] + rest[i];
+    doubt[i] = bits_xor(sum, fma(rest[i] - (sum - y[i]), splat(1.0f + 0x1.4p-10f), sum));
+    any = bits_or(any, doubt[i]);
+    y[i] = with_sign(sum, x[i]);
+  }
+  if (__builtin_expect(!all(eq(any, zero)), false)) {
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) y[i] = decide<tanh_in_binary64>(x[i], y[i], eq(doubt[i], zero));
+  }
+  CR_UNROLL
+  for (int i = 0; i < N; ++i) x[i] = y[i];
+}
+
 // n = e^2|x| - 1 and d = n + 2 as pairs. n has the error of w; where it is so large that s - 1 is not exact, that does
 // no harm: d has the same error.
 template <int N>
 CR_INLINE void tanh(Vec<float> (&x)[N]) {
+  if constexpr (Vec<float>::lanes == 16) return tanh_by_table(x);
   const Float two = splat(2.0f);
   ExpTerms e[N];
   Mask<float> sure[N];

@@ -105,6 +105,10 @@ template <int N>
 CR_INLINE Bits<float> shl(Bits<float> a) {
   return {_mm256_slli_epi32(a.i, N)};
 }
+template <int N>
+CR_INLINE Bits<float> shr(Bits<float> a) {
+  return {_mm256_srli_epi32(a.i, N)};
+}
 template <class T>
 CR_INLINE Bits<T> splat_bits(int64_t x);
 template <>

@@ -84,7 +84,7 @@ CR_INLINE void store_n(double* p, Vec<double> a, int64_t n) { _mm512_mask_storeu
   CR_INLINE Vec<T> bits_and(Vec<T> a, Vec<T> b) { return {_mm512_and_##S(a.v, b.v)}; }                      \
   CR_INLINE Vec<T> bits_or(Vec<T> a, Vec<T> b) { return {_mm512_or_##S(a.v, b.v)}; }                        \
   CR_INLINE Vec<T> bits_xor(Vec<T> a, Vec<T> b) { return {_mm512_xor_##S(a.v, b.v)}; }                      \
-  CR_INLINE Vec<T> neg(Vec<T> a) { return bits_xor(a, splat<T>(T(-0.0))); }                                 \
+  CR_INLINE Vec<T> neg(Vec<T> a) { return {-a.v}; }                                                         \
   CR_INLINE Vec<T> abs(Vec<T> a) { return {_mm512_andnot_##S(_mm512_set1_##S(T(-0.0)), a.v)}; }             \
   CR_INLINE Vec<T> larger(Vec<T> a, Vec<T> b) { return {_mm512_max_##S(a.v, b.v)}; }                        \
   CR_INLINE Vec<T> smaller(Vec<T> a, Vec<T> b) { return {_mm512_min_##S(a.v, b.v)}; }                       \
@@ -111,6 +111,10 @@ CR_INLINE Bits<float> operator|(Bits<float> a, Bits<float> b) { return {_mm512_o
 template <int N>
 CR_INLINE Bits<float> shl(Bits<float> a) {
   return {_mm512_slli_epi32(a.i, N)};
+}
+template <int N>
+CR_INLINE Bits<float> shr(Bits<float> a) {
+  return {_mm512_srli_epi32(a.i, N)};
 }
 template <class T>
 CR_INLINE Bits<T> splat_bits(int64_t x);

@@ -125,6 +125,10 @@ template <int N>
 CR_INLINE Bits<float> shl(Bits<float> a) {
   return {vshlq_n_s32(a.i, N)};
 }
+template <int N>
+CR_INLINE Bits<float> shr(Bits<float> a) {
+  return {vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_s32(a.i), N))};
+}
 template <class T>
 CR_INLINE Bits<T> splat_bits(int64_t x);
 template <>

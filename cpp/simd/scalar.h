@@ -182,6 +182,10 @@ template <int N>
 CR_INLINE Bits<float> shl(Bits<float> a) {
   return {static_cast<int32_t>(static_cast<uint32_t>(a.i) << N)};
 }
+template <int N>
+CR_INLINE Bits<float> shr(Bits<float> a) {
+  return {static_cast<int32_t>(static_cast<uint32_t>(a.i) >> N)};
+}
 template <class T>
 CR_INLINE Bits<T> splat_bits(int64_t x) {
   return {static_cast<decltype(Bits<T>::i)>(x)};

@@ -6,7 +6,7 @@
 //   lt le eq  isnan  select  & | !      comparisons are false on NaN; select(m, a, b) = m ? a : b
 //   larger(a, b) smaller(a, b)          a > b ? a : b and a < b ? a : b, so that a NaN on either side gives b
 //   bits_and bits_xor                   on the bit pattern
-//   Bits<T>, bits(v), value(b), splat_bits<T>(i)    the pattern as integers: + - shl<n> & |, on double shr<n> too
+//   Bits<T>, bits(v), value(b), splat_bits<T>(i)    the pattern as integers: + - shl<n> shr<n> & |
 //   widen narrow                        Vec<float> to Parts = 1 or 2 Vec<double> and back, one rounding
 //   any_low_word(w, c, mask)            whether ((low 32 bits + c) & mask) is 0 in any lane of a widened vector
 //   lookup16(table, index)              one of 16 doubles per lane, by the low four bits of the index

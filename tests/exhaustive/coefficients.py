@@ -13,9 +13,11 @@ from collections.abc import Callable
 
 import mpmath as mp
 import numpy as np
+import numpy.typing as npt
 
 mp.mp.dps = 60
 Real = Callable[[mp.mpf], mp.mpf]
+Longs = npt.NDArray[np.longdouble]
 
 LN2 = mp.log(2)
 # Half of the distance of two table entries of exp, and a hair for the rounding of k.
@@ -172,6 +174,58 @@ def show_cells(name: str, cells: list[tuple[list[mp.mpf], mp.mpf]], pairs: int) 
         print("    {" + ", ".join(float(v).hex() for v in values) + "},")
 
 
+# v = TANH_SCALE |x| + TANH_START; the first cell of tanh that is used, and where tanh(x) has long been 1.
+TANH_SCALE, TANH_START, TANH_END = 1.4375, 0.903, 9.1
+TANH_FIRST = int(np.float32(TANH_START).view(np.uint32)) >> 20
+
+
+def tanh_long(x: Longs) -> Longs:
+    return np.asarray(np.expm1(2 * x) / (np.expm1(2 * x) + 2))
+
+
+def tanh_points(low: np.longdouble, high: np.longdouble) -> Longs:
+    return np.asarray((low + high) / 2 - (high - low) / 2 * np.cos(np.pi * (np.arange(24) + np.longdouble(0.5)) / 24))
+
+
+def tanh_centre(low: np.longdouble, high: np.longdouble) -> list[np.float32]:
+    """c near the middle, T and what floats make of 1 - T^2 and T (1 - T^2), all good to about 2^-36 of tanh (Gal)."""
+    parts = (0.4, 0.55) if low < 7 else (0.1, 0.9)  # T grows by a few units only
+    first, last = (int(np.float32(low + part * (high - low)).view(np.uint32)) for part in parts)
+    c = np.arange(first, last, dtype=np.uint32).view(np.float32)
+    t = tanh_long(c.astype(np.longdouble)).astype(np.float32)
+    near = np.abs(t - tanh_long(c.astype(np.longdouble))) < 2.0**-35 * t
+    c, t = c[near], t[near]
+    slope = (1 - t.astype(np.float64) ** 2).astype(np.float32)
+    exact = tanh_long(c.astype(np.longdouble))
+    truth = exact, (1 - exact) * (1 + exact), -exact * (1 - exact) * (1 + exact)
+    lacks = np.array([(f - x).astype(np.float64) for f, x in zip((t, slope, -t * slope), truth, strict=True)])
+    # What p cannot make good of the errors of the first three terms, and the roundings of the fourth.
+    points = tanh_points(low, high)
+    value, d = tanh_long(points), (points - (low + high) / 2).astype(np.float64)
+    powers = (d[:, None] ** np.arange(7) / value[:, None]).astype(np.float64)
+    fit = np.linalg.qr(powers[:, 3:])[0]
+    left = powers[:, :3] - fit @ (fit.T @ powers[:, :3])
+    error = np.abs(left @ lacks).max(axis=0)
+    reach = np.maximum((high - c) ** 3 / tanh_long(high), (c - low) ** 3 / tanh_long(low))
+    best = int(np.argmin(error + 2.0**-23 * reach * slope * np.abs(t * t - 1 / 3)))
+    return [c[best], t[best], slope[best], t[best] * slope[best]]
+
+
+def tanh_cell(index: int) -> list[mp.mpf]:
+    """c, T and p of the cell with these low bits: tanh(c + d) = T + (1 - T^2) (d - T d^2) + d^3 p(d), in binary32."""
+    cell = TANH_FIRST + (index - TANH_FIRST) % 32
+    bounds = np.array([cell << 20, (cell + 1) << 20], np.uint32).view(np.float32).astype(np.longdouble)
+    low, high = np.clip((bounds - np.float32(TANH_START)) / TANH_SCALE, 0, TANH_END)
+    c, t, slope, curve = tanh_centre(low, high) if low > 0 else [np.float32(v) for v in (0, 0, 1, 0)]
+    points = tanh_points(low, high)
+    value, d = tanh_long(points), points - c
+    radius = high - low
+    powers = (d / radius)[:, None] ** np.arange(3, 7) / value[:, None]
+    rest = (value - t - d * (np.longdouble(slope) - d * curve)) / value
+    found = np.linalg.lstsq(powers.astype(np.float64), rest.astype(np.float64))[0] / radius ** np.arange(3, 7)
+    return [mp.mpf(float(v)) for v in (c, t, *found.astype(np.float32))]
+
+
 def main() -> None:
     step = LN2 / 16
     step_high = multiple_of(step, -42)
@@ -207,6 +261,10 @@ def main() -> None:
     name = "(log(1 + r) - r) / r^2 weighted by r"
     show(f"float32: {name}", log_tail, lambda r: abs(r) + mp.mpf(2) ** -80, LOG_RADIUS, 4)
     show(f"float64: {name}", log_tail, lambda r: abs(r) + mp.mpf(2) ** -80, LOG_RADIUS, 9)
+
+    print("\ntanh, pairs of floats: c, T and p")
+    for row in zip(*[tanh_cell(i) for i in range(32)], strict=True):
+        print("    {" + ", ".join(float(v).hex() for v in row) + "},")
 
     show_cells("erf, float32", [erf_cell(i, QUICK_ERF_WIDTH, 8) for i in range(16)], 0)
     show_cells("erf, float64", [erf_cell(i, ERF_WIDTH, 14) for i in range(16)], 2)

@@ -5,10 +5,10 @@
     python tests/exhaustive/run.py --on scalar --stride 16
 
 A target is an instruction set of this machine, run through the extension module, or one of the ways in ways.cpp,
-`alone` (`alone-avx2`: with the shorter table of that set) and `exact`, compiled here. One line per target and function:
-inputs checked, results that are not the correctly rounded ones, seconds. The exit status is 1 if there are any. It
-needs a C++ compiler (CXX, else g++) and libquadmath; a function takes some minutes on two cores. With a stride the
-neighbourhoods of special inputs are still all checked.
+`alone` (`alone-avx2`: with the shorter table of that set; `alone-avx512`: tanh by table) and `exact`, made here. One
+line per target and function: inputs checked, results that are not the correctly rounded ones, seconds. The exit status
+is 1 if there are any. It needs a C++ compiler (CXX, else g++) and libquadmath; a function takes some minutes on two
+cores. With a stride the neighbourhoods of special inputs are still all checked.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ BLOCK = 1 << 20
 # Ends of the ranges in which a function is neither constant nor trivial, and the seams of its evaluation.
 SPECIAL = (0.0, 2.0**-149, 2.0**-126, 2.0**-29, 2.0**-24, 0.5, 1.0, 9.0109, 10.0, 15.0, 17.33, 20.0, 30.0)
 SPECIAL_FAR = (3.9192, 3.99, 5.4195, 6.0, 12.9454, 12.9837, 14.1701, 87.3366, 88.7229, 103.9721, 2.0**127, np.inf)
+SPECIAL_TANH = tuple((i / 8 * 2.0**e - 0.903) / 1.4375 for e in range(-1, 4) for i in range(8, 16))  # its cells
 ZONE = 1 << 12
 Floats = npt.NDArray[np.float32]
 Function = Callable[[bytes, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p], int]
@@ -57,6 +58,9 @@ def target(name: str, folder: Path) -> Function:
         return compile_library(folder, "ways", "-DCR_LEVEL_scalar", *(["-mfma"] if X86 else [])).alone
     if name == "alone-avx2":
         return compile_library(folder, "ways", *avx2).alone
+    if name == "alone-avx512":
+        flags = (f"-mavx512{part}" for part in ("f", "dq", "bw", "vl"))
+        return compile_library(folder, "ways", *avx2[1:], "-DCR_LEVEL_avx512", *flags).alone
     if name == "exact":
         return compile_library(folder, "ways", *(avx2 if X86 else ["-DCR_LEVEL_neon"])).exact
     _core.use_isa(name)
@@ -72,7 +76,7 @@ def block(first: int, stride: int) -> Floats:
 
 def special_zones() -> Floats:
     """All float32 near the special values and their negatives."""
-    centres = np.array([sign * value for value in SPECIAL + SPECIAL_FAR for sign in (1, -1)], np.float32)
+    centres = np.array([sign * value for value in SPECIAL + SPECIAL_FAR + SPECIAL_TANH for sign in (1, -1)], np.float32)
     zones = centres.view(np.uint32).astype(np.int64)[:, None] + np.arange(-ZONE, ZONE, dtype=np.int64)
     return (zones.ravel() & 0xFFFFFFFF).astype(np.uint32).view(np.float32)
 
@@ -107,7 +111,8 @@ def run(name: str, stride: int, threads: int, evaluate: Function, oracle: ctypes
 def main() -> int:
     parser = argparse.ArgumentParser(description="Correct rounding of the float32 elementary functions.")
     parser.add_argument("functions", nargs="*", choices=[[], *FUNCTIONS], help="default: all")
-    targets = [*_core.available_isas(), "alone", *(["alone-avx2"] if X86 else []), "exact"]
+    sets = _core.available_isas()
+    targets = [*sets, "alone", *(f"alone-{name}" for name in ("avx2", "avx512") if name in sets), "exact"]
     parser.add_argument("--on", action="append", choices=targets, help="target, repeatable; default: all but scalar")
     parser.add_argument("--stride", type=int, default=1, help="check every n-th input")
     parser.add_argument("--threads", type=int, default=2)
@@ -124,7 +129,7 @@ def main() -> int:
                 checked, wrong, where = run(name, options.stride, options.threads, evaluate, oracle)
                 seconds = time.perf_counter() - start
                 inputs = f" at {', '.join(v.hex() for v in where)}" if where else ""
-                print(f"{on:10} {name:9} {checked:11} inputs {wrong:6} misrounded{inputs} {seconds:7.1f} s", flush=True)
+                print(f"{on:12} {name:9} {checked:11} inputs {wrong:6} misrounded{inputs} {seconds:7.1f} s", flush=True)
                 failures += wrong
     return 1 if failures else 0
 
