@@ -63,7 +63,8 @@ std::vector<int64_t> element_strides(const py::array& array, const std::string& 
     whole = whole && array.strides(d) % size == 0;
     strides.push_back(array.strides(d) / size);
   }
-  if (!whole && array.size() > 0) throw py::value_error(what + ": the array is not aligned to its elements; pass a copy");
+  if (!whole && array.size() > 0)
+    throw py::value_error(what + ": the array is not aligned to its elements; pass a copy");
   return strides;
 }
 
