@@ -90,7 +90,6 @@ void run_matmul_sum(const Instruction& op, void* const* slots, Share share, void
 }
 
 // The body as the kernel calls it: rows and columns count from this thread's part.
-void apply_body(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c);
 struct BodyEpilogue : Epilogue {
   const Body& body;
   void* const* slots;
@@ -109,11 +108,12 @@ struct BodyEpilogue : Epilogue {
       update[updates] = {offset(slot<char>(slots, o.slot), row * o.rs + col, size), o.rs};
     }
   }
+  static void apply_body(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c,
+                         int64_t rs_c) {
+    const BodyEpilogue& e = static_cast<const BodyEpilogue&>(self);
+    run_block(e.body, e.slots, {e.row + row, rows, e.col + col, cols, static_cast<char*>(c), rs_c, e.locals});
+  }
 };
-void apply_body(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c) {
-  const BodyEpilogue& e = static_cast<const BodyEpilogue&>(self);
-  run_block(e.body, e.slots, {e.row + row, rows, e.col + col, cols, static_cast<char*>(c), rs_c, e.locals});
-}
 
 // What the kernel does in registers. All of it is written here, as the rest of GemmArgs: to clear it first took as long
 // as the smallest products.
