@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule._convert import aligned_empty
+from chainrule._convert import aligned_full
 
 LINE = 64
 
@@ -21,10 +21,10 @@ def begins_a_line(array: Any) -> bool:
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
 def test_an_aligned_array_is_a_plain_one(shape: tuple[int, ...], dtype: str) -> None:
     for _ in range(20):  # NumPy's own begin with a line one time in four
-        array = aligned_empty(shape, np.dtype(dtype))
+        array = aligned_full(shape, np.dtype(dtype), 1)
         assert array.shape == shape and array.dtype == dtype
         assert array.flags.c_contiguous and array.flags.writeable and array.flags.aligned
-        assert begins_a_line(array)
+        assert begins_a_line(array) and (array == 1).all()
 
 
 def test_parameters_and_states_begin_with_a_line() -> None:

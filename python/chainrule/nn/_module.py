@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import to_model_input
-from .._convert import aligned_empty
+from .._convert import aligned_full
 from .._errors import CompileError
 from ..autodiff import no_grad
 from ..tensor import Tensor, grad_mode
@@ -40,9 +40,7 @@ class Parameter(Tensor):
 
     def __init__(self, data: npt.ArrayLike) -> None:
         super().__init__(data, requires_grad=True)
-        found = self._data
-        self._data = aligned_empty(found.shape, found.dtype)
-        self._data[...] = found
+        self._data = aligned_full(self.shape, self.dtype, self._data)
 
 
 class Buffer(Tensor):

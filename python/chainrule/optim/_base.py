@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._convert import aligned_empty, constant
+from .._convert import aligned_full, constant
 from .._errors import CompileError
 from ..tensor import Tensor, grad_mode
 from ._options import Number, Option, options_of
@@ -73,7 +73,10 @@ class Group:
             start = self._kind._start(options)
             had = [dict(zip(self._names, states, strict=True)) for states in self._states]
             self._states = tuple(
-                tuple(have[name] if name in have else _filled(p, constant(start, p.dtype)) for name in names)
+                tuple(
+                    have[name] if name in have else aligned_full(p.shape, p.dtype, constant(start, p.dtype))
+                    for name in names
+                )
                 for have, p in zip(had, self.params, strict=True)
             )
             self._names = names
@@ -87,12 +90,6 @@ class Group:
             for array, value in zip(own, values, strict=True):
                 if array is not None:
                     array[...] = value
-
-
-def _filled(p: Tensor, value: Array) -> Array:
-    state = aligned_empty(p.shape, p.dtype)
-    state[...] = value
-    return state
 
 
 class Optimizer:
