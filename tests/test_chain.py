@@ -12,7 +12,7 @@ from reference import UPDATES, assert_same_bits
 from reference import reduce as reference_reduce
 from reference.bits import Array
 from support.fusion import Fused, Fusion, values
-from support.programs import CODE, Float, Plain, blank, execute, matmul, sgd_step
+from support.programs import CODE, Float, Plain, blank, execute, gemm_marks, matmul, sgd_step
 from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
@@ -179,13 +179,33 @@ def test_a_product_in_parts(dtype: Float) -> None:
                 assert_same_bits(plain(start)["c"], whole, f"without a body, m={m} n={n} k={k} cut {cut}, {setting}")
 
 
+@each_dtype
+def test_steps_that_are_not_marked(dtype: Float) -> None:
+    """The same bits as with the first steps in registers."""
+    marked = 0
+    for i, (m, n, k) in enumerate([(13, 50, 9), (40, 7, 30), (1, 33, 5), (7, 64, 600)]):
+        a, b = values((m, k), dtype, i), values((k, n), dtype, i + 1000)
+        for body in BODIES:
+            fusion = Fusion(m, n, dtype)
+            body(fusion)
+            keep = body in IN_PLACE or k > DEPTH[dtype]
+            plain, fast = Fused(fusion, (a, b), keep, marked=False), Fused(fusion, (a, b), keep)
+            marked += plain.code[0][4] != fast.code[0][4]
+            expected = fusion.one_by_one(matmul(a, b))
+            for setting in every_setting((1, 2)):
+                compare(plain(), expected, f"{body.__name__} m={m} n={n} k={k}, {setting}")
+    assert marked >= 8
+
+
 def test_a_body_waits_for_the_end() -> None:
     a, b, row = values((6, 4), np.float32, 1), values((4, 9), np.float32, 2), values((9,), np.float32, 3)
     c = blank((6, 9), np.float32)
     body: list[Plain] = [("add", 0, [-1], [-1, 3], [9, 1, 0, 1, 9], [])]
-    execute("gemm", np.float32, [c], [a, b, row], [6, 9, 4, 4, 1, 9, 1, 9, 0, 0], body=body)
+    marks = gemm_marks(body)
+    assert marks == [1, 0, 0]
+    execute("gemm", np.float32, [c], [a, b, row], [6, 9, 4, 4, 1, 9, 1, 9, 0, 0, *marks], body=body)
     assert_same_bits(c, matmul(a, b))
-    execute("gemm", np.float32, [c], [a, b, row], [6, 9, 4, 4, 1, 9, 1, 9, 0, 1], body=body)
+    execute("gemm", np.float32, [c], [a, b, row], [6, 9, 4, 4, 1, 9, 1, 9, 0, 1, *marks], body=body)
     assert_same_bits(c, matmul(a, b) + row)
 
 
@@ -279,10 +299,10 @@ def test_column_sums_in_parts(dtype: Float) -> None:
 
 def test_text_shows_the_body() -> None:
     body: list[Plain] = [("add", 0, [-2], [-1, 3], [0, 0, 0, 1, 0], []), ("relu", 0, [0], [-2], [0, 0, 9], [])]
-    code = ("gemm", 0, [-1, 0], [1, 2, 3], [6, 9, 4, 4, 1, 9, 1, 9, 0, 1], [], body)
+    code = ("gemm", 0, [-1, 0], [1, 2, 3], [6, 9, 4, 4, 1, 9, 1, 9, 0, 1, 0, 0, 0], [], body)
     text = str(_core.Program([(0, (6, 9)), (0, (6, 4)), (0, (4, 9)), (0, (9,))], [], [], [code])).splitlines()
     assert text[-3:] == [
-        "  c %0 = gemm.float32 %1 %2 %3  (6 9 4 4 1 9 1 9 0 1)",
+        "  c %0 = gemm.float32 %1 %2 %3  (6 9 4 4 1 9 1 9 0 1 0 0 0)",
         "    l0 = add.float32 c %3  (0 0 0 1 0)",
         "    %0 = relu.float32 l0  (0 0 9)",
     ]
@@ -294,8 +314,8 @@ def refused() -> Iterator[tuple[Any, str]]:
     def chain(*steps: Any, ints: tuple[int, ...] = (3, 4)) -> Any:
         return ("chain", 0, [0], [1], ints, [], list(steps))
 
-    def gemm(c: int, k: int, continues: int, ends: int, *steps: Any) -> Any:
-        return ("gemm", 0, [c, 0], [1, 2], [3, 4, k, k, 1, 4, 1, 4, continues, ends], [], list(steps))
+    def gemm(c: int, k: int, continues: int, ends: int, *steps: Any, marks: tuple[int, ...] = (0, 0, 0)) -> Any:
+        return ("gemm", 0, [c, 0], [1, 2], [3, 4, k, k, 1, 4, 1, 4, continues, ends, *marks], [], list(steps))
 
     yield chain(), "chain: expected a body"
     yield chain(relu, ints=(3,)), "chain: expected 1 outputs, 1 inputs, 2 ints"
@@ -317,7 +337,7 @@ def refused() -> Iterator[tuple[Any, str]]:
     )
     yield chain(("relu", 0, [-9000], [1], [4, 1, 4], [])), "too many local buffers, 8999"
     yield chain(("sgd", 0, [-2], [1, 1], [4], [])), "sgd updates a buffer of the body"
-    yield chain(("sgd", 0, [0], [1, -2], [4], [])), "sgd reads its numbers from a buffer"
+    yield chain(("sgd", 0, [0], [1, -2], [4], [])), "sgd reads its hyperparameters from a buffer"
     yield ("relu", 0, [0], [1], [1, 4, 1], [], [relu]), "relu: takes no body"
     yield gemm(-1, 513, 0, 1, relu), "gemm: a product that is not kept needs"
     yield gemm(-1, 5, 1, 1, relu), "gemm: a product that is not kept needs"
@@ -326,6 +346,19 @@ def refused() -> Iterator[tuple[Any, str]]:
     yield gemm(-2, 5, 0, 1, relu), "gemm names slot -2 of 3"
     yield gemm(0, 5, 0, 1, ("less", 0, [-1], [1, 1], [4, 1, 4, 1, 4], [])), "less takes the product"
     yield ("relu", 0, [-1], [1], [1, 4, 1], []), "relu names slot -1 of 3"
+    inside, gradient = ("relu", 0, [-1], [-1], [4, 1, 4], []), ("relu_grad", 0, [-1], [0, -1], [4, 1, 4, 1, 4], [])
+    unfit = "gemm: its body does not begin with the marked steps; "
+    yield gemm(0, 5, 0, 1, inside, marks=(0, 0, 1)), unfit + "relu_grad"
+    yield gemm(0, 5, 0, 1, gradient, inside, marks=(0, 1, 1)), unfit + "relu"
+    yield gemm(0, 5, 0, 1, inside, marks=(0, 1, 1)), unfit + "relu_grad"
+    yield gemm(0, 5, 0, 1, marks=(1, 0, 0)), unfit + "add"
+    yield gemm(0, 5, 0, 1, relu, marks=(0, 1, 0)), unfit + "relu"
+    yield gemm(0, 5, 0, 1, ("relu_grad", 0, [-1], [-1, 1], [4, 1, 4, 1, 4], []), marks=(0, 0, 1)), unfit + "relu_grad"
+    yield gemm(0, 5, 0, 1, ("relu_grad", 0, [-1], [1, -1], [4, 0, 4, 1, 4], []), marks=(0, 0, 1)), unfit + "relu_grad"
+    for operand in ([4, 1], [1, 0], [0, 0]):
+        added = ("add", 0, [-1], [-1, 1], [4, 1, *operand, 4], [])
+        yield gemm(0, 5, 0, 1, added, marks=(1, 0, 0)), unfit + "add"
+    yield gemm(0, 5, 0, 1, ("add", 0, [-1], [-1, -1], [4, 1, 4, 1, 4], []), marks=(1, 0, 0)), unfit + "add"
 
 
 @pytest.mark.parametrize(("code", "message"), list(refused()))

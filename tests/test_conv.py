@@ -306,7 +306,7 @@ def test_columns_exist_for_one_block_only() -> None:
         assert_same_bits(g.numpy(), wanted.numpy())
     columns = 64 * 75 * 256 * 4
     assert whole.arena_bytes > columns > 4 * built.arena_bytes
-    assert {"unfold", "matmul", "matmul_sum"} <= {instr.name for instr in built.blocks.loop}
+    assert {"unfold", "matmul", "matmul_accumulate"} <= {instr.name for instr in built.blocks.loop}
 
 
 def test_images_go_through_a_net_a_few_at_a_time() -> None:

@@ -2,14 +2,15 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "bind/arrays.h"
-#include "program/operands.h"
+#include "bind/gil.h"
 #include "host/permutation.h"
+#include "isa.h"
+#include "program/instructions.h"
 #include "program/matmul.h"
 #include "program/program.h"
-#include "isa.h"
+#include "program/schema.h"
 
 namespace chainrule {
 namespace {
@@ -57,12 +58,11 @@ Instruction& prepared_matmul(Dtype dtype) {
     op.dtype = dtype;
     op.outputs = {0};
     op.inputs = {1, 2};
-    op.ints = {0, 1, 1, 1, 1, 1, 1, 1, 1};
+    schema::write_matmul(op, {1, 1, 1, 1, 1, 1, 1, 1});
     resolve(op, table);
   }
   return op;
 }
-constexpr double kReleaseGil = 5000;  // nanoseconds: for less, other threads do not wait long
 
 void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
   const py::array a = as_array(a_object, "matmul a"), b = as_array(b_object, "matmul b");
@@ -82,16 +82,10 @@ void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
   const Matrix ma = matrix(a, "matmul a"), mb = matrix(b, "matmul b");
   const int64_t m = a.shape(0), n = b.shape(1), k = a.shape(1);
   Instruction& op = prepared_matmul(dtype);
-  const int64_t ints[] = {0, m, n, k, ma.rs, ma.cs, mb.rs, mb.cs, n};
-  std::copy(std::begin(ints), std::end(ints), op.ints.begin());
+  schema::write_matmul(op, {m, n, k, ma.rs, ma.cs, mb.rs, mb.cs, n});
   op.work = product_work(m, n, k) * (dtype == kFloat64 ? 2 : 1);
   void* const slots[] = {out.mutable_data(), const_cast<void*>(ma.data), const_cast<void*>(mb.data)};
-  if (op.work < kReleaseGil) {
-    run_instruction(op, slots);
-  } else {
-    const py::gil_scoped_release release;
-    run_instruction(op, slots);
-  }
+  run_with_gil_policy(op.work, [&] { run_instruction(op, slots); });
 }
 
 // The last elementwise instruction of this thread, resolved for one element: see prepared_matmul.
@@ -108,16 +102,13 @@ Instruction& prepared_map(const std::string& name, Dtype dtype, size_t inputs, i
     p.op.name = name;
     p.op.dtype = dtype;
     p.op.outputs = {0};
-    p.op.ints = {1, 1};
-    for (size_t i = 0; i < inputs; ++i) {
-      p.op.inputs.push_back(static_cast<int>(i) + 1);
-      p.op.ints.push_back(1);
-    }
+    for (size_t i = 0; i < inputs; ++i) p.op.inputs.push_back(static_cast<int>(i) + 1);
+    schema::write_flat_map(p.op, inputs, 1);
     resolve(p.op, table);
     p.table = &table;
     p.work_per_element = p.op.work;
   }
-  p.op.ints[1] = elements;
+  schema::write_flat_map(p.op, inputs, elements);
   p.op.work = p.work_per_element * static_cast<double>(elements);
   return p.op;
 }
@@ -139,12 +130,7 @@ void elementwise(const std::string& name, const py::handle* in, size_t inputs, p
     slots[i + 1] = const_cast<void*>(array.data());
   }
   const Instruction& op = prepared_map(name, dtype, inputs, out.size());
-  if (op.work < kReleaseGil) {
-    run_instruction(op, slots);
-  } else {
-    const py::gil_scoped_release release;
-    run_instruction(op, slots);
-  }
+  run_with_gil_policy(op.work, [&] { run_instruction(op, slots); });
 }
 
 void unary(const std::string& name, py::handle x, py::handle out) { elementwise(name, &x, 1, out); }
@@ -166,7 +152,7 @@ py::array step_numbers(py::handle object, const char* what, py::ssize_t least) {
 void update_step(const std::string& name, py::handle p_object, py::handle g_object, const py::tuple& states,
                  py::handle numbers_object, py::handle clock_object) {
   const KernelTable& table = active_kernels();
-  const UpdateRow* const row = find(table.updates, table.n_updates, name);
+  const UpdateRow* const row = find_row(table.updates, table.n_updates, name);
   if (row == nullptr) throw py::value_error("update_step: no update is called " + name);
   std::vector<py::array> all = {as_array(p_object, "update_step p"), as_array(g_object, "update_step g")};
   for (const py::handle state : states) all.push_back(as_array(state, "update_step state"));
@@ -185,7 +171,7 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
     }
     for (size_t j = 0; j < i; ++j) check_disjoint(all[i], all[j], "update_step: an array", false);
   }
-  op.ints = {all[0].size()};
+  schema::write(op, schema::Update{all[0].size()});
   std::vector<void*> slots;
   for (const py::array& array : all) slots.push_back(const_cast<void*>(array.data()));
   const int numbers = static_cast<int>(slots.size());
@@ -205,7 +191,7 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
   advance.dtype = kFloat64;
   advance.outputs = {numbers + 1};
   advance.inputs = {numbers};
-  advance.ints = {row->clock};
+  schema::write(advance, schema::Advance{row->clock});
   run_now(advance, slots.data());
 }
 
@@ -217,7 +203,7 @@ void random_fill(uint64_t seed, uint64_t stream, py::handle out_object, double a
   op.dtype = same_float_dtype(Name, {out});
   check_output(out, Name);
   op.outputs = {0};
-  op.ints = {out.size(), static_cast<int64_t>(seed), static_cast<int64_t>(stream)};
+  schema::write(op, schema::Random{out.size(), static_cast<int64_t>(seed), static_cast<int64_t>(stream)});
   op.reals = {a, b};
   void* const slots[] = {out.mutable_data()};
   run_now(op, slots);
@@ -235,7 +221,7 @@ void bernoulli(uint64_t seed, uint64_t stream, py::handle out_object, double p, 
   if (out.size() == 0) return;
   op.outputs = {0};
   op.inputs = {1, 2};
-  op.ints = {out.size(), out.size(), 0};
+  schema::write(op, schema::Bernoulli{out.size(), out.size(), 0});
   op.reals = {p, value};
   int64_t state[] = {static_cast<int64_t>(seed), static_cast<int64_t>(stream)}, row = 0;
   void* const slots[] = {out.mutable_data(), state, &row};

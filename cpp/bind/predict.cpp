@@ -6,9 +6,9 @@
 #include <atomic>
 
 #include "bind/program.h"
+#include "isa.h"
 #include "program/addresses.h"
 #include "threads/thread_pool.h"
-#include "isa.h"
 
 namespace chainrule {
 namespace {

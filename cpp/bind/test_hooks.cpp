@@ -4,8 +4,8 @@
 #include <thread>
 
 #include "bind/arrays.h"
-#include "threads/thread_pool.h"
 #include "threads/pool_choice.h"
+#include "threads/thread_pool.h"
 
 namespace chainrule {
 namespace {

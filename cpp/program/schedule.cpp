@@ -87,7 +87,7 @@ void Phases::plan(const Instruction* instructions, size_t begin, size_t end, con
     const int lanes = rule(instructions[i].work);
     // Instructions of one thread each are all done by lane 0, one after the other.
     const double least_work = lanes > 1 ? 0 : rule.least;
-    if (i == begin || instructions[i - 1].checks || conflicts.with(i, begin_.back(), least_work)) {
+    if (i == begin || instructions[i - 1].is_check || conflicts.with(i, begin_.back(), least_work)) {
       begin_.push_back(i);
       lanes_.push_back(lanes);
     } else {

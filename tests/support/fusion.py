@@ -9,7 +9,7 @@ import numpy as np
 from chainrule import _core
 from reference import UPDATES, special_values
 from reference.bits import Array
-from support.programs import CODE, Float, Plain, blank, elementwise
+from support.programs import CODE, Float, Plain, blank, elementwise, gemm_marks
 
 PRODUCT, FIRST_LOCAL = -1, -2
 
@@ -121,10 +121,18 @@ class Fusion:
 
 
 class Fused:
-    """A program of one fused instruction: chain, or gemm with (a, b, k block continued) before the body."""
+    """A program of one fused instruction: chain, or gemm with (a, b, k block continued) before the body.
+
+    Its first steps are `marked` for the kernel to do in registers, where it can.
+    """
 
     def __init__(
-        self, fusion: Fusion, product: tuple[Array, Array] | None, keep: bool, continues: bool = False
+        self,
+        fusion: Fusion,
+        product: tuple[Array, Array] | None,
+        keep: bool,
+        continues: bool = False,
+        marked: bool = True,
     ) -> None:
         written = fusion.outputs()
         read = [name for name in fusion.arrays if name not in written]
@@ -144,6 +152,8 @@ class Fused:
             self.blank["c"] = blank(shape, fusion.dtype)
         name = "chain" if product is None else "gemm"
         dtype, body = CODE[np.dtype(fusion.dtype)], fusion.body(slots)
+        if product is not None:
+            ints += gemm_marks(body) if marked else [0, 0, 0]
         code = (name, dtype, outputs, inputs, ints, [], body)
         self.specs = [(CODE[x.dtype], x.shape) for x in (self.blank[n] for n in self.names)]
         self.code: Any = [code if body else code[:6]]

@@ -280,7 +280,8 @@ def fused_program(
     to = [slot[0] if keep else -1, *(slot[NAMES.index(name)] for name in outputs)]
     of = [slot[NAMES.index(name)] for name in ("a", "b", *inputs)]
     spec = [(programs.CODE[np.dtype(d)], s) for s, d in (fused_shape(name, dtype, m, n, k) for name in used)]
-    return _core.Program(spec, [], [], [("gemm", code, to, of, [m, n, k, *strides, n, 0, 1], [], renamed)]), used
+    ints = [m, n, k, *strides, n, 0, 1, *programs.gemm_marks(renamed)]
+    return _core.Program(spec, [], [], [("gemm", code, to, of, ints, [], renamed)]), used
 
 
 def fused_shape(name: str, dtype: programs.Float, m: int, n: int, k: int) -> tuple[tuple[int], npt.DTypeLike]:

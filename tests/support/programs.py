@@ -88,6 +88,26 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     return out
 
 
+def gemm_marks(body: Sequence[Plain]) -> list[int]:
+    """bias, relu, relu_grad of a gemm: 1 for each of the body's first steps that the kernel does in registers."""
+    marks: list[int] = []
+    for name in ("add", "relu", "relu_grad"):
+        at = sum(marks)
+        marks.append(int(at < len(body) and body[at][0] == name and _in_registers(body[at])))
+    return marks
+
+
+def _in_registers(step: Plain) -> bool:
+    name, _, outputs, inputs, ints, _ = step
+    if list(outputs) != [-1] or -1 not in inputs:
+        return False
+    if name == "relu":
+        return True
+    other = 0 if name == "relu_grad" or inputs[1] == -1 else 1
+    strides = list(ints[2 * other : 2 * other + 2])
+    return inputs[other] >= 0 and inputs[1 - other] == -1 and (strides == [0, 1] or (name != "add" and strides[1] == 1))
+
+
 def reduce(name: str, x: Array, axis: int | tuple[int, ...] | None = None, out: Array | None = None) -> Array:
     """sum, max, min or argmax over axes: rows when the last axis is among them (and for argmax), else columns."""
     axes = normalise(x.ndim, axis)
@@ -237,7 +257,7 @@ def matmul_sum(a: Array, b: Array, out: Array | None = None, continues: bool = F
     if out is None:
         out = blank((m, k), a.dtype)
     ints = [n, m, k, length, length, 1, 1, length, k, m * length, k * length, int(continues)]
-    execute("matmul_sum", a.dtype, [out], [a, b], ints)
+    execute("matmul_accumulate", a.dtype, [out], [a, b], ints)
     return out
 
 

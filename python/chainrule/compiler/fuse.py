@@ -142,7 +142,7 @@ def _product(flow: Flow, at: int) -> None:
     assert matmul is not None
     m, n, k = matmul.ints[1:4]
     region = (m, n)
-    host = Instr("gemm", matmul.dtype, list(matmul.outs), list(matmul.ins), [*matmul.ints[1:9], 0, 1])
+    host = Instr("gemm", matmul.dtype, list(matmul.outs), list(matmul.ins), [*matmul.ints[1:9], 0, 1, 0, 0, 0])
     gone: list[int] = []
     here = matmul.outs[0]  # the value that the product's memory holds after the parts so far; -1 inside of them
     current, in_place = here, True
@@ -165,12 +165,34 @@ def _product(flow: Flow, at: int) -> None:
         extra = [v for v in follower.ins if v not in (current, here) and v not in host.ins]
         others = [*[v for v in host.outs[1:] if v not in follower.outs], *[v for v in follower.outs if v != here]]
         outs = [here, *others] if kept else others
-        host = Instr("gemm", host.dtype, outs, [*host.ins, *extra], host.ints, [], [*host.body, part], kept)
+        body = [*host.body, part]
+        ints = [*host.ints[:10], *_marks(body)]
+        host = Instr("gemm", host.dtype, outs, [*host.ins, *extra], ints, [], body, kept)
         gone.append(position)
         flow.replace(at, host, [position])
         if updates:
             break
         current = follower.outs[0]
+
+
+def _marks(body: Sequence[Instr]) -> list[int]:
+    """bias, relu, relu_grad: the first parts, in this order, that the product's kernel does in registers."""
+    marks: list[int] = []
+    for name in ("add", "relu", "relu_grad"):
+        at = sum(marks)
+        marks.append(int(at < len(body) and body[at].name == name and _in_registers(body[at])))
+    return marks
+
+
+def _in_registers(part: Instr) -> bool:
+    if part.outs != [-1]:
+        return False
+    if part.name == "relu":
+        return part.ins == [-1]
+    other = 0 if part.name == "relu_grad" or part.ins[1] == -1 else 1
+    step = part.ints[2 * other : 2 * other + 2]
+    fits = step == [0, 1] if part.name == "add" else step[1] == 1
+    return part.ins[1 - other] == -1 and part.ins[other] >= 0 and fits
 
 
 def _next_part(flow: Flow, at: int, current: int, region: Region, names: dict[int, int]) -> tuple[int, Instr] | None:

@@ -22,7 +22,7 @@ def flops(instr: Instr) -> int:
         own, elements = 2 * product(instr.ints[:3]), product(instr.ints[:2])
     elif instr.name == "matmul":
         own = elements = 2 * product(instr.ints[1 : 4 + instr.ints[0]])
-    elif instr.name == "matmul_sum":
+    elif instr.name == "matmul_accumulate":
         own = elements = 2 * product(instr.ints[:4])
     elif instr.name == "fold":
         own = elements = product(instr.ints[:2]) * product(instr.ints[4:6]) * product(instr.ints[12:])

@@ -19,7 +19,7 @@ __all__ = ["Blocks", "split"]
 
 _ROWWISE = {"softmax", "softmax_grad", "log_softmax", "log_softmax_grad", "cross_entropy", "cross_entropy_grad"}
 _BY_COUNT = {  # ints[0] counts rows, or elements of rows
-    *("check_index", "cast", "fill", "take", "pick", "place", "unfold", "fold"),
+    *("check_index", "cast", "fill", "take", "gather", "scatter", "unfold", "fold"),
 }
 
 
@@ -166,7 +166,7 @@ def _kind(instr: Instr, values: list[Value], by_rows: set[int], rows: int) -> st
     elif name == "matmul":
         ndim = ints[0]
         good = ints[1] % rows == 0 and _own_products(instr, values, by_rows, rows, ints[1], ints[9 + ndim :: ndim])
-    elif name == "matmul_sum":
+    elif name == "matmul_accumulate":
         both = ints[0] % rows == 0 and by_rows.issuperset(instr.ins)
         return "sum" if both and _own_products(instr, values, by_rows, rows, ints[0], ints[9:11]) else "after"
     elif name == "copy":
@@ -268,7 +268,7 @@ def _cut(instr: Instr, blocks: Blocks, values: list[Value], rows: int, first: bo
         ints[0] = scaled(ints[0])
     elif name in ("chain", "matmul"):
         ints[1] = scaled(ints[1])
-    elif name == "matmul_sum":
+    elif name == "matmul_accumulate":
         ints[0], ints[11] = scaled(ints[0]), int(not first)
     elif name == "sum" and is_sum:
         ints[1], ints[3] = scaled(ints[1]), 0 if first else 2

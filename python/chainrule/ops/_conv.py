@@ -71,11 +71,11 @@ def _sum_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     out = Spec((m, k), a.dtype)
     if m > k:
         ints = [n, m, k, length, length, 1, 1, length, k, m * length, k * length, 0]
-        return Plan(out, [(name, a.code, [2], [0, 1], ints, [])])
+        return Plan(out, [("matmul_accumulate", a.code, [2], [0, 1], ints, [])])
     # The kernel turns its second factor: the smaller one, and the result is turned back.
     ints = [n, k, m, length, length, 1, 1, length, m, k * length, m * length, 0]
     turn = copy_code(a.code, 2, 3, (m, k), contiguous_strides((m, k)), [1, m])
-    return Plan(out, [(name, a.code, [3], [1, 0], ints, []), turn], [Spec((k, m), a.dtype)])
+    return Plan(out, [("matmul_accumulate", a.code, [3], [1, 0], ints, []), turn], [Spec((k, m), a.dtype)])
 
 
 def _each(w: Tensor, x: Tensor, swap: bool) -> Tensor:

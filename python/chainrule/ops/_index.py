@@ -17,13 +17,13 @@ __all__ = ["pick", "place"]
 def _pick_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     x, _ = specs
     rows, cols = x.shape
-    return Plan(Spec((rows,), x.dtype), [("pick", x.code, [2], [0, 1], [rows, cols], [])])
+    return Plan(Spec((rows,), x.dtype), [("gather", x.code, [2], [0, 1], [rows, cols], [])])
 
 
 def _place_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     g, _ = specs
     (cols,) = attrs
-    return Plan(Spec((*g.shape, cols), g.dtype), [("place", g.code, [2], [0, 1], [g.size, cols], [])])
+    return Plan(Spec((*g.shape, cols), g.dtype), [("scatter", g.code, [2], [0, 1], [g.size, cols], [])])
 
 
 _PICK = register(Op("pick", _pick_plan, (lambda g, y, x, a: place(g, x[1], x[0].shape[1]),), (LINEAR,)))
