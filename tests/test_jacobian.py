@@ -74,8 +74,6 @@ def test_auto_takes_the_fewer_walks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             cr.autodiff._transforms, name, lambda run, name=name, made=made: taken.append(name) or made(run)
         )
-            cr.autodiff._transforms, name, lambda run, name=name, made=made: taken.append(name) or made(run)
-        )
     W = np.random.default_rng(3).standard_normal((5, 2))
     wide = cr.jacobian(lambda x: cr.matmul(x, W))(np.ones(5))
     tall = cr.jacobian(lambda x: cr.matmul(W, x))(np.ones(2))
