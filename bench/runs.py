@@ -53,7 +53,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 def data_of(case: Case, folder: Path) -> problems.Inputs:
     """Rows, initial weights, orders and rates of a run, as chainrule makes them; FileNotFoundError without files."""
     import chainrule as cr
-    from chainrule import training
+    from chainrule.cli import task as training
     from chainrule.random import Generator
 
     p = case.params

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import ISAS, THREADS, force_level, force_threads, restored
+from support.variants import ISAS, THREADS, force_level, force_threads, restored
 
 # cmake and ninja come with the [test] extra, also where the environment is not activated.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

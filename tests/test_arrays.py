@@ -8,10 +8,10 @@ import pytest
 
 import oracle
 from chainrule import _core
-from programs import Float, blank, sgd_step
 from reference import assert_same_bits
 from reference.bits import Array
-from settings import every_setting
+from support.programs import Float, blank, sgd_step
+from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
 CASES = 24_000

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from gradient_truths import COMPOSED, TRUTHS, gradients
-from op_cases import CASES
+from cases.gradient_references import COMPOSED, TRUTHS, gradients
+from cases.op_cases import CASES
 from reference import assert_same_bits
 from reference.bits import Array
-from settings import every_setting
+from support.variants import every_setting
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

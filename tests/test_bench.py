@@ -24,7 +24,7 @@ from bench.runners.numpy import NumpyRunner
 from bench.worker import Worker
 
 import chainrule as cr
-from chainrule import training
+from chainrule.cli import task as training
 
 LIGHT = [c for c in CASES if c.flops < (3e6 if c.kind == "epoch" else 2e8) and c.elements < 1e5]
 

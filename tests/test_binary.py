@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from build_tree import objects
 from chainrule import _core
+from support.build_objects import objects
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64" or not shutil.which("objdump") or not shutil.which("nm"),

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cases.kernel_rows import label
 from chainrule import _core
-from fusion import Fused, Fusion, values
-from kernel_rows import label
-from programs import CODE, Float, Plain, blank, execute, matmul, sgd_step
 from reference import UPDATES, assert_same_bits
 from reference import reduce as reference_reduce
 from reference.bits import Array
-from settings import every_setting
+from support.fusion import Fused, Fusion, values
+from support.programs import CODE, Float, Plain, blank, execute, matmul, sgd_step
+from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
 each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=label)

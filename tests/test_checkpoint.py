@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from optimizers import Make, each_optimizer
+from cases.optimizers import Make, each_optimizer
 
 X = cr.random.Generator(seed=1).normal((70, 5))
 Y = (X[:, 0] > X[:, 1]).astype(np.int64)

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import training
-from chainrule.cli import run
-from chainrule.io import load_prepared
-from chainrule.preparation import class_name, decide_task
+from chainrule.cli import task as training
+from chainrule.cli.main import run
+from chainrule.data._schema import class_name, decide_task
+from chainrule.serialize._model_files import load_prepared
 from test_data import idx, idx_folder
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.optimizers import bits
 from chainrule.optim import clip_grad_norm_, clip_grad_value_
-from optimizers import bits
-from settings import every_setting
+from support.variants import every_setting
 
 GRADIENTS = ([[0.5, -1.25], [2.0, 0.75]], [-3.5, 0.125, 1.0], -0.625)
 

@@ -10,8 +10,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from compile_session import Scenario, Scenarios, Session, play_twice
-from settings import ISAS, every_setting, force_threads
+from support.compile_session import Scenario, Scenarios, Session, play_twice
+from support.variants import ISAS, every_setting, force_threads
 
 scenario = Scenarios()
 

@@ -8,7 +8,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from compile_session import Scenario, Scenarios, Session, assert_equal, frozen, play_twice
+from support.compile_session import Scenario, Scenarios, Session, assert_equal, frozen, play_twice
 
 X = np.random.default_rng(11).standard_normal((6, 5)).astype(np.float32)
 

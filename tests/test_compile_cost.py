@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-import fresh
-import random_nets
+from cases import random_nets
 from chainrule import nn
-from chainrule.compiler.compiled import Compiled
+from chainrule.compiler.build import Built
+from chainrule.compiler.jit import Compiled
 from chainrule.compiler.memory import Block, arrange
-from chainrule.compiler.plan import Built
 from native import FLAGS, FOLDER
+from support import fresh_interpreter as fresh
 
 # Time.
 

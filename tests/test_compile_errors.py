@@ -11,10 +11,10 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.compiler.compiled import Compiled
-from chainrule.tensor import grad_mode
-from compile_session import Session, assert_equal, frozen
-from settings import ISAS, force_level, force_threads
+from chainrule._tensor import grad_mode
+from chainrule.compiler.jit import Compiled
+from support.compile_session import Session, assert_equal, frozen
+from support.variants import ISAS, force_level, force_threads
 
 X = np.random.default_rng(12).standard_normal((4, 3)).astype(np.float32)
 Function = Callable[[Session, cr.Tensor], Any]

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-import random_nets
+from cases import random_nets
+from cases.random_nets import Net
 from chainrule import _core
-from chainrule.compiler.compiled import Compiled
+from chainrule.compiler.jit import Compiled
 from chainrule.compiler.trace import ELEMENTWISE, Instr
-from random_nets import Net
 from reference import assert_same_bits
 from reference.bits import Array
-from settings import ISAS, every_setting, force_level, force_threads, restored
+from support.variants import ISAS, every_setting, force_level, force_threads, restored
 
 NETS = 520
 THREADS = (1, 2, 3)

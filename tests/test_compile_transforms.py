@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from compile_session import Scenario, Scenarios, Session, play_twice
+from support.compile_session import Scenario, Scenarios, Session, play_twice
 
 scenario = Scenarios()
 

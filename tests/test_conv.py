@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.op_cases import CONVOLUTIONS
 from chainrule import nn
-from op_cases import CONVOLUTIONS
-from programs import fold, matmul_sum, unfold
 from reference import assert_same_bits, conv, special_values
 from reference import matmul as reference_matmul
 from reference.bits import Array
-from settings import every_setting
+from support.programs import fold, matmul_sum, unfold
+from support.variants import every_setting
 
 DTYPES = (np.float32, np.float64)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from derivative_cases import CASES
-from derivative_draws import GAP
+from cases.derivative_cases import CASES
+from cases.derivative_draws import GAP
 from reference.bits import Array
 
 CALLS = 50

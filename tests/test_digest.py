@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 
 import chainrule as cr
-import training
 from chainrule import nn
 from reference import activations, assert_same_bits, elementary, linear, linear_grad, sgd_step
 from reference.bits import Array
 from reference.softmax_losses import cross_entropy, cross_entropy_grad
-from settings import every_setting
+from support import short_training as training
+from support.variants import every_setting
 
 VALUE: dict[type[nn.Module], Callable[[Array], Array]] = {
     nn.ReLU: activations.relu,

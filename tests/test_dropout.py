@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule import nn
 from reference import assert_same_bits, bernoulli
-from settings import every_setting
+from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
 each_dtype = pytest.mark.parametrize("dtype", FLOATS)

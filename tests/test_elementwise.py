@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cases.kernel_rows import KERNELS, Kernel, label
 from chainrule import _core
-from kernel_rows import KERNELS, Kernel, label
-from programs import Float, blank, elementwise, level
 from reference import assert_same_bits, special_values, ulp_error
 from reference.elementary import NUMPY64
-from settings import every_setting
+from support.programs import Float, blank, elementwise, level
+from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
 each_kernel = pytest.mark.parametrize("kernel", KERNELS, ids=label)

@@ -10,12 +10,14 @@ from functools import partial
 import numpy as np
 import pytest
 
-import fresh
 import native
-import training
+from cases.kernel_rows import KERNELS
 from chainrule import _core
-from kernel_rows import KERNELS
-from programs import (
+from reference import UPDATES, assert_same_bits, special_values
+from reference.bits import Array
+from support import fresh_interpreter as fresh
+from support import short_training as training
+from support.programs import (
     cast,
     cross_entropy,
     cross_entropy_both,
@@ -29,9 +31,7 @@ from programs import (
     rowwise,
     uniform,
 )
-from reference import UPDATES, assert_same_bits, special_values
-from reference.bits import Array
-from settings import force_threads
+from support.variants import force_threads
 
 pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="sets the MXCSR of x86-64")
 

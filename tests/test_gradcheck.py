@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.op_cases import ALL, Case
 from chainrule.ops._table import Op
-from op_cases import ALL, Case
 
 CASES = [case for case in ALL if case.small and case.note != "float32"]  # rounding to float32 has steps
 

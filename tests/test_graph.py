@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.graph.formulas import expression
-from chainrule.graph.graphs import Graph
+from chainrule.inspect._formulas import expression
+from chainrule.inspect._graph import Graph
 from test_deep_graph import in_small_stack
 
 

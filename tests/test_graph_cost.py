@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.graph.cost import Costs
+from chainrule.inspect._cost import Costs
 from chainrule.ops import _table
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.graph.layout import Item, _crossings, _first_order, _layers, _order, _places, _settle, arrange
+from chainrule.inspect._layout import Item, _crossings, _first_order, _layers, _order, _places, _settle, arrange
 
 
 def test_lines_lead_to_the_right_and_what_is_read_once_stands_beside() -> None:

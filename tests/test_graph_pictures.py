@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-import pictures
-from chainrule.graph.formulas import gate
-from chainrule.graph.graphs import Graph
-from chainrule.graph.text import cells
-from chainrule.nn._calls import noted
+from chainrule.inspect._formulas import gate
+from chainrule.inspect._graph import Graph
+from chainrule.inspect._text import cells
+from chainrule.nn._record_calls import noted
+from support import pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-import fresh
-import pictures
-from chainrule.graph.formulas import FORMULAS, expression, gate, partial
-from chainrule.graph.text import array_text, cells, number, table
+from chainrule.inspect._formulas import FORMULAS, expression, gate, partial
+from chainrule.inspect._text import array_text, cells, number, table
+from support import fresh_interpreter as fresh
+from support import pictures
 
 
 def leaf(value: Any) -> cr.Tensor:

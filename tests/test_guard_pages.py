@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-import fresh
-from settings import ISAS
+from support import fresh_interpreter as fresh
+from support.variants import ISAS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="protects pages by Linux's calls")
 CALLS = {

@@ -9,8 +9,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.cli import run
-from chainrule.io import load_prepared
+from chainrule.cli.main import run
+from chainrule.serialize._model_files import load_prepared
 
 PATH = Path(__file__).parent / "data" / "heart.csv"
 FIRST_ROWS = """\

@@ -19,8 +19,8 @@ import safetensors.numpy
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.io import load_prepared, write_atomic
-from chainrule.preparation import Preparation
+from chainrule.data._schema import Preparation
+from chainrule.serialize._model_files import load_prepared, write_atomic
 
 
 def net(dtype: type = np.float32) -> nn.Sequential:
@@ -192,7 +192,9 @@ def test_every_bit_flip_and_every_cut_is_found(tmp_path: Path, monkeypatch: pyte
         for bit in range(8):
             damaged.append(whole[:i] + bytes([whole[i] ^ 1 << bit]) + whole[i + 1 :])
     for content in [whole, *damaged]:  # thousands of real files would take their time
-        monkeypatch.setattr(sys.modules["chainrule.io"], "open", lambda *_, c=content: io.BytesIO(c), raising=False)
+        monkeypatch.setattr(
+            sys.modules["chainrule.serialize._model_files"], "open", lambda *_, c=content: io.BytesIO(c), raising=False
+        )
         if content is whole:
             assert repr(cr.load(path)) == repr(small)
             continue
@@ -204,7 +206,7 @@ def test_every_bit_flip_and_every_cut_is_found(tmp_path: Path, monkeypatch: pyte
 
 def forged(path: Path, architecture: Any, values: dict[str, np.ndarray] | None = None, **metadata: str) -> Path:
     """A file with a right checksum and a wrong content."""
-    from chainrule.io import _digest, _dump, _serialize
+    from chainrule.serialize._model_files import _digest, _dump, _serialize
 
     values = net().state_dict() if values is None else values
     text = architecture if isinstance(architecture, str) else _dump(architecture)

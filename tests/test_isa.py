@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import chainrule as cr
-import fresh
 import native
 from chainrule import _core
-from settings import ISAS
+from support import fresh_interpreter as fresh
+from support.variants import ISAS
 
 SHOW = "import chainrule as cr; print(cr.active_isa())"
 LEGACY, VEX, EVEX = range(3)  # encodings of x86 instructions

@@ -11,8 +11,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import _core, nn
-from chainrule._linalg import symmetric_eigen
-from settings import every_setting
+from chainrule.ops._linalg import symmetric_eigen
+from support.variants import every_setting
 from test_fp_modes import MODES, hostile
 
 

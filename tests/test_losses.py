@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.loss_cases import KINDS
+from cases.loss_values import CLASS_WEIGHT, COUNTS, LABELS, POS_WEIGHT, TARGET, VALUES, X
 from chainrule.nn._losses import LOSSES
-from loss_cases import KINDS
-from loss_values import CLASS_WEIGHT, COUNTS, LABELS, POS_WEIGHT, TARGET, VALUES, X
 from reference.bits import Array
 
 Loss = Callable[..., cr.Tensor]

@@ -12,7 +12,7 @@ from chainrule import nn
 from chainrule.compiler import Compiled
 from reference import assert_same_bits
 from reference.bits import Array
-from settings import every_setting
+from support.variants import every_setting
 from test_losses import CALLS, NUMBERS, ROWS
 
 # Compiled functions.

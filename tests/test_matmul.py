@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import oracle
+from cases.kernel_rows import label
 from chainrule import _core
-from kernel_rows import label
-from programs import Float, blank, matmul
 from reference import assert_same_bits
 from reference import matmul as reference_matmul
-from settings import every_setting, force_threads
+from support.programs import Float, blank, matmul
+from support.variants import every_setting, force_threads
 
 FLOATS = (np.float32, np.float64)
 ENTRY = ctypes.CDLL(_core.__file__).chainrule_matmul

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from build_tree import ROOT, build
+from support.build_objects import ROOT, build
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 
@@ -62,14 +62,14 @@ MUTANTS = [
     ),
     Mutant(
         "chunk of sums",
-        "cpp/kernels/lanes.h",
+        "cpp/kernels/lane_sum.h",
         "kSumChunk = 4096",
         "kSumChunk = 8192",
         "test_reductions.py",
     ),
     Mutant(
         "tree of sums",
-        "cpp/kernels/lanes.h",
+        "cpp/kernels/lane_sum.h",
         "lanes[l] = lanes[l] + lanes[l + half]",
         "lanes[l] = lanes[2 * l] + lanes[2 * l + 1]",
         "test_reductions.py",
@@ -93,21 +93,21 @@ MUTANTS = [
     ),
     Mutant(
         "bias of the first tile",
-        "cpp/kernels/region.h",
+        "cpp/kernels/write_back.h",
         "whole.bias + (out_.turned ? i : j)",
         "whole.bias + (out_.turned ? i : 0)",
         "test_chain.py",
     ),
     Mutant(
         "more rows than the epilogue's buffer has",
-        "cpp/kernels/region.h",
+        "cpp/kernels/write_back.h",
         "i_end - i0_ + rows_ > most_",
         "i_end - i0_ > most_",
         "test_chain.py",
     ),
     Mutant(
         "body in the wrong row",
-        "cpp/exec/product.cpp",
+        "cpp/program/matmul.cpp",
         "e.row + row",
         "row",
         "test_chain.py",
@@ -115,22 +115,22 @@ MUTANTS = [
     Mutant("nine rounds", "cpp/kernels/philox.h", "round < 10", "round < 9", "test_random.py"),
     Mutant(
         "caller's mode",
-        "cpp/exec/fp_mode.h",
+        "cpp/threads/fp_mode.h",
         "if ((saved_ & kControl) != kDefault) write(kDefault);",
         "",
         "test_fp_modes.py",
     ),
     Mutant(
         "shares leave a gap",
-        "cpp/exec/threads.cpp",
+        "cpp/threads/threads.cpp",
         "units * (share.index + 1) / share.count",
         "units * (share.index + 1) / share.count - (share.index > 0)",
         "test_elementwise.py",
     ),
-    Mutant("no barrier", "cpp/exec/threads.cpp", "#pragma omp barrier", "", "test_program.py -k wait"),
+    Mutant("no barrier", "cpp/threads/threads.cpp", "#pragma omp barrier", "", "test_program.py -k wait"),
     Mutant(
         "threads after fork",
-        "cpp/exec/threads.cpp",
+        "cpp/threads/threads.cpp",
         "g_forked.load(std::memory_order_relaxed) || omp_in_parallel()",
         "omp_in_parallel()",
         "test_threads.py -k forked",

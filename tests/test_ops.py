@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import _convert
-from op_cases import ALL, CASES, Case
+from cases.op_cases import ALL, CASES, Case
+from chainrule._util import convert as _convert
 from reference import assert_same_bits
 from reference.bits import Array
-from settings import every_setting
+from support.variants import every_setting
 from test_fp_modes import MODES, hostile
 
 DTYPES = (np.float32, np.float64)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.optimizers import EVERY, Make, bits, each_optimizer, one_step, parameters, run
 from chainrule.optim import SGD, Adagrad, Adam, AdamW, RMSprop
-from optimizers import EVERY, Make, bits, each_optimizer, one_step, parameters, run
 
 OPTIONS = [
     {"lr": 0.1, "momentum": momentum, "nesterov": nesterov, "weight_decay": decay}

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.optimizers import Make, bits, each_optimizer, one_step, parameters, run
 from chainrule.optim import SGD, Adam
-from optimizers import Make, bits, each_optimizer, one_step, parameters, run
-from settings import every_setting
+from support.variants import every_setting
 
 # Groups.
 

@@ -7,8 +7,8 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.data._schema import decide_task
 from chainrule.nn._output import KINDS, MAX_CLASSES, are_classes
-from chainrule.preparation import decide_task
 
 N = 200
 X = cr.random.Generator(seed=31).normal((N, 3))

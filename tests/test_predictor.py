@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from settings import every_setting
+from support.variants import every_setting
 
 
 def net(dtype: Any = np.float32) -> nn.Sequential:

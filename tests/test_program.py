@@ -7,11 +7,11 @@ import pytest
 
 import oracle
 from chainrule import _core
-from programs import blank, cast, copy, execute, index_add, take
 from reference import assert_same_bits, softmax_losses
 from reference import reduce as reference
 from reference.bits import Array
-from settings import every_setting, force_level
+from support.programs import blank, cast, copy, execute, index_add, take
+from support.variants import every_setting, force_level
 
 F32, F64, I64, BOOL = range(4)
 Spec = tuple[int, tuple[int, ...]]

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from chainrule.progress import make_progress
+from chainrule.train._progress import make_progress
 from test_fit import LABELS, X, net, train
 
 

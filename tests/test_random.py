@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from kernel_rows import label
-from programs import Float, blank, execute, normal, permutation, scalar, uniform
+from cases.kernel_rows import label
 from reference import assert_same_bits
 from reference import normal as reference_normal
 from reference import permutation as reference_permutation
 from reference import uniform as reference_uniform
-from settings import every_setting
+from support.programs import Float, blank, execute, normal, permutation, scalar, uniform
+from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
 each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=label)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernel_rows import label
-from programs import Float, reduce
+from cases.kernel_rows import label
 from reference import assert_same_bits
 from reference import reduce as reference
 from reference.bits import Array
-from settings import every_setting
+from support.programs import Float, reduce
+from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
 NAMES = ("sum", "max", "min", "argmax")

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.derivative_cases import CASES as DERIVATIVES
+from cases.gradient_references import COMPOSED, TRUTHS
+from cases.kernel_rows import KERNELS
+from cases.op_cases import CASES, COMPARISONS
 from chainrule.ops import _table
 from chainrule.ops._table import OPS, Op
-from derivative_cases import CASES as DERIVATIVES
-from gradient_truths import COMPOSED, TRUTHS
-from kernel_rows import KERNELS
-from op_cases import CASES, COMPARISONS
 
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = [name for name in cr.ops.__all__ if name != "OPS"]

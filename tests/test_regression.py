@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from settings import every_setting
+from support.variants import every_setting
 from test_fp_modes import MODES, hostile
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.graph.report import LayerReport, Saturation
+from chainrule.inspect._saturation import LayerReport, Saturation
 
 X = np.random.default_rng(0).normal(0.0, 1.0, (200, 6)).astype(np.float32)
 Y = (X[:, 0] * X[:, 1] > 0).astype(np.int64)

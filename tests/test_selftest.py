@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import selftest
-from chainrule.cli import run
+from chainrule.cli import selftest
+from chainrule.cli.main import run
 
 
 @pytest.fixture(autouse=True)

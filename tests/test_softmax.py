@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from kernel_rows import label
-from programs import Float, cross_entropy, cross_entropy_both, cross_entropy_grad, rowwise, scalar_float64
+from cases.kernel_rows import label
 from reference import assert_same_bits
 from reference import softmax_losses as reference
 from reference.bits import Array
-from settings import every_setting
+from support.programs import Float, cross_entropy, cross_entropy_both, cross_entropy_grad, rowwise, scalar_float64
+from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
 each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=label)

@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cases.kernel_rows import KERNELS, Kernel, label
 from chainrule import _core
-from kernel_rows import KERNELS, Kernel, label
-from programs import (
+from reference import assert_same_bits, special_values
+from reference import reduce as reference_reduce
+from reference import softmax_losses as reference_softmax
+from reference.bits import Array, raw
+from support.programs import (
     CODE,
     COMPARISONS,
     Float,
@@ -26,11 +30,7 @@ from programs import (
     rowwise,
     scalar_float64,
 )
-from reference import assert_same_bits, special_values
-from reference import reduce as reference_reduce
-from reference import softmax_losses as reference_softmax
-from reference.bits import Array, raw
-from settings import every_setting
+from support.variants import every_setting
 
 LENGTHS = range(1, 68)
 FLOATS = (np.float32, np.float64)

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import fresh
 import oracle
-import training
 from chainrule import _core
-from programs import Float, matmul
 from reference import assert_same_bits
-from settings import force_level, force_threads
+from support import fresh_interpreter as fresh
+from support import short_training as training
+from support.programs import Float, matmul
+from support.variants import force_level, force_threads
 
 CHILDREN = 100
 SECONDS = 20  # for a child that takes milliseconds
@@ -214,7 +214,11 @@ def test_more_threads_than_cpus() -> None:
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
 def test_the_team_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
     core = Path(__file__).parent.parent / "cpp"
-    sources = [Path(__file__).parent / "native/team_stress.cpp", core / "exec/team.cpp", core / "exec/threads.cpp"]
+    sources = [
+        Path(__file__).parent / "native/team_stress.cpp",
+        core / "threads/thread_pool.cpp",
+        core / "threads/threads.cpp",
+    ]
     flags = ["-O1", "-g", "-std=c++20", "-fopenmp", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", f"-I{core}"]
     program = tmp_path / "stress"
     subprocess.run(["g++", *flags, *map(str, sources), "-o", str(program)], check=True)

@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from settings import every_setting
+from support.variants import every_setting
 
 N = 150
 X = cr.random.Generator(seed=11).normal((N, 7))

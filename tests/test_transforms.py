@@ -243,7 +243,7 @@ class TestTrees:
             (np.asarray([1, 2]), "int64"), ([1, 2], "int64"), (True, "bool"), ("word", "str"), (cr.sum, "function"),
             (slice(1), "slice"),
         ],
-        ids=str,
+        ids=lambda x: getattr(x, "__name__", str(x)),
     )  # fmt: skip
     def test_leaves_that_are_no_floats(self, bad: Any, what: str) -> None:
         with pytest.raises(

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.kernel_rows import label
 from chainrule import nn
-from kernel_rows import label
 from reference import assert_same_bits, units
 from reference.bits import Array
 

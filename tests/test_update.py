@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
+from cases.kernel_rows import label
 from chainrule import _core
-from chainrule.compiler.text import flops
+from chainrule.compiler.report import flops
 from chainrule.compiler.trace import Instr
-from kernel_rows import label
-from programs import Float, execute
 from reference import UPDATES, assert_same_bits, special_values
 from reference.bits import Array
-from settings import every_setting
+from support.programs import Float, execute
+from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
 each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=label)

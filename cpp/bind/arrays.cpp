@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "exec/program.h"
+#include "program/program.h"
 
 namespace chainrule {
 

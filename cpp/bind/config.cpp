@@ -3,8 +3,8 @@
 #include <chrono>
 
 #include "bind/arrays.h"
-#include "exec/fp_mode.h"
-#include "exec/program.h"
+#include "threads/fp_mode.h"
+#include "program/program.h"
 #include "isa.h"
 
 namespace chainrule {

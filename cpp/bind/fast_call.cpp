@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "bind/program.h"
-#include "exec/addresses.h"
+#include "program/addresses.h"
 #include "isa.h"
 
 namespace chainrule {

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "bind/arrays.h"
-#include "exec/eigen.h"
-#include "exec/fp_mode.h"
+#include "host/eigen.h"
+#include "threads/fp_mode.h"
 
 namespace chainrule {
 namespace {

@@ -6,8 +6,8 @@
 #include <atomic>
 
 #include "bind/program.h"
-#include "exec/addresses.h"
-#include "exec/team.h"
+#include "program/addresses.h"
+#include "threads/thread_pool.h"
 #include "isa.h"
 
 namespace chainrule {

@@ -1,4 +1,4 @@
-#include "exec/program.h"
+#include "program/program.h"
 
 #include <pybind11/stl.h>
 
@@ -8,7 +8,7 @@
 
 #include "bind/arrays.h"
 #include "bind/program.h"
-#include "exec/addresses.h"
+#include "program/addresses.h"
 
 namespace chainrule {
 namespace {

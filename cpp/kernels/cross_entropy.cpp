@@ -1,7 +1,7 @@
 // Softmax cross-entropy with int64 labels: loss per row, gradient by the logits, or both in one pass
 // (docs/arithmetic.md).
 #include "kernels/loops.h"
-#include "kernels/narrow.h"
+#include "kernels/transposed_rows.h"
 #include "kernels/registry.h"
 
 namespace chainrule {

@@ -10,7 +10,7 @@
 //   few rows, b transposed:  b is turned in registers on the way to the multipliers, every element being used once
 //   narrow c:                computed as its transpose; otherwise most lanes of every vector would be idle
 #include "kernels/pack.h"
-#include "kernels/region.h"
+#include "kernels/write_back.h"
 #include "kernels/registry.h"
 
 namespace chainrule {

@@ -1,5 +1,5 @@
 // Reductions: rows (the last axis included) and columns (leading axes), see kernel_table.h and docs/arithmetic.md.
-#include "kernels/lanes.h"
+#include "kernels/lane_sum.h"
 #include "kernels/registry.h"
 
 namespace chainrule {

@@ -1,6 +1,6 @@
 // Softmax and log-softmax with their gradients (docs/arithmetic.md).
 #include "kernels/loops.h"
-#include "kernels/narrow.h"
+#include "kernels/transposed_rows.h"
 #include "kernels/registry.h"
 
 namespace chainrule {

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from .tensor import Tensor, from_dlpack, tensor  # isort: skip  (before ops: they know each other)
-from . import config, data, nn, ops, optim, random
-from .autodiff import backward, is_grad_enabled, no_grad
-from .callbacks import Callback, EarlyStopping
-from .checkpoint import load_checkpoint, save_checkpoint
+from ._tensor import Tensor, from_dlpack, tensor  # isort: skip  (before ops: they know each other)
+from . import autodiff, config, data, inspect, nn, ops, optim, random, serialize, train, tuning
+from .autodiff import (
+    backward,
+    custom_op,
+    grad,
+    gradcheck,
+    hessian,
+    hvp,
+    is_grad_enabled,
+    jacobian,
+    jvp,
+    no_grad,
+    value_and_grad,
+    vjp,
+)
 from .compiler import CompileError, compile
 from .config import (
     active_isa,
@@ -20,20 +31,24 @@ from .config import (
     show_config,
     use_isa,
 )
-from .custom import custom_op
-from .dropout import dropout
-from .fit import History, fit
-from .gradcheck import gradcheck
-from .graph import graph, saturation
-from .io import ModelFormatError, load, save
+from .inspect import graph, saturation
 from .nn._output import infer_kind
+from .nn._predictor import Predictor
 from .ops import *
-from .predictor import Predictor
+from .ops._dropout import dropout
 from .random import manual_seed
-from .regression import linear_regression
-from .search import Search, Trial, multi_start, search
-from .trainer import Trainer
-from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .serialize import ModelFormatError, load, save
+from .train import (
+    Callback,
+    EarlyStopping,
+    History,
+    Trainer,
+    fit,
+    linear_regression,
+    load_checkpoint,
+    save_checkpoint,
+)
+from .tuning import Search, Trial, multi_start, search
 
 __all__ = [
     "Callback",
@@ -47,6 +62,7 @@ __all__ = [
     "Trainer",
     "Trial",
     "active_isa",
+    "autodiff",
     "available_isas",
     "backward",
     "built_isas",
@@ -64,6 +80,7 @@ __all__ = [
     "hessian",
     "hvp",
     "infer_kind",
+    "inspect",
     "is_grad_enabled",
     "jacobian",
     "jvp",
@@ -82,9 +99,12 @@ __all__ = [
     "save",
     "save_checkpoint",
     "search",
+    "serialize",
     "set_num_threads",
     "show_config",
     "tensor",
+    "train",
+    "tuning",
     "use_isa",
     "value_and_grad",
     "vjp",

@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line; say in one line when its extra is not installed."""
     try:
-        from .cli import run
+        from .cli.main import run
     except ModuleNotFoundError as error:
         if error.name != "typer":
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from . import ops
 
 if TYPE_CHECKING:
-    from .tensor import Tensor
+    from ._tensor import Tensor
 
 __all__ = ["Operators"]
 

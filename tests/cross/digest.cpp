@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "exec/program.h"
+#include "program/program.h"
 #include "isa.h"
 
 using namespace chainrule;

@@ -11,9 +11,9 @@ import pytest
 from bench.listing import D_IN, D_OUT, DATA_SEED, FLOPS, Data, H, N, compact, draw
 
 import chainrule as cr
-import fresh
-import op_cases
+from cases import op_cases
 from chainrule.examples import Neuron, from_printed
+from support import fresh_interpreter as fresh
 
 F64 = np.float64
 

@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "exec/team.h"
+#include "threads/thread_pool.h"
 
 using namespace chainrule;
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._errors import CompileError
-from .compiled import Compiled, Plan, compile
+from .._util.errors import CompileError
+from .jit import Compiled, Plan, compile
 
 __all__ = ["CompileError", "Compiled", "Plan", "compile"]

@@ -12,9 +12,9 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from ..ops._layout import contiguous_strides, product
+from ..ops._strides import contiguous_strides, product
 from ..ops._table import Spec
-from .flow import Flow
+from .dataflow import Flow
 from .trace import ELEMENTWISE, Instr, Value
 
 __all__ = ["fuse", "uniform_constants"]

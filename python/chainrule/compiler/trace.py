@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._errors import CompileError
+from .._tensor import Tensor, grad_mode
+from .._util.errors import CompileError
 from ..ops import _table
-from ..ops._layout import contiguous_strides
+from ..ops._strides import contiguous_strides
 from ..ops._table import ELEMENTWISE, Attrs, Op, Spec
-from ..tensor import Tensor, grad_mode
-from .phantom import Phantom, refuse, user_line
+from .tracer import Phantom, refuse, user_line
 
 __all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
 

@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import nn, ops
+from .._tensor import Tensor, tensor
+from ..autodiff._transforms import grad
 from ..compiler import compile
-from ..fit import History
-from ..graph import saturation as saturation_report
+from ..inspect import saturation as saturation_report
 from ..optim import SGD
 from ..random import Generator
-from ..regression import linear_regression
-from ..search import multi_start
-from ..tensor import Tensor, tensor
-from ..transforms import grad
+from ..train._fit import History
+from ..train._linear_regression import linear_regression
+from ..tuning import multi_start
 from .printed import from_printed
 from .shapes import sawtooth
 from .threshold import patterns

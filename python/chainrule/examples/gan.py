@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import nn, ops
+from .._tensor import Tensor
+from ..autodiff._transforms import grad
 from ..compiler import compile
 from ..optim import Adam
 from ..random import Generator
-from ..tensor import Tensor
-from ..transforms import grad
 from .experiments import mlp
 
 __all__ = ["Gan", "gan"]

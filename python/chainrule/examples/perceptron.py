@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import nn, ops
-from ..autodiff import no_grad
+from .._tensor import Tensor, tensor
+from ..autodiff._sweeps import no_grad
 from ..compiler import compile
 from ..optim import SGD
-from ..tensor import Tensor, tensor
 
 __all__ = ["Learning", "Perceptron", "delta_rule", "perceptron_rule"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from .._tensor import Tensor, tensor
 from ..nn import Linear
-from ..tensor import Tensor, tensor
 
 __all__ = ["Neuron", "as_printed", "from_printed"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import nn, ops
-from ..autodiff import no_grad
-from ..tensor import Tensor
+from .._tensor import Tensor
+from ..autodiff._sweeps import no_grad
 from .printed import from_printed
 
 __all__ = ["collapse", "sawtooth", "translations"]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import nn, ops
-from ..tensor import Tensor
+from .._tensor import Tensor
 from .printed import from_printed
 
 __all__ = [

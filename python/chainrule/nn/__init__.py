@@ -11,7 +11,6 @@ from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from ._containers import Sequential
 from ._conv import Conv2d
 from ._dropout import Dropout
-from ._features import PolynomialFeatures, RBFFeatures
 from ._linear import Linear
 from ._losses import (
     LOSSES,
@@ -31,26 +30,14 @@ from ._losses import (
     SmoothL1Loss,
 )
 from ._module import Buffer, Module, Parameter
-from ._one_hot import OneHot
 from ._output import Output, loss_for
 from ._pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from ._preprocessing import Standardize, fit_preprocessing
-from ._rotations import PCA, Whiten
+from ._preprocessing.base import Standardize, fit_preprocessing
+from ._preprocessing.features import PolynomialFeatures, RBFFeatures
+from ._preprocessing.one_hot import OneHot
+from ._preprocessing.pca import PCA, Whiten
 from ._shape import Flatten
-from ._units import (
-    ELU,
-    GELU,
-    SELU,
-    Hardsigmoid,
-    Hardtanh,
-    Heaviside,
-    LogSigmoid,
-    Maxout,
-    PReLU,
-    Sign,
-    SiLU,
-    Softsign,
-)
+from ._units import ELU, GELU, SELU, Hardsigmoid, Hardtanh, Heaviside, LogSigmoid, Maxout, PReLU, Sign, SiLU, Softsign
 
 LAYERS: dict[str, type[Module]] = {
     layer.__name__: layer

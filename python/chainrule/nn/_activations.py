@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
-from ..tensor import Tensor
+from .._tensor import Tensor
 from ._module import Module
 
 __all__ = ["LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]

@@ -7,7 +7,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from ..tensor import Tensor
+from .._tensor import Tensor
 from ._module import Buffer, Module, Parameter
 
 __all__ = ["Sequential"]

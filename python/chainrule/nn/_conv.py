@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from .._tensor import Tensor
 from ..ops._windows import Pair, pair_of
 from ..random import Generator
-from ..tensor import Tensor
 from ._init import check_init, check_sizes, draw_weight
 from ._module import Module, Parameter, Stored
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dropout import check_probability, dropout
+from .._tensor import Tensor
+from ..ops._dropout import check_probability, dropout
 from ..random import Generator
-from ..tensor import Tensor
 from ._module import Module
 
 __all__ = ["Dropout"]

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from .._tensor import tensor
 from ..random import Generator, default_generator
-from ..tensor import tensor
 
 __all__ = ["check_init", "check_sizes", "draw_weight"]
 

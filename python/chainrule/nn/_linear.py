@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from .._tensor import Tensor
 from ..random import Generator
-from ..tensor import Tensor
 from ._init import check_init, check_sizes, draw_weight
 from ._module import Module, Parameter, Stored
 

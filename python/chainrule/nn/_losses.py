@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import ops
-from ..tensor import Tensor
+from .._tensor import Tensor
 from ._module import Module
 
 __all__ = [

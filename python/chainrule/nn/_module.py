@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import to_model_input
-from .._convert import aligned_full
-from .._errors import CompileError
-from ..autodiff import no_grad
-from ..tensor import Tensor, grad_mode
-from ._calls import noted
+from .._tensor import Tensor, grad_mode
+from .._util.arrays import to_model_input
+from .._util.convert import aligned_full
+from .._util.errors import CompileError
+from ..autodiff._sweeps import no_grad
+from ._record_calls import noted
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from .._arrays import to_model_input
+from .._tensor import Tensor
+from .._util.arrays import to_model_input
 from ..ops._table import one
 from ..random import Generator
-from ..tensor import Tensor
 from ._linear import Linear
 from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, PoissonNLLLoss
 from ._module import Module

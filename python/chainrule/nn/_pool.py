@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
+from .._tensor import Tensor
 from ..ops._windows import Pair, pair_of
-from ..tensor import Tensor
 from ._module import Module
 
 __all__ = ["AvgPool2d", "GlobalAvgPool2d", "MaxPool2d"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import ops
-from ..tensor import Tensor
+from .._tensor import Tensor
 from ._module import Module
 
 __all__ = ["Flatten"]

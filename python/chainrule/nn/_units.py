@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from .._tensor import Tensor, tensor
 from ..random import Generator
-from ..tensor import Tensor, tensor
 from ._linear import Linear
 from ._module import Module, Parameter, Stored
 

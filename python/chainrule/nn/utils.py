@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .. import ops
-from ..tensor import Tensor, as_tensor
+from .._tensor import Tensor, as_tensor
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 

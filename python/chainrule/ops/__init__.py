@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from ._table import OPS
-from .activations import erf, exp, expm1, leaky_relu, log, log1p, ndtr, relu, sigmoid, softplus, sqrt, tanh
-from .class_losses import cross_entropy, multi_margin_loss, nll_loss
-from .conv import conv2d, fold, unfold
-from .elementwise import (
+from ._activations import (
+    clip,
+    elu,
+    gelu,
+    hardsigmoid,
+    hardtanh,
+    heaviside,
+    logsigmoid,
+    maxout,
+    prelu,
+    selu,
+    sign,
+    silu,
+    softsign,
+    swish,
+)
+from ._arithmetic import (
     abs,
     add,
     div,
@@ -25,8 +37,9 @@ from .elementwise import (
     sub,
     where,
 )
-from .linear import linear, matmul
-from .losses import (
+from ._class_losses import cross_entropy, multi_margin_loss, nll_loss
+from ._conv import conv2d, fold, unfold
+from ._losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     hinge_loss,
@@ -38,27 +51,14 @@ from .losses import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
-from .penalties import l1_penalty, l2_penalty
-from .pool import avg_pool2d, max_pool2d
-from .reduce import argmax, max, mean, min, sum
-from .shape import astype, broadcast_to, concatenate, flatten, getitem, reshape, stack, take, transpose
-from .softmax import log_softmax, softmax
-from .units import (
-    clip,
-    elu,
-    gelu,
-    hardsigmoid,
-    hardtanh,
-    heaviside,
-    logsigmoid,
-    maxout,
-    prelu,
-    selu,
-    sign,
-    silu,
-    softsign,
-    swish,
-)
+from ._math import erf, exp, expm1, leaky_relu, log, log1p, ndtr, relu, sigmoid, softplus, sqrt, tanh
+from ._matmul import linear, matmul
+from ._penalties import l1_penalty, l2_penalty
+from ._pool import avg_pool2d, max_pool2d
+from ._reduce import argmax, max, mean, min, sum
+from ._shape import astype, broadcast_to, concatenate, flatten, getitem, reshape, stack, take, transpose
+from ._softmax import log_softmax, softmax
+from ._table import OPS
 
 __all__ = [
     "OPS",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._layout import product
+from ._arithmetic import _float_dtype, div, equal, mul, where
+from ._reduce import mean, sum
+from ._shape import astype, reshape
+from ._strides import product
 from ._table import own, pair
-from .elementwise import _float_dtype, div, equal, mul, where
-from .reduce import mean, sum
-from .shape import astype, reshape
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
+    from .._tensor import Tensor
 
 __all__ = ["class_weight", "labels_of", "matched", "positive", "reduced", "refuse_where", "weights"]
 
@@ -45,8 +45,8 @@ def matched(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
     """Class numbers (n,) for scores (n, classes), as int64, checked."""
-    from ..tensor import Tensor as TensorClass
-    from ..tensor import grad_mode
+    from .._tensor import Tensor as TensorClass
+    from .._tensor import grad_mode
 
     _float_dtype(name, [scores])
     given = labels._data if isinstance(labels, TensorClass) else np.asarray(labels)
@@ -86,7 +86,7 @@ def class_weight(name: str, scores: Tensor, weight: Any) -> Tensor:
 
 def refuse_where(wrong: Tensor, error: Callable[[tuple[int, ...]], Exception]) -> None:
     """Raise `error(index)` for the first element at which the bool tensor `wrong` holds; a check when traced."""
-    from ..tensor import grad_mode
+    from .._tensor import grad_mode
 
     def at_place(at: int, number: int = 1) -> Exception:
         return error(tuple(int(i) for i in np.unravel_index(at, wrong.shape)))

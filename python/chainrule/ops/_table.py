@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from .. import _core
-from .._errors import CompileError
+from .._util.errors import CompileError
 
 if TYPE_CHECKING:
-    from ..tensor import Tensor
+    from .._tensor import Tensor
 
 __all__ = [
     "CODES",

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._convert import aligned_full, constant
-from .._errors import CompileError
-from ..tensor import Tensor, grad_mode
+from .._tensor import Tensor, grad_mode
+from .._util.convert import aligned_full, constant
+from .._util.errors import CompileError
 from ._options import Number, Option, options_of
 
 __all__ = ["Group", "Optimizer"]

@@ -8,8 +8,8 @@ from math import inf, isfinite, isnan
 import numpy as np
 
 from .. import ops
-from ..autodiff import no_grad
-from ..tensor import Tensor, grad_mode
+from .._tensor import Tensor, grad_mode
+from ..autodiff._sweeps import no_grad
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 

@@ -10,7 +10,7 @@ from ._base import Optimizer
 from ._schedules import at_least, check_names, plus, times
 
 if TYPE_CHECKING:
-    from ..fit import History
+    from ..train._fit import History
 
 __all__ = ["ReduceLROnPlateau"]
 

@@ -12,7 +12,7 @@ from .. import ops
 from ._base import Optimizer
 
 if TYPE_CHECKING:
-    from ..fit import History
+    from ..train._fit import History
 
 __all__ = ["CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "SequentialLR", "StepLR"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..tensor import Tensor
+from .._tensor import Tensor
 from ._base import Optimizer
 from ._options import Flag, Number
 

@@ -1,0 +1,275 @@
+// Single kernels on arrays the caller brings: the lowest entries callable from Python.
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "bind/arrays.h"
+#include "program/operands.h"
+#include "host/permutation.h"
+#include "program/matmul.h"
+#include "program/program.h"
+#include "isa.h"
+
+namespace chainrule {
+namespace {
+
+// Resolved once per call: about 100 ns, and nothing to go stale when the ISA level changes.
+void run_now(Instruction& op, void* const* slots) {
+  resolve(op, active_kernels());
+  const py::gil_scoped_release release;
+  run_instruction(op, slots);
+}
+
+Dtype same_float_dtype(const char* name, const std::vector<py::array>& arrays) {
+  const Dtype dtype = dtype_of(arrays[0], name);
+  if (dtype != kFloat32 && dtype != kFloat64)
+    throw py::type_error(std::string(name) + ": expected float32 or float64, got " + dtype_name(dtype));
+  for (const py::array& array : arrays) {
+    if (dtype_of(array, name) != dtype)
+      throw py::type_error(std::string(name) + ": expected one dtype, got " + dtype_name(dtype) + " and " +
+                           std::string(py::str(array.dtype())));
+  }
+  return dtype;
+}
+
+// The address and the strides in elements of a matrix, without the vector that element_strides makes.
+struct Matrix {
+  const void* data;
+  int64_t rs, cs;
+};
+Matrix matrix(const py::array& array, const char* what) {
+  const int64_t size = array.itemsize(), rs = array.strides(0), cs = array.strides(1);
+  if ((static_cast<int64_t>(reinterpret_cast<uintptr_t>(array.data())) | rs | cs) % size != 0)
+    element_strides(array, what);  // throws
+  return {array.data(), rs / size, cs / size};
+}
+
+// A matmul instruction of this thread, resolved once per ISA level for a product of 1 x 1 x 1: a small product takes
+// less time than naming the kernel and allocating the lists.
+Instruction& prepared_matmul(Dtype dtype) {
+  thread_local Instruction prepared[2];
+  Instruction& op = prepared[dtype];
+  const KernelTable& table = active_kernels();
+  if (op.kernel != &table.gemm[dtype]) {
+    op = {};
+    op.name = "matmul";
+    op.dtype = dtype;
+    op.outputs = {0};
+    op.inputs = {1, 2};
+    op.ints = {0, 1, 1, 1, 1, 1, 1, 1, 1};
+    resolve(op, table);
+  }
+  return op;
+}
+constexpr double kReleaseGil = 5000;  // nanoseconds: for less, other threads do not wait long
+
+void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
+  const py::array a = as_array(a_object, "matmul a"), b = as_array(b_object, "matmul b");
+  py::array out = as_array(out_object, "matmul out");
+  const Dtype dtype = dtype_of(a, "matmul");
+  if (dtype > kFloat64 || dtype_of(b, "matmul") != dtype || dtype_of(out, "matmul") != dtype)
+    same_float_dtype("matmul", {a, b, out});  // throws
+  if (a.ndim() != 2 || b.ndim() != 2 || out.ndim() != 2 || a.shape(1) != b.shape(0) || out.shape(0) != a.shape(0) ||
+      out.shape(1) != b.shape(1)) {
+    throw py::value_error("matmul: expected a (m, k), b (k, n), out (m, n), got a " + shape_text(a) + ", b " +
+                          shape_text(b) + ", out " + shape_text(out));
+  }
+  constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
+  if ((out.flags() & kPlain) != kPlain || !out.writeable()) check_output(out, "matmul out");
+  check_disjoint(out, a, "matmul: out", false);
+  check_disjoint(out, b, "matmul: out", false);
+  const Matrix ma = matrix(a, "matmul a"), mb = matrix(b, "matmul b");
+  const int64_t m = a.shape(0), n = b.shape(1), k = a.shape(1);
+  Instruction& op = prepared_matmul(dtype);
+  const int64_t ints[] = {0, m, n, k, ma.rs, ma.cs, mb.rs, mb.cs, n};
+  std::copy(std::begin(ints), std::end(ints), op.ints.begin());
+  op.work = product_work(m, n, k) * (dtype == kFloat64 ? 2 : 1);
+  void* const slots[] = {out.mutable_data(), const_cast<void*>(ma.data), const_cast<void*>(mb.data)};
+  if (op.work < kReleaseGil) {
+    run_instruction(op, slots);
+  } else {
+    const py::gil_scoped_release release;
+    run_instruction(op, slots);
+  }
+}
+
+// The last elementwise instruction of this thread, resolved for one element: see prepared_matmul.
+Instruction& prepared_map(const std::string& name, Dtype dtype, size_t inputs, int64_t elements) {
+  struct PreparedMap {
+    Instruction op;
+    const KernelTable* table = nullptr;
+    double work_per_element = 0;
+  };
+  thread_local PreparedMap p;
+  const KernelTable& table = active_kernels();
+  if (p.table != &table || p.op.name != name || p.op.dtype != dtype || p.op.inputs.size() != inputs) {
+    p = {};
+    p.op.name = name;
+    p.op.dtype = dtype;
+    p.op.outputs = {0};
+    p.op.ints = {1, 1};
+    for (size_t i = 0; i < inputs; ++i) {
+      p.op.inputs.push_back(static_cast<int>(i) + 1);
+      p.op.ints.push_back(1);
+    }
+    resolve(p.op, table);
+    p.table = &table;
+    p.work_per_element = p.op.work;
+  }
+  p.op.ints[1] = elements;
+  p.op.work = p.work_per_element * static_cast<double>(elements);
+  return p.op;
+}
+
+void elementwise(const std::string& name, const py::handle* in, size_t inputs, py::handle out_object) {
+  py::array out = as_array(out_object, name);
+  const Dtype dtype = dtype_of(out, name);
+  check_output(out, name);
+  void* slots[3] = {out.mutable_data()};
+  for (size_t i = 0; i < inputs; ++i) {
+    const py::array array = as_array(in[i], name);
+    if (dtype > kFloat64 || dtype_of(array, name) != dtype) same_float_dtype(name.c_str(), {array, out});  // throws
+    if (array.ndim() != out.ndim() || !std::equal(out.shape(), out.shape() + out.ndim(), array.shape()) ||
+        (array.flags() & py::array::c_style) == 0) {
+      throw py::value_error(name + ": expected C-contiguous arrays of one shape, got " + shape_text(array) +
+                            " and out " + shape_text(out));
+    }
+    check_disjoint(out, array, name + ": out", true);
+    slots[i + 1] = const_cast<void*>(array.data());
+  }
+  const Instruction& op = prepared_map(name, dtype, inputs, out.size());
+  if (op.work < kReleaseGil) {
+    run_instruction(op, slots);
+  } else {
+    const py::gil_scoped_release release;
+    run_instruction(op, slots);
+  }
+}
+
+void unary(const std::string& name, py::handle x, py::handle out) { elementwise(name, &x, 1, out); }
+void binary(const std::string& name, py::handle a, py::handle b, py::handle out) {
+  const py::handle in[] = {a, b};
+  elementwise(name, in, 2, out);
+}
+
+// Numbers of a step, which the kernels read as they are: float64 in C order, so many at least.
+py::array step_numbers(py::handle object, const char* what, py::ssize_t least) {
+  const py::array array = as_array(object, what);
+  if (dtype_of(array, what) != kFloat64 || array.ndim() != 1 || array.size() < least ||
+      (array.flags() & py::array::c_style) == 0) {
+    throw py::type_error(std::string(what) + ": expected at least " + std::to_string(least) + " float64 numbers");
+  }
+  return array;
+}
+
+void update_step(const std::string& name, py::handle p_object, py::handle g_object, const py::tuple& states,
+                 py::handle numbers_object, py::handle clock_object) {
+  const KernelTable& table = active_kernels();
+  const UpdateRow* const row = find(table.updates, table.n_updates, name);
+  if (row == nullptr) throw py::value_error("update_step: no update is called " + name);
+  std::vector<py::array> all = {as_array(p_object, "update_step p"), as_array(g_object, "update_step g")};
+  for (const py::handle state : states) all.push_back(as_array(state, "update_step state"));
+  Instruction op;
+  op.name = name;
+  op.dtype = same_float_dtype("update_step", all);
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i != 1) {
+      check_output(all[i], "update_step p and states");
+      op.outputs.push_back(static_cast<int>(i));
+    }
+    if (all[i].ndim() != all[0].ndim() || !std::equal(all[0].shape(), all[0].shape() + all[0].ndim(), all[i].shape()) ||
+        (all[i].flags() & py::array::c_style) == 0) {
+      throw py::value_error("update_step: expected C-contiguous arrays of one shape, got " + shape_text(all[0]) +
+                            " and " + shape_text(all[i]));
+    }
+    for (size_t j = 0; j < i; ++j) check_disjoint(all[i], all[j], "update_step: an array", false);
+  }
+  op.ints = {all[0].size()};
+  std::vector<void*> slots;
+  for (const py::array& array : all) slots.push_back(const_cast<void*>(array.data()));
+  const int numbers = static_cast<int>(slots.size());
+  op.inputs = {1, numbers};
+  slots.push_back(const_cast<void*>(step_numbers(numbers_object, "update_step numbers", row->options).data()));
+  if (row->clock == 0) {
+    run_now(op, slots.data());
+    return;
+  }
+  py::array clock = step_numbers(clock_object, "update_step clock", row->clock);
+  check_output(clock, "update_step clock");
+  op.inputs.push_back(numbers + 1);
+  slots.push_back(clock.mutable_data());
+  run_now(op, slots.data());
+  Instruction advance;
+  advance.name = "advance";
+  advance.dtype = kFloat64;
+  advance.outputs = {numbers + 1};
+  advance.inputs = {numbers};
+  advance.ints = {row->clock};
+  run_now(advance, slots.data());
+}
+
+template <const char* const& Name>
+void random_fill(uint64_t seed, uint64_t stream, py::handle out_object, double a, double b) {
+  py::array out = as_array(out_object, Name);
+  Instruction op;
+  op.name = Name;
+  op.dtype = same_float_dtype(Name, {out});
+  check_output(out, Name);
+  op.outputs = {0};
+  op.ints = {out.size(), static_cast<int64_t>(seed), static_cast<int64_t>(stream)};
+  op.reals = {a, b};
+  void* const slots[] = {out.mutable_data()};
+  run_now(op, slots);
+}
+const char* const kUniform = "uniform";
+const char* const kNormal = "normal";
+
+void bernoulli(uint64_t seed, uint64_t stream, py::handle out_object, double p, double value) {
+  py::array out = as_array(out_object, "bernoulli");
+  Instruction op;
+  op.name = "bernoulli";
+  op.dtype = same_float_dtype("bernoulli", {out});
+  check_output(out, "bernoulli");
+  if (!(p >= 0 && p <= 1)) throw py::value_error("bernoulli: expected p from 0 to 1, got " + std::to_string(p));
+  if (out.size() == 0) return;
+  op.outputs = {0};
+  op.inputs = {1, 2};
+  op.ints = {out.size(), out.size(), 0};
+  op.reals = {p, value};
+  int64_t state[] = {static_cast<int64_t>(seed), static_cast<int64_t>(stream)}, row = 0;
+  void* const slots[] = {out.mutable_data(), state, &row};
+  run_now(op, slots);
+}
+
+void permutation(uint64_t seed, uint64_t stream, py::handle out_object) {
+  py::array out = as_array(out_object, "permutation");
+  if (dtype_of(out, "permutation") != kInt64 || out.ndim() != 1)
+    throw py::type_error("permutation: expected a 1-d int64 array");
+  check_output(out, "permutation");
+  int64_t* const data = static_cast<int64_t*>(out.mutable_data());
+  const int64_t n = out.size();
+  const py::gil_scoped_release release;
+  random_permutation(seed, stream, n, data);
+}
+
+}  // namespace
+
+void bind_kernels(py::module_& m) {
+  m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("out"), "out = a @ b; a and b with any strides.");
+  m.def("unary", unary, py::arg("name"), py::arg("x"), py::arg("out"), "out = name(x), elementwise.");
+  m.def("binary", binary, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("out"),
+        "out = name(a, b), elementwise.");
+  m.def("update_step", update_step, py::arg("name"), py::arg("p"), py::arg("g"), py::arg("states"), py::arg("numbers"),
+        py::arg("clock"), "One step of an optimizer on p, its states and its clock (or None), in place.");
+  m.def("uniform", random_fill<kUniform>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("low"),
+        py::arg("high"), "Fills out from one Philox stream, uniform in [low, high).");
+  m.def("normal", random_fill<kNormal>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("mean"),
+        py::arg("std"), "Fills out from one Philox stream, normal.");
+  m.def("bernoulli", bernoulli, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("p"), py::arg("value"),
+        "Fills out from one Philox stream: 0 with probability p, else value.");
+  m.def("permutation", permutation, py::arg("seed"), py::arg("stream"), py::arg("out"),
+        "Fills out (int64) with a permutation of 0 .. n-1.");
+}
+
+}  // namespace chainrule

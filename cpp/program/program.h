@@ -1,0 +1,131 @@
+// A Program is a flat list of instructions over buffer slots. One call runs it: on the team (threads/thread_pool.h) with fixed
+// shares, in phases between which threads wait for each other (program/schedule.h), or on one thread. Kernel pointers are
+// resolved when the Program is built, for the level active then.
+//
+// Slots [0, externals) are bound by the caller at each run; the others are temporaries in an arena, at offsets that the
+// planner chose: memory whose value is dead is used again.
+// To add an instruction: a row in program/instructions.cpp.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "program/schedule.h"
+#include "threads/pool_choice.h"
+#include "threads/threads.h"
+#include "kernel_table.h"
+
+namespace chainrule {
+
+struct Body;  // program/fused.h
+struct Instruction;
+// Does this thread's share. slots are addresses by slot number; scratch is kGemmScratch bytes of this thread.
+using RunFn = void (*)(const Instruction& instruction, void* const* slots, Share share, void* scratch);
+
+// Slots inside a body: the surrounding product, and downwards from here buffers of one block.
+constexpr int kProduct = -1, kFirstLocal = -2;
+
+struct Instruction {
+  std::string name;
+  Dtype dtype = kFloat32;
+  std::vector<int> outputs, inputs;  // slots
+  std::vector<int64_t> ints;         // sizes and strides in elements; program/instructions.cpp gives the layout of each
+  std::vector<double> reals;
+  std::vector<Instruction> body;  // of chain and gemm: what is done to each block, see program/fused.h
+
+  RunFn run = nullptr;
+  const void* kernel = nullptr;       // the row or function of the level's table that `run` calls
+  double work = 0;                    // estimated nanoseconds on one thread
+  std::shared_ptr<const Body> steps;  // the body, resolved
+  bool checks = false;                // outputs[0] is a Refusal: the program stops there unless its code is 0
+};
+
+// What a checking instruction found: 0, or 1 with the position and the number that is wrong.
+struct Refusal {
+  int64_t code, at, number;
+};
+
+struct Slot {
+  Dtype dtype;
+  int64_t elements;
+  int64_t offset = -1;  // of a temporary in the arena, in bytes; -1: after all others
+};
+
+int64_t item_size(Dtype dtype);
+const char* dtype_name(Dtype dtype);
+
+// Checks the instruction's counts, resolves its kernel and estimates its work. Throws std::invalid_argument.
+void resolve(Instruction& instruction, const KernelTable& table);
+
+class Runner;
+
+// Part of the instructions for a few rows of a batch at a time. The list holds them up to three times: for the first
+// block, for the others (which continue its sums), and for a last one of fewer rows.
+struct Loop {
+  int begin = 0, length = 0;  // instructions before it, and of one block
+  int blocks = 0;             // of whole size; 0: there is no loop
+  bool tail = false;
+  struct Stream {
+    int slot;
+    int64_t bytes;  // from block to block
+  };
+  std::vector<Stream> streams;
+};
+
+class Program {
+ public:
+  Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions, Loop loop = {});
+
+  // `external` are the addresses of slots [0, externals). Thread-safe: temporaries are the calling thread's.
+  // Returns -1, or the number of the instruction that refused; nothing after it has run.
+  int run(void* const* external, Refusal* refusal = nullptr) const;
+  std::string text() const;
+  // First instruction and threads of each phase, all instructions in a row.
+  std::vector<std::pair<size_t, int>> phases(int threads) const;
+  const char* isa() const { return isa_; }
+  int64_t arena_bytes() const { return arena_bytes_; }
+  double work() const { return work_; }  // estimated nanoseconds of a run on one thread
+
+ private:
+  // Instructions that one team runs in a row.
+  struct Piece {
+    int begin = 0, end = 0;
+    double most_work = 0;  // nanoseconds of the largest instruction
+  };
+  Piece piece(int begin, int end) const;
+  int run_piece(const Piece& piece, void* const* addresses, Runner& runner) const;
+  int run_loop(void** addresses, Runner& runner, int& block) const;
+
+  std::vector<Slot> slots_;
+  int externals_;
+  std::vector<Instruction> instructions_;
+  std::vector<int64_t> offsets_;  // of temporaries in the arena
+  int64_t arena_bytes_ = 0;
+  double work_ = 0;
+  double most_work_ = 0;  // nanoseconds of the largest instruction
+  Conflicts conflicts_;
+  mutable TeamChoice choice_;
+  Loop loop_;
+  Piece before_, first_, other_, tail_, after_;
+  const char* isa_;
+};
+
+// Scratch of the calling thread for `threads` team members, and an arena: grown when needed, kept between runs.
+struct Workspace {
+  void* arena(int64_t bytes);
+  void* scratch(int threads);  // member t's is at + t * kGemmScratch
+  ~Workspace();
+
+ private:
+  void *arena_ = nullptr, *scratch_ = nullptr;
+  int64_t arena_bytes_ = 0, scratch_bytes_ = 0;
+};
+Workspace& thread_workspace();
+
+// Runs `instruction` outside of a Program (already resolved).
+void run_instruction(const Instruction& instruction, void* const* slots);
+
+}  // namespace chainrule

@@ -1,0 +1,28 @@
+// Runs instructions on as many threads as their work is worth.
+#pragma once
+
+#include "program/schedule.h"
+#include "program/program.h"
+#include "threads/thread_pool.h"
+
+namespace chainrule {
+
+class Runner {
+ public:
+  // For `work` nanoseconds on rule.most threads, or fewer when the team is somebody else's.
+  Runner(const ThreadRule& rule, double work, Workspace& workspace);
+
+  int threads() const { return rule_.most; }
+  // Instructions [begin, end) of a list with these conflicts, the largest of which takes `most_work` nanoseconds.
+  // Returns the number of the one that refused, or -1.
+  int run(const Instruction* instructions, size_t begin, size_t end, double most_work, void* const* slots,
+          const Conflicts& conflicts);
+
+ private:
+  Team team_;
+  ThreadRule rule_;
+  bool wakes_;
+  void* scratch_;
+};
+
+}  // namespace chainrule

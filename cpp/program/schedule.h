@@ -1,0 +1,53 @@
+// Which instructions of a list must wait for which, and the phases that follow from it: runs of instructions without a
+// barrier between them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "threads/threads.h"
+
+namespace chainrule {
+
+struct Instruction;
+struct Slot;
+
+// What each instruction touches of what an earlier one wrote, or writes of what an earlier one touched. Two temporaries
+// are the same memory where their bytes in the arena overlap; slots bound by the caller are memory of their own.
+class Conflicts {
+ public:
+  Conflicts() = default;
+  // offsets: of the slots from `externals` on, in bytes.
+  Conflicts(const std::vector<Slot>& slots, int externals, const std::vector<int64_t>& offsets,
+            const std::vector<Instruction>& instructions);
+
+  // Whether instruction i conflicts with one of [since, i) of at least this much work.
+  bool with(size_t i, size_t since, double least_work) const;
+
+ private:
+  struct Earlier {
+    size_t instruction;
+    double work;
+  };
+  // For each instruction the last one it conflicts with, then the last one before that with more work, and so on.
+  std::vector<std::vector<Earlier>> earlier_;
+};
+
+// The instructions of a run in phases: phase p is [begin(p), begin(p + 1)) and takes lanes()[p] threads.
+class Phases {
+ public:
+  // Of instructions [begin, end) of the list with these conflicts.
+  void plan(const Instruction* instructions, size_t begin, size_t end, const Conflicts& conflicts,
+            const ThreadRule& rule);
+
+  int count() const { return static_cast<int>(lanes_.size()); }
+  size_t begin(int phase) const { return begin_[static_cast<size_t>(phase)]; }
+  const int* lanes() const { return lanes_.data(); }
+
+ private:
+  std::vector<size_t> begin_;
+  std::vector<int> lanes_;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,162 @@
+"""Ops of one's own, written in Python, with their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from .._tensor import Tensor, grad_mode
+from ..ops._table import OPS, Attrs, Op, Plan, Spec, Tangents, one
+from ._inputs import point, zeros_like
+from ._sweeps import enable_grad, no_grad, pull_back
+
+__all__ = ["custom_op"]
+
+Inputs = tuple[Tensor, ...]
+
+
+def custom_op(
+    name: str,
+    forward: Callable[..., Tensor] | None = None,
+    vjp: Callable[..., Any] | None = None,
+    jvp: Callable[..., Any] | None = None,
+) -> Callable[..., Any]:
+    """Make a function of tensors an op with derivatives of its own; without `forward`, a decorator.
+
+    Written in ops, it works inside `cr.compile` and can be differentiated as often as its rules can. With `.numpy()` it
+    works too, but compiling it is an error, and so is differentiating a rule that looked at values.
+
+    Arguments: `name`, for errors and graphs, not that of another op; `forward(*tensors)`, which returns a tensor and
+    records no graph itself; `vjp(g, out, inputs)`, from the gradient of the result to the gradients of the arguments,
+    a tuple in their order (None: there is none; for one argument it may be a tensor); `jvp(tangents, out, inputs)`,
+    from the tangents of the arguments (0 where there is none) to the tangent of the result. Without it forward mode
+    transposes `vjp`, which is linear in g.
+    Returns: a function of tensors, arrays or numbers.
+    Errors: TypeError and ValueError naming the op and the argument when a rule returns what does not fit.
+
+    >>> import chainrule as cr
+    >>> cube = cr.custom_op("cube", lambda x: x * x * x, lambda g, out, x: g * 3.0 * x[0] * x[0])
+    >>> cr.grad(cube)(2.0).item(), cr.jvp(cube, (2.0,), (1.0,))[1].item()
+    (12.0, 12.0)
+    """
+    if not isinstance(name, str) or not name or name in OPS:
+        raise ValueError(f"custom_op: expected a name that no op has, got {name!r}")
+    if vjp is None:
+        raise TypeError(f"{name}: expected a vjp; where there is no gradient it returns None")
+    if forward is None:
+        return lambda function: custom_op(name, function, vjp, jvp)
+    compute = forward
+
+    @wraps(forward)
+    def call(*arguments: Any) -> Tensor:
+        inputs = tuple(one(x) for x in arguments)
+        with no_grad():
+            result = compute(*inputs)
+        if not isinstance(result, Tensor):
+            raise TypeError(f"{name}: forward must return a tensor, got {type(result).__name__}")
+        out = result.detach()
+        if grad_mode.enabled and out.dtype.kind == "f" and any(x._requires_grad for x in inputs):
+            rules = _Rules(name, vjp, jvp)
+            out._record(Op(name, _no_plan, variadic_vjp=rules.gradient, variadic_jvp=rules.tangent), inputs, ())
+        return out
+
+    return call
+
+
+def _no_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    raise TypeError(f"{name}: has no instructions of its own")
+
+
+class _Rules:
+    """The rules of one call, what they return checked."""
+
+    def __init__(self, name: str, vjp: Callable[..., Any], jvp: Callable[..., Any] | None) -> None:
+        self.name, self._vjp, self._jvp = name, vjp, jvp
+        self._made: tuple[Tensor, list[Tensor | None]] | None = None
+
+    def gradient(self, i: int, g: Tensor, out: Tensor, inputs: Inputs, attrs: Attrs) -> Tensor | None:
+        """The gradient by argument i; all of them are computed for the first that is asked for."""
+        if self._made is None or self._made[0] is not g:
+            self._made = (g, self._gradients(g, out, inputs))
+        return self._made[1][i]
+
+    def _gradients(self, g: Tensor, out: Tensor, inputs: Inputs) -> list[Tensor | None]:
+        arrived = point(g) if grad_mode.enabled else g  # of its own, to see what is made from it
+        made = self._vjp(arrived, out, inputs)
+        parts = [made] if isinstance(made, Tensor) and len(inputs) == 1 else made
+        if not isinstance(parts, (tuple, list)) or len(parts) != len(inputs):
+            got = f"{len(parts)}" if isinstance(parts, (tuple, list)) else type(parts).__name__
+            raise TypeError(f"{self.name}: vjp must return a gradient for each of {len(inputs)} arguments, got {got}")
+        for i, (part, x) in enumerate(zip(parts, inputs, strict=True)):
+            if part is not None:
+                self._check(part, x, f"vjp's gradient of argument {i}")
+        return [
+            part if part is None else self._linked(part, [arrived], inputs, f"vjp's gradient of argument {i}")
+            for i, part in enumerate(parts)
+        ]
+
+    def tangent(self, tangents: Tangents, out: Tensor, inputs: Inputs, attrs: Attrs) -> Tensor | None:
+        """The tangent of the result."""
+        if self._jvp is None:
+            return self._transposed(tangents, out, inputs)
+        given = [
+            zeros_like(x) if t is None and x.dtype.kind == "f" else t for t, x in zip(tangents, inputs, strict=True)
+        ]
+        arrived = [point(t) if t is not None and grad_mode.enabled else t for t in given]
+        made = self._jvp(tuple(arrived), out, inputs)
+        self._check(made, out, "jvp's tangent")
+        return self._linked(made, [t for t in arrived if t is not None], inputs, "jvp's tangent")
+
+    def _transposed(self, tangents: Tangents, out: Tensor, inputs: Inputs) -> Tensor | None:
+        """vjp is linear in g, g -> J^T g; so the gradient of <vjp(g), t> by g is J t."""
+        with enable_grad():
+            g = point(zeros_like(out))
+            gradients = self._gradients(g, out, inputs)
+        pairs = [(d, t) for d, t in zip(gradients, tangents, strict=True) if d is not None and t is not None]
+        found = pull_back([d for d, _ in pairs], [t for _, t in pairs], {g._number})
+        g._requires_grad = False
+        return found.get(g._number)
+
+    def _check(self, made: Any, like: Tensor, what: str) -> None:
+        if not isinstance(made, Tensor):
+            raise TypeError(f"{self.name}: {what} must be a tensor, got {type(made).__name__}")
+        if made.shape != like.shape or made.dtype != like.dtype:
+            raise ValueError(
+                f"{self.name}: {what} is {made.dtype} {made.shape}, expected {like.dtype} {like.shape}, as its value"
+            )
+
+    def _linked(self, made: Tensor, given: Sequence[Tensor], inputs: Inputs, what: str) -> Tensor:
+        """What a rule made; where it was made outside of ops, a node that refuses to be differentiated."""
+        if not grad_mode.enabled or any(_depends(made, t) for t in given):
+            return made
+        made = made.detach()
+        refuse = _Refusal(
+            f"{self.name}: {what} was not made from what was given by ops, so it cannot be differentiated again; "
+            "write the rule in ops, and return None where there is no gradient"
+        )
+        made._record(Op(self.name, _no_plan, variadic_vjp=refuse, variadic_jvp=refuse), (*given, *inputs), ())
+        return made
+
+
+class _Refusal:
+    """Both rules of what was made outside of ops."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    def __call__(self, *_: Any) -> None:
+        raise TypeError(self.message)
+
+
+def _depends(made: Tensor, given: Tensor) -> bool:
+    """Whether one tensor was made from another; what is older than that cannot have been."""
+    seen, waiting = set(), [made]
+    while waiting:
+        t = waiting.pop()
+        if t is given:
+            return True
+        if t._number not in seen:
+            seen.add(t._number)
+            waiting.extend([x for x in t._inputs if x._number >= given._number])
+    return False

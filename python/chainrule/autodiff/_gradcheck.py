@@ -1,0 +1,132 @@
+"""Analytic derivatives against central differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._tensor import Tensor, tensor
+from .._util.trees import along, flatten
+from ._inputs import Recording, as_float, is_leaf, rebuilt
+from ._sweeps import no_grad
+
+__all__ = ["gradcheck"]
+
+_Array = np.ndarray[Any, Any]
+
+
+def gradcheck(
+    f: Callable[..., Any],
+    inputs: Sequence[Any],
+    eps: float = 1e-6,
+    atol: float = 1e-7,
+    rtol: float = 1e-5,
+    seed: int = 0,
+    order: int = 1,
+) -> bool:
+    """Compare the derivatives of f, in both modes, with central differences, (f(x + eps) - f(x - eps)) / (2 eps).
+
+    A function with several outputs is checked through their sum with fixed random weights.
+
+    Arguments: `f`, a function of tensors that returns a tensor or a tree of them; `inputs`, its arguments, as those of
+    `cr.vjp`, all floats float64 (anything else is passed on unchanged); `eps`, the step; `atol`, `rtol`: |analytic -
+    numeric| <= atol + rtol * |numeric|; `seed`, of the weights; `order`, 2 to check the gradient's derivatives, too.
+    Returns: True.
+    Errors: AssertionError naming the place and index of the worst entry; TypeError for floats that are not float64.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.gradcheck(lambda x: cr.tanh(x), [np.array([0.1, 0.5])], order=2)
+    True
+    """
+    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+        raise ValueError(f"gradcheck: order must be an integer of at least 1, got {order!r}")
+    arguments = [_copy(argument, f"input {n}") for n, argument in enumerate(inputs)]
+    rng = np.random.default_rng(seed)
+    checked = f
+    for number in range(1, order + 1):
+        run = _run(checked, arguments)
+        weights = [tensor(rng.uniform(0.5, 1.5, out.shape), out.dtype) for out in run.outputs]
+        worst = _worst(checked, arguments, run, weights, eps, atol, rtol)
+        if worst is not None:
+            raise AssertionError(f"gradcheck: {'gradient, ' * (number - 1)}{worst}")
+        checked = _gradient(checked, weights)
+    return True
+
+
+def _copy(argument: Any, name: str) -> Any:
+    """The argument, floats as float64 tensors with memory of their own; modules and anything else as they are."""
+    leaves: list[Any] = []
+    structure = flatten(argument, leaves, is_leaf)
+    copies = []
+    for (place, _), leaf in zip(along(structure, where=name), leaves, strict=True):
+        x = as_float(leaf, np.float64)
+        if x is not None and x.dtype != np.float64:
+            raise TypeError(f"gradcheck: {place} is {x.dtype}; differences need float64")
+        copies.append(leaf if x is None else Tensor(x))
+    return rebuilt(structure, copies)
+
+
+def _run(f: Callable[..., Any], arguments: Sequence[Any]) -> Recording:
+    run = Recording("gradcheck", f, arguments, {}, range(len(arguments)), others=True)
+    run.places = [place.replace("argument", "input", 1) for place in run.places]
+    for place, x in zip(run.places, run.sources, strict=True):
+        if x.dtype != np.float64:
+            raise TypeError(f"gradcheck: {place} is {x.dtype}; differences need float64")
+    if not run.sources:
+        raise ValueError("gradcheck: no input is float64")
+    return run
+
+
+def _gradient(f: Callable[..., Any], weights: Sequence[Tensor]) -> Callable[..., Any]:
+    """The gradients of all floats among the arguments."""
+
+    def computed(*arguments: Any) -> list[Tensor]:
+        return Recording("gradcheck", f, arguments, {}, range(len(arguments)), others=True).pull(weights)
+
+    return computed
+
+
+def _worst(
+    f: Callable[..., Any],
+    arguments: Sequence[Any],
+    run: Recording,
+    weights: Sequence[Tensor],
+    eps: float,
+    atol: float,
+    rtol: float,
+) -> str | None:
+    """The entry that is wrong by most, or None."""
+    worst: tuple[float, str] | None = None
+    for place, x, gradient in zip(run.places, run.sources, run.pull(weights), strict=True):
+        for index in np.ndindex(x.shape):
+            numeric = _weighted(_difference(f, arguments, run, x._data, index, eps), weights)
+            e = np.zeros(x.shape)
+            e[index] = 1.0
+            pushed = [t._data for t in run.push({x._number: tensor(e)})]
+            for mode, got in (("reverse", float(gradient._data[index])), ("forward", _weighted(pushed, weights))):
+                excess = abs(got - numeric) - (atol + rtol * abs(numeric))
+                if not excess <= 0 and (worst is None or not excess <= worst[0]):
+                    worst = (excess, f"{place} at {index}: analytic {got!r} ({mode} mode), numeric {numeric!r}")
+    return None if worst is None else worst[1]
+
+
+def _weighted(changes: Sequence[_Array], weights: Sequence[Tensor]) -> float:
+    return float(sum((change * w._data).sum() for change, w in zip(changes, weights, strict=True)))
+
+
+def _difference(
+    f: Callable[..., Any], arguments: Sequence[Any], run: Recording, memory: _Array, index: tuple[int, ...], eps: float
+) -> list[_Array]:
+    """The change of each output: taken before outputs are added up, a large one does not drown the others."""
+    before, ends = memory[index], []
+    try:
+        for step in (eps, -eps):
+            memory[index] = before + step
+            with no_grad():
+                ends.append([np.array(t._data) for t in run.leaves(f(*arguments))])
+    finally:
+        memory[index] = before
+    return [(above - below) / (2 * eps) for above, below in zip(*ends, strict=True)]

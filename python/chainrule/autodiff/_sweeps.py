@@ -1,0 +1,240 @@
+"""The two walks over the graph: gradients newest first (reverse mode), tangents oldest first (forward mode).
+
+Both are loops, not recursion, so depth is bounded by memory only. Every op's rules are written in ops: where they may
+record, they make nodes, and their results can be differentiated again; else they only compute. `transforms.py` has the
+functions of functions that are made of these walks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from .. import ops
+from .._tensor import Tensor, as_tensor, grad_mode
+
+__all__ = ["backward", "is_grad_enabled", "no_grad"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class no_grad:  # noqa: N801 (PyTorch's name)
+    """Context and decorator in which ops record no graph.
+
+    >>> import chainrule as cr
+    >>> x = cr.tensor([1.0], requires_grad=True)
+    >>> with cr.no_grad():
+    ...     y = x * 2.0
+    >>> y.requires_grad
+    False
+    """
+
+    _wanted = False
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(grad_mode.enabled)
+        grad_mode.set(self._wanted, grad_mode.trace)
+
+    def __exit__(self, *exception: object) -> None:
+        grad_mode.set(self._before.pop(), grad_mode.trace)
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function."""
+
+        @wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with type(self)():
+                return function(*args, **kwargs)
+
+        return cast(F, inside)
+
+
+class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
+    """The opposite, for functions that differentiate whatever the caller's mode is."""
+
+    _wanted = True
+
+
+@contextmanager
+def differentiating_by(parameters: Iterable[int]) -> Iterator[None]:
+    """What depends on these tensors, by number, keeps its graph inside the block: somebody outside wants it."""
+    before = grad_mode.sources
+    grad_mode.differentiate_by(before.union(parameters))
+    try:
+        yield
+    finally:
+        grad_mode.differentiate_by(before)
+
+
+def is_grad_enabled() -> bool:
+    """Return whether ops record the graph in this thread.
+
+    >>> import chainrule as cr
+    >>> cr.is_grad_enabled()
+    True
+    """
+    return grad_mode.enabled
+
+
+# The graph between sources (tensors to differentiate by) and outputs. Sources are told by number and are independent of
+# each other: no walk goes behind one, even where one was computed from another.
+
+
+def history(outputs: Iterable[Tensor], sources: Collection[int] = ()) -> list[Tensor]:
+    """Every tensor behind the outputs that requires a gradient or is a source, newest first."""
+    seen: dict[int, Tensor] = {}
+    waiting = [t for t in outputs if t._requires_grad or t._number in sources]
+    while waiting:
+        t = waiting.pop()
+        if t._number in seen:
+            continue
+        seen[t._number] = t
+        if t._number not in sources:
+            waiting.extend([x for x in t._inputs if x._requires_grad or x._number in sources])
+    return [seen[number] for number in sorted(seen, reverse=True)]
+
+
+def path(reached: Sequence[Tensor], sources: Collection[int]) -> list[Tensor]:
+    """What of a history depends on a source, newest first."""
+    leads = set(sources)
+    found = []
+    for t in reversed(reached):
+        if t._number in leads or any(x._number in leads for x in t._inputs):
+            leads.add(t._number)
+            found.append(t)
+    return found[::-1]
+
+
+def check_unchanged(t: Tensor, what: str) -> None:
+    """Refuse a node of which a value was overwritten since."""
+    assert t._op is not None
+    for i, (x, version) in enumerate(zip((*t._inputs, t), t._saved, strict=True)):
+        if x._version[0] != version:
+            value = "the result" if x is t else f"argument {i}"
+            raise RuntimeError(
+                f"{what}: {value} of {t._op.name} (shape {x.shape}) was overwritten after the forward pass; "
+                f"compute the forward pass again before {what}"
+            )
+
+
+def _sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Undo broadcasting: sum the gradient over the axes along which the argument was repeated."""
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1))
+    return ops.reshape(ops.sum(g, axes), shape)
+
+
+def pull_back(
+    outputs: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    sources: Collection[int],
+    nodes: Sequence[Tensor] | None = None,
+) -> dict[int, Tensor]:
+    """Gradients of sum(outputs * gradients) by source number; none for a source that does not matter.
+
+    `nodes` is the path between them, for callers that walk it often.
+    """
+    pending: dict[int, Tensor] = {}
+    for out, g in zip(outputs, gradients, strict=True):
+        if g is not None:
+            pending[out._number] = ops.add(pending[out._number], g) if out._number in pending else g
+    found: dict[int, Tensor] = {}
+    nodes = path(history(outputs, sources), sources) if nodes is None else nodes
+    matter = {t._number for t in nodes}
+    for t in nodes:
+        if t._number not in pending:
+            continue
+        g = pending.pop(t._number)
+        if t._number in sources:
+            found[t._number] = g
+            continue
+        check_unchanged(t, "backward")
+        assert t._op is not None
+        for i, x in enumerate(t._inputs):
+            if x._number not in matter:
+                continue
+            part = t._op.gradient(i, g, t, t._inputs, t._attrs)
+            if part is None:
+                continue
+            part = _sum_to(part, x.shape)
+            before = pending.get(x._number)
+            pending[x._number] = part if before is None else ops.add(before, part)
+    return found
+
+
+def push_forward(
+    outputs: Sequence[Tensor],
+    tangents: Mapping[int, Tensor],
+    sources: Collection[int],
+    nodes: Sequence[Tensor] | None = None,
+) -> list[Tensor | None]:
+    """The derivative of each output along the tangents, given by source number; None for one that does not change."""
+    found = dict(tangents)
+    nodes = path(history(outputs, sources), sources) if nodes is None else nodes
+    for t in reversed(nodes):
+        if t._number in sources:
+            continue
+        given = [found.get(x._number) for x in t._inputs]
+        if all(g is None for g in given):
+            continue
+        check_unchanged(t, "jvp")
+        assert t._op is not None
+        tangent = t._op.tangent(given, t, t._inputs, t._attrs)
+        if tangent is not None:
+            found[t._number] = ops.broadcast_to(tangent, t.shape)
+    return [found.get(out._number) for out in outputs]
+
+
+def seed(output: Tensor, gradient: Any, what: str) -> Tensor:
+    """The gradient that arrives at an output: 1 for one element, else what the caller gives."""
+    if gradient is None:
+        if output.size != 1:
+            raise ValueError(f"{what}: the output has shape {output.shape}; expected one element, or pass a gradient")
+        return Tensor._wrap(np.ones(output.shape, output.dtype))
+    g = as_tensor(gradient, output.dtype)
+    if g.shape != output.shape or g.dtype != output.dtype:
+        raise ValueError(f"{what}: the gradient is {g.dtype} {g.shape}, the output {output.dtype} {output.shape}")
+    return g
+
+
+def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
+    """Add the gradient of `output` to the `grad` of every leaf that requires one.
+
+    Arguments: `output`, a tensor made from such leaves; `gradient`, of its shape (default 1 for one element);
+    `create_graph`, whether the gradients can be differentiated again.
+    Errors: ValueError without a gradient for more than one element or for an output without history; RuntimeError when
+    a value that the graph needs was overwritten.
+
+    >>> import chainrule as cr
+    >>> x = cr.tensor(3.0, requires_grad=True)
+    >>> cr.backward(x * x)
+    >>> x.grad.item()
+    6.0
+    """
+    if not output._requires_grad:
+        raise ValueError("backward: no tensor behind the output requires a gradient")
+    nodes = history([output])
+    leaves = {t._number: t for t in nodes if t._op is None}
+    with enable_grad() if create_graph else no_grad():
+        first = seed(output, gradient, "backward")
+        found = pull_back([output], [first], leaves, nodes)
+        new, taken = {}, {id(first._version)}
+        for number, g in found.items():
+            before = leaves[number].grad
+            if before is not None:
+                g = ops.add(before, g)
+            elif id(g._version) in taken and grad_mode.trace is None:  # memory of the seed or of another leaf's grad
+                g = ops.add(g, 0) if create_graph else Tensor._wrap(g._data.copy())
+            taken.add(id(g._version))
+            new[number] = g
+    for number, g in new.items():
+        leaves[number].grad = g

@@ -1,0 +1,1 @@
+"""The command line: `main.py` reads the arguments, `task.py` trains, `selftest.py` compares machines."""

@@ -1,0 +1,354 @@
+"""cr.compile: a function becomes a program, one for each kind of arguments."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import update_wrapper
+from types import MethodType
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _core
+from .._tensor import Tensor, grad_mode, numbers
+from .._util.convert import to_array
+from .._util.errors import CompileError
+from .._util.trees import flatten, is_array, rebuild
+from ..ops import _table
+from ..ops._table import Spec
+from .backward import link
+from .build import Built, build
+from .report import describe
+from .trace import Trace
+from .tracer import Phantom
+
+__all__ = ["Compiled", "Plan", "compile"]
+
+_MANY_PLANS = 64  # from where on somebody should know
+_MOST_PLANS = 512
+
+F = TypeVar("F", bound=Callable[..., Any])
+Array = npt.NDArray[Any]
+
+
+@dataclass(eq=False)
+class Plan:
+    """What one kind of call does: the program, and what happens to tensors outside besides it."""
+
+    built: Built
+    structure: Any  # of the result
+    results: list[Any]  # for each array of the result: the number of its output, or an object from outside
+    guards: list[tuple[Any, str, Any]]  # (object, attribute, value) for which the trace holds
+    grad_inputs: list[Tensor | int]  # tensors, or numbers of arguments, whose gradients are read, after the arguments
+    grad_outputs: list[tuple[Tensor | int, int]]  # (tensor, or number of the argument, whose `grad` is set; output)
+    cleared: list[Tensor]  # whose `grad` is None afterwards
+    cleared_arguments: list[int]  # likewise, by number
+    versions: list[list[int]]  # of memory that is overwritten
+    sources: list[Tensor | int]  # what results can be differentiated by: tensors, or numbers of arguments
+    differentiable: list[bool]  # for each output, whether it can be
+    statics: list[Any] = field(default_factory=list)
+    walks: dict[Any, Compiled[Any]] = field(default_factory=dict)  # gradients and tangents of outputs
+
+    def holds(self, leaves: Sequence[Any]) -> bool:
+        """Whether what the trace relied on is still so."""
+        for owner, attribute, value in self.guards:
+            if getattr(owner, attribute) is not value:
+                return False
+        wanted = self.built.inputs[len(self.built.inputs) - len(self.grad_inputs) :]
+        for grad, v in zip(self._given(leaves), wanted, strict=True):
+            if grad is None or self.built.values[v].spec != Spec(grad.shape, grad.dtype):
+                return False
+        return True
+
+    def _given(self, leaves: Sequence[Any]) -> list[Tensor | None]:
+        return [(leaves[t] if isinstance(t, int) else t)._grad for t in self.grad_inputs]
+
+    def fast_call(self, args: Sequence[Any]) -> Callable[..., Any]:
+        """A call in C++ for arguments like these, where the result is tensors and no argument is a tree."""
+        alone = self.structure == (None,)
+        plain = alone or (self.structure[0] is tuple and all(item == (None,) for item in self.structure[1:]))
+        in_order = self.results == list(range(len(self.built.outputs)))
+        nested = any(isinstance(a, (tuple, list, dict)) for a in args)
+        outside = self.grad_inputs or self.grad_outputs or self.cleared_arguments or any(self.differentiable)
+        if not plain or not in_order or nested or outside:
+            return _no_plan
+        statics = [None if is_array(a) else (a,) for a in args]
+        self.statics = statics  # the fast call borrows them
+        return _core.fast_call(
+            self.built.program, statics, self.guards, self.versions, self.cleared, alone, Tensor, numbers
+        )
+
+    @property
+    def output_dtypes(self) -> list[np.dtype[Any]]:
+        """The dtype of each output of the program."""
+        return [spec.dtype for spec in self.built.output_specs]
+
+    def _loaded(self) -> _core.Program:
+        if self.built.program.isa != _core.active_isa():
+            self.built.load()  # a fast call keeps the old program: it will not fit
+        return self.built.program
+
+    def run_rows(self, index: Array, results: Array, first: int, seconds: float) -> int:
+        """Calls number `first`, ... on the rows of `index`, results one by one into `results`; returns the next."""
+        if self.grad_inputs or self.grad_outputs:
+            raise CompileError("compile: gradients are kept from call to call; forget them at the end of each step")
+        if not self.holds([]):
+            raise CompileError("compile: what the trace relies on has changed between two steps")
+        done = self._loaded().run_rows(index, results, first, seconds)
+        for version in self.versions:
+            version[0] += 1
+        for tensor in self.cleared:
+            tensor._grad = None
+        return done
+
+    def run(self, compiled: Compiled[Any], structure: Any, leaves: Sequence[Any], arrays: Sequence[Array]) -> Any:
+        """One call."""
+        given = [grad._data for grad in self._given(leaves) if grad is not None]
+        made = self._loaded()(*arrays, *given)
+        outputs = made if isinstance(made, tuple) else (made,)
+        for version in self.versions:
+            version[0] += 1
+        for tensor in self.cleared:
+            tensor._grad = None
+        for number in self.cleared_arguments:
+            leaves[number]._grad = None
+        for target, i in self.grad_outputs:
+            (leaves[target] if isinstance(target, int) else target)._grad = Tensor._wrap(outputs[i])
+        wrapped = [Tensor._wrap(array) for array in outputs]
+        if any(self.differentiable):
+            link(compiled, self, wrapped, structure, leaves)
+        found = iter(self.results)
+
+        def leaf() -> Any:
+            result = next(found)
+            return wrapped[result] if isinstance(result, int) else result
+
+        return rebuild(self.structure, leaf)
+
+
+class Compiled(Generic[F]):
+    """A function with its programs; made by `cr.compile`."""
+
+    def __init__(self, function: F, micro_batch: int | None = None) -> None:
+        self.function, self._micro_batch = function, micro_batch
+        self._plans: dict[Any, list[Plan]] = {}
+        self._last: Plan | None = None
+        self._fast: Callable[..., Any] = _no_plan
+        self._fast_mode: bool | None = None
+        self._traced = 0
+        update_wrapper(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program for these arguments; trace the function first where there is none yet."""
+        if grad_mode.calls is self._fast_mode and not kwargs:
+            result = self._fast(*args)
+            if result is not NotImplemented:
+                return result
+        return self._find_and_run(args, kwargs)
+
+    def _find_and_run(self, args: Any, kwargs: Any) -> Any:
+        if grad_mode.trace is not None:
+            return self.function(*args, **kwargs)
+        plan, structure, leaves, arrays = self._find(args, kwargs)
+        if plan is not self._last:
+            self._remember(plan)
+            if not kwargs:
+                self._fast, self._fast_mode = plan.fast_call(args), grad_mode.enabled
+        return plan.run(self, structure, leaves, arrays)
+
+    def _remember(self, plan: Plan) -> None:
+        self._fast, self._fast_mode = _no_plan, True  # it borrows from the plan
+        self._last = plan
+
+    def plan_of(self, *args: Any, **kwargs: Any) -> Plan:
+        """The plan for such arguments; nothing is run."""
+        plan = self._find(args, kwargs)[0]
+        self._remember(plan)
+        return plan
+
+    def _find(self, args: Any, kwargs: Any) -> tuple[Plan, Any, list[Any], list[Array]]:
+        leaves: list[Any] = []
+        structure = flatten((args, kwargs), leaves)
+        arrays = [_canonical(leaf) for leaf in leaves]
+        marks = [(a.shape, a.dtype, _wants_grad(leaf)) for a, leaf in zip(arrays, leaves, strict=True)]
+        plans = self._plans.setdefault((structure, *marks, grad_mode.enabled, grad_mode.sources), [])
+        plan = next((p for p in plans if p.holds(leaves)), None)
+        if plan is None:
+            with _without_collections():
+                plan = _trace(self.function, structure, leaves, arrays, self._micro_batch)
+            plans.append(plan)
+            self._traced += 1
+            self._limit()
+        return plan, structure, leaves, arrays
+
+    def _limit(self) -> None:
+        """Plans hold memory; a function that is traced again and again gets values that should be arrays."""
+        if self._traced == _MANY_PLANS:
+            warnings.warn(
+                f"compile: {getattr(self, '__name__', 'the function')} was traced {_MANY_PLANS} times; numbers and "
+                "objects among the arguments are fixed at tracing: pass what changes from call to call as an array, in "
+                "few shapes",
+                stacklevel=4,
+            )
+        if len(self._plans) > _MOST_PLANS:
+            del self._plans[next(iter(self._plans))]
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method: the object is the first argument."""
+        return self if instance is None else MethodType(self, instance)
+
+    @property
+    def program(self) -> str:
+        """What the last call ran, as text: instructions with what is fused into them, operations, memory."""
+        if self._last is None:
+            raise ValueError("compile: there is no program before the first call")
+        return describe(self._last.built)
+
+
+def compile(function: F) -> Compiled[F]:
+    """Make a function of tensors into programs that run in one call of the core; also as a decorator.
+
+    The first call with given shapes and dtypes traces the function: its ops, `backward()` and `optimizer.step()` are
+    noted instead of run, then fused and given memory. Later calls run the program. Bits equal those of the function
+    itself.
+
+    Tensors and arrays among the arguments (also in tuples, lists, dicts) are read anew at every call; so are tensors
+    that the function takes from outside, such as parameters, and the options of optimizers, such as the learning rate.
+    Everything else is fixed when it is traced: numbers and other arguments (another value traces again), NumPy arrays
+    from outside, Python's own branches and loops. A gradient that `optimizer.step()` has used up, in a function that
+    began with `zero_grad()`, is not kept: `grad` is None afterwards; return it to look at it.
+
+    Arguments: `function`, from tensors, arrays and anything else to a tensor, or a tuple, list or dict of them.
+    Returns: a callable with the same arguments; its `program` shows what the last call ran.
+    Errors: `cr.CompileError` at the line that asks for a tensor's value while it is traced; whatever the function
+    raises. Nothing has changed then.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([1.0, 2.0])
+    >>> optimizer = cr.optim.SGD([weight], lr=0.5)
+    >>> @cr.compile
+    ... def step(x):
+    ...     optimizer.zero_grad()
+    ...     loss = cr.square(cr.sum(weight * x))
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> step(np.array([1.0, 1.0], np.float32)).item(), weight.numpy()
+    (9.0, array([-2., -1.], dtype=float32))
+    """
+    return Compiled(function)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """A trace of thousands of objects, all of them alive, is not searched for garbage again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _no_plan(*_: Any) -> Any:
+    return NotImplemented
+
+
+def _canonical(leaf: Any) -> Array:
+    """The array of an argument as programs read it."""
+    if isinstance(leaf, Tensor):
+        return leaf._data
+    array = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
+    if array.dtype in _table.CODES and array.flags.c_contiguous and array.flags.aligned and type(array) is np.ndarray:
+        return array
+    return to_array(array, None)
+
+
+def _wants_grad(leaf: Any) -> int:
+    """0 without a gradient, 1 with one that is None so far, 2 with one."""
+    return 0 if not isinstance(leaf, Tensor) or not leaf._requires_grad else 1 if leaf._grad is None else 2
+
+
+def _trace(
+    function: Callable[..., Any],
+    structure: Any,
+    leaves: Sequence[Any],
+    arrays: Sequence[Array],
+    micro_batch: int | None,
+) -> Plan:
+    """Run the function on tensors without values and build its program."""
+    trace = Trace()
+    arguments = []
+    for leaf, array in zip(leaves, arrays, strict=True):
+        argument = trace.input(Spec(array.shape, array.dtype))
+        argument._requires_grad = _wants_grad(leaf) > 0
+        arguments.append(argument)
+        if isinstance(leaf, Tensor):
+            trace.arguments[argument._number] = leaf
+    place = {argument._number: i for i, argument in enumerate(arguments)}
+    waiting = iter(arguments)
+    args, kwargs = rebuild(structure, lambda: next(waiting))
+    with trace.running():
+        result = function(*args, **kwargs)
+        trace.finish()
+    return _plan(trace, result, place, micro_batch)
+
+
+def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | None) -> Plan:
+    """The plan of a trace: results, and what happens to gradients outside. `place`: arguments by number."""
+    outputs: list[tuple[int, Spec]] = []
+    differentiable: list[bool] = []
+
+    def output(tensor: Tensor, differentiable_by_caller: bool) -> int:
+        outputs.append((trace.value(tensor), Spec(tensor.shape, tensor.dtype)))
+        differentiable.append(differentiable_by_caller)
+        return len(outputs) - 1
+
+    leaves: list[Any] = []
+    structure = flatten(result, leaves)
+    pure = not trace.changes
+    results = [
+        output(leaf, pure and leaf._requires_grad)
+        if isinstance(leaf, Tensor) and leaf._version[1] >= trace.start
+        else leaf
+        for leaf in leaves
+    ]
+    grad_outputs: list[tuple[Tensor | int, int]] = []
+    cleared: list[Tensor] = []
+    cleared_arguments: list[int] = []
+    for number, (tensor, gradient) in trace.grads.items():
+        if number >= trace.start and number not in place:
+            continue
+        entry = trace.entry_grads.get(number)
+        if gradient is None:
+            if number in place:
+                cleared_arguments.append(place[number])
+            elif entry is None or entry[1] is not None:
+                cleared.append(tensor)
+        elif number in trace.consumed and entry is None:
+            cleared.append(tensor)
+        elif entry is None or not isinstance(gradient._data, Phantom) or entry[1] != gradient._data.value:
+            grad_outputs.append((place.get(number, tensor), output(gradient, False)))
+    grad_inputs = [place.get(n, t) for n, (t, v) in trace.entry_grads.items() if v is not None]
+    given = [place[n] for n, leaf in trace.arguments.items() if leaf._requires_grad]
+    built = build(trace, outputs, micro_batch)
+    return Plan(
+        built,
+        structure,
+        results,
+        trace.guards,
+        grad_inputs,
+        grad_outputs,
+        cleared,
+        cleared_arguments,
+        trace.bumped,
+        [*given, *trace.captured.values()],
+        differentiable,
+    )

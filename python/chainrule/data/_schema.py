@@ -1,0 +1,203 @@
+"""What a model trained from the command line knows beside its layers: columns, categories, classes.
+
+It is stored in the model file, so that `chainrule predict MODEL FILE.csv` needs nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..nn import Standardize
+from ..nn._output import MAX_CLASSES, are_classes
+from . import DataError
+
+__all__ = ["PREPARATION_PREFIX", "Preparation", "decide_task", "fixed_scaling", "former_inputs"]
+
+PREPARATION_PREFIX = "preparation."
+TASKS = ("classification", "regression")
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The names around a model: how a file becomes its input, and its output the answer.
+
+    `columns` names the features in order; `target` the target; `classes` the names of the classes by label, empty for
+    regression; `output` (one column, regression only) scales the target; `categories` the texts by code of each column
+    of categories; `missing`, whether the model takes missing values.
+
+    >>> from chainrule.preparation import Preparation
+    >>> Preparation(("size",), "kind", ("flat", "house"), None).task
+    'classification'
+    """
+
+    columns: tuple[str, ...]
+    target: str
+    classes: tuple[str, ...]
+    output: Standardize | None
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    missing: bool = False
+
+    @property
+    def task(self) -> str:
+        """ "classification" or "regression"."""
+        return "regression" if self.output is not None else "classification"
+
+    @property
+    def kind(self) -> str:
+        """The kind of target, as `cr.nn.Output`: two classes have two scores, too."""
+        return "continuous" if self.output is not None else "multiclass"
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs the model has."""
+        return 1 if self.output is not None else len(self.classes)
+
+    def labels(self, target: Sequence[str]) -> npt.NDArray[np.int64]:
+        """The labels of class names.
+
+        Arguments: `target`, one name per row, as in the file.
+        Returns: int64 of shape (rows,).
+        Errors: KeyError for a name that is not a class.
+        """
+        index = {name: i for i, name in enumerate(self.classes)}
+        return np.array([index[class_name(value)] for value in target], dtype=np.int64)
+
+    def answers(self, prediction: npt.NDArray[Any]) -> list[str]:
+        """The model's outputs as text: class names, or numbers in the target's unit.
+
+        Arguments: `prediction`, of shape (rows, outputs).
+        Returns: one string per row.
+        Errors: none.
+        """
+        if self.output is None:
+            return [self.classes[label] for label in np.argmax(prediction, axis=1)]
+        return [str(value) for value in self.output.inverse(prediction).numpy()[:, 0].tolist()]
+
+    def describe(self) -> dict[str, Any]:
+        """The names, for the model file's JSON."""
+        names = {name: getattr(self, name) for name in ("columns", "target", "classes", "categories", "missing")}
+        return {**names, "task": self.task}
+
+    def arrays(self) -> Arrays:
+        """The numbers, for the model file's tensors."""
+        state = {} if self.output is None else self.output.state_dict()
+        return {f"{PREPARATION_PREFIX}output.{name}": value for name, value in state.items()}
+
+    @classmethod
+    def rebuild(cls, names: dict[str, Any], arrays: Arrays) -> Preparation:
+        """The reverse of `describe` and `arrays`; KeyError, TypeError or ValueError when they do not fit."""
+        if names["task"] not in TASKS:
+            raise ValueError(f"preparation: unknown task {names['task']!r}")
+        columns = tuple(str(column) for column in names["columns"])
+        categories = {
+            str(name): tuple(str(text) for text in texts) for name, texts in names.get("categories", {}).items()
+        }
+        return cls(
+            columns,
+            str(names["target"]),
+            tuple(str(name) for name in names["classes"]),
+            _stored_scaling(arrays, "output", 1) if names["task"] == "regression" else None,
+            {column: categories[column] for column in columns if column in categories},
+            bool(names.get("missing", False)),
+        )
+
+
+def fixed_scaling(mean: npt.ArrayLike, std: npt.ArrayLike) -> Standardize:
+    """The layer with these numbers instead of fitted ones, one of each per column.
+
+    >>> from chainrule.preparation import fixed_scaling
+    >>> fixed_scaling([0.0, 0.0], [16.0, 16.0])([[8.0, 4.0]]).numpy()
+    array([[0.5 , 0.25]], dtype=float32)
+    """
+    state = {"mean": np.array(mean, dtype=np.float64), "std": np.array(std, dtype=np.float64)}
+    layer = Standardize(len(state["mean"]))
+    layer.load_state_dict(state)
+    return layer
+
+
+def _stored_scaling(arrays: Arrays, name: str, columns: int) -> Standardize:
+    former = {"mean": "shift", "std": "scale"}
+    mean, std = (
+        arrays.get(f"{PREPARATION_PREFIX}{name}.{key}", arrays.get(f"{PREPARATION_PREFIX}{name}.{former[key]}"))
+        for key in former
+    )
+    if mean is None or std is None or mean.shape != (columns,) or std.shape != (columns,):
+        raise ValueError(f"preparation: {name} should have mean and std of shape ({columns},)")
+    return fixed_scaling(mean, std)
+
+
+def former_inputs(preparation: Preparation, arrays: Arrays) -> Standardize | None:
+    """The scaling of the inputs that files had beside the model before it became its first layer."""
+    if f"{PREPARATION_PREFIX}inputs.shift" not in arrays:
+        return None
+    return _stored_scaling(arrays, "inputs", len(preparation.columns))
+
+
+def class_name(text: str) -> str:
+    """The name of a class: a number in its shortest form, so that 1 and 1.0 are one class; any other text as it is.
+
+    >>> from chainrule.preparation import class_name
+    >>> class_name("1.0"), class_name("setosa")
+    ('1', 'setosa')
+    """
+    number = to_number(text)
+    if number is None:
+        return text
+    return str(int(number)) if number == int(number) else str(number)
+
+
+def to_number(text: str) -> float | None:
+    """The finite number a text stands for, or None.
+
+    >>> from chainrule.preparation import to_number
+    >>> to_number("1e3"), to_number("a"), to_number("nan")
+    (1000.0, None, None)
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if np.isfinite(number) and "_" not in text else None
+
+
+def decide_task(target: Sequence[str], task: str | None, where: str) -> tuple[str, tuple[str, ...]]:
+    """Decide from the target between classes and a quantity.
+
+    Classification: some value is not a number, or all are integers with at most 20 distinct values.
+
+    Arguments: `target`, the values as text; `task`, "classification", "regression", or None to decide; `where`, for
+    errors.
+    Returns: `(task, classes)`; the class names sorted, numbers by value, empty for regression.
+    Errors: `DataError` for regression on text, for more than 20 numbers mixed with text, or for a single class.
+
+    >>> from chainrule.preparation import decide_task
+    >>> decide_task(["b", "a", "b"], None, "file")
+    ('classification', ('a', 'b'))
+    >>> decide_task(["1.5", "2"], None, "file")
+    ('regression', ())
+    """
+    names = {class_name(value) for value in target}
+    numbers = {name: to_number(name) for name in names}
+    values = [number for number in numbers.values() if number is not None]
+    numeric = len(values) == len(names)
+    odd = min((name for name, number in numbers.items() if number is None), default="")
+    if task is None:
+        if odd and len(values) > MAX_CLASSES:
+            raise DataError(
+                f"{where}: the target holds {len(values)} different numbers, but also {odd!r}; say which task"
+            )
+        task = "classification" if odd or are_classes(values) else "regression"
+    if task == "regression":
+        if odd:
+            raise DataError(f"{where}: regression needs numbers in the target, found {odd!r}")
+        return task, ()
+    if len(names) < 2:
+        raise DataError(f"{where}: the target has only one value, {names.pop()!r}; there is nothing to learn")
+    return task, tuple(sorted(names, key=lambda name: (numbers[name] or 0.0 if numeric else 0.0, name)))

@@ -1,0 +1,132 @@
+"""How ops are written: the expression of a node, its partial derivatives, the sign in its gate.
+
+An op without a row here is shown by its name. In the formulas {0}, {1} are the arguments, {y} the node, {a} the
+attributes, and in rules that are no derivatives of one element by another, ȳ is the gradient that arrives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ._nodes import Node
+
+__all__ = ["FORMULAS", "Formula", "expression", "gate", "partial"]
+
+
+@dataclass(frozen=True)
+class Formula:
+    """The expression, what the gradient by each argument is, and the sign in pictures."""
+
+    text: str
+    partials: tuple[str, ...]
+    sign: str
+
+
+FORMULAS: dict[str, Formula] = {
+    "add": Formula("{0} + {1}", ("1", "1"), "+"),
+    "sub": Formula("{0} - {1}", ("1", "-1"), "-"),
+    "mul": Formula("{0} * {1}", ("{1}", "{0}"), "*"),
+    "div": Formula("{0} / {1}", ("1 / {1}", "-{y} / {1}"), "/"),
+    "neg": Formula("-{0}", ("-1",), "*-1"),
+    "abs": Formula("abs({0})", ("sign({0})",), "|x|"),
+    "square": Formula("{0}**2", ("2 * {0}",), "x²"),
+    "sqrt": Formula("sqrt({0})", ("1 / (2 * {y})",), "sqrt"),
+    "exp": Formula("exp({0})", ("{y}",), "exp"),
+    "expm1": Formula("expm1({0})", ("{y} + 1",), "expm1"),
+    "log": Formula("log({0})", ("1 / {0}",), "log"),
+    "log1p": Formula("log1p({0})", ("1 / (1 + {0})",), "log1p"),
+    "tanh": Formula("tanh({0})", ("1 - {y}**2",), "tanh"),
+    "sigmoid": Formula("sigmoid({0})", ("{y} * (1 - {y})",), "σ"),
+    "softplus": Formula("softplus({0})", ("sigmoid({0})",), "softplus"),
+    "relu": Formula("relu({0})", ("1 if {0} > 0 else 0",), "relu"),
+    "leaky_relu": Formula("leaky_relu({0}, {a[0]:g})", ("1 if {0} > 0 else {a[0]:g}",), "leaky_relu"),
+    "prelu": Formula("prelu({0}, {1})", ("1 if {0} > 0 else {1}", "min({0}, 0)"), "prelu"),
+    "elu": Formula("elu({0}, {a[0]:g})", ("1 if {0} > 0 else {y} + {a[0]:g}",), "elu"),
+    "softsign": Formula("softsign({0})", ("1 / (1 + abs({0}))**2",), "softsign"),
+    "logsigmoid": Formula("logsigmoid({0})", ("1 - exp({y})",), "logsigmoid"),
+    "clip": Formula("clip({0}, {a[0]:g}, {a[1]:g})", ("1 if {a[0]:g} <= {0} <= {a[1]:g} else 0",), "clip"),
+    "hardtanh": Formula("hardtanh({0}, {a[0]:g}, {a[1]:g})", ("1 if {a[0]:g} < {0} < {a[1]:g} else 0",), "hardtanh"),
+    "hardsigmoid": Formula("hardsigmoid({0}, {a[0]:g})", ("{a[0]:g} if 0 < {y} < 1 else 0",), "hardsigmoid"),
+    "sign": Formula("sign({0})", ("0",), "sign"),
+    "heaviside": Formula("heaviside({0}, {a[0]:g})", ("0",), "step"),
+    "maximum": Formula("max({0}, {1})", ("1 if {0} >= {1} else 0", "1 if {0} < {1} else 0"), "max"),
+    "minimum": Formula("min({0}, {1})", ("1 if {0} <= {1} else 0", "1 if {0} > {1} else 0"), "min"),
+    "where": Formula("where({0}, {1}, {2})", ("", "1 if {0} else 0", "0 if {0} else 1"), "where"),
+    "bce_with_logits": Formula("bce_with_logits({0}, {1})", ("sigmoid({0}) - {1}", "-{0}"), "bce_with_logits"),
+    "sum": Formula("sum({0}, axis={a[0]})", ("ȳ for each element",), "sum"),
+    "max": Formula("max({0}, axis={a[0]})", ("ȳ for the largest, else 0",), "max"),
+    "min": Formula("min({0}, axis={a[0]})", ("ȳ for the smallest, else 0",), "min"),
+    "reshape": Formula("reshape({0}, {a[0]})", ("reshape(ȳ)",), "reshape"),
+    "transpose": Formula("transpose({0}, {a[0]})", ("transpose(ȳ)",), "transpose"),
+    "broadcast_to": Formula("broadcast_to({0}, {a[0]})", ("sum(ȳ)",), "repeat"),
+    "unfold": Formula("unfold({0})", ("fold(ȳ)",), "unfold"),
+    "fold": Formula("fold({0})", ("unfold(ȳ)",), "fold"),
+    "matmul_sum": Formula("sum({0}[i] @ {1}[i].T)", ("ȳ @ {1}[i]", "ȳ.T @ {0}[i]"), "@"),
+    "softmax": Formula("softmax({0})", ("{y} * (ȳ - sum(ȳ * {y}))",), "softmax"),
+    "log_softmax": Formula("log_softmax({0})", ("ȳ - exp({y}) * sum(ȳ)",), "log_softmax"),
+    "cross_entropy": Formula("cross_entropy({0}, {1})", ("ȳ * (softmax({0}) - onehot({1}))",), "cross_entropy"),
+}
+
+
+def _operands(node: Node) -> list[str]:
+    return [f"({x.name})" if x.kind == "literal" and x.name.startswith("-") else x.name for x in node.inputs]
+
+
+def _matmul(node: Node) -> Formula:
+    """The product and its rules; attrs say which arguments are read transposed."""
+    turned = node.tensor._attrs
+    a, b = (f"{{{i}}}.T" if swap else f"{{{i}}}" for i, swap in enumerate(turned))
+    a_back, b_back = (f"{{{i}}}" if swap else f"{{{i}}}.T" for i, swap in enumerate(turned))
+    by_a = f"{b} @ ȳ.T" if turned[0] else f"ȳ @ {b_back}"
+    by_b = f"ȳ.T @ {a}" if turned[1] else f"{a_back} @ ȳ"
+    return Formula(f"{a} @ {b}", (by_a, by_b), "@")
+
+
+def _matmul_each(node: Node) -> Formula:
+    """One matrix with each of a batch; attrs say whether it is read transposed."""
+    if node.tensor._attrs[0]:
+        return Formula("{0}.T @ {1}[i]", ("sum({1}[i] @ ȳ[i].T)", "{0} @ ȳ[i]"), "@")
+    return Formula("{0} @ {1}[i]", ("sum(ȳ[i] @ {1}[i].T)", "{0}.T @ ȳ[i]"), "@")
+
+
+_BY_ATTRIBUTES = {"matmul": _matmul, "matmul_each": _matmul_each}
+
+
+def _formula(node: Node) -> Formula | None:
+    made = _BY_ATTRIBUTES.get(node.op)
+    return FORMULAS.get(node.op) if made is None else made(node)
+
+
+def expression(node: Node) -> str:
+    """The node as made from its inputs, `1 + ξ2`; for others what they are."""
+    if node.kind != "op":
+        return node.kind
+    formula, names = _formula(node), _operands(node)
+    if formula is None:
+        return f"{node.op}({', '.join(names)})"
+    return formula.text.format(*names, a=node.tensor._attrs)
+
+
+def partial(node: Node, i: int) -> str:
+    """The derivative of the node by input i, or the gradient of that input where it is no number per element."""
+    formula, names = _formula(node), _operands(node)
+    if formula is None or i >= len(formula.partials):
+        return f"{node.op}'({', '.join(names)})"
+    return formula.partials[i].format(*names, y=node.name, a=node.tensor._attrs)
+
+
+def gate(node: Node) -> str:
+    """The sign in the node's gate: `*`, `+1`, `1/x`."""
+    formula = _formula(node)
+    sign = node.op if formula is None else formula.sign
+    literals = [x.kind == "literal" for x in node.inputs]
+    if not any(literals):
+        return sign
+    if node.op == "mul":
+        return sign + node.inputs[literals.index(True)].name
+    parts = [name if literal else "x" for name, literal in zip(_operands(node), literals, strict=True)]
+    if node.op == "add":
+        return sign + parts[literals.index(True)]
+    if node.op in ("sub", "div"):
+        return sign + parts[1] if literals[1] else f"{parts[0]}{sign}x"
+    return f"{sign}({', '.join(parts)})"

@@ -1,0 +1,291 @@
+"""Graph: what is behind a tensor, to look at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import ops
+from .._tensor import Tensor, grad_mode
+from .._util.errors import CompileError
+from ..autodiff._sweeps import no_grad
+from ..nn import Module
+from ..nn._record_calls import Call, noting_calls
+from ._cost import Costs, costs
+from ._derivatives import Step, local, steps, tangents
+from ._formulas import partial
+from ._nodes import Node, check_outputs, collect, layers_of_calls, layers_of_parameters, named
+from ._tables import Agreement, BackwardRow, ForwardRow, Tables
+
+__all__ = ["Graph", "build"]
+
+Array = npt.NDArray[Any]
+
+
+class Graph:
+    """The nodes behind tensors, as `cr.graph` returns them: `nodes`, inputs before what is made from them.
+
+    `graph["q"]` is the node of that name; a notebook shows a graph as a picture.
+    """
+
+    def __init__(self, nodes: Sequence[Node], outputs: Sequence[Tensor], gradients: Sequence[Any]) -> None:
+        self.nodes = list(nodes)
+        by_number = {node.number: node for node in self.nodes}
+        self.outputs = [by_number[t._number] for t in outputs]
+        self._given = list(gradients)
+        self._reversed: tuple[dict[int, Tensor], list[Step]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __getitem__(self, name: str) -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(f"graph: no node is named {name!r}; there are {', '.join(node.name for node in self.nodes)}")
+
+    def __repr__(self) -> str:
+        ends = ", ".join(f"{node.name} {node.tensor.shape}" for node in self.outputs)
+        return f"Graph({len(self.nodes)} nodes, to {ends})"
+
+    def gradient(self, name: str) -> Array | None:
+        """Return the gradient of the outputs by a node, None where nothing depends on it; `grad` is not touched.
+
+        Errors: KeyError for the name; ValueError for an output of more than one element without `gradient=`.
+
+        >>> import chainrule as cr
+        >>> x = cr.tensor(3.0, requires_grad=True)
+        >>> cr.graph(x * x, {"x": x}).gradient("x").item()
+        6.0
+        """
+        found = self.backward_pass()[0].get(self[name].number)
+        return None if found is None else found.numpy()
+
+    def trace(self, wrt: Tensor | None = None, tangent: Any = None, digits: int | None = None) -> Tables:
+        """Tabulate the forward and the backward pass: values; local derivatives, what arrives, their products, sums.
+
+        Forward mode: a column has every node's derivative by `wrt`, d node / d wrt * tangent; the last line has what
+        both modes found for the outputs.
+
+        Arguments: `wrt`, a leaf of the graph; `tangent`, of its shape (default 1 for one element); `digits`,
+        significant digits of the text (default 7 for float32, 10 for float64).
+        Returns: `Tables`: printed, text; `forward` and `backward`, lists of rows.
+        Errors: ValueError for an output of more than one element without `gradient=`, a `wrt` that is no leaf of the
+        graph, a tangent of another shape; RuntimeError when a value was overwritten after the forward pass.
+
+        >>> import chainrule as cr
+        >>> x, y = (cr.tensor(value, requires_grad=True) for value in (-2.0, 5.0))
+        >>> cr.graph((x + y) * -4.0, {"x": x, "y": y}).trace()
+        forward
+        node  expression  value
+        ----  ----------  -----
+        x     leaf        -2
+        y     leaf        5
+        ξ1    x + y       3
+        ξ2    ξ1 * (-4)   -12
+        <BLANKLINE>
+        backward
+        node  upstream dξ2/dnode  input  local derivative  value  upstream * local  sum so far
+        ----  ------------------  -----  ----------------  -----  ----------------  ----------
+        ξ2    1                   ξ1     dξ2/dξ1 = (-4)    -4     -4                -4
+        ξ1    -4                  x      dξ1/dx = 1        1      -4                -4
+                                  y      dξ1/dy = 1        1      -4                -4
+        """
+        totals, done = self.backward_pass()
+        pushed: dict[int, Tensor] = {}
+        agreement = None
+        if wrt is not None:
+            leaf = self._leaf(wrt)
+            along = _start(leaf, tangent, "trace: tangent")
+            pushed = tangents(self.nodes, leaf.number, along)
+            ends = [(g, pushed.get(number)) for number, g in self._seeds().items()]
+            both = _inner(ends), _inner([(totals.get(leaf.number), along)])
+            name = leaf.name if tangent is None else f"{leaf.name} * tangent"
+            agreement = Agreement(name, *(np.asarray(value, wrt.dtype) for value in both))
+        forward = [
+            ForwardRow(node, node.value, pushed[node.number].numpy() if node.number in pushed else None)
+            for node in self.nodes
+        ]
+        return Tables(forward, [self._row(step, totals) for step in done], self._label(), agreement, digits)
+
+    def flops(self) -> Costs:
+        """Count operations and bytes of every node, forward and backward; nothing is computed.
+
+        Returns: `Costs`: printed, a table; `forward`, `backward`, `bytes`, `backward_bytes`, sums; `rows`, by node.
+
+        >>> import chainrule as cr
+        >>> x, w = cr.tensor([[1.0, 2.0]], requires_grad=True), cr.tensor([[3.0], [4.0]], requires_grad=True)
+        >>> costs = cr.graph(cr.sum(x @ w)).flops()
+        >>> costs.rows[2].flops, costs.rows[2].backward_flops
+        (4, 8)
+        """
+        check_outputs([node.tensor for node in self.outputs])
+        seeds = {node.number: Tensor._wrap(np.ones(node.tensor.shape, node.tensor.dtype)) for node in self.outputs}
+        return costs(self.nodes, seeds)
+
+    def to_dot(self, by: str | None = None) -> str:
+        """Return the graph in Graphviz's language; `by` as in `draw`.
+
+        >>> import chainrule as cr
+        >>> x = cr.tensor(3.0, requires_grad=True)
+        >>> cr.graph(x * x, {"x": x}).to_dot().splitlines()[0]
+        'digraph {'
+        """
+        from ._dot import to_dot
+        from ._picture import picture
+
+        return to_dot(picture(self, by))
+
+    def to_svg(self, by: str | None = None) -> str:
+        """Return the picture as SVG; `by` as in `draw`.
+
+        >>> import chainrule as cr
+        >>> x = cr.tensor(3.0, requires_grad=True)
+        >>> cr.graph(x * x, {"x": x}).to_svg().startswith("<svg")
+        True
+        """
+        from ._picture import picture
+        from ._svg import to_svg
+
+        return to_svg(picture(self, by))
+
+    def _repr_svg_(self) -> str | None:
+        """The picture for a notebook; None, so that it shows text, where there is too much to be drawn."""
+        from ._picture import fits
+
+        return self.to_svg() if fits(self) else None
+
+    def draw(self, path: str | os.PathLike[str], by: str | None = None) -> None:
+        """Draw the graph, left to right: gates, above each line the value (green), below it the gradient (red).
+
+        Where a value is used more than once, each use shows in red what it passes back; they add up to the gradient.
+
+        Arguments: `path`, of an .svg file; `by`: "op", one gate for each node, or "module", one box for each layer,
+        with the number of its parameters and the shape of its output (default: "module" for more than 100 nodes, if a
+        layer is known: see `cr.graph`). Without `gradient=`, an output of more than one element has no gradients to
+        show.
+        Errors: ValueError for other endings, an unknown `by`, or "module" where no layer is known; OSError when the
+        file cannot be written (an old one stays whole).
+
+        >>> import os, tempfile
+        >>> import chainrule as cr
+        >>> x = cr.tensor(3.0, requires_grad=True)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     cr.graph(x * x, {"x": x}).draw(os.path.join(folder, "square.svg"))
+        ...     os.listdir(folder)
+        ['square.svg']
+        """
+        from ..serialize._model_files import write_atomic
+
+        if not os.fspath(path).lower().endswith(".svg"):
+            raise ValueError(
+                f"draw: expected a path that ends in .svg, got {os.fspath(path)!r}; Graphviz makes others of to_dot()"
+            )
+        write_atomic(path, self.to_svg(by).encode())
+
+    # What is behind these.
+
+    def backward_pass(self) -> tuple[dict[int, Tensor], list[Step]]:
+        """Gradients by tensor number, and the steps that made them; computed once."""
+        if grad_mode.trace is not None:
+            raise CompileError("graph: values are not known inside of a compiled function; look at the graph outside")
+        if self._reversed is None:
+            totals = self._seeds()
+            with no_grad():
+                self._reversed = totals, list(steps(self.nodes, totals))
+        return self._reversed
+
+    def has_gradients(self) -> bool:
+        """Whether it is known where gradients begin."""
+        return all(g is not None or node.tensor.size == 1 for node, g in zip(self.outputs, self._given, strict=True))
+
+    def _seeds(self) -> dict[int, Tensor]:
+        """The gradients of the outputs by tensor number."""
+        seeds: dict[int, Tensor] = {}
+        for node, given in zip(self.outputs, self._given, strict=True):
+            g = _start(node, given, "graph: gradient")
+            with no_grad():
+                seeds[node.number] = ops.add(seeds[node.number], g) if node.number in seeds else g
+        return seeds
+
+    def _leaf(self, wrt: Any) -> Node:
+        for node in self.nodes:
+            if node.tensor is wrt and node.kind == "leaf":
+                return node
+        raise ValueError("trace: wrt is no leaf of this graph; pass a tensor that requires a gradient and leads to it")
+
+    def _label(self) -> str:
+        names = [node.name for node in self.outputs]
+        return names[0] if len(names) == 1 else f"({' + '.join(names)})"
+
+    def _row(self, step: Step, totals: dict[int, Tensor]) -> BackwardRow:
+        node, derivative = step.node, local(step.node, step.at)
+        return BackwardRow(
+            node,
+            node.inputs[step.at],
+            partial(node, step.at),
+            None if derivative is None else derivative.numpy(),
+            totals[node.number].numpy(),
+            step.part.numpy(),
+            step.total.numpy(),
+        )
+
+
+def _start(node: Node, given: Any, what: str) -> Tensor:
+    """Where a pass begins: 1 for one element, else what the caller gives."""
+    t = node.tensor
+    if given is None:
+        if t.size != 1:
+            raise ValueError(f"{what}: {node.name} has more than one element; expected one of its shape {t.shape}")
+        return Tensor._wrap(np.ones(t.shape, t.dtype))
+    g = Tensor(given, t.dtype)
+    if g.shape != t.shape:
+        raise ValueError(f"{what}: expected shape {t.shape} as of {node.name}, got {g.shape}")
+    return g
+
+
+def _inner(pairs: Sequence[tuple[Tensor | None, Tensor | None]]) -> float:
+    """Sum of products."""
+    with no_grad():
+        return sum(float(ops.sum(ops.mul(a, b)).item()) for a, b in pairs if a is not None and b is not None)
+
+
+def build(
+    y: Tensor | Sequence[Tensor] | Callable[[], Any], names: Mapping[str, Tensor] | None, model: Any, gradient: Any
+) -> Graph:
+    """The graph of `cr.graph`."""
+    if model is not None and not isinstance(model, Module):
+        raise TypeError(f"graph: model is {type(model).__name__}, expected a cr.nn.Module")
+    if isinstance(y, Module):
+        raise TypeError("graph: the output is a Module; pass what it computes, cr.graph(lambda: model(x))")
+    calls: list[Call] = []
+    result: Any = y
+    if callable(y):
+        with noting_calls() as calls:
+            result = y()
+    several = isinstance(result, (tuple, list))
+    outputs = list(result) if several else [result]
+    if not outputs:
+        raise ValueError("graph: expected at least one tensor")
+    check_outputs(outputs)
+    gradients = list(gradient) if several and gradient is not None else [gradient] * len(outputs)
+    if len(gradients) != len(outputs):
+        raise ValueError(f"graph: expected a gradient for each of {len(outputs)} outputs, got {len(gradients)}")
+    modules = ([] if model is None else [model]) + [call.module for call in calls if call.outermost]
+    nodes = collect(outputs, named(names, modules))
+    there = {node.number for node in nodes}
+    missing = [name for name, t in (names or {}).items() if t._number not in there]
+    if missing:
+        raise ValueError(f"graph: the output does not depend on {', '.join(map(repr, missing))}")
+    if calls:
+        layers_of_calls(nodes, calls, model)
+    elif model is not None:
+        layers_of_parameters(nodes, model)
+    return Graph(nodes, outputs, gradients)

@@ -1,0 +1,107 @@
+"""The forward and the backward pass as tables, as one writes them on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from ._formulas import expression
+from ._nodes import Node
+from ._text import array_text, number, shape_text, table
+
+__all__ = ["BackwardRow", "ForwardRow", "Tables"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ForwardRow:
+    """A node, its value, and in forward mode its derivative by the leaf that was asked for."""
+
+    node: Node
+    value: Array
+    tangent: Array | None
+
+
+@dataclass(frozen=True, eq=False)
+class BackwardRow:
+    """What a node passes back to one input.
+
+    `local` is the derivative of the node by the input (None where it is too large to be formed), `upstream` the
+    gradient that arrived at the node, `part` their product, `total` what the input has got so far.
+    """
+
+    node: Node
+    input: Node
+    formula: str
+    local: Array | None
+    upstream: Array
+    part: Array
+    total: Array
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The derivative of the outputs by the leaf that was asked for, a number, found by both modes."""
+
+    name: str
+    forward: Array
+    backward: Array
+
+
+class Tables:
+    """The two tables as rows, `forward` and `backward`, and with `wrt` their `agreement`; printed, as text."""
+
+    def __init__(
+        self,
+        forward: Sequence[ForwardRow],
+        backward: Sequence[BackwardRow],
+        output: str,
+        agreement: Agreement | None,
+        digits: int | None,
+    ) -> None:
+        self.forward, self.backward, self.agreement = list(forward), list(backward), agreement
+        self._output, self._digits = output, digits
+
+    def __str__(self) -> str:
+        parts = [f"forward\n{self._forward()}", f"backward\n{self._backward()}"]
+        if self.agreement is not None:
+            found = [number(value, self._digits) for value in (self.agreement.forward, self.agreement.backward)]
+            parts.append(f"d{self._output}/d{self.agreement.name}: {found[0]} forward, {found[1]} backward")
+        return "\n\n".join(parts)
+
+    __repr__ = __str__
+
+    def _text(self, values: Array) -> str:
+        return array_text(values, self._digits)
+
+    def _forward(self) -> str:
+        head = ["node", "expression", "value"]
+        rows = [[row.node.name, expression(row.node), self._text(row.value)] for row in self.forward]
+        if self.agreement is not None:
+            head.append(f"d/d{self.agreement.name}")
+            for cells, row in zip(rows, self.forward, strict=True):
+                cells.append("0" if row.tangent is None else self._text(row.tangent))
+        return table(head, rows)
+
+    def _backward(self) -> str:
+        y = self._output
+        head = ("node", f"upstream d{y}/dnode", "input", "local derivative", "value", "upstream * local", "sum so far")
+        rows: list[tuple[str, ...]] = []
+        before: Node | None = None
+        for row in self.backward:
+            own = (row.node.name, self._text(row.upstream)) if row.node is not before else ("", "")
+            before = row.node
+            left = "ȳ -> " if "ȳ" in row.formula else f"d{row.node.name}/d{row.input.name} = "
+            formula = left + row.formula
+            rows.append((*own, row.input.name, formula, self._local(row), self._text(row.part), self._text(row.total)))
+        note = "\nȳ: what arrives at the node (upstream)" if any("ȳ" in row.formula for row in self.backward) else ""
+        return table(head, rows) + note
+
+    def _local(self, row: BackwardRow) -> str:
+        if row.local is not None:
+            return self._text(row.local)
+        return f"Jacobian {shape_text((row.upstream.size, row.part.size))}, not formed"

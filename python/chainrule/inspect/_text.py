@@ -1,0 +1,77 @@
+"""Numbers, arrays and tables as text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import ops
+from .._tensor import Tensor
+from ..autodiff._sweeps import no_grad
+
+__all__ = ["array_text", "cells", "norm", "number", "shape_text", "table"]
+
+SMALL = 6  # elements that are shown one by one
+_DIGITS = {"float32": 7, "float64": 10}
+
+
+def number(value: Any, digits: int | None = None) -> str:
+    """One number with `digits` significant digits; by default 7 of a float32, 10 of a float64."""
+    array = np.asarray(value)
+    if array.dtype.kind != "f":
+        return str(array.item())
+    text = format(array.item(), f".{digits or _DIGITS[array.dtype.name]}g")
+    return "0" if text == "-0" else text
+
+
+def norm(values: npt.NDArray[Any]) -> float:
+    """Square root of the sum of squares, in float64."""
+    with no_grad():
+        x = ops.astype(Tensor._wrap(np.ascontiguousarray(values)), np.float64)
+        return float(ops.sqrt(ops.sum(ops.square(x))).item())
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape as `(64, 10)`."""
+    return str(tuple(shape))
+
+
+def array_text(values: npt.NDArray[Any], digits: int | None = None, small: int = SMALL) -> str:
+    """All numbers of a small array, else its shape, norm, least and largest value."""
+    if values.ndim == 0:
+        return number(values, digits)
+    if 0 < values.size <= small:
+        return _nested(values, digits)
+    shape = shape_text(values.shape)
+    if values.dtype.kind != "f" or values.size == 0:
+        return f"{shape} {values.dtype}"
+    low, high = values.min(), values.max()
+    if low == high:
+        return f"{shape} all {number(low, digits)}"
+    few = digits or 5
+    return f"{shape} norm {norm(values):.{few}g}, {number(low, few)} to {number(high, few)}"
+
+
+def _nested(values: npt.NDArray[Any], digits: int | None) -> str:
+    if values.ndim == 0:
+        return number(values, digits)
+    return "[" + ", ".join(_nested(part, digits) for part in values) + "]"
+
+
+def cells(text: str) -> int:
+    """How many character cells a text takes in a monospaced font."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns two spaces apart, a line under the head."""
+    widths = [max(cells(row[i]) for row in (head, *rows)) for i in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        return "  ".join(text + " " * (width - cells(text)) for text, width in zip(row, widths, strict=True)).rstrip()
+
+    return "\n".join([line(head), "  ".join("-" * width for width in widths), *map(line, rows)])

@@ -1,0 +1,138 @@
+"""Feature maps: fixed functions of the inputs, in which a linear layer can express more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ... import ops
+from ..._tensor import Tensor, tensor
+from ...ops._table import one
+from .._module import Buffer, Module, Stored
+from .base import at_least_one
+
+__all__ = ["PolynomialFeatures", "RBFFeatures"]
+
+_MAX_DEGREE, _MAX_FEATURES = 64, 1 << 20
+
+
+class PolynomialFeatures(Module):
+    """All products of inputs up to a degree; of one input (1, x, x**2, ..., x**degree).
+
+    The order is by degree, then lexicographic by the inputs' places: (1, a, b, a*a, a*b, b*b). A product is made of the
+    one of a degree less: x**3 = x * (x * x).
+
+    Arguments: `degree`, at least 1; `features`, the number of inputs; `interaction_only`, whether every input may occur
+    only once in a product: degree 2 gives (1, a, b, a*b); `include_bias`, whether the 1 is there, which a linear layer
+    behind has as its bias.
+    Input: x of shape (..., features), float32 or float64. Output: (..., out_features), the same dtype.
+    Errors: ValueError for other sizes, for more than 2**20 results; in a call for another number of inputs.
+
+    >>> import chainrule as cr
+    >>> cr.nn.PolynomialFeatures(3)([[2.0]]).numpy()
+    array([[1., 2., 4., 8.]], dtype=float32)
+    >>> psi = cr.nn.PolynomialFeatures(2, 2, interaction_only=True, include_bias=False)
+    >>> psi([[2.0, 3.0]]).numpy()
+    array([[2., 3., 6.]], dtype=float32)
+    """
+
+    def __init__(
+        self, degree: int, features: int = 1, interaction_only: bool = False, include_bias: bool = True
+    ) -> None:
+        self.in_features, self.degree = at_least_one(self, "features", features), at_least_one(self, "degree", degree)
+        self.interaction_only, self.include_bias = bool(interaction_only), bool(include_bias)
+        count = self.in_features if self.degree <= _MAX_DEGREE and self.in_features <= _MAX_FEATURES else None
+        self._starts: list[list[int]] = []  # per degree: where the products that begin with input i begin; the end
+        total = int(self.include_bias)
+        if count is not None:
+            self._starts.append(list(range(self.in_features + 1)))
+            total += self.in_features
+            while len(self._starts) < self.degree and total <= _MAX_FEATURES:
+                self._starts.append(self._next(self._starts[-1]))
+                total += self._starts[-1][-1]
+        if count is None or total > _MAX_FEATURES:
+            raise ValueError(
+                f"PolynomialFeatures: degree {degree} of {features} features makes more than {_MAX_FEATURES} products, "
+                f"or the degree is above {_MAX_DEGREE}"
+            )
+        self.out_features = total
+
+    def _factors(self, starts: list[int], i: int) -> int:
+        """Where, among the products of a degree, those begin that input i is multiplied with."""
+        return starts[i + 1] if self.interaction_only else starts[i]
+
+    def _next(self, starts: list[int]) -> list[int]:
+        places = [0]
+        for i in range(self.in_features):
+            places.append(places[-1] + starts[-1] - self._factors(starts, i))
+        return places
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = one(x)
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"PolynomialFeatures: x must have shape (..., {self.in_features}) for features={self.in_features}, got "
+                f"{x.shape}"
+            )
+        parts, block = [x], x
+        if self.include_bias:
+            parts.insert(0, ops.broadcast_to(tensor(1.0, dtype=x.dtype), (*x.shape[:-1], 1)))
+        for starts in self._starts[:-1]:
+            products = [
+                ops.mul(x[..., i : i + 1], block[..., self._factors(starts, i) :])
+                for i in range(self.in_features)
+                if self._factors(starts, i) < starts[-1]
+            ]
+            if not products:  # every input occurs already
+                break
+            block = ops.concatenate(products, axis=-1)
+            parts.append(block)
+        return ops.concatenate(parts, axis=-1)
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "degree": self.degree,
+            "features": self.in_features,
+            "interaction_only": self.interaction_only,
+            "include_bias": self.include_bias,
+        }
+
+
+class RBFFeatures(Module):
+    """Radial basis functions, y_j = exp(-gamma * sum((x - centers[j])**2)).
+
+    Arguments: `centers`, finite numbers of shape (out_features, in_features), kept as a float64 buffer and not trained;
+    `gamma`, above 0.
+    Input: x of shape (..., in_features), float32 or float64. Output: (..., out_features), the same dtype.
+    Errors: ValueError for other centers or another gamma; in a call for another number of inputs.
+
+    >>> import chainrule as cr
+    >>> cr.nn.RBFFeatures([[0.0, 0.0], [1.0, 0.0]], gamma=0.5)([[1.0, 0.0]]).numpy()
+    array([[0.60653067, 1.        ]], dtype=float32)
+    """
+
+    def __init__(self, centers: npt.ArrayLike, gamma: float = 1.0) -> None:
+        table = np.array(centers, dtype=np.float64)
+        if table.ndim != 2 or table.size == 0 or not np.isfinite(table).all():
+            raise ValueError(f"RBFFeatures: centers must be finite, of shape (centers, features), got {table.shape}")
+        self.gamma = float(gamma)
+        if not 0 < self.gamma < float("inf"):
+            raise ValueError(f"RBFFeatures: gamma must be above 0 and finite, got {gamma!r}")
+        self.out_features, self.in_features = table.shape
+        self.centers = Buffer(table)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = one(x)
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ValueError(f"RBFFeatures: x must have shape (..., {self.in_features}), got {x.shape}")
+        apart = ops.sub(ops.reshape(x, (*x.shape[:-1], 1, self.in_features)), ops.astype(self.centers, x.dtype))
+        return ops.exp(ops.mul(ops.sum(ops.square(apart), axis=-1), -self.gamma))
+
+    def config(self) -> dict[str, Any]:
+        return {"gamma": self.gamma}
+
+    @classmethod
+    def _rebuild(cls, config: dict[str, Any], stored: Stored) -> RBFFeatures:
+        return cls(stored("centers", None), **config)

@@ -1,0 +1,329 @@
+"""Units of neural nets beyond relu; activations.py says how to add one.
+
+The gradient at a kink is stated for each. At infinity values and gradients take the limit of the formula.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._arithmetic import (
+    _float_dtype,
+    _map_plan,
+    abs,
+    add,
+    div,
+    greater,
+    minimum,
+    mul,
+    neg,
+    not_equal,
+    square,
+    sub,
+    where,
+)
+from ._math import _activation, near, sigmoid
+from ._reduce import max
+from ._shape import reshape
+from ._strides import axes_of
+from ._table import OPS, Attrs, Op, apply, one, pair, register
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+
+__all__ = [
+    "clip",
+    "elu",
+    "gelu",
+    "hardsigmoid",
+    "hardtanh",
+    "heaviside",
+    "logsigmoid",
+    "maxout",
+    "prelu",
+    "selu",
+    "sign",
+    "silu",
+    "softsign",
+    "swish",
+]
+
+# 2 sqrt(2/pi) (1, 0.044715), and three and six times the latter.
+_LINEAR, _CUBIC, _CUBIC3, _CUBIC6 = 1.5957691216057308, 0.07135481627260025, 0.21406444881780073, 0.42812889763560147
+
+
+def _softsign_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    slope = apply(OPS["softsign_grad"], (k[0], mul(gg, k[1])))
+    return div(mul(slope, mul(-2, sign(k[0]))), add(1, abs(k[0])))
+
+
+def _exponential_second(name: str) -> Any:
+    """elu and selu: below 0 the gradient is its own derivative."""
+
+    def second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+        return where(greater(k[0], 0), 0, apply(OPS[f"{name}_grad"], (k[0], mul(gg, k[1])), a))
+
+    return second
+
+
+def _silu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """beta s (1-s) (2 + z (1-2s)) with z = beta x, s = sigmoid(z)."""
+    z = near(mul(k[0], a[0]))
+    s = sigmoid(z)
+    curve = apply(OPS["sigmoid_grad"], (s, mul(mul(gg, k[1]), a[0])))
+    return mul(curve, add(2, mul(z, sub(1, add(s, s)))))
+
+
+def _gelu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """The density times 2 - x^2."""
+    return mul(apply(OPS["ndtr_grad"], (k[0], mul(gg, k[1]))), sub(2, square(near(k[0]))))
+
+
+def _gelu_tanh_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """s (1-s) (2 z' + x z'' + x z'^2 (1-2s)) with z = x (c + e x^2), s = sigmoid(z)."""
+    x = near(k[0])
+    q = square(x)
+    s = sigmoid(mul(x, add(_LINEAR, mul(_CUBIC, q))))
+    slope = add(_LINEAR, mul(_CUBIC3, q))
+    turn = mul(mul(x, square(slope)), sub(1, add(s, s)))
+    curve = apply(OPS["sigmoid_grad"], (s, mul(gg, k[1])))
+    return mul(curve, add(add(add(slope, slope), mul(_CUBIC6, q)), turn))
+
+
+_CLIP = _activation("clip", "x", None)
+_HARDTANH = _activation("hardtanh", "y", None)
+_HARDSIGMOID = _activation("hardsigmoid", "y", None)
+_SOFTSIGN = _activation("softsign", "x", _softsign_second)
+_LOGSIGMOID = _activation(
+    "logsigmoid", "x", lambda gg, d, k, a: neg(apply(OPS["sigmoid_grad"], (sigmoid(k[0]), mul(gg, k[1]))))
+)
+_ELU = _activation("elu", "x", _exponential_second("elu"))
+_SELU = _activation("selu", "x", _exponential_second("selu"))
+_SILU = _activation("silu", "x", _silu_second)
+_GELU = _activation("gelu", "x", _gelu_second)
+_GELU_TANH = _activation("gelu_tanh", "x", _gelu_tanh_second)
+
+
+def _flat(g: Tensor, y: Tensor, x: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """0, but NaN where x is NaN."""
+    return where(not_equal(x[0], x[0]), x[0], 0)
+
+
+_SIGN = register(Op("sign", _map_plan, (_flat,)))
+_HEAVISIDE = register(Op("heaviside", _map_plan, (_flat,)))
+_PRELU = register(
+    Op(
+        "prelu",
+        _map_plan,
+        (
+            lambda g, y, x, a: where(greater(x[0], 0), g, where(not_equal(x[0], x[0]), x[0], mul(x[1], g))),
+            lambda g, y, x, a: mul(g, minimum(x[0], 0)),
+        ),
+    )
+)
+
+
+def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
+    """Limit to an interval, min(max(x, min), max); the gradient passes where min <= x <= max.
+
+    Arguments: `x`, a float tensor, array or number of any shape; `min`, `max`, numbers; None: no bound on this side.
+    Returns: a tensor of x's shape and dtype; `max` everywhere if min > max.
+    Errors: ValueError without a bound, TypeError for bounds that are no numbers: use cr.maximum and cr.minimum.
+
+    >>> import chainrule as cr
+    >>> cr.clip([-2.0, 0.5, 3.0], 0.0, 1.0).numpy()
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    if min is None and max is None:
+        raise ValueError("clip: expected min, max or both, got neither")
+    low = float("-inf") if min is None else _number("clip", "min", min)
+    high = float("inf") if max is None else _number("clip", "max", max)
+    return apply(_CLIP, (one(x),), (low, high))
+
+
+def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """Tanh of three lines, min(max(x, min_val), max_val); the gradient is 0 at the kinks, as relu's.
+
+    Arguments: `x`, a float tensor, array or number of any shape; `min_val`, `max_val`, numbers.
+    Errors: ValueError unless min_val < max_val.
+
+    >>> import chainrule as cr
+    >>> cr.hardtanh([-2.0, 0.5, 3.0]).numpy()
+    array([-1. ,  0.5,  1. ], dtype=float32)
+    """
+    low, high = _number("hardtanh", "min_val", min_val), _number("hardtanh", "max_val", max_val)
+    if not low < high:
+        raise ValueError(f"hardtanh: expected min_val < max_val, got {min_val} and {max_val}")
+    return apply(_HARDTANH, (one(x),), (low, high))
+
+
+def hardsigmoid(x: Any, slope: float = 1 / 6) -> Tensor:
+    """Sigmoid of three lines, slope * x + 1/2 between 0 and 1; the gradient is 0 at the kinks.
+
+    Arguments: `x`, a float tensor, array or number of any shape; `slope`, a number. Slope 1 is the piecewise-linear
+    unit: 1 from 1/2 on, x + 1/2, 0 up to -1/2.
+
+    >>> import chainrule as cr
+    >>> cr.hardsigmoid([-3.0, 0.0, 1.5]).numpy()
+    array([0.  , 0.5 , 0.75], dtype=float32)
+    """
+    return apply(_HARDSIGMOID, (one(x),), (_number("hardsigmoid", "slope", slope),))
+
+
+def softsign(x: Any) -> Tensor:
+    """Rational sigmoid, x / (1 + |x|); its second derivative at 0 is taken as 0.
+
+    >>> import chainrule as cr
+    >>> cr.softsign([-1.0, 3.0]).numpy()
+    array([-0.5 ,  0.75], dtype=float32)
+    """
+    return apply(_SOFTSIGN, (one(x),))
+
+
+def logsigmoid(x: Any) -> Tensor:
+    """Logarithm of the logistic function, -log(1 + e**-x); correctly rounded on float32, at most 1 ULP on float64.
+
+    >>> import chainrule as cr
+    >>> cr.logsigmoid([0.0, -100.0]).numpy()
+    array([  -0.6931472, -100.       ], dtype=float32)
+    """
+    return apply(_LOGSIGMOID, (one(x),))
+
+
+def elu(x: Any, alpha: float = 1.0) -> Tensor:
+    """Exponential linear unit, x where x > 0, else alpha * (e**x - 1); the gradient at 0 is alpha.
+
+    Arguments: `x`, a float tensor, array or number of any shape; `alpha`, a number. (Clevert et al., 2016)
+
+    >>> import chainrule as cr
+    >>> cr.elu([-1.0, 2.0]).numpy()
+    array([-0.63212055,  2.        ], dtype=float32)
+    """
+    return apply(_ELU, (one(x),), (_number("elu", "alpha", alpha),))
+
+
+def selu(x: Any) -> Tensor:
+    """Self-normalising unit, 1.0507 * elu(x, 1.67326); the gradient at 0 is 1.7581. (Klambauer et al., 2017)
+
+    >>> import chainrule as cr
+    >>> cr.selu([-1.0, 2.0]).numpy()
+    array([-1.1113307,  2.101402 ], dtype=float32)
+    """
+    return apply(_SELU, (one(x),))
+
+
+def silu(x: Any, beta: float = 1.0) -> Tensor:
+    """Sigmoid-weighted linear unit, x * sigmoid(beta * x); also called swish.
+
+    Arguments: `x`, a float tensor, array or number of any shape; `beta`, a number; for one that is trained write
+    x * cr.sigmoid(beta * x). (Elfwing et al., 2018; Ramachandran et al., 2017)
+
+    >>> import chainrule as cr
+    >>> cr.silu([-1.0, 2.0]).numpy()
+    array([-0.26894143,  1.7615942 ], dtype=float32)
+    """
+    return apply(_SILU, (one(x),), (_number("silu", "beta", beta),))
+
+
+def swish(x: Any, beta: float = 1.0) -> Tensor:
+    """Another name of `cr.silu`, x * sigmoid(beta * x).
+
+    >>> import chainrule as cr
+    >>> cr.swish([-1.0, 2.0], beta=2.0).numpy()
+    array([-0.11920292,  1.9640275 ], dtype=float32)
+    """
+    source = one(x)
+    _float_dtype("swish", [source])
+    return silu(source, beta)
+
+
+def gelu(x: Any, approximate: str = "none") -> Tensor:
+    """Gaussian error linear unit, x * ndtr(x) = x / 2 * (1 + erf(x / sqrt(2))).
+
+    Arguments: `x`, a float tensor, array or number of any shape; `approximate`, "none", or "tanh" for x / 2 * (1 +
+    tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))).
+    Errors: ValueError for another word. (Hendrycks and Gimpel, 2016)
+
+    >>> import chainrule as cr
+    >>> cr.gelu([-1.0, 2.0]).numpy()
+    array([-0.15865526,  1.9544997 ], dtype=float32)
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate must be 'none' or 'tanh', got {approximate!r}")
+    return apply(_GELU if approximate == "none" else _GELU_TANH, (one(x),))
+
+
+def sign(x: Any) -> Tensor:
+    """Sign, 1 above 0, -1 below, 0 at zeros of both signs; NaN stays NaN, the gradient is 0 everywhere.
+
+    >>> import chainrule as cr
+    >>> cr.sign([-2.0, 0.0, 3.0]).numpy()
+    array([-1.,  0.,  1.], dtype=float32)
+    """
+    return apply(_SIGN, (one(x),))
+
+
+def heaviside(x: Any, value: float = 0.5) -> Tensor:
+    """Unit step, 1 above 0, 0 below, `value` at zeros of both signs; NaN stays NaN, the gradient is 0 everywhere.
+
+    Arguments: `x`, a float tensor, array or number of any shape; `value`, a number, usually 0, 0.5 or 1.
+
+    >>> import chainrule as cr
+    >>> cr.heaviside([-2.0, 0.0, 3.0]).numpy()
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    return apply(_HEAVISIDE, (one(x),), (_number("heaviside", "value", value),))
+
+
+def prelu(x: Any, weight: Any) -> Tensor:
+    """Rectified linear unit with a trained slope, max(0, x) + weight * min(0, x).
+
+    The gradient at x = 0 is that of x < 0. (He et al., 2015)
+
+    Arguments: `x`, a float tensor; `weight`, of its dtype, broadcasts with x: one number, one for each feature, shape
+    (features,), or one for each channel of images (n, channels, height, width), shape (channels, 1, 1).
+    Returns: a tensor of the broadcast shape.
+    Errors: TypeError for mixed dtypes, ValueError for shapes that do not broadcast.
+
+    >>> import chainrule as cr
+    >>> cr.prelu([[-1.0, 2.0], [-4.0, -4.0]], [0.5, 0.25]).numpy()
+    array([[-0.5,  2. ],
+           [-2. , -1. ]], dtype=float32)
+    """
+    return apply(_PRELU, pair(x, weight))
+
+
+def maxout(x: Any, pieces: int, axis: int = -1) -> Tensor:
+    """Largest of each group of `pieces` neighbours along an axis; the gradient of a tie goes to the first.
+
+    Arguments: `x`, a float tensor; `pieces`, how many elements make a group; `axis`, whose length is a multiple of it.
+    Returns: a tensor whose axis is `pieces` times shorter; NaN where a group has one.
+    Errors: ValueError for pieces below 1 or an axis that it does not divide. (Goodfellow et al., 2013)
+
+    >>> import chainrule as cr
+    >>> cr.maxout([1.0, 3.0, -2.0, -5.0], 2).numpy()
+    array([ 3., -2.], dtype=float32)
+    """
+    source = one(x)
+    _float_dtype("maxout", [source])
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"maxout: axis must be an integer, got {axis!r}")
+    (along,) = axes_of("maxout", axis, source.ndim)
+    length = source.shape[along]
+    if isinstance(pieces, bool) or not isinstance(pieces, (int, np.integer)) or pieces < 1 or length % pieces:
+        raise ValueError(
+            f"maxout: axis {axis} of shape {source.shape} has {length} elements, expected a multiple of pieces, "
+            f"got pieces {pieces!r}"
+        )
+    groups = (*source.shape[:along], length // pieces, pieces, *source.shape[along + 1 :])
+    return max(reshape(source, groups), along + 1)
+
+
+def _number(op: str, name: str, value: Any) -> float:
+    """A number that the op takes besides arrays."""
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        return float(value)
+    raise TypeError(f"{op}: {name} must be a number, got {type(value).__name__}")

@@ -1,0 +1,56 @@
+"""Dropout: random zeros in training, from a generator's streams."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from .._tensor import Tensor
+from ..random import Generator, default_generator, draw_mask
+from ._table import one
+
+__all__ = ["check_probability", "dropout"]
+
+
+def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
+    """Set elements to 0 with probability p and multiply the others by 1 / (1 - p); without training return x.
+
+    y = x * mask, where element i of the mask is 0 when the i-th random word is below p * 2^32, else 1 / (1 - p) (all
+    are 0 when p is 1). The gradient is g * mask. Every call takes the next stream of the generator, also every run of a
+    compiled function, whose results can then not be differentiated further.
+
+    Arguments: `x`, float32 or float64 of any shape; `p`, from 0 to 1; `training`; `generator` (default: that of
+    `cr.manual_seed`).
+    Returns: a tensor of the same shape and dtype.
+    Errors: TypeError for another dtype; ValueError for p out of range.
+    Source: Srivastava et al., Dropout: a simple way to prevent neural networks from overfitting, JMLR 15 (2014).
+
+    >>> import chainrule as cr
+    >>> cr.dropout(cr.tensor([1.0, 2.0, 3.0, 4.0]), 0.5, generator=cr.random.Generator(seed=7)).numpy()
+    array([2., 4., 0., 0.], dtype=float32)
+    """
+    p = check_probability("dropout", p)
+    tensor = one(x)
+    if tensor.dtype.kind != "f":
+        raise TypeError(f"dropout: expected float32 or float64, got {tensor.dtype}; convert with astype()")
+    if not training or p == 0:
+        return tensor
+    source = default_generator() if generator is None else generator
+    return ops.mul(tensor, draw_mask(source, tensor.shape, tensor.dtype, p, _scale(p)))
+
+
+@lru_cache
+def _scale(p: float) -> float:
+    """What is kept is multiplied by it."""
+    return 0.0 if p == 1 else float(ops.div(np.float64(1), ops.sub(np.float64(1), np.float64(p))).item())
+
+
+def check_probability(name: str, p: float) -> float:
+    """The number, after its check."""
+    if not (isfinite(p) and 0 <= p <= 1):
+        raise ValueError(f"{name}: p must be from 0 to 1, got {p}")
+    return float(p)

@@ -1,0 +1,321 @@
+"""Losses of numbers: prediction and target of one shape. Different shapes are an error, never a broadcast.
+
+Most are a formula in ops, so that their gradients are those of its parts and compiling fuses them; docs/losses.md has
+the table. `reduction` and `sample_weight` are the same for all: `reduced` in _loss_parts.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import pi
+from typing import TYPE_CHECKING, Any
+
+from ._activations import clip
+from ._arithmetic import (
+    _map_plan,
+    abs,
+    add,
+    div,
+    equal,
+    greater,
+    less,
+    maximum,
+    mul,
+    neg,
+    not_equal,
+    square,
+    sub,
+    where,
+)
+from ._loss_parts import matched, positive, reduced, refuse_where, weights
+from ._math import exp, log, log1p, relu, sigmoid, softplus
+from ._strides import map_code
+from ._table import SYMMETRIC, Attrs, Op, Plan, Spec, apply, pair, register
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "hinge_loss",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "mse_loss",
+    "perceptron_loss",
+    "poisson_nll_loss",
+    "smooth_l1_loss",
+]
+
+
+def mse_loss(
+    prediction: Any, target: Any, reduction: str = "mean", *, half: bool = False, sample_weight: Any = None
+) -> Tensor:
+    """Squared error, (prediction - target)**2, then the reduction over all elements.
+
+    Arguments: `prediction` and `target`, tensors of one shape and float dtype; `reduction`, "mean" (over all elements),
+    "sum" or "none"; `half`, take half of it, whose gradient is prediction - target; `sample_weight`, one number for
+    each row of the prediction: elements are multiplied by their row's weight, and the mean is divided by the sum of
+    the weights of all elements (0 when that is 0).
+    Returns: a 0-d tensor, or the prediction's shape for "none"; the mean of no elements is NaN.
+    Errors: ValueError when the shapes differ (saying how to fix it), TypeError for dtypes. All losses of numbers take
+    the same.
+
+    >>> import chainrule as cr
+    >>> cr.mse_loss([1.0, 2.0], [1.0, 4.0]).item()
+    2.0
+    >>> cr.mse_loss([1.0, 2.0], [1.0, 4.0], reduction="sum", half=True).item()
+    2.0
+    """
+    p, t = matched("mse_loss", prediction, target)
+    squares = square(sub(p, t))
+    return reduced("mse_loss", mul(squares, 0.5) if half else squares, reduction, sample_weight)
+
+
+def l1_loss(prediction: Any, target: Any, reduction: str = "mean", *, sample_weight: Any = None) -> Tensor:
+    """Absolute error, |prediction - target|, then the reduction; its gradient where they are equal is 0.
+
+    Arguments, returns and errors as `cr.mse_loss`.
+
+    >>> import chainrule as cr
+    >>> cr.l1_loss([1.0, 2.0], [1.0, 4.0]).item()
+    1.0
+    """
+    p, t = matched("l1_loss", prediction, target)
+    return reduced("l1_loss", abs(sub(p, t)), reduction, sample_weight)
+
+
+def huber_loss(
+    prediction: Any, target: Any, reduction: str = "mean", *, delta: float = 1.0, sample_weight: Any = None
+) -> Tensor:
+    """Squared error near 0 and absolute error beyond: d**2 / 2 where |d| <= delta, else delta * (|d| - delta / 2).
+
+    d = prediction - target. The gradient is d, cut off at -delta and delta.
+
+    Arguments: `delta`, above 0; the rest, returns and errors as `cr.mse_loss`. Source: Huber, Robust Estimation of a
+    Location Parameter, 1964.
+
+    >>> import chainrule as cr
+    >>> cr.huber_loss([0.5, 3.0], [0.0, 0.0], reduction="none").numpy()
+    array([0.125, 2.5  ], dtype=float32)
+    """
+    p, t = matched("huber_loss", prediction, target)
+    return reduced("huber_loss", _huber(sub(p, t), positive("huber_loss", "delta", delta)), reduction, sample_weight)
+
+
+def _huber(d: Tensor, delta: float) -> Tensor:
+    """c * (d - c/2) with c = d, cut off at -delta and delta: both branches in one, and its derivative is c."""
+    c = clip(d, -delta, delta)
+    return mul(c, sub(d, mul(c, 0.5)))
+
+
+def smooth_l1_loss(
+    prediction: Any, target: Any, reduction: str = "mean", *, beta: float = 1.0, sample_weight: Any = None
+) -> Tensor:
+    """Absolute error with a smooth bottom, huber_loss(delta=beta) / beta; beta = 0 is `cr.l1_loss`.
+
+    Arguments: `beta`, at least 0; the rest, returns and errors as `cr.mse_loss`.
+
+    >>> import chainrule as cr
+    >>> cr.smooth_l1_loss([0.5, 3.0], [0.0, 0.0], reduction="none", beta=2.0).numpy()
+    array([0.0625, 2.    ], dtype=float32)
+    """
+    p, t = matched("smooth_l1_loss", prediction, target)
+    d = sub(p, t)
+    width = positive("smooth_l1_loss", "beta", beta, zero=True)
+    return reduced("smooth_l1_loss", div(_huber(d, width), width) if width else abs(d), reduction, sample_weight)
+
+
+# Two classes as -1 and 1.
+
+
+def _signs(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
+    p, t = matched(name, prediction, target)
+
+    def neither(place: tuple[int, ...]) -> Exception:
+        return ValueError(f"{name}: the target at {place} is neither -1 nor 1; write 2 * target - 1 for 0 and 1")
+
+    refuse_where(not_equal(square(t), 1), neither)
+    return p, t
+
+
+def hinge_loss(
+    prediction: Any, target: Any, reduction: str = "mean", *, margin: float = 1.0, sample_weight: Any = None
+) -> Tensor:
+    """Hinge loss of two classes, max(0, margin - target * prediction); its gradient at the margin is 0.
+
+    Arguments: `prediction`, scores; `target`, -1 or 1 for each; `margin`; the rest and returns as `cr.mse_loss`.
+    Errors: as `cr.mse_loss`, ValueError for a target that is neither -1 nor 1. Source: Cortes and Vapnik,
+    Support-Vector Networks, 1995.
+
+    >>> import chainrule as cr
+    >>> cr.hinge_loss([0.5, -2.0, 3.0], [1.0, 1.0, -1.0], reduction="none").numpy()
+    array([0.5, 3. , 4. ], dtype=float32)
+    """
+    p, t = _signs("hinge_loss", prediction, target)
+    return reduced("hinge_loss", relu(sub(margin, mul(t, p))), reduction, sample_weight)
+
+
+def perceptron_loss(prediction: Any, target: Any, reduction: str = "mean", *, sample_weight: Any = None) -> Tensor:
+    """Perceptron loss, max(0, -target * prediction): a step by its gradient is the perceptron's rule.
+
+    Its gradient at a score of 0 is 0: from weights of 0 nothing is learnt, begin with others.
+
+    Arguments, returns and errors as `cr.hinge_loss`. Source: Rosenblatt, The Perceptron, 1958.
+
+    >>> import chainrule as cr
+    >>> cr.perceptron_loss([0.5, -2.0, 3.0], [1.0, 1.0, -1.0], reduction="none").numpy()
+    array([0., 2., 3.], dtype=float32)
+    """
+    p, t = _signs("perceptron_loss", prediction, target)
+    return reduced("perceptron_loss", relu(neg(mul(t, p))), reduction, sample_weight)
+
+
+# Bernoulli.
+
+
+def _bce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    """(t - 1) * max(log1p(-p), floor) - t * max(log(p), floor); arguments p, t and the numbers floor and 1."""
+    p, shapes = specs[0], [s.shape for s in specs]
+    steps = [("log", [0]), ("maximum", [5, 2]), ("neg", [0]), ("log1p", [7]), ("maximum", [8, 2])]
+    steps += [("sub", [1, 3]), ("mul", [10, 9]), ("mul", [1, 6]), ("sub", [11, 12])]
+    made = [*range(5, 5 + len(steps) - 1), 4]
+    every = [*shapes, *[p.shape] * len(steps)]
+    code = [
+        map_code(step, p.code, p.shape, out, ins, [every[i] for i in ins], [])
+        for out, (step, ins) in zip(made, steps, strict=True)
+    ]
+    return Plan(p, code, [p] * (len(steps) - 1))
+
+
+def _bce_by_p(g: Tensor, y: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    p, t = x[:2]
+    return div(mul(g, sub(p, t)), maximum(mul(p, sub(1, p)), 1e-12))
+
+
+def _bce_by_t(g: Tensor, y: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    p = x[0]
+    return mul(g, sub(maximum(log1p(neg(p)), -100), maximum(log(p), -100)))
+
+
+_BCE_OF_PROBABILITIES = register(Op("binary_cross_entropy", _bce_plan, (_bce_by_p, _bce_by_t), (SYMMETRIC, SYMMETRIC)))
+_BCE = register(
+    Op(
+        "bce_with_logits",
+        _map_plan,
+        (lambda g, y, x, a: mul(g, sub(sigmoid(x[0]), x[1])), lambda g, y, x, a: neg(mul(g, x[0]))),
+    )
+)
+
+
+def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", *, sample_weight: Any = None) -> Tensor:
+    """Binary cross entropy of probabilities, -(target * log(p) + (1 - target) * log(1 - p)), then the reduction.
+
+    The logarithms are at least -100, so that the loss of a sure and wrong prediction is 100, not infinite; the
+    gradient is (p - target) / max(p * (1 - p), 1e-12). `cr.binary_cross_entropy_with_logits` is accurate near 0 and 1.
+
+    Arguments: `prediction`, probabilities; `target`, from 0 to 1; the rest and returns as `cr.mse_loss`.
+    Errors: as `cr.mse_loss`, ValueError for a prediction below 0 or above 1.
+
+    >>> import chainrule as cr
+    >>> cr.binary_cross_entropy([0.5, 0.0], [1.0, 1.0], reduction="none").numpy()
+    array([  0.6931472, 100.       ], dtype=float32)
+    """
+    name = "binary_cross_entropy"
+    p, t = matched(name, prediction, target)
+
+    def outside(place: tuple[int, ...]) -> Exception:
+        advice = "take binary_cross_entropy_with_logits for scores"
+        return ValueError(f"{name}: the prediction at {place} is no probability from 0 to 1; {advice}")
+
+    refuse_where(less(mul(p, sub(1, p)), 0), outside)
+    floor, unit = pair(p, -100)[1], pair(p, 1)[1]
+    return reduced(name, apply(_BCE_OF_PROBABILITIES, (p, t, floor, unit)), reduction, sample_weight)
+
+
+def binary_cross_entropy_with_logits(
+    logits: Any, target: Any, reduction: str = "mean", *, pos_weight: Any = None, sample_weight: Any = None
+) -> Tensor:
+    """Binary cross entropy of scores before the sigmoid, (1 - target) * x + log(1 + e**-x), then the reduction.
+
+    Arguments: `logits`, scores; `target`, from 0 to 1; `pos_weight`, how much target 1 counts against 0: a number, or
+    one for each column of the scores, (1 - target) * x + (1 + (pos_weight - 1) * target) * log(1 + e**-x); the rest,
+    returns and errors as `cr.mse_loss`.
+
+    >>> import chainrule as cr
+    >>> cr.binary_cross_entropy_with_logits([0.0], [1.0]).item()
+    0.6931471824645996
+    """
+    name = "binary_cross_entropy_with_logits"
+    x, t = matched(name, logits, target)
+    if pos_weight is None:
+        return reduced(name, apply(_BCE, (x, t)), reduction, sample_weight)
+    weight = weights(pos_weight, x)
+    if weight.shape not in ((), x.shape[-1:]):
+        raise ValueError(f"{name}: pos_weight has shape {weight.shape}, expected a number or {x.shape[-1:]}")
+    positives = add(1, mul(sub(weight, 1), t))
+    return reduced(name, add(mul(sub(1, t), x), mul(positives, softplus(neg(x)))), reduction, sample_weight)
+
+
+# Counts, and distributions.
+
+
+def poisson_nll_loss(
+    prediction: Any,
+    target: Any,
+    reduction: str = "mean",
+    *,
+    log_input: bool = True,
+    full: bool = False,
+    eps: float = 1e-8,
+    sample_weight: Any = None,
+) -> Tensor:
+    """Negative log likelihood of counts, e**x - target * x for the logarithm x of the rate, then the reduction.
+
+    Arguments: `prediction`, the logarithm of the rate, or with `log_input=False` the rate r, of which
+    r - target * log(r + eps) is taken; `target`, counts; `full`, add Stirling's approximation of log(target!), which is
+    target * log(target) - target + log(2 * pi * target) / 2 for targets above 1; the rest, returns and errors as
+    `cr.mse_loss`.
+
+    >>> import chainrule as cr
+    >>> cr.poisson_nll_loss([0.0, 0.0], [0.0, 3.0], reduction="none").numpy()
+    array([1., 1.], dtype=float32)
+    """
+    name = "poisson_nll_loss"
+    x, t = matched(name, prediction, target)
+    if log_input:
+        loss = sub(exp(x), mul(t, x))
+    else:
+        loss = sub(x, mul(t, log(add(x, positive(name, "eps", eps, zero=True)))))
+    if full:
+        many = where(greater(t, 1), t, 1)
+        stirling = add(sub(mul(many, log(many)), many), mul(0.5, log(mul(2 * pi, many))))
+        loss = add(loss, where(greater(t, 1), stirling, 0))
+    return reduced(name, loss, reduction, sample_weight)
+
+
+def kl_div(
+    prediction: Any,
+    target: Any,
+    reduction: str = "mean",
+    *,
+    log_target: bool = False,
+    sample_weight: Any = None,
+) -> Tensor:
+    """Kullback-Leibler divergence from the prediction to the target, target * (log(target) - prediction).
+
+    Arguments: `prediction`, logarithms of probabilities (`cr.log_softmax`); `target`, probabilities, of which 0 counts
+    nothing, or with `log_target` their logarithms; `reduction`, "batchmean" for the divergence itself (summed over a
+    row, mean over rows), or "mean" over all elements, "sum", "none"; the rest, returns and errors as `cr.mse_loss`.
+
+    >>> import chainrule as cr
+    >>> cr.kl_div(cr.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean").item()
+    0.6931471824645996
+    """
+    x, t = matched("kl_div", prediction, target)
+    if log_target:
+        loss = mul(exp(t), sub(t, x))
+    else:
+        loss = sub(mul(t, log(where(equal(t, 0), 1, t))), mul(t, x))
+    return reduced("kl_div", loss, reduction, sample_weight, batchmean=True)

@@ -1,0 +1,180 @@
+"""Elementary functions and activations: a kernel for the value, one for the gradient from what backward keeps.
+
+To add one: its struct in cpp/kernels/activations.h, a line `_activation(...)` and a function here, and its truth in
+tests/reference. `second` is the gradient of the gradient kernel `g * h(kept)` by `kept`, times gg; None where h is
+constant almost everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._arithmetic import _map_plan, add, div, maximum, minimum, mul, neg, square, sub
+from ._table import OPS, Attrs, Op, Rule, apply, one, register
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+
+__all__ = ["erf", "exp", "expm1", "leaky_relu", "log", "log1p", "ndtr", "relu", "sigmoid", "softplus", "sqrt", "tanh"]
+
+
+def _activation(name: str, keeps: str, second: Rule | None) -> Op:
+    """Register the ops `name` and `name_grad`; keeps is "x" or "y"."""
+
+    def by_g(gg: Tensor, d: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+        return apply(gradient, (inputs[0], gg), attrs)
+
+    gradient = register(Op(f"{name}_grad", _map_plan, (second, by_g)))
+
+    def by_x(g: Tensor, y: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+        return apply(gradient, (y if keeps == "y" else inputs[0], g), attrs)
+
+    return register(Op(name, _map_plan, (by_x,)))
+
+
+def _bell_slope(name: str, gg: Tensor, k: tuple[Tensor, ...]) -> Tensor:
+    return apply(OPS[f"{name}_grad"], (k[0], mul(gg, k[1])))
+
+
+def near(x: Tensor) -> Tensor:
+    """x where e**x and e**-x**2 are not 0 yet: infinity times 0 would be NaN."""
+    return minimum(maximum(x, -1000.0), 1000.0)
+
+
+# In the rules k = (kept, g) and gg is the gradient that arrives at the gradient kernel.
+_EXP = _activation("exp", "y", lambda gg, d, k, a: mul(gg, k[1]))
+_EXPM1 = _activation("expm1", "y", lambda gg, d, k, a: mul(gg, k[1]))
+_LOG = _activation("log", "x", lambda gg, d, k, a: neg(div(mul(gg, k[1]), square(k[0]))))
+_LOG1P = _activation("log1p", "x", lambda gg, d, k, a: neg(div(mul(gg, k[1]), square(add(k[0], 1)))))
+_SQRT = _activation("sqrt", "y", lambda gg, d, k, a: neg(div(mul(gg, k[1]), mul(2, square(k[0])))))
+_TANH = _activation("tanh", "y", lambda gg, d, k, a: mul(mul(gg, k[1]), mul(-2, k[0])))
+_SIGMOID = _activation("sigmoid", "y", lambda gg, d, k, a: mul(mul(gg, k[1]), sub(1, add(k[0], k[0]))))
+_SOFTPLUS = _activation("softplus", "x", lambda gg, d, k, a: apply(OPS["sigmoid_grad"], (sigmoid(k[0]), mul(gg, k[1]))))
+_ERF = _activation("erf", "x", lambda gg, d, k, a: mul(_bell_slope("erf", gg, k), mul(-2, near(k[0]))))
+_NDTR = _activation("ndtr", "x", lambda gg, d, k, a: mul(_bell_slope("ndtr", gg, k), neg(near(k[0]))))
+_RELU = _activation("relu", "y", None)
+_LEAKY_RELU = _activation("leaky_relu", "x", None)
+
+
+def exp(x: Any) -> Tensor:
+    """Exponential, e**x; correctly rounded on float32, at most 1 ULP on float64.
+
+    Arguments: `x`, a float tensor, array or number of any shape. Returns: a tensor of its shape and dtype.
+    Errors: TypeError for other dtypes. All functions here take the same.
+
+    >>> import chainrule as cr
+    >>> cr.exp([0.0, 1.0]).numpy()
+    array([1.       , 2.7182817], dtype=float32)
+    """
+    return apply(_EXP, (one(x),))
+
+
+def expm1(x: Any) -> Tensor:
+    """e**x - 1, accurate near 0.
+
+    >>> import chainrule as cr
+    >>> cr.expm1([0.0, 1e-10]).numpy()
+    array([0.e+00, 1.e-10], dtype=float32)
+    """
+    return apply(_EXPM1, (one(x),))
+
+
+def log(x: Any) -> Tensor:
+    """Natural logarithm; -inf at 0, NaN below.
+
+    >>> import chainrule as cr
+    >>> cr.log([1.0, 2.0]).numpy()
+    array([0.       , 0.6931472], dtype=float32)
+    """
+    return apply(_LOG, (one(x),))
+
+
+def log1p(x: Any) -> Tensor:
+    """log(1 + x), accurate near 0.
+
+    >>> import chainrule as cr
+    >>> cr.log1p([0.0, 1e-10]).numpy()
+    array([0.e+00, 1.e-10], dtype=float32)
+    """
+    return apply(_LOG1P, (one(x),))
+
+
+def sqrt(x: Any) -> Tensor:
+    """Square root; NaN below 0.
+
+    >>> import chainrule as cr
+    >>> cr.sqrt([4.0, 9.0]).numpy()
+    array([2., 3.], dtype=float32)
+    """
+    return apply(_SQRT, (one(x),))
+
+
+def tanh(x: Any) -> Tensor:
+    """Hyperbolic tangent, (e**x - e**-x) / (e**x + e**-x).
+
+    >>> import chainrule as cr
+    >>> cr.tanh([0.0, 1.0]).numpy()
+    array([0.       , 0.7615942], dtype=float32)
+    """
+    return apply(_TANH, (one(x),))
+
+
+def sigmoid(x: Any) -> Tensor:
+    """Logistic function, 1 / (1 + e**-x).
+
+    >>> import chainrule as cr
+    >>> cr.sigmoid([0.0, 1.0]).numpy()
+    array([0.5      , 0.7310586], dtype=float32)
+    """
+    return apply(_SIGMOID, (one(x),))
+
+
+def softplus(x: Any) -> Tensor:
+    """Smooth rectifier, log(1 + e**x), without overflow.
+
+    >>> import chainrule as cr
+    >>> cr.softplus([0.0, 100.0]).numpy()
+    array([  0.6931472, 100.       ], dtype=float32)
+    """
+    return apply(_SOFTPLUS, (one(x),))
+
+
+def erf(x: Any) -> Tensor:
+    """Error function, 2 / sqrt(pi) times the integral of e**-t**2 from 0 to x; its gradient is 2 / sqrt(pi) e**-x**2.
+
+    >>> import chainrule as cr
+    >>> cr.erf([0.0, 1.0]).numpy()
+    array([0.       , 0.8427008], dtype=float32)
+    """
+    return apply(_ERF, (one(x),))
+
+
+def ndtr(x: Any) -> Tensor:
+    """Distribution function of the normal distribution, (1 + erf(x / sqrt(2))) / 2, accurate in both tails.
+
+    >>> import chainrule as cr
+    >>> cr.ndtr([0.0, -10.0]).numpy()
+    array([5.000000e-01, 7.619853e-24], dtype=float32)
+    """
+    return apply(_NDTR, (one(x),))
+
+
+def relu(x: Any) -> Tensor:
+    """Rectified linear unit, x where x > 0, else 0; NaN stays NaN, the gradient at 0 is 0.
+
+    >>> import chainrule as cr
+    >>> cr.relu([-1.0, 2.0]).numpy()
+    array([0., 2.], dtype=float32)
+    """
+    return apply(_RELU, (one(x),))
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
+    """Leaky rectified linear unit, x where x > 0, else negative_slope * x; the gradient at 0 is the slope.
+
+    >>> import chainrule as cr
+    >>> cr.leaky_relu([-1.0, 2.0], 0.5).numpy()
+    array([-0.5,  2. ], dtype=float32)
+    """
+    return apply(_LEAKY_RELU, (one(x),), (float(negative_slope),))

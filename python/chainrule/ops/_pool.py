@@ -1,0 +1,123 @@
+"""Pooling: the largest or the mean of each window, made of windows as columns and reductions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._arithmetic import _float_dtype, div
+from ._conv import columns_of
+from ._reduce import max as largest
+from ._reduce import sum as total
+from ._shape import reshape
+from ._table import one
+from ._windows import Pair, Windows, image_of, pair_of, windows_of
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+
+def _pool_windows(
+    name: str, images: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Windows:
+    _float_dtype(name, [images])
+    image = image_of(name, images.shape)
+    kernel = pair_of(name, "kernel_size", kernel_size, 1)
+    steps = kernel if stride is None else pair_of(name, "stride", stride, 1)
+    around = pair_of(name, "padding", padding, 0)
+    gaps = pair_of(name, "dilation", dilation, 1)
+    if any(2 * p > gap * (k - 1) + 1 for p, gap, k in zip(around, gaps, kernel, strict=True)):
+        raise ValueError(f"{name}: padding must be at most half of the kernel {kernel}, got {padding!r}")
+    return windows_of(name, image, kernel, steps, gaps, [(p, p) for p in around], ceil_mode)
+
+
+def _by_window(images: Tensor, windows: Windows, outside: float) -> Tensor:
+    """(n, channels, elements of a window, windows)."""
+    columns = columns_of(images, windows, outside)
+    return reshape(columns, (*images.shape[:2], windows.elements, windows.positions))
+
+
+def max_pool2d(
+    x: Any,
+    kernel_size: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    dilation: int | Pair = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest element of each window, channel by channel.
+
+    out[i, c, r, s] = max over (y, x) of x[i, c, r*stride + y*dilation - padding, s*stride + x*dilation - padding];
+    outside of the image is -inf. NaN propagates; the gradient goes to the first of equal elements, row by row.
+
+    Arguments: `x` (n, channels, h, w), float; `kernel_size`, `stride` (default: kernel_size), `padding` (at most half
+    of the kernel) and `dilation`, integers or pairs (height, width); `ceil_mode`, one window more where rows or
+    columns are left over.
+    Returns: a tensor (n, channels, oh, ow), oh = (h + 2*padding - dilation*(kh - 1) - 1) // stride + 1.
+    Errors: ValueError for shapes and a kernel larger than the image, TypeError for dtypes.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2).numpy()[0, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+    images = one(x)
+    windows = _pool_windows("max_pool2d", images, kernel_size, stride, padding, dilation, ceil_mode)
+    y = largest(_by_window(images, windows, -np.inf), axis=2)
+    return reshape(y, (*images.shape[:2], windows.oh, windows.ow))
+
+
+def avg_pool2d(
+    x: Any,
+    kernel_size: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window, channel by channel.
+
+    out[i, c, r, s] = sum over (y, x) ascending of x[i, c, r*stride + y - padding, s*stride + x - padding], divided by
+    the number of elements; outside of the image is 0.
+
+    Arguments: as `cr.max_pool2d`; `count_include_pad`, whether padding counts as elements (what `ceil_mode` adds never
+    does); `divisor_override`, a number to divide by instead.
+    Returns: a tensor (n, channels, oh, ow). Errors: as `cr.max_pool2d`.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2).numpy()[0, 0]
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]])
+    """
+    images = one(x)
+    windows = _pool_windows("avg_pool2d", images, kernel_size, stride, padding, 1, ceil_mode)
+    if divisor_override is not None and (
+        isinstance(divisor_override, bool) or not isinstance(divisor_override, int) or divisor_override == 0
+    ):
+        raise ValueError(f"avg_pool2d: divisor_override must be an integer that is not 0, got {divisor_override!r}")
+    counts = _counts(windows, pair_of("avg_pool2d", "padding", padding, 0) if count_include_pad else (0, 0))
+    if divisor_override is not None:
+        divisor: Any = divisor_override
+    elif (counts == counts[0]).all():
+        divisor = int(counts[0])
+    else:
+        divisor = np.asarray(counts, images.dtype)
+    y = div(total(_by_window(images, windows, 0.0), axis=2), divisor)
+    return reshape(y, (*images.shape[:2], windows.oh, windows.ow))
+
+
+def _counts(windows: Windows, padding: Pair) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Elements of each window that lie in the image with so much padding."""
+    lengths = []
+    for axis in range(2):
+        length, step, before, count, k = (windows[i + axis] for i in (0, 4, 8, 10, 2))
+        begin = np.arange(count) * step - before
+        lengths.append(np.minimum(begin + k, length + padding[axis]) - np.maximum(begin, -padding[axis]))
+    return np.outer(*lengths).reshape(-1)
+
+
+__all__ = ["avg_pool2d", "max_pool2d"]

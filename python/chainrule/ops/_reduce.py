@@ -1,0 +1,178 @@
+"""Reductions over any axes (docs/arithmetic.md, Sums)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._arithmetic import _float_dtype, div, neg
+from ._shape import reshape, transpose
+from ._strides import axes_of, product, transpose_code
+from ._table import LINEAR, Attrs, Op, Plan, Rule, Shape, Spec, apply, one, register
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+Axis = int | Sequence[int] | None
+
+
+def _kept(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def _reduce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    """attrs: the sorted axes. The reduced elements of one output are a sequence in C order."""
+    (x,) = specs
+    (axes,) = attrs
+    _float_dtype(name, specs)
+    ndim = len(x.shape)
+    last = axes[-1] if axes else ndim
+    before = [i for i in range(last) if i not in axes]
+    after = list(range(last + 1, ndim))
+    order = [*before, *axes, *after]
+    if name == "argmax":  # an index is no chain over values: rows only
+        before, after, order = [*before, *after], [], [*before, *after, *axes]
+    by_rows = bool(axes) and order[-1] in axes
+    outer, reduced, inner = (product([x.shape[i] for i in part]) for part in (before, axes, after))
+    ints = [outer, reduced, inner, int(by_rows)]
+    out = Spec(_kept(x.shape, axes), np.dtype(np.int64) if name == "argmax" else x.dtype)
+    if order == list(range(ndim)):
+        return Plan(out, [(name, x.code, [1], [0], ints, [])])
+    code, turned = transpose_code(x, order, 2, 0)
+    return Plan(out, [code, (name, x.code, [1], [2], ints, [])], [turned])
+
+
+def _with_ones(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def _sum_rule(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    from ._shape import broadcast_to
+
+    return broadcast_to(reshape(g, _with_ones(x[0].shape, attrs[0])), x[0].shape)
+
+
+def _as_rows(shape: Shape, axes: tuple[int, ...]) -> tuple[tuple[int, ...], Shape]:
+    """The order of axes and then the shape in which the elements of one output are a row."""
+    kept = tuple(i for i in range(len(shape)) if i not in axes)
+    return (*kept, *axes), (product(_kept(shape, axes)), product([shape[i] for i in axes]))
+
+
+def _extreme_rules(largest: bool) -> tuple[tuple[Rule], tuple[Rule]]:
+    """Gradient and tangent are those of the first of equal extremes."""
+
+    def chosen(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+        order, rows = _as_rows(x.shape, axes)
+        elements = reshape(transpose(x.detach(), order), rows)
+        return apply(_ARGMAX, (elements if largest else neg(elements),), ((1,),))
+
+    def reverse(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+        from ._index import place
+
+        (axes,) = attrs
+        shape = x[0].shape
+        order, rows = _as_rows(shape, axes)
+        placed = place(reshape(g, rows[:1]), chosen(x[0], axes), rows[1])
+        return transpose(reshape(placed, [shape[i] for i in order]), [order.index(i) for i in range(len(shape))])
+
+    def forward(t: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+        from ._index import pick
+
+        (axes,) = attrs
+        order, rows = _as_rows(t.shape, axes)
+        return reshape(pick(reshape(transpose(t, order), rows), chosen(x[0], axes)), out.shape)
+
+    return (reverse,), (forward,)
+
+
+_SUM = register(Op("sum", _reduce_plan, (_sum_rule,), (LINEAR,)))
+_MAX = register(Op("max", _reduce_plan, *_extreme_rules(True)))
+_MIN = register(Op("min", _reduce_plan, *_extreme_rules(False)))
+_ARGMAX = register(Op("argmax", _reduce_plan))
+
+
+def _reduce(op: Op, x: Any, axis: Axis, keepdims: bool, needs_elements: bool) -> Tensor:
+    source = one(x)
+    axes = axes_of(op.name, axis, source.ndim)
+    if needs_elements and product([source.shape[i] for i in axes]) == 0:
+        raise ValueError(f"{op.name}: no elements along axis {axis} of shape {source.shape}")
+    out = apply(op, (source,), (axes,))
+    return reshape(out, _with_ones(source.shape, axes)) if keepdims else out
+
+
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Sum over axes, in the order that docs/arithmetic.md fixes.
+
+    Arguments: `x`, a float tensor; `axis`, an integer, a tuple or None for all; `keepdims`, keep the axes, with
+    length 1.
+    Returns: a tensor without these axes; the sum of nothing is 0.
+    Errors: ValueError for an axis out of range, TypeError for dtypes.
+
+    >>> import chainrule as cr
+    >>> cr.sum([[1.0, 2.0], [3.0, 4.0]], axis=0).numpy()
+    array([4., 6.], dtype=float32)
+    """
+    return _reduce(_SUM, x, axis, keepdims, False)
+
+
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Mean over axes, sum / n; arguments as `cr.sum`, NaN for no elements.
+
+    >>> import chainrule as cr
+    >>> cr.mean([[1.0, 2.0], [3.0, 4.0]]).item()
+    2.5
+    """
+    source = one(x)
+    _float_dtype("mean", [source])
+    axes = axes_of("mean", axis, source.ndim)
+    count = product([source.shape[i] for i in axes])
+    return div(_reduce(_SUM, source, axes, keepdims, False), count)
+
+
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Largest element over axes; NaN if there is one. The gradient goes to the first of equal ones.
+
+    Arguments as `cr.sum`. Errors: ValueError when there are no elements.
+
+    >>> import chainrule as cr
+    >>> cr.max([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
+    array([5., 4.], dtype=float32)
+    """
+    return _reduce(_MAX, x, axis, keepdims, True)
+
+
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Smallest element over axes; NaN if there is one. The gradient goes to the first of equal ones.
+
+    Arguments as `cr.sum`. Errors: ValueError when there are no elements.
+
+    >>> import chainrule as cr
+    >>> cr.min([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
+    array([1., 3.], dtype=float32)
+    """
+    return _reduce(_MIN, x, axis, keepdims, True)
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Index of the largest element along an axis (None: of all, in C order), as int64: the first, or the first NaN.
+
+    Errors: ValueError when there are no elements or the axis is out of range.
+
+    >>> import chainrule as cr
+    >>> cr.argmax([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
+    array([1, 1])
+    """
+    source = one(x)
+    if axis is not None and not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"argmax: axis must be an integer or None, got {axis!r}")
+    if source.ndim == 0:
+        return argmax(reshape(source, (1,)), 0)
+    if axis is None:
+        flat = _reduce(_ARGMAX, reshape(source, (source.size,)), 0, False, True)
+        return reshape(flat, (1,) * source.ndim) if keepdims else flat
+    return _reduce(_ARGMAX, source, axis, keepdims, True)
+
+
+__all__ = ["argmax", "max", "mean", "min", "sum"]

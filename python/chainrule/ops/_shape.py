@@ -1,0 +1,391 @@
+"""Ops that move elements: reshape, transpose, broadcast_to, slices, concatenation, rows by index, casts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._strides import (
+    axes_of,
+    broadcast_shapes,
+    broadcast_strides,
+    contiguous_strides,
+    copy_code,
+    product,
+    transpose_code,
+)
+from ._table import CODES, LINEAR, Attrs, Code, Op, Plan, Shape, Spec, Tangents, apply, one, own, register
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+_INT64 = np.dtype(np.int64)
+
+
+# reshape shares memory and runs nothing; it has a row for its gradient and for programs.
+
+
+def _reshape_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    (x,) = specs
+    strides = [1]
+    return Plan(Spec(attrs[0], x.dtype), [copy_code(x.code, 1, 0, [x.size], strides, strides)])
+
+
+_RESHAPE = register(
+    Op(
+        "reshape",
+        _reshape_plan,
+        (lambda g, y, x, a: reshape(g, x[0].shape),),
+        (lambda t, y, x, a: reshape(t, y.shape),),
+    )
+)
+
+
+def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
+    """Give the elements another shape, in C order.
+
+    Arguments: `x`, any tensor; `shape`, lengths with the same product; one may be -1: what is left.
+    Returns: a tensor that shares x's memory.
+    Errors: ValueError when the sizes differ.
+
+    >>> import chainrule as cr
+    >>> cr.reshape([1.0, 2.0, 3.0, 4.0], (2, -1)).shape
+    (2, 2)
+    """
+    from .._tensor import Tensor, grad_mode
+
+    source = own(x)
+    wanted = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    try:
+        data = source._data.reshape(wanted)
+    except (ValueError, TypeError):
+        raise ValueError(f"reshape: {source.size} elements of shape {source.shape} do not fit shape {wanted}") from None
+    out = Tensor._wrap(data)
+    out._version = source._version
+    if grad_mode.enabled and source._requires_grad:
+        out._record(_RESHAPE, (source,), (data.shape,))
+    return out
+
+
+def flatten(x: Any, start_axis: int = 0) -> Tensor:
+    """Join the axes from `start_axis` on into one.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.flatten(np.ones((2, 3, 4)), start_axis=1).shape
+    (2, 12)
+    """
+    source = own(x)
+    if not 0 <= start_axis <= source.ndim:
+        raise ValueError(f"flatten: start_axis {start_axis} is out of range for {source.ndim} dimensions")
+    return reshape(source, (*source.shape[:start_axis], product(source.shape[start_axis:])))
+
+
+def _transpose_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    code, out = transpose_code(specs[0], attrs[0], 1, 0)
+    return Plan(out, [code])
+
+
+_TRANSPOSE = register(
+    Op(
+        "transpose",
+        _transpose_plan,
+        (lambda g, y, x, a: transpose(g, [a[0].index(i) for i in range(len(a[0]))]),),
+        (LINEAR,),
+    )
+)
+
+
+def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
+    """Permute the axes, out.shape[i] = x.shape[axes[i]].
+
+    Arguments: `axes`, a permutation (default: reversed). Errors: ValueError for anything else.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.transpose(np.ones((2, 3, 4)), (1, 0, 2)).shape
+    (3, 2, 4)
+    """
+    source = own(x)
+    order = tuple(range(source.ndim))[::-1] if axes is None else tuple(int(a) for a in axes)
+    if axes is not None and axes_of("transpose", order, source.ndim) != tuple(range(source.ndim)):
+        raise ValueError(f"transpose: axes {order} are no permutation of {source.ndim} axes")
+    order = tuple(a % source.ndim for a in order)
+    if order == tuple(range(source.ndim)):
+        return source
+    return apply(_TRANSPOSE, (source,), (order,))
+
+
+def _broadcast_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    (x,) = specs
+    (shape,) = attrs
+    code = copy_code(x.code, 1, 0, shape, contiguous_strides(shape), broadcast_strides(x.shape, shape))
+    return Plan(Spec(shape, x.dtype), [code])
+
+
+# Broadcasting is undone in one place for all ops: autodiff sums the gradient to the argument's shape. So is a tangent
+# broadcast to the output's.
+_BROADCAST_TO = register(Op("broadcast_to", _broadcast_plan, (lambda g, y, x, a: g,), (lambda t, y, x, a: t,)))
+
+
+def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
+    """Repeat along axes of length 1 and new leading axes.
+
+    Errors: ValueError when x does not broadcast to the shape.
+
+    >>> import chainrule as cr
+    >>> cr.broadcast_to([1.0, 2.0], (3, 2)).shape
+    (3, 2)
+    """
+    source, wanted = own(x), tuple(int(n) for n in shape)
+    if source.shape == wanted:
+        return source
+    if min(wanted, default=0) < 0:
+        raise ValueError(f"broadcast_to: lengths must not be negative, got {wanted}")
+    if len(source.shape) > len(wanted) or broadcast_shapes("broadcast_to", [source.shape, wanted]) != wanted:
+        raise ValueError(f"broadcast_to: shape {source.shape} does not broadcast to {wanted}")
+    return apply(_BROADCAST_TO, (source,), (wanted,))
+
+
+# Slices: attrs are the shape, strides and offset of the part inside the whole, and the whole's shape.
+
+
+def _slice_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    shape, strides, offset, _ = attrs
+    code = copy_code(specs[0].code, 1, 0, shape, contiguous_strides(shape), strides, 0, offset)
+    return Plan(Spec(shape, specs[0].dtype), [code])
+
+
+def _unslice_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    shape, strides, offset, whole = attrs
+    (g,) = specs
+    fill: Code = ("fill", g.code, [1], [], [product(whole)], [0.0])
+    return Plan(
+        Spec(whole, g.dtype), [fill, copy_code(g.code, 1, 0, shape, strides, contiguous_strides(shape), offset, 0)]
+    )
+
+
+_UNSLICE: Op = register(Op("unslice", _unslice_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),), (LINEAR,)))
+_SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_UNSLICE, (g,), a),), (LINEAR,)))
+
+
+def getitem(x: Any, index: Any) -> Tensor:
+    """Index with integers, slices, None and Ellipsis as in NumPy, or rows with an integer array; what `x[index]` does.
+
+    Errors: IndexError out of range; TypeError for other kinds of index.
+
+    >>> import chainrule as cr
+    >>> cr.tensor([1.0, 2.0, 3.0])[::-1].numpy()
+    array([3., 2., 1.], dtype=float32)
+    """
+    from .._tensor import Tensor
+
+    source = one(x)
+    if isinstance(index, (Tensor, np.ndarray, list)):
+        return take(source, index)
+    parts = index if isinstance(index, tuple) else (index,)
+    for part in parts:
+        basic = part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice))
+        if not basic or isinstance(part, bool):
+            raise TypeError(
+                f"index: expected integers, slices, None or ..., got {part!r}; for rows by number use cr.take"
+            )
+    view = (*parts, ...) if Ellipsis not in parts else parts  # the ellipsis keeps a single element an array
+    # Only where elements lie is asked, never their values: any memory will do.
+    size = source.dtype.itemsize
+    whole = np.lib.stride_tricks.as_strided(
+        np.empty(1, source.dtype), source.shape, [s * size for s in contiguous_strides(source.shape)]
+    )
+    try:
+        part = whole[view]
+    except IndexError as error:
+        raise IndexError(f"index: {error} (shape {source.shape})") from None
+    offset = (part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // size if part.size else 0
+    attrs = (part.shape, tuple(s // size for s in part.strides), offset, source.shape)
+    return apply(_SLICE, (source,), attrs)
+
+
+def _concatenate_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    (axis,) = attrs
+    first = specs[0]
+    shape = list(first.shape)
+    shape[axis] = sum(s.shape[axis] for s in specs)
+    strides = contiguous_strides(shape)
+    code, at = [], 0
+    for i, spec in enumerate(specs):
+        own = contiguous_strides(spec.shape)
+        code.append(copy_code(spec.code, len(specs), i, spec.shape, strides, own, at * strides[axis], 0))
+        at += spec.shape[axis]
+    return Plan(Spec(tuple(shape), first.dtype), code)
+
+
+def _concatenate_rule(i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    (axis,) = attrs
+    begin = sum(t.shape[axis] for t in inputs[:i])
+    return getitem(g, (slice(None),) * axis + (slice(begin, begin + inputs[i].shape[axis]),))
+
+
+def _concatenate_tangents(tangents: Tangents, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    parts = [np.zeros(x.shape, x.dtype) if t is None else t for t, x in zip(tangents, inputs, strict=True)]
+    return concatenate(parts, attrs[0])
+
+
+_CONCATENATE = register(
+    Op("concatenate", _concatenate_plan, variadic_vjp=_concatenate_rule, variadic_jvp=_concatenate_tangents)
+)
+
+
+def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+    """Join tensors along an axis.
+
+    Arguments: `tensors`, at least one, of one dtype and of shapes that differ in that axis only.
+    Errors: ValueError for shapes, TypeError for dtypes.
+
+    >>> import chainrule as cr
+    >>> cr.concatenate([[1.0], [2.0, 3.0]]).numpy()
+    array([1., 2., 3.], dtype=float32)
+    """
+    parts = tuple(one(t) for t in tensors)
+    if not parts:
+        raise ValueError("concatenate: expected at least one tensor")
+    (at,) = axes_of("concatenate", axis, parts[0].ndim)
+    for t in parts:
+        if t.dtype != parts[0].dtype:
+            raise TypeError(f"concatenate: expected one dtype, got {parts[0].dtype} and {t.dtype}")
+        if t.ndim != parts[0].ndim or any(
+            n != m for d, (n, m) in enumerate(zip(t.shape, parts[0].shape, strict=True)) if d != at
+        ):
+            raise ValueError(f"concatenate: shapes {parts[0].shape} and {t.shape} differ outside of axis {axis}")
+    return apply(_CONCATENATE, parts, (at,))
+
+
+def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+    """Join tensors of one shape along a new axis.
+
+    >>> import chainrule as cr
+    >>> cr.stack([[1.0, 2.0], [3.0, 4.0]]).shape
+    (2, 2)
+    """
+    parts = [one(t) for t in tensors]
+    if not parts:
+        raise ValueError("stack: expected at least one tensor")
+    if any(t.shape != parts[0].shape for t in parts):
+        raise ValueError(f"stack: expected one shape, got {' and '.join(str(t.shape) for t in parts)}")
+    if any(t.dtype != parts[0].dtype for t in parts):
+        raise TypeError(f"stack: expected one dtype, got {' and '.join(str(t.dtype) for t in parts)}")
+    (at,) = axes_of("stack", axis, parts[0].ndim + 1)
+    shape = (*parts[0].shape[:at], 1, *parts[0].shape[at:])
+    return concatenate([reshape(t, shape) for t in parts], at)
+
+
+# Rows by index. The indices are an int64 tensor argument without gradient, checked before they come here.
+
+
+def _take_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    x, index = specs
+    row = product(x.shape[1:])
+    return Plan(Spec((*index.shape, *x.shape[1:]), x.dtype), [("take", x.code, [2], [0, 1], [index.size, row], [])])
+
+
+def _index_add_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    g, index = specs
+    (rows,) = attrs
+    tail: Shape = g.shape[len(index.shape) :]
+    code: Code = ("index_add", g.code, [2], [0, 1], [index.size, product(tail), rows], [])
+    return Plan(Spec((rows, *tail), g.dtype), [code])
+
+
+_TAKE = register(
+    Op("take", _take_plan, (lambda g, y, x, a: apply(_INDEX_ADD, (g, x[1]), (x[0].shape[0],)),), (LINEAR,))
+)
+_INDEX_ADD: Op = register(Op("index_add", _index_add_plan, (lambda g, y, x, a: apply(_TAKE, (g, x[1])),), (LINEAR,)))
+
+
+def index_tensor(name: str, index: Any, length: int) -> Tensor:
+    """Integer indices as an int64 tensor, checked to lie in [-length, length) and made non-negative."""
+    from .._tensor import Tensor, grad_mode
+
+    given = index._data if isinstance(index, Tensor) else np.asarray(index)
+    empty_list = isinstance(index, (list, tuple)) and given.size == 0
+    if given.dtype.kind not in "iu" and not empty_list:
+        raise TypeError(f"{name}: expected integers, got {given.dtype}")
+    if isinstance(index, Tensor) and grad_mode.trace is not None:
+        shape = index.shape
+
+        def out_of_range(at: int, number: int) -> Exception:
+            place = tuple(int(i) for i in np.unravel_index(at, shape))
+            return IndexError(f"{name}: {number} at position {place} is out of range for {length}")
+
+        return grad_mode.trace.check("check_index", index, [given.size, -length, length], out_of_range)
+    values: npt.NDArray[np.int64] = np.array(given, dtype=np.int64, order="C")
+    wrong = (values < -length) | (values >= length)
+    if wrong.any():
+        at = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise IndexError(f"{name}: {int(values[at])} at position {at} is out of range for {length}")
+    return Tensor._wrap(np.where(values < 0, values + length, values))
+
+
+def take(x: Any, indices: Any) -> Tensor:
+    """Gather rows, out[i] = x[indices[i]].
+
+    Arguments: `x` (n, ...); `indices`, integers of any shape, negative ones counted from the end.
+    Returns: a tensor of shape indices.shape + x.shape[1:].
+    Errors: IndexError naming the position, TypeError for indices that are no integers.
+
+    >>> import chainrule as cr
+    >>> cr.take([[1.0], [2.0], [3.0]], [2, 0]).numpy()
+    array([[3.],
+           [1.]], dtype=float32)
+    """
+    source = one(x)
+    if source.ndim == 0:
+        raise ValueError("take: x has no rows: it is 0-d")
+    return apply(_TAKE, (source, index_tensor("take", indices, source.shape[0])))
+
+
+# Casts.
+
+
+def _cast_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    (x,) = specs
+    out = Spec(x.shape, np.dtype(attrs[0]))
+    return Plan(out, [("cast", CODES[out.dtype], [1], [0], [x.size, x.code], [])])
+
+
+_ASTYPE = register(Op("astype", _cast_plan, (lambda g, y, x, a: astype(g, x[0].dtype),), (LINEAR,)))
+
+
+def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
+    """Convert to another dtype, with one rounding to nearest.
+
+    Arguments: `dtype`, float32, float64 or int64. float to int64 and anything to bool are not casts here.
+    Errors: TypeError saying what to write instead.
+
+    >>> import chainrule as cr
+    >>> cr.astype([1, 2], "float64").numpy()
+    array([1., 2.])
+    """
+    source, target = own(x), np.dtype(dtype)
+    if target == source.dtype:
+        return source
+    if target not in CODES or target == np.dtype(np.bool_):
+        raise TypeError(f"astype: expected float32, float64 or int64, got {target}; for bool compare, as in x != 0")
+    if target == _INT64 and source.dtype.kind == "f":
+        raise TypeError(f"astype: {source.dtype} to int64 would drop fractions; use .numpy() and round there")
+    return apply(_ASTYPE, (source,), (target.char,))
+
+
+__all__ = [
+    "astype",
+    "broadcast_to",
+    "concatenate",
+    "flatten",
+    "getitem",
+    "reshape",
+    "stack",
+    "take",
+    "transpose",
+]

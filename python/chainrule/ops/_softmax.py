@@ -1,0 +1,102 @@
+"""Softmax and its logarithm, along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ._arithmetic import _float_dtype, mul, neg, sub
+from ._math import exp
+from ._reduce import sum
+from ._shape import transpose
+from ._strides import axes_of, product
+from ._table import CODES, LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, one, register
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+__all__ = ["log_softmax", "softmax"]
+
+
+def _rows_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    """Along the last axis."""
+    dtype = _float_dtype(name, specs)
+    shape = specs[0].shape
+    ints = [product(shape[:-1]), shape[-1]]
+    return Plan(Spec(shape, dtype), [(name, CODES[dtype], [len(specs)], list(range(len(specs))), ints, [])])
+
+
+# softmax_grad(y, g) = y * (g - s), s = sum(y * g): linear in g, and its transpose is itself.
+def _softmax_second(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    y, g = x
+    return sub(mul(gg, sub(g, sum(mul(y, g), -1, True))), mul(g, sum(mul(y, gg), -1, True)))
+
+
+def _softmax_second_forward(t: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    y, g = x
+    return sub(mul(t, sub(g, sum(mul(y, g), -1, True))), mul(y, sum(mul(t, g), -1, True)))
+
+
+# log_softmax_grad(y, g) = g - exp(y) * s, s = sum(g).
+def _log_softmax_by_y(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    y, g = x
+    return neg(mul(mul(exp(y), sum(g, -1, True)), gg))
+
+
+def _log_softmax_by_g(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    return sub(gg, sum(mul(exp(x[0]), gg), -1, True))
+
+
+_SOFTMAX_GRAD: Op = register(
+    Op(
+        "softmax_grad",
+        _rows_plan,
+        (_softmax_second, lambda gg, d, x, a: apply(_SOFTMAX_GRAD, (x[0], gg))),
+        (_softmax_second_forward, LINEAR),
+    )
+)
+_LOG_SOFTMAX_GRAD: Op = register(
+    Op("log_softmax_grad", _rows_plan, (_log_softmax_by_y, _log_softmax_by_g), (SYMMETRIC, LINEAR))
+)
+_SOFTMAX = register(Op("softmax", _rows_plan, (lambda g, y, x, a: apply(_SOFTMAX_GRAD, (y, g)),), (SYMMETRIC,)))
+_LOG_SOFTMAX = register(
+    Op(
+        "log_softmax",
+        _rows_plan,
+        (lambda g, y, x, a: apply(_LOG_SOFTMAX_GRAD, (y, g)),),
+        (lambda t, y, x, a: _log_softmax_by_g(t, y, (y,), a),),
+    )
+)
+
+
+def _along(op: Op, x: Any, axis: int) -> Tensor:
+    source = one(x)
+    if source.ndim == 0:
+        raise ValueError(f"{op.name}: x has no axes: it is 0-d")
+    (at,) = axes_of(op.name, axis, source.ndim)
+    if at == source.ndim - 1:
+        return apply(op, (source,))
+    order = [i for i in range(source.ndim) if i != at] + [at]
+    return transpose(apply(op, (transpose(source, order),)), [order.index(i) for i in range(source.ndim)])
+
+
+def softmax(x: Any, axis: int = -1) -> Tensor:
+    """Softmax along an axis, e**(x - max) / sum of e**(x - max).
+
+    Arguments: `x`, a float tensor; `axis`. Returns: a tensor of its shape. Errors: ValueError for the axis.
+
+    >>> import chainrule as cr
+    >>> cr.softmax([[0.0, 0.0]]).numpy()
+    array([[0.5, 0.5]], dtype=float32)
+    """
+    return _along(_SOFTMAX, x, axis)
+
+
+def log_softmax(x: Any, axis: int = -1) -> Tensor:
+    """Logarithm of softmax along an axis, (x - max) - log(sum of e**(x - max)).
+
+    >>> import chainrule as cr
+    >>> cr.log_softmax([[0.0, 0.0]]).numpy()
+    array([[-0.6931472, -0.6931472]], dtype=float32)
+    """
+    return _along(_LOG_SOFTMAX, x, axis)

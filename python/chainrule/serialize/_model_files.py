@@ -1,0 +1,313 @@
+"""Model files: safetensors with the architecture in the metadata. No pickle, no code, no import by name.
+
+Metadata: `format` ("chainrule"), `format_version`, `version` and `numerics_version` of the writer, `architecture`
+(JSON: the class names of `nn.LAYERS` with their constructor arguments, or null for bare values), `preparation` (JSON,
+only from the command line's training) and `sha256` over all names, values and metadata. The header's keys are sorted,
+so equal models are equal files.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..config import numerics_version
+from ..nn import LAYERS, Module, Sequential
+
+if TYPE_CHECKING:
+    from ..data._schema import Preparation
+
+__all__ = ["ModelFormatError", "load", "load_prepared", "save", "write_atomic"]
+
+FORMAT_VERSION = 1
+_MAX_HEADER = 1 << 24  # bytes of names and metadata
+_DTYPES = ("float32", "float64", "int64", "bool")
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class ModelFormatError(ValueError):
+    """A file that is not a whole chainrule model; the message is one line and names the file."""
+
+    __module__ = "chainrule"
+
+
+def save(
+    model: Module | Mapping[str, npt.ArrayLike],
+    path: str | os.PathLike[str],
+    *,
+    preparation: Preparation | None = None,
+) -> None:
+    """Write a model to a file, all or nothing.
+
+    The file appears under its name only when it is complete and on the disk; an old file of that name stays whole until
+    then. A symbolic link is followed and its target replaced. The mode of an old file is kept.
+
+    Arguments: `model`, a Module built from the layers of `cr.nn`, or a `state_dict()` (for modules of your own: load
+    it and pass it to `load_state_dict`); `path`; `preparation`, what the command line keeps about columns and classes.
+    Errors: TypeError naming a layer class that is not one of `cr.nn`; ValueError for a layer that is used twice;
+    OSError when the file cannot be written.
+
+    >>> import os, tempfile
+    >>> import chainrule as cr
+    >>> model = cr.nn.Sequential(cr.nn.Linear(4, 3), cr.nn.Tanh())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     cr.save(model, path)
+    ...     copy = cr.load(path)
+    >>> bool((copy[0].weight.numpy() == model[0].weight.numpy()).all())
+    True
+    """
+    if isinstance(model, Module):
+        _check_shared(model)
+        architecture, values = _describe(model, ""), model.state_dict()
+    else:
+        architecture, values = None, {name: np.array(value) for name, value in model.items()}
+    metadata = {
+        "format": "chainrule",
+        "format_version": str(FORMAT_VERSION),
+        "version": _version(),
+        "numerics_version": str(numerics_version),
+        "architecture": _dump(architecture),
+    }
+    if preparation is not None:
+        metadata["preparation"] = _dump(preparation.describe())
+        values.update(preparation.arrays())
+    for name, value in values.items():
+        if str(value.dtype) not in _DTYPES:
+            raise TypeError(f"save: {name} is {value.dtype}, expected one of {', '.join(_DTYPES)}")
+    metadata["sha256"] = _digest(values, metadata)
+    write_atomic(path, _serialize(values, metadata))
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read a model file.
+
+    Arguments: `path`, a file that `save` wrote.
+    Returns: the Module, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning tells when the file was
+    written under another numerics version, because results may then differ in their last bits.
+    Errors: `ModelFormatError` for a file that is damaged, cut off, or not a chainrule model; OSError when it cannot be
+    read.
+
+    >>> import chainrule as cr
+    >>> cr.load(cr.data.__file__)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    chainrule.ModelFormatError: ...: not a safetensors file ...
+    """
+    return load_prepared(path)[0]
+
+
+def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None]:
+    """Read a model file and what the command line's training kept with it.
+
+    Arguments: `path`, a file that `save` wrote.
+    Returns: `(model, preparation)`; preparation is None when the file has none.
+    Errors: as `load`.
+
+    >>> from chainrule.serialize._model_files import load_prepared
+    >>> load_prepared("there/is/nothing/here")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: [Errno 2] No such file or directory: 'there/is/nothing/here'
+    """
+    import json
+
+    from ..data._schema import PREPARATION_PREFIX, Preparation, former_inputs
+
+    name = os.fspath(path)
+    with open(name, "rb") as file:
+        content = file.read()
+    try:
+        values, metadata = _deserialize(content)
+        _check_metadata(values, metadata)
+        _warn_numerics(name, metadata)
+        architecture = json.loads(metadata["architecture"])
+        preparation, scaling = None, None
+        if "preparation" in metadata:
+            kept = {key: values.pop(key) for key in list(values) if key.startswith(PREPARATION_PREFIX)}
+            preparation = Preparation.rebuild(json.loads(metadata["preparation"]), kept)
+            scaling = former_inputs(preparation, kept)
+        if architecture is None:
+            return values, preparation
+        model = _build(architecture, values, "")
+        model.load_state_dict(values)
+        if scaling is not None:
+            model = Sequential(scaling, *(model if isinstance(model, Sequential) else (model,)))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = " ".join(str(error).split()) if not isinstance(error, KeyError) else f"{error} is missing"
+        raise ModelFormatError(f"{name}: {reason or type(error).__name__}") from None
+    return model, preparation
+
+
+def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file so that its name shows either the old content or all of the new, also after a power cut.
+
+    Order: a temporary file in the same folder, write, fsync, rename, fsync of the folder.
+
+    Arguments: `path`; `content`.
+    Errors: OSError; then the old file is untouched and the temporary one removed.
+
+    >>> import os, tempfile
+    >>> from chainrule.serialize._model_files import write_atomic
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_atomic(os.path.join(folder, "a"), b"text")
+    ...     os.listdir(folder)
+    ['a']
+    """
+    target = os.path.realpath(os.fspath(path))
+    folder = os.path.dirname(target)
+    temporary = os.path.join(folder, f".chainrule-{os.getpid()}-{os.urandom(6).hex()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(temporary, flags, 0o666)
+        with os.fdopen(handle, "wb") as file:
+            if os.path.exists(target):
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException as error:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
+        raise
+    if os.name == "posix":
+        _sync_folder(folder)
+
+
+def _sync_folder(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# The architecture.
+
+
+def _check_shared(model: Module) -> None:
+    seen: dict[int, str] = {}
+    waiting = [("", model)]
+    while waiting:
+        name, module = waiting.pop()
+        if id(module) in seen:
+            raise ValueError(f"save: layer {name!r} is the same object as {seen[id(module)]!r}; save its state_dict()")
+        seen[id(module)] = name
+        waiting.extend((f"{name}.{child}" if name else child, inner) for child, inner in module.named_children())
+
+
+def _describe(module: Module, name: str) -> dict[str, Any]:
+    kind = type(module)
+    if LAYERS.get(kind.__name__) is not kind:
+        place = f"layer {name!r}" if name else "the model"
+        raise TypeError(f"save: {place} is a {kind.__name__}, which is not a layer of cr.nn; save its state_dict()")
+    layers = [_describe(child, f"{name}.{key}" if name else key) for key, child in module.named_children()]
+    return {"class": kind.__name__, "config": module.config(), **({"layers": layers} if layers else {})}
+
+
+def _build(spec: Any, values: Arrays, name: str) -> Module:
+    """Rebuild a module; the values are there to check sizes before anything of that size is allocated."""
+    if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
+        raise TypeError(f"architecture: {name or 'the model'} is not described")
+    kind, config = spec.get("class"), spec["config"]
+    layer = LAYERS.get(kind) if isinstance(kind, str) else None
+    if layer is None:
+        raise ValueError(f"architecture: unknown layer class {kind!r}")
+    prefix = f"{name}." if name else ""
+    if layer is Sequential:
+        return Sequential(*(_build(inner, values, f"{prefix}{i}") for i, inner in enumerate(spec.get("layers", []))))
+
+    def stored(key: str, shape: tuple[Any, ...] | None) -> npt.NDArray[Any]:
+        value = values.get(prefix + key)
+        if value is None or (shape is not None and value.shape != shape):
+            wanted = "be there" if shape is None else f"have shape {shape}"
+            raise ValueError(f"architecture: {prefix}{key} should {wanted}")
+        return value
+
+    return layer._rebuild(config, stored)
+
+
+# The file.
+
+
+def _dump(value: Any) -> str:
+    import json  # here and below: 2 ms that importing chainrule need not wait for
+
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _version() -> str:
+    from .. import __version__
+
+    return str(__version__)
+
+
+def _digest(values: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    plain = {key: text for key, text in metadata.items() if key != "sha256"}
+    shapes = {name: [str(values[name].dtype), list(values[name].shape)] for name in values}
+    digest.update(_dump([plain, shapes]).encode())
+    for name in sorted(values):
+        value = np.asarray(values[name], order="C")
+        digest.update(value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def _serialize(values: Arrays, metadata: dict[str, str]) -> bytes:
+    import json
+
+    from safetensors.numpy import save as to_bytes
+
+    content = to_bytes({name: np.asarray(value, order="C") for name, value in values.items()}, metadata=metadata)
+    length = int.from_bytes(content[:8], "little")
+    header = _dump(json.loads(content[8 : 8 + length])).encode()  # the writer's own order of keys is random
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
+
+
+def _deserialize(content: bytes) -> tuple[Arrays, dict[str, str]]:
+    import json
+
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > min(_MAX_HEADER, len(content) - 8):
+        raise ValueError("not a safetensors file (cut off or of another kind)")
+    try:
+        values = dict(from_bytes(content))
+    except SafetensorError as error:
+        raise ValueError(f"not a safetensors file ({error})") from None
+    except (KeyError, AttributeError, TypeError) as error:  # a dtype that NumPy does not have
+        raise ValueError(f"values of an unknown kind ({error})") from None
+    metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    return values, metadata
+
+
+def _warn_numerics(name: str, metadata: dict[str, str]) -> None:
+    written = metadata.get("numerics_version")
+    if written != str(numerics_version):
+        import warnings
+
+        text = f"{name}: numerics version {written}, this is {numerics_version}: results may differ in their last bits"
+        warnings.warn(text, UserWarning, stacklevel=4)
+
+
+def _check_metadata(values: Arrays, metadata: dict[str, str]) -> None:
+    if metadata.get("format") != "chainrule":
+        raise ValueError("a safetensors file, but not of a chainrule model")
+    if metadata.get("format_version") != str(FORMAT_VERSION):
+        raise ValueError(f"file format {metadata.get('format_version')}, this chainrule reads {FORMAT_VERSION}")
+    if metadata.get("sha256") != _digest(values, metadata):
+        raise ValueError("damaged, the checksum does not fit the content")

@@ -1,0 +1,20 @@
+"""Training: `fit`, `Trainer`, callbacks, checkpoints, progress; and linear regression in closed form."""
+
+from __future__ import annotations
+
+from ._callbacks import Callback, EarlyStopping
+from ._checkpoint import load_checkpoint, save_checkpoint
+from ._fit import History, fit
+from ._linear_regression import linear_regression
+from ._trainer import Trainer
+
+__all__ = [
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "Trainer",
+    "fit",
+    "linear_regression",
+    "load_checkpoint",
+    "save_checkpoint",
+]

@@ -1,0 +1,152 @@
+"""Checkpoints: everything that training goes on from in one file, without pickle.
+
+A file is a safetensors file like a model's. Metadata: `format` ("chainrule checkpoint"), `format_version`, `version`
+and `numerics_version` of the writer, `state` (JSON: the state of every part, with the names of its arrays) and
+`sha256`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..config import numerics_version
+from ..serialize._model_files import (
+    _DTYPES,
+    ModelFormatError,
+    _deserialize,
+    _digest,
+    _dump,
+    _serialize,
+    _version,
+    _warn_numerics,
+    write_atomic,
+)
+
+__all__ = ["Part", "load_checkpoint", "save_checkpoint"]
+
+FORMAT, FORMAT_VERSION = "chainrule checkpoint", "1"
+
+
+class Part(Protocol):
+    """What a checkpoint can hold: a model, an optimizer, a schedule, a History, a generator."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the state: dicts, lists, numbers, strings and arrays."""
+
+    def load_state_dict(self, state: Any) -> Any:
+        """Take over a state; nothing changes on an error."""
+
+
+def save_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
+    """Write the state of a model, its optimizer and whatever else training goes on from, all or nothing.
+
+    Arguments: `path`; `parts`, under names of your own: modules, optimizers, schedules, `cr.History`,
+    `cr.random.Generator`, or anything with `state_dict` and `load_state_dict`.
+    Errors: TypeError for a part without these, or a state of something else than dicts, lists, numbers, strings, None
+    and arrays; OSError when the file cannot be written.
+
+    >>> import os, tempfile
+    >>> import chainrule as cr
+    >>> model = cr.nn.Linear(2, 1)
+    >>> optimizer = cr.optim.Adam(model.parameters(), lr=0.5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "training.safetensors")
+    ...     cr.save_checkpoint(path, model=model, optimizer=optimizer)
+    ...     optimizer.lr = 0.25
+    ...     cr.load_checkpoint(path, model=model, optimizer=optimizer)
+    >>> optimizer.lr
+    0.5
+    """
+    arrays: dict[str, Any] = {}
+    _check_parts("save_checkpoint", parts)
+    state = {name: _packed(part.state_dict(), name, arrays) for name, part in parts.items()}
+    metadata = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "version": _version(),
+        "numerics_version": str(numerics_version),
+        "state": _dump(state),
+    }
+    metadata["sha256"] = _digest(arrays, metadata)
+    write_atomic(path, _serialize(arrays, metadata))
+
+
+def load_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
+    """Put the states of a checkpoint into a model, its optimizer and so on; training goes on with the same bits.
+
+    Arguments: `path`, a file that `save_checkpoint` wrote; `parts`, built as they were then, under the same names; what
+    is left out stays in the file.
+    Errors: `cr.ModelFormatError` for a file that is damaged or no checkpoint; ValueError for a part that the file does
+    not have or that does not fit; no part has changed then. A UserWarning as `cr.load`.
+
+    >>> import chainrule as cr
+    >>> cr.load_checkpoint("there/is/nothing/here")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: [Errno 2] No such file or directory: 'there/is/nothing/here'
+    """
+    import json
+
+    name = os.fspath(path)
+    with open(name, "rb") as file:
+        content = file.read()
+    try:
+        arrays, metadata = _deserialize(content)
+        if (metadata.get("format"), metadata.get("format_version")) != (FORMAT, FORMAT_VERSION):
+            raise ValueError("a safetensors file, but not a checkpoint of this chainrule")
+        if metadata.get("sha256") != _digest(arrays, metadata):
+            raise ValueError("damaged, the checksum does not fit the content")
+        state = {part: _unpacked(packed, arrays) for part, packed in json.loads(metadata["state"]).items()}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ModelFormatError(f"{name}: {' '.join(str(error).split())}") from None
+    _warn_numerics(name, metadata)
+    _check_parts("load_checkpoint", parts)
+    unknown = [part for part in parts if part not in state]
+    if unknown:
+        raise ValueError(f"load_checkpoint: {name} has {', '.join(state)}, but not {', '.join(unknown)}")
+    before = {part: parts[part].state_dict() for part in parts}
+    try:
+        for part in parts:
+            parts[part].load_state_dict(state[part])
+    except BaseException:
+        for part in parts:
+            parts[part].load_state_dict(before[part])
+        raise
+
+
+def _check_parts(where: str, parts: Mapping[str, Any]) -> None:
+    for name, part in parts.items():
+        if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
+            raise TypeError(f"{where}: {name} is a {type(part).__name__}, which has no state_dict and load_state_dict")
+
+
+def _packed(value: Any, name: str, arrays: dict[str, Any]) -> Any:
+    """A state as JSON; arrays are put aside under their place."""
+    if isinstance(value, np.ndarray):
+        if str(value.dtype) not in _DTYPES:
+            raise TypeError(f"save_checkpoint: {name} is {value.dtype}, expected one of {', '.join(_DTYPES)}")
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(f"save_checkpoint: {name} has a key that is no string")
+        return {"dict": {key: _packed(item, f"{name}.{key}", arrays) for key, item in value.items()}}
+    if isinstance(value, (list, tuple)):
+        return [_packed(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"save_checkpoint: {name} is a {type(value).__name__}; a state holds numbers, strings and arrays")
+
+
+def _unpacked(packed: Any, arrays: Mapping[str, Any]) -> Any:
+    if isinstance(packed, list):
+        return [_unpacked(item, arrays) for item in packed]
+    if not isinstance(packed, dict):
+        return packed
+    if "array" in packed:
+        return arrays[packed["array"]]
+    return {key: _unpacked(item, arrays) for key, item in packed["dict"].items()}

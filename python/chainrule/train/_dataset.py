@@ -1,0 +1,235 @@
+"""What `fit` checks and converts before it touches the model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import ops
+from .._tensor import Tensor, tensor
+from .._util.arrays import first_bad, to_model_input
+from ..nn import Module
+from ..nn._losses import takes
+from ..nn._module import evaluating, input_dtype
+from ..nn._preprocessing.base import split_preprocessing
+from ..ops._table import OPS, apply
+
+__all__ = ["EVALUATION_ROWS", "Metric", "Rows", "check_counts", "prepare", "prepare_validation", "resolve_metrics"]
+
+EVALUATION_ROWS = 1024  # rows evaluated at a time
+
+Loss = Callable[..., Tensor]  # (prediction, target), and sample_weight where there are weights
+_TAKE = OPS["take"]
+Metric = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs and targets as tensors, row by row, the weights of rows, if there are any, and the model that takes them.
+
+    That is the model without the preprocessing it begins with: rows go through it once, not once per epoch. The bits
+    are the same, because a row's result does not depend on the others.
+    """
+
+    x: Tensor
+    y: Tensor
+    model: Module
+    weight: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def part(self, rows: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The rows of these numbers, which are in range: inputs, targets, and what else the loss takes."""
+        x, y = (apply(_TAKE, (source, rows)) for source in (self.x, self.y))
+        return x, y, {} if self.weight is None else {"sample_weight": apply(_TAKE, (self.weight, rows))}
+
+
+def check_counts(**counts: int) -> None:
+    """Raise ValueError or TypeError unless every named number is an integer of at least 1."""
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"fit: {name} must be an integer, got {value!r}")
+        if value < 1:
+            raise ValueError(f"fit: {name} must be at least 1, got {value}")
+
+
+def prepare(
+    model: Module,
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    loss: Loss,
+    optimized: Sequence[Tensor],
+    sample_weight: npt.ArrayLike | None,
+) -> Rows:
+    """Return the training rows, after everything about them and the model has been checked."""
+    if not isinstance(model, Module):
+        raise TypeError(f"fit: model must be a Module, got {type(model).__name__}")
+    own = {id(parameter) for parameter in model.parameters()}
+    if not any(id(parameter) in own for parameter in optimized):
+        raise ValueError("fit: the optimizer holds none of the model's parameters")
+    train = _rows(model, X, y, loss, "fit: ")
+    if sample_weight is not None:
+        train = replace(train, weight=_weights(sample_weight, loss, train))
+    _check_first_row(loss, train, "fit: ")
+    return train
+
+
+def prepare_validation(model: Module, validation: tuple[npt.ArrayLike, npt.ArrayLike], loss: Loss) -> Rows:
+    """Return the validation rows, checked like those for training."""
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"fit: validation must be a pair (X, y), got {type(validation).__name__}")
+    held_out = _rows(model, validation[0], validation[1], loss, "fit: validation ")
+    _check_first_row(loss, held_out, "fit: validation ")
+    return held_out
+
+
+def resolve_metrics(metrics: Sequence[str | Metric] | None, loss: Loss, held_out: Rows | None) -> dict[str, Metric]:
+    """Return the metrics by name; the default is the accuracy for labels."""
+    if metrics is None:
+        return {"accuracy": accuracy} if held_out is not None and _holds_labels(held_out.y, loss) else {}
+    if metrics and held_out is None:
+        raise ValueError("fit: metrics are measured on validation rows, but there is no validation")
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        if callable(metric):
+            found[getattr(metric, "__name__", type(metric).__name__)] = metric
+        elif metric == "accuracy":
+            found[metric] = accuracy
+        else:
+            raise ValueError(f"fit: metrics are 'accuracy' or functions, got {metric!r}")
+    return found
+
+
+def accuracy(prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
+    """Return the share of rows whose largest score is at the label.
+
+    Arguments: `prediction`, scores of shape (n, classes); `labels`, integers of shape (n,).
+    Returns: a number from 0 to 1.
+    Errors: ValueError for other shapes.
+
+    >>> import numpy as np
+    >>> from chainrule._fit_data import accuracy
+    >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    0.5
+    """
+    if prediction.ndim != 2 or prediction.shape[:1] != labels.shape:
+        raise ValueError(
+            f"accuracy: scores {prediction.shape} and labels {labels.shape}, expected (n, classes) and (n,)"
+        )
+    right = int(np.count_nonzero(np.argmax(prediction, axis=1) == labels))
+    return float(ops.div(tensor(np.float64(right)), np.float64(len(labels))).item())
+
+
+def _holds_labels(y: Tensor, loss: Loss) -> bool:
+    """Whether targets are labels to a loss that we know."""
+    return y.dtype.kind == "i" and takes(loss) in ("labels", "labels or probabilities")
+
+
+def _rows(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: str) -> Rows:
+    inputs, targets = np.asarray(X), np.asarray(y)
+    if inputs.ndim == 0 or targets.ndim == 0:
+        raise ValueError(f"{where}X and y need an axis of rows, got shapes {inputs.shape} and {targets.shape}")
+    if len(inputs) != len(targets):
+        raise ValueError(
+            f"{where}X has {len(inputs)} rows, y has {len(targets)} (X: {inputs.shape}, y: {targets.shape})"
+        )
+    if inputs.size == 0:
+        raise ValueError(f"{where}X is empty, its shape is {inputs.shape}")
+    front, rest = split_preprocessing(model)
+    if front is None:
+        x = _numbers(inputs, input_dtype(model), f"{where}X")
+    else:
+        x = _preprocessed(front, inputs, input_dtype(model), f"{where}X")
+    wanted = takes(loss)
+    integers = targets.dtype.kind in "iu" and wanted != "numbers"
+    probabilities = wanted == "labels or probabilities" and targets.dtype.kind == "f" and targets.ndim == 2
+    if wanted in ("labels", "labels or probabilities") and not probabilities:
+        if not integers:
+            raise TypeError(f"{where}y must be integer labels for this loss, got dtype {targets.dtype}")
+        if targets.ndim != 1:
+            raise ValueError(f"{where}y has shape {targets.shape}, labels need shape ({len(targets)},)")
+    y_rows = (
+        Tensor._wrap(targets.astype(np.int64, order="C"))
+        if integers
+        else _numbers(targets, model._dtype(), f"{where}y")
+    )
+    return Rows(x, y_rows, rest)
+
+
+def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
+    """What the preprocessing makes of the rows, some at a time; it must be finite."""
+    parts = []
+    with evaluating(front):
+        for start in range(0, len(inputs), EVALUATION_ROWS):
+            parts.append(front(to_model_input(inputs[start : start + EVALUATION_ROWS], dtype, name)).numpy())
+    x = Tensor._wrap(parts[0].copy() if len(parts) == 1 else np.concatenate(parts))
+    place = first_bad(x.numpy())
+    if place is not None:
+        cause = first_bad(np.asarray(inputs[place[0]], dtype=np.float64))
+        if cause is not None:
+            raise _not_finite(inputs, (place[0], *cause), name, dtype)
+        raise _not_finite(x.numpy(), place, f"{name} behind its preprocessing: x", dtype)
+    return x
+
+
+def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Rows) -> Tensor:
+    given = np.asarray(sample_weight)
+    if given.shape != (len(rows),):
+        raise ValueError(f"fit: sample_weight has shape {given.shape}, expected ({len(rows)},), one for each row of X")
+    weight = _numbers(given, rows.x.dtype, "fit: sample_weight")
+    below = np.flatnonzero(weight.numpy() < 0)
+    if len(below):
+        raise ValueError(f"fit: sample_weight[{below[0]}] is {given[below[0]]}, expected numbers of at least 0")
+    if not weight.numpy().any():
+        raise ValueError("fit: sample_weight is 0 for every row; there is nothing to learn")
+    try:
+        inspect.signature(loss.forward if isinstance(loss, Module) else loss).bind(None, None, sample_weight=None)
+    except TypeError:
+        raise TypeError("fit: the loss takes no sample_weight; it is f(prediction, target, sample_weight)") from None
+    return weight
+
+
+def _numbers(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
+    plain = type(array) is np.ndarray and array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
+    # Used as it is: a copy of Fashion-MNIST takes as long as half an epoch.
+    converted = Tensor._wrap(array) if plain and array.dtype.isnative else to_model_input(array, dtype, name)
+    place = first_bad(converted.numpy())
+    if place is not None:
+        raise _not_finite(array, place, name, dtype)
+    return converted
+
+
+def _not_finite(array: npt.NDArray[Any], place: tuple[int, ...], name: str, dtype: np.dtype[Any]) -> ValueError:
+    value = array[place]
+    axes = ", ".join(str(i) for i in place)
+    column = f", column {axes[len(str(place[0])) + 2 :]}" if len(place) > 1 else ""
+    too_large = f", too large for {dtype}" if np.isfinite(value) else ""
+    return ValueError(f"{name}[{axes}] is {value}{too_large} (row {place[0]}{column}); every value must be finite")
+
+
+def _check_first_row(loss: Loss, rows: Rows, where: str) -> None:
+    """Compute the loss of one row, so that shapes that do not fit are found before the first step."""
+    x, y, options = rows.part(Tensor(np.zeros(1, dtype=np.int64)))
+    with evaluating(rows.model):
+        prediction = rows.model(x)
+        if _holds_labels(rows.y, loss) and prediction.ndim == 2:
+            _check_labels(rows.y.numpy(), prediction.shape[1], where)
+        value = loss(prediction, y, **options)
+    if not isinstance(value, Tensor):
+        raise TypeError(f"fit: the loss must return a tensor, got {type(value).__name__}")
+    if value.shape != ():
+        raise ValueError(f"fit: the loss must return a scalar, got shape {value.shape} (use reduction='mean')")
+
+
+def _check_labels(labels: npt.NDArray[Any], classes: int, where: str) -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        place = int(wrong[0])
+        expected = f"labels must be from 0 to {classes - 1} (the model has {classes} outputs)"
+        raise ValueError(f"{where}y[{place}] is {labels[place]}, {expected}")

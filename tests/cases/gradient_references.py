@@ -1,0 +1,184 @@
+"""Gradients of the public functions by the formulas of docs/arithmetic.md, in NumPy, for the cases of op_cases."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from cases.loss_cases import KINDS, PENALTIES, penalty_grad
+from cases.op_cases import CASES, Case
+from reference import REFERENCE, conv, linear_grad, matmul, reduce, softmax_losses, units
+from reference.bits import Array
+from reference.losses import loss_grad
+from support.programs import scalar_float64
+
+Truth = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
+COMPOSED = ("power",)  # repeated products: the gradients are those of its parts
+
+
+def gradients(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
+    """The gradient of each argument, in its shape; None for a condition."""
+    with scalar_float64(), np.errstate(all="ignore"):
+        found = TRUTHS[case.name](case, inputs, y, g)
+        return [None if d is None else unbroadcast(d, x.shape) for d, x in zip(found, inputs, strict=True)]
+
+
+def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
+    """One sum over the axes along which an argument was repeated."""
+    extra = g.ndim - len(shape)
+    axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1))
+    return reduce.sum(g, axes).reshape(shape) if g.shape != shape else g
+
+
+def _options(case: Case) -> dict[str, Any]:
+    """What the case passes besides arrays."""
+    return dict(case.truth.keywords) if isinstance(case.truth, partial) else {}
+
+
+def _elementwise(name: str) -> Truth:
+    row = REFERENCE[name]
+
+    def truth(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+        assert row.gradient is not None
+        return [row.gradient(y if row.kept == "y" else inputs[0], g, **_options(case))]
+
+    return truth
+
+
+def _pairwise(by_a: Callable[..., Array], by_b: Callable[..., Array]) -> Truth:
+    return lambda case, x, y, g: [by_a(g, y, *x), by_b(g, y, *x)]
+
+
+def _choice(first_wins: Callable[[Array, Array], Array]) -> Truth:
+    """maximum and minimum: a tie goes to the first; the inputs of the cases hold no NaN."""
+
+    def truth(case: Case, x: Sequence[Array], y: Array, g: Array) -> list[Array]:
+        zero = g.dtype.type(0)
+        return [np.where(first_wins(*x), g, zero), np.where(first_wins(*x), zero, g)]
+
+    return truth
+
+
+def _spread(case: Case, x: Array, g: Array) -> Array:
+    """g along the reduced axes again."""
+    axes = reduce.normalise(x.ndim, _options(case)["axis"])
+    return np.broadcast_to(g.reshape(reduce.result_shape(x.shape, axes, True)), x.shape)
+
+
+def _mean(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    (x,) = inputs
+    count = x.size // g.size if g.size else 0
+    return [_spread(case, x, np.asarray(g / g.dtype.type(count)))]
+
+
+def _extreme(pick: Callable[..., Array]) -> Truth:
+    """To the first of equal extremes, in C order of the reduced elements."""
+
+    def truth(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+        (x,) = inputs
+        axes = reduce.normalise(x.ndim, _options(case)["axis"])
+        positions = reduce.sequences(np.arange(x.size).reshape(x.shape), axes)
+        chosen = np.take_along_axis(positions, pick(reduce.sequences(x, axes), -1)[..., None], -1)
+        result = np.zeros(x.size, x.dtype)
+        result[chosen.reshape(-1)] = g.reshape(-1)
+        return [result.reshape(x.shape)]
+
+    return truth
+
+
+def _matmul(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    a, b = inputs
+    left = a[None, :] if a.ndim == 1 else a
+    right = b[:, None] if b.ndim == 1 else b
+    g = g.reshape(*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1])
+    if right.ndim == 2:
+        rows = left.reshape(int(np.prod(left.shape[:-1])), left.shape[-1])
+        by_left, by_right = matmul(g, right.T), matmul(rows.T, g.reshape(len(rows), right.shape[-1]))
+    else:
+        by_left, by_right = matmul(g, np.swapaxes(right, -1, -2)), matmul(np.swapaxes(left, -1, -2), g)
+    return [unbroadcast(d, x.shape).reshape(o.shape) for d, x, o in zip((by_left, by_right), (left, right), inputs)]  # noqa: B905
+
+
+def _linear(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    x, weight = inputs[:2]
+    found = linear_grad(np.atleast_2d(x), weight, np.atleast_2d(g))
+    return [found[0].reshape(x.shape), *found[1:]][: len(inputs)]
+
+
+def _conv2d(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return list(conv.conv2d_grad(*inputs[:2], g, **_options(case)))[: len(inputs)]
+
+
+def _unfold(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return [conv.fold(g, inputs[0].shape[2:], **_options(case))]
+
+
+def _fold(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return [conv.unfold(g, **{name: value for name, value in _options(case).items() if name != "image"})]
+
+
+def _pool(gradient: Callable[..., Array]) -> Truth:
+    return lambda case, x, y, g: [gradient(x[0], g, **_options(case))]
+
+
+def _softmax(gradient: Callable[..., Array]) -> Truth:
+    return lambda case, x, y, g: [gradient(y, g, **_options(case))]
+
+
+def _loss(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> Sequence[Array]:
+    return loss_grad(*inputs, g=g, **_options(case))[: len(inputs)]
+
+
+def _penalty(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
+    return penalty_grad(inputs, g, case.name, _options(case)["biases"])
+
+
+def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    """Ops that move elements: each element's gradient goes back to where it came from, in ascending order."""
+    ends = np.cumsum([x.size for x in inputs])
+    sources = [np.arange(e - x.size, e).reshape(x.shape) for e, x in zip(ends, inputs, strict=True)]
+    result = np.zeros(ends[-1], g.dtype)
+    np.add.at(result, case.truth(*sources).reshape(-1), g.reshape(-1))
+    return [result[s.reshape(-1)].reshape(s.shape) for s in sources]
+
+
+MOVES = ("reshape", "flatten", "transpose", "concatenate", "stack", "take", "getitem")
+TRUTHS: dict[str, Truth] = {
+    "add": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: g),
+    "sub": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: -g),
+    "mul": _pairwise(lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
+    "div": _pairwise(lambda g, y, a, b: g / b, lambda g, y, a, b: -((g * y) / b)),
+    "maximum": _choice(np.greater_equal),
+    "minimum": _choice(np.less_equal),
+    "where": lambda case, x, y, g: [None, np.where(x[0], g, g.dtype.type(0)), np.where(x[0], g.dtype.type(0), g)],
+    "neg": lambda case, x, y, g: [-g],
+    "abs": lambda case, x, y, g: [np.where(x[0] > 0, g, np.where(x[0] < 0, -g, x[0] * 0))],
+    "square": lambda case, x, y, g: [g * (x[0] + x[0])],
+    **{name: _elementwise(name) for name, row in REFERENCE.items() if row.gradient is not None and name in CASES},
+    "swish": _elementwise("silu"),
+    "gelu": lambda case, x, y, g: _elementwise(f"gelu{'_tanh' * (case.note == 'tanh')}")(case, x, y, g),
+    "prelu": _pairwise(
+        lambda g, y, x, w: np.where(x > 0, g, w * g), lambda g, y, x, w: g * np.minimum(x, x.dtype.type(0))
+    ),
+    **dict.fromkeys(("sign", "heaviside"), lambda case, x, y, g: [np.zeros_like(x[0])]),
+    "maxout": lambda case, x, y, g: [units.maxout_grad(x[0], g, **_options(case))],
+    "sum": lambda case, x, y, g: [_spread(case, x[0], g)],
+    "mean": _mean,
+    "max": _extreme(np.argmax),
+    "min": _extreme(np.argmin),
+    "matmul": _matmul,
+    "linear": _linear,
+    "conv2d": _conv2d,
+    "unfold": _unfold,
+    "fold": _fold,
+    "max_pool2d": _pool(conv.max_pool2d_grad),
+    "avg_pool2d": _pool(conv.avg_pool2d_grad),
+    "softmax": _softmax(softmax_losses.softmax_grad),
+    "log_softmax": _softmax(softmax_losses.log_softmax_grad),
+    **dict.fromkeys(KINDS, _loss),
+    **dict.fromkeys(PENALTIES, _penalty),
+    **dict.fromkeys(MOVES, _moved),
+    "broadcast_to": lambda case, x, y, g: [g],
+    "astype": lambda case, x, y, g: [g.astype(x[0].dtype)],
+}

@@ -1,0 +1,303 @@
+"""The table of public functions: what to call them with, and their truth in NumPy. Tests iterate over it.
+
+A new op is one row in `CASES`; an elementwise one with a row in `reference.table` is here already.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import chainrule as cr
+from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
+from reference import REFERENCE, conv, linear, matmul, reduce, softmax_losses, units
+from reference.bits import Array
+from reference.losses import loss
+from reference.table import ORDINARY, Interval, Row
+from support.programs import scalar_float64
+
+Shape = tuple[int, ...]
+GRADCHECK_MAX = 150  # elements: central differences cost two calls for each
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to call a public function.
+
+    function: of tensors; truth: of arrays, the same in NumPy
+    shapes:   of the array arguments; domains: their intervals, None = bool
+    """
+
+    name: str
+    shapes: tuple[Shape, ...]
+    function: Callable[..., cr.Tensor]
+    truth: Callable[..., Array]
+    domains: tuple[Interval | None, ...]
+    note: str = ""
+    differentiable: bool = True
+
+    def __str__(self) -> str:
+        return "-".join(
+            [self.name, *("x".join(map(str, s)) or "0d" for s in self.shapes), *([self.note] * bool(self.note))]
+        )
+
+    def inputs(self, dtype: type[np.floating[Any]], seed: int = 0) -> list[Array]:
+        """Arguments inside the domains; no two values equal, none 0."""
+        rng = np.random.default_rng(seed)
+        return [
+            rng.random(s) < 0.5 if d is None else np.asarray(rng.uniform(*d, s), dtype)
+            for s, d in zip(self.shapes, self.domains, strict=True)
+        ]
+
+    def expected(self, *inputs: Array) -> Array:
+        """The truth; float64 functions are the scalar level's."""
+        with scalar_float64(), np.errstate(all="ignore"):
+            return np.asarray(self.truth(*inputs))
+
+    @property
+    def small(self) -> bool:
+        """Whether gradients can be checked by differences: floats, few of them, at least one."""
+        sizes = [int(np.prod(s)) for s, d in zip(self.shapes, self.domains, strict=True) if d is not None]
+        return self.differentiable and all(sizes) and sum(sizes) <= GRADCHECK_MAX
+
+
+def _case(
+    name: str,
+    shapes: Sequence[Shape],
+    function: Callable[..., cr.Tensor],
+    truth: Callable[..., Array],
+    domain: Interval | None = ORDINARY,
+    note: str = "",
+    differentiable: bool = True,
+) -> Case:
+    return Case(name, tuple(shapes), function, truth, (domain,) * len(shapes), note, differentiable)
+
+
+# Elementwise: the rows of the reference.
+
+COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
+    1: (((),), ((1,),), ((67,),), ((3, 1, 5),), ((2, 0, 3),)),
+    2: (((), (7,)), ((5,), ()), ((4, 1), (1, 3)), ((2, 3, 4), (4,)), ((3, 1, 5), (2, 1)), ((19,), (19,)),
+        ((0, 3), (1, 3))),
+    3: (((4, 5), (4, 5), (4, 5)), ((5,), (4, 1), ()), ((3, 1, 1), (2, 1), (1, 7)), ((0,), (1,), ())),
+}  # fmt: skip
+
+
+def _elementwise(name: str, row: Row, word: str = "") -> Iterator[Case]:
+    """A word chooses another row of the same function."""
+    called: Mapping[str, str] = {"approximate": word} if word else {}
+    for attributes in row.attributes:
+        note = word + "".join(f"{value}" for value in attributes.values())
+        for shapes in SHAPES[row.n_inputs]:
+            function = partial(getattr(cr, name), **called, **attributes)
+            truth = partial(row.value, **attributes)
+            yield Case(name, shapes, function, truth, row.domain, note, name not in COMPARISONS)
+
+
+# Reductions.
+
+AXES: tuple[tuple[Shape, Any], ...] = (
+    ((3, 4, 5), None), ((3, 4, 5), 0), ((3, 4, 5), 1), ((3, 4, 5), 2), ((3, 4, 5), -2), ((3, 4, 5), (0, 1)),
+    ((3, 4, 5), (0, 2)), ((3, 4, 5), (1, 2)), ((3, 4, 5), ()), ((67,), 0), ((67,), None), ((), None),
+    ((5, 1, 7), (0, -1)),
+    ((2, 3, 2, 3), (0, 2)), ((2, 3, 2, 3), (1, 3)), ((2, 8211), 1), ((2, 8211), None), ((8211, 2), 0), ((1, 1), 0),
+)  # fmt: skip
+EMPTY: tuple[tuple[Shape, Any], ...] = (((0,), None), ((3, 0), 1), ((0, 3), 0), ((0, 3), 1), ((2, 0, 3), (0, 2)))
+
+
+def _reductions(name: str) -> Iterator[Case]:
+    for shape, axis in AXES + (EMPTY if name in ("sum", "mean") else ()):
+        if name == "argmax" and isinstance(axis, tuple):
+            continue
+        for keepdims in (False, True):
+            options: Mapping[str, Any] = {"axis": axis, "keepdims": keepdims}
+            function, truth = partial(getattr(cr, name), **options), partial(getattr(reduce, name), **options)
+            note = f"axis {axis}" + " kept" * keepdims
+            yield _case(name, [shape], function, truth, note=note, differentiable=name != "argmax")
+
+
+def _maxout() -> Iterator[Case]:
+    for shape, pieces, axis in (((3, 8), 2, -1), ((3, 6), 3, 1), ((6, 5), 2, 0), ((2, 4, 3), 4, -2), ((5,), 1, 0)):
+        function = partial(cr.maxout, pieces=pieces, axis=axis)
+        yield _case("maxout", [shape], function, partial(units.maxout, pieces=pieces, axis=axis), note=f"{pieces}")
+
+
+# Matrix products.
+
+PRODUCTS: tuple[tuple[Shape, Shape], ...] = (
+    ((3, 4), (4, 5)), ((1, 7), (7, 1)), ((4,), (4,)), ((4,), (4, 3)), ((3, 4), (4,)), ((2, 3, 4), (4, 5)),
+    ((2, 3, 4), (2, 4, 2)), ((2, 1, 3, 4), (3, 4, 2)), ((3, 4), (2, 4, 5)), ((4,), (2, 4, 3)), ((2, 3, 4), (4,)),
+    ((3, 0), (0, 2)), ((0, 3), (3, 2)), ((2, 0, 3), (3, 4)), ((33, 65), (65, 17)),
+)  # fmt: skip
+LAYERS: tuple[tuple[Shape, ...], ...] = (
+    ((5, 4), (4, 3), (3,)), ((5, 4), (4, 3)), ((2, 3, 4), (4, 3), (3,)), ((4,), (4, 3), (3,)), ((0, 4), (4, 3), (3,)),
+)  # fmt: skip
+
+# Convolution and pooling: shapes of x, weight, bias; stride, padding, dilation.
+
+CONVOLUTIONS: tuple[tuple[tuple[Shape, ...], Any, Any, Any], ...] = (
+    (((2, 2, 4, 5), (3, 2, 3, 2), (3,)), (1, 1), (0, 0), (1, 1)),
+    (((2, 1, 5, 4), (2, 1, 3, 3)), (2, 1), (1, 2), (1, 1)),
+    (((1, 2, 6, 5), (2, 2, 2, 3), (2,)), (3, 2), (2, 0), (2, 1)),
+    (((2, 3, 3, 4), (2, 3, 1, 1), (2,)), (1, 1), (0, 0), (1, 1)),
+    (((1, 2, 4, 3), (2, 2, 1, 1)), (2, 2), (1, 1), (1, 1)),
+    (((2, 1, 4, 5), (2, 1, 2, 3), (2,)), (1, 1), "same", (1, 2)),
+    (((1, 1, 3, 3), (4, 1, 3, 3), (4,)), (1, 1), "valid", (1, 1)),
+    (((1, 4, 2, 2), (1, 4, 1, 2)), (1, 1), (0, 0), (1, 1)),
+    (((0, 2, 4, 4), (3, 2, 3, 3), (3,)), (1, 1), (1, 1), (1, 1)),
+    (((2, 0, 4, 4), (3, 0, 3, 3), (3,)), (1, 1), (0, 0), (1, 1)),
+    (((3, 3, 19, 17), (18, 3, 5, 3), (18,)), (1, 1), (2, 1), (1, 1)),
+    (((2, 5, 9, 40), (3, 5, 3, 3), (3,)), (2, 1), (1, 0), (1, 3)),
+)  # fmt: skip
+WINDOWS: tuple[tuple[Shape, dict[str, Any]], ...] = (
+    ((2, 2, 4, 4), {"kernel": (2, 2)}),
+    ((1, 2, 5, 6), {"kernel": (3, 2), "stride": (2, 1)}),
+    ((1, 1, 6, 5), {"kernel": (3, 3), "stride": (2, 3), "padding": (1, 1)}),
+    ((2, 1, 3, 4), {"kernel": (1, 1), "stride": (1, 1)}),
+    ((0, 2, 4, 4), {"kernel": (2, 2)}),
+    ((3, 5, 21, 35), {"kernel": (3, 2), "stride": (1, 1), "padding": (1, 0)}),
+)
+DILATED = ((1, 2, 7, 6), {"kernel": (3, 2), "stride": (1, 2), "padding": (1, 0), "dilation": (2, 3)})
+CEIL = ((2, 1, 6, 7), {"kernel": (3, 2), "stride": (2, 4), "padding": (1, 1), "ceil_mode": True})
+
+
+def _named(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options under the names of the public functions."""
+    return {"kernel_size" if name == "kernel" else name: value for name, value in options.items()}
+
+
+def _convolutions() -> Iterator[Case]:
+    for shapes, stride, padding, dilation in CONVOLUTIONS:
+        options = {"stride": stride, "padding": padding, "dilation": dilation}
+        note = f"{stride} {padding} {dilation}"
+        yield _case("conv2d", shapes, partial(cr.conv2d, **options), partial(conv.conv2d, **options), note=note)
+    for shape, options in (*WINDOWS, DILATED):
+        yield _case(
+            "unfold", [shape], partial(cr.unfold, **_named(options)), partial(conv.unfold, **options), note=f"{options}"
+        )
+        columns = conv.unfold(np.zeros(shape), **options).shape
+        image = {"image": shape[2:]}
+        function = partial(cr.fold, output_size=shape[2:], **_named(options))
+        yield _case("fold", [columns], function, partial(conv.fold, **options, **image), note=f"{shape} {options}")
+
+
+def _pools() -> Iterator[Case]:
+    for shape, options in (*WINDOWS, DILATED, CEIL):
+        function, truth = partial(cr.max_pool2d, **_named(options)), partial(conv.max_pool2d, **options)
+        yield _case("max_pool2d", [shape], function, truth, note=f"{options}")
+    more: tuple[dict[str, Any], ...] = (
+        {**CEIL[1], "count_include_pad": False},
+        {"kernel": (2, 3), "padding": (1, 1), "count_include_pad": False},
+        {"kernel": (2, 2), "divisor_override": 3},
+    )
+    for shape, options in (*WINDOWS, CEIL, *((CEIL[0], options) for options in more)):
+        function, truth = partial(cr.avg_pool2d, **_named(options)), partial(conv.avg_pool2d, **options)
+        yield _case("avg_pool2d", [shape], function, truth, note=f"{options}")
+
+
+# Softmax.
+
+
+def _softmax(name: str) -> Iterator[Case]:
+    for shape, axis in (((7,), 0), ((3, 5), -1), ((3, 5), 0), ((2, 3, 4), 1), ((3, 1), 1), ((0, 3), 1), ((2, 4099), 1)):
+        function, truth = partial(getattr(cr, name), axis=axis), partial(getattr(softmax_losses, name), axis=axis)
+        yield _case(name, [shape], function, truth, (-20.0, 20.0), note=f"axis {axis}")
+
+
+# Losses.
+
+
+def _losses() -> Iterator[Case]:
+    for name in KINDS:
+        for shapes, domains, options, note in ways(name):
+            function, truth = partial(call, name, **options), partial(loss, name=name, **options)
+            yield Case(name, shapes, function, truth, domains, note)
+
+
+def _penalties() -> Iterator[Case]:
+    for name, of in PENALTIES.items():
+        for biases in (True, False):
+            function, truth = partial(call_of_all, name, biases=biases), partial(penalty, of=of, biases=biases)
+            yield _case(name, [(3, 4), (4,), (2, 1, 3)], function, truth, note="all" if biases else "weights")
+
+
+# Layout: the truth is NumPy.
+
+ROWS = np.asarray([[2, -1, 2], [0, 0, 1]])
+
+
+def _layout() -> Iterator[Case]:
+    yield _case("reshape", [(3, 4)], lambda x: cr.reshape(x, (2, -1)), lambda x: x.reshape(2, -1))
+    yield _case("reshape", [()], lambda x: cr.reshape(x, (1, 1)), lambda x: x.reshape(1, 1))
+    yield _case("flatten", [(2, 3, 4)], lambda x: cr.flatten(x, 1), lambda x: x.reshape(2, 12))
+    yield _case("transpose", [(2, 3, 4)], cr.transpose, np.transpose)
+    for axes in ((1, 2, 0), (-1, 0, 1), (0, 2, 1)):
+        yield _case(
+            "transpose", [(2, 3, 4)], partial(cr.transpose, axes=axes), partial(np.transpose, axes=axes), note=f"{axes}"
+        )
+    for shape, wanted in (((3, 1), (2, 3, 4)), ((), (3,)), ((1, 4), (0, 4)), ((4,), (4,))):
+        function, truth = partial(cr.broadcast_to, shape=wanted), partial(np.broadcast_to, shape=wanted)
+        yield _case("broadcast_to", [shape], function, truth, note=f"{wanted}")
+    for axis in (0, 1, -1):
+        shapes = [tuple(2 + i if a == axis % 3 else 3 for a in range(3)) for i in range(3)]
+        yield _case(
+            "concatenate", shapes, lambda *x, a=axis: cr.concatenate(x, a), lambda *x, a=axis: np.concatenate(x, a)
+        )
+        yield _case(
+            "stack", [(2, 3)] * 2, lambda *x, a=axis: cr.stack(x, a), lambda *x, a=axis: np.stack(x, a), note=f"{axis}"
+        )
+    for rows in ((3,), (3, 4), (3, 2, 2)):
+        yield _case("take", [rows], lambda x: cr.take(x, ROWS), lambda x: x[ROWS])
+    for index in INDICES:
+        yield _case(
+            "getitem", [(4, 5, 3)], lambda x, i=index: cr.ops.getitem(x, i), lambda x, i=index: x[i], note=f"{index}"
+        )
+    for dtype in (np.float64, np.float32):
+        yield _case(
+            "astype", [(3, 4)], partial(cr.astype, dtype=dtype), lambda x, t=dtype: x.astype(t), note=dtype.__name__
+        )
+
+
+INDICES: tuple[Any, ...] = (
+    1, -1, (2, 3), (1, -2, 0), slice(None, None, -1), slice(1, 3), (slice(None), slice(4, 0, -2)), (Ellipsis, 1),
+    (None, 2, slice(None), None), (slice(3, 1), slice(None)), (slice(None, None, 3), Ellipsis, slice(-2, None)),
+    Ellipsis, (), (Ellipsis, None), [2, 0, 2],
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """All cases, by public name."""
+
+    cases: dict[str, list[Case]] = field(default_factory=dict)
+
+    def add(self, cases: Iterator[Case]) -> None:
+        for case in cases:
+            self.cases.setdefault(case.name, []).append(case)
+
+
+def _table() -> dict[str, list[Case]]:
+    table = Table()
+    for name, row in REFERENCE.items():
+        table.add(_elementwise("gelu", row, "tanh") if name == "gelu_tanh" else _elementwise(name, row))
+    table.add(_elementwise("swish", REFERENCE["silu"]))
+    table.add(_maxout())
+    for name in ("sum", "mean", "max", "min", "argmax"):
+        table.add(_reductions(name))
+    for name in ("softmax", "log_softmax"):
+        table.add(_softmax(name))
+    table.add(_case("matmul", shapes, cr.matmul, matmul) for shapes in PRODUCTS)
+    table.add(_case("linear", shapes, cr.linear, linear) for shapes in LAYERS)
+    table.add(_convolutions())
+    table.add(_pools())
+    table.add(_losses())
+    table.add(_penalties())
+    table.add(_layout())
+    return table.cases
+
+
+CASES = _table()
+ALL = [case for cases in CASES.values() for case in cases]

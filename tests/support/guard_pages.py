@@ -1,0 +1,340 @@
+"""Kernels on arrays flush against pages that nobody may touch: a read or write outside ends the process.
+
+test_guard_pages.py runs elementwise, rows, update, matmul and fused in an interpreter each. Inputs lie in pages that
+cannot be written; what lies around an output must stay as it was.
+"""
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cases.kernel_rows import KERNELS, Kernel
+from chainrule import _core
+from reference import UPDATES, Update, bernoulli
+from reference.bits import Array
+from support import programs
+from support.guarded_memory import PAGE, Output, Region
+from support.variants import ISAS, force_level, force_threads
+
+FLOATS = (np.float32, np.float64)
+SIZES = range(1, 257)
+
+
+def every_level() -> Iterator[str]:
+    for isa in ISAS:
+        force_level(isa)
+        force_threads(1)
+        yield isa
+
+
+def elementwise() -> int:
+    """Every kernel, every size, against the end and at 16 places behind the beginning."""
+    kernels = {kernel.name: kernel for kernel in KERNELS}.values()
+    regions, output = [Region() for _ in range(3)], Output()
+    return sum(_elementwise(kernel, dtype, regions, output) for kernel in kernels for dtype in FLOATS)
+
+
+def _elementwise(kernel: Kernel, dtype: programs.Float, regions: list[Region], output: Output) -> int:
+    count = PAGE // np.dtype(dtype).itemsize
+    values = kernel.ordinary([(count,)] * len(kernel.domain), dtype, seed=71)
+    truth = kernel.truth(*values)
+    inputs = [region.fill(x) for region, x in zip(regions, values, strict=False)]
+    results = output.bytes.view(truth.dtype)
+    code = [programs.CODE[x.dtype] for x in (results, *inputs)]
+    slots, calls = list(range(len(code))), 0
+    for isa in every_level():
+        for n in SIZES:
+            ints = [1, n, *([1] * len(inputs))]
+            instruction = (kernel.name, programs.CODE[np.dtype(dtype)], slots[:1], slots[1:], ints, kernel.params)
+            program = _core.Program([(c, (n,)) for c in code], [], [], [instruction])
+            for place in range(-1, 16):
+                # One position in the truth, and in each array its own: a bool array has more elements in its page.
+                starts = [x.size - n if place < 0 else place for x in inputs]
+                first = min(starts)
+                out_start = results.size - n if place < 0 else place
+                views = [x[s : s + n] for x, s in zip(inputs, starts, strict=True)]
+                out = results[out_start : out_start + n]
+                program(out, *views)
+                expected = truth[first : first + n] if place >= 0 else truth[count - n :]
+                output.check(out, expected.tobytes(), f"{kernel.name} on {isa}, {n} elements, place {place}")
+                calls += 1
+    return calls
+
+
+Case = tuple[Callable[..., Array], list[Array], tuple[int, ...], npt.DTypeLike]
+
+
+def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
+    """Every other family on rows of n elements: function, inputs, shape and dtype of the output."""
+    rng = np.random.default_rng(n)
+
+    def draw(*shape: int) -> Array:
+        return rng.standard_normal(shape).astype(dtype)
+
+    def index(high: int, count: int) -> Array:
+        return rng.integers(0, high, count)
+
+    other = np.float64 if dtype == np.float32 else np.float32
+    rows = 1 + n % 3
+    cases: dict[str, Case] = {}
+    for name in ("sum", "max", "min", "argmax"):
+        result = np.int64 if name == "argmax" else dtype
+        cases[f"{name} rows"] = (partial(programs.reduce, name, axis=1), [draw(rows, n)], (rows,), result)
+        cases[f"{name} columns"] = (partial(programs.reduce, name, axis=0), [draw(rows, n)], (n,), result)
+        cases[f"{name} down"] = (partial(programs.reduce, name, axis=0), [draw(n, rows)], (rows,), result)
+    for name in ("softmax", "log_softmax"):
+        cases[name] = (partial(programs.rowwise, name), [draw(rows, n)], (rows, n), dtype)
+        cases[f"{name}_grad"] = (
+            partial(programs.rowwise, f"{name}_grad"),
+            [draw(rows, n), draw(rows, n)],
+            (rows, n),
+            dtype,
+        )
+    labels = index(n, rows)
+    cases["cross_entropy"] = (programs.cross_entropy, [draw(rows, n), labels], (rows,), dtype)
+    cases["cross_entropy_grad"] = (programs.cross_entropy_grad, [draw(rows, n), labels, draw(rows)], (rows, n), dtype)
+    both = programs.cross_entropy_both
+    cases["cross_entropy_both"] = (both, [draw(rows, n), labels, draw(rows)], (rows * n + rows,), dtype)
+    cases["cross_entropy_both down"] = (both, [draw(n, rows), index(rows, n), draw(n)], (n * rows + n,), dtype)
+    cases["softmax down"] = (partial(programs.rowwise, "softmax"), [draw(n, rows)], (n, rows), dtype)
+    cases["log_softmax down"] = (partial(programs.rowwise, "log_softmax"), [draw(n, rows)], (n, rows), dtype)
+    cases["copy"] = (programs.copy, [draw(rows, n)], (rows, n), dtype)
+    cases["copy transposed"] = (lambda x, out: programs.copy(x.T, out), [draw(rows, n)], (n, rows), dtype)
+    cases["cast"] = (lambda x, out: programs.cast(x, dtype, out), [draw(n).astype(other)], (n,), dtype)
+    cases["take"] = (programs.take, [draw(n, rows), index(n, 5)], (5, rows), dtype)
+    cases["take wide"] = (programs.take, [draw(rows, n), index(rows, 5)], (5, n), dtype)
+    cases["index_add"] = (lambda g, i, out: programs.index_add(g, i, 4, out), [draw(5, n), index(4, 5)], (4, n), dtype)
+    image = [draw(1, 1, 3, n)]
+    for step in (1, 2):
+        window = {"kernel": (2, 1 + n % min(n, 3)), "padding": (0, 1), "stride": (1, step)}
+        columns = programs.unfold(image[0], **window)
+        cases[f"unfold {step}"] = (partial(programs.unfold, **window), image, columns.shape, dtype)
+        folded = partial(programs.fold, image=(3, n), **window)
+        cases[f"fold {step}"] = (folded, [draw(*columns.shape)], image[0].shape, dtype)
+    batches = [draw(2, rows, n), draw(2, 3, n)]
+    cases["matmul_sum"] = (programs.matmul_sum, batches, (rows, 3), dtype)
+    cases["matmul_sum down"] = (programs.matmul_sum, [draw(2, n, rows), draw(2, 3, rows)], (n, 3), dtype)
+    for name, entry in (("uniform", _core.uniform), ("normal", _core.normal)):
+        cases[name] = (lambda out, entry=entry: (entry(5, 6, out, -1.0, 2.0), out)[1], [], (n,), dtype)
+    return cases
+
+
+def rows() -> int:
+    """Reductions, softmax, losses, copies, gathers and draws, against the end and behind the beginning."""
+    regions, output, calls = [Region(8) for _ in range(3)], Output(8), 0
+    for dtype in FLOATS:
+        for n in SIZES:
+            for name, (function, values, shape, result) in row_cases(n, dtype).items():
+                expected = function(*values, out=programs.blank(shape, result)).tobytes()
+                for isa in every_level():
+                    for place in (None, 0, n * 7 % 16):
+                        inputs = [r.put(x, place) for r, x in zip(regions, values, strict=False)]
+                        out = output.array(shape, result, place)
+                        function(*inputs, out=out)
+                        output.check(out, expected, f"{name} on {isa}, {n} elements, place {place}")
+                        calls += 1
+    return calls
+
+
+def update() -> int:
+    """Every optimizer's step with every number of states, and masks."""
+    gradient, outputs = Region(), [Output() for _ in range(4)]
+    variants = [(name, n, row) for name, row in UPDATES.items() for n in row.states]
+    calls = sum(_update(*variant, gradient, outputs) for variant in [*variants, ("sgd", 0, UPDATES["sgd"])])
+    for isa in every_level():
+        for dtype, n, place in product(FLOATS, SIZES[:140], (None, *range(16))):
+            out = outputs[0].array((n,), dtype, place)
+            _core.bernoulli(5, 6, out, 0.3, 1.5)
+            expected = bernoulli(5, 6, (n,), 0.3, 1.5, dtype).tobytes()
+            outputs[0].check(out, expected, f"bernoulli on {isa}, {n} elements, place {place}")
+            calls += 1
+    return calls
+
+
+def _update(name: str, states: int, row: Update, gradient: Region, outputs: list[Output]) -> int:
+    calls, numbers = 0, np.array([*row.numbers[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0])
+    for isa in every_level():
+        for dtype, n in product(FLOATS, SIZES[:140]):
+            values = np.abs(np.random.default_rng(n).standard_normal((2 + states, n)).astype(dtype))
+            expected = values.copy()
+            clocks = [np.array(row.advanced(row.start, numbers)) if row.clock else None for _ in range(18)]
+            _core.update_step(name, expected[0], expected[1], tuple(expected[2:]), numbers, clocks[17])
+            for place in (None, *range(16)):
+                got = [output.array((n,), dtype, place) for output in outputs[: 1 + states]]
+                for out, value in zip(got, (values[0], *values[2:]), strict=True):
+                    out[:] = value
+                _core.update_step(
+                    name, got[0], gradient.put(values[1], place), tuple(got[1:]), numbers, clocks[calls % 17]
+                )
+                for output, out, truth in zip(outputs, got, (expected[0], *expected[2:]), strict=False):
+                    output.check(out, truth.tobytes(), f"{name} on {isa}, {n} elements, place {place}")
+                calls += 1
+    return calls
+
+
+SMALL = (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 33)
+
+
+def matmul_shapes() -> list[tuple[int, int, int]]:
+    """All small (m, n, k), and every size to 256 along each axis."""
+    shapes = [(m, n, k) for m in SMALL for n in SMALL for k in SMALL]
+    for size in SIZES:
+        shapes += [(1, size, 3), (size, 1, 3), (3, 2, size), (size, 5, 2), (5, size, 4), (13, size, 2)]
+    return shapes
+
+
+TRANSPOSITIONS = [(a, b, 0) for a in (False, True) for b in (False, True)] + [(False, False, 3), (True, True, 1)]
+Operand = tuple[int, int, int]  # address, row stride, column stride
+
+
+def matmul() -> int:
+    """All transpositions, dense and with gaps between rows, through the C entry."""
+    entry = ctypes.CDLL(_core.__file__).chainrule_matmul
+    i64, pointer = ctypes.c_int64, ctypes.c_void_p
+    entry.argtypes = [ctypes.c_int, i64, i64, i64, pointer, i64, i64, pointer, i64, i64, pointer, i64]
+    data, regions, output, calls = np.random.default_rng(72).standard_normal(PAGE), [Region(5), Region(5)], Output(7), 0
+    for dtype in FLOATS:
+        for region in regions:
+            region.fill(data.astype(dtype))
+        for isa in every_level():
+            for m, n, k in matmul_shapes():
+                for transposed_a, transposed_b, gap in TRANSPOSITIONS:
+                    for place in (None, (m + n + k) % 16):
+                        a = operand(regions[0], m, k, transposed_a, gap, dtype, place)
+                        b = operand(regions[1], k, n, transposed_b, gap, dtype, place)
+                        flat = output.array((m * (n + gap) - gap,), dtype, place)
+                        assert entry(dtype == np.float64, m, n, k, *a, *b, flat.ctypes.data, n + gap) == 0
+                        c = flat.reshape(m, n) if gap == 0 else rows_of(flat, m, n, gap)
+                        what = f"matmul on {isa}, m={m} n={n} k={k}, a {transposed_a}, b {transposed_b}, gap {gap}"
+                        output.check_view(c, what)
+                        calls += 1
+    return calls
+
+
+def operand(
+    region: Region, rows: int, columns: int, transposed: bool, gap: int, dtype: programs.Float, place: int | None
+) -> Operand:
+    """A matrix that ends where the region ends, or begins at a place; `gap` unused elements between its rows."""
+    lines, length = (columns, rows) if transposed else (rows, columns)
+    size, stride = np.dtype(dtype).itemsize, length + gap
+    address = region.begin + (region.size - (lines * stride - gap) * size if place is None else place * size)
+    return (address, 1, stride) if transposed else (address, stride, 1)
+
+
+def rows_of(flat: Array, rows: int, columns: int, gap: int) -> Array:
+    """The rows of a matrix with gaps between them."""
+    return np.lib.stride_tricks.as_strided(flat, (rows, columns), ((columns + gap) * flat.itemsize, flat.itemsize))
+
+
+Step = programs.Plain
+
+
+def fused_bodies(n: int) -> dict[str, tuple[bool, list[str], list[str], list[Step]]]:
+    """Is the product kept, names of outputs and inputs after c, a and b, and steps; slots: c p v a b row y hyper."""
+    matrix, row = (n, 1), (0, 1)
+    p, v, y, hyper = 1, 2, 6, 7
+    return {
+        "bias relu": (
+            True,
+            [],
+            ["row"],
+            [("add", 0, [-1], [-1, 5], [*matrix, *row, n], []), ("relu", 0, [-1], [-1], [*matrix, n], [])],
+        ),
+        "mask": (True, [], ["y"], [("relu_grad", 0, [-1], [y, -1], [*matrix, *matrix, n], [])]),
+        "locals": (
+            False,
+            ["p"],
+            ["row", "y"],
+            [
+                ("less", 0, [-2], [-1, 5], [*matrix, *row, n], []),
+                ("where", 0, [-3], [-2, -1, y], [*matrix, *matrix, *matrix, n], []),
+                ("sub", 0, [p], [-3, y], [*matrix, *matrix, n], []),
+            ],
+        ),
+        "sgd": (False, ["p", "v"], ["hyper"], [("sgd", 0, [p, v], [-1, hyper], [n], [])]),
+    }
+
+
+NAMES = ("c", "p", "v", "a", "b", "row", "y", "hyper")
+
+
+def fused_program(
+    dtype: programs.Float, m: int, n: int, k: int, transposed: tuple[bool, bool], body: str
+) -> tuple[Any, list[str]]:
+    """A gemm with this body over the arrays it uses, in the order of their names."""
+    keep, outputs, inputs, steps = fused_bodies(n)[body]
+    code = programs.CODE[np.dtype(dtype)]
+    used = [name for name in NAMES if name in (*(["c"] if keep else []), *outputs, "a", "b", *inputs)]
+    slot = {NAMES.index(name): i for i, name in enumerate(used)}
+    strides = [*((1, m) if transposed[0] else (k, 1)), *((1, k) if transposed[1] else (n, 1))]
+
+    def slots(places: Sequence[int]) -> list[int]:
+        return [place if place < 0 else slot[place] for place in places]
+
+    renamed = [(name, code, slots(to), slots(of), ints, reals) for name, _, to, of, ints, reals in steps]
+    to = [slot[0] if keep else -1, *(slot[NAMES.index(name)] for name in outputs)]
+    of = [slot[NAMES.index(name)] for name in ("a", "b", *inputs)]
+    spec = [(programs.CODE[np.dtype(d)], s) for s, d in (fused_shape(name, dtype, m, n, k) for name in used)]
+    return _core.Program(spec, [], [], [("gemm", code, to, of, [m, n, k, *strides, n, 0, 1], [], renamed)]), used
+
+
+def fused_shape(name: str, dtype: programs.Float, m: int, n: int, k: int) -> tuple[tuple[int], npt.DTypeLike]:
+    """Number of elements (all are flat here) and dtype."""
+    counts = {"a": m * k, "b": k * n, "row": n, "hyper": 4}
+    return (counts.get(name, m * n),), np.float64 if name == "hyper" else dtype
+
+
+def fused() -> int:
+    """Products with bodies: in registers, in the buffer of the epilogue, in place."""
+    outputs, inputs, calls = [Output(7) for _ in range(3)], [Region(7) for _ in range(5)], 0
+    shapes = [(m, n, k) for m in SMALL for n in SMALL for k in (1, 2, 5, 16)]
+    shapes += [(1, size, 2) for size in SIZES] + [(size, 1, 3) for size in SIZES] + [(13, 150, 3), (40, 70, 9)]
+    for dtype in FLOATS:
+        for i, (m, n, k) in enumerate(shapes):
+            transposed = (i % 2 == 1, i // 2 % 2 == 1)
+            rng = np.random.default_rng(i)
+            for body in fused_bodies(n):
+                force_level(ISAS[-1])
+                program, used = fused_program(dtype, m, n, k, transposed, body)
+                values = {
+                    name: np.asarray([0.1, 0.9, 0.0, 0.0]) if name == "hyper" else rng.standard_normal(shape).astype(d)
+                    for name in used
+                    for shape, d in [fused_shape(name, dtype, m, n, k)]
+                }
+                expected = {name: x.copy() for name, x in values.items()}
+                program(*expected.values())
+                for isa in every_level():
+                    program, _ = fused_program(dtype, m, n, k, transposed, body)
+                    for place in (None, (m + n + k) % 16):
+                        arrays = {}
+                        for name, x in values.items():
+                            at = NAMES.index(name)
+                            if at < len(outputs):
+                                arrays[name] = outputs[at].array(x.shape, x.dtype, place)
+                                arrays[name][:] = x
+                            else:
+                                arrays[name] = inputs[at - len(outputs)].put(x, place)
+                        program(*arrays.values())
+                        for name in set(used) & set(NAMES[: len(outputs)]):
+                            what = f"{name} of {body} on {isa}, m={m} n={n} k={k}, {transposed}, place {place}"
+                            outputs[NAMES.index(name)].check(arrays[name], expected[name].tobytes(), what)
+                        calls += 1
+    return calls
+
+
+def overread() -> int:
+    """What the guards are for: one element too many."""
+    return ctypes.c_uint8.from_address(Region().begin + PAGE).value
+
+
+def write_to_input() -> int:
+    """Inputs cannot be written."""
+    region = Region()
+    region.fill(np.ones(3, np.float32))
+    ctypes.c_uint8.from_address(region.begin).value = 1
+    return 0

@@ -1,0 +1,281 @@
+"""Single instructions on NumPy arrays, one function per instruction family of cpp/program.
+
+Outputs are filled with a pattern before the run: an element that a kernel forgets shows.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule import _core
+from reference import float64_functions
+from reference.bits import Array
+from reference.elementary import NUMPY64, Function
+from reference.reduce import normalise, sequences
+
+DTYPES = (np.float32, np.float64, np.int64, np.bool_)
+CODE: dict[np.dtype[Any], int] = {np.dtype(dtype): code for code, dtype in enumerate(DTYPES)}
+COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+Float = type[np.floating[Any]]
+Pair = tuple[int, int]
+Plain = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float]]
+
+
+def execute(
+    name: str,
+    dtype: npt.DTypeLike,
+    outputs: Sequence[Array],
+    inputs: Sequence[Array],
+    ints: Sequence[int],
+    reals: Sequence[float] = (),
+    body: Sequence[Plain] = (),
+) -> None:
+    """Run one instruction that writes into the caller's C-contiguous `outputs`; slots are outputs, then inputs."""
+    arrays = [*outputs, *inputs]
+    slots = range(len(arrays))
+    plain = (name, CODE[np.dtype(dtype)], slots[: len(outputs)], slots[len(outputs) :], ints, reals)
+    code = (*plain, body) if body else plain
+    _core.Program([(CODE[a.dtype], a.shape) for a in arrays], [], [], [code])(*arrays)
+
+
+def sgd_step(
+    p: Array, g: Array, v: Array | None, lr: float, momentum: float, weight_decay: float, nesterov: bool
+) -> None:
+    """An SGD step on p and the velocity v, in place."""
+    numbers = np.array([lr, momentum, weight_decay, nesterov], np.float64)
+    _core.update_step("sgd", p, g, () if v is None else (v,), numbers, None)
+
+
+def blank(shape: int | Sequence[int], dtype: npt.DTypeLike) -> Array:
+    """An output that nobody has written: every byte is 0x5a (true and false alike as bool)."""
+    out = np.empty(shape, dtype)
+    out.reshape(-1).view(np.uint8)[:] = 0x5A
+    return out
+
+
+def contiguous(x: npt.ArrayLike) -> Array:
+    """x in C order; 0-d stays 0-d."""
+    return np.asarray(x, order="C")
+
+
+def elementwise(name: str, *inputs: Array, params: Sequence[float] = (), out: Array | None = None) -> Array:
+    """A row of the table of elementwise kernels; inputs broadcast through strides of 0."""
+    arrays = [contiguous(x) for x in inputs]
+    shape = np.broadcast_shapes(*(x.shape for x in arrays))
+    dtype = arrays[-1].dtype
+    if out is None:
+        out = blank(shape, np.bool_ if name in COMPARISONS else dtype)
+    dims = list(shape) or [1]
+    strides = [s // x.itemsize for x in arrays for s in np.broadcast_to(x, dims).strides]
+    execute(name, dtype, [out], arrays, [len(dims), *dims, *strides], params)
+    return out
+
+
+def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
+    """a (..., m, k) @ b (..., k, n), leading axes broadcast; transposed views are passed as strides."""
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    if out is None:
+        out = blank((*batch, m, n), a.dtype)
+    wide = [np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b)]
+    strides = [[s // x.itemsize for s in x.strides] for x in wide]
+    inner = [s for x in strides for s in x[-2:]]
+    ints = [len(batch), *batch, m, n, k, *inner, n, *(s for x in strides for s in x[:-2])]
+    execute("matmul", a.dtype, [out], [_memory(a), _memory(b)], ints)
+    return out
+
+
+def reduce(name: str, x: Array, axis: int | tuple[int, ...] | None = None, out: Array | None = None) -> Array:
+    """sum, max, min or argmax over axes: rows when the last axis is among them (and for argmax), else columns."""
+    axes = normalise(x.ndim, axis)
+    kept = [a for a in range(x.ndim) if a not in axes]
+    shape = tuple(x.shape[a] for a in kept)
+    if out is None:
+        out = blank(shape, np.int64 if name == "argmax" else x.dtype)
+    if x.ndim == 0 or x.ndim - 1 in axes or name == "argmax":
+        rows = contiguous(sequences(x, axes))
+        execute(name, x.dtype, [out], [rows], [out.size, rows.shape[-1], 1, 1])
+        return out
+    first, count = min(axes, default=0), len(axes)
+    if axes != tuple(range(first, first + count)):  # not neighbours: in front
+        x, first = np.transpose(x, (*axes, *kept)), 0
+    sizes = np.split(np.asarray(x.shape, np.int64), [first, first + count])
+    execute(name, x.dtype, [out], [contiguous(x)], [*(int(part.prod()) for part in sizes), 0])
+    return out
+
+
+def rowwise(name: str, *inputs: Array, out: Array | None = None) -> Array:
+    """softmax, log_softmax and their gradients over the last axis."""
+    x = inputs[0]
+    if out is None:
+        out = blank(x.shape, x.dtype)
+    execute(name, x.dtype, [out], inputs, [x.size // max(x.shape[-1], 1), x.shape[-1]])
+    return out
+
+
+def cross_entropy(logits: Array, labels: Array, out: Array | None = None) -> Array:
+    """Loss per row of logits (rows, classes)."""
+    if out is None:
+        out = blank(logits.shape[:1], logits.dtype)
+    execute("cross_entropy", logits.dtype, [out], [logits, labels], logits.shape)
+    return out
+
+
+def cross_entropy_grad(logits: Array, labels: Array, g: Array, out: Array | None = None) -> Array:
+    """Gradient by the logits; g (rows,) arrives."""
+    if out is None:
+        out = blank(logits.shape, logits.dtype)
+    execute("cross_entropy_grad", logits.dtype, [out], [logits, labels, g], logits.shape)
+    return out
+
+
+def cross_entropy_both(logits: Array, labels: Array, g: Array, out: Array | None = None) -> Array:
+    """The gradient by the logits and behind it the losses, flat; g is (rows,) or 0-d, one number for all rows."""
+    if out is None:
+        out = blank(logits.size + logits.shape[0], logits.dtype)
+    gradient, loss = out[: logits.size].reshape(logits.shape), out[logits.size :]
+    ints = [*logits.shape, g.ndim]
+    execute("cross_entropy_both", logits.dtype, [loss, gradient], [logits, labels, np.atleast_1d(g)], ints)
+    return out
+
+
+def uniform(seed: int, stream: int, n: int, dtype: Float, low: float = 0.0, high: float = 1.0) -> Array:
+    """n draws from one stream."""
+    out = blank(n, dtype)
+    _core.uniform(seed, stream, out, low, high)
+    return out
+
+
+def normal(seed: int, stream: int, n: int, dtype: Float, mean: float = 0.0, std: float = 1.0) -> Array:
+    """n normal draws from one stream."""
+    out = blank(n, dtype)
+    _core.normal(seed, stream, out, mean, std)
+    return out
+
+
+def permutation(seed: int, stream: int, n: int) -> Array:
+    """0 .. n-1 shuffled."""
+    out = blank(n, np.int64)
+    _core.permutation(seed, stream, out)
+    return out
+
+
+def copy(x: Array, out: Array | None = None) -> Array:
+    """x, with any strides, into C order."""
+    if out is None:
+        out = blank(x.shape, x.dtype)
+    dims = (1,) * max(2 - x.ndim, 0) + x.shape
+    strides = [s // x.itemsize for view in (out.reshape(dims), x.reshape(dims)) for s in view.strides]
+    execute("copy", x.dtype, [out], [_memory(x)], [len(dims), 0, 0, *dims, *strides])
+    return out
+
+
+def cast(x: Array, dtype: npt.DTypeLike, out: Array | None = None) -> Array:
+    """x in another dtype."""
+    if out is None:
+        out = blank(x.shape, dtype)
+    execute("cast", dtype, [out], [x], [x.size, CODE[x.dtype]])
+    return out
+
+
+def take(x: Array, index: Array, out: Array | None = None) -> Array:
+    """Rows of x (rows, n) by index."""
+    if out is None:
+        out = blank((index.size, x.shape[1]), x.dtype)
+    execute("take", x.dtype, [out], [x, index], [index.size, x.shape[1]])
+    return out
+
+
+def index_add(g: Array, index: Array, rows: int, out: Array | None = None) -> Array:
+    """The gradient of take: rows of g (index.size, n) added up at their index."""
+    if out is None:
+        out = blank((rows, g.shape[1]), g.dtype)
+    execute("index_add", g.dtype, [out], [g, index], [*g.shape, rows])
+    return out
+
+
+def unfold(
+    x: Array, kernel: Pair, dilation: Pair = (1, 1), padding: Pair = (0, 0), stride: Pair = (1, 1), out: Any = None
+) -> Array:
+    """Windows of images (n, channels, h, w) as columns, 0 outside."""
+    windows = _windows(x.shape[2:], kernel, dilation, padding, stride)
+    if out is None:
+        out = blank((x.shape[0], x.shape[1] * kernel[0] * kernel[1], windows[-2] * windows[-1]), x.dtype)
+    execute("unfold", x.dtype, [out], [x], [*x.shape[:2], *windows], [0.0])
+    return np.asarray(out)
+
+
+def fold(
+    columns: Array,
+    image: Sequence[int],
+    kernel: Pair,
+    dilation: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    stride: Pair = (1, 1),
+    out: Any = None,
+) -> Array:
+    """Columns added up to images."""
+    n, channels = columns.shape[0], columns.shape[1] // (kernel[0] * kernel[1])
+    if out is None:
+        out = blank((n, channels, *image), columns.dtype)
+    ints = [n, channels, *_windows(image, kernel, dilation, padding, stride)]
+    execute("fold", columns.dtype, [out], [columns], ints)
+    return np.asarray(out)
+
+
+def _windows(image: Sequence[int], kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> list[int]:
+    counts = [(image[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(2)]
+    return [*image, *kernel, *stride, *dilation, *padding, *counts]
+
+
+def matmul_sum(a: Array, b: Array, out: Array | None = None, continues: bool = False) -> Array:
+    """The sum over i of a[i] @ b[i].T, a (n, m, l) and b (n, k, l); `continues`: the chains go on from out."""
+    (n, m, length), k = a.shape, b.shape[1]
+    if out is None:
+        out = blank((m, k), a.dtype)
+    ints = [n, m, k, length, length, 1, 1, length, k, m * length, k * length, int(continues)]
+    execute("matmul_sum", a.dtype, [out], [a, b], ints)
+    return out
+
+
+@contextmanager
+def level(name: str) -> Iterator[None]:
+    """`name` is the active level inside the block."""
+    before = _core.active_isa()
+    _core.use_isa(name)
+    try:
+        yield
+    finally:
+        _core.use_isa(before)
+
+
+def scalar(name: str) -> Function:
+    """An elementwise kernel of the scalar level."""
+
+    def function(x: Array) -> Array:
+        with level("scalar"):
+            return elementwise(name, x)
+
+    return function
+
+
+@contextmanager
+def scalar_float64() -> Iterator[None]:
+    """The reference with the scalar level's float64 functions: their bits are defined by cpp/math."""
+    with float64_functions(**{name: scalar(name) for name in NUMPY64}):
+        yield
+
+
+def _memory(x: Array) -> Array:
+    """The C-contiguous array under a transposed or broadcast view: what a Program accepts."""
+    if x.flags.c_contiguous:
+        return x
+    dense = x[tuple(slice(0, 1) if s == 0 else slice(None) for s in x.strides)]
+    order = np.argsort([-s for s in dense.strides], kind="stable")
+    memory = np.transpose(dense, order)
+    if not memory.flags.c_contiguous:
+        raise ValueError(f"a view with gaps: shape {x.shape}, strides {x.strides}")
+    return memory
