@@ -223,6 +223,7 @@ class TestCostOfAHessianProduct:
         v = {name: draw.normal(p.shape) for name, p in net.named_parameters()}
         return net, lambda m: cr.cross_entropy(m(x), labels), v
 
+    @pytest.mark.alone
     def test_in_time(self) -> None:
         net, loss, v = self.net()
         assert sum(p.size for p in net.parameters()) == 987_210
