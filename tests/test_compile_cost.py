@@ -188,7 +188,7 @@ import ctypes, os
 import numpy as np
 import chainrule as cr
 from chainrule import _core, nn
-from chainrule.compiler.compiled import Compiled
+from chainrule.compiler.jit import Compiled
 import test_compile_cost as cost
 
 allocations = ctypes.CDLL(os.environ["LD_PRELOAD"]).allocations
@@ -213,7 +213,7 @@ _core.set_num_threads({threads})
 _core.set_min_parallel_work({work})
 step, (X, labels) = cost.{net}
 rows = np.arange(len(X) * 2000, dtype=np.int64).reshape(2000, -1) % len(X)
-from chainrule.ops._table import OPS, apply
+from chainrule.ops._op import OPS, apply
 X, labels = cr.tensor(X), cr.tensor(labels)
 def by_rows(index):
     return step(*[apply(OPS["take"], (source, index)) for source in (X, labels)])
