@@ -145,6 +145,20 @@ struct RandomArgs {
 };
 using RandomFn = void (*)(const RandomArgs&);
 
+// Sums of rows by index: out (out_rows x n) = +0, then out[index[i]] += g[i], i < rows ascending: one chain per output.
+// Rows of g and of out are ld elements apart.
+struct IndexAddArgs {
+  int64_t rows, n, ld;
+  const void* g;
+  const int64_t* index;
+  int64_t out_rows;
+  void* out;
+};
+using IndexAddFn = void (*)(const IndexAddArgs&);
+
+// out[i] = in[i], converted.
+using CastFn = void (*)(int64_t n, const void* in, void* out);
+
 struct KernelTable {
   const char* isa;
   int64_t lanes_f32;
@@ -165,6 +179,8 @@ struct KernelTable {
   RandomFn uniform[2];
   RandomFn normal[2];
   RandomFn bernoulli[2];
+  IndexAddFn index_add[2];
+  CastFn cast[3][4];  // [to][from] by Dtype; null: not defined (float to int64, anything to bool)
   // Multiply-adds in registers only: `rounds` times 16 independent chains of vectors; returns flops done.
   double (*peak)(int64_t rounds, float* sink);
 };

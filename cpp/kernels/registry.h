@@ -13,5 +13,7 @@ void register_gemm(KernelTable& table);
 void register_patches(KernelTable& table);
 void register_update(KernelTable& table);
 void register_random(KernelTable& table);
+void register_index_add(KernelTable& table);
+void register_cast(KernelTable& table);
 }  // namespace CR_LEVEL
 }  // namespace chainrule

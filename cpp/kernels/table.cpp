@@ -42,6 +42,8 @@ const KernelTable& kernel_table() {
     register_patches(table);
     register_update(table);
     register_random(table);
+    register_index_add(table);
+    register_cast(table);
     table.lanes_f32 = Vec<float>::lanes;
     table.peak = peak;
     table.isa = CR_TEXT(CR_LEVEL);

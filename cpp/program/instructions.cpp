@@ -289,6 +289,7 @@ void resolve(Instruction& op, const KernelTable& table) {
   if (const CopyRow* row = find_copy(op.name)) {
     if (!row->valid(op)) throw std::invalid_argument(op.name + ": expected " + row->layout);
     op.run = row->run;
+    op.kernel = &table;
     op.checks = row->checks;
     op.work = kPerElement * row->elements(op);
     return;
