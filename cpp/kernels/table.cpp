@@ -39,7 +39,7 @@ const KernelTable& kernel_table() {
     register_rowwise(table);
     register_cross_entropy(table);
     register_gemm(table);
-    register_patches(table);
+    register_windows(table);
     register_update(table);
     register_random(table);
     register_index_add(table);
