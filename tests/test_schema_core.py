@@ -1,7 +1,10 @@
 """The schema of instructions, as the compiled core tells it."""
 
+import itertools
+
 import pytest
 
+import chainrule as cr
 from chainrule import _core
 
 PRODUCT = ["m", "n", "k", "rs_a", "cs_a", "rs_b", "cs_b", "rs_c"]
@@ -63,3 +66,14 @@ def test_wrong_lists_are_explained_by_the_fields() -> None:
     code = [("gemm", 0, [0], [1, 2], [3, 4, 5, 5, 1, 4, 1, 4, 0, 1], [])]
     with pytest.raises(ValueError, match=r"expected 1 outputs, 2 inputs, 13 ints.*the ints are m, n, k, .*relu_grad"):
         _core.Program([(0, (3, 4)), (0, (3, 5)), (0, (5, 4))], [], [], code)
+
+
+def test_slots_of_tensor() -> None:
+    """The core fills a Tensor's slots by itself: both lists name the same ones."""
+    assert cr.Tensor.__slots__ == _core.TENSOR_SLOTS
+
+    class Other:
+        __slots__ = (*_core.TENSOR_SLOTS, "_extra")
+
+    with pytest.raises(TypeError, match=r"the class has other slots .*_extra"):
+        _core.register_tensor(Other, itertools.count())

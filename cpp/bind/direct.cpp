@@ -139,8 +139,8 @@ void binary(const std::string& name, py::handle a, py::handle b, py::handle out)
   elementwise(name, in, 2, out);
 }
 
-// Numbers of a step, which the kernels read as they are: float64 in C order, so many at least.
-py::array step_numbers(py::handle object, const char* what, py::ssize_t least) {
+// Hyperparameters or step state, which the kernels read as they are: at least `least` float64 numbers in C order.
+py::array step_numbers(py::handle object, const char* what, int64_t least) {
   const py::array array = as_array(object, what);
   if (dtype_of(array, what) != kFloat64 || array.ndim() != 1 || array.size() < least ||
       (array.flags() & py::array::c_style) == 0) {
@@ -150,7 +150,7 @@ py::array step_numbers(py::handle object, const char* what, py::ssize_t least) {
 }
 
 void update_step(const std::string& name, py::handle p_object, py::handle g_object, const py::tuple& states,
-                 py::handle numbers_object, py::handle clock_object) {
+                 py::handle hyperparameters, py::handle step_state) {
   const KernelTable& table = active_kernels();
   const UpdateRow* const row = find_row(table.updates, table.n_updates, name);
   if (row == nullptr) throw py::value_error("update_step: no update is called " + name);
@@ -174,25 +174,33 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
   schema::write(op, schema::Update{all[0].size()});
   std::vector<void*> slots;
   for (const py::array& array : all) slots.push_back(const_cast<void*>(array.data()));
-  const int numbers = static_cast<int>(slots.size());
-  op.inputs = {1, numbers};
-  slots.push_back(const_cast<void*>(step_numbers(numbers_object, "update_step numbers", row->options).data()));
-  if (row->clock == 0) {
-    run_now(op, slots.data());
-    return;
-  }
-  py::array clock = step_numbers(clock_object, "update_step clock", row->clock);
-  check_output(clock, "update_step clock");
-  op.inputs.push_back(numbers + 1);
-  slots.push_back(clock.mutable_data());
+  const auto add_numbers = [&](py::handle object, const char* what, int64_t least) {
+    op.inputs.push_back(static_cast<int>(slots.size()));
+    slots.push_back(const_cast<void*>(step_numbers(object, what, least).data()));
+  };
+  op.inputs = {1};
+  add_numbers(hyperparameters, "update_step hyperparameters", row->hyperparameters);
+  if (row->step_state > 0) add_numbers(step_state, "update_step step_state", row->step_state);
   run_now(op, slots.data());
-  Instruction advance;
-  advance.name = "advance";
-  advance.dtype = kFloat64;
-  advance.outputs = {numbers + 1};
-  advance.inputs = {numbers};
-  schema::write(advance, schema::Advance{row->clock});
-  run_now(advance, slots.data());
+}
+
+// The step states of one optimizer, at the end of its step.
+void advance(const std::vector<py::handle>& step_states, py::handle hyperparameters) {
+  if (step_states.empty()) return;
+  const int64_t n = step_numbers(step_states[0], "advance step_state", 1).size();
+  Instruction op;
+  op.name = "advance";
+  op.dtype = kFloat64;
+  op.inputs = {0};
+  schema::write(op, schema::Advance{n});
+  std::vector<void*> slots = {const_cast<void*>(step_numbers(hyperparameters, "advance hyperparameters", n).data())};
+  for (const py::handle object : step_states) {
+    py::array state = step_numbers(object, "advance step_state", n);
+    check_output(state, "advance step_state");
+    op.outputs.push_back(static_cast<int>(slots.size()));
+    slots.push_back(state.mutable_data());
+  }
+  run_now(op, slots.data());
 }
 
 template <const char* const& Name>
@@ -246,8 +254,11 @@ void bind_kernels(py::module_& m) {
   m.def("unary", unary, py::arg("name"), py::arg("x"), py::arg("out"), "out = name(x), elementwise.");
   m.def("binary", binary, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("out"),
         "out = name(a, b), elementwise.");
-  m.def("update_step", update_step, py::arg("name"), py::arg("p"), py::arg("g"), py::arg("states"), py::arg("numbers"),
-        py::arg("clock"), "One step of an optimizer on p, its states and its clock (or None), in place.");
+  m.def("update_step", update_step, py::arg("name"), py::arg("p"), py::arg("g"), py::arg("states"),
+        py::arg("hyperparameters"), py::arg("step_state"),
+        "One step of an optimizer on p and its states, in place; step_state is None where the rule has none.");
+  m.def("advance", advance, py::arg("step_states"), py::arg("hyperparameters"),
+        "The end of an optimizer's step: each step state counts it, in place.");
   m.def("uniform", random_fill<kUniform>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("low"),
         py::arg("high"), "Fills out from one Philox stream, uniform in [low, high).");
   m.def("normal", random_fill<kNormal>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("mean"),

@@ -63,7 +63,7 @@ class BodyResolver {
   void add_update(const Instruction& step, const UpdateRow& row) {
     expect(step, update_counts(step, row), schema::kRecord<schema::UpdateStep>);
     const int64_t row_stride = schema::read<schema::UpdateStep>(step).row_stride;
-    const int step_state = row.clock > 0 ? step.inputs[2] : -1, states = static_cast<int>(step.outputs.size()) - 1;
+    const int step_state = row.step_state > 0 ? step.inputs[2] : -1, states = static_cast<int>(step.outputs.size()) - 1;
     FusedStep s = {nullptr, row.fn[op_.dtype], 1, states, {}, {}, step.inputs[1], step_state, {}};
     s.in[0] = input(step, step.inputs[0], false, row_stride, 1);
     for (size_t i = 0; i < step.outputs.size(); ++i) {
@@ -218,7 +218,7 @@ void run_block(const FusedBody& body, void* const* slots, const MatrixBlock& blo
       const BlockView in = view(step.in[i], body, slots, block);
       args.in[i] = in.data;
       args.rs_in[i] = in.row_stride;
-      args.step[i] = in.step;
+      args.cs_in[i] = in.step;
     }
     step.map(args);
   }

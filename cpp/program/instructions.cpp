@@ -82,8 +82,8 @@ void expect(const Instruction& op, const Counts& counts, const schema::Record& r
 }
 
 Counts update_counts(const Instruction& op, const UpdateRow& row) {
-  const size_t least = static_cast<size_t>(row.least) + 1, most = static_cast<size_t>(row.most) + 1;
-  return {std::clamp(op.outputs.size(), least, most), row.clock > 0 ? size_t{3} : size_t{2}, 0};
+  const size_t least = static_cast<size_t>(row.min_states) + 1, most = static_cast<size_t>(row.max_states) + 1;
+  return {std::clamp(op.outputs.size(), least, most), row.step_state > 0 ? size_t{3} : size_t{2}, 0};
 }
 
 void resolve(Instruction& op, const KernelTable& table) {

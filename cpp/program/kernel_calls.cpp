@@ -36,14 +36,14 @@ void run_map(const Instruction& op, void* const* slots, Share share, void*) {
   args.rs_out = inner;
   args.param = op.reals.data();
   for (int i = 0; i < kernel.inputs; ++i) {
-    args.step[i] = map.stride(i, ndim - 1);
+    args.cs_in[i] = map.stride(i, ndim - 1);
     args.rs_in[i] = ndim > 1 ? map.stride(i, ndim - 2) : 0;
   }
   for (int64_t r = part.begin; r < part.end; r += args.rows) {
     args.rows = std::min(part.end - r, rows - r % rows);
     args.out = out_bytes(op, slots) + (r * inner + columns.begin) * out_size;
     for (int i = 0; i < kernel.inputs; ++i) {
-      int64_t at = columns.begin * args.step[i], rest = r;
+      int64_t at = columns.begin * args.cs_in[i], rest = r;
       for (int64_t d = ndim - 2; d >= 0; --d) {
         at += rest % map.dims[d] * map.stride(i, d);
         rest /= map.dims[d];

@@ -109,18 +109,18 @@ struct BodyEpilogue : Epilogue {
   void* const* slots;
   char* locals;
   int64_t row, col;
-  // `update` stays uninitialised: clearing it took 3 % of the smallest nets' steps.
+  // `prefetch` stays uninitialised: clearing it took 3 % of the smallest nets' steps.
   BodyEpilogue(const FusedBody& fused, void* const* addresses, char* buffers, int64_t first_row, int64_t first_col)
       : body(fused), slots(addresses), locals(buffers), row(first_row), col(first_col) {
     apply = apply_body;
-    updates = 0;
+    prefetched = 0;
   }
   // Names the matrices of the update at the end of the body, for the kernel to prefetch.
   void prefetch_update(int64_t size) {
     const FusedStep& last = body.steps.back();
-    for (; updates <= last.states; ++updates) {
-      const BlockOperand& o = last.out[updates];
-      update[updates] = {offset(slot<char>(slots, o.slot), row * o.row_stride + col, size), o.row_stride};
+    for (; prefetched <= last.states; ++prefetched) {
+      const BlockOperand& o = last.out[prefetched];
+      prefetch[prefetched] = {offset(slot<char>(slots, o.slot), row * o.row_stride + col, size), o.row_stride};
     }
   }
   static void apply_body(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c,

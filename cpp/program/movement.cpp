@@ -1,5 +1,4 @@
-// Instructions that move elements and compute nothing (but exact or once-rounded casts, and index_add's sums): no ISA
-// level needed.
+// Instructions that move elements. The two that compute, cast and index_add, call the level's kernels.
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
@@ -98,37 +97,19 @@ void run_fill(const Instruction& op, void* const* slots, Share share, void*) {
 double fill_work(const Instruction& op) { return kPerElement * volume(schema::read<schema::Fill>(op).n); }
 
 // The instruction's dtype is the output's.
-template <class To, class From>
-void cast_as(char* out, const void* in, Range part) {
-  for (int64_t i = part.begin; i < part.end; ++i)
-    reinterpret_cast<To*>(out)[i] = static_cast<To>(static_cast<const From*>(in)[i]);
-}
-template <class To>
-void cast_to(const Instruction& op, void* const* slots, Range part, Dtype source) {
-  const void* const in = slots[op.inputs[0]];
-  switch (source) {
-    case kFloat32: return cast_as<To, float>(out_bytes(op, slots), in, part);
-    case kFloat64: return cast_as<To, double>(out_bytes(op, slots), in, part);
-    case kInt64: return cast_as<To, int64_t>(out_bytes(op, slots), in, part);
-    case kBool: return cast_as<To, bool>(out_bytes(op, slots), in, part);
-  }
-}
 void run_cast(const Instruction& op, void* const* slots, Share share, void*) {
-  const auto cast = schema::read<schema::Cast>(op);
-  const Range part = share_range(cast.n, kMoveGrain, share);
-  const Dtype source = static_cast<Dtype>(cast.source_dtype);
-  switch (op.dtype) {
-    case kFloat32: return cast_to<float>(op, slots, part, source);
-    case kFloat64: return cast_to<double>(op, slots, part, source);
-    default: return cast_to<int64_t>(op, slots, part, source);
-  }
+  const auto [n, source] = schema::read<schema::Cast>(op);
+  const Range part = share_range(n, kMoveGrain, share);
+  const CastFn cast = *static_cast<const CastFn*>(op.kernel);
+  cast(part.end - part.begin, offset(in_bytes(op, slots, 0), part.begin, item_size(static_cast<Dtype>(source))),
+       out_bytes(op, slots) + part.begin * item_size(op.dtype));
 }
 // A large float or a NaN has no int64: such casts are errors.
-void prepare_cast(Instruction& op, const KernelTable&) {
+void prepare_cast(Instruction& op, const KernelTable& table) {
   const int64_t source = schema::read<schema::Cast>(op).source_dtype;
-  const bool to_float = op.dtype == kFloat32 || op.dtype == kFloat64;
-  if (source < kFloat32 || source > kBool || (!to_float && source != kInt64 && source != kBool))
+  if (source < kFloat32 || source > kBool || table.cast[op.dtype][source] == nullptr)
     throw std::invalid_argument("cast: expected a source dtype from which this cast is defined; float to int64 is not");
+  op.kernel = &table.cast[op.dtype][source];
 }
 double cast_work(const Instruction& op) { return kPerElement * (2 * volume(schema::read<schema::Cast>(op).n)); }
 
@@ -173,28 +154,15 @@ double take_work(const Instruction& op) {
   return kPerElement * volume(rows, row_size);
 }
 
-// The gradient of take: out (cleared here) [index[i]] += g[i], i ascending, one chain per output element. Shared by
+// The gradient of take: out (cleared first) [index[i]] += g[i], i ascending, one chain per output element. Shared by
 // columns.
-template <class T>
-void add_rows(const Instruction& op, void* const* slots, Share share) {
+void run_index_add(const Instruction& op, void* const* slots, Share share, void*) {
   const auto [rows, row_size, out_rows] = schema::read<schema::IndexAdd>(op);
   const Range columns = share_range(row_size, 16, share);
-  const int64_t* const index = input<int64_t>(op, slots, 1);
-  const T* const g = input<T>(op, slots, 0);
-  T* const out = out_as<T>(op, slots);
-  for (int64_t r = 0; r < out_rows; ++r) {
-    for (int64_t j = columns.begin; j < columns.end; ++j) out[r * row_size + j] = T(0);
-  }
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = columns.begin; j < columns.end; ++j) {
-      T& cell = out[index[i] * row_size + j];
-      cell = cell + g[i * row_size + j];
-    }
-  }
-}
-void run_index_add(const Instruction& op, void* const* slots, Share share, void*) {
-  if (op.dtype == kFloat32) return add_rows<float>(op, slots, share);
-  add_rows<double>(op, slots, share);
+  const int64_t at = columns.begin * item_size(op.dtype);
+  const IndexAddFn add = *static_cast<const IndexAddFn*>(op.kernel);
+  add({rows, columns.end - columns.begin, row_size, in_bytes(op, slots, 0) + at, input<int64_t>(op, slots, 1), out_rows,
+       out_bytes(op, slots) + at});
 }
 double index_add_work(const Instruction& op) {
   const auto add = schema::read<schema::IndexAdd>(op);
@@ -269,6 +237,7 @@ constexpr InstructionRow kRows[] = {
      .counts = {1, 2, 0},
      .run = run_index_add,
      .work = index_add_work,
+     .kernel = function_of<&KernelTable::index_add>,
      .float64_work = 1},
     {.name = "gather",
      .record = &schema::kRecord<schema::Gather>,

@@ -92,7 +92,7 @@ class Program {
   double work() const { return work_; }  // estimated nanoseconds of a run on one thread
 
  private:
-  // Instructions that one team runs in a row.
+  // Instructions that the pool runs in one call.
   struct Piece {
     int begin = 0, end = 0;
     double most_work = 0;  // nanoseconds of the largest instruction
@@ -109,16 +109,16 @@ class Program {
   double work_ = 0;
   double most_work_ = 0;  // nanoseconds of the largest instruction
   Conflicts conflicts_;
-  mutable TeamChoice choice_;
+  mutable PoolChoice choice_;
   Loop loop_;
   Piece before_, first_, other_, tail_, after_;
   const char* isa_;
 };
 
-// Scratch of the calling thread for `threads` team members, and an arena: grown when needed, kept between runs.
+// Scratch of the calling thread for `threads` threads, and an arena: grown when needed, kept between runs.
 struct Workspace {
   void* arena(int64_t bytes);
-  void* scratch(int threads);  // member t's is at + t * kGemmScratch
+  void* scratch(int threads);  // thread t's is at + t * kGemmScratch
   ~Workspace();
 
  private:
