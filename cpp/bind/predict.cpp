@@ -13,8 +13,6 @@
 namespace chainrule {
 namespace {
 
-constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
-
 struct Predict {
   py::object make;     // (rows) -> program of that many rows; called once for each number
   py::object convert;  // (x) -> x as a plain array of the model's dtype, or an error

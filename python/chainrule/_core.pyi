@@ -15,7 +15,7 @@ TENSOR_SLOTS: tuple[str, ...]
 _Loop = tuple[()] | tuple[int, int, int, bool, Sequence[tuple[int, int]]]
 
 class Program:
-    """Instructions over slots: inputs, outputs, arrays bound for good, temporaries."""
+    """Instructions over slots: inputs, outputs, permanently bound arrays, temporaries."""
 
     def __init__(
         self,

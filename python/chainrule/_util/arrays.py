@@ -14,7 +14,7 @@ from .programs import PROGRAMS, keep_program
 
 __all__ = ["aligned_full", "cast_array", "constant", "first_bad", "real_array", "to_array"]
 
-_LINE = 64  # bytes
+_LINE = _core.ALIGNMENT  # bytes
 _MANY = 1024  # elements; for fewer, 3 us to find a place are not worth it
 
 

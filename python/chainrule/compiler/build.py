@@ -18,7 +18,7 @@ from .trace import Instr, Trace, Value
 
 __all__ = ["Built", "build"]
 
-_ALIGNMENT = 64
+_ALIGNMENT = _core.ALIGNMENT
 
 
 # Of activations that a block of rows keeps alive, and of weights: together they fit into L2 (Zen 4, 1 MiB). Half of it
