@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from cases.loss_cases import KINDS
 from cases.loss_values import CLASS_WEIGHT, COUNTS, LABELS, POS_WEIGHT, TARGET, VALUES, X
-from chainrule.nn._losses import LOSSES
+from chainrule.nn._loss_module import LOSSES
 from reference.bits import Array
 
 Loss = Callable[..., cr.Tensor]

@@ -7,31 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._util.exports import own_names
 from ._strides import broadcast_shapes, map_code
 from ._table import CODES, OPS, Attrs, Op, Plan, Rule, Spec, apply, one, own, pair, register
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
-
-__all__ = [
-    "abs",
-    "add",
-    "div",
-    "equal",
-    "greater",
-    "greater_equal",
-    "less",
-    "less_equal",
-    "maximum",
-    "minimum",
-    "mul",
-    "neg",
-    "not_equal",
-    "power",
-    "square",
-    "sub",
-    "where",
-]
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _BOOL = np.dtype(np.bool_)
@@ -304,3 +285,7 @@ def greater_equal(a: Any, b: Any) -> Tensor:
     array([False,  True])
     """
     return apply(_GREATER_EQUAL, pair(a, b))
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())
