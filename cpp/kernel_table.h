@@ -129,9 +129,10 @@ struct UpdateArgs {
 using UpdateFn = void (*)(const UpdateArgs&);
 struct UpdateRow {
   const char* name;
-  int least, most;     // states
-  int options, clock;  // numbers that it reads of each; without a clock 0
-  float cost;          // nanoseconds a float32 takes, as of a MapRow
+  int least, most;           // states
+  const char* option_names;  // "lr, momentum": the order of the numbers
+  int options, clock;        // numbers that it reads of each; without a clock 0
+  float cost;                // nanoseconds a float32 takes, as of a MapRow
   UpdateFn fn[2];
 };
 

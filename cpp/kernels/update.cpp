@@ -1,7 +1,10 @@
 // Optimizer updates, in place. The sequences of roundings are in docs/arithmetic.md.
 //
-// A rule is a struct: what it takes from its numbers, rounded to T once, and `step`, which gives the new p from p, the
-// gradient d and S states, which it changes. The last state is optional. To add one: a struct, and a row at the end.
+// A rule is a struct: its options, what it takes from them, rounded to T once, and `step`, which gives the new p from
+// p, the gradient d and S states, which it changes. The last state is optional. To add one: a struct, and a row at the
+// end.
+#include <cstring>
+
 #include "kernels/registry.h"
 #include "simd/vec.h"
 
@@ -17,22 +20,31 @@ template <class T>
 CR_INLINE bool nonzero(double x) {  // as rounded: a tiny number that is 0 in T must not turn an infinite p into NaN
   return static_cast<T>(x) != T(0);
 }
+
+// The options of a rule: fields of `Options` in the order of their numbers in memory, and their names for the table.
+#define CR_OPTIONS(...) \
+  struct Options {      \
+    double __VA_ARGS__; \
+  };                    \
+  static constexpr const char* option_names = #__VA_ARGS__;
+
 inline double root(double x) { return first(sqrt(splat(x))); }
 
-// Numbers: lr, momentum, weight_decay, nesterov (0 or 1). State: the velocity.
+// nesterov is 0 or 1. State: the velocity.
 template <class T>
 struct Sgd {
-  static constexpr int least = 0, most = 1;
+  CR_OPTIONS(lr, momentum, weight_decay, nesterov)
+  static constexpr int least = 0, most = 1, clock = 0;
   Vec<T> rate, mu, decay;
   bool has_decay, has_last, nesterov;
 
-  explicit Sgd(const UpdateArgs& u)
-      : rate(rounded<T>(-u.numbers[0])),
-        mu(rounded<T>(u.numbers[1])),
-        decay(rounded<T>(u.numbers[2])),
-        has_decay(nonzero<T>(u.numbers[2])),
-        has_last(nonzero<T>(u.numbers[1])),
-        nesterov(u.numbers[3] != 0) {}
+  Sgd(const Options& o, const double*)
+      : rate(rounded<T>(-o.lr)),
+        mu(rounded<T>(o.momentum)),
+        decay(rounded<T>(o.weight_decay)),
+        has_decay(nonzero<T>(o.weight_decay)),
+        has_last(nonzero<T>(o.momentum)),
+        nesterov(o.nesterov != 0) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -45,25 +57,25 @@ struct Sgd {
   }
 };
 
-// Numbers: lr, beta1, beta2, eps, weight_decay. Clock: steps, beta1^steps, beta2^steps. States: averages of the
-// gradient and of its square; with amsgrad the largest of the latter. Decoupled: weight decay on p alone (AdamW).
+// Clock: steps, beta1^steps, beta2^steps. States: averages of the gradient and of its square; with amsgrad the largest
+// of the latter. Decoupled: weight decay on p alone (AdamW).
 template <class T, bool Decoupled>
 struct Adam {
-  static constexpr int least = 2, most = 3;
+  CR_OPTIONS(lr, beta1, beta2, eps, weight_decay)
+  static constexpr int least = 2, most = 3, clock = 3;
   static constexpr bool has_last = true;
   Vec<T> rate, first_share, beta2, second_share, eps, decay;
   bool has_decay;
 
-  explicit Adam(const UpdateArgs& u) {
-    const double lr = u.numbers[0], b1 = u.numbers[1], b2 = u.numbers[2], weight_decay = u.numbers[4];
-    const double correction1 = 1 - u.clock[1] * b1, correction2 = root(1 - u.clock[2] * b2);
-    rate = rounded<T>(-(lr * correction2 / correction1));
-    first_share = rounded<T>(1 - b1);
-    beta2 = rounded<T>(b2);
-    second_share = rounded<T>(1 - b2);
-    eps = rounded<T>(u.numbers[3] * correction2);
-    decay = rounded<T>(Decoupled ? 1 - lr * weight_decay : weight_decay);
-    has_decay = nonzero<T>(weight_decay);
+  Adam(const Options& o, const double* time) {
+    const double correction1 = 1 - time[1] * o.beta1, correction2 = root(1 - time[2] * o.beta2);
+    rate = rounded<T>(-(o.lr * correction2 / correction1));
+    first_share = rounded<T>(1 - o.beta1);
+    beta2 = rounded<T>(o.beta2);
+    second_share = rounded<T>(1 - o.beta2);
+    eps = rounded<T>(o.eps * correction2);
+    decay = rounded<T>(Decoupled ? 1 - o.lr * o.weight_decay : o.weight_decay);
+    has_decay = nonzero<T>(o.weight_decay);
   }
 
   template <int S>
@@ -86,23 +98,23 @@ using AdamL2 = Adam<T, false>;
 template <class T>
 using AdamW = Adam<T, true>;
 
-// Numbers: lr, alpha, eps, weight_decay, momentum. States: the average of the gradient's square, when centered that of
-// the gradient, with momentum the velocity.
+// States: the average of the gradient's square, when centered that of the gradient, with momentum the velocity.
 template <class T, bool Centered>
 struct RmsProp {
-  static constexpr int least = Centered ? 2 : 1, most = least + 1;
+  CR_OPTIONS(lr, alpha, eps, weight_decay, momentum)
+  static constexpr int least = Centered ? 2 : 1, most = least + 1, clock = 0;
   Vec<T> rate, alpha, share, eps, decay, mu;
   bool has_decay, has_last;
 
-  explicit RmsProp(const UpdateArgs& u)
-      : rate(rounded<T>(-u.numbers[0])),
-        alpha(rounded<T>(u.numbers[1])),
-        share(rounded<T>(1 - u.numbers[1])),
-        eps(rounded<T>(u.numbers[2])),
-        decay(rounded<T>(u.numbers[3])),
-        mu(rounded<T>(u.numbers[4])),
-        has_decay(nonzero<T>(u.numbers[3])),
-        has_last(nonzero<T>(u.numbers[4])) {}
+  RmsProp(const Options& o, const double*)
+      : rate(rounded<T>(-o.lr)),
+        alpha(rounded<T>(o.alpha)),
+        share(rounded<T>(1 - o.alpha)),
+        eps(rounded<T>(o.eps)),
+        decay(rounded<T>(o.weight_decay)),
+        mu(rounded<T>(o.momentum)),
+        has_decay(nonzero<T>(o.weight_decay)),
+        has_last(nonzero<T>(o.momentum)) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -123,19 +135,20 @@ using RmsPropPlain = RmsProp<T, false>;
 template <class T>
 using RmsPropCentered = RmsProp<T, true>;
 
-// Numbers: lr, lr_decay, weight_decay, eps. Clock: steps. State: the sum of the gradient's squares.
+// Clock: steps. State: the sum of the gradient's squares.
 template <class T>
 struct Adagrad {
-  static constexpr int least = 1, most = 1;
+  CR_OPTIONS(lr, lr_decay, weight_decay, eps)
+  static constexpr int least = 1, most = 1, clock = 1;
   static constexpr bool has_last = true;
   Vec<T> rate, decay, eps;
   bool has_decay;
 
-  explicit Adagrad(const UpdateArgs& u)
-      : rate(rounded<T>(-(u.numbers[0] / (1 + u.clock[0] * u.numbers[1])))),
-        decay(rounded<T>(u.numbers[2])),
-        eps(rounded<T>(u.numbers[3])),
-        has_decay(nonzero<T>(u.numbers[2])) {}
+  Adagrad(const Options& o, const double* time)
+      : rate(rounded<T>(-(o.lr / (1 + time[0] * o.lr_decay)))),
+        decay(rounded<T>(o.weight_decay)),
+        eps(rounded<T>(o.eps)),
+        has_decay(nonzero<T>(o.weight_decay)) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -200,7 +213,9 @@ CR_INLINE void update_rows(const Rule& rule, const UpdateArgs& u) {
 
 template <template <class> class Rule, class T>
 void update(const UpdateArgs& u) {
-  const Rule<T> rule(u);
+  typename Rule<T>::Options options;
+  std::memcpy(&options, u.numbers, sizeof options);
+  const Rule<T> rule(options, u.clock);
   constexpr int least = Rule<T>::least, most = Rule<T>::most;
   if (u.s[most - 1] != nullptr && rule.has_last) {
     update_rows<T, most>(rule, u);
@@ -210,9 +225,11 @@ void update(const UpdateArgs& u) {
 }
 
 template <template <class> class Rule>
-constexpr UpdateRow row(const char* name, int options, int clock, float cost) {
-  return {
-      name, Rule<float>::least, Rule<float>::most, options, clock, cost, {update<Rule, float>, update<Rule, double>}};
+constexpr UpdateRow row(const char* name, float cost) {
+  using R = Rule<float>;
+  constexpr int options = sizeof(typename R::Options) / sizeof(double);
+  return {name,    R::least, R::most, R::option_names,
+          options, R::clock, cost,    {update<Rule, float>, update<Rule, double>}};
 }
 
 }  // namespace
@@ -220,12 +237,12 @@ constexpr UpdateRow row(const char* name, int options, int clock, float cost) {
 namespace CR_LEVEL {
 void register_update(KernelTable& table) {
   static const UpdateRow rows[] = {
-      row<Sgd>("sgd", 4, 0, 0.14f),
-      row<AdamL2>("adam", 5, 3, 0.3f),
-      row<AdamW>("adamw", 5, 3, 0.3f),
-      row<RmsPropPlain>("rmsprop", 5, 0, 0.25f),
-      row<RmsPropCentered>("rmsprop_centered", 5, 0, 0.3f),
-      row<Adagrad>("adagrad", 4, 1, 0.25f),
+      row<Sgd>("sgd", 0.14f),
+      row<AdamL2>("adam", 0.3f),
+      row<AdamW>("adamw", 0.3f),
+      row<RmsPropPlain>("rmsprop", 0.25f),
+      row<RmsPropCentered>("rmsprop_centered", 0.3f),
+      row<Adagrad>("adagrad", 0.25f),
   };
   table.updates = rows;
   table.n_updates = sizeof(rows) / sizeof(rows[0]);
