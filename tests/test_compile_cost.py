@@ -188,7 +188,7 @@ import ctypes, os
 import numpy as np
 import chainrule as cr
 from chainrule import _core, nn
-from chainrule.compiler.compiled import Compiled
+from chainrule.compiler.jit import Compiled
 import test_compile_cost as cost
 
 allocations = ctypes.CDLL(os.environ["LD_PRELOAD"]).allocations

@@ -20,7 +20,7 @@ def to_model_input(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Te
     Errors: TypeError when the values are not real numbers.
 
     >>> import numpy as np
-    >>> from chainrule._arrays import to_model_input
+    >>> from chainrule._util.arrays import to_model_input
     >>> to_model_input(np.array([0, 255], dtype=np.uint8), np.float32, "X").dtype
     dtype('float32')
     """
@@ -34,7 +34,7 @@ def first_bad(array: npt.NDArray[Any]) -> tuple[int, ...] | None:
     """Return the index of the first value that is not finite, or None.
 
     >>> import numpy as np
-    >>> from chainrule._arrays import first_bad
+    >>> from chainrule._util.arrays import first_bad
     >>> first_bad(np.array([[0.0, 1.0], [np.nan, 2.0]]))
     (1, 0)
     """
