@@ -187,7 +187,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def run(tree: Path, tests: str) -> subprocess.CompletedProcess[str]:
     """The chosen quick tests against the package of the tree; stops at the first failure."""
     words = [str(ROOT / "tests" / word) if word.endswith(".py") else word for word in tests.split()]
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={tree / 'python'} {ROOT / 'tests'}"]
+    options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-o", f"pythonpath={tree / 'python'} {ROOT / 'tests'}"]
     code = (
         f"import sys; sys.path.insert(0, {str(tree / 'python')!r}); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     )
