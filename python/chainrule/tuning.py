@@ -8,6 +8,7 @@ from itertools import product
 from math import isnan, nan
 from typing import Any
 
+from ._util.text_table import text_table
 from .random import Generator
 from .train._history import History
 
@@ -64,11 +65,8 @@ class Search:
     def summary(self) -> str:
         """The scores and parameters as a table, a line per trial."""
         names = list(self.trials[0].params)
-        rows = [[self.score, *names]]
-        rows += [[f"{trial.score:.4g}", *(str(trial.params[name]) for name in names)] for trial in self.trials]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-        return "\n".join(line.rstrip() for line in lines)
+        rows = [[f"{trial.score:.4g}", *(str(trial.params[name]) for name in names)] for trial in self.trials]
+        return text_table([self.score, *names], rows, ruled=False)
 
 
 def search(

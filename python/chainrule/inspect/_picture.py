@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from .._util.text_table import cells
 from ._formulas import expression, gate
 from ._nodes import Layer, Node
-from ._text import array_text, cells, norm, number, shape_text
+from ._text import array_text, norm, number, shape_text
 
 if TYPE_CHECKING:
     from ._graph import Graph
