@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.checks import is_integer
 from .._util.errors import CompileError
 from .._util.mode import grad_mode
 from ._inputs import Recording, zeros_like
@@ -28,7 +29,7 @@ def _positions(what: str, argnums: ArgNums, args: Sequence[Any]) -> list[int]:
     """The arguments of a call that `argnums` names, counted from 0."""
     given: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     for n in given:
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        if not is_integer(n):
             raise TypeError(f"{what}: argnums must be an integer or a tuple of integers, got {argnums!r}")
         if not -len(args) <= n < len(args):
             raise ValueError(f"{what}: argument {n} of {len(args)} does not exist")
