@@ -49,8 +49,10 @@ CR_INLINE void column_block(int64_t rows, const T* x, int64_t stride, T* out, in
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> acc[V];
   const int64_t last = width - (V - 1) * L;
-  const auto read = [last](const T* p, int v)
-                        CR_LAMBDA { return Whole || v < V - 1 ? load(p + v * L) : load_n(p + v * L, last); };
+  const auto read = [last](const T* p, int v) CR_LAMBDA {
+    const T* const from = p + v * L;
+    return Whole || v < V - 1 ? load(from) : load_n(from, last);
+  };
   if (first) {
     CR_UNROLL
     for (int v = 0; v < V; ++v) acc[v] = op.start(read(x, v));
