@@ -19,7 +19,7 @@ CR_INLINE void exponentials(Vec<T> (&v)[N]) {
   }
 }
 
-// The maximum that is subtracted. A NaN may get lost here, it makes the row's sum NaN. Of +0 and -0 either will do: the
+// The maximum that is subtracted. A NaN may be lost here: it makes the row's sum NaN. Of +0 and -0 either will do: the
 // difference is a zero that changes no exponential, and the logarithm of such a sum is above 0.
 template <class T>
 CR_INLINE Vec<T> row_largest(const T* x, int64_t n) {
