@@ -193,6 +193,7 @@ def test_a_program_in_many_python_threads() -> None:
     run_together([body] * 8)
 
 
+@pytest.mark.alone
 def test_more_threads_than_cpus() -> None:
     """Waiting threads give their CPU to those that work: 8 threads take at most about as long as one."""
     a, b = values((256, 256), np.float32, 1), values((256, 256), np.float32, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 
-from ._tensor import Tensor, from_dlpack, tensor  # isort: skip  (before ops: they know each other)
+from ._tensor import Tensor, from_dlpack, tensor  # isort: skip  before ops: they know each other
 from . import autodiff, config, data, inspect, nn, ops, optim, random, serialize, train, tuning
 from .autodiff import (
     backward,

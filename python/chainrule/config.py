@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _core
-from .ops import _table
+from ._util.programs import clear_programs
 
 __all__ = [
     "active_isa",
@@ -61,7 +61,7 @@ def use_isa(name: str) -> None:
     >>> cr.use_isa(cr.active_isa())
     """
     _core.use_isa(name)
-    _table.clear_programs()
+    clear_programs()
 
 
 def get_num_threads() -> int:

@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from .._tensor import Tensor, as_tensor, grad_mode
+from .._tensor import Tensor
+from .._util.mode import grad_mode
 from .._util.trees import along, flatten, is_container, rebuild
+from ..ops._operands import as_tensor
 from ._sweeps import differentiating_by, enable_grad, history, no_grad, path, pull_back, push_forward
 
 __all__ = ["Recording", "as_float", "is_leaf", "point", "rebuilt", "zeros_like"]

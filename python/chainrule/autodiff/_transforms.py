@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from .._tensor import Tensor, grad_mode
+from .._tensor import Tensor
 from .._util.errors import CompileError
+from .._util.mode import grad_mode
 from ._inputs import Recording, zeros_like
 from ._sweeps import seed
 
@@ -234,7 +235,7 @@ _MANY_WALKS = 32  # from where on a program is worth its making: then a walk tak
 
 def _walked(run: Recording, walk: Callable[[Tensor], list[Tensor]], t: Tensor, like: list[Tensor]) -> list[Tensor]:
     """What the walks from 1 in each element of t give, stacked: (t.size, *shape) for each tensor that they are like."""
-    if t.size and (grad_mode.trace is not None or run.keeps_graph):
+    if t.size and (run.keeps_graph or not grad_mode.trace.has_values):
         return [ops.stack(found) for found in zip(*[walk(e) for e in _basis(t)], strict=True)]
     if t.size >= _MANY_WALKS:
         walk = _compiled(walk, t)

@@ -15,8 +15,8 @@ from .._tensor import Tensor
 from .._util.trees import flatten, rebuild
 from ..autodiff._inputs import point, zeros_like
 from ..autodiff._sweeps import differentiating_by, enable_grad, pull_back, push_forward
-from ..ops._table import Attrs, Op, Spec, Tangents
-from ..ops._table import Plan as OpPlan
+from ..ops._op import Attrs, Op, Spec, Tangents
+from ..ops._op import Plan as OpPlan
 
 if TYPE_CHECKING:
     from .jit import Compiled, Plan

@@ -12,15 +12,15 @@ from types import MethodType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import _core
-from .._tensor import Tensor, grad_mode, numbers
-from .._util.convert import to_array
+from .._tensor import Tensor, tensor_numbers
+from .._util.arrays import to_array
+from .._util.dtypes import CODES, Array
 from .._util.errors import CompileError
+from .._util.mode import grad_mode
 from .._util.trees import flatten, is_array, rebuild
-from ..ops import _table
-from ..ops._table import Spec
+from ..ops._op import Spec
 from .backward import link
 from .build import Built, build
 from .report import describe
@@ -33,7 +33,6 @@ _MANY_PLANS = 64  # from where on somebody should know
 _MOST_PLANS = 512
 
 F = TypeVar("F", bound=Callable[..., Any])
-Array = npt.NDArray[Any]
 
 
 @dataclass(eq=False)
@@ -80,7 +79,7 @@ class Plan:
         statics = [None if is_array(a) else (a,) for a in args]
         self.statics = statics  # the fast call borrows them
         return _core.fast_call(
-            self.built.program, statics, self.guards, self.versions, self.cleared, alone, Tensor, numbers
+            self.built.program, statics, self.guards, self.versions, self.cleared, alone, Tensor, tensor_numbers
         )
 
     @property
@@ -152,7 +151,7 @@ class Compiled(Generic[F]):
         return self._find_and_run(args, kwargs)
 
     def _find_and_run(self, args: Any, kwargs: Any) -> Any:
-        if grad_mode.trace is not None:
+        if not grad_mode.trace.has_values:
             return self.function(*args, **kwargs)
         plan, structure, leaves, arrays = self._find(args, kwargs)
         if plan is not self._last:
@@ -266,7 +265,7 @@ def _canonical(leaf: Any) -> Array:
     if isinstance(leaf, Tensor):
         return leaf._data
     array = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
-    if array.dtype in _table.CODES and array.flags.c_contiguous and array.flags.aligned and type(array) is np.ndarray:
+    if array.dtype in CODES and array.flags.c_contiguous and array.flags.aligned and type(array) is np.ndarray:
         return array
     return to_array(array, None)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .._util.errors import CompileError
+from ..ops._op import Shape, Spec
 from ..ops._strides import product
-from ..ops._table import Shape, Spec
 
 if TYPE_CHECKING:
     import numpy as np

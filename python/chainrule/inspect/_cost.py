@@ -13,7 +13,7 @@ from .._tensor import Tensor
 from ..autodiff._sweeps import no_grad
 from ..compiler.report import flops
 from ..compiler.trace import Instr, Trace
-from ..ops._table import Spec
+from ..ops._op import Spec
 from ._derivatives import instructions, steps
 from ._formulas import expression
 from ._nodes import Node

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from .._tensor import Tensor, grad_mode
-from .._util.errors import CompileError
+from .._tensor import Tensor
+from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
 from ..nn import Module
 from ..nn._record_calls import Call, noting_calls
@@ -194,8 +194,7 @@ class Graph:
 
     def backward_pass(self) -> tuple[dict[int, Tensor], list[Step]]:
         """Gradients by tensor number, and the steps that made them; computed once."""
-        if grad_mode.trace is not None:
-            raise CompileError("graph: values are not known inside of a compiled function; look at the graph outside")
+        grad_mode.trace.forbid("graph: values are not known inside of a compiled function; look at the graph outside")
         if self._reversed is None:
             totals = self._seeds()
             with no_grad():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ._table import Code, Plan, Shape, Spec
+from ._op import Code, Plan, Shape, Spec
 
 __all__ = [
     "axes_of",
