@@ -61,11 +61,13 @@ def least(sizes: tuple[int, ...], good: Callable[[list[float]], bool]) -> list[f
     return best
 
 
+@pytest.mark.alone
 def test_a_net_of_ten_layers_is_planned_in_20_ms() -> None:
     (found,) = least((10,), lambda best: best[0] < 0.02)
     assert found < 0.02
 
 
+@pytest.mark.alone
 def test_planning_takes_time_by_the_number_of_layers() -> None:
     def growth(best: list[float]) -> float:
         return max(best[1] / best[0], best[2] / best[1])

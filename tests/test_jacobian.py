@@ -70,8 +70,10 @@ def test_an_unknown_mode() -> None:
 def test_auto_takes_the_fewer_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
     for name in ("_by_rows", "_by_columns"):
-        made = getattr(cr.transforms, name)
-        monkeypatch.setattr(cr.transforms, name, lambda run, name=name, made=made: taken.append(name) or made(run))
+        made = getattr(cr.autodiff._transforms, name)
+        monkeypatch.setattr(
+            cr.autodiff._transforms, name, lambda run, name=name, made=made: taken.append(name) or made(run)
+        )
     W = np.random.default_rng(3).standard_normal((5, 2))
     wide = cr.jacobian(lambda x: cr.matmul(x, W))(np.ones(5))
     tall = cr.jacobian(lambda x: cr.matmul(W, x))(np.ones(2))
@@ -221,6 +223,7 @@ class TestCostOfAHessianProduct:
         v = {name: draw.normal(p.shape) for name, p in net.named_parameters()}
         return net, lambda m: cr.cross_entropy(m(x), labels), v
 
+    @pytest.mark.alone
     def test_in_time(self) -> None:
         net, loss, v = self.net()
         assert sum(p.size for p in net.parameters()) == 987_210

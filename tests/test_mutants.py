@@ -94,8 +94,8 @@ MUTANTS = [
     Mutant(
         "bias of the first tile",
         "cpp/kernels/write_back.h",
-        "whole.bias + (out_.turned ? i : j)",
-        "whole.bias + (out_.turned ? i : 0)",
+        "whole.bias + (out_.transposed ? i : j)",
+        "whole.bias + (out_.transposed ? i : 0)",
         "test_chain.py",
     ),
     Mutant(

@@ -1,4 +1,4 @@
-// Rows of the elementwise kernels, made from the lists in activations.h, units.h and arithmetic.h.
+// MapRows of the elementwise kernels, made from the lists in activations.h, units.h and arithmetic.h.
 #include "kernels/activations.h"
 #include "kernels/arithmetic.h"
 #include "kernels/loops.h"
@@ -44,13 +44,13 @@ constexpr float gradient_cost() {
   }
 }
 
-struct Rows {
+struct MapRows {
   MapRow row[2 * (Activations::size + Units::size) + Unary::size + Binary::size + Comparisons::size + 1];
   int64_t n;
 };
 
 template <class... Ops>
-void add_activations(Rows& rows, List<Ops...>) {
+void add_activations(MapRows& rows, List<Ops...>) {
   ((rows.row[rows.n++] =
         {Ops::names[0], 1, false, false, value_cost<Ops>(), {map1<float, Value<Ops>>, map1<double, Value<Ops>>}},
     rows.row[rows.n++] = {Ops::names[1],
@@ -62,20 +62,20 @@ void add_activations(Rows& rows, List<Ops...>) {
    ...);
 }
 template <class... Ops>
-void add_unary(Rows& rows, List<Ops...>) {
+void add_unary(MapRows& rows, List<Ops...>) {
   ((rows.row[rows.n++] = {Ops::name, 1, false, false, kStream, {map1<float, Ops>, map1<double, Ops>}}), ...);
 }
 template <class... Ops>
-void add_binary(Rows& rows, List<Ops...>) {
+void add_binary(MapRows& rows, List<Ops...>) {
   ((rows.row[rows.n++] = {Ops::name, 2, false, false, kStream, {map2<float, Ops>, map2<double, Ops>}}), ...);
 }
 template <class... Ops>
-void add_comparisons(Rows& rows, List<Ops...>) {
+void add_comparisons(MapRows& rows, List<Ops...>) {
   ((rows.row[rows.n++] = {Ops::name, 2, false, true, kStream, {compare2<float, Ops>, compare2<double, Ops>}}), ...);
 }
 
-Rows make_rows() {
-  Rows rows = {};
+MapRows make_rows() {
+  MapRows rows = {};
   add_activations(rows, Activations());
   add_activations(rows, Units());
   add_unary(rows, Unary());
@@ -89,7 +89,7 @@ Rows make_rows() {
 
 namespace CR_LEVEL {
 void register_maps(KernelTable& table) {
-  static Rows rows = {};
+  static MapRows rows = {};
   rows = make_rows();
   table.maps = rows.row;
   table.n_maps = rows.n;

@@ -1,5 +1,5 @@
 // e^(x - max) of rows and its lane sum: what softmax and cross-entropy share. One row at a time, elements along the
-// lanes; narrow.h has many rows at a time.
+// lanes; transposed_rows.h has many rows at a time.
 #pragma once
 
 #include "kernels/lane_sum.h"

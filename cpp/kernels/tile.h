@@ -35,26 +35,26 @@ constexpr int max_vectors(int mr) {
   constexpr int table[7] = {0, 6, 4, 3, 2, 2, 2};
   return table[mr];
 }
-constexpr int max_turned_vectors(int mr) { return kRegisters == 16 && mr <= 3 ? 2 : 1; }
+constexpr int max_transposed_vectors(int mr) { return kRegisters == 16 && mr <= 3 ? 2 : 1; }
 
 // Rows that a packing tile prefetches ahead. Rows on different pages are out of reach of the hardware's prefetchers:
 // the first tiles of 1024^3 took 3.3 times as long as the others, and take 1.8 times as long.
 constexpr int64_t kAhead = 16;
 
-enum Read { kWhole, kTail, kPack, kTurned, kAsk };
+enum Read { kWhole, kTail, kPack, kTransposed, kPrefetch };
 
 // WriteBack of one tile. In a transposed tile (`turned`) the bias is one number a row, and there is no `kept`.
 template <class T>
 struct Finish {
-  const T *bias, *kept;  // null: none
-  int64_t rs_kept;
-  bool relu, turned;
+  const T *bias, *relu_output;  // null: none
+  int64_t rs_relu_output;
+  bool relu, transposed;
 };
 
 // Matrices that the epilogue is going to change where the tiles are, on their way from memory while these are computed:
 // a step of 1024-2048-2048-1000 takes 4 % less. A row at a time: all at once they hold up what the tile itself reads.
 template <class T>
-struct Coming {
+struct PrefetchTargets {
   int matrices;
   const T* p[1 + kMostStates];
   int64_t rs[1 + kMostStates];
@@ -74,8 +74,8 @@ struct TileArgs {
   int64_t n;  // columns of this tile
   bool first;
   Read read;
-  const Finish<T>* finish;  // null: nothing is done
-  const Coming<T>* coming;  // of kAsk
+  const Finish<T>* finish;            // null: nothing is done
+  const PrefetchTargets<T>* targets;  // of kPrefetch
 };
 
 // Elements of a at one k, for all rows of the tile. A few row pointers, not MR: x86 has 16 registers.
@@ -128,12 +128,12 @@ CR_INLINE void multiply_rows(const TileArgs<T>& t, const T* a_rows, const T* b, 
 }
 
 template <class T, int MR, int NV>
-CR_INLINE void multiply_and_ask(const TileArgs<T>& t, int64_t row, const T* a, Vec<T> (&acc)[MR][NV]) {
-  const int64_t lines = MR * t.coming->matrices, few = t.k / lines + 1;
+CR_INLINE void multiply_and_prefetch(const TileArgs<T>& t, int64_t row, const T* a, Vec<T> (&acc)[MR][NV]) {
+  const int64_t lines = MR * t.targets->matrices, few = t.k / lines + 1;
   const T* b = t.b;
   for (int64_t x = 0, k = t.k; x < lines; ++x) {
     const int64_t matrix = x / MR, now = k < few ? k : few;
-    const T* const p = t.coming->p[matrix] + (row + x % MR) * t.coming->rs[matrix];
+    const T* const p = t.targets->p[matrix] + (row + x % MR) * t.targets->rs[matrix];
     CR_UNROLL
     for (int j = 0; j < NV; ++j) __builtin_prefetch(p + j * Vec<T>::lanes, 0, 2);
     multiply_rows<T, MR, NV, kWhole>(t, a, b, now, acc);
@@ -145,7 +145,7 @@ CR_INLINE void multiply_and_ask(const TileArgs<T>& t, int64_t row, const T* a, V
 
 // block[x] = elements x of `lanes` lines, of which `lines` exist, each `length` long.
 template <class T>
-CR_INLINE void load_turned(const T* p, int64_t ld, int64_t lines, int64_t length, Vec<T> (&block)[Vec<T>::lanes]) {
+CR_INLINE void load_transposed(const T* p, int64_t ld, int64_t lines, int64_t length, Vec<T> (&block)[Vec<T>::lanes]) {
   constexpr int64_t L = Vec<T>::lanes;
   if (lines >= L && length >= L) {
     CR_UNROLL
@@ -157,7 +157,7 @@ CR_INLINE void load_turned(const T* p, int64_t ld, int64_t lines, int64_t length
 }
 
 template <class T, int MR, int NV>
-CR_INLINE void multiply_turned(const TileArgs<T>& t, const T* a_rows, Vec<T> (&acc)[MR][NV]) {
+CR_INLINE void multiply_transposed(const TileArgs<T>& t, const T* a_rows, Vec<T> (&acc)[MR][NV]) {
   constexpr int64_t L = Vec<T>::lanes;
   Broadcasts<T, MR> a(t, a_rows);
   Vec<T> block[L];
@@ -166,7 +166,7 @@ CR_INLINE void multiply_turned(const TileArgs<T>& t, const T* a_rows, Vec<T> (&a
     const int64_t length = t.k - p < L ? t.k - p : L;
     CR_UNROLL
     for (int j = 0; j < NV; ++j) {
-      load_turned(t.b + j * L * t.ld_b + p, t.ld_b, t.n - j * L, length, block);
+      load_transposed(t.b + j * L * t.ld_b + p, t.ld_b, t.n - j * L, length, block);
       at = a;
       if (length == L) {
         CR_UNROLL
@@ -196,7 +196,7 @@ CR_INLINE void finish_tile(const Finish<T>& f, int64_t row, int64_t n, Vec<T> (&
   constexpr int64_t L = Vec<T>::lanes;
   const int64_t last = n - (NV - 1) * L;
   const Relu relu(nullptr);
-  if (f.bias != nullptr && f.turned) {
+  if (f.bias != nullptr && f.transposed) {
     CR_UNROLL
     for (int i = 0; i < MR; ++i) {
       const Vec<T> bias = splat(f.bias[i]);
@@ -218,13 +218,13 @@ CR_INLINE void finish_tile(const Finish<T>& f, int64_t row, int64_t n, Vec<T> (&
       for (int j = 0; j < NV; ++j) acc[i][j] = relu.value(acc[i][j]);
     }
   }
-  if (f.kept != nullptr) {
+  if (f.relu_output != nullptr) {
     CR_UNROLL
     for (int i = 0; i < MR; ++i) {
-      const T* const kept = f.kept + (row + i) * f.rs_kept;
+      const T* const relu_output = f.relu_output + (row + i) * f.rs_relu_output;
       CR_UNROLL
       for (int j = 0; j < NV; ++j) {
-        const Vec<T> y = j < NV - 1 ? load(kept + j * L) : load_or_n(kept + j * L, last);
+        const Vec<T> y = j < NV - 1 ? load(relu_output + j * L) : load_or_n(relu_output + j * L, last);
         acc[i][j] = relu.gradient(y, acc[i][j]);
       }
     }
@@ -240,7 +240,7 @@ CR_INLINE T opaque(T x) {
 }
 
 // The tile at a_rows and c; `row` of t's.
-template <class T, int MR, int NV, bool Ask>
+template <class T, int MR, int NV, bool Prefetch>
 CR_INLINE void one_tile(const TileArgs<T>& t, int64_t row, const T* a_rows, T* c) {
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> acc[MR][NV];
@@ -260,16 +260,16 @@ CR_INLINE void one_tile(const TileArgs<T>& t, int64_t row, const T* a_rows, T* c
       from += t.rs_c;
     }
   }
-  if constexpr (Ask) {
-    multiply_and_ask(t, row, a_rows, acc);
+  if constexpr (Prefetch) {
+    multiply_and_prefetch(t, row, a_rows, acc);
   } else if (t.read == kWhole) {
     multiply_rows<T, MR, NV, kWhole>(t, a_rows, t.b, t.k, acc);
   } else if (t.read == kTail) {
     multiply_rows<T, MR, NV, kTail>(t, a_rows, t.b, t.k, acc);
   } else if (t.read == kPack) {
     multiply_rows<T, MR, NV, kPack>(t, a_rows, t.b, t.k, acc);
-  } else if constexpr (NV <= max_turned_vectors(MR)) {
-    multiply_turned(t, a_rows, acc);
+  } else if constexpr (NV <= max_transposed_vectors(MR)) {
+    multiply_transposed(t, a_rows, acc);
   }
   if (t.finish != nullptr) finish_tile(*t.finish, row, t.n, acc);
   T* to = opaque(c);
@@ -292,26 +292,26 @@ CR_INLINE void one_tile(const TileArgs<T>& t, int64_t row, const T* a_rows, T* c
   }
 }
 
-template <class T, int MR, int NV, bool Ask>
+template <class T, int MR, int NV, bool Prefetch>
 CR_INLINE void strips_of_tiles(const TileArgs<T>& t) {
   const T* a = t.a;
   T* c = t.c;
   for (int64_t s = 0; s < t.strips; ++s) {
-    one_tile<T, MR, NV, Ask>(t, s * MR, a, c);
+    one_tile<T, MR, NV, Prefetch>(t, s * MR, a, c);
     a += MR * t.rs_a;
     c += MR * t.rs_c;
   }
 }
 
-// One function for all ways of reading: the code before and after k is the larger part of it. But for kAsk, whose loops
-// made small tiles 7 % slower.
+// One function for all ways of reading: the code before and after k is the larger part of it. But for kPrefetch, whose
+// loops made small tiles 7 % slower.
 template <class T, int MR, int NV>
-__attribute__((noinline)) void asking_tile(const TileArgs<T>& t) {
+__attribute__((noinline)) void prefetching_tile(const TileArgs<T>& t) {
   strips_of_tiles<T, MR, NV, true>(t);
 }
 template <class T, int MR, int NV>
 void tile(const TileArgs<T>& t) {
-  if (t.read == kAsk) return asking_tile<T, MR, NV>(t);
+  if (t.read == kPrefetch) return prefetching_tile<T, MR, NV>(t);
   strips_of_tiles<T, MR, NV, false>(t);
 }
 

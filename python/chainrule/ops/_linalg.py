@@ -20,7 +20,7 @@ def symmetric_eigen(a: Tensor) -> tuple[Tensor, Tensor]:
     Source: Householder and implicit QL of Martin, Reinsch and Wilkinson (1968), in `cpp/host/eigen.cpp`.
 
     >>> import chainrule as cr
-    >>> from chainrule._linalg import symmetric_eigen
+    >>> from chainrule.ops._linalg import symmetric_eigen
     >>> values, vectors = symmetric_eigen(cr.tensor([[2.0, 0.0], [0.0, 5.0]], dtype="float64"))
     >>> values.tolist(), vectors.tolist()
     ([5.0, 2.0], [[0.0, 1.0], [1.0, 0.0]])

@@ -114,7 +114,7 @@ def accuracy(prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
     Errors: ValueError for other shapes.
 
     >>> import numpy as np
-    >>> from chainrule._fit_data import accuracy
+    >>> from chainrule.train._dataset import accuracy
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     0.5
     """
