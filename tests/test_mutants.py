@@ -117,7 +117,7 @@ MUTANTS = [
         "row",
         "test_chain.py",
     ),
-    Mutant("nine rounds", "cpp/kernels/philox.h", "round < 10", "round < 9", "test_random.py"),
+    Mutant("nine rounds", "cpp/math/philox.h", "round < 10", "round < 9", "test_random.py"),
     Mutant(
         "caller's mode",
         "cpp/threads/fp_mode.h",

@@ -161,8 +161,10 @@ template <int V, class T, int S, class Rule>
 CR_INLINE void update_vectors(const Rule& rule, const Row<T, S>& row, int64_t i, int64_t w) {
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> p[V], g[V], s[V][S + 1];
-  const auto read = [i, w](const T* from, int x)
-                        CR_LAMBDA { return x < V - 1 ? load(from + i + x * L) : load_or_n(from + i + x * L, w); };
+  const auto read = [i, w](const T* from, int x) CR_LAMBDA {
+    if (x < V - 1) return load(from + i + x * L);
+    return load_or_n(from + i + x * L, w);
+  };
   const auto write = [i, w](T* to, int x, Vec<T> y) CR_LAMBDA {
     if (x < V - 1) {
       store(to + i + x * L, y);

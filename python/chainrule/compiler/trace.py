@@ -233,11 +233,11 @@ class Trace:
         inputs: list[Tensor | Array] = [gradient, numbers, *([] if clock is None else [clock])]
         self.in_place(rule, [parameter, *states], inputs, [parameter.size])
         self.consumed.add(parameter._number)
+        self.bump(parameter._version)
 
     def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
         """Append the end of a step."""
-        if clocks:
-            self.in_place("advance", clocks, [numbers], [kind])
+        self.in_place("advance", clocks, [numbers], [kind])
 
     def _outside(self, target: Tensor | Array) -> int:
         if isinstance(target, Tensor) and (isinstance(target._data, Phantom) or self._made_inside(target)):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, real_array
 from .._util.mode import grad_mode
+from ..autodiff._inputs import HasParameters
 from ..autodiff._sweeps import no_grad
 from ._record_calls import noted
 
@@ -60,7 +61,7 @@ class Buffer(Tensor):
         super().__init__(data)
 
 
-class Module:
+class Module(HasParameters):
     """Base of everything with parameters: assign parameters and modules to attributes and write `forward`.
 
     Attributes that are a `Parameter`, a `Buffer`, a `Module`, or a list or tuple of these belong to the module, in the

@@ -187,16 +187,17 @@ class Optimizer:
             for i, gradient in gradients:
                 parameter, states, clock = group.params[i], group._states[i], group._clocks[i]
                 trace.update(group._update, parameter, gradient, states, group._numbers, clock)
-                trace.bump(parameter._version)
                 if clock is not None:
                     clocks.append(clock)
-            trace.advance(clocks, group._numbers, self._clock)
+            if clocks:
+                trace.advance(clocks, group._numbers, self._clock)
 
     def _ready(self, group: Group) -> list[tuple[int, Tensor]]:
         """The places and gradients of the parameters that have one."""
         found = []
+        get_grad = grad_mode.trace.get_grad
         for i, parameter in enumerate(group.params):
-            gradient = parameter.grad
+            gradient = get_grad(parameter)
             if gradient is None:
                 continue
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
