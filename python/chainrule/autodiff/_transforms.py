@@ -10,18 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-import numpy as np
-
-<<<<<<< HEAD
-from .. import ops
-from .._tensor import Tensor
 from .._util.checks import is_integer
-from .._util.errors import CompileError
-from .._util.mode import grad_mode
-from ._inputs import Recording, zeros_like
-=======
 from ._inputs import Recording
->>>>>>> main
 from ._sweeps import seed
 
 __all__ = ["ArgNums", "chosen", "grad", "hvp", "jvp", "positions_of", "value_and_grad", "vjp"]

@@ -8,12 +8,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-<<<<<<< HEAD
-from .._util.text_table import cells
-=======
 from .._tensor import Tensor
+from .._util.text_table import cells
 from ._derivatives import Step
->>>>>>> main
 from ._formulas import expression, gate
 from ._nodes import Layer, Node
 from ._text import array_text, norm, number, shape_text
