@@ -20,8 +20,9 @@ import safetensors.numpy
 import chainrule as cr
 from cases.layers import example
 from chainrule import nn
+from chainrule._util.files import write_atomic
 from chainrule.data._schema import Preparation
-from chainrule.serialize._model_files import load_prepared, write_atomic
+from chainrule.serialize._model_files import load_prepared
 from reference import assert_same_bits
 
 

@@ -78,7 +78,7 @@ void bind_config(py::module_& m) {
       [](const std::string& name) -> std::string {
         const KernelTable& table = active_kernels();
         for (int64_t i = 0; i < table.n_updates; ++i) {
-          if (name == table.updates[i].name) return table.updates[i].option_names;
+          if (name == table.updates[i].name) return table.updates[i].hyperparameter_names;
         }
         throw py::value_error("update_options: no update is called " + name);
       },

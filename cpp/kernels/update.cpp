@@ -1,8 +1,8 @@
 // Optimizer updates, in place. The sequences of roundings are in docs/arithmetic.md.
 //
-// A rule is a struct: its options, what it takes from them, rounded to T once, and `step`, which gives the new p from
-// p, the gradient d and S states, which it changes. The last state is optional. To add one: a struct, and a row at the
-// end.
+// A rule is a struct: its hyperparameters, what it takes from them, rounded to T once, and `step`, which returns the
+// new p from p, the gradient d and S states, which it changes. The last state is optional. To add a rule: a struct, and
+// a row at the end.
 #include <cstring>
 
 #include "kernels/registry.h"
@@ -21,30 +21,30 @@ CR_INLINE bool nonzero(double x) {  // as rounded: a tiny number that is 0 in T 
   return static_cast<T>(x) != T(0);
 }
 
-// The options of a rule: fields of `Options` in the order of their numbers in memory, and their names for the table.
-#define CR_OPTIONS(...) \
-  struct Options {      \
-    double __VA_ARGS__; \
-  };                    \
-  static constexpr const char* option_names = #__VA_ARGS__;
+// Hyperparameters of a rule: fields of a struct in the order of their numbers in memory, and their names for the table.
+#define CR_HYPERPARAMETERS(...) \
+  struct Hyperparameters {      \
+    double __VA_ARGS__;         \
+  };                            \
+  static constexpr const char* hyperparameter_names = #__VA_ARGS__;
 
 inline double root(double x) { return first(sqrt(splat(x))); }
 
 // nesterov is 0 or 1. State: the velocity.
 template <class T>
 struct Sgd {
-  CR_OPTIONS(lr, momentum, weight_decay, nesterov)
-  static constexpr int least = 0, most = 1, clock = 0;
+  CR_HYPERPARAMETERS(lr, momentum, weight_decay, nesterov)
+  static constexpr int min_states = 0, max_states = 1, step_numbers = 0;
   Vec<T> rate, mu, decay;
   bool has_decay, has_last, nesterov;
 
-  Sgd(const Options& o, const double*)
-      : rate(rounded<T>(-o.lr)),
-        mu(rounded<T>(o.momentum)),
-        decay(rounded<T>(o.weight_decay)),
-        has_decay(nonzero<T>(o.weight_decay)),
-        has_last(nonzero<T>(o.momentum)),
-        nesterov(o.nesterov != 0) {}
+  Sgd(const Hyperparameters& h, const double*)
+      : rate(rounded<T>(-h.lr)),
+        mu(rounded<T>(h.momentum)),
+        decay(rounded<T>(h.weight_decay)),
+        has_decay(nonzero<T>(h.weight_decay)),
+        has_last(nonzero<T>(h.momentum)),
+        nesterov(h.nesterov != 0) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -57,25 +57,25 @@ struct Sgd {
   }
 };
 
-// Clock: steps, beta1^steps, beta2^steps. States: averages of the gradient and of its square; with amsgrad the largest
-// of the latter. Decoupled: weight decay on p alone (AdamW).
+// Step state: steps, beta1^steps, beta2^steps. States: averages of the gradient and of its square; with amsgrad the
+// largest of the latter. Decoupled: weight decay on p alone (AdamW).
 template <class T, bool Decoupled>
 struct Adam {
-  CR_OPTIONS(lr, beta1, beta2, eps, weight_decay)
-  static constexpr int least = 2, most = 3, clock = 3;
+  CR_HYPERPARAMETERS(lr, beta1, beta2, eps, weight_decay)
+  static constexpr int min_states = 2, max_states = 3, step_numbers = 3;
   static constexpr bool has_last = true;
   Vec<T> rate, first_share, beta2, second_share, eps, decay;
   bool has_decay;
 
-  Adam(const Options& o, const double* time) {
-    const double correction1 = 1 - time[1] * o.beta1, correction2 = root(1 - time[2] * o.beta2);
-    rate = rounded<T>(-(o.lr * correction2 / correction1));
-    first_share = rounded<T>(1 - o.beta1);
-    beta2 = rounded<T>(o.beta2);
-    second_share = rounded<T>(1 - o.beta2);
-    eps = rounded<T>(o.eps * correction2);
-    decay = rounded<T>(Decoupled ? 1 - o.lr * o.weight_decay : o.weight_decay);
-    has_decay = nonzero<T>(o.weight_decay);
+  Adam(const Hyperparameters& h, const double* step_state) {
+    const double correction1 = 1 - step_state[1] * h.beta1, correction2 = root(1 - step_state[2] * h.beta2);
+    rate = rounded<T>(-(h.lr * correction2 / correction1));
+    first_share = rounded<T>(1 - h.beta1);
+    beta2 = rounded<T>(h.beta2);
+    second_share = rounded<T>(1 - h.beta2);
+    eps = rounded<T>(h.eps * correction2);
+    decay = rounded<T>(Decoupled ? 1 - h.lr * h.weight_decay : h.weight_decay);
+    has_decay = nonzero<T>(h.weight_decay);
   }
 
   template <int S>
@@ -101,20 +101,20 @@ using AdamW = Adam<T, true>;
 // States: the average of the gradient's square, when centered that of the gradient, with momentum the velocity.
 template <class T, bool Centered>
 struct RmsProp {
-  CR_OPTIONS(lr, alpha, eps, weight_decay, momentum)
-  static constexpr int least = Centered ? 2 : 1, most = least + 1, clock = 0;
+  CR_HYPERPARAMETERS(lr, alpha, eps, weight_decay, momentum)
+  static constexpr int min_states = Centered ? 2 : 1, max_states = min_states + 1, step_numbers = 0;
   Vec<T> rate, alpha, share, eps, decay, mu;
   bool has_decay, has_last;
 
-  RmsProp(const Options& o, const double*)
-      : rate(rounded<T>(-o.lr)),
-        alpha(rounded<T>(o.alpha)),
-        share(rounded<T>(1 - o.alpha)),
-        eps(rounded<T>(o.eps)),
-        decay(rounded<T>(o.weight_decay)),
-        mu(rounded<T>(o.momentum)),
-        has_decay(nonzero<T>(o.weight_decay)),
-        has_last(nonzero<T>(o.momentum)) {}
+  RmsProp(const Hyperparameters& h, const double*)
+      : rate(rounded<T>(-h.lr)),
+        alpha(rounded<T>(h.alpha)),
+        share(rounded<T>(1 - h.alpha)),
+        eps(rounded<T>(h.eps)),
+        decay(rounded<T>(h.weight_decay)),
+        mu(rounded<T>(h.momentum)),
+        has_decay(nonzero<T>(h.weight_decay)),
+        has_last(nonzero<T>(h.momentum)) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -126,7 +126,7 @@ struct RmsProp {
       spread = maximum(fma(neg(s[1]), s[1], s[0]), splat(T(0)));
     }
     d = d / (sqrt(spread) + eps);
-    if constexpr (S == most) d = s[S - 1] = fma(mu, s[S - 1], d);
+    if constexpr (S == max_states) d = s[S - 1] = fma(mu, s[S - 1], d);
     return fma(rate, d, p);
   }
 };
@@ -135,20 +135,20 @@ using RmsPropPlain = RmsProp<T, false>;
 template <class T>
 using RmsPropCentered = RmsProp<T, true>;
 
-// Clock: steps. State: the sum of the gradient's squares.
+// Step state: steps. State: the sum of the gradient's squares.
 template <class T>
 struct Adagrad {
-  CR_OPTIONS(lr, lr_decay, weight_decay, eps)
-  static constexpr int least = 1, most = 1, clock = 1;
+  CR_HYPERPARAMETERS(lr, lr_decay, weight_decay, eps)
+  static constexpr int min_states = 1, max_states = 1, step_numbers = 1;
   static constexpr bool has_last = true;
   Vec<T> rate, decay, eps;
   bool has_decay;
 
-  Adagrad(const Options& o, const double* time)
-      : rate(rounded<T>(-(o.lr / (1 + time[0] * o.lr_decay)))),
-        decay(rounded<T>(o.weight_decay)),
-        eps(rounded<T>(o.eps)),
-        has_decay(nonzero<T>(o.weight_decay)) {}
+  Adagrad(const Hyperparameters& h, const double* step_state)
+      : rate(rounded<T>(-(h.lr / (1 + step_state[0] * h.lr_decay)))),
+        decay(rounded<T>(h.weight_decay)),
+        eps(rounded<T>(h.eps)),
+        has_decay(nonzero<T>(h.weight_decay)) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -171,8 +171,10 @@ template <int V, class T, int S, class Rule>
 CR_INLINE void update_vectors(const Rule& rule, const Row<T, S>& row, int64_t i, int64_t w) {
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> p[V], g[V], s[V][S + 1];
-  const auto read = [i, w](const T* from, int x)
-                        CR_LAMBDA { return x < V - 1 ? load(from + i + x * L) : load_or_n(from + i + x * L, w); };
+  const auto read = [i, w](const T* from, int x) CR_LAMBDA {
+    if (x < V - 1) return load(from + i + x * L);
+    return load_or_n(from + i + x * L, w);
+  };
   const auto write = [i, w](T* to, int x, Vec<T> y) CR_LAMBDA {
     if (x < V - 1) {
       store(to + i + x * L, y);
@@ -213,23 +215,23 @@ CR_INLINE void update_rows(const Rule& rule, const UpdateArgs& u) {
 
 template <template <class> class Rule, class T>
 void update(const UpdateArgs& u) {
-  typename Rule<T>::Options options;
-  std::memcpy(&options, u.numbers, sizeof options);
-  const Rule<T> rule(options, u.clock);
-  constexpr int least = Rule<T>::least, most = Rule<T>::most;
-  if (u.s[most - 1] != nullptr && rule.has_last) {
-    update_rows<T, most>(rule, u);
+  typename Rule<T>::Hyperparameters hyperparameters;
+  std::memcpy(&hyperparameters, u.hyperparameters, sizeof hyperparameters);
+  const Rule<T> rule(hyperparameters, u.step_state);
+  constexpr int min_states = Rule<T>::min_states, max_states = Rule<T>::max_states;
+  if (u.s[max_states - 1] != nullptr && rule.has_last) {
+    update_rows<T, max_states>(rule, u);
   } else {
-    update_rows<T, least>(rule, u);
+    update_rows<T, min_states>(rule, u);
   }
 }
 
 template <template <class> class Rule>
 constexpr UpdateRow row(const char* name, float cost) {
   using R = Rule<float>;
-  constexpr int options = sizeof(typename R::Options) / sizeof(double);
-  return {name,    R::least, R::most, R::option_names,
-          options, R::clock, cost,    {update<Rule, float>, update<Rule, double>}};
+  constexpr int count = sizeof(typename R::Hyperparameters) / sizeof(double);
+  return {name,  R::min_states,   R::max_states, R::hyperparameter_names,
+          count, R::step_numbers, cost,          {update<Rule, float>, update<Rule, double>}};
 }
 
 }  // namespace

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._util.checks import is_integer
 from ..random import Generator
 
 __all__ = ["batches", "epoch_order", "k_fold", "split", "train_validation_split"]
@@ -136,7 +137,7 @@ def k_fold(
     [0 1 3 4] [2 5]
     [0 2 3 5] [1 4]
     """
-    number = isinstance(rows, (int, np.integer)) and not isinstance(rows, bool)
+    number = is_integer(rows)
     n = int(rows) if number else len(np.asarray(rows))  # type: ignore[arg-type]
     if not 2 <= k <= n:
         raise ValueError(f"k_fold: k must be from 2 to the number of rows, {n}, got {k}")

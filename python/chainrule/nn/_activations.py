@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
+from .._util.checks import check_size
 from .._util.exports import own_names
 from ..random import Generator
 from ._linear import Linear
@@ -289,11 +290,10 @@ class PReLU(Module):
     """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: npt.DTypeLike = np.float32) -> None:
-        _check_size("PReLU", "num_parameters", num_parameters)
+        self.num_parameters, self.init = check_size("PReLU: num_parameters", num_parameters), float(init)
         kind = np.dtype(dtype)
         if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise TypeError(f"PReLU: dtype must be float32 or float64, got {kind}")
-        self.num_parameters, self.init = int(num_parameters), float(init)
         self.weight = Parameter(ops.broadcast_to(tensor(self.init, dtype=kind), (self.num_parameters,)).numpy())
 
     @classmethod
@@ -334,10 +334,10 @@ class Maxout(Linear):
         init: str = "glorot",
         generator: Generator | None = None,
     ) -> None:
-        for name, size in (("in_features", in_features), ("out_features", out_features), ("pieces", pieces)):
-            _check_size("Maxout", name, size)
-        super().__init__(in_features, out_features * pieces, bias, dtype, init, generator)
-        self.out_features, self.pieces = int(out_features), int(pieces)
+        check_size("Maxout: in_features", in_features)
+        outputs, each = check_size("Maxout: out_features", out_features), check_size("Maxout: pieces", pieces)
+        super().__init__(in_features, outputs * each, bias, dtype, init, generator)
+        self.out_features, self.pieces = outputs, each
 
     @classmethod
     def _stored_shape(cls, config: dict[str, Any]) -> tuple[Any, ...]:
@@ -348,11 +348,6 @@ class Maxout(Linear):
 
     def config(self) -> dict[str, Any]:
         return {**super().config(), "pieces": self.pieces}
-
-
-def _check_size(layer: str, name: str, size: Any) -> None:
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-        raise ValueError(f"{layer}: {name} must be an integer of at least 1, got {size!r}")
 
 
 if not TYPE_CHECKING:

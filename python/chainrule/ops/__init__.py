@@ -1,4 +1,4 @@
-"""All ops as functions. `_table.py` says what an op is; each file registers its rows and defines public functions.
+"""All ops as functions. `_op.py` says what an op is; each file registers its rows and defines public functions.
 
 What a file exports is public here: a new op needs no line of its own.
 """
@@ -15,12 +15,12 @@ from ._conv import *
 from ._losses import *
 from ._math import *
 from ._matmul import *
+from ._op import OPS as OPS
 from ._penalties import *
 from ._pool import *
 from ._reduce import *
 from ._shape import *
 from ._softmax import *
-from ._table import OPS as OPS
 
 if not TYPE_CHECKING:
     __all__ = ["OPS", *_exports.public_names(globals())]

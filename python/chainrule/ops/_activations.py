@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._tensor import Tensor
 from .._util.exports import own_names
 from ._arithmetic import (
     _float_dtype,
@@ -26,14 +27,11 @@ from ._arithmetic import (
     where,
 )
 from ._math import _near, _unary, sigmoid
+from ._op import OPS, Attrs, Op, apply, register
+from ._operands import one, pair
 from ._reduce import max
 from ._shape import reshape
 from ._strides import axes_of
-from ._table import OPS, Attrs, Op, apply, one, pair, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
-
 
 _RELU = _unary("relu", "y", None)
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .._tensor import Tensor
 from .._util.exports import own_names
 from ._arithmetic import _map_plan, add, div, maximum, minimum, mul, neg, square, sub
-from ._table import OPS, Attrs, Op, Rule, apply, one, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
+from ._op import OPS, Attrs, Op, Rule, apply, register
+from ._operands import one
 
 
 def _unary(name: str, saves: str, second: Rule | None) -> Op:
