@@ -248,7 +248,7 @@ def test_train_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "has: length, width, kind" in refused(capsys, "train", path)
     assert "nowhere.csv: No such file or directory" in refused(capsys, "train", "nowhere.csv", "--target", "x")
     assert "--target and --task are for CSV files" in refused(capsys, "train", "--target", "x")
-    assert "contains neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz" in refused(capsys, "train", str(tmp_path))
+    assert "contains neither train-images-idx3-ubyte nor train-images" in refused(capsys, "train", str(tmp_path))
     assert "--hidden takes sizes like 256,128, got '8;4'" in refused(capsys, "train", "--hidden", "8;4")
     assert "--hidden takes sizes" in refused(capsys, "train", "--hidden", "8,-4")
     assert "no such folder" in refused(capsys, "train", "--out", "no/such/m")
