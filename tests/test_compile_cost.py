@@ -215,7 +215,7 @@ _core.set_num_threads({threads})
 _core.set_min_parallel_work({work})
 step, (X, labels) = cost.{net}
 rows = np.arange(len(X) * 2000, dtype=np.int64).reshape(2000, -1) % len(X)
-from chainrule.ops._table import OPS, apply
+from chainrule.ops._op import OPS, apply
 X, labels = cr.tensor(X), cr.tensor(labels)
 def by_rows(index):
     return step(*[apply(OPS["take"], (source, index)) for source in (X, labels)])

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.ops import _table
-from chainrule.ops._table import Op
+from chainrule._util.mode import Eager
+from chainrule.ops._op import Op
 from reference import assert_same_bits
 from reference.bits import Array
 
@@ -249,15 +249,15 @@ class TestCostOfAHessianProduct:
 
     def test_in_products(self, monkeypatch: pytest.MonkeyPatch) -> None:
         net, loss, v = self.net()
-        work, run = [0], _table.run
+        work, run = [0], Eager.apply
 
-        def watched(op: Any, arrays: Any, attrs: Any = ()) -> Any:
-            out = run(op, arrays, attrs)
+        def watched(eager: Eager, op: Any, inputs: Any, attrs: Any) -> Any:
+            out = run(eager, op, inputs, attrs)
             if op.name == "matmul":
-                work[0] += out.size * (arrays[0].shape[-2 if attrs[0] else -1])
+                work[0] += out.size * (inputs[0].shape[-2 if attrs[0] else -1])
             return out
 
-        monkeypatch.setattr(_table, "run", watched)
+        monkeypatch.setattr(Eager, "apply", watched)
         cr.grad(loss)(net)
         gradient, work[0] = work[0], 0
         product = cr.hvp(loss, (net,), (v,))

@@ -8,8 +8,10 @@ from itertools import product
 from math import isnan, nan
 from typing import Any
 
+from ._util.checks import check_integer
+from ._util.text_table import text_table
 from .random import Generator
-from .train._fit import History
+from .train._history import History
 
 __all__ = ["Search", "Trial", "multi_start", "search"]
 
@@ -64,11 +66,8 @@ class Search:
     def summary(self) -> str:
         """The scores and parameters as a table, a line per trial."""
         names = list(self.trials[0].params)
-        rows = [[self.score, *names]]
-        rows += [[f"{trial.score:.4g}", *(str(trial.params[name]) for name in names)] for trial in self.trials]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-        return "\n".join(line.rstrip() for line in lines)
+        rows = [[f"{trial.score:.4g}", *(str(trial.params[name]) for name in names)] for trial in self.trials]
+        return text_table([self.score, *names], rows, ruled=False)
 
 
 def search(
@@ -143,8 +142,7 @@ def multi_start(train: Train, n: int, *, seed: int = 0, score: str | None = None
     >>> found.best.score < 1e-3 < 0.05 < found.trials[-1].score
     True
     """
-    if n < 1:
-        raise ValueError(f"multi_start: n must be at least 1, got {n}")
+    n = check_integer("multi_start: n", n, 1)
     return search(train, {"seed": range(seed, seed + n)}, score=score, largest=largest)
 
 
@@ -156,8 +154,7 @@ def _grid(params: Mapping[str, Choices]) -> Iterator[dict[str, Any]]:
 
 
 def _draws(params: Mapping[str, Choices], trials: int, seed: int) -> Iterator[dict[str, Any]]:
-    if trials < 1:
-        raise ValueError(f"search: trials must be at least 1, got {trials}")
+    trials = check_integer("search: trials", trials, 1)
     generator = Generator(seed, stream=_DRAW_STREAM)
     for _ in range(trials):
         yield {name: _draw(name, values, generator) for name, values in params.items()}

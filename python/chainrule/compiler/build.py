@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from .. import _core
+from ..ops._op import Spec
 from ..ops._strides import copy_code
-from ..ops._table import Spec
 from .dataflow import checks_first, live_code
 from .fuse import fuse, uniform_constants
 from .memory import place

@@ -12,8 +12,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from ..ops._op import Spec
 from ..ops._strides import contiguous_strides, product
-from ..ops._table import Spec
 from .dataflow import Flow
 from .trace import ELEMENTWISE, Instr, Value
 

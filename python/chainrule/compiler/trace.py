@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._tensor import Tensor, grad_mode
+from .._tensor import Tensor
 from .._util.errors import CompileError
-from ..ops import _table
+from .._util.mode import EAGER, grad_mode
+from ..ops._op import ELEMENTWISE, Attrs, Op, Shape, Spec
+from ..ops._operands import as_tensor
 from ..ops._strides import contiguous_strides
-from ..ops._table import ELEMENTWISE, Attrs, Op, Spec
 from .tracer import Phantom, refuse, user_line
 
 __all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
@@ -96,7 +97,9 @@ def _memory(array: Array) -> Any:
 
 
 class Trace:
-    """What one run of the function appended."""
+    """What one run of the function appended; the executor (`_util/mode.py`) while it runs."""
+
+    has_values = False
 
     def __init__(self) -> None:
         self.values: list[Value] = []
@@ -179,10 +182,10 @@ class Trace:
 
     # Instructions.
 
-    def apply(self, op: Op, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    def apply(self, op: Op, inputs: tuple[Tensor, ...], attrs: Attrs) -> Any:
         """Append an op; of constants alone it is computed now."""
         if all(self._is_constant(t) for t in inputs):
-            return Tensor._wrap(_table.run(op, [t._data for t in inputs], attrs))
+            return EAGER.apply(op, inputs, attrs)
         values = [self.value(t) for t in inputs]
         plan = op.plan(op.name, [Spec(t._data.shape, t._data.dtype) for t in inputs], attrs)
         changing = any(self.values[v].array is not None and not self.values[v].constant for v in values)
@@ -193,7 +196,7 @@ class Trace:
             slots = [*values, out, *[self.new(spec) for spec in plan.temporaries]]
             for name, dtype, outs, ins, ints, reals in plan.code:
                 self.emit(Instr(name, dtype, [slots[i] for i in outs], [slots[i] for i in ins], list(ints), reals))
-        return Tensor._wrap(Phantom(self, out, plan.out))
+        return Phantom(self, out, plan.out)
 
     def emit(self, instr: Instr) -> Instr:
         """Append an instruction."""
@@ -209,6 +212,33 @@ class Trace:
         self.emit(Instr(name, self.values[outs[0]].spec.code, outs, ins, list(ints)))
         self._writes += 1
 
+    def operand(self, tensor: Tensor, values: Any) -> Tensor:
+        """A tensor of the same dtype."""
+        return as_tensor(values, tensor.dtype).astype(tensor.dtype)
+
+    def overwrite(self, tensor: Tensor, values: Tensor) -> None:
+        """Append a copy onto a tensor from outside."""
+        self.in_place("copy", [tensor], [values], [2, 0, 0, 1, tensor.size, 0, 1, 0, 1])
+
+    def update(
+        self,
+        rule: str,
+        parameter: Tensor,
+        gradient: Tensor,
+        states: tuple[Array, ...],
+        numbers: Array,
+        clock: Array | None,
+    ) -> None:
+        """Append an optimizer's step for one parameter, which uses the gradient up."""
+        inputs: list[Tensor | Array] = [gradient, numbers, *([] if clock is None else [clock])]
+        self.in_place(rule, [parameter, *states], inputs, [parameter.size])
+        self.consumed.add(parameter._number)
+        self.bump(parameter._version)
+
+    def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
+        """Append the end of a step."""
+        self.in_place("advance", clocks, [numbers], [kind])
+
     def _outside(self, target: Tensor | Array) -> int:
         if isinstance(target, Tensor) and (isinstance(target._data, Phantom) or self._made_inside(target)):
             given = isinstance(target._data, Phantom) and target._data.value in self.inputs
@@ -221,11 +251,20 @@ class Trace:
         self.values[value].constant = False
         return value
 
-    def check(self, name: str, tensor: Tensor, ints: Sequence[int], error: Callable[[int, int], Exception]) -> Tensor:
-        """Append a check of a tensor's values, which stops the program with `error(position, number)`.
+    def check_index(self, index: Tensor, low: int, high: int, error: Callable[[int, int], Exception]) -> Tensor:
+        """Append a check of an index; returns what it writes, with negative ones counted from the end."""
+        return self._check("check_index", index, [index.size, low, high], error)
 
-        Returns the tensor that the check writes (an index with negative ones counted from the end).
-        """
+    def check_finite(self, tensor: Tensor, error: Callable[[int, int], Exception]) -> None:
+        """Append a check that no element is NaN or infinite."""
+        self._check("check_finite", tensor, [tensor.size], error)
+
+    def refuse(self, wrong: Tensor, error: Callable[[int, int], Exception]) -> None:
+        """Append a check that a bool tensor holds nowhere."""
+        self.check_index(wrong.astype(np.int64), 0, 1, error)
+
+    def _check(self, name: str, tensor: Tensor, ints: Sequence[int], error: Callable[[int, int], Exception]) -> Tensor:
+        """Append a check of a tensor's values, which stops the program with `error(position, number)`."""
         value = self.value(tensor)
         spec = self.values[value].spec
         status, out = self.new(Spec((3,), np.dtype(np.int64))), self.new(spec)
@@ -233,18 +272,23 @@ class Trace:
         self.checks.append(Check(instr, error))
         return Tensor._wrap(Phantom(self, out, Spec(tensor.shape, spec.dtype)))
 
-    def draw(self, state: Array, spec: Spec, p: float, value: float) -> Tensor:
+    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], p: float, value: float) -> Any:
         """Append a draw of a mask: 0 with probability p, else `value`, from the next stream of a generator."""
         before = self._draws.get(id(state), (state, 0))[1]
         self._draws[id(state)] = state, before + 1
+        spec = Spec(shape, dtype)
         if spec.size == 0:
-            return Tensor._wrap(np.zeros(spec.shape, spec.dtype))
+            return np.zeros(shape, dtype)
         # An element's number counts from the first row of the batch: a block of rows has its own of these.
-        rows = self.bind(np.arange(spec.shape[0] if spec.shape else 1), True)
+        rows = self.bind(np.arange(shape[0] if shape else 1), True)
         out = self.new(spec)
         ints = [spec.size, spec.size // self.values[rows].spec.size, before]
         self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], ints, [p, value]))
-        return Tensor._wrap(Phantom(self, out, spec))
+        return Phantom(self, out, spec)
+
+    def adopt(self, state: Array) -> None:
+        """Note the state of a generator that is made inside."""
+        self.own_states.append(state)
 
     def owns(self, state: Array) -> bool:
         """Whether it is the state of a generator that was made inside."""
@@ -287,6 +331,10 @@ class Trace:
         if tensor._number < self.start and tensor._requires_grad != value:
             raise CompileError(f"compile: requires_grad is changed inside ({user_line()}); change it outside")
 
+    def forbid(self, message: str) -> None:
+        """Refuse what a program could not repeat."""
+        raise CompileError(message)
+
     def guard(self, owner: Any, attribute: str) -> None:
         """Note that the trace holds for this very object as the owner's attribute; another one traces anew."""
         self.guards.append((owner, attribute, getattr(owner, attribute)))
@@ -303,6 +351,6 @@ class Trace:
         try:
             yield
         finally:
-            grad_mode.set(grad_mode.enabled, None)
+            grad_mode.set(grad_mode.enabled, EAGER)
             for version in self.bumped:
                 version[0] -= 1

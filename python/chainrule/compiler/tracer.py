@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .._util.errors import CompileError
+from ..ops._op import Shape, Spec
 from ..ops._strides import product
-from ..ops._table import Shape, Spec
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .trace import Trace
 
 __all__ = ["Phantom", "refuse", "user_line"]
 
@@ -42,7 +41,7 @@ class Phantom:
 
     __slots__ = ("dtype", "shape", "trace", "value")
 
-    def __init__(self, trace: Trace, value: int, spec: Spec) -> None:
+    def __init__(self, trace: object, value: int, spec: Spec) -> None:
         self.trace, self.value = trace, value
         self.shape: Shape = spec.shape
         self.dtype: np.dtype[Any] = spec.dtype

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._util.checks import is_integer
 from ..random import Generator
 
 __all__ = ["batches", "epoch_order", "k_fold", "split", "train_validation_split"]
@@ -138,7 +139,7 @@ def k_fold(
     [0 1 3 4] [2 5]
     [0 2 3 5] [1 4]
     """
-    is_count = isinstance(rows, (int, np.integer)) and not isinstance(rows, bool)
+    is_count = is_integer(rows)
     n = int(rows) if is_count else len(np.asarray(rows))  # type: ignore[arg-type]
     if not 2 <= k <= n:
         raise ValueError(f"k_fold: k must be between 2 and the number of rows, {n}, got {k}")

@@ -14,7 +14,7 @@ from .. import ops
 from .._tensor import Tensor
 from ..autodiff._sweeps import _sum_to, check_unchanged, no_grad
 from ..compiler.trace import Instr
-from ..ops._table import ELEMENTWISE, Spec
+from ..ops._op import ELEMENTWISE, Spec
 from ._nodes import Node
 from ._text import SMALL
 

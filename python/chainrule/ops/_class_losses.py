@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .._tensor import Tensor
+from .._util.checks import check_number
 from ._arithmetic import add, div, equal, mul, neg, square, sub, where
 from ._index import pick, place
 from ._loss_parts import class_weight, labels_of, matched, reduced
 from ._math import relu
+from ._op import LINEAR, OPS, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
+from ._operands import one, pair
 from ._reduce import sum
 from ._shape import broadcast_to, reshape
 from ._softmax import log_softmax, softmax
-from ._table import LINEAR, OPS, SYMMETRIC, Attrs, Op, Plan, Spec, apply, one, pair, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 __all__ = ["cross_entropy", "multi_margin_loss", "nll_loss"]
 
@@ -96,8 +96,7 @@ def cross_entropy(
     0.6931471824645996
     """
     name, scores = "cross_entropy", one(logits)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{name}: label_smoothing must be from 0 to 1, got {label_smoothing!r}")
+    label_smoothing = check_number(f"{name}: label_smoothing", label_smoothing, maximum=1)
     labels = None
     if _is_probabilities(target):
         scores, target = matched(name, scores, target)

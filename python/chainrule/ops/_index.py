@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from ._table import LINEAR, Attrs, Op, Plan, Spec, apply, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
-
+from .._tensor import Tensor
+from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
 
 __all__ = ["pick", "place"]
 

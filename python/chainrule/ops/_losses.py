@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import pi
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .._tensor import Tensor
+from .._util.checks import check_number
 from ._activations import clip
 from ._arithmetic import (
     _map_plan,
@@ -27,13 +29,11 @@ from ._arithmetic import (
     sub,
     where,
 )
-from ._loss_parts import matched, positive, reduced, refuse_where, weights
+from ._loss_parts import matched, reduced, refuse_where, weights
 from ._math import exp, log, log1p, relu, sigmoid, softplus
+from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
+from ._operands import pair
 from ._strides import map_code
-from ._table import SYMMETRIC, Attrs, Op, Plan, Spec, apply, pair, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 __all__ = [
     "binary_cross_entropy",
@@ -101,7 +101,8 @@ def huber_loss(
     array([0.125, 2.5  ], dtype=float32)
     """
     p, t = matched("huber_loss", prediction, target)
-    return reduced("huber_loss", _huber(sub(p, t), positive("huber_loss", "delta", delta)), reduction, sample_weight)
+    bound = check_number("huber_loss: delta", delta, above=True)
+    return reduced("huber_loss", _huber(sub(p, t), bound), reduction, sample_weight)
 
 
 def _huber(d: Tensor, delta: float) -> Tensor:
@@ -123,7 +124,7 @@ def smooth_l1_loss(
     """
     p, t = matched("smooth_l1_loss", prediction, target)
     d = sub(p, t)
-    width = positive("smooth_l1_loss", "beta", beta, zero=True)
+    width = check_number("smooth_l1_loss: beta", beta)
     return reduced("smooth_l1_loss", div(_huber(d, width), width) if width else abs(d), reduction, sample_weight)
 
 
@@ -287,7 +288,7 @@ def poisson_nll_loss(
     if log_input:
         loss = sub(exp(x), mul(t, x))
     else:
-        loss = sub(x, mul(t, log(add(x, positive(name, "eps", eps, zero=True)))))
+        loss = sub(x, mul(t, log(add(x, check_number(f"{name}: eps", eps)))))
     if full:
         many = where(greater(t, 1), t, 1)
         stirling = add(sub(mul(many, log(many)), many), mul(0.5, log(mul(2 * pi, many))))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .._tensor import Tensor
+from .._util.dtypes import CODES
 from ._arithmetic import _float_dtype, mul, neg, sub
 from ._math import exp
+from ._op import LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
+from ._operands import one
 from ._reduce import sum
 from ._shape import transpose
 from ._strides import axes_of, product
-from ._table import CODES, LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, one, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 __all__ = ["log_softmax", "softmax"]
 

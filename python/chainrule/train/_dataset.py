@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_bad, to_model_input
+from .._util.arrays import first_bad
 from ..nn import Module
 from ..nn._losses import takes
-from ..nn._module import evaluating, input_dtype
+from ..nn._module import evaluating, input_dtype, to_model_input
 from ..nn._preprocessing.base import split_preprocessing
-from ..ops._table import OPS, apply
+from ..ops._op import OPS, apply
 
 __all__ = ["EVALUATION_ROWS", "Metric", "Rows", "check_counts", "prepare", "prepare_validation", "resolve_metrics"]
 
