@@ -20,7 +20,7 @@ from .. import __version__, ops
 from ..config import set_num_threads, show_config
 from ..data import read_csv
 from ..serialize._model_files import load_prepared, save, write_atomic
-from ..train._fit import History
+from ..train._history import History
 from . import task as training
 
 __all__ = ["app", "run"]
