@@ -16,7 +16,7 @@ from .._util.arrays import to_model_input
 from .._util.errors import CompileError
 from ..autodiff._sweeps import enable_grad, no_grad, pull_back
 from ..nn import Module
-from ..nn._module import evaluating, input_dtype
+from ..nn._evaluate import evaluating, input_dtype
 from ..nn._record_calls import Call, noting_calls
 from ..ops._table import OPS
 from ..train._dataset import _rows

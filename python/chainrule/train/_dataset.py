@@ -15,7 +15,7 @@ from .._tensor import Tensor, tensor
 from .._util.arrays import first_bad, to_model_input
 from ..nn import Module
 from ..nn._losses import takes
-from ..nn._module import evaluating, input_dtype
+from ..nn._evaluate import EVALUATION_ROWS, evaluating, input_dtype, predict_eagerly
 from ..nn._preprocessing.base import split_preprocessing
 from ..ops._table import OPS, apply
 

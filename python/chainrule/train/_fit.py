@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .._tensor import Tensor
 from .._util.interrupt import DeferredInterrupt
 from ..nn import Module
-from ..nn._module import evaluating
+from ..nn._evaluate import evaluating
 from ._callbacks import Callback
 from ._dataset import EVALUATION_ROWS, Metric, Rows, check_counts, prepare_validation, resolve_metrics
 from ._history import History

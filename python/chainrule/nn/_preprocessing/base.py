@@ -17,7 +17,8 @@ from ..._util.arrays import to_model_input
 from ...autodiff._sweeps import no_grad
 from ...ops._table import one
 from .._containers import Sequential
-from .._module import Buffer, Module, Stored, evaluating, input_dtype
+from .._evaluate import evaluating, input_dtype
+from .._module import Buffer, Module, Stored
 
 if TYPE_CHECKING:
     from typing_extensions import Self
