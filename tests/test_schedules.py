@@ -168,7 +168,7 @@ def test_fit_refuses_a_foreign_schedule() -> None:
     model = cr.nn.Linear(4, 2)
     o = cr.optim.SGD(model.parameters(), 0.5)
     before = model.weight.numpy().copy()
-    with pytest.raises(ValueError, match="fit: the schedule is of another optimizer"):
+    with pytest.raises(ValueError, match="fit: schedule was created for a different optimizer"):
         cr.fit(model, X, Y, loss=cr.cross_entropy, optimizer=o, schedule=StepLR(optimizer(), 2))
     np.testing.assert_array_equal(model.weight.numpy(), before)
 
@@ -221,7 +221,7 @@ REFUSED: list[tuple[Callable[[Any], Any], type, str]] = [
     (lambda o: ReduceLROnPlateau(o, threshold_mode="x"), ValueError, "threshold_mode must be 'rel' or 'abs', got 'x'"),
     (lambda o: SequentialLR(o, [StepLR(o, 2)], [3]), ValueError, "1 schedules need 0 ascending milestones above 0"),
     (lambda o: SequentialLR(o, [StepLR(o, 2)] * 3, [3, 3]), ValueError, "3 schedules need 2 ascending milestones"),
-    (lambda o: SequentialLR(o, [StepLR(optimizer(), 2)], []), ValueError, "schedule 0 is of another optimizer"),
+    (lambda o: SequentialLR(o, [StepLR(optimizer(), 2)], []), ValueError, "schedule 0 was created for a different optimizer"),
     (lambda o: SequentialLR(o, [ReduceLROnPlateau(o)], []), TypeError, "is a ReduceLROnPlateau, no function of the"),
 ]
 

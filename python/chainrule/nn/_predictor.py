@@ -28,8 +28,7 @@ __all__ = ["PredictCache", "Predictor"]
 
 _BLOCK = 256  # rows computed at a time
 _PROBE = 7  # rows of the trace that shows whether they mix; few layers are so wide by chance
-_MANY_KINDS = 4  # of input, from where on a new one is compiled when it comes again
-_MOST_KINDS = 32
+_MOST_KINDS = 32  # of input: dtypes and shapes of a row
 _MOST_FAILURES = 2
 
 _one_trace = threading.RLock()  # a trace switches the modes of modules, which threads share
@@ -143,13 +142,12 @@ class PredictCache:
         if not _plain(rows):
             rows = to_model_input(rows, self._dtype, "predict: X").numpy()
         kind = rows.dtype, rows.shape[1:]
-        run = self._kinds.get(kind)
-        failed = False
-        if run is None and self._worth(kind, len(rows), known and not holds):
+        run, failed = self._kinds.get(kind), False
+        if run is None and self._worth(kind, len(rows)):
             run = self._compile(model, *kind)
             failed = run is None
-        elif not holds:
-            self._look(model)
+        elif not self._look(model):
+            self._failures = _MOST_FAILURES
         if run is not None:
             self._last = run
             try:
@@ -161,9 +159,12 @@ class PredictCache:
         self._failures += failed  # an error that is raised op by op, too, is the caller's
         return result
 
-    def _worth(self, kind: Any, n: int, changed: bool) -> bool:
-        """Whether to compile now: a trace takes as long as some calls, and what changes at every call is not kept."""
-        if n > _BLOCK or not (changed or len(self._kinds) >= _MANY_KINDS) or kind in self._seen:
+    def _worth(self, kind: Any, n: int) -> bool:
+        """Whether to compile now. It takes as long as some calls: a few rows wait for the next call of their kind.
+
+        So a model that is used once, or changes from call to call, is computed op by op.
+        """
+        if n > _BLOCK or kind in self._seen:
             return True
         if len(self._seen) >= _MOST_KINDS:
             self._seen.clear()
@@ -185,7 +186,7 @@ class PredictCache:
             return None
         owner, watch, dtype = weakref.ref(model), self._watch, self._dtype
         try:
-            guards = _check_rows(model, dtype, shape)
+            relied_on = _check_forward(model, given, dtype, shape)
             run = _bind(owner, dtype, shape, None, given)
         except Exception:  # op by op it may go well; else the same error is raised there, or a better one
             watch.restore(model)
@@ -195,7 +196,7 @@ class PredictCache:
             return None
         if len(self._kinds) >= _MOST_KINDS:
             self._kinds.clear()
-        self._entries = watch.with_counts(guards)
+        self._entries = watch.with_counts(relied_on)
         self._kinds[given, shape] = run
         return run
 
@@ -245,14 +246,14 @@ def _trace(
     return plan
 
 
-def _check_rows(model: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> list[Any]:
-    """CompileError unless rows are independent and nothing is changed or drawn; else what the trace relies on."""
-    plan = _trace(model, dtype, dtype, (_PROBE, *shape), 1)
+def _check_forward(model: Any, given: np.dtype[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> list[Any]:
+    """CompileError unless the forward pass can be cut into rows; else the modules whose values the trace relies on."""
+    own = all(type(module).__module__.startswith("chainrule.") for module in model.modules())
+    plan = _trace(model, dtype, given, (1 if own else _PROBE, *shape), None if own else 1)
     blocks = plan.built.blocks
     code = [*blocks.before, *blocks.loop, *blocks.after]
     if plan.versions or plan.cleared or plan.grad_outputs or any(instr.name == "bernoulli" for instr in code):
         raise CompileError("predict: the forward pass changes something, or draws random numbers")
-    own = all(type(module).__module__.startswith("chainrule.") for module in model.modules())
     if not own and (blocks.rows != _PROBE or blocks.after or blocks.sums):
         raise CompileError("predict: the outputs of rows depend on other rows")
     return [owner for owner, name, _ in plan.guards if name not in ("_training", "_requires_grad", "_grad")]

@@ -8,7 +8,7 @@ file, an object without a `__dict__`) raises `UnwatchableError`: such a model is
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import PurePath
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
@@ -62,7 +62,7 @@ class Watch:
         """Whether nothing has changed."""
         return _core.unchanged(self.entries, model)
 
-    def with_counts(self, owners: Iterator[Any]) -> tuple[tuple[Any, ...], ...]:
+    def with_counts(self, owners: Iterable[Any]) -> tuple[tuple[Any, ...], ...]:
         """The entries, and the versions of the tensors of these modules: a trace depends on their values."""
         versions = [t._version for owner in owners for t in vars(owner).values() if isinstance(t, Tensor)]
         return (*self.entries, *((_COUNT, version, version[0]) for version in versions))
@@ -174,7 +174,7 @@ class Watch:
                 self._function(value)
             return
         if isinstance(value, property):
-            parts = [value.fget]
+            parts: list[Any] = [value.fget]
         elif isinstance(value, partial):
             parts = [value.func, value.args, value.keywords]
         elif isinstance(value, Compiled):
