@@ -141,6 +141,7 @@ class PredictCache:
         rows = given[None] if single else given
         if not _plain(rows):
             rows = to_model_input(rows, self._dtype, "predict: X").numpy()
+            rows = rows.view(np.dtype(rows.dtype.type))  # programs know a dtype by its object
         kind = rows.dtype, rows.shape[1:]
         run, failed = self._kinds.get(kind), False
         if run is None and self._worth(kind, len(rows)):
@@ -268,8 +269,8 @@ def _rows(X: npt.ArrayLike) -> Rows:
 
 def _plain(rows: Rows) -> bool:
     """Whether programs read this array as it is."""
-    floats = (np.dtype(np.float32), np.dtype(np.float64))
-    return type(rows) is np.ndarray and rows.dtype in floats and rows.flags.c_contiguous and rows.flags.aligned
+    known = rows.dtype is np.dtype(np.float32) or rows.dtype is np.dtype(np.float64)
+    return type(rows) is np.ndarray and known and rows.flags.c_contiguous and rows.flags.aligned
 
 
 def _features(model: Model) -> int | None:

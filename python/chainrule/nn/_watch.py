@@ -57,6 +57,8 @@ class Watch:
         while self._follow_members():
             pass
         self.entries = tuple(self._entries)
+        self._kept.clear()  # they hold the model, whose cache holds this
+        del self._model
 
     def holds(self, model: Model) -> bool:
         """Whether nothing has changed."""
