@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import ops
+from ._ir.records import Copy
 from ._operators import Operators
 from ._util.convert import constant, to_array
 from .ops import _table
@@ -252,7 +253,7 @@ class Tensor(Operators):
             raise ValueError(f"copy_: expected shape {self.shape}, got {new.shape}")
         if trace is not None:
             assert isinstance(new, Tensor)
-            trace.in_place("copy", [self], [new], [2, 0, 0, 1, self.size, 0, 1, 0, 1])
+            trace.in_place("copy", [self], [new], Copy.contiguous(self.size))
         else:
             self._data[...] = new
         self._bump()

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
+from ._ir.values import Spec
 from ._tensor import Tensor, grad_mode
 from ._util.errors import CompileError
-from .ops._table import Spec
 
 __all__ = ["Generator", "default_generator", "manual_seed"]
 

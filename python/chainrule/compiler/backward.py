@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._ir.values import Spec
 from .._tensor import Tensor
 from .._util.trees import flatten, rebuild
 from ..autodiff._inputs import point, zeros_like
 from ..autodiff._sweeps import differentiating_by, enable_grad, pull_back, push_forward
-from ..ops._table import Attrs, Op, Spec, Tangents
+from ..ops._table import Attrs, Op, Tangents
 from ..ops._table import Plan as OpPlan
 
 if TYPE_CHECKING:
     from .jit import Compiled, Plan
 
-__all__ = ["link"]
+__all__ = ["attach_backward"]
 
 
-def link(compiled: Compiled[Any], plan: Plan, outputs: Sequence[Tensor], structure: Any, leaves: Sequence[Any]) -> None:
-    """Record the outputs that can be differentiated as made from the arguments and from tensors outside."""
+def attach_backward(
+    compiled: Compiled[Any], plan: Plan, outputs: Sequence[Tensor], structure: Any, leaves: Sequence[Any]
+) -> None:
+    """Record the outputs that can be differentiated as made from the arguments and from captured tensors."""
     kept = [leaf if isinstance(leaf, Tensor) else np.array(leaf) for leaf in leaves]  # the caller may change an array
     sources = tuple(leaves[s] if isinstance(s, int) else s for s in plan.sources)
     for number, output in enumerate(outputs):
@@ -49,23 +52,23 @@ class _Rules:
     def vjp(self, i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         """The gradient by source i; all of them are computed for the first that is asked for."""
         if self._made is None or self._made[0] is not g:
-            self._made = (g, self._walk(self._pull)(self._arguments(), g))
+            self._made = (g, self._sweep(self._pull)(self._arguments(), g))
         return self._made[1][i]
 
     def jvp(self, tangents: Tangents, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         """The tangent of the result."""
-        return self._walk(self._push)(self._arguments(), list(tangents))  # type: ignore[no-any-return]
+        return self._sweep(self._push)(self._arguments(), list(tangents))  # type: ignore[no-any-return]
 
     def _arguments(self) -> Any:
         waiting = iter(self.leaves)
         return rebuild(self.structure, lambda: next(waiting))
 
-    def _walk(self, walk: Callable[..., Any]) -> Compiled[Any]:
-        """The compiled function of a walk, shared by all calls with this plan."""
-        key = (walk.__name__, self.number)
-        if key not in self.plan.walks:
-            self.plan.walks[key] = type(self.compiled)(walk)
-        return self.plan.walks[key]
+    def _sweep(self, sweep: Callable[..., Any]) -> Compiled[Any]:
+        """The compiled function of a sweep, shared by all calls with this plan."""
+        key = (sweep.__name__, self.number)
+        if key not in self.plan.sweeps:
+            self.plan.sweeps[key] = type(self.compiled)(sweep)
+        return self.plan.sweeps[key]
 
     def _run(self, arguments: Any) -> tuple[Tensor, list[Tensor]]:
         """Run the function again: the result, and what it is differentiated by, for arguments points of their own."""

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import update_wrapper
 from types import MethodType
 from typing import Any, Generic, TypeVar
@@ -15,17 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
+from .._ir.values import Spec
 from .._tensor import Tensor, grad_mode, numbers
 from .._util.convert import to_array
 from .._util.errors import CompileError
 from .._util.trees import flatten, is_array, rebuild
 from ..ops import _table
-from ..ops._table import Spec
-from .backward import link
-from .build import Built, build
+from .backward import attach_backward
+from .build import CompiledProgram, build
 from .report import describe
 from .trace import Trace
-from .tracer import Phantom
+from .tracer import TracerValue
 
 __all__ = ["Compiled", "Plan", "compile"]
 
@@ -36,37 +37,62 @@ F = TypeVar("F", bound=Callable[..., Any])
 Array = npt.NDArray[Any]
 
 
+class GradEffect(Enum):
+    """What a call leaves in `grad` of a tensor whose gradient the function touched (a table of cases: `Trace`)."""
+
+    KEPT = "as it was"
+    SET = "an output of the program"
+    CLEARED = "None"
+    CONSUMED = "None: an optimizer has used it up"
+
+
+@dataclass(frozen=True)
+class GradUse:
+    """What a call does with `grad` of one tensor."""
+
+    tensor: Tensor | int  # a captured one, or the number of an argument
+    effect: GradEffect
+    read: bool  # whether the gradient at the beginning is an input of the program, after the arguments
+    output: int = -1  # of the program, where it is SET
+
+
 @dataclass(eq=False)
 class Plan:
-    """What one kind of call does: the program, and what happens to tensors outside besides it."""
+    """What one kind of call does: the program, and what happens to captured tensors besides it."""
 
-    built: Built
+    built: CompiledProgram
     structure: Any  # of the result
-    results: list[Any]  # for each array of the result: the number of its output, or an object from outside
+    results: list[Any]  # for each array of the result: the number of its output, or an object that was captured
     guards: list[tuple[Any, str, Any]]  # (object, attribute, value) for which the trace holds
-    grad_inputs: list[Tensor | int]  # tensors, or numbers of arguments, whose gradients are read, after the arguments
-    grad_outputs: list[tuple[Tensor | int, int]]  # (tensor, or number of the argument, whose `grad` is set; output)
-    cleared: list[Tensor]  # whose `grad` is None afterwards
-    cleared_arguments: list[int]  # likewise, by number
+    gradients: list[GradUse]
     versions: list[list[int]]  # of memory that is overwritten
     sources: list[Tensor | int]  # what results can be differentiated by: tensors, or numbers of arguments
     differentiable: list[bool]  # for each output, whether it can be
     statics: list[Any] = field(default_factory=list)
-    walks: dict[Any, Compiled[Any]] = field(default_factory=dict)  # gradients and tangents of outputs
+    sweeps: dict[Any, Compiled[Any]] = field(default_factory=dict)  # gradients and tangents of outputs
+
+    def __post_init__(self) -> None:
+        # By what a call has to do, so that it need not look.
+        none = (GradEffect.CLEARED, GradEffect.CONSUMED)
+        self._read = [use.tensor for use in self.gradients if use.read]
+        self._set = [(use.tensor, use.output) for use in self.gradients if use.effect is GradEffect.SET]
+        emptied = [use.tensor for use in self.gradients if use.effect in none]
+        self._cleared = [t for t in emptied if isinstance(t, Tensor)]
+        self._cleared_arguments = [t for t in emptied if isinstance(t, int)]
 
     def holds(self, leaves: Sequence[Any]) -> bool:
         """Whether what the trace relied on is still so."""
         for owner, attribute, value in self.guards:
             if getattr(owner, attribute) is not value:
                 return False
-        wanted = self.built.inputs[len(self.built.inputs) - len(self.grad_inputs) :]
+        wanted = self.built.inputs[len(self.built.inputs) - len(self._read) :]
         for grad, v in zip(self._given(leaves), wanted, strict=True):
             if grad is None or self.built.values[v].spec != Spec(grad.shape, grad.dtype):
                 return False
         return True
 
     def _given(self, leaves: Sequence[Any]) -> list[Tensor | None]:
-        return [(leaves[t] if isinstance(t, int) else t)._grad for t in self.grad_inputs]
+        return [(leaves[t] if isinstance(t, int) else t)._grad for t in self._read]
 
     def fast_call(self, args: Sequence[Any]) -> Callable[..., Any]:
         """A call in C++ for arguments like these, where the result is tensors and no argument is a tree."""
@@ -74,13 +100,13 @@ class Plan:
         plain = alone or (self.structure[0] is tuple and all(item == (None,) for item in self.structure[1:]))
         in_order = self.results == list(range(len(self.built.outputs)))
         nested = any(isinstance(a, (tuple, list, dict)) for a in args)
-        outside = self.grad_inputs or self.grad_outputs or self.cleared_arguments or any(self.differentiable)
-        if not plain or not in_order or nested or outside:
+        gradients = self._read or self._set or self._cleared_arguments or any(self.differentiable)
+        if not plain or not in_order or nested or gradients:
             return _no_plan
         statics = [None if is_array(a) else (a,) for a in args]
         self.statics = statics  # the fast call borrows them
         return _core.fast_call(
-            self.built.program, statics, self.guards, self.versions, self.cleared, alone, Tensor, numbers
+            self.built.program, statics, self.guards, self.versions, self._cleared, alone, Tensor, numbers
         )
 
     @property
@@ -95,14 +121,14 @@ class Plan:
 
     def run_rows(self, index: Array, results: Array, first: int, seconds: float) -> int:
         """Calls number `first`, ... on the rows of `index`, results one by one into `results`; returns the next."""
-        if self.grad_inputs or self.grad_outputs:
-            raise CompileError("compile: gradients are kept from call to call; forget them at the end of each step")
+        if self._read or self._set:
+            raise CompileError("compile: gradients persist between steps; call zero_grad() inside the compiled step")
         if not self.holds([]):
             raise CompileError("compile: what the trace relies on has changed between two steps")
         done = self._loaded().run_rows(index, results, first, seconds)
         for version in self.versions:
             version[0] += 1
-        for tensor in self.cleared:
+        for tensor in self._cleared:
             tensor._grad = None
         return done
 
@@ -113,15 +139,15 @@ class Plan:
         outputs = made if isinstance(made, tuple) else (made,)
         for version in self.versions:
             version[0] += 1
-        for tensor in self.cleared:
+        for tensor in self._cleared:
             tensor._grad = None
-        for number in self.cleared_arguments:
+        for number in self._cleared_arguments:
             leaves[number]._grad = None
-        for target, i in self.grad_outputs:
+        for target, i in self._set:
             (leaves[target] if isinstance(target, int) else target)._grad = Tensor._wrap(outputs[i])
         wrapped = [Tensor._wrap(array) for array in outputs]
         if any(self.differentiable):
-            link(compiled, self, wrapped, structure, leaves)
+            attach_backward(compiled, self, wrapped, structure, leaves)
         found = iter(self.results)
 
         def leaf() -> Any:
@@ -218,9 +244,9 @@ def compile(function: F) -> Compiled[F]:
     itself.
 
     Tensors and arrays among the arguments (also in tuples, lists, dicts) are read anew at every call; so are tensors
-    that the function takes from outside, such as parameters, and the options of optimizers, such as the learning rate.
-    Everything else is fixed when it is traced: numbers and other arguments (another value traces again), NumPy arrays
-    from outside, Python's own branches and loops. A gradient that `optimizer.step()` has used up, in a function that
+    that the function captures, such as parameters, and the options of optimizers, such as the learning rate.
+    Everything else is fixed when it is traced: numbers and other arguments (another value traces again), captured NumPy
+    arrays, Python's own branches and loops. A gradient that `optimizer.step()` has used up, in a function that
     began with `zero_grad()`, is not kept: `grad` is None afterwards; return it to look at it.
 
     Arguments: `function`, from tensors, arrays and anything else to a tensor, or a tuple, list or dict of them.
@@ -292,17 +318,17 @@ def _trace(
         arguments.append(argument)
         if isinstance(leaf, Tensor):
             trace.arguments[argument._number] = leaf
-    place = {argument._number: i for i, argument in enumerate(arguments)}
+    positions = {argument._number: i for i, argument in enumerate(arguments)}
     waiting = iter(arguments)
     args, kwargs = rebuild(structure, lambda: next(waiting))
     with trace.running():
         result = function(*args, **kwargs)
         trace.finish()
-    return _plan(trace, result, place, micro_batch)
+    return _plan(trace, result, positions, micro_batch)
 
 
-def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | None) -> Plan:
-    """The plan of a trace: results, and what happens to gradients outside. `place`: arguments by number."""
+def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int | None) -> Plan:
+    """The plan of a trace: results, and what happens to gradients. `positions` of arguments, by tensor number."""
     outputs: list[tuple[int, Spec]] = []
     differentiable: list[bool] = []
 
@@ -320,35 +346,35 @@ def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | N
         else leaf
         for leaf in leaves
     ]
-    grad_outputs: list[tuple[Tensor | int, int]] = []
-    cleared: list[Tensor] = []
-    cleared_arguments: list[int] = []
+    gradients = []
     for number, (tensor, gradient) in trace.grads.items():
-        if number >= trace.start and number not in place:
+        if number >= trace.start and number not in positions:
             continue
-        entry = trace.entry_grads.get(number)
-        if gradient is None:
-            if number in place:
-                cleared_arguments.append(place[number])
-            elif entry is None or entry[1] is not None:
-                cleared.append(tensor)
-        elif number in trace.consumed and entry is None:
-            cleared.append(tensor)
-        elif entry is None or not isinstance(gradient._data, Phantom) or entry[1] != gradient._data.value:
-            grad_outputs.append((place.get(number, tensor), output(gradient, False)))
-    grad_inputs = [place.get(n, t) for n, (t, v) in trace.entry_grads.items() if v is not None]
-    given = [place[n] for n, leaf in trace.arguments.items() if leaf._requires_grad]
-    built = build(trace, outputs, micro_batch)
+        effect = _grad_effect(trace, number, gradient, number in positions)
+        at = output(gradient, False) if effect is GradEffect.SET and gradient is not None else -1
+        read = trace.entry_grads.get(number, (tensor, None))[1] is not None
+        gradients.append(GradUse(positions.get(number, tensor), effect, read, at))
+    sources = [positions[n] for n, leaf in trace.arguments.items() if leaf._requires_grad]
     return Plan(
-        built,
+        build(trace, outputs, micro_batch),
         structure,
         results,
         trace.guards,
-        grad_inputs,
-        grad_outputs,
-        cleared,
-        cleared_arguments,
+        gradients,
         trace.bumped,
-        [*given, *trace.captured.values()],
+        [*sources, *trace.captured.values()],
         differentiable,
     )
+
+
+def _grad_effect(trace: Trace, number: int, gradient: Tensor | None, argument: bool) -> GradEffect:
+    """What a call leaves in `grad` of the tensor of this number, whose gradient is `gradient` in the end."""
+    read = number in trace.entry_grads
+    before = trace.entry_grads[number][1] if read else None
+    if gradient is None:
+        # That a captured tensor's gradient was None is guarded.
+        return GradEffect.KEPT if read and before is None and not argument else GradEffect.CLEARED
+    if number in trace.consumed and not read:
+        return GradEffect.CONSUMED
+    unchanged = read and isinstance(gradient._data, TracerValue) and gradient._data.value == before
+    return GradEffect.KEPT if unchanged else GradEffect.SET

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .._ir.instruction import Instr, flops
+from .._ir.values import Spec
 from .._tensor import Tensor
 from ..autodiff._sweeps import no_grad
-from ..compiler.report import flops
-from ..compiler.trace import Instr, Trace
-from ..ops._table import Spec
+from ..compiler.trace import Trace
 from ._derivatives import instructions, steps
 from ._formulas import expression
 from ._nodes import Node

@@ -82,14 +82,14 @@ def _matmul(node: Node) -> Formula:
     return Formula(f"{a} @ {b}", (by_a, by_b), "@")
 
 
-def _matmul_each(node: Node) -> Formula:
+def _batched_matmul(node: Node) -> Formula:
     """One matrix with each of a batch; attrs say whether it is read transposed."""
     if node.tensor._attrs[0]:
         return Formula("{0}.T @ {1}[i]", ("sum({1}[i] @ ȳ[i].T)", "{0} @ ȳ[i]"), "@")
     return Formula("{0} @ {1}[i]", ("sum(ȳ[i] @ {1}[i].T)", "{0}.T @ ȳ[i]"), "@")
 
 
-_BY_ATTRIBUTES = {"matmul": _matmul, "matmul_each": _matmul_each}
+_BY_ATTRIBUTES = {"matmul": _matmul, "matmul_each": _batched_matmul}
 
 
 def _formula(node: Node) -> Formula | None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._ir.values import Spec
 from ._strides import broadcast_shapes, map_code
-from ._table import CODES, OPS, Attrs, Op, Plan, Rule, Spec, apply, one, own, pair, register
+from ._table import CODES, OPS, Attrs, Op, Plan, Rule, apply, one, own, pair, register
 
 if TYPE_CHECKING:
     from .._tensor import Tensor

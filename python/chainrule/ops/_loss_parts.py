@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._ir.records import CheckIndex
+from .._ir.shapes import product
 from ._arithmetic import _float_dtype, div, equal, mul, where
 from ._reduce import mean, sum
 from ._shape import astype, reshape
-from ._strides import product
 from ._table import own, pair
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
         return ValueError(f"{name}: label {label} at row {at} is out of range for {classes} classes")
 
     if isinstance(labels, TensorClass) and grad_mode.trace is not None:
-        return grad_mode.trace.check("check_index", labels, [given.size, 0, classes], out_of_range)
+        return grad_mode.trace.check("check_index", labels, CheckIndex(given.size, low=0, high=classes), out_of_range)
     wrong = (given < 0) | (given >= classes)
     if wrong.any():
         at = int(np.argmax(wrong))
@@ -92,7 +93,7 @@ def refuse_where(wrong: Tensor, error: Callable[[tuple[int, ...]], Exception]) -
         return error(tuple(int(i) for i in np.unravel_index(at, wrong.shape)))
 
     if grad_mode.trace is not None:
-        grad_mode.trace.check("check_index", astype(wrong, _INT64), [wrong.size, 0, 1], at_place)
+        grad_mode.trace.check("check_index", astype(wrong, _INT64), CheckIndex(wrong.size, low=0, high=1), at_place)
     elif wrong.numpy().any():
         raise at_place(int(np.argmax(wrong.numpy())))
 

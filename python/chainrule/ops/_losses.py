@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from math import pi
 from typing import TYPE_CHECKING, Any
 
+from .._ir.values import Spec
 from ._activations import clip
 from ._arithmetic import (
     _map_plan,
@@ -30,7 +31,7 @@ from ._arithmetic import (
 from ._loss_parts import matched, positive, reduced, refuse_where, weights
 from ._math import exp, log, log1p, relu, sigmoid, softplus
 from ._strides import map_code
-from ._table import SYMMETRIC, Attrs, Op, Plan, Spec, apply, pair, register
+from ._table import SYMMETRIC, Attrs, Op, Plan, apply, pair, register
 
 if TYPE_CHECKING:
     from .._tensor import Tensor

@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._strides import (
-    axes_of,
-    broadcast_shapes,
-    broadcast_strides,
-    contiguous_strides,
-    copy_code,
-    product,
-    transpose_code,
-)
-from ._table import CODES, LINEAR, Attrs, Code, Op, Plan, Shape, Spec, Tangents, apply, one, own, register
+from .._ir.instruction import Instr
+from .._ir.records import Cast, CheckIndex, Fill, IndexAdd, Take
+from .._ir.shapes import Shape, contiguous_strides, product
+from .._ir.values import Spec
+from ._strides import axes_of, broadcast_shapes, broadcast_strides, copy_code, transpose_code
+from ._table import CODES, LINEAR, Attrs, Op, Plan, Tangents, apply, one, own, register
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -159,17 +155,17 @@ def _slice_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     return Plan(Spec(shape, specs[0].dtype), [code])
 
 
-def _unslice_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+def _slice_grad_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     shape, strides, offset, whole = attrs
     (g,) = specs
-    fill: Code = ("fill", g.code, [1], [], [product(whole)], [0.0])
+    fill = Instr("fill", g.code, [1], [], Fill(product(whole)), [0.0])
     return Plan(
         Spec(whole, g.dtype), [fill, copy_code(g.code, 1, 0, shape, strides, contiguous_strides(shape), offset, 0)]
     )
 
 
-_UNSLICE: Op = register(Op("unslice", _unslice_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),), (LINEAR,)))
-_SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_UNSLICE, (g,), a),), (LINEAR,)))
+_SLICE_GRAD: Op = register(Op("unslice", _slice_grad_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),), (LINEAR,)))
+_SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_SLICE_GRAD, (g,), a),), (LINEAR,)))
 
 
 def getitem(x: Any, index: Any) -> Tensor:
@@ -286,16 +282,16 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 def _take_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     x, index = specs
-    row = product(x.shape[1:])
-    return Plan(Spec((*index.shape, *x.shape[1:]), x.dtype), [("take", x.code, [2], [0, 1], [index.size, row], [])])
+    record = Take(rows=index.size, row_size=product(x.shape[1:]))
+    return Plan(Spec((*index.shape, *x.shape[1:]), x.dtype), [Instr("take", x.code, [2], [0, 1], record)])
 
 
 def _index_add_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     g, index = specs
     (rows,) = attrs
     tail: Shape = g.shape[len(index.shape) :]
-    code: Code = ("index_add", g.code, [2], [0, 1], [index.size, product(tail), rows], [])
-    return Plan(Spec((rows, *tail), g.dtype), [code])
+    record = IndexAdd(rows=index.size, row_size=product(tail), out_rows=rows)
+    return Plan(Spec((rows, *tail), g.dtype), [Instr("index_add", g.code, [2], [0, 1], record)])
 
 
 _TAKE = register(
@@ -319,7 +315,7 @@ def index_tensor(name: str, index: Any, length: int) -> Tensor:
             place = tuple(int(i) for i in np.unravel_index(at, shape))
             return IndexError(f"{name}: {number} at position {place} is out of range for {length}")
 
-        return grad_mode.trace.check("check_index", index, [given.size, -length, length], out_of_range)
+        return grad_mode.trace.check("check_index", index, CheckIndex(given.size, -length, length), out_of_range)
     values: npt.NDArray[np.int64] = np.array(given, dtype=np.int64, order="C")
     wrong = (values < -length) | (values >= length)
     if wrong.any():
@@ -352,7 +348,7 @@ def take(x: Any, indices: Any) -> Tensor:
 def _cast_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     (x,) = specs
     out = Spec(x.shape, np.dtype(attrs[0]))
-    return Plan(out, [("cast", CODES[out.dtype], [1], [0], [x.size, x.code], [])])
+    return Plan(out, [Instr("cast", out.code, [1], [0], Cast(x.size, source_dtype=x.code))])
 
 
 _ASTYPE = register(Op("astype", _cast_plan, (lambda g, y, x, a: astype(g, x[0].dtype),), (LINEAR,)))

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._ir.instruction import Instr
+from .._ir.records import Rowwise
+from .._ir.shapes import product
+from .._ir.values import Spec
 from ._arithmetic import _float_dtype, mul, neg, sub
 from ._math import exp
 from ._reduce import sum
 from ._shape import transpose
-from ._strides import axes_of, product
-from ._table import CODES, LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, one, register
+from ._strides import axes_of
+from ._table import LINEAR, SYMMETRIC, Attrs, Op, Plan, apply, one, register
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -22,8 +26,8 @@ def _rows_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     """Along the last axis."""
     dtype = _float_dtype(name, specs)
     shape = specs[0].shape
-    ints = [product(shape[:-1]), shape[-1]]
-    return Plan(Spec(shape, dtype), [(name, CODES[dtype], [len(specs)], list(range(len(specs))), ints, [])])
+    record = Rowwise(rows=product(shape[:-1]), cols=shape[-1])
+    return Plan(Spec(shape, dtype), [Instr(name, specs[0].code, [len(specs)], list(range(len(specs))), record)])
 
 
 # softmax_grad(y, g) = y * (g - s), s = sum(y * g): linear in g, and its transpose is itself.

@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from .. import _core
+from .._ir.instruction import Instr
+from .._ir.shapes import Shape
+from .._ir.table import ELEMENTWISE
+from .._ir.values import Spec
+from .._util.dtypes import CODES
+from .._util.dtypes import FLOATS as _FLOATS
 from .._util.errors import CompileError
 
 if TYPE_CHECKING:
@@ -26,7 +32,6 @@ __all__ = [
     "LINEAR",
     "OPS",
     "SYMMETRIC",
-    "Code",
     "Op",
     "Plan",
     "Shape",
@@ -40,37 +45,7 @@ __all__ = [
     "register",
 ]
 
-Shape = tuple[int, ...]
 Attrs = tuple[Any, ...]
-Code = tuple[str, int, list[int], list[int], list[int], list[float]]
-
-# dtype codes of the core.
-CODES: dict[Any, int] = {
-    np.dtype(np.float32): 0,
-    np.dtype(np.float64): 1,
-    np.dtype(np.int64): 2,
-    np.dtype(np.bool_): 3,
-}
-_FLOATS: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
-
-
-@dataclass(frozen=True)
-class Spec:
-    """Shape and dtype of an argument, all that a plan may depend on besides attributes."""
-
-    shape: Shape
-    dtype: np.dtype[Any]
-
-    @property
-    def size(self) -> int:
-        n = 1
-        for length in self.shape:
-            n *= length
-        return n
-
-    @property
-    def code(self) -> int:
-        return CODES[self.dtype]
 
 
 @dataclass(frozen=True)
@@ -78,7 +53,7 @@ class Plan:
     """What an op does for given specs: the output, and instructions over slots (arguments, output, temporaries)."""
 
     out: Spec
-    code: list[Code]
+    code: list[Instr]
     temporaries: list[Spec] = field(default_factory=list)
 
 
@@ -92,9 +67,6 @@ Tangents = Sequence["Tensor | None"]
 LINEAR: Final = "linear"
 SYMMETRIC: Final = "symmetric"
 Forward = Rule | Literal["linear", "symmetric"]
-
-# Ops named like an elementwise kernel have diagonal Jacobians, which are symmetric.
-ELEMENTWISE = frozenset(_core.elementwise_names())
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +117,7 @@ class Op:
 
     def forward_rule(self, i: int) -> Forward | None:
         """The forward rule of argument i."""
-        if not self.jvp and self.name in ELEMENTWISE:
+        if not self.jvp and self.name in ELEMENTWISE:  # a diagonal Jacobian is symmetric
             return SYMMETRIC if i < len(self.vjp) and self.vjp[i] is not None else None
         return self.jvp[i] if i < len(self.jvp) else None
 
@@ -181,7 +153,7 @@ def _build(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs) -> tupl
         [(s.code, list(s.shape)) for s in specs],
         [(plan.out.code, list(plan.out.shape))],
         [(s.code, list(s.shape)) for s in plan.temporaries],
-        plan.code,
+        [instr.lower() for instr in plan.code],
     )
     return program, plan.out
 

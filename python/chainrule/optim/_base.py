@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
+from .._ir.elementwise import Update
+from .._ir.records import Advance
 from .._tensor import Tensor, grad_mode
 from .._util.convert import aligned_full, constant
 from .._util.errors import CompileError
@@ -194,13 +196,13 @@ class Optimizer:
                     _core.update_step(group._update, parameter._data, gradient._data, states, group._numbers, clock)
                 else:
                     inputs: list[Tensor | Array] = [gradient, group._numbers, *([] if clock is None else [clock])]
-                    trace.in_place(group._update, [parameter, *states], inputs, [parameter.size])
+                    trace.in_place(group._update, [parameter, *states], inputs, Update(parameter.size))
                     trace.consumed.add(parameter._number)
                 parameter._bump()
                 if clock is not None:
                     clocks.append(clock)
             if trace is not None and clocks:
-                trace.in_place("advance", clocks, [group._numbers], [self._clock])
+                trace.in_place("advance", clocks, [group._numbers], Advance(self._clock))
 
     def _ready(self, group: Group) -> list[tuple[int, Tensor]]:
         """The places and gradients of the parameters that have one."""

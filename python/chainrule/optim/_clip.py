@@ -8,6 +8,7 @@ from math import inf, isfinite, isnan
 import numpy as np
 
 from .. import ops
+from .._ir.records import CheckFinite
 from .._tensor import Tensor, grad_mode
 from ..autodiff._sweeps import no_grad
 
@@ -95,7 +96,7 @@ def _part(gradient: Tensor, norm_type: float) -> Tensor:
 def _require_finite(norm: Tensor) -> Tensor:
     trace = grad_mode.trace
     if trace is not None:
-        return trace.check("check_finite", norm, [1], lambda at, number: _not_finite())
+        return trace.check("check_finite", norm, CheckFinite(1), lambda at, number: _not_finite())
     if not isfinite(norm.item()):
         raise _not_finite()
     return norm

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from .._ir.records import CheckFinite
 from .._tensor import Tensor, grad_mode
 from .._util.interrupt import DeferredInterrupt
 from ..compiler import Compiled
@@ -188,7 +189,7 @@ class _NotFiniteError(FloatingPointError):
 def _require_finite(value: Tensor) -> None:
     trace = grad_mode.trace
     if trace is not None:
-        trace.check("check_finite", value, [value.size], lambda at, number: _NotFiniteError())
+        trace.check("check_finite", value, CheckFinite(value.size), lambda at, number: _NotFiniteError())
     elif not isfinite(value.item()):
         raise _NotFiniteError(value.item())
 

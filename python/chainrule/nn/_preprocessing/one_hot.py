@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import ops
+from ..._ir.records import CheckFinite
 from ..._tensor import Tensor, grad_mode
 from .._module import Buffer, Stored
 from .base import Preprocessing
@@ -110,7 +111,7 @@ class OneHot(Preprocessing):
 
         trace = grad_mode.trace
         if trace is not None:
-            trace.check("check_finite", ops.div(known, known), [known.size], error)
+            trace.check("check_finite", ops.div(known, known), CheckFinite(known.size), error)
         elif not known.numpy().all():
             raise error(int(np.argmin(known.numpy())))
 
