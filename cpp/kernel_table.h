@@ -11,17 +11,17 @@ namespace chainrule {
 
 enum Dtype : int { kFloat32 = 0, kFloat64 = 1, kInt64 = 2, kBool = 3 };
 
-// Elementwise: out[r * rs_out + i] = f(in[0][r * rs_in[0] + i * step[0]], ...), r < rows, i < n; a step is 1 or 0 (one
-// number for the whole row). `param` are the numbers that the op takes besides arrays (a slope, two bounds), always
-// kMapParams of them. Comparisons write bool, `where` reads bool first. Rows are looped over inside the kernel: rows of
-// a few elements are common, and a call takes longer.
+// Elementwise: out[r * rs_out + i] = f(in[0][r * rs_in[0] + i * cs_in[0]], ...), r < rows, i < n. rs is the stride from
+// row to row, cs that from column to column: 1, or 0 where one number is broadcast to the whole row. `param` are the
+// op's parameters besides arrays (a slope, two bounds), always kMapParams of them. Comparisons write bool, `where`
+// reads bool first. The kernel loops over rows: rows of a few elements are common, and a call takes longer.
 constexpr int kMapParams = 2;
 struct MapArgs {
   int64_t rows, n;
   void* out;
   int64_t rs_out;
   const void* in[3];
-  int64_t rs_in[3], step[3];
+  int64_t rs_in[3], cs_in[3];
   const double* param;
 };
 using MapFn = void (*)(const MapArgs&);
@@ -39,26 +39,27 @@ constexpr int kMostStates = 3;  // of an optimizer, beside the parameter
 // [col, col + cols) of it, at c; kEpilogueElements at most.
 struct Epilogue {
   void (*apply)(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c, int64_t rs_c);
-  // Matrices of c's shape that it updates, to be asked for ahead. None where they are still in a cache.
-  int updates;
+  // Matrices of c's shape that it updates, to be prefetched. None where they are still in a cache.
+  int prefetched;
   struct Matrix {
     const void* p;
     int64_t rs;
-  } update[1 + kMostStates];
+  } prefetch[1 + kMostStates];
 };
 constexpr int64_t kEpilogueElements = 2048;
-// The common beginnings of an epilogue, done in registers on the way to c: bias (a row of n numbers) is added, then
-// relu, or the product is a gradient at relu's output `kept` (m x n) and goes on to its input.
+// The common first steps of an epilogue, done in registers when c is written: bias (a row of n numbers) is added, then
+// relu is applied; or the product is the upstream gradient of a relu whose saved output is `relu_output` (m x n), and
+// the gradient of its input is written.
 struct WriteBack {
-  const void *bias, *kept;  // null: none
-  int64_t rs_kept;
+  const void *bias, *relu_output;  // null: none
+  int64_t rs_relu_output;
   bool relu;
 };
 
 // c (m x n, unit column stride) = a (m x k) b (k x n), overwritten, or added to chains that go on from what c holds
 // (`continues`). Any strides on a and b: transposes are free. c may be null where only the epilogue wants the product:
 // then k is at most gemm_depth and nothing continues. `scratch` is kGemmScratch bytes, 64-byte aligned, private to the
-// caller's thread; the last kBodyScratch of them are left alone.
+// calling thread; the last kBodyScratch of them are not touched.
 struct GemmArgs {
   int64_t m, n, k;
   const void *a, *b;
@@ -78,7 +79,7 @@ constexpr int64_t gemm_depth(int64_t item_size) { return 2048 / item_size; }  //
 // docs/arithmetic.md). argmax writes int64.
 using RowsFn = void (*)(int64_t rows, int64_t cols, const void* x, void* out);
 // Reductions over leading axes: out[j] = x[0 * stride + j] op x[1 * stride + j] ..., j < cols, one ascending chain
-// each. `first` starts the chain, otherwise out continues it.
+// of operations each. `first` starts the chain, otherwise out continues it.
 using ColumnsFn = void (*)(int64_t rows, int64_t cols, const void* x, int64_t stride, void* out, bool first);
 struct ReduceRow {
   const char* name;
@@ -86,8 +87,8 @@ struct ReduceRow {
   ColumnsFn columns[2];  // null for argmax: its index is not a chain over values alone
 };
 
-// Row-wise ops with one output row per input row: softmax and friends. in[1] is a gradient (cols) where the op takes
-// one.
+// Row-wise ops with one output row per input row: softmax, log-softmax and their gradients, for which in[1] is the
+// upstream gradient.
 using RowwiseFn = void (*)(int64_t rows, int64_t cols, const void* const* in, void* out);
 struct RowwiseRow {
   const char* name;
@@ -99,39 +100,41 @@ struct RowwiseRow {
 using CrossEntropyFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, void* loss);
 using CrossEntropyGradFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
                                     void* dx);
-// Both in one pass, the same bits. g[i * g_step] arrives at row i: g_step is 1, or 0 for one number for all rows.
+// Both in one pass, the same bits. g[i * g_stride] is the upstream gradient of row i's loss: g_stride is 1, or 0 where
+// one number is broadcast to all rows.
 using CrossEntropyBothFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
-                                    int64_t g_step, void* loss, void* dx);
+                                    int64_t g_stride, void* loss, void* dx);
 
-// Windows of kh x kw elements over planes of h x w: element (y, x) of window (r, s), r < oh, s < ow, is element
-// (r * step_h + y * gap_h - top, s * step_w + x * gap_w - left) of the plane, or lies outside. `columns` of a plane are
-// kh * kw lines of oh * ow.
+// Windows (patches, im2col) of kh x kw elements over planes of h x w: element (y, x) of window (r, s), r < oh, s < ow,
+// is element (r * stride_h + y * dilation_h - pad_top, s * stride_w + x * dilation_w - pad_left) of the plane, or lies
+// in the padding. `columns` of a plane are kh * kw lines of oh * ow.
 struct Windows {
-  int64_t h, w, kh, kw, step_h, step_w, gap_h, gap_w, top, left, oh, ow;
+  int64_t h, w, kh, kw, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, oh, ow;
 };
-// Lines [begin, end) of columns, counted over all planes, from planes; `outside` where a window looks beyond.
+// Lines [begin, end) of columns, counted over all planes, from planes; `padding` where a window is outside of its
+// plane.
 using UnfoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* planes, void* columns,
-                          double outside);
+                          double padding);
 // Planes [begin, end): each element +0, then the elements of columns that unfold reads from it, lines ascending.
 using FoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* columns, void* planes);
 
 // An optimizer's step: p and its states s (rows x n, row stride ld) in place by the gradient g (row stride ld_g).
-// `numbers` are the options, as kernels/update.cpp lists them for each row; `clock` counts the steps so far and holds
-// what depends on their number. docs/arithmetic.md has the sequences.
+// kernels/update.cpp lists the hyperparameters of each row in their order; `step_state` is the number of steps so far
+// and what depends on it (powers of the betas). docs/arithmetic.md has the sequences of roundings.
 struct UpdateArgs {
   int64_t rows, n;
   void* p;
   const void* g;
-  void* s[kMostStates];  // null from the last one on that there is
+  void* s[kMostStates];  // null behind the last one that there is
   int64_t ld, ld_g;
-  const double *numbers, *clock;
+  const double *hyperparameters, *step_state;
 };
 using UpdateFn = void (*)(const UpdateArgs&);
 struct UpdateRow {
   const char* name;
-  int least, most;     // states
-  int options, clock;  // numbers that it reads of each; without a clock 0
-  float cost;          // nanoseconds a float32 takes, as of a MapRow
+  int min_states, max_states;
+  int hyperparameters, step_state;  // how many numbers it reads of each; step_state: 0 where the step has no number
+  float cost;                       // nanoseconds a float32 takes, as of a MapRow
   UpdateFn fn[2];
 };
 
@@ -144,6 +147,20 @@ struct RandomArgs {
   double a, b;
 };
 using RandomFn = void (*)(const RandomArgs&);
+
+// Sums of rows by index: out (out_rows x n) = +0, then out[index[i]] += g[i], i < rows ascending: one chain per output.
+// Rows of g and of out are ld elements apart.
+struct IndexAddArgs {
+  int64_t rows, n, ld;
+  const void* g;
+  const int64_t* index;
+  int64_t out_rows;
+  void* out;
+};
+using IndexAddFn = void (*)(const IndexAddArgs&);
+
+// out[i] = in[i], converted.
+using CastFn = void (*)(int64_t n, const void* in, void* out);
 
 struct KernelTable {
   const char* isa;
@@ -165,6 +182,8 @@ struct KernelTable {
   RandomFn uniform[2];
   RandomFn normal[2];
   RandomFn bernoulli[2];
+  IndexAddFn index_add[2];
+  CastFn cast[3][4];  // [to][from] by Dtype; null: not defined (float to int64, anything to bool)
   // Multiply-adds in registers only: `rounds` times 16 independent chains of vectors; returns flops done.
   double (*peak)(int64_t rounds, float* sink);
 };

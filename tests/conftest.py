@@ -1,8 +1,9 @@
-"""The marker of long tests, and the core's settings put back after each test."""
+"""The markers of tests that are long or must run alone, and the core's settings put back after each test."""
 
+import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,27 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 def pytest_configure(config: pytest.Config) -> None:
     """Long tests run only when they are asked for."""
     config.addinivalue_line("markers", "full: long tests, run by `pytest -m full`")
+    config.addinivalue_line("markers", "alone: tests that measure time; no worker of pytest-xdist runs another beside")
+    config.addinivalue_line("markers", "xdist_group(name): tests that one worker of pytest-xdist runs")
     if not config.option.markexpr:
         config.option.markexpr = "not full"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost, so that waiting does not count for pytest-timeout
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Among the workers of pytest-xdist, a test marked `alone` waits until it is the only one that runs."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    alone = item.get_closest_marker("alone") is not None
+    # Two locks, on files that every worker has: who wants to be alone keeps the entrance until the others have left.
+    with open(__file__) as entrance, (Path(__file__).parent.parent / "pyproject.toml").open() as room:
+        fcntl.flock(entrance, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(entrance, fcntl.LOCK_UN)
+        try:
+            return (yield)
+        finally:
+            fcntl.flock(room, fcntl.LOCK_UN)  # closing does not do it while a forked child has the file open
 
 
 @pytest.fixture(autouse=True)

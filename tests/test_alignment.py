@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule._util.convert import aligned_full
+from chainrule._util.arrays import aligned_full
 
 LINE = 64
 

@@ -338,6 +338,7 @@ def test_info_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 CHAINRULE = (sys.executable, "-W", "error", "-m", "chainrule")
 
 
+@pytest.mark.alone
 def test_ctrl_c_saves_and_exits_130() -> None:
     process = subprocess.Popen(
         [*CHAINRULE, "train", "--epochs", "100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -387,4 +388,4 @@ def test_without_typer_one_line_says_what_to_install() -> None:
     code = "import sys; sys.modules['typer'] = None; from chainrule.__main__ import main; main()"
     failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert failed.returncode == 2
-    assert failed.stderr == "chainrule: error: the command line needs typer: pip install 'chainrule[cli]'\n"
+    assert failed.stderr == "chainrule: error: the command line needs typer: pip install typer tqdm\n"

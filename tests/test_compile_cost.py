@@ -61,11 +61,13 @@ def least(sizes: tuple[int, ...], good: Callable[[list[float]], bool]) -> list[f
     return best
 
 
+@pytest.mark.alone
 def test_a_net_of_ten_layers_is_planned_in_20_ms() -> None:
     (found,) = least((10,), lambda best: best[0] < 0.02)
     assert found < 0.02
 
 
+@pytest.mark.alone
 def test_planning_takes_time_by_the_number_of_layers() -> None:
     def growth(best: list[float]) -> float:
         return max(best[1] / best[0], best[2] / best[1])
@@ -188,7 +190,7 @@ import ctypes, os
 import numpy as np
 import chainrule as cr
 from chainrule import _core, nn
-from chainrule.compiler.compiled import Compiled
+from chainrule.compiler.jit import Compiled
 import test_compile_cost as cost
 
 allocations = ctypes.CDLL(os.environ["LD_PRELOAD"]).allocations
@@ -213,7 +215,7 @@ _core.set_num_threads({threads})
 _core.set_min_parallel_work({work})
 step, (X, labels) = cost.{net}
 rows = np.arange(len(X) * 2000, dtype=np.int64).reshape(2000, -1) % len(X)
-from chainrule.ops._table import OPS, apply
+from chainrule.ops._op import OPS, apply
 X, labels = cr.tensor(X), cr.tensor(labels)
 def by_rows(index):
     return step(*[apply(OPS["take"], (source, index)) for source in (X, labels)])

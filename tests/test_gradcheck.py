@@ -8,7 +8,7 @@ import pytest
 
 import chainrule as cr
 from cases.op_cases import ALL, Case
-from chainrule.ops._table import Op
+from chainrule.ops._op import Op
 
 CASES = [case for case in ALL if case.small and case.note != "float32"]  # rounding to float32 has steps
 

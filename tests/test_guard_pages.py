@@ -1,4 +1,4 @@
-"""No kernel reads or writes outside its arrays: see guarded.py."""
+"""No kernel reads or writes outside its arrays: see support/guard_pages.py."""
 
 import signal
 import sys
@@ -20,11 +20,11 @@ CALLS = {
 
 @pytest.mark.parametrize("family", CALLS)
 def test_nothing_outside_is_touched(family: str) -> None:
-    calls = int(fresh.output(f"import guarded; print(guarded.{family}())"))
+    calls = int(fresh.output(f"from support import guard_pages; print(guard_pages.{family}())"))
     assert calls >= CALLS[family] * len(ISAS)
 
 
 @pytest.mark.parametrize("crime", ["overread", "write_to_input"])
 def test_the_guards_bite(crime: str) -> None:
-    done = fresh.python(f"import guarded; guarded.{crime}()")
+    done = fresh.python(f"from support import guard_pages; guard_pages.{crime}()")
     assert done.returncode == -signal.SIGSEGV

@@ -42,6 +42,7 @@ def test_ctrl_c_acts_at_the_end_of_the_step(at: int) -> None:
     train(model)
 
 
+@pytest.mark.alone
 def test_ctrl_c_at_random_times_leaves_a_step_boundary() -> None:
     states = set(steps_by_hand(epochs=300)[2])
     delays = cr.random.Generator(seed=6).uniform((15,), low=0.001, high=0.03)
@@ -82,6 +83,7 @@ def test_ctrl_c_goes_to_the_handler_that_was_there() -> None:
     assert bits(model) == steps_by_hand()[2][-1]
 
 
+@pytest.mark.alone
 def test_ctrl_c_acts_at_once_in_a_callback() -> None:
     def slow(history: cr.History) -> None:
         os.kill(os.getpid(), signal.SIGINT)

@@ -19,8 +19,9 @@ import safetensors.numpy
 
 import chainrule as cr
 from chainrule import nn
+from chainrule._util.files import write_atomic
 from chainrule.data._schema import Preparation
-from chainrule.serialize._model_files import load_prepared, write_atomic
+from chainrule.serialize._model_files import load_prepared
 
 
 def net(dtype: type = np.float32) -> nn.Sequential:

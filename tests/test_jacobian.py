@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.ops import _table
-from chainrule.ops._table import Op
+from chainrule._util.mode import Eager
+from chainrule.ops._op import Op
 from reference import assert_same_bits
 from reference.bits import Array
 
@@ -70,8 +70,10 @@ def test_an_unknown_mode() -> None:
 def test_auto_takes_the_fewer_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
     for name in ("_by_rows", "_by_columns"):
-        made = getattr(cr.transforms, name)
-        monkeypatch.setattr(cr.transforms, name, lambda run, name=name, made=made: taken.append(name) or made(run))
+        made = getattr(cr.autodiff._transforms, name)
+        monkeypatch.setattr(
+            cr.autodiff._transforms, name, lambda run, name=name, made=made: taken.append(name) or made(run)
+        )
     W = np.random.default_rng(3).standard_normal((5, 2))
     wide = cr.jacobian(lambda x: cr.matmul(x, W))(np.ones(5))
     tall = cr.jacobian(lambda x: cr.matmul(W, x))(np.ones(2))
@@ -221,6 +223,7 @@ class TestCostOfAHessianProduct:
         v = {name: draw.normal(p.shape) for name, p in net.named_parameters()}
         return net, lambda m: cr.cross_entropy(m(x), labels), v
 
+    @pytest.mark.alone
     def test_in_time(self) -> None:
         net, loss, v = self.net()
         assert sum(p.size for p in net.parameters()) == 987_210
@@ -246,15 +249,15 @@ class TestCostOfAHessianProduct:
 
     def test_in_products(self, monkeypatch: pytest.MonkeyPatch) -> None:
         net, loss, v = self.net()
-        work, run = [0], _table.run
+        work, run = [0], Eager.apply
 
-        def watched(op: Any, arrays: Any, attrs: Any = ()) -> Any:
-            out = run(op, arrays, attrs)
+        def watched(eager: Eager, op: Any, inputs: Any, attrs: Any) -> Any:
+            out = run(eager, op, inputs, attrs)
             if op.name == "matmul":
-                work[0] += out.size * (arrays[0].shape[-2 if attrs[0] else -1])
+                work[0] += out.size * (inputs[0].shape[-2 if attrs[0] else -1])
             return out
 
-        monkeypatch.setattr(_table, "run", watched)
+        monkeypatch.setattr(Eager, "apply", watched)
         cr.grad(loss)(net)
         gradient, work[0] = work[0], 0
         product = cr.hvp(loss, (net,), (v,))

@@ -63,6 +63,7 @@ def test_eigen_is_as_exact_as_lapack(a: np.ndarray) -> None:
     assert (vectors[np.arange(n), largest] > 0).all()
 
 
+@pytest.mark.alone
 def test_eigen_of_100_takes_milliseconds() -> None:
     a = cr.tensor(symmetric(100))
 

@@ -8,7 +8,7 @@ import pytest
 
 import chainrule as cr
 from cases.op_cases import ALL, CASES, Case
-from chainrule._util import convert as _convert
+from chainrule._util import arrays as _convert
 from reference import assert_same_bits
 from reference.bits import Array
 from support.variants import every_setting

@@ -29,6 +29,7 @@ def test_the_version_is_one() -> None:
 
 
 class TestImport:
+    @pytest.mark.alone
     def test_takes_less_than_50_ms_beyond_numpy(self, tmp_path: Path) -> None:
         # Time of this thread (NumPy's BLAS has others that wait busily), the best of several, bytecode as installed.
         code = "import time, numpy; t = time.thread_time(); import chainrule; print(time.thread_time() - t)"

@@ -20,8 +20,8 @@ from cases.derivative_cases import CASES as DERIVATIVES
 from cases.gradient_references import COMPOSED, TRUTHS
 from cases.kernel_rows import KERNELS
 from cases.op_cases import CASES, COMPARISONS
-from chainrule.ops import _table
-from chainrule.ops._table import OPS, Op
+from chainrule._util.mode import Eager
+from chainrule.ops._op import OPS, Op, register
 
 ROOT = Path(__file__).resolve().parent.parent
 FUNCTIONS = [name for name in cr.ops.__all__ if name != "OPS"]
@@ -73,18 +73,18 @@ def reached() -> tuple[frozenset[str], frozenset[tuple[str, int]]]:
     """Ops that run, and gradient rules that are used, when every small case is differentiated three times."""
     ops: set[str] = set()
     rules: set[tuple[str, int]] = set()
-    run, gradient = _table.run, Op.gradient
+    run, gradient = Eager.apply, Op.gradient
 
-    def watched_run(op: Op, *rest: Any) -> Any:
+    def watched_run(eager: Eager, op: Op, *rest: Any) -> Any:
         ops.add(op.name)
-        return run(op, *rest)
+        return run(eager, op, *rest)
 
     def watched_gradient(op: Op, i: int, *rest: Any) -> Any:
         rules.add((op.name, i))
         return gradient(op, i, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_table, "run", watched_run)
+        patch.setattr(Eager, "apply", watched_run)
         patch.setattr(Op, "gradient", watched_gradient)
         for cases in CASES.values():
             for case in cases:
@@ -159,4 +159,4 @@ def test_every_elementwise_kernel_has_a_truth_and_a_use() -> None:
 
 def test_a_name_is_taken_once() -> None:
     with pytest.raises(ValueError, match=r"^register: op exp exists"):
-        _table.register(OPS["exp"])
+        register(OPS["exp"])

@@ -157,28 +157,28 @@ def test_other_python_threads_run_during_a_kernel() -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 7])
 def test_threads_come_together(count: int) -> None:
-    assert _core.team_meets(count, 60.0)
+    assert _core.pool_meets(count, 60.0)
 
 
 def test_a_second_caller_has_one_thread() -> None:
     def body() -> None:
         for _ in range(200):
-            if not _core.team_meets(2, 60.0):
+            if not _core.pool_meets(2, 60.0):
                 alone.append(True)
 
     alone: list[bool] = []
     run_together([body] * 4)
-    assert len(alone) < 4 * 200  # somebody had the team
+    assert len(alone) < 4 * 200  # somebody had the pool
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
-def test_an_exception_of_a_lane_is_the_caller_s(threads: int) -> None:
+def test_an_exception_of_a_share_is_the_caller_s(threads: int) -> None:
     for phase in range(3):
-        for lane in range(threads):
-            with pytest.raises(RuntimeError, match="thrown by a lane"):
-                _core.team_throws(threads, 3, phase, lane)
-    assert _core.team_throws(threads, 3, -1, -1) == 3 * threads
-    assert _core.team_meets(threads, 60.0)
+        for share in range(threads):
+            with pytest.raises(RuntimeError, match="thrown by a share"):
+                _core.pool_throws(threads, 3, phase, share)
+    assert _core.pool_throws(threads, 3, -1, -1) == 3 * threads
+    assert _core.pool_meets(threads, 60.0)
 
 
 def test_a_program_in_many_python_threads() -> None:
@@ -195,6 +195,7 @@ def test_a_program_in_many_python_threads() -> None:
     run_together([body] * 8)
 
 
+@pytest.mark.alone
 def test_more_threads_than_cpus() -> None:
     """Waiting threads give their CPU to those that work: 8 threads take at most about as long as one."""
     a, b = values((256, 256), np.float32, 1), values((256, 256), np.float32, 2)
@@ -214,10 +215,10 @@ def test_more_threads_than_cpus() -> None:
 @pytest.mark.full
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ and its sanitizers")
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
-def test_the_team_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
+def test_the_pool_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
     core = Path(__file__).parent.parent / "cpp"
     sources = [
-        Path(__file__).parent / "native/team_stress.cpp",
+        Path(__file__).parent / "native/pool_stress.cpp",
         core / "threads/thread_pool.cpp",
         core / "threads/threads.cpp",
     ]
@@ -229,7 +230,7 @@ def test_the_team_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
 
 
 def test_phases_end_where_threads_must_wait() -> None:
-    """Instructions of 1 and of `lanes` threads in turn: who reads what others wrote waits, who does not goes on."""
+    """Instructions of 1 and of `shares` threads in turn: who reads what others wrote waits, who does not goes on."""
     _core.set_min_parallel_work(10_000.0)
     large, small = 200_000, 64
 
@@ -256,26 +257,26 @@ def test_phases_end_where_threads_must_wait() -> None:
     assert phases([neg(4, 0, large), neg(3, 4, small), neg(4, 0, large)], [large]) == [(0, 3), (1, 1), (2, 3)]
 
 
-def decide(choice: _core.TeamChoice, runs: int, alone: float, team: float) -> tuple[list[bool], float]:
+def decide(choice: _core.PoolChoice, runs: int, alone: float, pool: float) -> tuple[list[bool], float]:
     """What it chose, and its time as a part of one thread's."""
     chosen: list[bool] = []
     took = 0.0
     for _ in range(runs):
-        chosen.append(choice.team())
-        took += team if chosen[-1] else alone
-        choice.took(chosen[-1], team if chosen[-1] else alone)
+        chosen.append(choice.use_pool())
+        took += pool if chosen[-1] else alone
+        choice.took(chosen[-1], pool if chosen[-1] else alone)
     return chosen, took / (runs * alone)
 
 
-def test_a_team_that_is_faster_is_used() -> None:
-    chosen, part = decide(_core.TeamChoice(), 2000, 2e6, 1.1e6)
+def test_a_pool_that_is_faster_is_used() -> None:
+    chosen, part = decide(_core.PoolChoice(), 2000, 2e6, 1.1e6)
     assert sum(chosen) > 1980
     assert part < 0.56
 
 
 @pytest.mark.parametrize("slower", [1.1, 2.0, 10.0])
-def test_a_team_that_is_slower_is_left(slower: float) -> None:
-    choice = _core.TeamChoice()
+def test_a_pool_that_is_slower_is_left(slower: float) -> None:
+    choice = _core.PoolChoice()
     chosen, _ = decide(choice, 100, 2e6, 2e6 * slower)
     assert sum(chosen) < 20
     chosen, part = decide(choice, 5000, 2e6, 2e6 * slower)
@@ -284,7 +285,7 @@ def test_a_team_that_is_slower_is_left(slower: float) -> None:
 
 
 def test_a_neighbour_comes_and_goes() -> None:
-    choice = _core.TeamChoice()
+    choice = _core.PoolChoice()
     decide(choice, 1000, 2e6, 1.1e6)
     chosen, part = decide(choice, 3000, 2e6, 11e6)
     assert not any(chosen[5:25])
@@ -294,7 +295,7 @@ def test_a_neighbour_comes_and_goes() -> None:
 
 
 def test_hiccups_do_not_matter() -> None:
-    choice = _core.TeamChoice()
+    choice = _core.PoolChoice()
     for _ in range(20):
         chosen, _ = decide(choice, 200, 2e6, 1.1e6)
         choice.took(True, 12e6)

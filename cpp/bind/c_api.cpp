@@ -2,8 +2,8 @@
 // elements.
 #include <cstdint>
 
-#include "program/program.h"
 #include "isa.h"
+#include "program/program.h"
 
 #define CR_EXPORT extern "C" __attribute__((visibility("default")))
 

@@ -3,9 +3,9 @@
 #include <chrono>
 
 #include "bind/arrays.h"
-#include "threads/fp_mode.h"
-#include "program/program.h"
 #include "isa.h"
+#include "program/program.h"
+#include "threads/fp_mode.h"
 
 namespace chainrule {
 namespace {

@@ -5,11 +5,11 @@
 #include <iterator>
 
 #include "bind/arrays.h"
-#include "program/operands.h"
 #include "host/permutation.h"
-#include "program/matmul.h"
-#include "program/program.h"
 #include "isa.h"
+#include "program/matmul.h"
+#include "program/operands.h"
+#include "program/program.h"
 
 namespace chainrule {
 namespace {
@@ -190,12 +190,12 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
   for (const py::array& array : all) slots.push_back(const_cast<void*>(array.data()));
   const int numbers = static_cast<int>(slots.size());
   op.inputs = {1, numbers};
-  slots.push_back(const_cast<void*>(step_numbers(numbers_object, "update_step numbers", row->options).data()));
-  if (row->clock == 0) {
+  slots.push_back(const_cast<void*>(step_numbers(numbers_object, "update_step numbers", row->hyperparameters).data()));
+  if (row->step_state == 0) {
     run_now(op, slots.data());
     return;
   }
-  py::array clock = step_numbers(clock_object, "update_step clock", row->clock);
+  py::array clock = step_numbers(clock_object, "update_step clock", row->step_state);
   check_output(clock, "update_step clock");
   op.inputs.push_back(numbers + 1);
   slots.push_back(clock.mutable_data());
@@ -205,7 +205,7 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
   advance.dtype = kFloat64;
   advance.outputs = {numbers + 1};
   advance.inputs = {numbers};
-  advance.ints = {row->clock};
+  advance.ints = {row->step_state};
   run_now(advance, slots.data());
 }
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "bind/program.h"
-#include "program/addresses.h"
 #include "isa.h"
+#include "program/addresses.h"
 
 namespace chainrule {
 namespace {

@@ -6,9 +6,9 @@
 #include <atomic>
 
 #include "bind/program.h"
+#include "isa.h"
 #include "program/addresses.h"
 #include "threads/thread_pool.h"
-#include "isa.h"
 
 namespace chainrule {
 namespace {
@@ -95,7 +95,7 @@ void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
     const double work = blocks.program->work() * static_cast<double>(whole);
     {
       const py::gil_scoped_release release;
-      run_team(static_cast<int>(std::min<int64_t>(whole, thread_rule(work).most)), run_share, &blocks);
+      run_on_pool(static_cast<int>(std::min<int64_t>(whole, thread_rule(work).most)), run_share, &blocks);
     }
     if (blocks.refused >= 0) run_block(blocks, blocks.refused, false);
   } else if (whole == 1) {

@@ -4,8 +4,8 @@
 #include <thread>
 
 #include "bind/arrays.h"
-#include "threads/thread_pool.h"
 #include "threads/pool_choice.h"
+#include "threads/thread_pool.h"
 
 namespace chainrule {
 namespace {
@@ -16,17 +16,17 @@ struct Meeting {
   std::chrono::steady_clock::time_point end;
 };
 
-// Whether all lanes of one phase are done at the same time: each waits for the others.
-bool team_meets(int threads, double seconds) {
+// Whether all shares of one phase run at the same time: each waits for the others.
+bool pool_meets(int threads, double seconds) {
   Meeting meeting;
   meeting.end = std::chrono::steady_clock::now() +
                 std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds));
-  int lanes = 0;
+  int shares = 0;
   {
     const py::gil_scoped_release release;
-    Team team(threads);
-    lanes = team.threads();
-    const auto lane = [](void* context, int, Share share) {
+    ThreadPool pool(threads);
+    shares = pool.threads();
+    const auto body = [](void* context, int, Share share) {
       Meeting& m = *static_cast<Meeting*>(context);
       ++m.here;
       while (m.here < share.count && !m.late) {
@@ -34,31 +34,31 @@ bool team_meets(int threads, double seconds) {
         if (std::chrono::steady_clock::now() > m.end) m.late = true;
       }
     };
-    team.run({lane, &meeting, &lanes, 1});
+    pool.run({body, &meeting, &shares, 1});
   }
-  return lanes == threads && !meeting.late;
+  return shares == threads && !meeting.late;
 }
 
 struct Thrower {
-  int phase, lane;
+  int phase, share;
   std::atomic<int> done{0};
 };
 
-// Throws out of one lane; returns how many others were done, as they all are.
-int team_throws(int threads, int phases, int phase, int lane) {
-  Thrower thrower = {phase, lane};
+// Throws out of one share; returns how many others were run, as they all are.
+int pool_throws(int threads, int phases, int phase, int share) {
+  Thrower thrower = {phase, share};
   try {
     const py::gil_scoped_release release;
-    Team team(threads);
-    const std::vector<int> lanes(static_cast<size_t>(phases), team.threads());
+    ThreadPool pool(threads);
+    const std::vector<int> shares(static_cast<size_t>(phases), pool.threads());
     const auto body = [](void* context, int p, Share share) {
       Thrower& t = *static_cast<Thrower*>(context);
-      if (p == t.phase && share.index == t.lane) throw std::runtime_error("thrown by a lane");
+      if (p == t.phase && share.index == t.share) throw std::runtime_error("thrown by a share");
       ++t.done;
     };
-    team.run({body, &thrower, lanes.data(), phases});
+    pool.run({body, &thrower, shares.data(), phases});
   } catch (const std::runtime_error& error) {
-    if (thrower.done != threads * phases - 1) throw std::logic_error("lanes were left out");
+    if (thrower.done != threads * phases - 1) throw std::logic_error("shares were left out");
     throw;
   }
   return thrower.done;
@@ -67,14 +67,15 @@ int team_throws(int threads, int phases, int phase, int lane) {
 }  // namespace
 
 void bind_trials(py::module_& m) {
-  m.def("team_meets", team_meets, py::arg("threads"), py::arg("seconds"),
+  m.def("pool_meets", pool_meets, py::arg("threads"), py::arg("seconds"),
         "Whether so many threads come together within this time.");
-  m.def("team_throws", team_throws, py::arg("threads"), py::arg("phases"), py::arg("phase"), py::arg("lane"),
-        "Throws out of a lane of a phase; RuntimeError.");
-  py::class_<TeamChoice>(m, "TeamChoice")
+  m.def("pool_throws", pool_throws, py::arg("threads"), py::arg("phases"), py::arg("phase"), py::arg("share"),
+        "Throws out of a share of a phase; RuntimeError.");
+  py::class_<PoolChoice>(m, "PoolChoice")
       .def(py::init<>())
-      .def("team", &TeamChoice::team, "Whether the next run is the team's.")
-      .def("took", &TeamChoice::took, py::arg("team"), py::arg("nanoseconds"), "A run of the team or of one thread.");
+      .def("use_pool", &PoolChoice::use_pool, "Whether the next run uses the thread pool.")
+      .def("took", &PoolChoice::took, py::arg("use_pool"), py::arg("nanoseconds"),
+           "A run on the thread pool or on one thread.");
 }
 
 }  // namespace chainrule

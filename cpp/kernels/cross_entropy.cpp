@@ -1,21 +1,21 @@
 // Softmax cross-entropy with int64 labels: loss per row, gradient by the logits, or both in one pass
 // (docs/arithmetic.md).
 #include "kernels/loops.h"
-#include "kernels/transposed_rows.h"
 #include "kernels/registry.h"
+#include "kernels/transposed_rows.h"
 
 namespace chainrule {
 namespace {
 
 enum class Want { loss, gradient, both };
 
-// g[i * g_step] is the gradient that arrives at row i's loss. What is not wanted is null.
+// g[i * g_stride] is the upstream gradient of row i's loss. What is not wanted is null.
 template <class T>
 struct Args {
   const T* x;
   const int64_t* labels;
   const T* g;
-  int64_t g_step;
+  int64_t g_stride;
   T *loss, *dx;
 };
 
@@ -24,11 +24,11 @@ template <Want W, class T>
 CR_INLINE void block(const Args<T>& a, int64_t first_row, int64_t rows, int64_t cols) {
   constexpr int64_t L = Vec<T>::lanes;
   const int64_t n = rows - first_row < L ? rows - first_row : L;
-  alignas(64) T labels[L] = {}, arrived[L] = {};
+  alignas(64) T labels[L] = {}, upstream[L] = {};
   for (int64_t i = 0; i < n; ++i) labels[i] = static_cast<T>(a.labels[first_row + i]);
   const Vec<T> label = load(labels);
-  alignas(64) Columns<T> columns;
-  const Vec<T> m = gather<T>({a.x + first_row * cols, a.x + rows * cols, n, cols}, columns);
+  alignas(64) ColumnBuffer<T> columns;
+  const Vec<T> m = transpose_rows<T>({a.x + first_row * cols, a.x + rows * cols, n, cols}, columns);
   Vec<T> picked = m;
   for (int64_t j = 0; W != Want::gradient && j < cols; ++j) {
     picked = select(eq(label, splat(static_cast<T>(j))), load(columns + j * L), picked);
@@ -36,9 +36,9 @@ CR_INLINE void block(const Args<T>& a, int64_t first_row, int64_t rows, int64_t 
   const Vec<T> s = exponentials(cols, columns, m, columns);
   if constexpr (W != Want::gradient) store_or_n(a.loss + first_row, math::log(s) - (picked - m), n);
   if constexpr (W != Want::loss) {
-    for (int64_t i = 0; i < n; ++i) arrived[i] = a.g[(first_row + i) * a.g_step];
-    const Vec<T> g = load(arrived);
-    scatter<T>({a.dx + first_row * cols, a.dx + rows * cols, n, cols}, [&](int64_t j) CR_LAMBDA {
+    for (int64_t i = 0; i < n; ++i) upstream[i] = a.g[(first_row + i) * a.g_stride];
+    const Vec<T> g = load(upstream);
+    write_rows<T>({a.dx + first_row * cols, a.dx + rows * cols, n, cols}, [&](int64_t j) CR_LAMBDA {
       const Vec<T> onehot = select(eq(label, splat(static_cast<T>(j))), splat(T(1)), splat(T(0)));
       return (load(columns + j * L) / s - onehot) * g;
     });
@@ -71,7 +71,7 @@ CR_INLINE Vec<T> row(const Args<T>& a, int64_t i, int64_t cols, Vec<T> m, Unfini
   } else {
     T* const d = a.dx + i * cols;
     const Unfinished<T> done = before;
-    const Vec<T> s = exponentials<true>(cols, x, m, d, done), g = splat(a.g[i * a.g_step]);
+    const Vec<T> s = exponentials<true>(cols, x, m, d, done), g = splat(a.g[i * a.g_stride]);
     done.finish();
     const int64_t label = a.labels[i];
     before = {d, s, g, label, first((splat(d[label]) / s - splat(T(1))) * g)};
@@ -102,7 +102,7 @@ CR_INLINE void row_by_row(const Args<T>& a, int64_t begin, int64_t end, int64_t 
 template <Want W, class T>
 CR_INLINE void run(int64_t rows, int64_t cols, const Args<T>& a) {
   int64_t i = 0;
-  for (; worth_a_block<T>(rows - i, cols); i += Vec<T>::lanes) block<W>(a, i, rows, cols);
+  for (; worth_transposing<T>(rows - i, cols); i += Vec<T>::lanes) block<W>(a, i, rows, cols);
   row_by_row<W>(a, i, rows, cols);
 }
 
@@ -116,11 +116,11 @@ void cross_entropy_grad(int64_t rows, int64_t cols, const void* x, const int64_t
                          {static_cast<const T*>(x), labels, static_cast<const T*>(g), 1, nullptr, static_cast<T*>(dx)});
 }
 template <class T>
-void cross_entropy_both(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g, int64_t g_step,
-                        void* loss, void* dx) {
-  run<Want::both, T>(
-      rows, cols,
-      {static_cast<const T*>(x), labels, static_cast<const T*>(g), g_step, static_cast<T*>(loss), static_cast<T*>(dx)});
+void cross_entropy_both(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
+                        int64_t g_stride, void* loss, void* dx) {
+  run<Want::both, T>(rows, cols,
+                     {static_cast<const T*>(x), labels, static_cast<const T*>(g), g_stride, static_cast<T*>(loss),
+                      static_cast<T*>(dx)});
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
-// Rows of the elementwise kernels, made from the lists in activations.h, units.h and arithmetic.h.
+// Rows of the elementwise kernels, made from the lists in math_functions.h, activations.h and arithmetic.h.
 #include "kernels/activations.h"
 #include "kernels/arithmetic.h"
 #include "kernels/loops.h"
+#include "kernels/math_functions.h"
 #include "kernels/registry.h"
-#include "kernels/units.h"
 
 namespace chainrule {
 namespace {
@@ -20,8 +20,8 @@ template <class Op>
 struct Gradient : Op {
   using Op::Op;
   template <class T>
-  CR_INLINE Vec<T> operator()(Vec<T> kept, Vec<T> g) const {
-    return this->gradient(kept, g);
+  CR_INLINE Vec<T> operator()(Vec<T> saved, Vec<T> g) const {
+    return this->gradient(saved, g);
   }
 };
 
@@ -44,13 +44,15 @@ constexpr float gradient_cost() {
   }
 }
 
-struct Rows {
-  MapRow row[2 * (Activations::size + Units::size) + Unary::size + Binary::size + Comparisons::size + 1];
+struct MapRows {
+  static constexpr int64_t with_gradient = MathFunctions::size + Activations::size;
+  static constexpr int64_t binary = Binary::size + BinaryActivations::size;
+  MapRow row[2 * with_gradient + Unary::size + binary + Comparisons::size + 1];
   int64_t n;
 };
 
 template <class... Ops>
-void add_activations(Rows& rows, List<Ops...>) {
+void add_functions(MapRows& rows, List<Ops...>) {
   ((rows.row[rows.n++] =
         {Ops::names[0], 1, false, false, value_cost<Ops>(), {map1<float, Value<Ops>>, map1<double, Value<Ops>>}},
     rows.row[rows.n++] = {Ops::names[1],
@@ -62,24 +64,25 @@ void add_activations(Rows& rows, List<Ops...>) {
    ...);
 }
 template <class... Ops>
-void add_unary(Rows& rows, List<Ops...>) {
+void add_unary(MapRows& rows, List<Ops...>) {
   ((rows.row[rows.n++] = {Ops::name, 1, false, false, kStream, {map1<float, Ops>, map1<double, Ops>}}), ...);
 }
 template <class... Ops>
-void add_binary(Rows& rows, List<Ops...>) {
+void add_binary(MapRows& rows, List<Ops...>) {
   ((rows.row[rows.n++] = {Ops::name, 2, false, false, kStream, {map2<float, Ops>, map2<double, Ops>}}), ...);
 }
 template <class... Ops>
-void add_comparisons(Rows& rows, List<Ops...>) {
+void add_comparisons(MapRows& rows, List<Ops...>) {
   ((rows.row[rows.n++] = {Ops::name, 2, false, true, kStream, {compare2<float, Ops>, compare2<double, Ops>}}), ...);
 }
 
-Rows make_rows() {
-  Rows rows = {};
-  add_activations(rows, Activations());
-  add_activations(rows, Units());
+MapRows make_rows() {
+  MapRows rows = {};
+  add_functions(rows, MathFunctions());
+  add_functions(rows, Activations());
   add_unary(rows, Unary());
   add_binary(rows, Binary());
+  add_binary(rows, BinaryActivations());
   add_comparisons(rows, Comparisons());
   rows.row[rows.n++] = {"where", 3, true, false, kStream, {select3<float>, select3<double>}};
   return rows;
@@ -89,7 +92,7 @@ Rows make_rows() {
 
 namespace CR_LEVEL {
 void register_maps(KernelTable& table) {
-  static Rows rows = {};
+  static MapRows rows = {};
   rows = make_rows();
   table.maps = rows.row;
   table.n_maps = rows.n;

@@ -1,4 +1,4 @@
-// The only elementwise loops: body and tail, one expression. An op is a struct with a static `apply` on vectors.
+// The only elementwise loops: body and tail from one expression. An op is a function object on vectors.
 #pragma once
 
 #include "kernel_table.h"
@@ -7,23 +7,23 @@
 namespace chainrule {
 namespace {
 
-// The same elements in as few rows as can be: rows that follow each other are one long row, and a column that lies
-// contiguously is a row. Rows of a few elements would take a loop of their own each.
+// The same elements in as few rows as possible: contiguous rows are one long row, and a contiguous column is a row.
+// Rows of a few elements would each take a loop of their own.
 CR_INLINE MapArgs merge_rows(MapArgs m, int inputs) {
   if (m.rows <= 1) return m;
   bool follow = m.rs_out == m.n, column = m.n == 1 && m.rs_out == 1;
   for (int i = 0; i < inputs; ++i) {
-    follow = follow && m.rs_in[i] == m.n * m.step[i];
+    follow = follow && m.rs_in[i] == m.n * m.cs_in[i];
     column = column && (m.rs_in[i] == 0 || m.rs_in[i] == 1);
   }
   if (!follow && !column) return m;
-  for (int i = 0; i < inputs; ++i) m.step[i] = column ? m.rs_in[i] : m.step[i];
+  for (int i = 0; i < inputs; ++i) m.cs_in[i] = column ? m.rs_in[i] : m.cs_in[i];
   m.n *= m.rows;
   m.rows = 1;
   return m;
 }
 
-// One operand: an array, or a scalar that stays in a register.
+// One operand: an array, or a broadcast scalar that stays in a register.
 template <class T, bool Broadcast>
 struct Operand {
   const T* p;
@@ -35,7 +35,7 @@ struct Operand {
   CR_INLINE Vec<T> part(int64_t i, int64_t n) const { return Broadcast ? splatted : load_n(p + i, n); }
 };
 
-// Two vectors a turn: the elementary functions are chains of dependent steps, and the second fills their gaps.
+// Two vectors per iteration: the elementary functions are chains of dependent steps, and the second fills their gaps.
 template <class T, class F, class... Operands>
 CR_INLINE void for_each(int64_t n, T* out, F f, const Operands&... in) {
   constexpr int64_t L = Vec<T>::lanes;
@@ -83,7 +83,7 @@ void map1(const MapArgs& args) {
   const MapArgs m = merge_rows(args, 1);
   if (m.n == 0) return;
   const Op op(m.param);
-  if (m.step[0] != 0) {
+  if (m.cs_in[0] != 0) {
     for (int64_t r = 0; r < m.rows; ++r) map1_row(op, m.n, out_row<T>(m, r), row_of<T>(m, 0, r));
     return;
   }
@@ -105,11 +105,11 @@ void map2(const MapArgs& args) {
   if (m.n == 0) return;
   const Op op(m.param);
   const auto f = [&op](Vec<T> x, Vec<T> y) CR_LAMBDA { return op(x, y); };
-  if (m.step[0] != 0 && m.step[1] != 0) {
+  if (m.cs_in[0] != 0 && m.cs_in[1] != 0) {
     map2_rows<T, false, false>(m, f);
-  } else if (m.step[0] != 0) {
+  } else if (m.cs_in[0] != 0) {
     map2_rows<T, false, true>(m, f);
-  } else if (m.step[1] != 0) {
+  } else if (m.cs_in[1] != 0) {
     map2_rows<T, true, false>(m, f);
   } else {
     map2_rows<T, true, true>(m, f);
@@ -117,8 +117,8 @@ void map2(const MapArgs& args) {
 }
 
 template <class T>
-CR_INLINE Vec<T> load_step(const T* p, int64_t i, int64_t step, int64_t n) {
-  return step == 0 ? splat(*p) : load_or_n(p + i, n);
+CR_INLINE Vec<T> load_broadcast(const T* p, int64_t i, int64_t cs, int64_t n) {
+  return cs == 0 ? splat(*p) : load_or_n(p + i, n);
 }
 
 template <class T, class Op>
@@ -130,7 +130,7 @@ void compare2(const MapArgs& args) {
     uint8_t* const o = out_row<uint8_t>(m, r);
     for (int64_t i = 0; i < m.n; i += L) {
       const int64_t w = m.n - i < L ? m.n - i : L;
-      store_bool(o + i, Op::apply(load_step(a, i, m.step[0], w), load_step(b, i, m.step[1], w)), w);
+      store_bool(o + i, Op::apply(load_broadcast(a, i, m.cs_in[0], w), load_broadcast(b, i, m.cs_in[1], w)), w);
     }
   }
 }
@@ -147,11 +147,11 @@ void select3(const MapArgs& args) {
     for (int64_t i = 0; i < m.n; i += L) {
       const int64_t w = m.n - i < L ? m.n - i : L;
       uint8_t splatted[L];
-      if (m.step[0] == 0) {
+      if (m.cs_in[0] == 0) {
         for (int64_t x = 0; x < L; ++x) splatted[x] = *c;
       }
-      const Mask<T> mask = load_bool<T>(m.step[0] == 0 ? splatted : c + i, w);
-      store_n(o + i, select(mask, load_step(a, i, m.step[1], w), load_step(b, i, m.step[2], w)), w);
+      const Mask<T> mask = load_bool<T>(m.cs_in[0] == 0 ? splatted : c + i, w);
+      store_n(o + i, select(mask, load_broadcast(a, i, m.cs_in[1], w), load_broadcast(b, i, m.cs_in[2], w)), w);
     }
   }
 }

@@ -1,4 +1,4 @@
-// Copies that the matrix product makes: panels of b, rows of a, strips of a transposed c turned back.
+// Copies that the matrix product makes: panels of b, rows of a, strips of c' transposed back.
 #pragma once
 
 #include "kernel_table.h"
@@ -8,9 +8,9 @@ namespace chainrule {
 namespace {
 
 // Tile numbers, measured on Zen 4. kc * nc * sizeof(T) = 512 KiB: half of the smallest L2 (1 MiB) of the AVX-512
-// machines. A long kc costs L1 nothing that counts: the panel streams from L2 in any case (2 lines in 24 cycles).
+// machines. A long kc costs L1 nothing that matters: the panel streams from L2 in any case (2 lines in 24 cycles).
 template <class T>
-struct Block {
+struct BlockSizes {
   static constexpr int64_t kc = gemm_depth(sizeof(T));
   static constexpr int64_t nc = (512 << 10) / (kc * int64_t{sizeof(T)});
   static constexpr int64_t line = 64 / int64_t{sizeof(T)};
@@ -29,8 +29,8 @@ struct Matrix {
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// panel[k][0..width) = b[k][j0 .. j0 + columns), padded with zeros: lanes x lanes blocks turned in registers where b's
-// columns are contiguous, else one element at a time.
+// panel[k][0..width) = b[k][j0 .. j0 + columns), padded with zeros: lanes x lanes blocks are transposed in registers
+// where b's columns are contiguous, else one element at a time.
 template <class T>
 void pack_panel(const Matrix<T>& b, int64_t k, int64_t columns, int64_t width, T* panel) {
   constexpr int64_t L = Vec<T>::lanes;
@@ -43,7 +43,7 @@ void pack_panel(const Matrix<T>& b, int64_t k, int64_t columns, int64_t width, T
   for (int64_t j = 0; j < columns; j += L) {
     for (int64_t i = 0; i < k; i += L) {
       Vec<T> block[L];
-      load_turned(b.at(i, j), b.cs, columns - j, k - i, block);
+      load_transposed(b.at(i, j), b.cs, columns - j, k - i, block);
       T* const to = panel + i * width + j;
       if (k - i >= L) {
         CR_UNROLL
@@ -61,24 +61,24 @@ Matrix<T> compact_rows(const Matrix<T>& a, int64_t rows, int64_t k, T* copy) {
   constexpr int64_t L = Vec<T>::lanes;
   for (int64_t i = 0; i < rows; ++i) {
     const T* const from = a.at(i, 0);
-    T* const to = copy + i * Block<T>::ld_a;
+    T* const to = copy + i * BlockSizes<T>::ld_a;
     int64_t x = 0;
     for (; x + L <= k; x += L) store(to + x, load(from + x));
     if (x < k) store_n(to + x, load_n(from + x, k - x), k - x);
   }
-  return {copy, Block<T>::ld_a, 1};
+  return {copy, BlockSizes<T>::ld_a, 1};
 }
 
 template <int Write, class T>
 void prefetch_rows(const T* p, int64_t rs, int64_t rows, int64_t columns) {
   for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < columns; j += Block<T>::line) __builtin_prefetch(p + i * rs + j, Write);
+    for (int64_t j = 0; j < columns; j += BlockSizes<T>::line) __builtin_prefetch(p + i * rs + j, Write);
   }
 }
 
 // c[x][j] = from[j][x] for x < m, j < n.
 template <class T>
-void turn_back(const T* from, int64_t ld, int64_t m, int64_t n, T* c, int64_t rs_c) {
+void transpose_back(const T* from, int64_t ld, int64_t m, int64_t n, T* c, int64_t rs_c) {
   constexpr int64_t L = Vec<T>::lanes;
   if (n <= 2) {
     for (int64_t j = 0; j < n; ++j) {

@@ -44,31 +44,33 @@ void argmax_rows(int64_t rows, int64_t cols, const void* x, void* out) {
 }
 
 // Chains of V vectors side by side so that additions overlap; the last vector is whole or a part of one.
-template <int V, bool Whole, class T, class Step>
-CR_INLINE void column_block(int64_t rows, const T* x, int64_t stride, T* out, int64_t width, bool first, Step step) {
+template <int V, bool Whole, class T, class Op>
+CR_INLINE void column_block(int64_t rows, const T* x, int64_t stride, T* out, int64_t width, bool first, Op op) {
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> acc[V];
   const int64_t last = width - (V - 1) * L;
-  const auto read = [last](const T* p, int v)
-                        CR_LAMBDA { return Whole || v < V - 1 ? load(p + v * L) : load_n(p + v * L, last); };
+  const auto read = [last](const T* p, int v) CR_LAMBDA {
+    const T* const from = p + v * L;
+    return Whole || v < V - 1 ? load(from) : load_n(from, last);
+  };
   if (first) {
     CR_UNROLL
-    for (int v = 0; v < V; ++v) acc[v] = step.start(read(x, v));
+    for (int v = 0; v < V; ++v) acc[v] = op.start(read(x, v));
   } else {
     CR_UNROLL
-    for (int v = 0; v < V; ++v) acc[v] = step(read(out, v), read(x, v));
+    for (int v = 0; v < V; ++v) acc[v] = op(read(out, v), read(x, v));
   }
   for (int64_t i = 1; i < rows; ++i) {
     x += stride;
     CR_UNROLL
-    for (int v = 0; v < V; ++v) acc[v] = step(acc[v], read(x, v));
+    for (int v = 0; v < V; ++v) acc[v] = op(acc[v], read(x, v));
   }
   CR_UNROLL
   for (int v = 0; v < V - 1; ++v) store(out + v * L, acc[v]);
   store_or_n(out + (V - 1) * L, acc[V - 1], last);
 }
 
-struct SumStep {
+struct SumOp {
   template <class T>
   CR_INLINE Vec<T> start(Vec<T> x) const {
     return splat(T(0)) + x;
@@ -78,7 +80,7 @@ struct SumStep {
     return acc + x;
   }
 };
-struct MaxStep {
+struct MaxOp {
   template <class T>
   CR_INLINE Vec<T> start(Vec<T> x) const {
     return x;
@@ -88,7 +90,7 @@ struct MaxStep {
     return maximum(acc, x);
   }
 };
-struct MinStep {
+struct MinOp {
   template <class T>
   CR_INLINE Vec<T> start(Vec<T> x) const {
     return x;
@@ -101,22 +103,22 @@ struct MinStep {
 
 // 256 bytes of sums: with AVX-512 and AVX2 they read at the rate of the second cache, twice as many are no faster.
 constexpr int kWidest = Vec<float>::lanes == 16 ? 4 : 8;
-// What is left beside the widest blocks, in one: a block of one vector waits for its chain as long as a wide one.
-template <int V, class T, class Step>
-CR_INLINE void narrower(int64_t rows, const T* x, int64_t stride, T* out, int64_t width, bool first, Step step) {
+// The columns that remain beside the widest blocks, in one block: one of one vector takes as long as a wide one.
+template <int V, class T, class Op>
+CR_INLINE void narrower(int64_t rows, const T* x, int64_t stride, T* out, int64_t width, bool first, Op op) {
   if constexpr (V < kWidest) {
-    if (width > V * Vec<T>::lanes) return narrower<V + 1>(rows, x, stride, out, width, first, step);
+    if (width > V * Vec<T>::lanes) return narrower<V + 1>(rows, x, stride, out, width, first, op);
   }
-  if (width == V * Vec<T>::lanes) return column_block<V, true>(rows, x, stride, out, width, first, step);
-  column_block<V, false>(rows, x, stride, out, width, first, step);
+  if (width == V * Vec<T>::lanes) return column_block<V, true>(rows, x, stride, out, width, first, op);
+  column_block<V, false>(rows, x, stride, out, width, first, op);
 }
 
-template <class T, class Step>
+template <class T, class Op>
 void fold_columns(int64_t rows, int64_t cols, const void* x, int64_t stride, void* out, bool first) {
   constexpr int64_t L = Vec<T>::lanes;
   const T* p = static_cast<const T*>(x);
   T* o = static_cast<T*>(out);
-  if (rows == 0) {  // an empty sum is +0; max and min of nothing are refused before they come here
+  if (rows == 0) {  // an empty sum is +0; max and min of nothing raise before this is called
     if (first) {
       for (int64_t j = 0; j < cols; ++j) o[j] = T(0);
     }
@@ -124,15 +126,15 @@ void fold_columns(int64_t rows, int64_t cols, const void* x, int64_t stride, voi
   }
   int64_t j = 0;
   for (; j + kWidest * L <= cols; j += kWidest * L) {
-    column_block<kWidest, true>(rows, p + j, stride, o + j, kWidest * L, first, Step());
+    column_block<kWidest, true>(rows, p + j, stride, o + j, kWidest * L, first, Op());
   }
-  if (j < cols) narrower<1>(rows, p + j, stride, o + j, cols - j, first, Step());
+  if (j < cols) narrower<1>(rows, p + j, stride, o + j, cols - j, first, Op());
 }
 
 constexpr ReduceRow kRows[] = {
-    {"sum", {sum_rows<float>, sum_rows<double>}, {fold_columns<float, SumStep>, fold_columns<double, SumStep>}},
-    {"max", {max_rows<float>, max_rows<double>}, {fold_columns<float, MaxStep>, fold_columns<double, MaxStep>}},
-    {"min", {min_rows<float>, min_rows<double>}, {fold_columns<float, MinStep>, fold_columns<double, MinStep>}},
+    {"sum", {sum_rows<float>, sum_rows<double>}, {fold_columns<float, SumOp>, fold_columns<double, SumOp>}},
+    {"max", {max_rows<float>, max_rows<double>}, {fold_columns<float, MaxOp>, fold_columns<double, MaxOp>}},
+    {"min", {min_rows<float>, min_rows<double>}, {fold_columns<float, MinOp>, fold_columns<double, MinOp>}},
     {"argmax", {argmax_rows<float>, argmax_rows<double>}, {nullptr, nullptr}},
 };
 

@@ -10,8 +10,10 @@ void register_reductions(KernelTable& table);
 void register_rowwise(KernelTable& table);
 void register_cross_entropy(KernelTable& table);
 void register_gemm(KernelTable& table);
-void register_patches(KernelTable& table);
+void register_windows(KernelTable& table);
 void register_update(KernelTable& table);
 void register_random(KernelTable& table);
+void register_index_add(KernelTable& table);
+void register_cast(KernelTable& table);
 }  // namespace CR_LEVEL
 }  // namespace chainrule

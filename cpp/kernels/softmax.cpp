@@ -1,7 +1,7 @@
 // Softmax and log-softmax with their gradients (docs/arithmetic.md).
 #include "kernels/loops.h"
-#include "kernels/transposed_rows.h"
 #include "kernels/registry.h"
+#include "kernels/transposed_rows.h"
 
 namespace chainrule {
 namespace {
@@ -13,11 +13,11 @@ CR_INLINE void transform(int64_t n, const T* x, T* out, F f) {
 }
 
 template <class T>
-CR_INLINE void softmax_block(const Rows<const T>& x, const Rows<T>& y) {
-  alignas(64) Columns<T> columns;
-  const Vec<T> m = gather(x, columns);
+CR_INLINE void softmax_block(const RowBlock<const T>& x, const RowBlock<T>& y) {
+  alignas(64) ColumnBuffer<T> columns;
+  const Vec<T> m = transpose_rows(x, columns);
   const Vec<T> s = exponentials(x.cols, columns, m, columns);
-  scatter(y, [s, &columns](int64_t j) CR_LAMBDA { return load(columns + j * Vec<T>::lanes) / s; });
+  write_rows(y, [s, &columns](int64_t j) CR_LAMBDA { return load(columns + j * Vec<T>::lanes) / s; });
 }
 
 // The exponentials of a row are divided while the next row's are computed, when the divider is idle: 256 x 1000 takes
@@ -36,11 +36,11 @@ CR_INLINE void softmax_rows(int64_t rows, int64_t cols, const T* x, T* y) {
 }
 
 template <class T>
-CR_INLINE void log_softmax_block(const Rows<const T>& x, const Rows<T>& y) {
-  alignas(64) Columns<T> columns, e;
-  const Vec<T> m = gather(x, columns);
+CR_INLINE void log_softmax_block(const RowBlock<const T>& x, const RowBlock<T>& y) {
+  alignas(64) ColumnBuffer<T> columns, e;
+  const Vec<T> m = transpose_rows(x, columns);
   const Vec<T> log_s = math::log(exponentials(x.cols, columns, m, e));
-  scatter(y, [m, log_s, &columns](int64_t j) CR_LAMBDA { return (load(columns + j * Vec<T>::lanes) - m) - log_s; });
+  write_rows(y, [m, log_s, &columns](int64_t j) CR_LAMBDA { return (load(columns + j * Vec<T>::lanes) - m) - log_s; });
 }
 
 // One logarithm for the sums of some rows; they should still be in the first cache when they are read again.
@@ -72,7 +72,7 @@ CR_INLINE void by_rows(int64_t rows, int64_t cols, const T* x, T* y, Block block
   if (cols == 0) return;
   const T* const x_end = x + rows * cols;
   T* const y_end = y + rows * cols;
-  for (; worth_a_block<T>(rows, cols); rows -= L, x += L * cols, y += L * cols) {
+  for (; worth_transposing<T>(rows, cols); rows -= L, x += L * cols, y += L * cols) {
     const int64_t n = rows < L ? rows : L;
     block({x, x_end, n, cols}, {y, y_end, n, cols});
   }

@@ -39,9 +39,11 @@ const KernelTable& kernel_table() {
     register_rowwise(table);
     register_cross_entropy(table);
     register_gemm(table);
-    register_patches(table);
+    register_windows(table);
     register_update(table);
     register_random(table);
+    register_index_add(table);
+    register_cast(table);
     table.lanes_f32 = Vec<float>::lanes;
     table.peak = peak;
     table.isa = CR_TEXT(CR_LEVEL);

@@ -2,20 +2,18 @@
 //
 // Contract: c[i][j] = chain over k ascending of fma(a[i][k], b[k][j], .), starting from +0 (`first`) or continuing what
 // c holds. a is read one element at a time (any strides), c written up to column n only. b is read in one of five ways:
-//   whole    a vector at a time, every vector inside the matrix or a padded panel
-//   tail     the same, the last vector of each row by load_n
-//   pack     as tail, and every vector is stored to `panel` for the next rows of a: the copy hides behind the fmas
-//   ask      as whole, and what the epilogue will update is asked for
-//   turned   columns are contiguous: lanes x lanes blocks are transposed in registers, on the way to the fmas. One
-//   vector
-//            of columns: more would not stay in the same sets of L1 at large power-of-two strides
+//   whole       a vector at a time, every vector inside the matrix or a padded panel
+//   tail        the same, the last vector of each row by load_n
+//   pack        as tail, and every vector is stored to `panel` for the next rows of a: the copy hides behind the fmas
+//   prefetch    as whole, and the matrices that the epilogue will update are prefetched
+//   transposed  columns are contiguous: lanes x lanes blocks are transposed in registers, on the way to the fmas
 //
 // Register arithmetic: mr * nv accumulators + nv vectors of b + 1 broadcast <= kRegisters. Few rows take more vectors,
 // so that there are always enough independent chains (latency 4 x 2 units = 8) and b is read in long runs.
 //   32 registers: 12 x 2 = 24 + 3;  8 x 3 = 24 + 4;  6 x 4 = 24 + 5;  4 x 5;  3 x 6;  2 x 8;  1 x 12
 //   16 registers:  6 x 2 = 12 + 3;  3 x 3 =  9 + 4;  2 x 4;  1 x 6
-// Turned takes mr * nv + lanes + 2 temporaries, and as few vectors as can be: their columns compete for the same sets
-// of L1 at large power-of-two strides.
+// Transposed takes mr * nv + lanes + 2 temporaries, and as few vectors as can be, mostly one: their columns compete for
+// the same sets of L1 at large power-of-two strides.
 #pragma once
 
 #include "kernels/activations.h"
@@ -35,26 +33,26 @@ constexpr int max_vectors(int mr) {
   constexpr int table[7] = {0, 6, 4, 3, 2, 2, 2};
   return table[mr];
 }
-constexpr int max_turned_vectors(int mr) { return kRegisters == 16 && mr <= 3 ? 2 : 1; }
+constexpr int max_transposed_vectors(int mr) { return kRegisters == 16 && mr <= 3 ? 2 : 1; }
 
 // Rows that a packing tile prefetches ahead. Rows on different pages are out of reach of the hardware's prefetchers:
 // the first tiles of 1024^3 took 3.3 times as long as the others, and take 1.8 times as long.
 constexpr int64_t kAhead = 16;
 
-enum Read { kWhole, kTail, kPack, kTurned, kAsk };
+enum Read { kWhole, kTail, kPack, kTransposed, kPrefetch };
 
-// WriteBack of one tile. In a transposed tile (`turned`) the bias is one number a row, and there is no `kept`.
+// WriteBack of one tile. In a tile of c' (`transposed`) the bias is one number a row, and there is no relu_output.
 template <class T>
 struct Finish {
-  const T *bias, *kept;  // null: none
-  int64_t rs_kept;
-  bool relu, turned;
+  const T *bias, *relu_output;  // null: none
+  int64_t rs_relu_output;
+  bool relu, transposed;
 };
 
-// Matrices that the epilogue is going to change where the tiles are, on their way from memory while these are computed:
-// a step of 1024-2048-2048-1000 takes 4 % less. A row at a time: all at once they hold up what the tile itself reads.
+// Matrices that the epilogue will update where the tile is, prefetched while it is computed: a step of
+// 1024-2048-2048-1000 takes 4 % less. A row at a time: all at once they delay what the tile itself reads.
 template <class T>
-struct Coming {
+struct PrefetchTargets {
   int matrices;
   const T* p[1 + kMostStates];
   int64_t rs[1 + kMostStates];
@@ -62,20 +60,20 @@ struct Coming {
 
 template <class T>
 struct TileArgs {
-  int64_t strips;  // that follow each other: as many tiles, one below the other, with the same b
+  int64_t strips;  // so many tiles, one below the other, with the same b
   int64_t k;
   const T* a;
   int64_t rs_a, cs_a;
   const T* b;
-  int64_t ld_b;  // from row to row of b; turned: from column to column
+  int64_t ld_b;  // from row to row of b; transposed: from column to column
   T* panel;      // where kPack stores b
   T* c;
   int64_t rs_c;
   int64_t n;  // columns of this tile
   bool first;
   Read read;
-  const Finish<T>* finish;  // null: nothing is done
-  const Coming<T>* coming;  // of kAsk
+  const Finish<T>* finish;            // null: c is stored as it is
+  const PrefetchTargets<T>* targets;  // of kPrefetch
 };
 
 // Elements of a at one k, for all rows of the tile. A few row pointers, not MR: x86 has 16 registers.
@@ -128,12 +126,12 @@ CR_INLINE void multiply_rows(const TileArgs<T>& t, const T* a_rows, const T* b, 
 }
 
 template <class T, int MR, int NV>
-CR_INLINE void multiply_and_ask(const TileArgs<T>& t, int64_t row, const T* a, Vec<T> (&acc)[MR][NV]) {
-  const int64_t lines = MR * t.coming->matrices, few = t.k / lines + 1;
+CR_INLINE void multiply_and_prefetch(const TileArgs<T>& t, int64_t row, const T* a, Vec<T> (&acc)[MR][NV]) {
+  const int64_t lines = MR * t.targets->matrices, few = t.k / lines + 1;
   const T* b = t.b;
   for (int64_t x = 0, k = t.k; x < lines; ++x) {
     const int64_t matrix = x / MR, now = k < few ? k : few;
-    const T* const p = t.coming->p[matrix] + (row + x % MR) * t.coming->rs[matrix];
+    const T* const p = t.targets->p[matrix] + (row + x % MR) * t.targets->rs[matrix];
     CR_UNROLL
     for (int j = 0; j < NV; ++j) __builtin_prefetch(p + j * Vec<T>::lanes, 0, 2);
     multiply_rows<T, MR, NV, kWhole>(t, a, b, now, acc);
@@ -145,7 +143,7 @@ CR_INLINE void multiply_and_ask(const TileArgs<T>& t, int64_t row, const T* a, V
 
 // block[x] = elements x of `lanes` lines, of which `lines` exist, each `length` long.
 template <class T>
-CR_INLINE void load_turned(const T* p, int64_t ld, int64_t lines, int64_t length, Vec<T> (&block)[Vec<T>::lanes]) {
+CR_INLINE void load_transposed(const T* p, int64_t ld, int64_t lines, int64_t length, Vec<T> (&block)[Vec<T>::lanes]) {
   constexpr int64_t L = Vec<T>::lanes;
   if (lines >= L && length >= L) {
     CR_UNROLL
@@ -157,7 +155,7 @@ CR_INLINE void load_turned(const T* p, int64_t ld, int64_t lines, int64_t length
 }
 
 template <class T, int MR, int NV>
-CR_INLINE void multiply_turned(const TileArgs<T>& t, const T* a_rows, Vec<T> (&acc)[MR][NV]) {
+CR_INLINE void multiply_transposed(const TileArgs<T>& t, const T* a_rows, Vec<T> (&acc)[MR][NV]) {
   constexpr int64_t L = Vec<T>::lanes;
   Broadcasts<T, MR> a(t, a_rows);
   Vec<T> block[L];
@@ -166,7 +164,7 @@ CR_INLINE void multiply_turned(const TileArgs<T>& t, const T* a_rows, Vec<T> (&a
     const int64_t length = t.k - p < L ? t.k - p : L;
     CR_UNROLL
     for (int j = 0; j < NV; ++j) {
-      load_turned(t.b + j * L * t.ld_b + p, t.ld_b, t.n - j * L, length, block);
+      load_transposed(t.b + j * L * t.ld_b + p, t.ld_b, t.n - j * L, length, block);
       at = a;
       if (length == L) {
         CR_UNROLL
@@ -196,7 +194,7 @@ CR_INLINE void finish_tile(const Finish<T>& f, int64_t row, int64_t n, Vec<T> (&
   constexpr int64_t L = Vec<T>::lanes;
   const int64_t last = n - (NV - 1) * L;
   const Relu relu(nullptr);
-  if (f.bias != nullptr && f.turned) {
+  if (f.bias != nullptr && f.transposed) {
     CR_UNROLL
     for (int i = 0; i < MR; ++i) {
       const Vec<T> bias = splat(f.bias[i]);
@@ -218,13 +216,13 @@ CR_INLINE void finish_tile(const Finish<T>& f, int64_t row, int64_t n, Vec<T> (&
       for (int j = 0; j < NV; ++j) acc[i][j] = relu.value(acc[i][j]);
     }
   }
-  if (f.kept != nullptr) {
+  if (f.relu_output != nullptr) {
     CR_UNROLL
     for (int i = 0; i < MR; ++i) {
-      const T* const kept = f.kept + (row + i) * f.rs_kept;
+      const T* const relu_output = f.relu_output + (row + i) * f.rs_relu_output;
       CR_UNROLL
       for (int j = 0; j < NV; ++j) {
-        const Vec<T> y = j < NV - 1 ? load(kept + j * L) : load_or_n(kept + j * L, last);
+        const Vec<T> y = j < NV - 1 ? load(relu_output + j * L) : load_or_n(relu_output + j * L, last);
         acc[i][j] = relu.gradient(y, acc[i][j]);
       }
     }
@@ -240,7 +238,7 @@ CR_INLINE T opaque(T x) {
 }
 
 // The tile at a_rows and c; `row` of t's.
-template <class T, int MR, int NV, bool Ask>
+template <class T, int MR, int NV, bool Prefetch>
 CR_INLINE void one_tile(const TileArgs<T>& t, int64_t row, const T* a_rows, T* c) {
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> acc[MR][NV];
@@ -260,16 +258,16 @@ CR_INLINE void one_tile(const TileArgs<T>& t, int64_t row, const T* a_rows, T* c
       from += t.rs_c;
     }
   }
-  if constexpr (Ask) {
-    multiply_and_ask(t, row, a_rows, acc);
+  if constexpr (Prefetch) {
+    multiply_and_prefetch(t, row, a_rows, acc);
   } else if (t.read == kWhole) {
     multiply_rows<T, MR, NV, kWhole>(t, a_rows, t.b, t.k, acc);
   } else if (t.read == kTail) {
     multiply_rows<T, MR, NV, kTail>(t, a_rows, t.b, t.k, acc);
   } else if (t.read == kPack) {
     multiply_rows<T, MR, NV, kPack>(t, a_rows, t.b, t.k, acc);
-  } else if constexpr (NV <= max_turned_vectors(MR)) {
-    multiply_turned(t, a_rows, acc);
+  } else if constexpr (NV <= max_transposed_vectors(MR)) {
+    multiply_transposed(t, a_rows, acc);
   }
   if (t.finish != nullptr) finish_tile(*t.finish, row, t.n, acc);
   T* to = opaque(c);
@@ -292,33 +290,33 @@ CR_INLINE void one_tile(const TileArgs<T>& t, int64_t row, const T* a_rows, T* c
   }
 }
 
-template <class T, int MR, int NV, bool Ask>
+template <class T, int MR, int NV, bool Prefetch>
 CR_INLINE void strips_of_tiles(const TileArgs<T>& t) {
   const T* a = t.a;
   T* c = t.c;
   for (int64_t s = 0; s < t.strips; ++s) {
-    one_tile<T, MR, NV, Ask>(t, s * MR, a, c);
+    one_tile<T, MR, NV, Prefetch>(t, s * MR, a, c);
     a += MR * t.rs_a;
     c += MR * t.rs_c;
   }
 }
 
-// One function for all ways of reading: the code before and after k is the larger part of it. But for kAsk, whose loops
-// made small tiles 7 % slower.
+// One function for all ways of reading: the code before and after k is the larger part of it. But for kPrefetch, whose
+// loops made small tiles 7 % slower.
 template <class T, int MR, int NV>
-__attribute__((noinline)) void asking_tile(const TileArgs<T>& t) {
+__attribute__((noinline)) void prefetching_tile(const TileArgs<T>& t) {
   strips_of_tiles<T, MR, NV, true>(t);
 }
 template <class T, int MR, int NV>
 void tile(const TileArgs<T>& t) {
-  if (t.read == kAsk) return asking_tile<T, MR, NV>(t);
+  if (t.read == kPrefetch) return prefetching_tile<T, MR, NV>(t);
   strips_of_tiles<T, MR, NV, false>(t);
 }
 
 template <class T>
 using TileFn = void (*)(const TileArgs<T>&);
 
-// All tiles by [rows - 1][vectors - 1]; what would spill is null and never asked for.
+// All tiles by [rows - 1][vectors - 1]; those that would spill registers are null and never called.
 template <class T>
 struct TileTable {
   TileFn<T> fn[kMaxRows][kWidest];

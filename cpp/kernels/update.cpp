@@ -1,7 +1,8 @@
 // Optimizer updates, in place. The sequences of roundings are in docs/arithmetic.md.
 //
-// A rule is a struct: what it takes from its numbers, rounded to T once, and `step`, which gives the new p from p, the
-// gradient d and S states, which it changes. The last state is optional. To add one: a struct, and a row at the end.
+// A rule is a struct: what it takes from its hyperparameters, rounded to T once, and `step`, which returns the new p
+// from p, the gradient d and S states, which it changes. The last state is optional. To add a rule: a struct, and a row
+// at the end.
 #include "kernels/registry.h"
 #include "simd/vec.h"
 
@@ -19,20 +20,20 @@ CR_INLINE bool nonzero(double x) {  // as rounded: a tiny number that is 0 in T 
 }
 inline double root(double x) { return first(sqrt(splat(x))); }
 
-// Numbers: lr, momentum, weight_decay, nesterov (0 or 1). State: the velocity.
+// Hyperparameters: lr, momentum, weight_decay, nesterov (0 or 1). State: the velocity.
 template <class T>
 struct Sgd {
-  static constexpr int least = 0, most = 1;
+  static constexpr int min_states = 0, max_states = 1;
   Vec<T> rate, mu, decay;
   bool has_decay, has_last, nesterov;
 
   explicit Sgd(const UpdateArgs& u)
-      : rate(rounded<T>(-u.numbers[0])),
-        mu(rounded<T>(u.numbers[1])),
-        decay(rounded<T>(u.numbers[2])),
-        has_decay(nonzero<T>(u.numbers[2])),
-        has_last(nonzero<T>(u.numbers[1])),
-        nesterov(u.numbers[3] != 0) {}
+      : rate(rounded<T>(-u.hyperparameters[0])),
+        mu(rounded<T>(u.hyperparameters[1])),
+        decay(rounded<T>(u.hyperparameters[2])),
+        has_decay(nonzero<T>(u.hyperparameters[2])),
+        has_last(nonzero<T>(u.hyperparameters[1])),
+        nesterov(u.hyperparameters[3] != 0) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -45,23 +46,25 @@ struct Sgd {
   }
 };
 
-// Numbers: lr, beta1, beta2, eps, weight_decay. Clock: steps, beta1^steps, beta2^steps. States: averages of the
-// gradient and of its square; with amsgrad the largest of the latter. Decoupled: weight decay on p alone (AdamW).
+// Hyperparameters: lr, beta1, beta2, eps, weight_decay. Step state: steps, beta1^steps, beta2^steps. States: averages
+// of the gradient and of its square; with amsgrad the largest of the latter. Decoupled: weight decay on p alone
+// (AdamW).
 template <class T, bool Decoupled>
 struct Adam {
-  static constexpr int least = 2, most = 3;
+  static constexpr int min_states = 2, max_states = 3;
   static constexpr bool has_last = true;
   Vec<T> rate, first_share, beta2, second_share, eps, decay;
   bool has_decay;
 
   explicit Adam(const UpdateArgs& u) {
-    const double lr = u.numbers[0], b1 = u.numbers[1], b2 = u.numbers[2], weight_decay = u.numbers[4];
-    const double correction1 = 1 - u.clock[1] * b1, correction2 = root(1 - u.clock[2] * b2);
+    const double lr = u.hyperparameters[0], b1 = u.hyperparameters[1], b2 = u.hyperparameters[2],
+                 weight_decay = u.hyperparameters[4];
+    const double correction1 = 1 - u.step_state[1] * b1, correction2 = root(1 - u.step_state[2] * b2);
     rate = rounded<T>(-(lr * correction2 / correction1));
     first_share = rounded<T>(1 - b1);
     beta2 = rounded<T>(b2);
     second_share = rounded<T>(1 - b2);
-    eps = rounded<T>(u.numbers[3] * correction2);
+    eps = rounded<T>(u.hyperparameters[3] * correction2);
     decay = rounded<T>(Decoupled ? 1 - lr * weight_decay : weight_decay);
     has_decay = nonzero<T>(weight_decay);
   }
@@ -86,23 +89,23 @@ using AdamL2 = Adam<T, false>;
 template <class T>
 using AdamW = Adam<T, true>;
 
-// Numbers: lr, alpha, eps, weight_decay, momentum. States: the average of the gradient's square, when centered that of
-// the gradient, with momentum the velocity.
+// Hyperparameters: lr, alpha, eps, weight_decay, momentum. States: the average of the gradient's square, when centered
+// that of the gradient, with momentum the velocity.
 template <class T, bool Centered>
 struct RmsProp {
-  static constexpr int least = Centered ? 2 : 1, most = least + 1;
+  static constexpr int min_states = Centered ? 2 : 1, max_states = min_states + 1;
   Vec<T> rate, alpha, share, eps, decay, mu;
   bool has_decay, has_last;
 
   explicit RmsProp(const UpdateArgs& u)
-      : rate(rounded<T>(-u.numbers[0])),
-        alpha(rounded<T>(u.numbers[1])),
-        share(rounded<T>(1 - u.numbers[1])),
-        eps(rounded<T>(u.numbers[2])),
-        decay(rounded<T>(u.numbers[3])),
-        mu(rounded<T>(u.numbers[4])),
-        has_decay(nonzero<T>(u.numbers[3])),
-        has_last(nonzero<T>(u.numbers[4])) {}
+      : rate(rounded<T>(-u.hyperparameters[0])),
+        alpha(rounded<T>(u.hyperparameters[1])),
+        share(rounded<T>(1 - u.hyperparameters[1])),
+        eps(rounded<T>(u.hyperparameters[2])),
+        decay(rounded<T>(u.hyperparameters[3])),
+        mu(rounded<T>(u.hyperparameters[4])),
+        has_decay(nonzero<T>(u.hyperparameters[3])),
+        has_last(nonzero<T>(u.hyperparameters[4])) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -114,7 +117,7 @@ struct RmsProp {
       spread = maximum(fma(neg(s[1]), s[1], s[0]), splat(T(0)));
     }
     d = d / (sqrt(spread) + eps);
-    if constexpr (S == most) d = s[S - 1] = fma(mu, s[S - 1], d);
+    if constexpr (S == max_states) d = s[S - 1] = fma(mu, s[S - 1], d);
     return fma(rate, d, p);
   }
 };
@@ -123,19 +126,19 @@ using RmsPropPlain = RmsProp<T, false>;
 template <class T>
 using RmsPropCentered = RmsProp<T, true>;
 
-// Numbers: lr, lr_decay, weight_decay, eps. Clock: steps. State: the sum of the gradient's squares.
+// Hyperparameters: lr, lr_decay, weight_decay, eps. Step state: steps. State: the sum of the gradient's squares.
 template <class T>
 struct Adagrad {
-  static constexpr int least = 1, most = 1;
+  static constexpr int min_states = 1, max_states = 1;
   static constexpr bool has_last = true;
   Vec<T> rate, decay, eps;
   bool has_decay;
 
   explicit Adagrad(const UpdateArgs& u)
-      : rate(rounded<T>(-(u.numbers[0] / (1 + u.clock[0] * u.numbers[1])))),
-        decay(rounded<T>(u.numbers[2])),
-        eps(rounded<T>(u.numbers[3])),
-        has_decay(nonzero<T>(u.numbers[2])) {}
+      : rate(rounded<T>(-(u.hyperparameters[0] / (1 + u.step_state[0] * u.hyperparameters[1])))),
+        decay(rounded<T>(u.hyperparameters[2])),
+        eps(rounded<T>(u.hyperparameters[3])),
+        has_decay(nonzero<T>(u.hyperparameters[2])) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -158,8 +161,10 @@ template <int V, class T, int S, class Rule>
 CR_INLINE void update_vectors(const Rule& rule, const Row<T, S>& row, int64_t i, int64_t w) {
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> p[V], g[V], s[V][S + 1];
-  const auto read = [i, w](const T* from, int x)
-                        CR_LAMBDA { return x < V - 1 ? load(from + i + x * L) : load_or_n(from + i + x * L, w); };
+  const auto read = [i, w](const T* from, int x) CR_LAMBDA {
+    if (x < V - 1) return load(from + i + x * L);
+    return load_or_n(from + i + x * L, w);
+  };
   const auto write = [i, w](T* to, int x, Vec<T> y) CR_LAMBDA {
     if (x < V - 1) {
       store(to + i + x * L, y);
@@ -201,18 +206,23 @@ CR_INLINE void update_rows(const Rule& rule, const UpdateArgs& u) {
 template <template <class> class Rule, class T>
 void update(const UpdateArgs& u) {
   const Rule<T> rule(u);
-  constexpr int least = Rule<T>::least, most = Rule<T>::most;
-  if (u.s[most - 1] != nullptr && rule.has_last) {
-    update_rows<T, most>(rule, u);
+  constexpr int min_states = Rule<T>::min_states, max_states = Rule<T>::max_states;
+  if (u.s[max_states - 1] != nullptr && rule.has_last) {
+    update_rows<T, max_states>(rule, u);
   } else {
-    update_rows<T, least>(rule, u);
+    update_rows<T, min_states>(rule, u);
   }
 }
 
 template <template <class> class Rule>
-constexpr UpdateRow row(const char* name, int options, int clock, float cost) {
-  return {
-      name, Rule<float>::least, Rule<float>::most, options, clock, cost, {update<Rule, float>, update<Rule, double>}};
+constexpr UpdateRow row(const char* name, int hyperparameters, int step_state, float cost) {
+  return {name,
+          Rule<float>::min_states,
+          Rule<float>::max_states,
+          hyperparameters,
+          step_state,
+          cost,
+          {update<Rule, float>, update<Rule, double>}};
 }
 
 }  // namespace

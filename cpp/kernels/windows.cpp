@@ -1,32 +1,32 @@
-// Windows of images as columns, and columns added up to images: what makes a convolution a matrix product. Rows of a
-// plane are short, so that a call for each would take longer than to copy it.
+// im2col and col2im: windows of images as columns, and columns added up to images, which make a convolution a matrix
+// product. Rows of a plane are short: a call for each would take longer than to copy it.
 #include "kernels/registry.h"
 #include "simd/vec.h"
 
 namespace chainrule {
 namespace {
 
-// Positions i in [begin, end) of n have i * step + at in [0, length).
+// Positions i in [begin, end) of n have i * stride + at in [0, length).
 struct Inside {
   int64_t begin, end;
 };
-Inside inside(int64_t n, int64_t step, int64_t at, int64_t length) {
-  const int64_t begin = at >= 0 ? 0 : (-at + step - 1) / step;
-  const int64_t end = at >= length ? 0 : (length - 1 - at) / step + 1;
+Inside inside(int64_t n, int64_t stride, int64_t at, int64_t length) {
+  const int64_t begin = at >= 0 ? 0 : (-at + stride - 1) / stride;
+  const int64_t end = at >= length ? 0 : (length - 1 - at) / stride + 1;
   const int64_t last = end < n ? end : n;
   return {begin < last ? begin : last, last};
 }
 
-// Element (y, x) of all windows lies at (r * step_h + y, s * step_w + x) of the plane: this is where it begins, and
+// Element (y, x) of all windows lies at (r * stride_h + y, s * stride_w + x) of the plane: this is where it begins, and
 // the windows for which it is inside.
 struct Line {
   int64_t y, x;
   Inside rows, columns;
   Line(const Windows& q, int64_t element)
-      : y(element / q.kw * q.gap_h - q.top),
-        x(element % q.kw * q.gap_w - q.left),
-        rows(inside(q.oh, q.step_h, y, q.h)),
-        columns(inside(q.ow, q.step_w, x, q.w)) {}
+      : y(element / q.kw * q.dilation_h - q.pad_top),
+        x(element % q.kw * q.dilation_w - q.pad_left),
+        rows(inside(q.oh, q.stride_h, y, q.h)),
+        columns(inside(q.ow, q.stride_w, x, q.w)) {}
 };
 
 template <class T>
@@ -38,11 +38,11 @@ CR_INLINE void fill(T* to, int64_t n, T value) {
 // `rows` rows of n elements; the last vector of a row goes over a part of the one before it. Rows are short: one loop
 // over all of them, with nothing else in it, takes half of the time of a function of one row.
 template <class T>
-void copy_rows(int64_t rows, int64_t n, const T* from, int64_t ld, int64_t step, T* to, int64_t ld_to) {
+void copy_rows(int64_t rows, int64_t n, const T* from, int64_t ld, int64_t stride, T* to, int64_t ld_to) {
   constexpr int64_t L = Vec<T>::lanes;
   for (int64_t r = 0; r < rows; ++r, from += ld, to += ld_to) {
-    if (step != 1) {
-      for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
+    if (stride != 1) {
+      for (int64_t i = 0; i < n; ++i) to[i] = from[i * stride];
     } else if (n < L) {
       store_n(to, load_n(from, n), n);
     } else {
@@ -53,17 +53,17 @@ void copy_rows(int64_t rows, int64_t n, const T* from, int64_t ld, int64_t step,
 }
 
 template <class T>
-void unfold(const Windows& q, int64_t begin, int64_t end, const void* in, void* out, double outside) {
+void unfold(const Windows& q, int64_t begin, int64_t end, const void* in, void* out, double padding) {
   const int64_t elements = q.kh * q.kw, size = q.oh * q.ow;
   for (int64_t i = begin; i < end; ++i) {
     const auto [y, x, rows, columns] = Line(q, i % elements);
     const T* const plane = static_cast<const T*>(in) + i / elements * q.h * q.w;
     T* const to = static_cast<T*>(out) + i * size;
     const int64_t height = rows.end - rows.begin, width = columns.end - columns.begin;
-    if (height * width < size) fill(to, size, static_cast<T>(outside));
+    if (height * width < size) fill(to, size, static_cast<T>(padding));
     if (width > 0)
-      copy_rows(height, width, plane + (rows.begin * q.step_h + y) * q.w + columns.begin * q.step_w + x, q.step_h * q.w,
-                q.step_w, to + rows.begin * q.ow + columns.begin, q.ow);
+      copy_rows(height, width, plane + (rows.begin * q.stride_h + y) * q.w + columns.begin * q.stride_w + x,
+                q.stride_h * q.w, q.stride_w, to + rows.begin * q.ow + columns.begin, q.ow);
   }
 }
 
@@ -75,18 +75,18 @@ Vec<T> load_between(const T* p, int64_t begin, int64_t end) {
   return load(lanes);
 }
 
-// Row `row` of a plane where steps are 1: each vector gets its sum in registers. What another window row holds is
-// masked; sums that begin at +0 are never -0, so that to add +0 in its place changes nothing.
+// Row `row` of a plane where strides are 1: each vector gets its sum in registers. Elements of another row of
+// windows are masked; sums that begin at +0 are never -0, so that to add +0 in its place changes nothing.
 template <class T>
 void fold_row(const Windows& q, int64_t row, const T* columns, const T* all, const T* all_end, T* out) {
   constexpr int64_t L = Vec<T>::lanes;
   for (int64_t j = 0; j < q.w; j += L) {
     Vec<T> sum = splat(T(0));
     for (int64_t y = 0; y < q.kh; ++y) {
-      const int64_t r = row + q.top - y * q.gap_h;
+      const int64_t r = row + q.pad_top - y * q.dilation_h;
       if (r < 0 || r >= q.oh) continue;
       for (int64_t x = 0; x < q.kw; ++x) {
-        const int64_t s = j + q.left - x * q.gap_w, begin = -s, end = q.ow - s;
+        const int64_t s = j + q.pad_left - x * q.dilation_w, begin = -s, end = q.ow - s;
         if (begin >= L || end <= 0) continue;
         const T* const from = columns + ((y * q.kw + x) * q.oh + r) * q.ow + s;
         if (from < all || from + L > all_end) {
@@ -103,7 +103,7 @@ void fold_row(const Windows& q, int64_t row, const T* columns, const T* all, con
   }
 }
 
-// Any steps: line by line onto the plane.
+// Any strides: line by line onto the plane.
 template <class T>
 void fold_lines(const Windows& q, const T* columns, T* plane) {
   fill(plane, q.h * q.w, T(0));
@@ -111,8 +111,8 @@ void fold_lines(const Windows& q, const T* columns, T* plane) {
     const Line line(q, element);
     for (int64_t r = line.rows.begin; r < line.rows.end; ++r) {
       const T* const from = columns + (element * q.oh + r) * q.ow;
-      T* const to = plane + (r * q.step_h + line.y) * q.w + line.x;
-      for (int64_t s = line.columns.begin; s < line.columns.end; ++s) to[s * q.step_w] = to[s * q.step_w] + from[s];
+      T* const to = plane + (r * q.stride_h + line.y) * q.w + line.x;
+      for (int64_t s = line.columns.begin; s < line.columns.end; ++s) to[s * q.stride_w] = to[s * q.stride_w] + from[s];
     }
   }
 }
@@ -124,7 +124,7 @@ void fold_windows(const Windows& q, int64_t begin, int64_t end, const void* in, 
   for (int64_t i = begin; i < end; ++i) {
     const T* const columns = all + i * size;
     T* const plane = static_cast<T*>(out) + i * q.h * q.w;
-    if (q.step_h == 1 && q.step_w == 1) {
+    if (q.stride_h == 1 && q.stride_w == 1) {
       for (int64_t row = 0; row < q.h; ++row)
         fold_row(q, row, columns, all + begin * size, all + end * size, plane + row * q.w);
     } else {
@@ -136,7 +136,7 @@ void fold_windows(const Windows& q, int64_t begin, int64_t end, const void* in, 
 }  // namespace
 
 namespace CR_LEVEL {
-void register_patches(KernelTable& table) {
+void register_windows(KernelTable& table) {
   table.unfold[kFloat32] = unfold<float>;
   table.unfold[kFloat64] = unfold<double>;
   table.fold[kFloat32] = fold_windows<float>;

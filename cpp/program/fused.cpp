@@ -60,7 +60,7 @@ class Resolver {
 
   void add_update(const Instruction& step, const UpdateRow& row) {
     expect_update(step, row);
-    const int clock = row.clock > 0 ? step.inputs[2] : -1, states = static_cast<int>(step.outputs.size()) - 1;
+    const int clock = row.step_state > 0 ? step.inputs[2] : -1, states = static_cast<int>(step.outputs.size()) - 1;
     Step s = {nullptr, row.fn[op_.dtype], 1, states, {}, {}, step.inputs[1], clock, {}};
     s.in[0] = input(step, step.inputs[0], false, step.ints[0], 1);
     for (size_t i = 0; i < step.outputs.size(); ++i) {
@@ -192,7 +192,7 @@ void run_block(const Body& body, void* const* slots, const Block& block) {
       const Place in = place(step.in[i], body, slots, block);
       args.in[i] = in.at;
       args.rs_in[i] = in.rs;
-      args.step[i] = in.step;
+      args.cs_in[i] = in.step;
     }
     step.map(args);
   }

@@ -36,7 +36,7 @@ struct Body {
   // Taken from the beginning of a gemm's steps: what its kernel does in registers (WriteBack). Slots, or -1.
   int bias = -1;
   bool relu = false;
-  BlockOperand kept = {-1, 0, 0, 0};
+  BlockOperand relu_output = {-1, 0, 0, 0};
   bool far = false;  // the last step of a gemm updates what has left the caches since its last update
 };
 

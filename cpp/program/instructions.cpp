@@ -4,9 +4,9 @@
 #include <stdexcept>
 
 #include "program/fused.h"
+#include "program/matmul.h"
 #include "program/movement.h"
 #include "program/operands.h"
-#include "program/matmul.h"
 
 namespace chainrule {
 namespace {
@@ -31,14 +31,14 @@ void run_map(const Instruction& op, void* const* slots, Share share, void*) {
   args.rs_out = inner;
   args.param = op.reals.data();
   for (int i = 0; i < row.inputs; ++i) {
-    args.step[i] = strides[i * ndim + ndim - 1];
+    args.cs_in[i] = strides[i * ndim + ndim - 1];
     args.rs_in[i] = ndim > 1 ? strides[i * ndim + ndim - 2] : 0;
   }
   for (int64_t r = part.begin; r < part.end; r += args.rows) {
     args.rows = std::min(part.end - r, rows - r % rows);
     args.out = out_bytes(op, slots) + (r * inner + columns.begin) * out_size;
     for (int i = 0; i < row.inputs; ++i) {
-      int64_t at = columns.begin * args.step[i], rest = r;
+      int64_t at = columns.begin * args.cs_in[i], rest = r;
       for (int64_t d = ndim - 2; d >= 0; --d) {
         at += rest % dims[d] * strides[i * ndim + d];
         rest /= dims[d];
@@ -103,15 +103,15 @@ void run_cross_entropy_grad(const Instruction& op, void* const* slots, Share sha
      out_bytes(op, slots) + part.begin * cols * size);
 }
 
-// Outputs: loss, gradient. Inputs: logits, labels, gradient of the loss. ints: rows, cols, g_step (1: the gradient has
-// a number per row; 0: one number for all).
+// Outputs: loss, gradient. Inputs: logits, labels, gradient of the loss. ints: rows, cols, g_stride (1: the gradient
+// has a number per row; 0: one number for all).
 void run_cross_entropy_both(const Instruction& op, void* const* slots, Share share, void*) {
   const Range part = share_range(op.ints[0], 1, share);
-  const int64_t cols = op.ints[1], g_step = op.ints[2], size = item_size(op.dtype);
+  const int64_t cols = op.ints[1], g_stride = op.ints[2], size = item_size(op.dtype);
   const CrossEntropyBothFn fn = *static_cast<const CrossEntropyBothFn*>(op.kernel);
   fn(part.end - part.begin, cols, offset(in_bytes(op, slots, 0), part.begin * cols, size),
-     slot<const int64_t>(slots, op.inputs[1]) + part.begin, offset(in_bytes(op, slots, 2), part.begin * g_step, size),
-     g_step, out_bytes(op, slots) + part.begin * size, slot<char>(slots, op.outputs[1]) + part.begin * cols * size);
+     slot<const int64_t>(slots, op.inputs[1]) + part.begin, offset(in_bytes(op, slots, 2), part.begin * g_stride, size),
+     g_stride, out_bytes(op, slots) + part.begin * size, slot<char>(slots, op.outputs[1]) + part.begin * cols * size);
 }
 
 // ints: images, channels, then the Windows. reals: what lies outside. Shared by lines of columns.
@@ -227,7 +227,7 @@ void resolve_windows(Instruction& op, const KernelTable& table) {
   const bool unfolds = op.name == "unfold";
   expect(op, {1, 1, 14, unfolds ? size_t{1} : size_t{0}});
   const Windows w = windows_of(op);
-  if (w.kh < 1 || w.kw < 1 || w.step_h < 1 || w.step_w < 1 || w.gap_h < 1 || w.gap_w < 1)
+  if (w.kh < 1 || w.kw < 1 || w.stride_h < 1 || w.stride_w < 1 || w.dilation_h < 1 || w.dilation_w < 1)
     throw std::invalid_argument(op.name + ": windows, steps and gaps must be at least 1");
   op.run = unfolds ? run_unfold : run_fold;
   op.kernel = unfolds ? static_cast<const void*>(&table.unfold[op.dtype]) : &table.fold[op.dtype];
@@ -289,6 +289,7 @@ void resolve(Instruction& op, const KernelTable& table) {
   if (const CopyRow* row = find_copy(op.name)) {
     if (!row->valid(op)) throw std::invalid_argument(op.name + ": expected " + row->layout);
     op.run = row->run;
+    op.kernel = &table;
     op.checks = row->checks;
     op.work = kPerElement * row->elements(op);
     return;

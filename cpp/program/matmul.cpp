@@ -95,17 +95,17 @@ struct BodyEpilogue : Epilogue {
   void* const* slots;
   char* locals;
   int64_t row, col;
-  // `update` is left as it is: to clear it took 3 % of the smallest nets' steps.
+  // `prefetch` is left as it is: to clear it took 3 % of the smallest nets' steps.
   BodyEpilogue(const Body& of, void* const* at, char* buffers, int64_t first_row, int64_t first_col)
       : body(of), slots(at), locals(buffers), row(first_row), col(first_col) {
     apply = apply_body;
-    updates = 0;
+    prefetched = 0;
   }
-  void ask(int64_t size) {
+  void prefetch_updates(int64_t size) {
     const Step& last = body.steps.back();
-    for (; updates <= last.states; ++updates) {
-      const BlockOperand& o = last.out[updates];
-      update[updates] = {offset(slot<char>(slots, o.slot), row * o.rs + col, size), o.rs};
+    for (; prefetched <= last.states; ++prefetched) {
+      const BlockOperand& o = last.out[prefetched];
+      prefetch[prefetched] = {offset(slot<char>(slots, o.slot), row * o.rs + col, size), o.rs};
     }
   }
   static void apply_body(const Epilogue& self, int64_t row, int64_t rows, int64_t col, int64_t cols, void* c,
@@ -118,10 +118,11 @@ struct BodyEpilogue : Epilogue {
 // What the kernel does in registers. All of it is written here, as the rest of GemmArgs: to clear it first took as long
 // as the smallest products.
 WriteBack write_back(const Body& body, void* const* slots, int64_t row, int64_t col, int64_t size) {
-  const BlockOperand& kept = body.kept;
-  return {body.bias < 0 ? nullptr : offset(slot<char>(slots, body.bias), col, size),
-          kept.slot < 0 ? nullptr : offset(slot<char>(slots, kept.slot), row * kept.rs + col, size), kept.rs,
-          body.relu};
+  const BlockOperand& relu_output = body.relu_output;
+  return {
+      body.bias < 0 ? nullptr : offset(slot<char>(slots, body.bias), col, size),
+      relu_output.slot < 0 ? nullptr : offset(slot<char>(slots, relu_output.slot), row * relu_output.rs + col, size),
+      relu_output.rs, body.relu};
 }
 
 void run_gemm(const Instruction& op, void* const* slots, Share share, void* scratch) {
@@ -132,7 +133,7 @@ void run_gemm(const Instruction& op, void* const* slots, Share share, void* scra
   const auto [rows, columns] = share_product(s[0], s[1], share);
   char* const locals = static_cast<char*>(scratch) + kGemmScratch - kBodyScratch;
   BodyEpilogue epilogue(body, slots, locals, rows.begin, columns.begin);
-  if (body.far) epilogue.ask(size);
+  if (body.far) epilogue.prefetch_updates(size);
   (*static_cast<const GemmFn*>(op.kernel))(
       {rows.end - rows.begin, columns.end - columns.begin, s[2],
        offset(in_bytes(op, slots, 0), rows.begin * s[3], size),
@@ -165,7 +166,7 @@ void take_write_back(Body& body, const KernelTable& table, Dtype dtype) {
   }
   if (step != end && is(*step, "relu_grad", table, dtype) && step->in[0].slot >= 0 && step->in[0].step == 1 &&
       step->in[1].slot == kProduct) {
-    body.kept = step->in[0];
+    body.relu_output = step->in[0];
     ++step;
   }
   body.steps.erase(body.steps.begin(), step);

@@ -112,28 +112,12 @@ void run_fill(const Instruction& op, void* const* slots, Share share, void*) {
 }
 
 // ints: n, dtype of the input. The instruction's dtype is the output's.
-template <class To, class From>
-void cast_as(char* out, const void* in, Range part) {
-  for (int64_t i = part.begin; i < part.end; ++i)
-    reinterpret_cast<To*>(out)[i] = static_cast<To>(static_cast<const From*>(in)[i]);
-}
-template <class To>
-void cast_to(const Instruction& op, void* const* slots, Range part) {
-  const void* const in = slots[op.inputs[0]];
-  switch (static_cast<Dtype>(op.ints[1])) {
-    case kFloat32: return cast_as<To, float>(output(op, slots), in, part);
-    case kFloat64: return cast_as<To, double>(output(op, slots), in, part);
-    case kInt64: return cast_as<To, int64_t>(output(op, slots), in, part);
-    case kBool: return cast_as<To, bool>(output(op, slots), in, part);
-  }
-}
 void run_cast(const Instruction& op, void* const* slots, Share share, void*) {
   const Range part = share_range(op.ints[0], 1024, share);
-  switch (op.dtype) {
-    case kFloat32: return cast_to<float>(op, slots, part);
-    case kFloat64: return cast_to<double>(op, slots, part);
-    default: return cast_to<int64_t>(op, slots, part);
-  }
+  const Dtype from = static_cast<Dtype>(op.ints[1]);
+  const CastFn cast = static_cast<const KernelTable*>(op.kernel)->cast[op.dtype][from];
+  cast(part.end - part.begin, input<char>(op, slots, 0) + part.begin * item_size(from),
+       output(op, slots) + part.begin * item_size(op.dtype));
 }
 // A float has no int64 when it is large or NaN: such casts are refused.
 bool valid_cast(const Instruction& op) {
@@ -179,26 +163,13 @@ void run_take(const Instruction& op, void* const* slots, Share share, void*) {
 
 // The gradient of take: out (zeroed here) [index[i]] += g[i], i ascending, one chain per output element. ints: rows of
 // g, elements of a row, rows of the output. Shared by columns.
-template <class T>
-void add_rows(const Instruction& op, void* const* slots, Share share) {
+void run_index_add(const Instruction& op, void* const* slots, Share share, void*) {
   const int64_t width = op.ints[1];
   const Range columns = share_range(width, 16, share);
-  const int64_t* const index = input<int64_t>(op, slots, 1);
-  const T* const g = input<T>(op, slots, 0);
-  T* const out = reinterpret_cast<T*>(output(op, slots));
-  for (int64_t r = 0; r < op.ints[2]; ++r) {
-    for (int64_t j = columns.begin; j < columns.end; ++j) out[r * width + j] = T(0);
-  }
-  for (int64_t i = 0; i < op.ints[0]; ++i) {
-    for (int64_t j = columns.begin; j < columns.end; ++j) {
-      T& cell = out[index[i] * width + j];
-      cell = cell + g[i * width + j];
-    }
-  }
-}
-void run_index_add(const Instruction& op, void* const* slots, Share share, void*) {
-  if (op.dtype == kFloat32) return add_rows<float>(op, slots, share);
-  add_rows<double>(op, slots, share);
+  const int64_t at = columns.begin * item_size(op.dtype);
+  const IndexAddFn add = static_cast<const KernelTable*>(op.kernel)->index_add[op.dtype];
+  add({op.ints[0], columns.end - columns.begin, width, input<char>(op, slots, 0) + at, input<int64_t>(op, slots, 1),
+       op.ints[2], output(op, slots) + at});
 }
 
 // One element per row: out[i] = x[i][index[i]], and its gradient: a row of zeros but g[i] there. ints: rows, cols.

@@ -1,4 +1,4 @@
-// Instructions that move elements and compute nothing (but exact or once-rounded casts): no ISA level needed.
+// Instructions that move elements. The two that compute, cast and index_add, call the level's kernels.
 #pragma once
 
 #include "program/program.h"

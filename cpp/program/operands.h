@@ -39,8 +39,8 @@ inline void expect(const Instruction& op, Counts want) {
 
 // An optimizer's step: p and its states; the gradient, the options, the clock; one number.
 inline void expect_update(const Instruction& op, const UpdateRow& row) {
-  const size_t least = static_cast<size_t>(row.least) + 1, most = static_cast<size_t>(row.most) + 1;
-  expect(op, {std::clamp(op.outputs.size(), least, most), row.clock > 0 ? size_t{3} : size_t{2}, 1, 0});
+  const size_t least = static_cast<size_t>(row.min_states) + 1, most = static_cast<size_t>(row.max_states) + 1;
+  expect(op, {std::clamp(op.outputs.size(), least, most), row.step_state > 0 ? size_t{3} : size_t{2}, 1, 0});
 }
 
 inline size_t leading_ndim(const Instruction& op, int64_t least) {

@@ -7,9 +7,9 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "isa.h"
 #include "program/addresses.h"
 #include "program/runner.h"
-#include "isa.h"
 
 namespace chainrule {
 namespace {
@@ -155,7 +155,7 @@ int Program::run(void* const* external, Refusal* refusal) const {
   }
   ThreadRule rule = thread_rule(most_work_);
   const bool measured = rule.most > 1 && rule.least > 0;  // 0: tests force threads
-  if (measured && !choice_.team()) rule.most = 1;
+  if (measured && !choice_.use_pool()) rule.most = 1;
   const double start = measured ? nanoseconds_now() : 0;
   Runner runner(rule, work_, workspace);
   int block = 0;
@@ -178,7 +178,7 @@ std::vector<std::pair<size_t, int>> Program::phases(int threads) const {
   Phases phases;
   phases.plan(instructions_.data(), 0, instructions_.size(), conflicts_, {threads, min_parallel_work()});
   std::vector<std::pair<size_t, int>> result;
-  for (int i = 0; i < phases.count(); ++i) result.emplace_back(phases.begin(i), phases.lanes()[i]);
+  for (int i = 0; i < phases.count(); ++i) result.emplace_back(phases.begin(i), phases.shares()[i]);
   return result;
 }
 

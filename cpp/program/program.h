@@ -1,6 +1,6 @@
-// A Program is a flat list of instructions over buffer slots. One call runs it: on the team (threads/thread_pool.h) with fixed
-// shares, in phases between which threads wait for each other (program/schedule.h), or on one thread. Kernel pointers are
-// resolved when the Program is built, for the level active then.
+// A Program is a flat list of instructions over buffer slots. One call runs it: on the thread pool
+// (threads/thread_pool.h) with fixed shares, in phases between which threads wait for each other (program/schedule.h),
+// or on one thread. Kernel pointers are resolved when the Program is built, for the level active then.
 //
 // Slots [0, externals) are bound by the caller at each run; the others are temporaries in an arena, at offsets that the
 // planner chose: memory whose value is dead is used again.
@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "kernel_table.h"
 #include "program/schedule.h"
 #include "threads/pool_choice.h"
 #include "threads/threads.h"
-#include "kernel_table.h"
 
 namespace chainrule {
 
@@ -90,7 +90,7 @@ class Program {
   double work() const { return work_; }  // estimated nanoseconds of a run on one thread
 
  private:
-  // Instructions that one team runs in a row.
+  // Instructions that the pool runs in one call.
   struct Piece {
     int begin = 0, end = 0;
     double most_work = 0;  // nanoseconds of the largest instruction
@@ -107,16 +107,16 @@ class Program {
   double work_ = 0;
   double most_work_ = 0;  // nanoseconds of the largest instruction
   Conflicts conflicts_;
-  mutable TeamChoice choice_;
+  mutable PoolChoice choice_;
   Loop loop_;
   Piece before_, first_, other_, tail_, after_;
   const char* isa_;
 };
 
-// Scratch of the calling thread for `threads` team members, and an arena: grown when needed, kept between runs.
+// Scratch of the calling thread for `threads` threads, and an arena: grown when needed, kept between runs.
 struct Workspace {
   void* arena(int64_t bytes);
-  void* scratch(int threads);  // member t's is at + t * kGemmScratch
+  void* scratch(int threads);  // thread t's is at + t * kGemmScratch
   ~Workspace();
 
  private:

@@ -7,8 +7,8 @@
 namespace chainrule {
 namespace {
 
-// Waking a member takes the one who wakes it 9 us, and it comes after about as long: with less work than this it was
-// slower than one thread (10 us of work took 19 us, 40 us took 43, 100 us took 72).
+// To wake a worker takes the thread that wakes it 9 us, and the worker runs after about as long: with less work than
+// this it was slower than one thread (10 us of work took 19 us, 40 us took 43, 100 us took 72).
 constexpr double kWorthWaking = 50e3;  // nanoseconds
 
 bool refuses(const Instruction& instruction, void* const* slots) {
@@ -33,27 +33,27 @@ struct Run {
   std::atomic<int> refused{-1};
 };
 
-// An instruction that checks is the last of its phase, and lane 0 does it.
-void run_lane(void* context, int phase, Share lane) {
+// An instruction that checks is the last of its phase, and share 0 runs it.
+void run_share(void* context, int phase, Share share) {
   Run& run = *static_cast<Run*>(context);
   const size_t begin = run.phases.begin(phase), end = run.phases.begin(phase + 1);
   const int refused = run.refused.load(std::memory_order_relaxed);
   if (refused >= 0 && static_cast<size_t>(refused) < begin) return;
-  void* const scratch = static_cast<char*>(run.scratch) + lane.index * kGemmScratch;
+  void* const scratch = static_cast<char*>(run.scratch) + share.index * kGemmScratch;
   for (size_t i = begin; i < end; ++i) {
     const Instruction& instruction = run.instructions[i];
-    const Share part = {lane.index, run.rule(instruction.work)};
+    const Share part = {share.index, run.rule(instruction.work)};
     if (part.index < part.count) instruction.run(instruction, run.slots, part, scratch);
   }
-  if (lane.index == 0 && refuses(run.instructions[end - 1], run.slots))
+  if (share.index == 0 && refuses(run.instructions[end - 1], run.slots))
     run.refused.store(static_cast<int>(end - 1), std::memory_order_relaxed);
 }
 
 }  // namespace
 
 Runner::Runner(const ThreadRule& rule, double work, Workspace& workspace)
-    : team_(rule.most), rule_(rule), wakes_(work >= kWorthWaking || rule.least <= 0) {
-  rule_.most = team_.threads();
+    : pool_(rule.most), rule_(rule), wake_sleeping_(work >= kWorthWaking || rule.least <= 0) {
+  rule_.most = pool_.threads();
   scratch_ = workspace.scratch(rule_.most);
 }
 
@@ -63,7 +63,7 @@ int Runner::run(const Instruction* instructions, size_t begin, size_t end, doubl
   thread_local Phases phases;
   phases.plan(instructions, begin, end, conflicts, rule_);
   Run run = {instructions, slots, scratch_, phases, rule_};
-  team_.run({run_lane, &run, phases.lanes(), phases.count(), wakes_});
+  pool_.run({run_share, &run, phases.shares(), phases.count(), wake_sleeping_});
   return run.refused.load(std::memory_order_relaxed);
 }
 

@@ -1,15 +1,15 @@
 // Runs instructions on as many threads as their work is worth.
 #pragma once
 
-#include "program/schedule.h"
 #include "program/program.h"
+#include "program/schedule.h"
 #include "threads/thread_pool.h"
 
 namespace chainrule {
 
 class Runner {
  public:
-  // For `work` nanoseconds on rule.most threads, or fewer when the team is somebody else's.
+  // For `work` nanoseconds on rule.most threads, or fewer when another caller has the pool.
   Runner(const ThreadRule& rule, double work, Workspace& workspace);
 
   int threads() const { return rule_.most; }
@@ -19,9 +19,9 @@ class Runner {
           const Conflicts& conflicts);
 
  private:
-  Team team_;
+  ThreadPool pool_;
   ThreadRule rule_;
-  bool wakes_;
+  bool wake_sleeping_;
   void* scratch_;
 };
 

@@ -82,16 +82,16 @@ bool Conflicts::with(size_t i, size_t since, double least_work) const {
 void Phases::plan(const Instruction* instructions, size_t begin, size_t end, const Conflicts& conflicts,
                   const ThreadRule& rule) {
   begin_.clear();
-  lanes_.clear();
+  shares_.clear();
   for (size_t i = begin; i < end; ++i) {
-    const int lanes = rule(instructions[i].work);
-    // Instructions of one thread each are all done by lane 0, one after the other.
-    const double least_work = lanes > 1 ? 0 : rule.least;
+    const int shares = rule(instructions[i].work);
+    // Instructions of one thread each are all run by share 0, one after the other.
+    const double least_work = shares > 1 ? 0 : rule.least;
     if (i == begin || instructions[i - 1].checks || conflicts.with(i, begin_.back(), least_work)) {
       begin_.push_back(i);
-      lanes_.push_back(lanes);
+      shares_.push_back(shares);
     } else {
-      lanes_.back() = std::max(lanes_.back(), lanes);
+      shares_.back() = std::max(shares_.back(), shares);
     }
   }
   begin_.push_back(end);

@@ -34,20 +34,20 @@ class Conflicts {
   std::vector<std::vector<Earlier>> earlier_;
 };
 
-// The instructions of a run in phases: phase p is [begin(p), begin(p + 1)) and takes lanes()[p] threads.
+// The instructions of a run in phases: phase p is [begin(p), begin(p + 1)) and takes shares()[p] threads.
 class Phases {
  public:
   // Of instructions [begin, end) of the list with these conflicts.
   void plan(const Instruction* instructions, size_t begin, size_t end, const Conflicts& conflicts,
             const ThreadRule& rule);
 
-  int count() const { return static_cast<int>(lanes_.size()); }
+  int count() const { return static_cast<int>(shares_.size()); }
   size_t begin(int phase) const { return begin_[static_cast<size_t>(phase)]; }
-  const int* lanes() const { return lanes_.data(); }
+  const int* shares() const { return shares_.data(); }
 
  private:
   std::vector<size_t> begin_;
-  std::vector<int> lanes_;
+  std::vector<int> shares_;
 };
 
 }  // namespace chainrule

@@ -9,15 +9,15 @@ namespace {
 // few of them.
 constexpr double kMostCredit = 30e6, kFirstPatience = 5e6, kMostPatience = 1e9;
 constexpr double kLossShare = 32;      // one part in so many of the time may be lost in trials
-constexpr int kMostRunsBetween = 256;  // of the team, before one thread's time is taken again
+constexpr int kMostRunsBetween = 256;  // on the pool, before one thread's time is taken again
 
 }  // namespace
 
-bool TeamChoice::team() const { return on_team_ && runs_ < next_alone_; }
+bool PoolChoice::use_pool() const { return on_pool_ && runs_ < next_alone_; }
 
-void TeamChoice::took(bool team, double nanoseconds) { team ? team_took(nanoseconds) : alone_took(nanoseconds); }
+void PoolChoice::took(bool on_pool, double nanoseconds) { on_pool ? pool_took(nanoseconds) : alone_took(nanoseconds); }
 
-void TeamChoice::team_took(double nanoseconds) {
+void PoolChoice::pool_took(double nanoseconds) {
   runs_ = runs_ + 1;
   const double alone = alone_;
   if (alone == 0) return;
@@ -29,22 +29,22 @@ void TeamChoice::team_took(double nanoseconds) {
   const double most = std::max(kMostPatience, 64 * alone);
   patience_ = std::clamp(std::max(longer, -credit * kLossShare), std::max(kFirstPatience, 16 * alone), most);
   waited_ = 0;
-  on_team_ = false;
+  on_pool_ = false;
 }
 
 // One thread's time is nearly the least that was seen: what disturbs a run only ever makes it longer.
-void TeamChoice::alone_took(double nanoseconds) {
+void PoolChoice::alone_took(double nanoseconds) {
   const double before = alone_;
   const bool least = before == 0 || nanoseconds < before;
   alone_ = least ? nanoseconds : before + (std::min(nanoseconds, 2 * before) - before) / 8;
-  if (on_team_) {
+  if (on_pool_) {
     runs_ = 0;
     next_alone_ = std::clamp(8 * next_alone_, 16, kMostRunsBetween);
     return;
   }
   waited_ = waited_ + nanoseconds;
   if (waited_ < patience_) return;
-  on_team_ = true;
+  on_pool_ = true;
   proven_ = false;
   credit_ = 0;
   runs_ = 0;

@@ -1,10 +1,10 @@
-// The process's team of threads: the only file, with team.cpp, that knows the thread library.
+// The process's thread pool: the only file, with thread_pool.cpp, that knows the thread library.
 //
-// Work comes in phases, a phase in lanes. Each lane is done once, by whichever member comes first; a phase begins when
-// the one before is complete. Members prefer the lane of their own number, whose data is in their cache, and take
-// another's when its member is not there: nobody ever waits for a thread to arrive, only for a lane that somebody has
-// begun. That is what an OpenMP region cannot do: with another process on one of two CPUs its barriers made steps of
-// 1.8 ms take 10 to 90 ms.
+// Work comes in phases, a phase in shares. Each share is run once, by whichever worker claims it first; a phase begins
+// when the one before is complete. Workers prefer the share of their own number, whose data is in their cache, and
+// claim another's when its worker is late: no thread ever waits for another one to arrive, only for a share that is
+// already running. That is what an OpenMP region cannot do: with another process on one of two CPUs its barriers made
+// steps of 1.8 ms take 10 to 90 ms.
 #pragma once
 
 #include <atomic>
@@ -15,44 +15,45 @@
 
 namespace chainrule {
 
-struct TeamWork {
-  void (*lane)(void* context, int phase, Share lane);
+struct PoolWork {
+  void (*run)(void* context, int phase, Share share);
   void* context;
-  const int* lanes;  // of each phase: 1 to the team's threads
+  const int* shares;  // of each phase: 1 to the pool's threads
   int phases;
-  bool wakes = true;  // members that sleep; else it is done by those who are awake
+  bool wake_sleeping = true;  // wake sleeping workers; else the work is done by those that are awake
 };
 
-class Team {
+// A caller's lease of the pool.
+class ThreadPool {
  public:
-  // `threads` members, the calling thread among them; started when they are needed for the first time. One caller has
-  // the team: for a second one threads() is 1, as it is where no thread can be started.
-  explicit Team(int threads);
-  ~Team();
-  Team(const Team&) = delete;
-  Team& operator=(const Team&) = delete;
+  // `threads` workers, the calling thread among them; started when they are needed for the first time. One caller has
+  // the pool: for a second one threads() is 1, as it is where no thread can be started.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
-  // Returns when all phases are complete. Every lane runs in the default floating-point mode. An exception out of one
-  // is the caller's when the others are done.
-  void run(const TeamWork& work);
+  // Returns when all phases are complete. Every share runs in the default floating-point mode. An exception thrown by
+  // one is rethrown here when the others are done.
+  void run(const PoolWork& work);
 
  private:
-  friend struct TeamState;
-  void run_lane(int phase, Share lane);
+  friend struct PoolState;
+  void run_share(int phase, Share share);
 
   int threads_ = 1;
-  const TeamWork* work_ = nullptr;
+  const PoolWork* work_ = nullptr;
   uint64_t first_ = 0;  // ticket of the first phase
   std::atomic<bool> failed_{false};
   std::exception_ptr error_;
 };
 
-// Calls body(context, share) for every share of a team of `threads`, each on its own thread as far as there are any.
-using TeamBody = void (*)(void* context, Share share);
-void run_team(int threads, TeamBody body, void* context);
+// Calls body(context, share) for `threads` shares, each on its own thread as far as there are any.
+using PoolBody = void (*)(void* context, Share share);
+void run_on_pool(int threads, PoolBody body, void* context);
 
-// Whether this thread does the work of a team: what it calls then has one thread.
-bool in_team();
+// Whether this thread is running a share: what that calls has one thread.
+bool in_pool();
 
 }  // namespace chainrule

@@ -52,7 +52,7 @@ int quota_cpus() {
 
 int num_threads() {
 #if defined(_OPENMP)
-  if (g_forked.load(std::memory_order_relaxed) || in_team() || omp_in_parallel()) return 1;
+  if (g_forked.load(std::memory_order_relaxed) || in_pool() || omp_in_parallel()) return 1;
   const int set = g_threads.load(std::memory_order_relaxed);
   if (set > 0) return set;
   const int runtime = omp_get_max_threads(), quota = quota_cpus();

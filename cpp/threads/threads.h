@@ -23,8 +23,8 @@ inline Range share_range(int64_t n, int64_t grain, Share share) {
 }
 
 // Threads to use where work is plenty: set_num_threads, else OMP_NUM_THREADS or threadpoolctl (asked at call time),
-// else the CPUs this process may use. 1 inside another parallel region or team, and in a forked child: its threads
-// did not survive the fork and waiting for them would hang.
+// else the CPUs this process may use. 1 inside another parallel region or in a worker of the pool, and in a forked
+// child: its threads did not survive the fork and waiting for them would hang.
 int num_threads();
 void set_num_threads(int n);  // n >= 1
 

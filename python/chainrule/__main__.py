@@ -12,7 +12,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "typer":
             raise
-        print("chainrule: error: the command line needs typer: pip install 'chainrule[cli]'", file=sys.stderr)
+        print("chainrule: error: the command line needs typer: pip install typer tqdm", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

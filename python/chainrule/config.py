@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _core
-from .ops import _table
+from ._util.programs import clear_programs
 
 __all__ = [
     "active_isa",
@@ -19,6 +19,7 @@ __all__ = [
     "use_isa",
 ]
 
+__version__ = "0.1.0"
 numerics_version = 1  # raised when docs/arithmetic.md changes a bit
 
 
@@ -61,7 +62,7 @@ def use_isa(name: str) -> None:
     >>> cr.use_isa(cr.active_isa())
     """
     _core.use_isa(name)
-    _table.clear_programs()
+    clear_programs()
 
 
 def get_num_threads() -> int:
@@ -90,8 +91,6 @@ def config() -> dict[str, Any]:
     >>> cr.config.config()["numerics_version"]
     1
     """
-    from . import __version__
-
     return {
         "version": __version__,
         "numerics_version": numerics_version,

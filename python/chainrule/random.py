@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._ir.values import Spec
-from ._tensor import Tensor, grad_mode
-from ._util.errors import CompileError
+from ._util.dtypes import FLOATS
+from ._util.mode import grad_mode
 
 __all__ = ["Generator", "default_generator", "manual_seed"]
 
@@ -30,8 +29,7 @@ class Generator:
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
         self._state = np.zeros(2, np.int64)  # the bits of seed and stream, which compiled programs read and move on
-        if grad_mode.trace is not None:
-            grad_mode.trace.own_states.append(self._state)
+        grad_mode.trace.adopt(self._state)
         self.seed, self.stream = seed, stream
 
     @property
@@ -53,8 +51,8 @@ class Generator:
         self._set(1, _word("stream", value))
 
     def _set(self, place: int, value: int) -> None:
-        if grad_mode.trace is not None and not grad_mode.trace.owns(self._state):
-            raise CompileError("random: seed or stream is set inside a compiled function; set it outside")
+        if not grad_mode.trace.owns(self._state):
+            grad_mode.trace.forbid("random: seed or stream is set inside a compiled function; set it outside")
         self._state.view(np.uint64)[place] = value
 
     def state_dict(self) -> dict[str, int]:
@@ -70,11 +68,10 @@ class Generator:
         return type(self), (self.seed, self.stream)
 
     def _next(self) -> int:
-        if grad_mode.trace is not None:
-            raise CompileError(
-                "random: numbers drawn inside a compiled function would be the same at every call; draw them outside "
-                "and pass them as an argument"
-            )
+        grad_mode.trace.forbid(
+            "random: numbers drawn inside a compiled function would be the same at every call; draw them outside and "
+            "pass them as an argument"
+        )
         stream = self.stream
         self.stream = (stream + 1) % 2**64
         return stream
@@ -127,15 +124,6 @@ class Generator:
         return out
 
 
-def draw_mask(generator: Generator, shape: tuple[int, ...], dtype: np.dtype[Any], p: float, value: float) -> Tensor:
-    """Draw an array of 0, with probability p, and `value`; in a compiled function anew at every call."""
-    if grad_mode.trace is not None:
-        return grad_mode.trace.draw(generator._state, Spec(shape, dtype), p, value)
-    out = np.empty(shape, dtype)
-    _core.bernoulli(generator.seed, generator._next(), out, p, value)
-    return Tensor._wrap(out)
-
-
 def _word(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 0 <= value < 2**64:
         raise ValueError(f"{name}: expected an integer from 0 to 2**64 - 1, got {value!r}")
@@ -144,7 +132,7 @@ def _word(name: str, value: int) -> int:
 
 def _empty(name: str, shape: int | Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     kind = np.dtype(dtype)
-    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if kind not in FLOATS:
         raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
     return np.empty(shape, dtype=kind)
 

@@ -9,7 +9,7 @@ from math import isnan, nan
 from typing import Any
 
 from .random import Generator
-from .train._fit import History
+from .train._history import History
 
 __all__ = ["Search", "Trial", "multi_start", "search"]
 

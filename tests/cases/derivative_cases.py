@@ -33,7 +33,7 @@ from cases.derivative_draws import (
 )
 from cases.derivative_layers import CASES as LAYERS
 from cases.derivative_losses import CASES as LOSSES
-from chainrule.ops._table import OPS, apply
+from chainrule.ops._op import OPS, apply
 from reference import REFERENCE
 from reference.bits import Array
 from reference.table import GRADIENTS, ORDINARY, Row

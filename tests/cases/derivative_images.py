@@ -9,7 +9,7 @@ import numpy as np
 import chainrule as cr
 from cases.derivative_draws import Call, Generator, Rng, Shape, distinct, draw, pick_one
 from chainrule import nn
-from chainrule.ops._table import OPS, apply
+from chainrule.ops._op import OPS, apply
 from reference.bits import Array
 
 Pair = tuple[int, int]

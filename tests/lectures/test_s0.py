@@ -305,6 +305,7 @@ def test_row_70_vanilla_gradient_descent() -> None:
     assert weights.numpy() == pytest.approx(target, abs=1e-8)
 
 
+@pytest.mark.alone
 def test_row_79_what_is_said_against_the_sigmoid() -> None:
     x = np.random.default_rng(79).normal(size=100_000).astype(np.float32)
     sigmoid, tanh = cr.sigmoid(x).numpy(), cr.tanh(x).numpy()

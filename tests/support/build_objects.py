@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 TARGETS = ("chainrule_core", "kernels_scalar", "kernels_avx2", "kernels_avx512")  # folders of objects, by target
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import chainrule as cr
 from chainrule.inspect._graph import Graph
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+FOLDER = Path(__file__).resolve().parent.parent.parent / "docs" / "pictures"
 
 
 def neuron() -> Graph:

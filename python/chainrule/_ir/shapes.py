@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-__all__ = ["Shape", "contiguous_strides", "product"]
-
-Shape = tuple[int, ...]
+__all__ = ["contiguous_strides", "product"]
 
 product = prod  # of lengths: the number of elements
 

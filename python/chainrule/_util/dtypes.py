@@ -1,18 +1,42 @@
-"""The dtypes of the core."""
+"""The dtypes of the core, and what stands for an array in annotations."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-__all__ = ["CODES", "FLOATS"]
+__all__ = ["BOOL", "CODES", "FLOAT32", "FLOAT64", "FLOATS", "INT64", "Array", "Shape", "Spec"]
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
+FLOAT32: np.dtype[Any] = np.dtype(np.float32)
+FLOAT64: np.dtype[Any] = np.dtype(np.float64)
+INT64: np.dtype[Any] = np.dtype(np.int64)
+BOOL: np.dtype[Any] = np.dtype(np.bool_)
 
 # dtype codes of the core.
-CODES: dict[Any, int] = {
-    np.dtype(np.float32): 0,
-    np.dtype(np.float64): 1,
-    np.dtype(np.int64): 2,
-    np.dtype(np.bool_): 3,
-}
-FLOATS: tuple[np.dtype[Any], ...] = (np.dtype(np.float32), np.dtype(np.float64))
+CODES: dict[Any, int] = {FLOAT32: 0, FLOAT64: 1, INT64: 2, BOOL: 3}
+FLOATS: tuple[np.dtype[Any], ...] = (FLOAT32, FLOAT64)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape and dtype of an argument, all that a plan may depend on besides attributes."""
+
+    shape: Shape
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        n = 1
+        for length in self.shape:
+            n *= length
+        return n
+
+    @property
+    def code(self) -> int:
+        return CODES[self.dtype]

@@ -19,7 +19,7 @@ class DeferredInterrupt:
     Between steps (validation, callbacks, printing) SIGINT acts at once, because nothing half-done can be seen then.
     Outside the main thread, or where Python's SIGINT is ignored or foreign, this does nothing.
 
-    >>> from chainrule._interrupt import DeferredInterrupt
+    >>> from chainrule._util.interrupt import DeferredInterrupt
     >>> with DeferredInterrupt() as interrupt:
     ...     interrupt.in_step = True
     ...     # ... change the model ...

@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .._tensor import Tensor
-
 __all__ = ["along", "flatten", "is_array", "is_container", "rebuild"]
 
 
 def is_array(leaf: Any) -> bool:
     """Whether a leaf brings values that may change from call to call: a tensor or an array, not a number."""
-    return isinstance(leaf, (Tensor, np.ndarray)) or (hasattr(leaf, "__array__") and not isinstance(leaf, np.generic))
+    return isinstance(leaf, np.ndarray) or (hasattr(leaf, "__array__") and not isinstance(leaf, np.generic))
 
 
 def is_container(tree: Any) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from .._tensor import Tensor, grad_mode
-from ..ops._table import OPS, Attrs, Op, Plan, Spec, Tangents, one
+from .._tensor import Tensor
+from .._util.mode import grad_mode
+from ..ops._op import OPS, Attrs, Op, Plan, Spec, Tangents
+from ..ops._operands import one
 from ._inputs import point, zeros_like
 from ._sweeps import enable_grad, no_grad, pull_back
 

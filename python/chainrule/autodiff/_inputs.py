@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from .._tensor import Tensor, as_tensor, grad_mode
+from .._tensor import Tensor
+from .._util.mode import grad_mode
 from .._util.trees import along, flatten, is_container, rebuild
+from ..ops._operands import as_tensor
 from ._sweeps import differentiating_by, enable_grad, history, no_grad, path, pull_back, push_forward
 
-__all__ = ["Recording", "as_float", "is_leaf", "point", "rebuilt", "zeros_like"]
+__all__ = ["HasParameters", "Recording", "as_float", "is_leaf", "point", "rebuilt", "zeros_like"]
 
 
 def point(source: Tensor) -> Tensor:
@@ -58,6 +60,14 @@ def as_float(leaf: Any, dtype: npt.DTypeLike | None = None) -> Tensor | None:
         return None
     source = leaf if isinstance(leaf, Tensor) else (Tensor(float(leaf), dtype) if number else Tensor(leaf))
     return source if source.dtype.kind == "f" else None
+
+
+class HasParameters:
+    """Base of what is an argument by its parameters: `cr.nn.Module`."""
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Every parameter with its name."""
+        raise NotImplementedError
 
 
 class Recording:
@@ -118,14 +128,12 @@ class Recording:
 
     def _points(self, argument: Any, n: int) -> Any:
         """The argument with points for its leaves."""
-        from ..nn._module import Module
-
         leaves: list[Any] = []
         structure = flatten(argument, leaves, is_leaf)
         passed: list[Any] = []
         points: list[Any] = []
         for (where, _), leaf in zip(along(structure, where=f"argument {n}"), leaves, strict=True):
-            if isinstance(leaf, Module):
+            if isinstance(leaf, HasParameters):
                 # By the parameters themselves: compiled functions know them, and the model may be in use elsewhere.
                 named = {name: p for name, p in leaf.named_parameters() if p._requires_grad}
                 for name, p in named.items():

@@ -15,7 +15,9 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from .. import ops
-from .._tensor import Tensor, as_tensor, grad_mode
+from .._tensor import Tensor
+from .._util.mode import grad_mode
+from ..ops._operands import as_tensor
 
 __all__ = ["backward", "is_grad_enabled", "no_grad"]
 
@@ -232,7 +234,7 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
             before = leaves[number].grad
             if before is not None:
                 g = ops.add(before, g)
-            elif id(g._version) in taken and grad_mode.trace is None:  # memory of the seed or of another leaf's grad
+            elif id(g._version) in taken and grad_mode.trace.has_values:  # memory of the seed or of another leaf's grad
                 g = ops.add(g, 0) if create_graph else Tensor._wrap(g._data.copy())
             taken.add(id(g._version))
             new[number] = g

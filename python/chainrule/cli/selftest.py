@@ -41,7 +41,7 @@ def digest() -> str:
     Errors: none.
 
     >>> import chainrule as cr
-    >>> from chainrule.selftest import digest
+    >>> from chainrule.cli.selftest import digest
     >>> len(digest())
     64
     """
@@ -55,7 +55,7 @@ def digest() -> str:
 def report(found: str) -> str:
     """The line: numerics version, instruction set, threads, digest.
 
-    >>> from chainrule.selftest import report
+    >>> from chainrule.cli.selftest import report
     >>> report("ab12").split()[-2:]
     ['sha256', 'ab12']
     """

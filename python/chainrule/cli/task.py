@@ -19,7 +19,8 @@ from ..nn import Linear, Module, OneHot, ReLU, Sequential, Standardize, fit_prep
 from ..nn._preprocessing.base import Preprocessing
 from ..optim import SGD
 from ..random import Generator
-from ..train._fit import History, fit
+from ..train._fit import fit
+from ..train._history import History
 
 __all__ = ["Options", "Problem", "csv_problem", "digits_problem", "idx_problem", "score", "train"]
 

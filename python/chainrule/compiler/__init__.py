@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._util.errors import CompileError
-from .jit import Compiled, Plan, compile
+from .jit import Compiled, compile
+from .plan import Plan
 
 __all__ = ["CompileError", "Compiled", "Plan", "compile"]

@@ -7,33 +7,37 @@ and pulls the gradient back through it. So it can be differentiated in turn. Lik
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .._ir.values import Spec
 from .._tensor import Tensor
 from .._util.trees import flatten, rebuild
 from ..autodiff._inputs import point, zeros_like
 from ..autodiff._sweeps import differentiating_by, enable_grad, pull_back, push_forward
-from ..ops._table import Attrs, Op, Tangents
-from ..ops._table import Plan as OpPlan
-
-if TYPE_CHECKING:
-    from .jit import Compiled, Plan
+from ..ops._op import Attrs, Op, Spec, Tangents
+from ..ops._op import Plan as OpPlan
+from .plan import Plan
 
 __all__ = ["attach_backward"]
 
+Function = Callable[..., Any]
+
 
 def attach_backward(
-    compiled: Compiled[Any], plan: Plan, outputs: Sequence[Tensor], structure: Any, leaves: Sequence[Any]
+    function: Function,
+    compile: Callable[[Function], Function],
+    plan: Plan,
+    outputs: Sequence[Tensor],
+    structure: Any,
+    leaves: Sequence[Any],
 ) -> None:
-    """Record the outputs that can be differentiated as made from the arguments and from captured tensors."""
+    """Record the outputs of a call that can be differentiated as made from the arguments and from captured tensors."""
     kept = [leaf if isinstance(leaf, Tensor) else np.array(leaf) for leaf in leaves]  # the caller may change an array
     sources = tuple(leaves[s] if isinstance(s, int) else s for s in plan.sources)
     for number, output in enumerate(outputs):
         if plan.differentiable[number]:
-            rules = _Rules(compiled, plan, number, structure, kept)
+            rules = _Rules(function, compile, plan, number, structure, kept)
             output._record(Op("compiled", _no_plan, variadic_vjp=rules.vjp, variadic_jvp=rules.jvp), sources, ())
 
 
@@ -44,31 +48,39 @@ def _no_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> OpPlan:
 class _Rules:
     """The gradient and the tangent rule of one result of one call."""
 
-    def __init__(self, compiled: Compiled[Any], plan: Plan, number: int, structure: Any, leaves: list[Any]) -> None:
-        self.compiled, self.plan, self.number = compiled, plan, number
+    def __init__(
+        self,
+        function: Function,
+        compile: Callable[[Function], Function],
+        plan: Plan,
+        number: int,
+        structure: Any,
+        leaves: list[Any],
+    ) -> None:
+        self.function, self._compile, self.plan, self.number = function, compile, plan, number
         self.structure, self.leaves = structure, leaves
         self._made: tuple[Tensor, tuple[Tensor, ...]] | None = None
 
     def vjp(self, i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         """The gradient by source i; all of them are computed for the first that is asked for."""
         if self._made is None or self._made[0] is not g:
-            self._made = (g, self._sweep(self._pull)(self._arguments(), g))
+            self._made = (g, self._compiled(self._pull)(self._arguments(), g))
         return self._made[1][i]
 
     def jvp(self, tangents: Tangents, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         """The tangent of the result."""
-        return self._sweep(self._push)(self._arguments(), list(tangents))  # type: ignore[no-any-return]
+        return self._compiled(self._push)(self._arguments(), list(tangents))  # type: ignore[no-any-return]
 
     def _arguments(self) -> Any:
         waiting = iter(self.leaves)
         return rebuild(self.structure, lambda: next(waiting))
 
-    def _sweep(self, sweep: Callable[..., Any]) -> Compiled[Any]:
+    def _compiled(self, sweep: Function) -> Function:
         """The compiled function of a sweep, shared by all calls with this plan."""
         key = (sweep.__name__, self.number)
-        if key not in self.plan.sweeps:
-            self.plan.sweeps[key] = type(self.compiled)(sweep)
-        return self.plan.sweeps[key]
+        if key not in self.plan.derivatives:
+            self.plan.derivatives[key] = self._compile(sweep)
+        return self.plan.derivatives[key]
 
     def _run(self, arguments: Any) -> tuple[Tensor, list[Tensor]]:
         """Run the function again: the result, and what it is differentiated by, for arguments points of their own."""
@@ -80,7 +92,7 @@ class _Rules:
             args, kwargs = rebuild(structure, lambda: next(waiting))
             results: list[Any] = []
             with differentiating_by(s._number for s in self.plan.sources if isinstance(s, Tensor)):
-                flatten(self.compiled.function(*args, **kwargs), results)
+                flatten(self.function(*args, **kwargs), results)
         output = results[self.plan.results.index(self.number)]
         return output, [points[s] if isinstance(s, int) else s for s in self.plan.sources]
 

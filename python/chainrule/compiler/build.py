@@ -10,7 +10,8 @@ from typing import Any
 from .. import _core
 from .._ir.instruction import Instr
 from .._ir.records import Copy, Take
-from .._ir.values import Spec, Value
+from .._ir.values import Value
+from .._util.dtypes import Spec
 from .dataflow import checks_first, live_code
 from .fuse import fuse, uniform_constants
 from .memory import plan_memory

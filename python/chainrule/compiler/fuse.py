@@ -19,7 +19,8 @@ from .._ir.products import Matmul
 from .._ir.record import Record, Region
 from .._ir.records import CrossEntropy, CrossEntropyBoth
 from .._ir.table import INSTRUCTIONS
-from .._ir.values import Spec, Value
+from .._ir.values import Value
+from .._util.dtypes import Spec
 from .dataflow import Flow
 
 __all__ = ["fuse", "register_steps", "uniform_constants"]

@@ -6,24 +6,23 @@ import gc
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import Enum
 from functools import update_wrapper
 from types import MethodType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from .. import _core
-from .._ir.values import Spec
-from .._tensor import Tensor, grad_mode, numbers
-from .._util.convert import to_array
+from .._tensor import Tensor
+from .._util.arrays import to_array
+from .._util.dtypes import CODES, Array, Spec
 from .._util.errors import CompileError
-from .._util.trees import flatten, is_array, rebuild
-from ..ops import _table
+from .._util.mode import grad_mode
+from .._util.trees import flatten, rebuild
+from ..autodiff._inputs import zeros_like
+from ..autodiff._jacobian import Sweep, compile_sweeps_with
 from .backward import attach_backward
-from .build import CompiledProgram, build
+from .build import build
+from .plan import GradEffect, GradUse, Plan, no_plan
 from .report import describe
 from .trace import Trace
 from .tracer import TracerValue
@@ -34,127 +33,6 @@ _MANY_PLANS = 64  # from where on somebody should know
 _MOST_PLANS = 512
 
 F = TypeVar("F", bound=Callable[..., Any])
-Array = npt.NDArray[Any]
-
-
-class GradEffect(Enum):
-    """What a call leaves in `grad` of a tensor whose gradient the function touched (a table of cases: `Trace`)."""
-
-    KEPT = "as it was"
-    SET = "an output of the program"
-    CLEARED = "None"
-    CONSUMED = "None: an optimizer has used it up"
-
-
-@dataclass(frozen=True)
-class GradUse:
-    """What a call does with `grad` of one tensor."""
-
-    tensor: Tensor | int  # a captured one, or the number of an argument
-    effect: GradEffect
-    read: bool  # whether the gradient at the beginning is an input of the program, after the arguments
-    output: int = -1  # of the program, where it is SET
-
-
-@dataclass(eq=False)
-class Plan:
-    """What one kind of call does: the program, and what happens to captured tensors besides it."""
-
-    built: CompiledProgram
-    structure: Any  # of the result
-    results: list[Any]  # for each array of the result: the number of its output, or an object that was captured
-    guards: list[tuple[Any, str, Any]]  # (object, attribute, value) for which the trace holds
-    gradients: list[GradUse]
-    versions: list[list[int]]  # of memory that is overwritten
-    sources: list[Tensor | int]  # what results can be differentiated by: tensors, or numbers of arguments
-    differentiable: list[bool]  # for each output, whether it can be
-    statics: list[Any] = field(default_factory=list)
-    sweeps: dict[Any, Compiled[Any]] = field(default_factory=dict)  # gradients and tangents of outputs
-
-    def __post_init__(self) -> None:
-        # By what a call has to do, so that it need not look.
-        none = (GradEffect.CLEARED, GradEffect.CONSUMED)
-        self._read = [use.tensor for use in self.gradients if use.read]
-        self._set = [(use.tensor, use.output) for use in self.gradients if use.effect is GradEffect.SET]
-        emptied = [use.tensor for use in self.gradients if use.effect in none]
-        self._cleared = [t for t in emptied if isinstance(t, Tensor)]
-        self._cleared_arguments = [t for t in emptied if isinstance(t, int)]
-
-    def holds(self, leaves: Sequence[Any]) -> bool:
-        """Whether what the trace relied on is still so."""
-        for owner, attribute, value in self.guards:
-            if getattr(owner, attribute) is not value:
-                return False
-        wanted = self.built.inputs[len(self.built.inputs) - len(self._read) :]
-        for grad, v in zip(self._given(leaves), wanted, strict=True):
-            if grad is None or self.built.values[v].spec != Spec(grad.shape, grad.dtype):
-                return False
-        return True
-
-    def _given(self, leaves: Sequence[Any]) -> list[Tensor | None]:
-        return [(leaves[t] if isinstance(t, int) else t)._grad for t in self._read]
-
-    def fast_call(self, args: Sequence[Any]) -> Callable[..., Any]:
-        """A call in C++ for arguments like these, where the result is tensors and no argument is a tree."""
-        alone = self.structure == (None,)
-        plain = alone or (self.structure[0] is tuple and all(item == (None,) for item in self.structure[1:]))
-        in_order = self.results == list(range(len(self.built.outputs)))
-        nested = any(isinstance(a, (tuple, list, dict)) for a in args)
-        gradients = self._read or self._set or self._cleared_arguments or any(self.differentiable)
-        if not plain or not in_order or nested or gradients:
-            return _no_plan
-        statics = [None if is_array(a) else (a,) for a in args]
-        self.statics = statics  # the fast call borrows them
-        return _core.fast_call(
-            self.built.program, statics, self.guards, self.versions, self._cleared, alone, Tensor, numbers
-        )
-
-    @property
-    def output_dtypes(self) -> list[np.dtype[Any]]:
-        """The dtype of each output of the program."""
-        return [spec.dtype for spec in self.built.output_specs]
-
-    def _loaded(self) -> _core.Program:
-        if self.built.program.isa != _core.active_isa():
-            self.built.load()  # a fast call keeps the old program: it will not fit
-        return self.built.program
-
-    def run_rows(self, index: Array, results: Array, first: int, seconds: float) -> int:
-        """Calls number `first`, ... on the rows of `index`, results one by one into `results`; returns the next."""
-        if self._read or self._set:
-            raise CompileError("compile: gradients persist between steps; call zero_grad() inside the compiled step")
-        if not self.holds([]):
-            raise CompileError("compile: what the trace relies on has changed between two steps")
-        done = self._loaded().run_rows(index, results, first, seconds)
-        for version in self.versions:
-            version[0] += 1
-        for tensor in self._cleared:
-            tensor._grad = None
-        return done
-
-    def run(self, compiled: Compiled[Any], structure: Any, leaves: Sequence[Any], arrays: Sequence[Array]) -> Any:
-        """One call."""
-        given = [grad._data for grad in self._given(leaves) if grad is not None]
-        made = self._loaded()(*arrays, *given)
-        outputs = made if isinstance(made, tuple) else (made,)
-        for version in self.versions:
-            version[0] += 1
-        for tensor in self._cleared:
-            tensor._grad = None
-        for number in self._cleared_arguments:
-            leaves[number]._grad = None
-        for target, i in self._set:
-            (leaves[target] if isinstance(target, int) else target)._grad = Tensor._wrap(outputs[i])
-        wrapped = [Tensor._wrap(array) for array in outputs]
-        if any(self.differentiable):
-            attach_backward(compiled, self, wrapped, structure, leaves)
-        found = iter(self.results)
-
-        def leaf() -> Any:
-            result = next(found)
-            return wrapped[result] if isinstance(result, int) else result
-
-        return rebuild(self.structure, leaf)
 
 
 class Compiled(Generic[F]):
@@ -164,7 +42,7 @@ class Compiled(Generic[F]):
         self.function, self._micro_batch = function, micro_batch
         self._plans: dict[Any, list[Plan]] = {}
         self._last: Plan | None = None
-        self._fast: Callable[..., Any] = _no_plan
+        self._fast: Callable[..., Any] = no_plan
         self._fast_mode: bool | None = None
         self._traced = 0
         update_wrapper(self, function)
@@ -178,17 +56,20 @@ class Compiled(Generic[F]):
         return self._find_and_run(args, kwargs)
 
     def _find_and_run(self, args: Any, kwargs: Any) -> Any:
-        if grad_mode.trace is not None:
+        if not grad_mode.trace.has_values:
             return self.function(*args, **kwargs)
         plan, structure, leaves, arrays = self._find(args, kwargs)
         if plan is not self._last:
             self._remember(plan)
             if not kwargs:
                 self._fast, self._fast_mode = plan.fast_call(args), grad_mode.enabled
-        return plan.run(self, structure, leaves, arrays)
+        outputs = plan.run(leaves, arrays)
+        if any(plan.differentiable):
+            attach_backward(self.function, Compiled, plan, outputs, structure, leaves)
+        return plan.result(outputs)
 
     def _remember(self, plan: Plan) -> None:
-        self._fast, self._fast_mode = _no_plan, True  # it borrows from the plan
+        self._fast, self._fast_mode = no_plan, True  # it borrows from the plan
         self._last = plan
 
     def plan_of(self, *args: Any, **kwargs: Any) -> Plan:
@@ -283,16 +164,12 @@ def _without_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _no_plan(*_: Any) -> Any:
-    return NotImplemented
-
-
 def _canonical(leaf: Any) -> Array:
     """The array of an argument as programs read it."""
     if isinstance(leaf, Tensor):
         return leaf._data
     array = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
-    if array.dtype in _table.CODES and array.flags.c_contiguous and array.flags.aligned and type(array) is np.ndarray:
+    if array.dtype in CODES and array.flags.c_contiguous and array.flags.aligned and type(array) is np.ndarray:
         return array
     return to_array(array, None)
 
@@ -378,3 +255,16 @@ def _grad_effect(trace: Trace, number: int, gradient: Tensor | None, argument: b
         return GradEffect.CONSUMED
     unchanged = read and isinstance(gradient._data, TracerValue) and gradient._data.value == before
     return GradEffect.KEPT if unchanged else GradEffect.SET
+
+
+def _compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
+    """A sweep of autodiff as a program, unless rules of custom ops look at values."""
+    program = Compiled(sweep)
+    try:
+        program.plan_of(zeros_like(like))
+    except CompileError:
+        return sweep
+    return program
+
+
+compile_sweeps_with(_compiled_sweep)

@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from .._ir.elementwise import Update
 from .._ir.instruction import Instr
 from .._ir.record import Record
-from .._ir.records import Bernoulli, Draw
-from .._ir.values import Spec, Value
-from .._tensor import Tensor, grad_mode
+from .._ir.records import Advance, Bernoulli, CheckFinite, CheckIndex, Copy, Draw
+from .._ir.values import Value
+from .._tensor import Tensor
+from .._util.dtypes import Array, Shape, Spec
 from .._util.errors import CompileError
-from ..ops import _table
-from ..ops._table import Attrs, Op
+from .._util.mode import EAGER, grad_mode
+from ..ops._op import Attrs, Op
+from ..ops._operands import as_tensor
 from .tracer import TracerValue, refuse, user_line
 
 __all__ = ["Check", "Trace"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ def _memory(array: Array) -> Any:
 
 
 class Trace:
-    """What one run of the function appended.
+    """What one run of the function appended; the executor (`_util/mode.py`) while it runs.
 
     Tensors keep their `grad` while they are traced; what the function makes of it is noted here, by tensor number. At
-    the end of a trace a tensor's state says what each call does (`jit.GradEffect`):
+    the end of a trace a tensor's state says what each call does (`plan.GradEffect`):
 
     ==========================================  ===========  ==================  ==========  ==================
     the function                                `grads` has  `entry_grads` has   `consumed`  `grad` after a call
@@ -62,6 +62,8 @@ class Trace:
 
     What it was: an input of the program, or None.
     """
+
+    has_values = False
 
     def __init__(self) -> None:
         self.values: list[Value] = []
@@ -143,10 +145,10 @@ class Trace:
 
     # Instructions.
 
-    def apply(self, op: Op, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    def apply(self, op: Op, inputs: tuple[Tensor, ...], attrs: Attrs) -> Any:
         """Append an op; of constants alone it is computed now."""
         if all(self._is_constant(t) for t in inputs):
-            return Tensor._wrap(_table.run(op, [t._data for t in inputs], attrs))
+            return EAGER.apply(op, inputs, attrs)
         values = [self.value(t) for t in inputs]
         plan = op.plan(op.name, [Spec(t._data.shape, t._data.dtype) for t in inputs], attrs)
         changing = any(self.values[v].array is not None and not self.values[v].constant for v in values)
@@ -158,7 +160,7 @@ class Trace:
             for step in plan.code:
                 outs, ins = [slots[i] for i in step.outs], [slots[i] for i in step.ins]
                 self.code.append(Instr(step.name, step.dtype, outs, ins, step.record, step.reals))
-        return Tensor._wrap(TracerValue(self, out, plan.out))
+        return TracerValue(self, out, plan.out)
 
     def emit(self, instr: Instr) -> Instr:
         """Append an instruction."""
@@ -174,6 +176,33 @@ class Trace:
         self.emit(Instr(name, self.values[outs[0]].spec.code, outs, ins, record))
         self._writes += 1
 
+    def operand(self, tensor: Tensor, values: Any) -> Tensor:
+        """A tensor of the same dtype."""
+        return as_tensor(values, tensor.dtype).astype(tensor.dtype)
+
+    def overwrite(self, tensor: Tensor, values: Tensor) -> None:
+        """Append a copy onto a captured tensor."""
+        self.in_place("copy", [tensor], [values], Copy.contiguous(tensor.size))
+
+    def update(
+        self,
+        rule: str,
+        parameter: Tensor,
+        gradient: Tensor,
+        states: tuple[Array, ...],
+        numbers: Array,
+        clock: Array | None,
+    ) -> None:
+        """Append an optimizer's step for one parameter, which uses the gradient up."""
+        inputs: list[Tensor | Array] = [gradient, numbers, *([] if clock is None else [clock])]
+        self.in_place(rule, [parameter, *states], inputs, Update(parameter.size))
+        self.consumed.add(parameter._number)
+        self.bump(parameter._version)
+
+    def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
+        """Append the end of a step."""
+        self.in_place("advance", clocks, [numbers], Advance(kind))
+
     def _overwritten(self, target: Tensor | Array) -> int:
         if isinstance(target, Tensor) and (isinstance(target._data, TracerValue) or self._made_inside(target)):
             given = isinstance(target._data, TracerValue) and target._data.value in self.inputs
@@ -186,11 +215,20 @@ class Trace:
         self.values[value].constant = False
         return value
 
-    def check(self, name: str, tensor: Tensor, record: Record, error: Callable[[int, int], Exception]) -> Tensor:
-        """Append a check of a tensor's values, which stops the program with `error(position, value)`.
+    def check_index(self, index: Tensor, low: int, high: int, error: Callable[[int, int], Exception]) -> Tensor:
+        """Append a check of an index; returns what it writes, with negative ones counted from the end."""
+        return self._check("check_index", index, CheckIndex(index.size, low, high), error)
 
-        Returns the tensor that the check writes (an index with negative ones counted from the end).
-        """
+    def check_finite(self, tensor: Tensor, error: Callable[[int, int], Exception]) -> None:
+        """Append a check that no element is NaN or infinite."""
+        self._check("check_finite", tensor, CheckFinite(tensor.size), error)
+
+    def refuse(self, wrong: Tensor, error: Callable[[int, int], Exception]) -> None:
+        """Append a check that a bool tensor holds nowhere."""
+        self.check_index(wrong.astype(np.int64), 0, 1, error)
+
+    def _check(self, name: str, tensor: Tensor, record: Record, error: Callable[[int, int], Exception]) -> Tensor:
+        """Append a check of a tensor's values, which stops the program with `error(position, number)`."""
         value = self.value(tensor)
         spec = self.values[value].spec
         status, out = self.new(Spec((3,), np.dtype(np.int64))), self.new(spec)
@@ -198,18 +236,23 @@ class Trace:
         self.checks.append(Check(instr, error))
         return Tensor._wrap(TracerValue(self, out, Spec(tensor.shape, spec.dtype)))
 
-    def draw(self, state: Array, spec: Spec, p: float, value: float) -> Tensor:
+    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], p: float, value: float) -> Any:
         """Append a draw of a mask: 0 with probability p, else `value`, from the next stream of a generator."""
         before = self._draws.get(id(state), (state, 0))[1]
         self._draws[id(state)] = state, before + 1
+        spec = Spec(shape, dtype)
         if spec.size == 0:
-            return Tensor._wrap(np.zeros(spec.shape, spec.dtype))
+            return np.zeros(shape, dtype)
         # An element's number counts from the first row of the batch: a block of rows has its own of these.
-        rows = self.bind(np.arange(spec.shape[0] if spec.shape else 1), True)
+        rows = self.bind(np.arange(shape[0] if shape else 1), True)
         out = self.new(spec)
         record = Bernoulli(spec.size, row_size=spec.size // self.values[rows].spec.size, earlier_draws=before)
         self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], record, [p, value]))
-        return Tensor._wrap(TracerValue(self, out, spec))
+        return TracerValue(self, out, spec)
+
+    def adopt(self, state: Array) -> None:
+        """Note the state of a generator that is made inside."""
+        self.own_states.append(state)
 
     def owns(self, state: Array) -> bool:
         """Whether it is the state of a generator that was made inside."""
@@ -252,6 +295,10 @@ class Trace:
         if tensor._number < self.start and tensor._requires_grad != value:
             raise CompileError(f"compile: requires_grad is changed inside ({user_line()}); change it outside")
 
+    def forbid(self, message: str) -> None:
+        """Refuse what a program could not repeat."""
+        raise CompileError(message)
+
     def guard(self, owner: Any, attribute: str) -> None:
         """Note that the trace holds for this very object as the owner's attribute; another one traces anew."""
         self.guards.append((owner, attribute, getattr(owner, attribute)))
@@ -268,6 +315,6 @@ class Trace:
         try:
             yield
         finally:
-            grad_mode.set(grad_mode.enabled, None)
+            grad_mode.set(grad_mode.enabled, EAGER)
             for version in self.bumped:
                 version[0] -= 1

@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .._ir.shapes import Shape, product
-from .._ir.values import Spec
+from .._ir.shapes import product
+from .._util.dtypes import Shape, Spec
 from .._util.errors import CompileError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .trace import Trace
 
 __all__ = ["TracerValue", "refuse", "user_line"]
 
@@ -42,7 +41,7 @@ class TracerValue:
 
     __slots__ = ("dtype", "shape", "trace", "value")
 
-    def __init__(self, trace: Trace, value: int, spec: Spec) -> None:
+    def __init__(self, trace: object, value: int, spec: Spec) -> None:
         self.trace, self.value = trace, value
         self.shape: Shape = spec.shape
         self.dtype: np.dtype[Any] = spec.dtype

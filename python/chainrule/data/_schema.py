@@ -32,7 +32,7 @@ class Preparation:
     regression; `output` (one column, regression only) scales the target; `categories` the texts by code of each column
     of categories; `missing`, whether the model takes missing values.
 
-    >>> from chainrule.preparation import Preparation
+    >>> from chainrule.data._schema import Preparation
     >>> Preparation(("size",), "kind", ("flat", "house"), None).task
     'classification'
     """
@@ -112,7 +112,7 @@ class Preparation:
 def fixed_scaling(mean: npt.ArrayLike, std: npt.ArrayLike) -> Standardize:
     """The layer with these numbers instead of fitted ones, one of each per column.
 
-    >>> from chainrule.preparation import fixed_scaling
+    >>> from chainrule.data._schema import fixed_scaling
     >>> fixed_scaling([0.0, 0.0], [16.0, 16.0])([[8.0, 4.0]]).numpy()
     array([[0.5 , 0.25]], dtype=float32)
     """
@@ -143,7 +143,7 @@ def former_inputs(preparation: Preparation, arrays: Arrays) -> Standardize | Non
 def class_name(text: str) -> str:
     """The name of a class: a number in its shortest form, so that 1 and 1.0 are one class; any other text as it is.
 
-    >>> from chainrule.preparation import class_name
+    >>> from chainrule.data._schema import class_name
     >>> class_name("1.0"), class_name("setosa")
     ('1', 'setosa')
     """
@@ -156,7 +156,7 @@ def class_name(text: str) -> str:
 def to_number(text: str) -> float | None:
     """The finite number a text stands for, or None.
 
-    >>> from chainrule.preparation import to_number
+    >>> from chainrule.data._schema import to_number
     >>> to_number("1e3"), to_number("a"), to_number("nan")
     (1000.0, None, None)
     """
@@ -177,7 +177,7 @@ def decide_task(target: Sequence[str], task: str | None, where: str) -> tuple[st
     Returns: `(task, classes)`; the class names sorted, numbers by value, empty for regression.
     Errors: `DataError` for regression on text, for more than 20 numbers mixed with text, or for a single class.
 
-    >>> from chainrule.preparation import decide_task
+    >>> from chainrule.data._schema import decide_task
     >>> decide_task(["b", "a", "b"], None, "file")
     ('classification', ('a', 'b'))
     >>> decide_task(["1.5", "2"], None, "file")

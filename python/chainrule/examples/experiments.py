@@ -19,7 +19,7 @@ from ..compiler import compile
 from ..inspect import saturation as saturation_report
 from ..optim import SGD
 from ..random import Generator
-from ..train._fit import History
+from ..train._history import History
 from ..train._linear_regression import linear_regression
 from ..tuning import multi_start
 from .printed import from_printed

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .._ir.instruction import Instr, flops
-from .._ir.values import Spec
 from .._tensor import Tensor
+from .._util.dtypes import Spec
 from ..autodiff._sweeps import no_grad
 from ..compiler.trace import Trace
 from ._derivatives import instructions, steps

@@ -13,8 +13,8 @@ import numpy as np
 from .. import ops
 from .._ir.elementwise import Map
 from .._ir.instruction import Instr
-from .._ir.values import Spec
 from .._tensor import Tensor
+from .._util.dtypes import Spec
 from ..autodiff._sweeps import _sum_to, check_unchanged, no_grad
 from ._nodes import Node
 from ._text import SMALL

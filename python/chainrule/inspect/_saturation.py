@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from .._tensor import Tensor, grad_mode
-from .._util.arrays import to_model_input
-from .._util.errors import CompileError
+from .._tensor import Tensor
+from .._util.mode import grad_mode
 from ..autodiff._sweeps import enable_grad, no_grad, pull_back
 from ..nn import Module
-from ..nn._module import evaluating, input_dtype
+from ..nn._module import evaluating, input_dtype, to_model_input
 from ..nn._record_calls import Call, noting_calls
-from ..ops._table import OPS
+from ..ops._op import OPS
 from ..train._dataset import _rows
 from ._derivatives import is_elementwise, local, steps
 from ._nodes import Node, collect
@@ -169,8 +168,7 @@ def report(
     """The report of `cr.saturation`."""
     if not isinstance(model, Module):
         raise TypeError(f"saturation: model must be a Module, got {type(model).__name__}")
-    if grad_mode.trace is not None:
-        raise CompileError("saturation: values are not known inside of a compiled function; call it outside")
+    grad_mode.trace.forbid("saturation: values are not known inside of a compiled function; call it outside")
     if (y is None) != (loss is None):
         raise ValueError("saturation: gradients need both y and loss=")
     rows = None if y is None or loss is None else _rows(model, X, y, loss, "saturation: ")

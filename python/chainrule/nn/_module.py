@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._tensor import Tensor, grad_mode
-from .._util.arrays import to_model_input
-from .._util.convert import aligned_full
-from .._util.errors import CompileError
+from .._tensor import Tensor
+from .._util.arrays import aligned_full, real_array
+from .._util.mode import grad_mode
+from ..autodiff._inputs import HasParameters
 from ..autodiff._sweeps import no_grad
 from ._record_calls import noted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Buffer", "Module", "Parameter", "Stored", "evaluating", "input_dtype"]
+__all__ = ["Buffer", "Module", "Parameter", "Stored", "evaluating", "input_dtype", "to_model_input"]
 
 # stored(name, shape): the array of this name in a model file, ValueError unless it has this shape (None: any).
 Stored = Callable[[str, "tuple[Any, ...] | None"], npt.NDArray[Any]]
@@ -61,7 +61,7 @@ class Buffer(Tensor):
         super().__init__(data)
 
 
-class Module:
+class Module(HasParameters):
     """Base of everything with parameters: assign parameters and modules to attributes and write `forward`.
 
     Attributes that are a `Parameter`, a `Buffer`, a `Module`, or a list or tuple of these belong to the module, in the
@@ -83,14 +83,12 @@ class Module:
     @property
     def training(self) -> bool:
         """Whether the module is in training mode (see `train` and `eval`); compiled functions trace each mode."""
-        if grad_mode.trace is not None:
-            grad_mode.trace.guard(self, "_training")
+        grad_mode.trace.guard(self, "_training")
         return self._training
 
     @training.setter
     def training(self, value: bool) -> None:
-        if grad_mode.trace is not None:
-            raise CompileError("train, eval: the mode is changed inside a compiled function; change it outside")
+        grad_mode.trace.forbid("train, eval: the mode is changed inside a compiled function; change it outside")
         self._training = bool(value)
 
     def forward(self, *inputs: Any, **options: Any) -> Tensor:
@@ -331,6 +329,11 @@ def input_dtype(model: Module) -> np.dtype[Any]:
     """The dtype that the rows of X are converted to; TypeError when the parameters mix dtypes."""
     own = model._dtype()
     return model._input_dtype() or own
+
+
+def to_model_input(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Tensor:
+    """Return numbers of any real dtype as a tensor of `dtype`, rounded once; TypeError naming `name` for others."""
+    return Tensor._wrap(real_array(values, dtype, name))
 
 
 def _join(prefix: str, name: str) -> str:

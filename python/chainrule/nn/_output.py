@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
-from .._util.arrays import to_model_input
-from ..ops._table import one
+from .._util.arrays import real_array
+from ..ops._operands import one
 from ..random import Generator
 from ._linear import Linear
 from ._losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, PoissonNLLLoss
@@ -135,7 +135,7 @@ class Output(Linear):
         given = np.asarray(y)
         if self.kind == "multiclass" and given.ndim == 1:
             return given
-        numbers = to_model_input(given, self.weight.dtype, "Output: y").numpy()
+        numbers = real_array(given, self.weight.dtype, "Output: y")
         return numbers.reshape(-1, 1) if numbers.ndim == 1 else numbers
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .._util.arrays import to_model_input
+from .._util.arrays import real_array
+from .._util.dtypes import CODES
 from ..compiler import Compiled
-from ..ops._table import CODES, Spec
+from ..ops._op import Spec
 from . import Conv2d, Module
 from ._module import evaluating, input_dtype
 
@@ -62,7 +63,7 @@ class Predictor:
             return built.program, specs[0]
 
         def convert(x: Any) -> npt.NDArray[Any]:
-            array = to_model_input(x, dtype, "predict: x").numpy()
+            array = real_array(x, dtype, "predict: x")
             if array.shape[1:] != shape or array.ndim == 0:
                 raise ValueError(f"predict: x must have shape (n, {', '.join(map(str, shape))}), got {array.shape}")
             return array

@@ -6,12 +6,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .._tensor import numbers
-
-if TYPE_CHECKING:
-    from ._module import Module
+from .._tensor import tensor_numbers
 
 __all__ = ["Call", "noted", "noting_calls"]
 
@@ -20,7 +17,7 @@ __all__ = ["Call", "noted", "noting_calls"]
 class Call:
     """One call: the tensors that it made are those with numbers from `first` up to `end`."""
 
-    module: Module
+    module: Any  # a Module, which stands above this file
     inputs: tuple[Any, ...]
     output: Any
     first: int
@@ -35,17 +32,17 @@ class _Noted(threading.local):
     calls: list[Call] | None = None
     depth = 0
 
-    def call(self, module: Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def call(self, module: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Run a module's forward and note the call."""
         calls = self.calls
         assert calls is not None
-        before, first = len(calls), next(numbers)
+        before, first = len(calls), next(tensor_numbers)
         self.depth += 1
         try:
             output = module.forward(*inputs, **options)
         finally:
             self.depth -= 1
-        calls.append(Call(module, inputs, output, first, next(numbers), self.depth == 0, len(calls) == before))
+        calls.append(Call(module, inputs, output, first, next(tensor_numbers), self.depth == 0, len(calls) == before))
         return output
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from .. import ops
-from .._tensor import Tensor, as_tensor
+from .._tensor import Tensor
+from ..ops._operands import as_tensor
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 

@@ -1,4 +1,4 @@
-"""All ops as functions. `_table.py` says what an op is; each file registers its rows and defines public functions."""
+"""All ops as functions. `_op.py` says what an op is; each file registers its rows and defines public functions."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ from ._losses import (
 )
 from ._math import erf, exp, expm1, leaky_relu, log, log1p, ndtr, relu, sigmoid, softplus, sqrt, tanh
 from ._matmul import linear, matmul
+from ._op import OPS
 from ._penalties import l1_penalty, l2_penalty
 from ._pool import avg_pool2d, max_pool2d
 from ._reduce import argmax, max, mean, min, sum
 from ._shape import astype, broadcast_to, concatenate, flatten, getitem, reshape, stack, take, transpose
 from ._softmax import log_softmax, softmax
-from ._table import OPS
 
 __all__ = [
     "OPS",

@@ -5,10 +5,11 @@ The gradient at a kink is stated for each. At infinity values and gradients take
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .._tensor import Tensor
 from ._arithmetic import (
     _float_dtype,
     _map_plan,
@@ -25,14 +26,11 @@ from ._arithmetic import (
     where,
 )
 from ._math import _activation, near, sigmoid
+from ._op import OPS, Attrs, Op, apply, register
+from ._operands import one, pair
 from ._reduce import max
 from ._shape import reshape
 from ._strides import axes_of
-from ._table import OPS, Attrs, Op, apply, one, pair, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
-
 
 __all__ = [
     "clip",

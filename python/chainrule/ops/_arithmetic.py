@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .._ir.values import Spec
+from .._tensor import Tensor
+from .._util.dtypes import BOOL, CODES, FLOATS
+from ._op import OPS, Attrs, Op, Plan, Rule, Spec, apply, register
+from ._operands import one, own, pair
 from ._strides import broadcast_shapes, map_code
-from ._table import CODES, OPS, Attrs, Op, Plan, Rule, apply, one, own, pair, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 __all__ = [
     "abs",
@@ -34,13 +33,10 @@ __all__ = [
     "where",
 ]
 
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-_BOOL = np.dtype(np.bool_)
-
 
 def _float_dtype(name: str, specs: Sequence[Spec | Tensor]) -> np.dtype[Any]:
     for spec in specs:
-        if spec.dtype not in _FLOATS:
+        if spec.dtype not in FLOATS:
             raise TypeError(f"{name}: expected float32 or float64, got {spec.dtype}; convert with astype()")
         if spec.dtype != specs[0].dtype:
             raise TypeError(f"{name}: expected one dtype, got {specs[0].dtype} and {spec.dtype}; convert with astype()")
@@ -57,11 +53,11 @@ def _map_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 
 def _compare_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     plan = _map_plan(name, specs, attrs)
-    return Plan(Spec(plan.out.shape, _BOOL), plan.code)
+    return Plan(Spec(plan.out.shape, BOOL), plan.code)
 
 
 def _where_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    if specs[0].dtype != _BOOL:
+    if specs[0].dtype != BOOL:
         raise TypeError(f"{name}: the condition must be bool, got {specs[0].dtype}; compare, for example x != 0")
     dtype = _float_dtype(name, specs[1:])
     shapes = [s.shape for s in specs]

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .._ir.instruction import Instr
 from .._ir.records import CrossEntropy
-from .._ir.values import Spec
+from .._tensor import Tensor
 from ._arithmetic import add, div, equal, mul, neg, square, sub, where
 from ._index import gather, scatter
 from ._loss_parts import class_weight, labels_of, matched, reduced
 from ._math import relu
+from ._op import LINEAR, OPS, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
+from ._operands import one, pair
 from ._reduce import sum
 from ._shape import broadcast_to, reshape
 from ._softmax import log_softmax, softmax
-from ._table import LINEAR, OPS, SYMMETRIC, Attrs, Op, Plan, apply, one, pair, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 __all__ = ["cross_entropy", "multi_margin_loss", "nll_loss"]
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._ir.instruction import Instr
 from .._ir.products import Matmul, MatmulAccumulate
 from .._ir.shapes import contiguous_strides
-from .._ir.values import Spec
+from .._tensor import Tensor
 from ._arithmetic import _float_dtype, add
+from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
+from ._operands import one, pair
 from ._shape import broadcast_to, reshape
 from ._strides import copy_code
-from ._table import LINEAR, Attrs, Op, Plan, apply, one, pair, register
 from ._windows import Pair, Windows, image_of, pair_of, windows_of
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 # Columns (n, channels * kh * kw, oh * ow) of images (n, channels, h, w). attrs: the windows; what lies outside.
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import ops
 from .._tensor import Tensor
-from ..random import Generator, default_generator, draw_mask
-from ._table import one
+from .._util.mode import grad_mode
+from ..random import Generator, default_generator
+from ._operands import one
 
 __all__ = ["check_probability", "dropout"]
 
@@ -40,7 +41,8 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator 
     if not training or p == 0:
         return tensor
     source = default_generator() if generator is None else generator
-    return ops.mul(tensor, draw_mask(source, tensor.shape, tensor.dtype, p, _scale(p)))
+    mask = grad_mode.trace.draw(source._state, tensor.shape, tensor.dtype, p, _scale(p))
+    return ops.mul(tensor, Tensor._wrap(mask))
 
 
 @lru_cache

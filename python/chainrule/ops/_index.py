@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from .._ir.instruction import Instr
 from .._ir.records import Gather, Scatter
-from .._ir.values import Spec
-from ._table import LINEAR, Attrs, Op, Plan, apply, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
-
+from .._tensor import Tensor
+from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
 
 __all__ = ["gather", "scatter"]
 

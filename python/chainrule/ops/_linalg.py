@@ -16,11 +16,11 @@ def symmetric_eigen(a: Tensor) -> tuple[Tensor, Tensor]:
     Arguments: `a`, float64 of shape (n, n), symmetric and finite.
     Returns: `(values, vectors)`: float64 of shape (n,), largest first; (n, n), one unit vector per row. The largest
     component of a vector by magnitude is positive.
-    Errors: ValueError when the iteration does not end, which no finite matrix has shown.
+    Errors: ValueError when the iteration does not converge, which no finite matrix has shown.
     Source: Householder and implicit QL of Martin, Reinsch and Wilkinson (1968), in `cpp/host/eigen.cpp`.
 
     >>> import chainrule as cr
-    >>> from chainrule._linalg import symmetric_eigen
+    >>> from chainrule.ops._linalg import symmetric_eigen
     >>> values, vectors = symmetric_eigen(cr.tensor([[2.0, 0.0], [0.0, 5.0]], dtype="float64"))
     >>> values.tolist(), vectors.tolist()
     ([5.0, 2.0], [[0.0, 1.0], [1.0, 0.0]])

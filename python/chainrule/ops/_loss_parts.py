@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .._ir.records import CheckIndex
 from .._ir.shapes import product
+from .._tensor import Tensor
+from .._util.dtypes import INT64
+from .._util.mode import EAGER, grad_mode
 from ._arithmetic import _float_dtype, div, equal, mul, where
+from ._operands import own, pair
 from ._reduce import mean, sum
 from ._shape import astype, reshape
-from ._table import own, pair
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 __all__ = ["class_weight", "labels_of", "matched", "positive", "reduced", "refuse_where", "weights"]
-
-_INT64 = np.dtype(np.int64)
 
 
 def positive(name: str, what: str, value: float, zero: bool = False) -> float:
@@ -46,11 +43,9 @@ def matched(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
     """Class numbers (n,) for scores (n, classes), as int64, checked."""
-    from .._tensor import Tensor as TensorClass
-    from .._tensor import grad_mode
 
     _float_dtype(name, [scores])
-    given = labels._data if isinstance(labels, TensorClass) else np.asarray(labels)
+    given = labels._data if isinstance(labels, Tensor) else np.asarray(labels)
     if given.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers (class numbers), got {given.dtype}")
     if scores.ndim != 2 or given.shape != scores.shape[:1]:
@@ -63,13 +58,13 @@ def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
     def out_of_range(at: int, label: int) -> Exception:
         return ValueError(f"{name}: label {label} at row {at} is out of range for {classes} classes")
 
-    if isinstance(labels, TensorClass) and grad_mode.trace is not None:
-        return grad_mode.trace.check("check_index", labels, CheckIndex(given.size, low=0, high=classes), out_of_range)
-    wrong = (given < 0) | (given >= classes)
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise out_of_range(at, int(given[at]))
-    return labels if isinstance(labels, TensorClass) else TensorClass._wrap(np.array(given, dtype=_INT64, order="C"))
+    checked: Tensor
+    if isinstance(labels, Tensor):
+        checked = grad_mode.trace.check_index(labels, 0, classes, out_of_range)
+    else:  # an array is looked at now, also while a function is traced
+        fixed = Tensor._wrap(np.array(given, dtype=INT64, order="C"))
+        checked = EAGER.check_index(fixed, 0, classes, out_of_range)
+    return checked
 
 
 def weights(given: Any, like: Tensor) -> Tensor:
@@ -87,15 +82,11 @@ def class_weight(name: str, scores: Tensor, weight: Any) -> Tensor:
 
 def refuse_where(wrong: Tensor, error: Callable[[tuple[int, ...]], Exception]) -> None:
     """Raise `error(index)` for the first element at which the bool tensor `wrong` holds; a check when traced."""
-    from .._tensor import grad_mode
 
-    def at_place(at: int, number: int = 1) -> Exception:
+    def at_place(at: int, number: int) -> Exception:
         return error(tuple(int(i) for i in np.unravel_index(at, wrong.shape)))
 
-    if grad_mode.trace is not None:
-        grad_mode.trace.check("check_index", astype(wrong, _INT64), CheckIndex(wrong.size, low=0, high=1), at_place)
-    elif wrong.numpy().any():
-        raise at_place(int(np.argmax(wrong.numpy())))
+    grad_mode.trace.refuse(wrong, at_place)
 
 
 def reduced(

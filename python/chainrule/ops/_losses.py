@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import pi
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .._ir.values import Spec
+from .._tensor import Tensor
 from ._activations import clip
 from ._arithmetic import (
     _map_plan,
@@ -30,11 +30,9 @@ from ._arithmetic import (
 )
 from ._loss_parts import matched, positive, reduced, refuse_where, weights
 from ._math import exp, log, log1p, relu, sigmoid, softplus
+from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
+from ._operands import pair
 from ._strides import map_code
-from ._table import SYMMETRIC, Attrs, Op, Plan, apply, pair, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 __all__ = [
     "binary_cross_entropy",

@@ -7,14 +7,12 @@ constant almost everywhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .._tensor import Tensor
 from ._arithmetic import _map_plan, add, div, maximum, minimum, mul, neg, square, sub
-from ._table import OPS, Attrs, Op, Rule, apply, one, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
-
+from ._op import OPS, Attrs, Op, Rule, apply, register
+from ._operands import one
 
 __all__ = ["erf", "exp", "expm1", "leaky_relu", "log", "log1p", "ndtr", "relu", "sigmoid", "softplus", "sqrt", "tanh"]
 

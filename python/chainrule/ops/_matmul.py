@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._ir.instruction import Instr
 from .._ir.products import Matmul
 from .._ir.shapes import product
-from .._ir.values import Spec
+from .._tensor import Tensor
 from ._arithmetic import _float_dtype, add
+from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
+from ._operands import pair
 from ._shape import reshape
 from ._strides import broadcast_shapes, broadcast_strides
-from ._table import LINEAR, Attrs, Op, Plan, apply, pair, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 
 def _matmul_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:

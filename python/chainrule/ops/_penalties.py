@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .._tensor import Tensor
 from ._arithmetic import _float_dtype, abs, add, square
+from ._operands import one
 from ._reduce import sum
-from ._table import one
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 __all__ = ["l1_penalty", "l2_penalty"]
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .._tensor import Tensor
 from ._arithmetic import _float_dtype, div
 from ._conv import columns_of
+from ._operands import one
 from ._reduce import max as largest
 from ._reduce import sum as total
 from ._shape import reshape
-from ._table import one
 from ._windows import Pair, Windows, image_of, pair_of, windows_of
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 
 def _pool_windows(

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .._ir.instruction import Instr
 from .._ir.records import Reduce, ReduceMode
-from .._ir.shapes import Shape, product
-from .._ir.values import Spec
+from .._ir.shapes import product
+from .._tensor import Tensor
 from ._arithmetic import _float_dtype, div, neg
+from ._op import LINEAR, Attrs, Op, Plan, Rule, Shape, Spec, apply, register
+from ._operands import one
 from ._shape import reshape, transpose
 from ._strides import axes_of, transpose_code
-from ._table import LINEAR, Attrs, Op, Plan, Rule, apply, one, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 Axis = int | Sequence[int] | None
 

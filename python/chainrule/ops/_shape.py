@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._ir.instruction import Instr
-from .._ir.records import Cast, CheckIndex, Fill, IndexAdd, Take
-from .._ir.shapes import Shape, contiguous_strides, product
-from .._ir.values import Spec
-from ._strides import axes_of, broadcast_shapes, broadcast_strides, copy_code, transpose_code
-from ._table import CODES, LINEAR, Attrs, Op, Plan, Tangents, apply, one, own, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
-
-_INT64 = np.dtype(np.int64)
-
+from .._ir.records import Cast, Fill, IndexAdd, Take
+from .._ir.shapes import contiguous_strides, product
+from .._tensor import Tensor
+from .._util.dtypes import CODES, INT64
+from .._util.mode import EAGER, grad_mode
+from ._op import LINEAR, Attrs, Op, Plan, Shape, Spec, Tangents, apply, register
+from ._operands import one, own
+from ._strides import (
+    axes_of,
+    broadcast_shapes,
+    broadcast_strides,
+    copy_code,
+    transpose_code,
+)
 
 # reshape shares memory and runs nothing; it has a row for its gradient and for programs.
 
@@ -51,7 +54,6 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     >>> cr.reshape([1.0, 2.0, 3.0, 4.0], (2, -1)).shape
     (2, 2)
     """
-    from .._tensor import Tensor, grad_mode
 
     source = own(x)
     wanted = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
@@ -177,8 +179,6 @@ def getitem(x: Any, index: Any) -> Tensor:
     >>> cr.tensor([1.0, 2.0, 3.0])[::-1].numpy()
     array([3., 2., 1.], dtype=float32)
     """
-    from .._tensor import Tensor
-
     source = one(x)
     if isinstance(index, (Tensor, np.ndarray, list)):
         return take(source, index)
@@ -302,26 +302,23 @@ _INDEX_ADD: Op = register(Op("index_add", _index_add_plan, (lambda g, y, x, a: a
 
 def index_tensor(name: str, index: Any, length: int) -> Tensor:
     """Integer indices as an int64 tensor, checked to lie in [-length, length) and made non-negative."""
-    from .._tensor import Tensor, grad_mode
-
     given = index._data if isinstance(index, Tensor) else np.asarray(index)
     empty_list = isinstance(index, (list, tuple)) and given.size == 0
     if given.dtype.kind not in "iu" and not empty_list:
         raise TypeError(f"{name}: expected integers, got {given.dtype}")
-    if isinstance(index, Tensor) and grad_mode.trace is not None:
-        shape = index.shape
+    shape = given.shape
 
-        def out_of_range(at: int, number: int) -> Exception:
-            place = tuple(int(i) for i in np.unravel_index(at, shape))
-            return IndexError(f"{name}: {number} at position {place} is out of range for {length}")
+    def out_of_range(at: int, number: int) -> Exception:
+        place = tuple(int(i) for i in np.unravel_index(at, shape))
+        return IndexError(f"{name}: {number} at position {place} is out of range for {length}")
 
-        return grad_mode.trace.check("check_index", index, CheckIndex(given.size, -length, length), out_of_range)
-    values: npt.NDArray[np.int64] = np.array(given, dtype=np.int64, order="C")
-    wrong = (values < -length) | (values >= length)
-    if wrong.any():
-        at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise IndexError(f"{name}: {int(values[at])} at position {at} is out of range for {length}")
-    return Tensor._wrap(np.where(values < 0, values + length, values))
+    checked: Tensor
+    if isinstance(index, Tensor):
+        checked = grad_mode.trace.check_index(index, -length, length, out_of_range)
+    else:  # an array is looked at now, also while a function is traced
+        fixed = Tensor._wrap(np.array(given, dtype=INT64, order="C"))
+        checked = EAGER.check_index(fixed, -length, length, out_of_range)
+    return checked
 
 
 def take(x: Any, indices: Any) -> Tensor:
@@ -369,7 +366,7 @@ def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
         return source
     if target not in CODES or target == np.dtype(np.bool_):
         raise TypeError(f"astype: expected float32, float64 or int64, got {target}; for bool compare, as in x != 0")
-    if target == _INT64 and source.dtype.kind == "f":
+    if target == INT64 and source.dtype.kind == "f":
         raise TypeError(f"astype: {source.dtype} to int64 would drop fractions; use .numpy() and round there")
     return apply(_ASTYPE, (source,), (target.char,))
 

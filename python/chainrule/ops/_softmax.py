@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._ir.instruction import Instr
 from .._ir.records import Rowwise
 from .._ir.shapes import product
-from .._ir.values import Spec
+from .._tensor import Tensor
 from ._arithmetic import _float_dtype, mul, neg, sub
 from ._math import exp
+from ._op import LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
+from ._operands import one
 from ._reduce import sum
 from ._shape import transpose
 from ._strides import axes_of
-from ._table import LINEAR, SYMMETRIC, Attrs, Op, Plan, apply, one, register
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
 
 __all__ = ["log_softmax", "softmax"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from .._ir.elementwise import Map
 from .._ir.instruction import Instr
 from .._ir.records import Copy
-from .._ir.shapes import Shape, contiguous_strides, product
-from .._ir.values import Spec
+from .._ir.shapes import contiguous_strides, product
+from ._op import Shape, Spec
 
 __all__ = [
     "axes_of",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._ir import records
-from .._ir.shapes import Shape
+from ._op import Shape
 
 __all__ = ["Pair", "Windows", "image_of", "pair_of", "windows_of"]
 

@@ -8,12 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from .. import _core
-from .._ir.elementwise import Update
-from .._ir.records import Advance
-from .._tensor import Tensor, grad_mode
-from .._util.convert import aligned_full, constant
-from .._util.errors import CompileError
+from .._tensor import Tensor
+from .._util.arrays import aligned_full, constant
+from .._util.mode import grad_mode
 from ._options import Number, Option, options_of
 
 __all__ = ["Group", "Optimizer"]
@@ -135,10 +132,9 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> None:
         name = type(self).__name__
-        if grad_mode.trace is not None:
-            raise CompileError(
-                f"{name}: made inside a compiled function, where its state would not last; make it outside"
-            )
+        grad_mode.trace.forbid(
+            f"{name}: made inside a compiled function, where its state would not last; make it outside"
+        )
         found = list(params)
         plain = not any(isinstance(item, Mapping) for item in found)
         groups: list[Any] = [{"params": found}] if plain else found
@@ -160,10 +156,9 @@ class Optimizer:
 
     @classmethod
     def _outside(cls, name: str) -> None:
-        if grad_mode.trace is not None:
-            raise CompileError(
-                f"{cls.__name__}: {name} is changed inside a compiled function; change it outside, the program follows"
-            )
+        grad_mode.trace.forbid(
+            f"{cls.__name__}: {name} is changed inside a compiled function; change it outside, the program follows"
+        )
 
     def _change(self, options: Sequence[Mapping[str, Any]]) -> None:
         """Change options, group by group; nothing changes on an error."""
@@ -187,28 +182,22 @@ class Optimizer:
         ready = [self._ready(group) for group in self.param_groups]
         trace = grad_mode.trace
         for group, gradients in zip(self.param_groups, ready, strict=True):
-            if trace is not None:
-                trace.guard(group, "_states")
+            trace.guard(group, "_states")
             clocks = []
             for i, gradient in gradients:
                 parameter, states, clock = group.params[i], group._states[i], group._clocks[i]
-                if trace is None:
-                    _core.update_step(group._update, parameter._data, gradient._data, states, group._numbers, clock)
-                else:
-                    inputs: list[Tensor | Array] = [gradient, group._numbers, *([] if clock is None else [clock])]
-                    trace.in_place(group._update, [parameter, *states], inputs, Update(parameter.size))
-                    trace.consumed.add(parameter._number)
-                parameter._bump()
+                trace.update(group._update, parameter, gradient, states, group._numbers, clock)
                 if clock is not None:
                     clocks.append(clock)
-            if trace is not None and clocks:
-                trace.in_place("advance", clocks, [group._numbers], Advance(self._clock))
+            if clocks:
+                trace.advance(clocks, group._numbers, self._clock)
 
     def _ready(self, group: Group) -> list[tuple[int, Tensor]]:
         """The places and gradients of the parameters that have one."""
         found = []
+        get_grad = grad_mode.trace.get_grad
         for i, parameter in enumerate(group.params):
-            gradient = parameter.grad
+            gradient = get_grad(parameter)
             if gradient is None:
                 continue
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:

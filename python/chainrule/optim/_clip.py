@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf, isfinite, isnan
+from math import inf, isnan
 
 import numpy as np
 
 from .. import ops
-from .._ir.records import CheckFinite
-from .._tensor import Tensor, grad_mode
+from .._tensor import Tensor
+from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
@@ -94,11 +94,7 @@ def _part(gradient: Tensor, norm_type: float) -> Tensor:
 
 
 def _require_finite(norm: Tensor) -> Tensor:
-    trace = grad_mode.trace
-    if trace is not None:
-        return trace.check("check_finite", norm, CheckFinite(1), lambda at, number: _not_finite())
-    if not isfinite(norm.item()):
-        raise _not_finite()
+    grad_mode.trace.check_finite(norm, lambda at, number: _not_finite())
     return norm
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import inf, isfinite
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from ._base import Optimizer
 
 __all__ = ["Flag", "Number", "Option", "Pair", "options_of"]
 
 V = TypeVar("V")
 Numbers = npt.NDArray[np.float64]
+
+
+class _HasOptions(Protocol):
+    """What an option asks of its optimizer."""
+
+    param_groups: Any
+
+    def _change(self, options: Sequence[Mapping[str, Any]]) -> None: ...
 
 
 class Option(Generic[V]):
@@ -36,8 +42,8 @@ class Option(Generic[V]):
     @overload
     def __get__(self, optimizer: None, owner: type) -> Option[V]: ...
     @overload
-    def __get__(self, optimizer: Optimizer, owner: type) -> V: ...
-    def __get__(self, optimizer: Optimizer | None, owner: type) -> Option[V] | V:
+    def __get__(self, optimizer: _HasOptions, owner: type) -> V: ...
+    def __get__(self, optimizer: _HasOptions | None, owner: type) -> Option[V] | V:
         if optimizer is None:
             return self
         values = [group[self.name] for group in optimizer.param_groups]
@@ -48,7 +54,7 @@ class Option(Generic[V]):
         value: V = values[0]
         return value
 
-    def __set__(self, optimizer: Optimizer, value: V) -> None:
+    def __set__(self, optimizer: _HasOptions, value: V) -> None:
         optimizer._change([{self.name: value} for _ in optimizer.param_groups])
 
     def write(self, numbers: Numbers, value: Any, what: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ._callbacks import Callback, EarlyStopping
 from ._checkpoint import load_checkpoint, save_checkpoint
-from ._fit import History, fit
+from ._fit import fit
+from ._history import History
 from ._linear_regression import linear_regression
 from ._trainer import Trainer
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import ops
 from ..nn import Module
-
-if TYPE_CHECKING:
-    from ._fit import History
+from ._history import History
 
 __all__ = ["Callback", "EarlyStopping"]
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_bad, to_model_input
+from .._util.arrays import first_bad
 from ..nn import Module
 from ..nn._losses import takes
-from ..nn._module import evaluating, input_dtype
+from ..nn._module import evaluating, input_dtype, to_model_input
 from ..nn._preprocessing.base import split_preprocessing
-from ..ops._table import OPS, apply
+from ..ops._op import OPS, apply
 
 __all__ = ["EVALUATION_ROWS", "Metric", "Rows", "check_counts", "prepare", "prepare_validation", "resolve_metrics"]
 
@@ -114,7 +114,7 @@ def accuracy(prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
     Errors: ValueError for other shapes.
 
     >>> import numpy as np
-    >>> from chainrule._fit_data import accuracy
+    >>> from chainrule.train._dataset import accuracy
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     0.5
     """

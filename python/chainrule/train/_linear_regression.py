@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_bad, to_model_input
+from .._util.arrays import first_bad
 from ..autodiff._sweeps import no_grad
 from ..nn import Linear
+from ..nn._module import to_model_input
 from ..ops._linalg import covariance, symmetric_eigen
 from ..random import Generator
 

@@ -37,7 +37,7 @@ def make_progress(wanted: bool | None, stream: TextIO | None = None) -> Progress
     Arguments: `wanted`: True or False, or None for only on a terminal; `stream`, default stderr.
     Returns: a `Progress`.
 
-    >>> from chainrule.progress import make_progress
+    >>> from chainrule.train._progress import make_progress
     >>> make_progress(False).begin(1, 10, 100)
     """
     out = sys.stderr if stream is None else stream

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import isfinite
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import ops
-from .._ir.records import CheckFinite
-from .._tensor import Tensor, grad_mode
+from .._tensor import Tensor
 from .._util.interrupt import DeferredInterrupt
+from .._util.mode import grad_mode
 from ..compiler import Compiled
 from ..data._split import epoch_order
 from ..nn import Module
@@ -187,11 +186,7 @@ class _NotFiniteError(FloatingPointError):
 
 
 def _require_finite(value: Tensor) -> None:
-    trace = grad_mode.trace
-    if trace is not None:
-        trace.check("check_finite", value, CheckFinite(value.size), lambda at, number: _NotFiniteError())
-    elif not isfinite(value.item()):
-        raise _NotFiniteError(value.item())
+    grad_mode.trace.check_finite(value, lambda at, number: _NotFiniteError(number))
 
 
 def weighted_mean(losses: npt.NDArray[np.float64], n: int, batch_size: int) -> float:

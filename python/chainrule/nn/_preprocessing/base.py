@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import ops
-from ..._tensor import Tensor, grad_mode
-from ..._util.arrays import to_model_input
+from ..._tensor import Tensor
+from ..._util.mode import grad_mode
 from ...autodiff._sweeps import no_grad
-from ...ops._table import one
+from ...ops._operands import one
 from .._containers import Sequential
-from .._module import Buffer, Module, Stored, evaluating, input_dtype
+from .._module import Buffer, Module, Stored, evaluating, input_dtype, to_model_input
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -91,8 +91,7 @@ class Preprocessing(Module):
         name = type(self).__name__
         if given.ndim == 0 or given.shape[-1] != self.in_features:
             raise ValueError(f"{name}: x must have shape (..., {self.in_features}), got {given.shape}")
-        if grad_mode.trace is not None:
-            grad_mode.trace.guard(self, "fitted")
+        grad_mode.trace.guard(self, "fitted")
         if not self.fitted:
             raise ValueError(f"{name}: the layer is not fitted; call fit(X), or cr.nn.fit_preprocessing(model, X)")
         out = given.dtype if given.dtype.kind == "f" else np.dtype(np.float32)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ... import ops
 from ..._tensor import Tensor, tensor
-from ...ops._table import one
+from ...ops._operands import one
 from .._module import Buffer, Module, Stored
 from .base import at_least_one
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ... import ops
-from ..._ir.records import CheckFinite
-from ..._tensor import Tensor, grad_mode
+from ..._tensor import Tensor
+from ..._util.mode import grad_mode
+from ...ops._loss_parts import refuse_where
 from .._module import Buffer, Stored
 from .base import Preprocessing
 
@@ -85,8 +86,7 @@ class OneHot(Preprocessing):
         self._set(categories)
 
     def _map(self, x: Tensor) -> Tensor:
-        if grad_mode.trace is not None:
-            grad_mode.trace.guard(self, "values")
+        grad_mode.trace.guard(self, "values")
         parts, known = [], []
         done = at = 0
         for column, size in zip(self.columns, self.sizes._data.tolist(), strict=True):
@@ -103,17 +103,12 @@ class OneHot(Preprocessing):
     def _refuse_unknown(self, x: Tensor, known: Tensor) -> None:
         """Raise ValueError where `known`, 1 or 0 for each category column, is 0; compiled functions check each run."""
 
-        def error(at: int, number: int = 0) -> ValueError:
-            place = np.unravel_index(at, known.shape)
+        def error(place: tuple[int, ...]) -> ValueError:
             where = ", ".join(str(int(i)) for i in place[:-1])
             column = self.columns[place[-1]]
             return ValueError(f"OneHot: x[{where}, {column}] of this batch is none of the categories of that column")
 
-        trace = grad_mode.trace
-        if trace is not None:
-            trace.check("check_finite", ops.div(known, known), CheckFinite(known.size), error)
-        elif not known.numpy().all():
-            raise error(int(np.argmin(known.numpy())))
+        refuse_where(ops.equal(known, 0.0), error)
 
     def config(self) -> dict[str, Any]:
         sizes = dict(zip(self.columns, self.sizes._data.tolist(), strict=True))

@@ -1,4 +1,5 @@
-// Several threads use the team at once, with changing sizes: every phase reads what all lanes of the one before wrote.
+// Several threads use the thread pool at once, with changing sizes: every phase reads what all shares of the one before
+// wrote.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -18,25 +19,25 @@ struct Field {
   int64_t cells[2][kCells] = {};  // phase p writes [(p + 1) % 2] from [p % 2]
 };
 
-void lane(void* context, int phase, Share share) {
+void body(void* context, int phase, Share share) {
   Field& field = *static_cast<Field*>(context);
   const Range part = share_range(kCells, 1, share);
   for (int64_t i = part.begin; i < part.end; ++i)
     field.cells[(phase + 1) % 2][i] = field.cells[phase % 2][(i + 1) % kCells] + 1;
 }
 
-void use_team(unsigned seed, std::chrono::steady_clock::time_point end, std::atomic<long>& runs,
+void use_pool(unsigned seed, std::chrono::steady_clock::time_point end, std::atomic<long>& runs,
               std::atomic<long>& wrong) {
   const auto below = [&seed](int n) { return rand_r(&seed) % n; };
   while (std::chrono::steady_clock::now() < end) {
-    Team team(1 + below(8));
+    ThreadPool pool(1 + below(8));
     const int phases = 1 + below(40);
-    std::vector<int> lanes;
-    for (int p = 0; p < phases; ++p) lanes.push_back(1 + below(team.threads()));
+    std::vector<int> shares;
+    for (int p = 0; p < phases; ++p) shares.push_back(1 + below(pool.threads()));
     Field field;
-    team.run({lane, &field, lanes.data(), phases, below(2) == 0});
+    pool.run({body, &field, shares.data(), phases, below(2) == 0});
     for (const int64_t cell : field.cells[phases % 2]) wrong += cell != phases;
-    runs += team.threads() > 1;
+    runs += pool.threads() > 1;
     if (below(50) == 0) std::this_thread::sleep_for(std::chrono::microseconds(below(1000)));
   }
 }
@@ -47,8 +48,8 @@ int main(int, char** argv) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(std::atoi(argv[1]));
   std::atomic<long> runs{0}, wrong{0};
   std::vector<std::thread> callers;
-  for (unsigned seed = 1; seed <= 3; ++seed) callers.emplace_back([&, seed] { use_team(seed, end, runs, wrong); });
+  for (unsigned seed = 1; seed <= 3; ++seed) callers.emplace_back([&, seed] { use_pool(seed, end, runs, wrong); });
   for (std::thread& caller : callers) caller.join();
-  std::printf("%ld runs of the team, %ld wrong cells\n", runs.load(), wrong.load());
+  std::printf("%ld runs of the pool, %ld wrong cells\n", runs.load(), wrong.load());
   return runs == 0 || wrong != 0;
 }

@@ -10,38 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-import numpy as np
-
-from .. import _core
 from .._ir.instruction import Instr
-from .._ir.shapes import Shape
 from .._ir.table import ELEMENTWISE
-from .._ir.values import Spec
-from .._util.dtypes import CODES
-from .._util.dtypes import FLOATS as _FLOATS
-from .._util.errors import CompileError
-
-if TYPE_CHECKING:
-    from .._tensor import Tensor
+from .._tensor import Tensor
+from .._util.dtypes import FLOATS, Shape, Spec
+from .._util.mode import grad_mode
 
 __all__ = [
-    "CODES",
     "ELEMENTWISE",
     "LINEAR",
     "OPS",
     "SYMMETRIC",
+    "Attrs",
     "Op",
     "Plan",
+    "Rule",
     "Shape",
     "Spec",
+    "Tangents",
     "apply",
-    "clear_programs",
-    "number_dtype",
-    "one",
-    "own",
-    "pair",
     "register",
 ]
 
@@ -59,8 +48,8 @@ class Plan:
 
 # Reverse: rule(g, out, inputs, attrs) -> gradient of one argument, of the broadcast shape.
 # Forward: rule(t, out, inputs, attrs) -> what one argument's tangent t adds to the output's, broadcasts to its shape.
-Rule = Callable[["Tensor", "Tensor", "tuple[Tensor, ...]", Attrs], "Tensor"]
-Tangents = Sequence["Tensor | None"]
+Rule = Callable[[Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor]
+Tangents = Sequence[Tensor | None]
 
 # Forward rules that need no formula. LINEAR: linear in this argument while the others are fixed, so the op itself, with
 # the tangent in the argument's place. SYMMETRIC: the Jacobian is its own transpose, so the reverse rule.
@@ -137,105 +126,12 @@ def register(op: Op) -> Op:
     return op
 
 
-_programs: dict[Any, tuple[_core.Program, Spec]] = {}
-_PROGRAMS_MAX = 4096  # shapes that vary without end (ragged data) must not fill the memory
-
-
-def clear_programs() -> None:
-    """Forget all programs: they hold kernels of the ISA level that was active when they were built."""
-    _programs.clear()
-
-
-def _build(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs) -> tuple[_core.Program, Spec]:
-    specs = [Spec(a.shape, a.dtype) for a in arrays]
-    plan = op.plan(op.name, specs, attrs)
-    program = _core.Program(
-        [(s.code, list(s.shape)) for s in specs],
-        [(plan.out.code, list(plan.out.shape))],
-        [(s.code, list(s.shape)) for s in plan.temporaries],
-        [instr.lower() for instr in plan.code],
-    )
-    return program, plan.out
-
-
-def run(op: Op, arrays: Sequence[np.ndarray[Any, Any]], attrs: Attrs = ()) -> np.ndarray[Any, Any]:
-    """Run an op on C-contiguous arrays, outside of any graph."""
-    key = (op, attrs, *[(a.dtype, a.shape) for a in arrays])
-    found = _programs.get(key)
-    if found is None:
-        found = _build(op, arrays, attrs)
-        if len(_programs) >= _PROGRAMS_MAX:
-            _programs.clear()
-        _programs[key] = found
-    try:
-        result: np.ndarray[Any, Any] = found[0](*arrays)
-    except TypeError:
-        if all(isinstance(a, np.ndarray) for a in arrays):
-            raise
-        raise CompileError(
-            f"{op.name}: a tensor from inside of a compiled function is used after it was traced; it has no values: "
-            "return it from the function"
-        ) from None
-    return result
-
-
 def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
     """Run an op on tensors (or append it to a trace), and its node to the graph where a gradient is wanted."""
-    trace = _grad_mode.trace
-    out: Tensor = (
-        _tensor_class._wrap(run(op, [t._data for t in inputs], attrs))
-        if trace is None
-        else trace.apply(op, inputs, attrs)
-    )
-    if _grad_mode.enabled and op.differentiable and out._data.dtype in _FLOATS:
+    out = Tensor._wrap(grad_mode.trace.apply(op, inputs, attrs))
+    if grad_mode.enabled and op.differentiable and out._data.dtype in FLOATS:
         for t in inputs:
             if t._requires_grad:
                 out._record(op, inputs, attrs)
                 break
     return out
-
-
-# Arguments of the public functions as tensors.
-
-
-def number_dtype(like: Any) -> np.dtype[Any]:
-    """What a Python number becomes beside `like`: its float dtype, else float32."""
-    own: np.dtype[Any] = getattr(like, "dtype", _FLOATS[0])
-    if own in _FLOATS:
-        return own
-    native = np.dtype(own).newbyteorder("=")
-    return native if native in _FLOATS else _FLOATS[0]
-
-
-def one(x: Any) -> Tensor:
-    """An operand, for an op to read."""
-    tensor: Tensor = x if isinstance(x, _tensor_class) else _as_tensor(x, number_dtype(x))
-    return tensor
-
-
-def pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Two operands; a scalar takes the other's dtype."""
-    if isinstance(a, _tensor_class):
-        return a, b if isinstance(b, _tensor_class) else _as_tensor(b, number_dtype(a))
-    if isinstance(b, _tensor_class) or (isinstance(b, np.ndarray) and b.ndim):
-        return _as_tensor(a, number_dtype(b)), _as_tensor(b)
-    first = one(a)
-    return first, _as_tensor(b, number_dtype(first))
-
-
-def own(x: Any) -> Tensor:
-    """An operand of which a view may be returned: the memory is not that of the caller's array."""
-    tensor: Tensor = x if isinstance(x, _tensor_class) else _tensor_class(x)
-    return tensor
-
-
-# Set by tensor.py: it needs this module for its operators, and this module its class.
-_tensor_class: Any = None
-_as_tensor: Any = None
-_grad_mode: Any = None
-
-
-def bind_tensor(tensor_class: type[Tensor], as_tensor: Callable[..., Tensor], grad_mode: Any) -> None:
-    """Make the tensor class known to `apply` and to the operands."""
-    global _tensor_class, _as_tensor, _grad_mode
-    _tensor_class, _as_tensor, _grad_mode = tensor_class, as_tensor, grad_mode

@@ -1,0 +1,28 @@
+// Conversion between dtypes: C++ conversions, exact or rounded once (to nearest even).
+#include "kernels/registry.h"
+
+namespace chainrule {
+namespace {
+
+template <class To, class From>
+void cast(int64_t n, const void* in, void* out) {
+  for (int64_t i = 0; i < n; ++i) static_cast<To*>(out)[i] = static_cast<To>(static_cast<const From*>(in)[i]);
+}
+
+}  // namespace
+
+namespace CR_LEVEL {
+void register_cast(KernelTable& table) {
+  table.cast[kFloat32][kFloat32] = cast<float, float>;
+  table.cast[kFloat32][kFloat64] = cast<float, double>;
+  table.cast[kFloat32][kInt64] = cast<float, int64_t>;
+  table.cast[kFloat32][kBool] = cast<float, bool>;
+  table.cast[kFloat64][kFloat32] = cast<double, float>;
+  table.cast[kFloat64][kFloat64] = cast<double, double>;
+  table.cast[kFloat64][kInt64] = cast<double, int64_t>;
+  table.cast[kFloat64][kBool] = cast<double, bool>;
+  table.cast[kInt64][kInt64] = cast<int64_t, int64_t>;
+  table.cast[kInt64][kBool] = cast<int64_t, bool>;
+}
+}  // namespace CR_LEVEL
+}  // namespace chainrule
