@@ -88,7 +88,7 @@ def test_the_nets_use_every_instruction() -> None:
     expected = {
         *(*ELEMENTWISE, *_core.update_names()),
         *("matmul", "gemm", "chain", "sum", "max", "min", "argmax", "softmax", "softmax_grad", "log_softmax"),
-        *("log_softmax_grad", "cross_entropy", "cross_entropy_grad", "take", "index_add", "place", "copy", "fill"),
+        *("log_softmax_grad", "cross_entropy", "cross_entropy_grad", "take", "index_add", "scatter", "copy", "fill"),
         *("cast", "check_index", "advance", "bernoulli", "draw"),
     }
     assert sorted(expected - seen) == []

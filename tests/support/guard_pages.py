@@ -119,8 +119,8 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
         folded = partial(programs.fold, image=(3, n), **window)
         cases[f"fold {step}"] = (folded, [draw(*columns.shape)], image[0].shape, dtype)
     batches = [draw(2, rows, n), draw(2, 3, n)]
-    cases["matmul_sum"] = (programs.matmul_sum, batches, (rows, 3), dtype)
-    cases["matmul_sum down"] = (programs.matmul_sum, [draw(2, n, rows), draw(2, 3, rows)], (n, 3), dtype)
+    cases["matmul_accumulate"] = (programs.matmul_accumulate, batches, (rows, 3), dtype)
+    cases["matmul_accumulate down"] = (programs.matmul_accumulate, [draw(2, n, rows), draw(2, 3, rows)], (n, 3), dtype)
     for name, entry in (("uniform", _core.uniform), ("normal", _core.normal)):
         cases[name] = (lambda out, entry=entry: (entry(5, 6, out, -1.0, 2.0), out)[1], [], (n,), dtype)
     return cases

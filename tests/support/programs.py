@@ -252,7 +252,7 @@ def _windows(images: Sequence[int], kernel: Pair, dilation: Pair, padding: Pair,
     return records.Windows(n, channels, *image, *kernel, *stride, *dilation, *padding, *counts)
 
 
-def matmul_sum(a: Array, b: Array, out: Array | None = None, continues: bool = False) -> Array:
+def matmul_accumulate(a: Array, b: Array, out: Array | None = None, continues: bool = False) -> Array:
     """The sum over i of a[i] @ b[i].T, a (n, m, l) and b (n, k, l); `continues`: the chains go on from out."""
     (n, m, length), k = a.shape, b.shape[1]
     if out is None:
@@ -271,7 +271,7 @@ def matmul_sum(a: Array, b: Array, out: Array | None = None, continues: bool = F
         batch_b=k * length,
         continues=continues,
     )
-    execute("matmul_sum", a.dtype, [out], [a, b], record)
+    execute("matmul_accumulate", a.dtype, [out], [a, b], record)
     return out
 
 

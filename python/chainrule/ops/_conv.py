@@ -107,7 +107,7 @@ def _accumulated(a: Tensor, b: Tensor) -> Tensor:
 
 _BATCHED: Op = register(
     Op(
-        "matmul_each",
+        "batched_matmul",
         _batched_plan,
         (
             lambda g, y, x, a: _accumulated(x[1], g) if a[0] else _accumulated(g, x[1]),
@@ -118,7 +118,7 @@ _BATCHED: Op = register(
 )
 _ACCUMULATE: Op = register(
     Op(
-        "matmul_sum",
+        "matmul_accumulate",
         _accumulate_plan,
         (lambda g, y, x, a: _batched(g, x[1], False), lambda g, y, x, a: _batched(g, x[0], True)),
         (LINEAR, LINEAR),

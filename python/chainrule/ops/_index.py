@@ -15,18 +15,18 @@ __all__ = ["gather", "scatter"]
 def _gather_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     x, _ = specs
     rows, cols = x.shape
-    return Plan(Spec((rows,), x.dtype), [Instr("pick", x.code, [2], [0, 1], Gather(rows=rows, cols=cols))])
+    return Plan(Spec((rows,), x.dtype), [Instr("gather", x.code, [2], [0, 1], Gather(rows=rows, cols=cols))])
 
 
 def _scatter_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     g, _ = specs
     (cols,) = attrs
     record = Scatter(rows=g.size, cols=cols)
-    return Plan(Spec((*g.shape, cols), g.dtype), [Instr("place", g.code, [2], [0, 1], record)])
+    return Plan(Spec((*g.shape, cols), g.dtype), [Instr("scatter", g.code, [2], [0, 1], record)])
 
 
-_GATHER = register(Op("pick", _gather_plan, (lambda g, y, x, a: scatter(g, x[1], x[0].shape[1]),), (LINEAR,)))
-_SCATTER = register(Op("place", _scatter_plan, (lambda g, y, x, a: gather(g, x[1]),), (LINEAR,)))
+_GATHER = register(Op("gather", _gather_plan, (lambda g, y, x, a: scatter(g, x[1], x[0].shape[1]),), (LINEAR,)))
+_SCATTER = register(Op("scatter", _scatter_plan, (lambda g, y, x, a: gather(g, x[1]),), (LINEAR,)))
 
 
 def gather(x: Tensor, index: Tensor) -> Tensor:

@@ -166,7 +166,7 @@ def _slice_grad_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     )
 
 
-_SLICE_GRAD: Op = register(Op("unslice", _slice_grad_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),), (LINEAR,)))
+_SLICE_GRAD: Op = register(Op("slice_grad", _slice_grad_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),), (LINEAR,)))
 _SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_SLICE_GRAD, (g,), a),), (LINEAR,)))
 
 
