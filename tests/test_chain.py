@@ -184,11 +184,31 @@ def test_a_product_in_parts(dtype: Float) -> None:
                 assert_same_bits(plain(start)["c"], whole, f"without a body, m={m} n={n} k={k} cut {cut}, {setting}")
 
 
+@each_dtype
+def test_steps_that_are_not_marked(dtype: Float) -> None:
+    """The same bits as with the first steps in registers."""
+    marked = 0
+    for i, (m, n, k) in enumerate([(13, 50, 9), (40, 7, 30), (1, 33, 5), (7, 64, 600)]):
+        a, b = values((m, k), dtype, i), values((k, n), dtype, i + 1000)
+        for body in BODIES:
+            fusion = Fusion(m, n, dtype)
+            body(fusion)
+            keep = body in IN_PLACE or k > DEPTH[dtype]
+            plain, fast = Fused(fusion, (a, b), keep, marked=False), Fused(fusion, (a, b), keep)
+            marked += plain.code != fast.code
+            expected = fusion.one_by_one(matmul(a, b))
+            for setting in every_setting((1, 2)):
+                compare(plain(), expected, f"{body.__name__} m={m} n={n} k={k}, {setting}")
+    assert marked >= 8
+
+
 def test_a_body_waits_for_the_end() -> None:
     a, b, row = values((6, 4), np.float32, 1), values((4, 9), np.float32, 2), values((9,), np.float32, 3)
     c = blank((6, 9), np.float32)
     body = [Instr("add", 0, [PRODUCT], [PRODUCT, 3], MapStep(((9, 1), (0, 1)), 9))]
-    ends = one_matmul(a.shape, b.shape).gemm(*register_steps(body))
+    marks = register_steps(body)
+    assert marks == (True, False, False)
+    ends = one_matmul(a.shape, b.shape).gemm(*marks)
     execute("gemm", np.float32, [c], [a, b, row], replace(ends, ends=False), body=body)
     assert_same_bits(c, matmul(a, b))
     execute("gemm", np.float32, [c], [a, b, row], ends, body=body)
@@ -291,7 +311,7 @@ def test_text_shows_the_body() -> None:
     gemm = Instr("gemm", 0, [0], [1, 2, 3], one_matmul((6, 4), (4, 9)).gemm(), (), body, stores_product=False)
     text = str(_core.Program([(0, (6, 9)), (0, (6, 4)), (0, (4, 9)), (0, (9,))], [], [], [gemm.lower()])).splitlines()
     assert text[-3:] == [
-        "  c %0 = gemm.float32 %1 %2 %3  (6 9 4 4 1 9 1 9 0 1)",
+        "  c %0 = gemm.float32 %1 %2 %3  (6 9 4 4 1 9 1 9 0 1 0 0 0)",
         "    l0 = add.float32 c %3  (0 0 0 1 0)",
         "    %0 = relu.float32 l0  (0 0 9)",
     ]
@@ -312,8 +332,8 @@ def refused() -> Iterator[tuple[Any, str]]:
     def chain(*steps: Instr) -> tuple[Any, ...]:
         return Instr("chain", 0, [0], [1], Chain(3, 4), (), steps).lower()
 
-    def gemm(stored: bool, k: int, *steps: Instr, continues: bool = False, ends: bool = True) -> tuple[Any, ...]:
-        record = replace(one_matmul((3, k), (k, 4)).gemm(), continues=continues, ends=ends)
+    def gemm(stored: bool, k: int, *steps: Instr, **flags: bool) -> tuple[Any, ...]:
+        record = replace(one_matmul((3, k), (k, 4)).gemm(), **flags)
         outs = [0, 0] if stored else [0]
         return Instr("gemm", 0, outs, [1, 2], record, (), steps, stores_product=stored).lower()
 
@@ -338,7 +358,7 @@ def refused() -> Iterator[tuple[Any, str]]:
     yield chain(step("less", local, 1, 1), step("relu", local, 1)), "changes the dtype"
     yield chain(step("relu", unset, 1)), "too many local buffers, 8999"
     yield chain(Instr("sgd", 0, [local], [1, 1], UpdateStep(4))), "sgd updates a buffer of the body"
-    yield chain(Instr("sgd", 0, [0], [1, local], UpdateStep(4))), "sgd reads its numbers from a buffer"
+    yield chain(Instr("sgd", 0, [0], [1, local], UpdateStep(4))), "sgd reads its hyperparameters from a buffer"
     yield (*one_relu.lower(), [relu.lower()]), "relu: takes no body"
     yield gemm(False, 513, relu), "gemm: a product that is not kept needs"
     yield gemm(False, 5, relu, continues=True), "gemm: a product that is not kept needs"
@@ -348,6 +368,20 @@ def refused() -> Iterator[tuple[Any, str]]:
     yield unknown.lower(), "gemm names slot -2 of 3"
     yield gemm(True, 5, step("less", PRODUCT, 1, 1)), "less takes the product"
     yield flat("relu", np.float32, PRODUCT, [1], 4).lower(), "relu names slot -1 of 3"
+    inside, gradient = step("relu", PRODUCT, PRODUCT), step("relu_grad", PRODUCT, 0, PRODUCT)
+    unfit = "gemm: its body does not begin with the marked steps; "
+    yield gemm(True, 5, inside, relu_grad=True), unfit + "relu_grad"
+    yield gemm(True, 5, gradient, inside, relu=True, relu_grad=True), unfit + "relu"
+    yield gemm(True, 5, inside, relu=True, relu_grad=True), unfit + "relu_grad"
+    yield gemm(True, 5, bias=True), unfit + "add"
+    yield gemm(True, 5, relu, relu=True), unfit + "relu"
+    yield gemm(True, 5, step("relu_grad", PRODUCT, PRODUCT, 1), relu_grad=True), unfit + "relu_grad"
+    column = Instr("relu_grad", 0, [PRODUCT], [1, PRODUCT], MapStep(((4, 0), (4, 1)), 4))
+    yield gemm(True, 5, column, relu_grad=True), unfit + "relu_grad"
+    for operand in ((4, 1), (1, 0), (0, 0)):
+        added = Instr("add", 0, [PRODUCT], [PRODUCT, 1], MapStep(((4, 1), operand), 4))
+        yield gemm(True, 5, added, bias=True), unfit + "add"
+    yield gemm(True, 5, step("add", PRODUCT, PRODUCT, PRODUCT), bias=True), unfit + "add"
 
 
 @pytest.mark.parametrize(("code", "message"), list(refused()))

@@ -129,6 +129,7 @@ def updated(name: str, arrays: list[Array], numbers: Array, g: Array, start: Arr
     """p, states and clock after an optimizer's step, in one array."""
     made, clock = [x.copy() for x in arrays], start.copy()
     _core.update_step(name, made[0], g, tuple(made[1:]), numbers, clock if clock.size else None)
+    _core.advance([clock] if clock.size else [], numbers)
     return np.concatenate([*(x.ravel() for x in made), clock.view(g.dtype)])
 
 

@@ -125,10 +125,18 @@ class Fusion:
 
 
 class Fused:
-    """A program of one fused instruction: chain, or gemm with (a, b, k block continued) before the body."""
+    """A program of one fused instruction: chain, or gemm with (a, b, k block continued) before the body.
+
+    Its first steps are `marked` for the kernel to do in registers, where it can.
+    """
 
     def __init__(
-        self, fusion: Fusion, product: tuple[Array, Array] | None, keep: bool, continues: bool = False
+        self,
+        fusion: Fusion,
+        product: tuple[Array, Array] | None,
+        keep: bool,
+        continues: bool = False,
+        marked: bool = True,
     ) -> None:
         written = fusion.outputs()
         read = [name for name in fusion.arrays if name not in written]
@@ -143,7 +151,7 @@ class Fused:
             rs_a, cs_a, rs_b, cs_b = (s // x.itemsize for x in (a, b) for s in x.strides)
             row = fusion.cols + fusion.gap
             matmul = Matmul((), fusion.rows, fusion.cols, a.shape[1], rs_a, cs_a, rs_b, cs_b, row, (), ())
-            record = replace(matmul.gemm(*register_steps(body)), continues=continues)
+            record = replace(matmul.gemm(*(register_steps(body) if marked else ())), continues=continues)
             outputs = [slots["c"], *outputs] if keep else outputs
         self.blank = {**fusion.arrays, **factors}
         shape = (fusion.rows, fusion.cols + fusion.gap)

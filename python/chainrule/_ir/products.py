@@ -136,10 +136,6 @@ class Gemm(Record):
     relu: bool = False
     relu_grad: bool = False
 
-    def encode(self) -> list[int]:
-        product = [self.m, self.n, self.k, self.rs_a, self.cs_a, self.rs_b, self.cs_b, self.rs_c]
-        return [*product, int(self.continues), int(self.ends)]
-
     def operations(self) -> int:
         return self.m * self.n * self.k
 

@@ -178,12 +178,14 @@ class Eager:
         numbers: Array,
         clock: Array | None,
     ) -> None:
-        """Run the rule; the core lets the counter go on by itself."""
+        """Run the rule."""
         _core.update_step(rule, parameter._data, gradient._data, states, numbers, clock)
         parameter._version[0] += 1
 
     def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
-        """Done by `update`."""
+        """Count the step."""
+        if clocks:
+            _core.advance(clocks, numbers)
 
     def bump(self, version: list[int]) -> None:
         """Count."""

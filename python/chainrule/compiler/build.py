@@ -20,8 +20,6 @@ from .trace import Trace
 
 __all__ = ["CompiledProgram", "build"]
 
-_ALIGNMENT = 64
-
 
 # Of activations that a block of rows keeps alive, and of weights: together they fit into L2 (Zen 4, 1 MiB). Half of it
 # takes 4 % longer for a net of 50 columns, whose weights are packed anew for each block; twice as much is no faster.
@@ -185,4 +183,4 @@ def _block_rows(blocks: RowBlocks, trace: Trace) -> int:
 
 
 def _padded(elements: int, spec: Spec) -> int:
-    return -(-elements * spec.dtype.itemsize // _ALIGNMENT) * _ALIGNMENT
+    return -(-elements * spec.dtype.itemsize // _core.ALIGNMENT) * _core.ALIGNMENT

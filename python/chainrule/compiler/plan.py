@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from .._tensor import Tensor, tensor_numbers
+from .._tensor import Tensor
 from .._util.dtypes import Array, Spec
 from .._util.errors import CompileError
 from .._util.trees import is_array, rebuild
@@ -92,9 +92,7 @@ class Plan:
             return no_plan
         statics = [None if is_array(a) else (a,) for a in args]
         self.statics = statics  # the fast call borrows them
-        return _core.fast_call(
-            self.built.program, statics, self.guards, self.versions, self._cleared, alone, Tensor, tensor_numbers
-        )
+        return _core.fast_call(self.built.program, statics, self.guards, self.versions, self._cleared, alone)
 
     @property
     def output_dtypes(self) -> list[np.dtype[Any]]:
