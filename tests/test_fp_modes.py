@@ -25,7 +25,7 @@ from support.programs import (
     fold,
     index_add,
     matmul,
-    matmul_sum,
+    matmul_accumulate,
     normal,
     reduce,
     rowwise,
@@ -112,7 +112,7 @@ def all_kernels(dtype: type[np.floating]) -> dict[str, Callable[[], Array]]:
         "cast of int": lambda: cast(np.arange(2**53 + 1, 2**53 + 90), dtype),
         "index_add": lambda: index_add(a, np.arange(13) % 4, 5),
         "fold": lambda: fold(g.reshape(1, 13, 29)[:, :12].copy(), (2, 31), (2, 3)),
-        "matmul_sum": lambda: matmul_sum(a.reshape(1, 13, 29), g.reshape(1, 13, 29)),
+        "matmul_accumulate": lambda: matmul_accumulate(a.reshape(1, 13, 29), g.reshape(1, 13, 29)),
     }
     for name, row in UPDATES.items():
         for numbers in row.numbers:
@@ -129,6 +129,7 @@ def updated(name: str, arrays: list[Array], numbers: Array, g: Array, start: Arr
     """p, states and clock after an optimizer's step, in one array."""
     made, clock = [x.copy() for x in arrays], start.copy()
     _core.update_step(name, made[0], g, tuple(made[1:]), numbers, clock if clock.size else None)
+    _core.advance([clock] if clock.size else [], numbers)
     return np.concatenate([*(x.ravel() for x in made), clock.view(g.dtype)])
 
 

@@ -57,7 +57,7 @@ def test_every_function_has_an_example(name: str) -> None:
 
 MOVES = {
     *("reshape", "flatten", "transpose", "broadcast_to", "concatenate", "stack", "take", "getitem"),
-    *("slice", "unslice", "pick", "place", "index_add"),
+    *("slice", "slice_grad", "gather", "scatter", "index_add"),
 }
 WORDS = {"power": r"x\*\*n", "astype": "[Cc]ast", "bce_with_logits": "binary_cross_entropy_with_logits"}
 

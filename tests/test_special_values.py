@@ -26,6 +26,7 @@ from support.programs import (
     cross_entropy,
     cross_entropy_both,
     cross_entropy_grad,
+    flat,
     reduce,
     rowwise,
     scalar_float64,
@@ -66,10 +67,8 @@ def test_elementwise(kernel: Kernel, dtype: Float) -> None:
 
 def run_rows(kernel: Kernel, n: int, out: Array, inputs: list[Array]) -> None:
     """One call of the kernel per row: each row is an array of length n of its own."""
-    slots = list(range(len(inputs) + 1))
-    ints = [1, n, *([1] * len(inputs))]
-    code = (kernel.name, CODE[inputs[-1].dtype], slots[:1], slots[1:], ints, kernel.params)
-    program = _core.Program([(CODE[x.dtype], (n,)) for x in (out, *inputs)], [], [], [code])
+    instr = flat(kernel.name, inputs[-1].dtype, 0, range(1, len(inputs) + 1), n, kernel.params)
+    program = _core.Program([(CODE[x.dtype], (n,)) for x in (out, *inputs)], [], [], [instr.lower()])
     for rows in zip(out, *inputs, strict=True):
         program(*rows)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from . import _core
 from ._util.array_protocol import ArrayProtocol
 from ._util.arrays import to_array
 from ._util.dtypes import FLOATS, Array
@@ -316,6 +317,9 @@ def _rebuild(cls: type[Tensor], data: Array, requires_grad: bool, version: list[
     self._init(data)
     self._requires_grad, self._version = requires_grad, version
     return self
+
+
+_core.register_tensor(Tensor, tensor_numbers)  # results of compiled functions are made there
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:

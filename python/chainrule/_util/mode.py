@@ -178,12 +178,14 @@ class Eager:
         numbers: Array,
         clock: Array | None,
     ) -> None:
-        """Run the rule; the core lets the counter go on by itself."""
+        """Run the rule."""
         _core.update_step(rule, parameter._data, gradient._data, states, numbers, clock)
         parameter._version[0] += 1
 
     def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
-        """Done by `update`."""
+        """Count the step."""
+        if clocks:
+            _core.advance(clocks, numbers)
 
     def bump(self, version: list[int]) -> None:
         """Count."""
@@ -223,7 +225,7 @@ def _build(op: Any, arrays: Sequence[Array], attrs: tuple[Any, ...]) -> _core.Pr
         [(a.code, list(a.shape)) for a in (Spec(a.shape, a.dtype) for a in arrays)],
         [(plan.out.code, list(plan.out.shape))],
         [(s.code, list(s.shape)) for s in plan.temporaries],
-        plan.code,
+        [instr.lower() for instr in plan.code],
     )
 
 

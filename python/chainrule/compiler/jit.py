@@ -14,19 +14,18 @@ import numpy as np
 
 from .._tensor import Tensor
 from .._util.arrays import to_array
-from .._util.dtypes import CODES, Array
+from .._util.dtypes import CODES, Array, Spec
 from .._util.errors import CompileError
 from .._util.mode import grad_mode
 from .._util.trees import flatten, rebuild
 from ..autodiff._inputs import zeros_like
 from ..autodiff._jacobian import Sweep, compile_sweeps_with
-from ..ops._op import Spec
 from .backward import attach_backward
 from .build import build
-from .plan import Plan, no_plan
+from .plan import GradEffect, GradUse, Plan, no_plan
 from .report import describe
 from .trace import Trace
-from .tracer import Phantom
+from .tracer import TracerValue
 
 __all__ = ["Compiled", "Plan", "compile"]
 
@@ -126,9 +125,9 @@ def compile(function: F) -> Compiled[F]:
     itself.
 
     Tensors and arrays among the arguments (also in tuples, lists, dicts) are read anew at every call; so are tensors
-    that the function takes from outside, such as parameters, and the options of optimizers, such as the learning rate.
-    Everything else is fixed when it is traced: numbers and other arguments (another value traces again), NumPy arrays
-    from outside, Python's own branches and loops. A gradient that `optimizer.step()` has used up, in a function that
+    that the function captures, such as parameters, and the options of optimizers, such as the learning rate.
+    Everything else is fixed when it is traced: numbers and other arguments (another value traces again), captured NumPy
+    arrays, Python's own branches and loops. A gradient that `optimizer.step()` has used up, in a function that
     began with `zero_grad()`, is not kept: `grad` is None afterwards; return it to look at it.
 
     Arguments: `function`, from tensors, arrays and anything else to a tensor, or a tuple, list or dict of them.
@@ -196,17 +195,17 @@ def _trace(
         arguments.append(argument)
         if isinstance(leaf, Tensor):
             trace.arguments[argument._number] = leaf
-    place = {argument._number: i for i, argument in enumerate(arguments)}
+    positions = {argument._number: i for i, argument in enumerate(arguments)}
     waiting = iter(arguments)
     args, kwargs = rebuild(structure, lambda: next(waiting))
     with trace.running():
         result = function(*args, **kwargs)
         trace.finish()
-    return _plan(trace, result, place, micro_batch)
+    return _plan(trace, result, positions, micro_batch)
 
 
-def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | None) -> Plan:
-    """The plan of a trace: results, and what happens to gradients outside. `place`: arguments by number."""
+def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int | None) -> Plan:
+    """The plan of a trace: results, and what happens to gradients. `positions` of arguments, by tensor number."""
     outputs: list[tuple[int, Spec]] = []
     differentiable: list[bool] = []
 
@@ -224,38 +223,38 @@ def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | N
         else leaf
         for leaf in leaves
     ]
-    grad_outputs: list[tuple[Tensor | int, int]] = []
-    cleared: list[Tensor] = []
-    cleared_arguments: list[int] = []
+    gradients = []
     for number, (tensor, gradient) in trace.grads.items():
-        if number >= trace.start and number not in place:
+        if number >= trace.start and number not in positions:
             continue
-        entry = trace.entry_grads.get(number)
-        if gradient is None:
-            if number in place:
-                cleared_arguments.append(place[number])
-            elif entry is None or entry[1] is not None:
-                cleared.append(tensor)
-        elif number in trace.consumed and entry is None:
-            cleared.append(tensor)
-        elif entry is None or not isinstance(gradient._data, Phantom) or entry[1] != gradient._data.value:
-            grad_outputs.append((place.get(number, tensor), output(gradient, False)))
-    grad_inputs = [place.get(n, t) for n, (t, v) in trace.entry_grads.items() if v is not None]
-    given = [place[n] for n, leaf in trace.arguments.items() if leaf._requires_grad]
-    built = build(trace, outputs, micro_batch)
+        effect = _grad_effect(trace, number, gradient, number in positions)
+        at = output(gradient, False) if effect is GradEffect.SET and gradient is not None else -1
+        read = trace.entry_grads.get(number, (tensor, None))[1] is not None
+        gradients.append(GradUse(positions.get(number, tensor), effect, read, at))
+    sources = [positions[n] for n, leaf in trace.arguments.items() if leaf._requires_grad]
     return Plan(
-        built,
+        build(trace, outputs, micro_batch),
         structure,
         results,
         trace.guards,
-        grad_inputs,
-        grad_outputs,
-        cleared,
-        cleared_arguments,
+        gradients,
         trace.bumped,
-        [*given, *trace.captured.values()],
+        [*sources, *trace.captured.values()],
         differentiable,
     )
+
+
+def _grad_effect(trace: Trace, number: int, gradient: Tensor | None, argument: bool) -> GradEffect:
+    """What a call leaves in `grad` of the tensor of this number, whose gradient is `gradient` in the end."""
+    read = number in trace.entry_grads
+    before = trace.entry_grads[number][1] if read else None
+    if gradient is None:
+        # That a captured tensor's gradient was None is guarded.
+        return GradEffect.KEPT if read and before is None and not argument else GradEffect.CLEARED
+    if number in trace.consumed and not read:
+        return GradEffect.CONSUMED
+    unchanged = read and isinstance(gradient._data, TracerValue) and gradient._data.value == before
+    return GradEffect.KEPT if unchanged else GradEffect.SET
 
 
 def _compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .._ir.instruction import Instr, flops
 from .._tensor import Tensor
+from .._util.dtypes import Spec
 from .._util.text_table import text_table
 from ..autodiff._sweeps import no_grad
-from ..compiler.report import flops
-from ..compiler.trace import Instr, Trace
-from ..ops._op import Spec
+from ..compiler.trace import Trace
 from ._derivatives import instructions, steps
 from ._formulas import expression
 from ._nodes import Node

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import ops
+from .._ir.elementwise import Map
+from .._ir.instruction import Instr
 from .._tensor import Tensor
+from .._util.dtypes import Spec
 from ..autodiff._sweeps import _sum_to, check_unchanged, no_grad
-from ..compiler.trace import Instr
-from ..ops._op import ELEMENTWISE, Spec
 from ._nodes import Node
 from ._text import SMALL
 
@@ -66,13 +67,13 @@ def instructions(node: Node) -> tuple[list[Instr], list[Spec]] | None:
         plan = t._op.plan(t._op.name, specs, t._attrs)
     except TypeError:
         return None
-    return [Instr(*code) for code in plan.code], [*specs, plan.out, *plan.temporaries]
+    return plan.code, [*specs, plan.out, *plan.temporaries]
 
 
 def is_elementwise(node: Node) -> bool:
     """Whether each element of the node depends on the elements at its place only."""
     found = instructions(node)
-    return found is not None and bool(found[0]) and all(instr.name in ELEMENTWISE for instr in found[0])
+    return found is not None and bool(found[0]) and all(isinstance(instr.record, Map) for instr in found[0])
 
 
 def local(node: Node, i: int) -> Tensor | None:

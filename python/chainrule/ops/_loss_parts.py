@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._ir.shapes import product
 from .._tensor import Tensor
 from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
@@ -14,7 +15,6 @@ from ._arithmetic import _float_dtype, div, equal, mul, where
 from ._operands import own, pair
 from ._reduce import mean, sum
 from ._shape import astype, reshape
-from ._strides import product
 
 __all__ = ["class_weight", "labels_of", "matched", "reduced", "refuse_where", "weights"]
 
