@@ -92,7 +92,7 @@ def test_row_69_gradient_descent_converges_to_it() -> None:
         (np.zeros((0, 2)), np.zeros(0), 0.0, ".* at least one"),
         ([[1.0], [np.nan]], [1.0, 2.0], 0.0, r"X\[1, 0\] is nan"),
         ([[1.0], [2.0]], [1.0, np.inf], 0.0, r"y\[1, 0\] is inf"),
-        ([[1.0], [2.0]], [1.0, 2.0], -1.0, "l2 must be at least 0 and finite, got -1.0"),
+        ([[1.0], [2.0]], [1.0, 2.0], -1.0, "l2 must be a finite number of at least 0, got -1.0"),
         ([[1e200], [-1e200]], [1.0, 2.0], 0.0, "the values are too large"),
     ],
 )

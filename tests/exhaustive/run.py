@@ -51,18 +51,23 @@ def compile_library(folder: Path, name: str, *options: str) -> ctypes.CDLL:
     return ctypes.CDLL(str(library))
 
 
+def level(name: str) -> str:
+    """The compiler's option that chooses a vector vocabulary."""
+    return f'-DCR_LEVEL_HEADER="simd/{name}.h"'
+
+
 def target(name: str, folder: Path) -> Function:
     """The function that evaluates on the named target."""
-    avx2 = ("-DCR_LEVEL_avx2", "-mavx2", "-mfma")
+    avx2 = (level("avx2"), "-mavx2", "-mfma")
     if name == "alone":
-        return compile_library(folder, "ways", "-DCR_LEVEL_scalar", *(["-mfma"] if X86 else [])).alone
+        return compile_library(folder, "ways", level("scalar"), *(["-mfma"] if X86 else [])).alone
     if name == "alone-avx2":
         return compile_library(folder, "ways", *avx2).alone
     if name == "alone-avx512":
         flags = (f"-mavx512{part}" for part in ("f", "dq", "bw", "vl"))
-        return compile_library(folder, "ways", *avx2[1:], "-DCR_LEVEL_avx512", *flags).alone
+        return compile_library(folder, "ways", *avx2[1:], level("avx512"), *flags).alone
     if name == "exact":
-        return compile_library(folder, "ways", *(avx2 if X86 else ["-DCR_LEVEL_neon"])).exact
+        return compile_library(folder, "ways", *(avx2 if X86 else [level("neon")])).exact
     _core.use_isa(name)
     unary = ctypes.CDLL(_core.__file__).chainrule_unary
     return lambda function, size, x, y: unary(function, 0, size, x, y)

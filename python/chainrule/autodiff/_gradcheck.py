@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor, tensor
+from .._util.checks import check_size
 from .._util.trees import along, flatten
 from ._inputs import as_float, is_leaf, rebuilt
 from ._recording import Recording
@@ -42,8 +43,7 @@ def gradcheck(
     >>> cr.gradcheck(lambda x: cr.tanh(x), [np.array([0.1, 0.5])], order=2)
     True
     """
-    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
-        raise ValueError(f"gradcheck: order must be an integer of at least 1, got {order!r}")
+    order = check_size("gradcheck: order", order)
     arguments = [_copy(argument, f"input {n}") for n, argument in enumerate(inputs)]
     rng = np.random.default_rng(seed)
     checked = f

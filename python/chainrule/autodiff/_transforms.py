@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-import numpy as np
-
+from .._util.checks import is_integer
 from ._recording import Recording
 from ._sweeps import seed
 
@@ -24,7 +23,7 @@ def positions_of(what: str, argnums: ArgNums, args: Sequence[Any]) -> list[int]:
     """The arguments of a call that `argnums` names, counted from 0."""
     given: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     for n in given:
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        if not is_integer(n):
             raise TypeError(f"{what}: argnums must be an integer or a tuple of integers, got {argnums!r}")
         if not -len(args) <= n < len(args):
             raise ValueError(f"{what}: argument {n} of {len(args)} does not exist")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .._tensor import Tensor
+from .._util.text_table import text_table
 from ..autodiff._sweeps import no_grad
 from ..compiler.report import flops
 from ..compiler.trace import Instr, Trace
@@ -17,7 +18,7 @@ from ..ops._op import Spec
 from ._derivatives import Step, instructions, reverse
 from ._formulas import expression
 from ._nodes import Node
-from ._text import shape_text, table
+from ._text import shape_text
 
 __all__ = ["Cost", "Costs", "costs"]
 
@@ -81,7 +82,7 @@ class Costs:
             if row.node.kind == "op"
         ]
         sums = [str(n) for n in (self.forward, self.backward, self.bytes, self.backward_bytes)]
-        text = table(head, [*rows, ("", "all", "", *sums)])
+        text = text_table(head, [*rows, ("", "all", "", *sums)])
         if not all(row.known for row in self.rows):
             return f"{text}\n?: not an op of the table; a compiled function's .program tells"
         return f"{text}\nbackward / forward: {self.backward / self.forward:.3f} flop" if self.forward else text

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .._tensor import Tensor
-from ..ops._dropout import check_probability, dropout
+from .._util.checks import check_number
+from ..ops._dropout import dropout
 from ..random import Generator
 from ._module import Module
 
@@ -29,7 +30,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, generator: Generator | None = None) -> None:
-        self.p = check_probability("Dropout", p)
+        self.p = check_number("Dropout: p", p, maximum=1)
         self.generator = generator
 
     def config(self) -> dict[str, Any]:

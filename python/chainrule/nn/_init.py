@@ -11,16 +11,9 @@ from .. import ops
 from .._tensor import tensor
 from ..random import Generator, default_generator
 
-__all__ = ["check_init", "check_sizes", "draw_weight"]
+__all__ = ["check_init", "draw_weight"]
 
 _INITS = ("glorot", "he")
-
-
-def check_sizes(name: str, **sizes: Any) -> None:
-    """Raise ValueError unless every named size is an integer of at least 1."""
-    for argument, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {size!r}")
 
 
 def check_init(name: str, init: str, dtype: npt.DTypeLike) -> np.dtype[Any]:

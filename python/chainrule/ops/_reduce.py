@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from .._util.checks import is_integer
 from ._arithmetic import _float_dtype, div, neg
 from ._op import LINEAR, Attrs, Op, Plan, Rule, Shape, Spec, apply, register
 from ._operands import one
@@ -164,7 +165,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     array([1, 1])
     """
     source = one(x)
-    if axis is not None and not isinstance(axis, (int, np.integer)):
+    if axis is not None and not is_integer(axis):
         raise TypeError(f"argmax: axis must be an integer or None, got {axis!r}")
     if source.ndim == 0:
         return argmax(reshape(source, (1,)), 0)
