@@ -9,14 +9,13 @@ import numpy as np
 
 from .._tensor import Tensor, tensor
 from .._util.checks import check_size
+from .._util.dtypes import Array
 from .._util.trees import along, flatten
 from ._inputs import as_float, is_leaf, rebuilt
 from ._recording import Recording
 from ._sweeps import no_grad
 
 __all__ = ["gradcheck"]
-
-_Array = np.ndarray[Any, Any]
 
 
 def gradcheck(
@@ -114,13 +113,13 @@ def _worst(
     return None if worst is None else worst[1]
 
 
-def _weighted(changes: Sequence[_Array], weights: Sequence[Tensor]) -> float:
+def _weighted(changes: Sequence[Array], weights: Sequence[Tensor]) -> float:
     return float(sum((change * w._data).sum() for change, w in zip(changes, weights, strict=True)))
 
 
 def _difference(
-    f: Callable[..., Any], arguments: Sequence[Any], run: Recording, memory: _Array, index: tuple[int, ...], eps: float
-) -> list[_Array]:
+    f: Callable[..., Any], arguments: Sequence[Any], run: Recording, memory: Array, index: tuple[int, ...], eps: float
+) -> list[Array]:
     """The change of each output: taken before outputs are added up, a large one does not drown the others."""
     before, ends = memory[index], []
     try:

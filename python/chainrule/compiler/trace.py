@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .._tensor import Tensor
+from .._util.dtypes import Array
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
 from ..ops._op import ELEMENTWISE, Attrs, Op, Shape, Spec
@@ -25,7 +25,6 @@ from .tracer import Phantom, refuse, user_line
 
 __all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
 
-Array = npt.NDArray[Any]
 _TO_BOOL = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.dtypes import Array
 from .._util.files import write_atomic
 from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
@@ -26,8 +26,6 @@ from ._svg import to_svg
 from ._tables import Agreement, BackwardRow, ForwardRow, Tables
 
 __all__ = ["Graph", "build"]
-
-Array = npt.NDArray[Any]
 
 
 class Graph:
