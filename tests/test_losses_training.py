@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.compiler import Compiled
+from chainrule.compiler.jit import Compiled
 from reference import assert_same_bits
 from reference.bits import Array
 from support.variants import every_setting

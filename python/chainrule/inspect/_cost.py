@@ -15,7 +15,7 @@ from .._util.dtypes import Spec
 from .._util.text_table import text_table
 from ..autodiff._sweeps import no_grad
 from ..compiler.trace import Trace
-from ._derivatives import instructions, steps
+from ._derivatives import Step, instructions, reverse
 from ._formulas import expression
 from ._nodes import Node
 from ._text import shape_text
@@ -104,10 +104,15 @@ def costs(nodes: Sequence[Node], seeds: dict[int, Tensor]) -> Costs:
         else:
             row.flops, row.bytes = sum(map(flops, found[0])), _bytes(found[0], found[1].__getitem__)
     trace, at = Trace(), 0
+
+    def count(step: Step) -> None:
+        """Count what was appended since the step before."""
+        nonlocal at
+        new, at = trace.code[at:], len(trace.code)
+        row = rows[step.node.number]
+        row.backward_flops += sum(map(flops, new))
+        row.backward_bytes += _bytes(new, lambda v: trace.values[v].spec)
+
     with no_grad(), trace.running():
-        for step in steps(nodes, dict(seeds)):
-            new, at = trace.code[at:], len(trace.code)
-            row = rows[step.node.number]
-            row.backward_flops += sum(map(flops, new))
-            row.backward_bytes += _bytes(new, lambda v: trace.values[v].spec)
+        reverse(nodes, dict(seeds), count)
     return Costs(list(rows.values()))

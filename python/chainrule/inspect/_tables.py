@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy.typing as npt
-
+from .._util.dtypes import Array
 from .._util.text_table import text_table
 from ._formulas import expression
 from ._nodes import Node
 from ._text import array_text, number, shape_text
 
 __all__ = ["BackwardRow", "ForwardRow", "Tables"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,8 +19,7 @@ from .._util.arrays import real_array
 from .._util.dtypes import CODES, Spec
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
-from ..compiler import Compiled
-from ..compiler.jit import Plan
+from ..compiler.jit import Compiled, Plan
 from ._evaluate import Model, evaluating, input_dtype, predict_eagerly
 from ._record_calls import noted
 from ._watch import UnwatchableError, Watch

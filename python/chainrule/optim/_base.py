@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, constant
+from .._util.dtypes import Array
 from .._util.mode import grad_mode
 from ._options import Number, Option, options_of
 
 __all__ = ["Group", "Optimizer"]
-
-Array = npt.NDArray[Any]
 
 
 class Group:

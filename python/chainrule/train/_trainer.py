@@ -13,7 +13,7 @@ from .. import ops
 from .._tensor import Tensor
 from .._util.interrupt import DeferredInterrupt
 from .._util.mode import grad_mode
-from ..compiler import Compiled
+from ..compiler.jit import Compiled
 from ..data._split import epoch_order
 from ..nn import Module
 from ..optim import clip_grad_norm_, clip_grad_value_

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ... import ops
 from ..._tensor import Tensor
 from ..._util.checks import check_size
+from ..._util.dtypes import FLOATS
 from ..._util.mode import grad_mode
 from ...autodiff._sweeps import no_grad
 from ...ops._operands import one
@@ -40,7 +41,7 @@ class Preprocessing(Module):
     def __init__(self, in_features: int, dtype: npt.DTypeLike | None) -> None:
         self.in_features = check_size(f"{type(self).__name__}: features", in_features)
         self.dtype = None if dtype is None else np.dtype(dtype)
-        if self.dtype not in (None, np.dtype(np.float32), np.dtype(np.float64)):
+        if self.dtype not in (None, *FLOATS):
             raise TypeError(f"{type(self).__name__}: dtype must be float32 or float64, got {self.dtype}")
 
     @property
