@@ -30,12 +30,12 @@ def test_the_bits_of_the_gradient(name: str, dtype: type[np.floating[Any]]) -> N
                 assert out.size == 0
                 continue
             out.backward(g)
-            for i, (t, truth) in enumerate(zip(tensors, expected, strict=True)):
-                if truth is None:
+            for i, (t, gradient) in enumerate(zip(tensors, expected, strict=True)):
+                if gradient is None:
                     assert t.grad is None
                 else:
                     assert t.grad is not None
-                    assert_same_bits(t.grad.numpy(), truth, f"{case}, argument {i}, {setting}")
+                    assert_same_bits(t.grad.numpy(), gradient, f"{case}, argument {i}, {setting}")
 
 
 def test_every_differentiable_function_has_a_formula() -> None:
