@@ -6,7 +6,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn
-from reference import activations, assert_same_bits, elementary, linear, linear_grad, sgd_step
+from reference import activations, assert_same_bits, elementary, elementary_gradients, linear, linear_grad, sgd_step
 from reference.bits import Array
 from reference.softmax_losses import cross_entropy, cross_entropy_grad
 from support import short_training as training
@@ -23,10 +23,10 @@ GRADIENT: dict[
     type[nn.Module], Callable[[Array, Array, Array], Array]
 ] = {  # of the input, the output and the gradient that arrives
     nn.ReLU: lambda x, y, g: activations.relu_grad(y, g),
-    nn.Tanh: lambda x, y, g: activations.tanh_grad(y, g),
-    nn.Sigmoid: lambda x, y, g: activations.sigmoid_grad(y, g),
+    nn.Tanh: lambda x, y, g: elementary_gradients.tanh_grad(y, g),
+    nn.Sigmoid: lambda x, y, g: elementary_gradients.sigmoid_grad(y, g),
     nn.LeakyReLU: lambda x, y, g: activations.leaky_relu_grad(x, g, 0.1),
-    nn.Softplus: lambda x, y, g: activations.softplus_grad(x, g),
+    nn.Softplus: lambda x, y, g: elementary_gradients.softplus_grad(x, g),
 }
 LR, MOMENTUM, DECAY = 0.1, 0.9, 1e-3
 

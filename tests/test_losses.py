@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from cases.loss_cases import KINDS
 from cases.loss_values import CLASS_WEIGHT, COUNTS, LABELS, POS_WEIGHT, TARGET, VALUES, X
-from chainrule.nn._losses import LOSSES
+from chainrule.nn._loss_module import LOSSES
 from reference.bits import Array
 
 Loss = Callable[..., cr.Tensor]
@@ -65,6 +65,18 @@ CALLS: dict[str, tuple[Loss, Array, Array]] = {
     "hinge_loss margin=0.4": (partial(cr.hinge_loss, margin=0.4), X, SIGNS),
     "perceptron_loss": (cr.perceptron_loss, X, SIGNS),
 }
+
+
+def _call_of(name: str) -> tuple[Loss, Array, Array]:
+    """By the first case of the row of the reference."""
+    domains, options = KINDS[name][0]
+    rng = np.random.default_rng(11)
+    drawn = [rng.uniform(*domain, X.shape) for domain in domains]
+    fixed = [options["target"][: len(X)]] if "target" in options else []
+    return partial(getattr(cr, name), **{k: v for k, v in options.items() if k != "target"}), *drawn, *fixed
+
+
+CALLS |= {name: _call_of(name) for name in KINDS if name not in {key.split()[0] for key in CALLS}}
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -8,7 +8,7 @@ import numpy as np
 
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
-from reference import REFERENCE, conv, linear_grad, matmul, reduce, softmax_losses, units
+from reference import REFERENCE, activations, conv, linear_grad, matmul, reduce, softmax_losses
 from reference.bits import Array
 from reference.losses import loss_grad
 from support.programs import scalar_float64
@@ -162,7 +162,7 @@ TRUTHS: dict[str, Truth] = {
         lambda g, y, x, w: np.where(x > 0, g, w * g), lambda g, y, x, w: g * np.minimum(x, x.dtype.type(0))
     ),
     **dict.fromkeys(("sign", "heaviside"), lambda case, x, y, g: [np.zeros_like(x[0])]),
-    "maxout": lambda case, x, y, g: [units.maxout_grad(x[0], g, **_options(case))],
+    "maxout": lambda case, x, y, g: [activations.maxout_grad(x[0], g, **_options(case))],
     "sum": lambda case, x, y, g: [_spread(case, x[0], g)],
     "mean": _mean,
     "max": _extreme(np.argmax),

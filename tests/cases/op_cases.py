@@ -12,7 +12,7 @@ import numpy as np
 
 import chainrule as cr
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
-from reference import REFERENCE, conv, linear, matmul, reduce, softmax_losses, units
+from reference import REFERENCE, activations, conv, linear, matmul, reduce, softmax_losses
 from reference.bits import Array
 from reference.losses import loss
 from reference.table import ORDINARY, Interval, Row
@@ -122,7 +122,9 @@ def _reductions(name: str) -> Iterator[Case]:
 def _maxout() -> Iterator[Case]:
     for shape, pieces, axis in (((3, 8), 2, -1), ((3, 6), 3, 1), ((6, 5), 2, 0), ((2, 4, 3), 4, -2), ((5,), 1, 0)):
         function = partial(cr.maxout, pieces=pieces, axis=axis)
-        yield _case("maxout", [shape], function, partial(units.maxout, pieces=pieces, axis=axis), note=f"{pieces}")
+        yield _case(
+            "maxout", [shape], function, partial(activations.maxout, pieces=pieces, axis=axis), note=f"{pieces}"
+        )
 
 
 # Matrix products.

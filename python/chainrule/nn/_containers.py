@@ -23,6 +23,8 @@ class Sequential(Module):
     >>> model = cr.nn.Sequential(cr.nn.Linear(64, 32, init="he"), cr.nn.ReLU(), cr.nn.Linear(32, 10))
     >>> len(model), model[1]
     (3, ReLU())
+    >>> model(cr.tensor([[0.5] * 64])).shape
+    (1, 10)
     """
 
     def __init__(self, *layers: Module) -> None:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._tensor import Tensor
 from .._util.checks import check_number
+from .._util.exports import own_names
+from ._activations import relu
 from ._arithmetic import add, div, equal, mul, neg, square, sub, where
 from ._index import pick, place
 from ._loss_parts import class_weight, labels_of, matched, reduced
-from ._math import relu
 from ._op import LINEAR, OPS, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import one, pair
 from ._reduce import sum
 from ._shape import broadcast_to, reshape
 from ._softmax import log_softmax, softmax
-
-__all__ = ["cross_entropy", "multi_margin_loss", "nll_loss"]
 
 
 # Cross entropy per row. The labels are an int64 tensor argument without gradient, checked by the public function.
@@ -184,3 +183,7 @@ def multi_margin_loss(
     if weight is not None:
         rows = mul(rows, apply(OPS["take"], (class_weight(name, x, weight), labels)))
     return reduced(name, rows, reduction, sample_weight)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

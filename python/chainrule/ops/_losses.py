@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
 from .._util.checks import check_number
-from ._activations import clip
+from .._util.exports import own_names
+from ._activations import clip, relu
 from ._arithmetic import (
     _map_plan,
     abs,
@@ -30,23 +31,10 @@ from ._arithmetic import (
     where,
 )
 from ._loss_parts import matched, reduced, refuse_where, weights
-from ._math import exp, log, log1p, relu, sigmoid, softplus
+from ._math import exp, log, log1p, sigmoid, softplus
 from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
 from ._strides import map_code
-
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "hinge_loss",
-    "huber_loss",
-    "kl_div",
-    "l1_loss",
-    "mse_loss",
-    "perceptron_loss",
-    "poisson_nll_loss",
-    "smooth_l1_loss",
-]
 
 
 def mse_loss(
@@ -320,3 +308,7 @@ def kl_div(
     else:
         loss = sub(mul(t, log(where(equal(t, 0), 1, t))), mul(t, x))
     return reduced("kl_div", loss, reduction, sample_weight, batchmean=True)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -106,7 +106,7 @@ class Optimizer:
     _clock: ClassVar[int] = 0  # numbers that change from step to step; 0: none
     _all_states: ClassVar[tuple[str, ...]] = ()  # in the order of the kernel
 
-    lr = Number(0)
+    lr = Number()
 
     def __init_subclass__(cls) -> None:
         cls._options = options_of(cls)

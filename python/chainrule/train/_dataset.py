@@ -14,7 +14,7 @@ from .. import ops
 from .._tensor import Tensor, tensor
 from .._util.arrays import first_bad
 from ..nn import Module
-from ..nn._losses import takes
+from ..nn._loss_module import takes
 from ..nn._module import evaluating, input_dtype, to_model_input
 from ..nn._preprocessing.base import split_preprocessing
 from ..ops._op import OPS, apply
