@@ -19,7 +19,7 @@ DTYPES = (np.float32, np.float64)
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
-def test_the_bits_of_the_truth(name: str, dtype: type[np.floating[Any]]) -> None:
+def test_the_bits_of_the_reference(name: str, dtype: type[np.floating[Any]]) -> None:
     rows = [(case, inputs, case.expected(*inputs)) for case in CASES[name] for inputs in [case.inputs(dtype, seed=3)]]
     for setting in every_setting(threads=(1, 3)):
         for case, inputs, expected in rows:
