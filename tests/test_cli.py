@@ -241,9 +241,7 @@ def test_options_reach_the_training(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_train_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(flowers(tmp_path / "f.csv"))
-    assert "unknown target column 'Knid'; did you mean 'kind'?" in refused(
-        capsys, "train", path, "--target", "Knid"
-    )
+    assert "unknown target column 'Knid'; did you mean 'kind'?" in refused(capsys, "train", path, "--target", "Knid")
     assert "--target COLUMN is missing" in refused(capsys, "train", path)
     assert "has: length, width, kind" in refused(capsys, "train", path)
     assert "nowhere.csv: No such file or directory" in refused(capsys, "train", "nowhere.csv", "--target", "x")

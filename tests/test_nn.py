@@ -273,7 +273,7 @@ def test_predict_edges() -> None:
         model.predict(np.zeros((1, 4), complex))
     with pytest.raises(TypeError, match="got dtype <U1"):
         model.predict([["a"] * 4])
-    with pytest.raises(ValueError, match="needs an axis of rows"):
+    with pytest.raises(ValueError, match="X must have at least one dimension"):
         model.predict(3.0)
     with pytest.raises(ValueError, match="batch_size must be at least 1"):
         model.predict(np.zeros((1, 4)), batch_size=0)

@@ -120,7 +120,7 @@ class ChainruleRunner(Runner):
 
         def reset() -> None:
             training.reset()
-            trainer.epochs = 0
+            trainer.next_epoch = 0
 
         def answer() -> list[Array]:
             reset()

@@ -38,5 +38,6 @@ void bind_kernels(py::module_& module);
 void bind_linalg(py::module_& module);
 void bind_predict(py::module_& module);
 void bind_trials(py::module_& module);
+void bind_watch(py::module_& module);
 
 }  // namespace chainrule

@@ -10,4 +10,5 @@ PYBIND11_MODULE(_core, m) {
   chainrule::bind_predict(m);
   chainrule::bind_program(m);
   chainrule::bind_trials(m);
+  chainrule::bind_watch(m);
 }

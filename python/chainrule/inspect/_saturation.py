@@ -16,7 +16,7 @@ from .._util.mode import grad_mode
 from .._util.text_table import text_table
 from ..autodiff._sweeps import enable_grad, no_grad, pull_back
 from ..nn import Module
-from ..nn._module import evaluating, input_dtype, to_model_input
+from ..nn._evaluate import evaluating, input_dtype, to_model_input
 from ..nn._record_calls import Call, noting_calls
 from ..ops._op import OPS
 from ..train._dataset import _rows

@@ -36,7 +36,7 @@ class Callback:
         return None
 
     def end(self, model: Module) -> None:
-        """After the last epoch, unless training was broken off by an error."""
+        """After the last epoch, unless training was interrupted by an error."""
 
 
 class EarlyStopping(Callback):

@@ -11,7 +11,7 @@ from .._util.arrays import first_bad
 from .._util.checks import check_number
 from ..autodiff._sweeps import no_grad
 from ..nn import Linear
-from ..nn._module import to_model_input
+from ..nn._evaluate import to_model_input
 from ..ops._linalg import covariance, symmetric_eigen
 from ..random import Generator
 

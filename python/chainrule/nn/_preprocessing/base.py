@@ -18,7 +18,8 @@ from ..._util.mode import grad_mode
 from ...autodiff._sweeps import no_grad
 from ...ops._operands import one
 from .._containers import Sequential
-from .._module import Buffer, Module, Stored, evaluating, input_dtype, to_model_input
+from .._evaluate import evaluating, input_dtype, to_model_input
+from .._module import Buffer, Module, Stored
 
 if TYPE_CHECKING:
     from typing_extensions import Self
