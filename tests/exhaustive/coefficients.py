@@ -197,8 +197,8 @@ def tanh_centre(low: np.longdouble, high: np.longdouble) -> list[np.float32]:
     c, t = c[near], t[near]
     slope = (1 - t.astype(np.float64) ** 2).astype(np.float32)
     exact = tanh_long(c.astype(np.longdouble))
-    truth = exact, (1 - exact) * (1 + exact), -exact * (1 - exact) * (1 + exact)
-    lacks = np.array([(f - x).astype(np.float64) for f, x in zip((t, slope, -t * slope), truth, strict=True)])
+    expected = exact, (1 - exact) * (1 + exact), -exact * (1 - exact) * (1 + exact)
+    lacks = np.array([(f - x).astype(np.float64) for f, x in zip((t, slope, -t * slope), expected, strict=True)])
     # What p cannot make good of the errors of the first three terms, and the roundings of the fourth.
     points = tanh_points(low, high)
     value, d = tanh_long(points), (points - (low + high) / 2).astype(np.float64)

@@ -4,7 +4,7 @@
     python tests/exhaustive/run.py exp tanh --on avx2    some of them
     python tests/exhaustive/run.py --on scalar --stride 16
 
-A target is an instruction set of this machine, run through the extension module, or one of the ways in ways.cpp,
+A target is an instruction set of this machine, run through the extension module, or a variant in variants.cpp,
 `alone` (`alone-avx2`: with the shorter table of that set; `alone-avx512`: tanh by table) and `exact`, made here. One
 line per target and function: inputs checked, results that are not the correctly rounded ones, seconds. The exit status
 is 1 if there are any. It needs a C++ compiler (CXX, else g++) and libquadmath; a function takes some minutes on two
@@ -60,14 +60,14 @@ def target(name: str, folder: Path) -> Function:
     """The function that evaluates on the named target."""
     avx2 = (level("avx2"), "-mavx2", "-mfma")
     if name == "alone":
-        return compile_library(folder, "ways", level("scalar"), *(["-mfma"] if X86 else [])).alone
+        return compile_library(folder, "variants", level("scalar"), *(["-mfma"] if X86 else [])).alone
     if name == "alone-avx2":
-        return compile_library(folder, "ways", *avx2).alone
+        return compile_library(folder, "variants", *avx2).alone
     if name == "alone-avx512":
         flags = (f"-mavx512{part}" for part in ("f", "dq", "bw", "vl"))
-        return compile_library(folder, "ways", *avx2[1:], level("avx512"), *flags).alone
+        return compile_library(folder, "variants", *avx2[1:], level("avx512"), *flags).alone
     if name == "exact":
-        return compile_library(folder, "ways", *(avx2 if X86 else [level("neon")])).exact
+        return compile_library(folder, "variants", *(avx2 if X86 else [level("neon")])).exact
     _core.use_isa(name)
     unary = ctypes.CDLL(_core.__file__).chainrule_unary
     return lambda function, size, x, y: unary(function, 0, size, x, y)

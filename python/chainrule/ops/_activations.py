@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._tensor import Tensor
+from .._util.checks import check_integer, is_integer
 from .._util.exports import own_names
 from ._arithmetic import (
     _float_dtype,
@@ -337,11 +338,9 @@ def maxout(x: Any, pieces: int, axis: int = -1) -> Tensor:
     """
     source = one(x)
     _float_dtype("maxout", [source])
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
-        raise TypeError(f"maxout: axis must be an integer, got {axis!r}")
-    (along,) = axes_of("maxout", axis, source.ndim)
+    (along,) = axes_of("maxout", check_integer("maxout: axis", axis), source.ndim)
     length = source.shape[along]
-    if isinstance(pieces, bool) or not isinstance(pieces, (int, np.integer)) or pieces < 1 or length % pieces:
+    if not is_integer(pieces) or pieces < 1 or length % pieces:
         raise ValueError(
             f"maxout: axis {axis} of shape {source.shape} has {length} elements, expected a multiple of pieces, "
             f"got pieces {pieces!r}"

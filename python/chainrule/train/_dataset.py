@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_bad
+from .._util.arrays import first_bad, is_plain
 from ..nn import Module
 from ..nn._evaluate import evaluating, input_dtype, predict_eagerly, to_model_input
 from ..nn._loss_module import takes
@@ -196,9 +196,9 @@ def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Rows, caller: str) 
 
 
 def _numbers(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
-    plain = type(array) is np.ndarray and array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
-    # Used as it is: a copy of Fashion-MNIST takes as long as half an epoch.
-    converted = Tensor._wrap(array) if plain and array.dtype.isnative else to_model_input(array, dtype, name)
+    # Used as it is where it can be: a copy of Fashion-MNIST takes as long as half an epoch.
+    usable = array.dtype == dtype and is_plain(array)
+    converted = Tensor._wrap(array) if usable else to_model_input(array, dtype, name)
     place = first_bad(converted.numpy())
     if place is not None:
         raise _not_finite(array, place, name, dtype)
