@@ -253,7 +253,7 @@ def _check_forward(model: Any, given: np.dtype[Any], dtype: np.dtype[Any], shape
     plan = _trace(model, dtype, given, (1 if own else _PROBE, *shape), None if own else 1)
     blocks = plan.built.blocks
     code = [*blocks.before, *blocks.loop, *blocks.after]
-    if plan.versions or plan.cleared or plan.grad_outputs or any(instr.name == "bernoulli" for instr in code):
+    if plan.versions or plan.gradients or any(instr.name == "bernoulli" for instr in code):
         raise CompileError("predict: the forward pass changes something, or draws random numbers")
     if not own and (blocks.rows != _PROBE or blocks.after or blocks.sums):
         raise CompileError("predict: the outputs of rows depend on other rows")
