@@ -418,7 +418,7 @@ def test_trainers_speak_of_themselves() -> None:
     for wrong, message in ((with_value(X, (7, 3), np.nan), r"X\[7, 3\] is nan"), (X[:1], "X has 1 rows")):
         with pytest.raises(ValueError, match=f"^Trainer: {message}"):
             cr.Trainer(model, wrong, LABELS, **options)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="^Trainer: model must be a Module"):
+    with pytest.raises(TypeError, match=r"^Trainer: model must be a Module"):
         cr.Trainer(np.tanh, X, LABELS, **options)  # type: ignore[arg-type]
 
 
