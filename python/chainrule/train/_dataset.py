@@ -19,7 +19,7 @@ from ..nn._loss_module import takes
 from ..nn._preprocessing.base import split_preprocessing
 from ..ops._op import OPS, apply
 
-__all__ = ["Metric", "Rows", "check_counts", "prepare", "prepare_validation", "resolve_metrics"]
+__all__ = ["Metric", "Rows", "prepare", "prepare_validation", "resolve_metrics"]
 
 Loss = Callable[..., Tensor]  # (prediction, target), and sample_weight where there are weights
 _TAKE = OPS["take"]
@@ -46,15 +46,6 @@ class Rows:
         """The rows of these numbers, which are in range: inputs, targets, and what else the loss takes."""
         x, y = (apply(_TAKE, (source, rows)) for source in (self.x, self.y))
         return x, y, {} if self.weight is None else {"sample_weight": apply(_TAKE, (self.weight, rows))}
-
-
-def check_counts(caller: str, **counts: int) -> None:
-    """Raise ValueError or TypeError unless every named number is an integer of at least 1."""
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{caller}: {name} must be an integer, got {value!r}")
-        if value < 1:
-            raise ValueError(f"{caller}: {name} must be at least 1, got {value}")
 
 
 def prepare(
