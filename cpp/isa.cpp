@@ -18,7 +18,7 @@ namespace {
 
 #if defined(__x86_64__)
 // __builtin_cpu_supports also asks the operating system (XGETBV) whether the registers are saved. Every feature that
-// the level's compiler flags allow is asked for: a CPU with AVX-512F alone must not be given DQ code (numpy#27745).
+// the level's compiler flags allow is tested: a CPU with AVX-512F alone must not run DQ code (numpy#27745).
 [[maybe_unused]] bool cpu_has_avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx2") &&

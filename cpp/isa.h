@@ -15,7 +15,7 @@ std::vector<std::string> available_levels();
 // The active level's kernels. The best available one at start, or CHAINRULE_ISA.
 const KernelTable& active_kernels();
 
-// Makes `name` active; throws std::invalid_argument naming what there is.
+// Makes `name` active; throws std::invalid_argument naming the available ones.
 void use_level(const std::string& name);
 
 }  // namespace chainrule

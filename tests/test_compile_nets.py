@@ -9,8 +9,9 @@ import chainrule as cr
 from cases import random_nets
 from cases.random_nets import Net
 from chainrule import _core
+from chainrule._ir.instruction import Instr
+from chainrule._ir.table import ELEMENTWISE
 from chainrule.compiler.jit import Compiled
-from chainrule.compiler.trace import ELEMENTWISE, Instr
 from reference import assert_same_bits
 from reference.bits import Array
 from support.variants import ISAS, every_setting, force_level, force_threads, restored

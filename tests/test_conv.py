@@ -13,7 +13,7 @@ from chainrule import nn
 from reference import assert_same_bits, conv, special_values
 from reference import matmul as reference_matmul
 from reference.bits import Array
-from support.programs import fold, matmul_sum, unfold
+from support.programs import fold, matmul_accumulate, unfold
 from support.variants import every_setting
 
 DTYPES = (np.float32, np.float64)
@@ -199,10 +199,10 @@ def test_a_sum_of_products_is_one_chain(dtype: Any) -> None:
         rows = [np.swapaxes(x, 1, 2).reshape(n * length, x.shape[1]) for x in (a, b)]
         expected = reference_matmul(rows[0].T, rows[1])
         for setting in every_setting():
-            assert_same_bits(matmul_sum(a, b), expected, f"{setting}, {(n, m, k, length)}")
+            assert_same_bits(matmul_accumulate(a, b), expected, f"{setting}, {(n, m, k, length)}")
             if n > 1:
-                part = matmul_sum(a[:1], b[:1])
-                assert_same_bits(matmul_sum(a[1:], b[1:], out=part, continues=True), expected, setting)
+                part = matmul_accumulate(a[:1], b[:1])
+                assert_same_bits(matmul_accumulate(a[1:], b[1:], out=part, continues=True), expected, setting)
 
 
 # Errors.

@@ -1,4 +1,7 @@
-"""The tests have teeth: each fault seeded into the kernels turns them red. Built in a temporary copy of the sources."""
+"""Mutation tests: each fault seeded into a temporary copy of the sources makes the tests named beside it fail.
+
+The quick tier checks that every fault still finds its place; the full tier builds each one and runs its tests.
+"""
 
 import shutil
 import subprocess
@@ -11,18 +14,19 @@ import pytest
 
 from support.build_objects import ROOT, build
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
+LEVELS = ("levels avx512 avx2 scalar", "levels avx2 scalar")  # what CMakeLists.txt builds on x86-64, what is built here
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """In `file`, `old` becomes `new`; the tests that have to notice."""
+    """In `file`, `old`, which occurs `times` times, becomes `new`; `tests` have to fail."""
 
     name: str
     file: str
     old: str
     new: str
     tests: str
+    times: int = 1
 
 
 MUTANTS = [
@@ -70,8 +74,8 @@ MUTANTS = [
     Mutant(
         "tree of sums",
         "cpp/kernels/lane_sum.h",
-        "lanes[l] = lanes[l] + lanes[l + half]",
-        "lanes[l] = lanes[2 * l] + lanes[2 * l + 1]",
+        "half[v] + half[v + n]",
+        "half[2 * v] + half[2 * v + 1]",
         "test_reductions.py",
     ),
     Mutant(
@@ -87,9 +91,10 @@ MUTANTS = [
     Mutant(
         "step rounded twice",
         "cpp/kernels/update.cpp",
-        "fma(h.rate, d[x], old[x])",
-        "h.rate * d[x] + old[x]",
+        "fma(rate, d, p)",
+        "rate * d + p",
         "test_update.py -k options",
+        times=2,
     ),
     Mutant(
         "bias of the first tile",
@@ -112,7 +117,7 @@ MUTANTS = [
         "row",
         "test_chain.py",
     ),
-    Mutant("nine rounds", "cpp/kernels/philox.h", "round < 10", "round < 9", "test_random.py"),
+    Mutant("nine rounds", "cpp/math/philox.h", "round < 10", "round < 9", "test_random.py"),
     Mutant(
         "caller's mode",
         "cpp/threads/fp_mode.h",
@@ -122,20 +127,46 @@ MUTANTS = [
     ),
     Mutant(
         "shares leave a gap",
-        "cpp/threads/threads.cpp",
+        "cpp/threads/threads.h",
         "units * (share.index + 1) / share.count",
         "units * (share.index + 1) / share.count - (share.index > 0)",
         "test_elementwise.py",
     ),
-    Mutant("no barrier", "cpp/threads/threads.cpp", "#pragma omp barrier", "", "test_program.py -k wait"),
+    Mutant(
+        "no barrier",
+        "cpp/program/schedule.cpp",
+        "conflicts.with(i, begin_.back(), least_work)",
+        "false",
+        "test_threads.py test_program.py -k wait",
+    ),
     Mutant(
         "threads after fork",
         "cpp/threads/threads.cpp",
-        "g_forked.load(std::memory_order_relaxed) || omp_in_parallel()",
-        "omp_in_parallel()",
+        "g_forked.load(std::memory_order_relaxed) || ",
+        "",
         "test_threads.py -k forked",
     ),
 ]
+
+
+def seeded(mutant: Mutant, text: str) -> str:
+    """The text of the mutant's file with the fault in it."""
+    found = text.count(mutant.old)
+    assert found == mutant.times, f"{mutant.file} has {mutant.old!r} {found} times: seed {mutant.name!r} anew"
+    changed = text.replace(mutant.old, mutant.new)
+    assert changed != text
+    return changed
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_mutants_find_their_place(mutant: Mutant) -> None:
+    seeded(mutant, (ROOT / mutant.file).read_text())
+    for word in mutant.tests.split():
+        assert not word.endswith(".py") or (ROOT / "tests" / word).exists(), word
+
+
+def test_levels_find_their_place() -> None:
+    assert (ROOT / "CMakeLists.txt").read_text().count(LEVELS[0]) == 1
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +178,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("cpp", "python"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     lists = (ROOT / "CMakeLists.txt").read_text()
-    (copy / "CMakeLists.txt").write_text(lists.replace("levels avx512 avx2 scalar", "levels avx2 scalar"))
+    (copy / "CMakeLists.txt").write_text(lists.replace(*LEVELS))
     build(copy, copy / "build")
     yield copy
     shutil.rmtree(copy)
@@ -156,7 +187,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def run(tree: Path, tests: str) -> subprocess.CompletedProcess[str]:
     """The chosen quick tests against the package of the tree; stops at the first failure."""
     words = [str(ROOT / "tests" / word) if word.endswith(".py") else word for word in tests.split()]
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={tree / 'python'} {ROOT / 'tests'}"]
+    options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-o", f"pythonpath={tree / 'python'} {ROOT / 'tests'}"]
     code = (
         f"import sys; sys.path.insert(0, {str(tree / 'python')!r}); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     )
@@ -164,17 +195,20 @@ def run(tree: Path, tests: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
 
 
+@pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_unchanged_sources_pass(tree: Path) -> None:
     done = run(tree, " ".join(sorted({mutant.tests.split()[0] for mutant in MUTANTS})))
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+@pytest.mark.full
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_mutants_are_caught(tree: Path, mutant: Mutant) -> None:
     path = tree / mutant.file
     text = path.read_text()
-    assert mutant.old in text, "the sources have changed: change the mutant too"
-    path.write_text(text.replace(mutant.old, mutant.new))
+    path.write_text(seeded(mutant, text))
     try:
         build(tree, tree / "build")
         done = run(tree, mutant.tests)

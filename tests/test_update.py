@@ -8,8 +8,9 @@ import pytest
 
 from cases.kernel_rows import label
 from chainrule import _core
-from chainrule.compiler.report import flops
-from chainrule.compiler.trace import Instr
+from chainrule._ir.elementwise import Update
+from chainrule._ir.instruction import Instr, flops
+from chainrule._ir.records import Advance
 from reference import UPDATES, assert_same_bits, special_values
 from reference.bits import Array
 from support.programs import Float, execute
@@ -21,9 +22,9 @@ each_update = pytest.mark.parametrize("name", UPDATES)
 SIZES = (0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 257, 1023, 3001)
 
 
-def test_every_update_has_a_truth() -> None:
+def test_every_update_has_a_reference() -> None:
     assert set(_core.update_names()) == set(UPDATES), "add a row to tests/reference/updates.py"
-    assert [name for name in UPDATES if flops(Instr(name, 0, [0], [1, 2], [10])) < 40] == []
+    assert [name for name in UPDATES if flops(Instr(name, 0, [0], [1, 2], Update(10))) < 40] == []
 
 
 def values(n: int, dtype: Float, seed: int, states: int) -> list[Array]:
@@ -135,7 +136,7 @@ def test_clocks_advance() -> None:
     numbers = np.array([0.1, 0.75, 0.5, 9.0])
     for setting in every_setting():
         clocks = [np.array([i, 0.5 + i, 3.0]) for i in range(9)]
-        execute("advance", np.float64, clocks, [numbers], [3])
+        execute("advance", np.float64, clocks, [numbers], Advance(3))
         for i, clock in enumerate(clocks):
             assert clock.tolist() == [i + 1, (0.5 + i) * 0.75, 1.5], setting
         _core.advance(clocks, numbers)

@@ -21,8 +21,8 @@ void eigen(py::handle a_object, py::handle values_object) {
   check_output(values, "symmetric_eigen values");
   check_disjoint(values, a, "symmetric_eigen: values", false);
   const int64_t n = a.shape(0);
-  double *const matrix = static_cast<double*>(a.mutable_data()), *const found =
-                                                                     static_cast<double*>(values.mutable_data());
+  double* const matrix = static_cast<double*>(a.mutable_data());
+  double* const found = static_cast<double*>(values.mutable_data());
   if (!std::all_of(matrix, matrix + n * n, [](double x) { return std::isfinite(x); }))
     throw py::value_error("symmetric_eigen: a is not finite everywhere");
   bool ended = false;
@@ -31,7 +31,7 @@ void eigen(py::handle a_object, py::handle values_object) {
     const DefaultFpMode mode;
     ended = symmetric_eigen(n, matrix, found);
   }
-  if (!ended) throw py::value_error("symmetric_eigen: the iteration does not end");
+  if (!ended) throw py::value_error("symmetric_eigen: did not converge");
 }
 
 }  // namespace

@@ -9,5 +9,10 @@ PYBIND11_MODULE(_core, m) {
   chainrule::bind_linalg(m);
   chainrule::bind_predict(m);
   chainrule::bind_program(m);
+<<<<<<< HEAD
   chainrule::bind_test_hooks(m);
+=======
+  chainrule::bind_trials(m);
+  chainrule::bind_watch(m);
+>>>>>>> main
 }

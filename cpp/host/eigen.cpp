@@ -86,7 +86,7 @@ void accumulate(int64_t n, const double* a, const double* beta, double* z) {
   }
 }
 
-// Turns rows x and y: (x, y) becomes (c x - s y, s x + c y).
+// Rotates rows x and y: (x, y) becomes (c x - s y, s x + c y).
 void rotate(int64_t n, double c, double s, double* x, double* y) {
   for (int64_t i = 0; i < n; ++i) {
     const double low = x[i], high = y[i];
@@ -104,7 +104,7 @@ void ql_step(int64_t n, int64_t l, int64_t m, double* d, double* e, double* z) {
   for (int64_t i = m - 1; i >= l; --i) {
     const double f = s * e[i], b = c * e[i], r = std::sqrt(f * f + g * g);
     e[i + 1] = r;
-    if (r == 0) {  // the matrix has fallen apart
+    if (r == 0) {  // the matrix splits in two
       d[i + 1] -= p;
       e[m] = 0;
       return;

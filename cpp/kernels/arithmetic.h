@@ -1,56 +1,57 @@
-// Elementwise arithmetic and comparisons. To add one: a struct and its line in the list at the end.
+// Elementwise arithmetic, comparisons, and a term of a loss. To add one: a struct and its line in the list at the end.
 #pragma once
 
+#include "kernels/op_list.h"
+#include "math/elementary.h"
 #include "simd/vec.h"
 
 namespace chainrule {
 namespace {
 
-#define CR_UNARY(Name, text, expression)          \
+#define CR_UNARY(Name, text, body)                \
   struct Name {                                   \
     static constexpr const char* name = text;     \
     explicit Name(const double*) {}               \
     template <class T>                            \
     CR_INLINE Vec<T> operator()(Vec<T> x) const { \
-      return expression;                          \
+      body;                                       \
     }                                             \
   };
-#define CR_BINARY(Name, text, expression)                   \
+#define CR_BINARY(Name, text, body)                         \
   struct Name {                                             \
     static constexpr const char* name = text;               \
     explicit Name(const double*) {}                         \
     template <class T>                                      \
     CR_INLINE Vec<T> operator()(Vec<T> a, Vec<T> b) const { \
-      return expression;                                    \
+      body;                                                 \
     }                                                       \
   };
-#define CR_COMPARISON(Name, text, expression)            \
+#define CR_COMPARISON(Name, text, body)                  \
   struct Name {                                          \
     static constexpr const char* name = text;            \
     template <class T>                                   \
     CR_INLINE static Mask<T> apply(Vec<T> a, Vec<T> b) { \
-      return expression;                                 \
+      body;                                              \
     }                                                    \
   };
 
-CR_UNARY(Neg, "neg", neg(x))
-CR_UNARY(Abs, "abs", abs(x))
-CR_UNARY(Square, "square", x* x)
+CR_UNARY(Neg, "neg", return neg(x))
+CR_UNARY(Abs, "abs", return abs(x))
+CR_UNARY(Square, "square", return x * x)
 CR_UNARY(Sign, "sign",
-         select(gt(x, splat(T(0))), splat(T(1)), select(lt(x, splat(T(0))), splat(T(-1)), x + splat(T(0)))))
-CR_BINARY(Add, "add", a + b)
-CR_BINARY(Sub, "sub", a - b)
-CR_BINARY(Mul, "mul", a* b)
-CR_BINARY(Div, "div", a / b)
-CR_BINARY(Maximum, "maximum", maximum(a, b))
-CR_BINARY(Minimum, "minimum", minimum(a, b))
-CR_BINARY(Prelu, "prelu", select(gt(a, splat(T(0))), a, b* a))
-CR_COMPARISON(Equal, "equal", eq(a, b))
-CR_COMPARISON(NotEqual, "not_equal", !eq(a, b))
-CR_COMPARISON(Less, "less", lt(a, b))
-CR_COMPARISON(LessEqual, "less_equal", le(a, b))
-CR_COMPARISON(Greater, "greater", gt(a, b))
-CR_COMPARISON(GreaterEqual, "greater_equal", ge(a, b))
+         return select(gt(x, splat(T(0))), splat(T(1)), select(lt(x, splat(T(0))), splat(T(-1)), x + splat(T(0)))))
+CR_BINARY(Add, "add", return a + b)
+CR_BINARY(Sub, "sub", return a - b)
+CR_BINARY(Mul, "mul", return a * b)
+CR_BINARY(Div, "div", return a / b)
+CR_BINARY(Maximum, "maximum", return maximum(a, b))
+CR_BINARY(Minimum, "minimum", return minimum(a, b))
+CR_COMPARISON(Equal, "equal", return eq(a, b))
+CR_COMPARISON(NotEqual, "not_equal", return !eq(a, b))
+CR_COMPARISON(Less, "less", return lt(a, b))
+CR_COMPARISON(LessEqual, "less_equal", return le(a, b))
+CR_COMPARISON(Greater, "greater", return gt(a, b))
+CR_COMPARISON(GreaterEqual, "greater_equal", return ge(a, b))
 
 #undef CR_UNARY
 #undef CR_BINARY
@@ -80,7 +81,7 @@ struct Heaviside {
 };
 
 using Unary = List<Neg, Abs, Square, Sign, Heaviside>;
-using Binary = List<Add, Sub, Mul, Div, Maximum, Minimum, Prelu, BceTerm>;
+using Binary = List<Add, Sub, Mul, Div, Maximum, Minimum, BceTerm>;
 using Comparisons = List<Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual>;
 
 }  // namespace

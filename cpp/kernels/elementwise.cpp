@@ -1,9 +1,9 @@
-// MapRows of the elementwise kernels, made from the lists in activations.h, units.h and arithmetic.h.
+// Rows of the elementwise kernels, made from the lists in math_functions.h, activations.h and arithmetic.h.
 #include "kernels/activations.h"
 #include "kernels/arithmetic.h"
 #include "kernels/loops.h"
+#include "kernels/math_functions.h"
 #include "kernels/registry.h"
-#include "kernels/units.h"
 
 namespace chainrule {
 namespace {
@@ -20,8 +20,8 @@ template <class Op>
 struct Gradient : Op {
   using Op::Op;
   template <class T>
-  CR_INLINE Vec<T> operator()(Vec<T> kept, Vec<T> g) const {
-    return this->gradient(kept, g);
+  CR_INLINE Vec<T> operator()(Vec<T> saved, Vec<T> g) const {
+    return this->gradient(saved, g);
   }
 };
 
@@ -45,12 +45,14 @@ constexpr float gradient_cost() {
 }
 
 struct MapRows {
-  MapRow row[2 * (Activations::size + Units::size) + Unary::size + Binary::size + Comparisons::size + 1];
+  static constexpr int64_t with_gradient = MathFunctions::size + Activations::size;
+  static constexpr int64_t binary = Binary::size + BinaryActivations::size;
+  MapRow row[2 * with_gradient + Unary::size + binary + Comparisons::size + 1];
   int64_t n;
 };
 
 template <class... Ops>
-void add_activations(MapRows& rows, List<Ops...>) {
+void add_functions(MapRows& rows, List<Ops...>) {
   ((rows.row[rows.n++] =
         {Ops::names[0], 1, false, false, value_cost<Ops>(), {map1<float, Value<Ops>>, map1<double, Value<Ops>>}},
     rows.row[rows.n++] = {Ops::names[1],
@@ -76,10 +78,11 @@ void add_comparisons(MapRows& rows, List<Ops...>) {
 
 MapRows make_rows() {
   MapRows rows = {};
-  add_activations(rows, Activations());
-  add_activations(rows, Units());
+  add_functions(rows, MathFunctions());
+  add_functions(rows, Activations());
   add_unary(rows, Unary());
   add_binary(rows, Binary());
+  add_binary(rows, BinaryActivations());
   add_comparisons(rows, Comparisons());
   rows.row[rows.n++] = {"where", 3, true, false, kStream, {select3<float>, select3<double>}};
   return rows;

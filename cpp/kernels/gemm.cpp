@@ -5,10 +5,20 @@
 //       for ir over m by mr:        mr rows of a
 //         for jr over nc by nr:     tile
 //
-// b is packed when it is transposed (a vector must run along n), or when it is used often enough to repay the copy:
-// large power-of-two strides map a panel's rows to a few cache sets. Two shapes go other ways:
-//   few rows, b transposed:  b is turned in registers on the way to the multipliers, every element being used once
-//   narrow c:                computed as its transpose; otherwise most lanes of every vector would be idle
+// Which way a product goes (L: lanes of a vector; rest = n mod L), the first that fits:
+//
+//   n <= kMaxRows, 5 n < 4 L (*)       transposed_product: c' = b' a', or most lanes of every vector would be idle
+//   n > L, 0 < rest <= L / 2 (*)       split_product: n - rest columns, then the rest as c' = b' a'
+//     and an epilogue                  split_with_epilogue: the same in strips, whose whole rows the epilogue sees, if
+//                                      n <= kStripElements / L
+//   m <= kMaxRows, b unit-strided      few_rows_product: b is used once, so no blocks and no copies; a transposed b is
+//                                      transposed in registers on its way to the multipliers
+//     and m = 1, b larger than L2      axpy_rows first: b is read along its rows, not a page per row
+//   any other                          blocked_product: blocks of b that stay in L2, in panels or in place
+//
+//   (*) if m >= L, a is unit-strided, the chains start here and no relu_output is read
+//
+// Strategy says what blocked_product does to b, a and c for one block.
 #include "kernels/pack.h"
 #include "kernels/registry.h"
 #include "kernels/write_back.h"
@@ -16,9 +26,9 @@
 namespace chainrule {
 namespace {
 
-constexpr int64_t kDirect = 24 << 10;    // bytes: a smaller block of b stays in L1 as it is
+constexpr int64_t kDirect = 24 << 10;    // bytes: a smaller block of b stays in L1 in place
 constexpr int64_t kPage = 4096;          // rows of a at a multiple of this distance meet in one set of L1
-constexpr int64_t kAtOnce = 64 << 10;    // bytes: of less a and panel, all strips are done in one call
+constexpr int64_t kAtOnce = 64 << 10;    // bytes: strips of less a and panel are multiplied in one call
 constexpr int64_t kStreams = 512 << 10;  // bytes: a larger a has left L2 when the next block of b comes
 
 template <class T>
@@ -36,45 +46,72 @@ constexpr int64_t equal_share(int64_t n, int64_t most, int64_t grain) {
   return ceil_div(ceil_div(n, ceil_div(n, most)), grain) * grain;
 }
 
+// How one block of b, kb x nb, is multiplied by all rows of a.
+template <class T>
+struct Strategy {
+  // Strips of rows in equal shares, `longer` of them with one row more: a last tile of one or two rows would leave the
+  // multipliers waiting.
+  int64_t strips, rows, longer;
+  int64_t nr;  // columns of a tile
+  // b goes into panels of nr columns: because it is transposed (a vector must run along n), or because it is used often
+  // enough to repay the copy, as large power-of-two strides map a panel's rows to a few cache sets.
+  bool pack;
+  bool pack_in_tiles;  // by the tiles of the first strip, as they read b; else by pack_panel before them
+  bool copy_a;         // strip by strip
+  bool prefetch_a;     // the next strip, while this one is multiplied
+
+  CR_INLINE Strategy(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, int64_t kb, int64_t nb) {
+    constexpr int64_t size = sizeof(T);
+    strips = ceil_div(q.m, kMaxRows);
+    rows = strips == 1 ? q.m : q.m / strips;
+    longer = q.m - rows * strips;
+    nr = max_vectors(static_cast<int>(most_rows())) * Vec<T>::lanes;
+    pack = b.cs != 1 || (strips > 2 && kb * b.rs * size > kDirect);
+    pack_in_tiles = pack && b.cs == 1;
+    copy_a = nb > 2 * nr && a.cs == 1 && a.rs * size % kPage == 0;
+    prefetch_a = pack && a.cs == 1 && q.m * kb * size > kStreams;
+  }
+  CR_INLINE int64_t most_rows() const { return longer > 0 ? rows + 1 : rows; }
+  // Whether all strips may be multiplied by one panel before the next: together they stay in L1.
+  CR_INLINE bool fits_l1(int64_t m, int64_t kb) const {
+    return !copy_a && (m + nr) * kb * int64_t{sizeof(T)} <= kAtOnce;
+  }
+};
+
 // Rows [pc, pc + kb) and columns [jc, jc + nb) of b against all rows of a.
 template <class T>
 void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int64_t nb) {
-  constexpr int64_t L = Vec<T>::lanes, size = sizeof(T);
+  constexpr int64_t L = Vec<T>::lanes;
   const Matrix<T> a = {q.a.at(0, pc), q.a.rs, q.a.cs}, b = {q.b.at(pc, jc), q.b.rs, q.b.cs};
-  // Rows in equal shares: a last tile of one or two rows would leave the multipliers waiting.
-  const int64_t tiles = ceil_div(q.m, kMaxRows), few = tiles == 1 ? q.m : q.m / tiles, longer = q.m - few * tiles;
-  const int64_t most_rows = longer > 0 ? few + 1 : few, nr = max_vectors(static_cast<int>(most_rows)) * L;
-  const bool pack = b.cs != 1 || (tiles > 2 && kb * b.rs * size > kDirect);
-  const bool copy = nb > 2 * nr && a.cs == 1 && a.rs * size % kPage == 0;
-  const bool streams = pack && a.cs == 1 && q.m * kb * size > kStreams;
-  TileCollector<T> collector(q.c, most_rows, nr, nb, pc + kb == q.k);
-  const int64_t at_once = copy || (q.m + nr) * kb * size > kAtOnce ? 1 : collector.strips_at_once();
+  const Strategy<T> how(q, a, b, kb, nb);
+  TileCollector<T> collector(q.c, how.most_rows(), how.nr, nb, pc + kb == q.k);
+  const int64_t at_once = how.fits_l1(q.m, kb) ? collector.strips_at_once() : 1;
   TileArgs<T> args = {};
   args.k = kb;
   args.rs_c = collector.ld();
   args.first = pc == 0 && q.first;
   int64_t i = 0;
-  for (int64_t t = 0; t < tiles; t += args.strips) {
-    const int64_t rows = few + (t < longer ? 1 : 0), alike = (t < longer ? longer : tiles) - t;
-    const bool packs = pack && t == 0;
-    args.strips = packs && b.cs == 1 ? 1 : smaller(at_once, alike);
+  for (int64_t t = 0; t < how.strips; t += args.strips) {
+    const int64_t rows = how.rows + (t < how.longer ? 1 : 0), alike = (t < how.longer ? how.longer : how.strips) - t;
+    const bool first_strip = t == 0, tiles_pack = how.pack_in_tiles && first_strip;
+    args.strips = tiles_pack ? 1 : smaller(at_once, alike);
     const Matrix<T> strip =
-        copy ? compact_rows({a.at(i, 0), a.rs, a.cs}, rows, kb, q.small) : Matrix<T>{a.at(i, 0), a.rs, a.cs};
+        how.copy_a ? compact_rows({a.at(i, 0), a.rs, a.cs}, rows, kb, q.small) : Matrix<T>{a.at(i, 0), a.rs, a.cs};
     args.a = strip.p;
     args.rs_a = strip.rs;
     args.cs_a = strip.cs;
     const int64_t i_end = i + args.strips * rows;
-    for (int64_t j = 0; j < nb; j += nr) {
-      const int64_t columns = smaller(nr, nb - j), vectors = ceil_div(columns, L);
+    for (int64_t j = 0; j < nb; j += how.nr) {
+      const int64_t columns = smaller(how.nr, nb - j), vectors = ceil_div(columns, L);
       const Matrix<T> from = {b.at(0, j), b.rs, b.cs};
       args.c = collector.tile(i, jc + j);
       args.finish = collector.finish(i, jc + j);
       args.n = columns;
       args.panel = q.packed + j * kb;
-      if (!pack || (packs && b.cs == 1)) {
+      if (!how.pack || tiles_pack) {
         args.b = from.p;
         args.ld_b = b.rs;
-        args.read = pack ? kPack : columns % L == 0 ? kWhole : kTail;
+        args.read = how.pack ? kPack : columns % L == 0 ? kWhole : kTail;
       } else {
         args.b = args.panel;
         args.ld_b = vectors * L;
@@ -83,15 +120,15 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
           args.read = kPrefetch;
           args.targets = collector.targets(i, jc + j);
         }
-        if (packs) pack_panel(from, kb, columns, vectors * L, args.panel);
+        if (first_strip) pack_panel(from, kb, columns, vectors * L, args.panel);
       }
-      if (pack && at_once == 1) prefetch_rows<1>(args.c, args.rs_c, rows, columns);
-      if (streams && t + 1 < tiles) {  // a share of the next strip
-        const int64_t share = ceil_div(kb * nr, nb), k0 = smaller(j / nr * share, kb);
-        prefetch_rows<0>(a.at(i + rows, k0), a.rs, few, smaller(share, kb - k0));
+      if (how.pack && at_once == 1) prefetch_rows<1>(args.c, args.rs_c, rows, columns);
+      if (how.prefetch_a && t + 1 < how.strips) {  // a share of the next strip
+        const int64_t share = ceil_div(kb * how.nr, nb), k0 = smaller(j / how.nr * share, kb);
+        prefetch_rows<0>(a.at(i + rows, k0), a.rs, how.rows, smaller(share, kb - k0));
       }
       kTiles<T>.fn[rows - 1][vectors - 1](args);
-      const bool row_ends = j + nr >= nb;
+      const bool row_ends = j + how.nr >= nb;
       collector.tile_done(i_end, jc + j + columns, row_ends, row_ends && i_end == q.m);
     }
     i = i_end;
@@ -114,9 +151,9 @@ int64_t strip_columns(int rows, bool transposed) {
   return (transposed ? max_transposed_vectors(rows) : max_vectors(rows)) * Vec<T>::lanes;
 }
 
-// One row of a: the first rows of b, eight at a time along their columns, c passing through registers. A strip down a
-// matrix that comes from memory touches a page per row: 1 x 2048 x 2048 took 1.8 times as long, and 1.35 times in
-// strips of 16 rows; prefetching made it slower. Returns how many rows are done.
+// One row of a: c += a[k] b[k] (axpy) for the first rows of b, eight rows at a time along their columns, c passing
+// through registers. A strip down a matrix that comes from memory touches a page per row: 1 x 2048 x 2048 took 1.8
+// times as long, and 1.35 times in strips of 16 rows; prefetching made it slower. Returns how many rows are done.
 constexpr int64_t kFromMemory = 1 << 20;  // bytes: a larger b is not in L2
 constexpr int64_t kAxpyRows = 8;
 constexpr int64_t kAxpyBytes = 16 << 10;  // bytes of c, which stay in L1
@@ -168,7 +205,7 @@ void few_rows_product(const Problem<T>& q) {
   }
 }
 
-// c' = b' a', in strips of columns that are turned into rows of c. The chains start here, and no `kept` is read.
+// c' = b' a', in strips of columns that are transposed into rows of c. The chains start here, no relu_output is read.
 template <class T>
 void transposed_product(const Problem<T>& q) {
   const Matrix<T> bt = {q.b.p, q.b.cs, q.b.rs};
@@ -202,7 +239,7 @@ void product(const Problem<T>& q) {
   }
 }
 
-// n = 50 in vectors of 16: 48 wide, 2 narrow.
+// n = 50 in vectors of 16: 48 columns as any product, 2 as the transpose.
 template <class T>
 void split_product(const Problem<T>& q, int64_t rest) {
   Problem<T> part = q;
@@ -214,8 +251,8 @@ void split_product(const Problem<T>& q, int64_t rest) {
   transposed_product(part);
 }
 
-// The epilogue sees whole rows, when both parts are there: of the 2 columns alone tanh takes as long as of 16 in every
-// row (128 x 50 x 50 with tanh and one more pass: 14.1 us, so 11.0).
+// The epilogue sees whole rows, when both parts are there: on the 2 columns alone tanh takes as long as on 16 in every
+// row (128 x 50 x 50 with tanh and one more pass: 14.1 us apart, 11.0 together).
 template <class T>
 void split_with_epilogue(const Problem<T>& q, int64_t rest) {
   const Epilogue& e = *q.c.epilogue;
@@ -253,7 +290,7 @@ void gemm(const GemmArgs& g) {
   q.c.finish = {static_cast<const T*>(w.bias), static_cast<const T*>(w.relu_output), w.rs_relu_output, w.relu, false};
   q.c.epilogue = g.epilogue;
   q.c.strip = scratch + BlockSizes<T>::a_elements + packed;
-  // Turning costs about a fifth of the multiplications that it hides behind.
+  // Transposing costs about a fifth of the multiplications that it hides behind.
   const bool transposes = q.first && w.relu_output == nullptr && q.m >= L && (q.a.rs == 1 || q.a.cs == 1);
   const int64_t rest = q.n % L;
   if (transposes && q.n <= kMaxRows && 5 * q.n < 4 * L) {

@@ -1,4 +1,4 @@
-// The only elementwise loops: body and tail, one expression. An op is a struct with a static `apply` on vectors.
+// The only elementwise loops: body and tail from one expression. An op is a function object on vectors.
 #pragma once
 
 #include "kernel_table.h"
@@ -7,8 +7,8 @@
 namespace chainrule {
 namespace {
 
-// The same elements in as few rows as can be: rows that follow each other are one long row, and a column that lies
-// contiguously is a row. Rows of a few elements would take a loop of their own each.
+// The same elements in as few rows as possible: contiguous rows are one long row, and a contiguous column is a row.
+// Rows of a few elements would each take a loop of their own.
 CR_INLINE MapArgs merge_rows(MapArgs m, int inputs) {
   if (m.rows <= 1) return m;
   bool follow = m.rs_out == m.n, column = m.n == 1 && m.rs_out == 1;
@@ -23,7 +23,7 @@ CR_INLINE MapArgs merge_rows(MapArgs m, int inputs) {
   return m;
 }
 
-// One operand: an array, or a scalar that stays in a register.
+// One operand: an array, or a broadcast scalar that stays in a register.
 template <class T, bool Broadcast>
 struct Operand {
   const T* p;
@@ -35,7 +35,7 @@ struct Operand {
   CR_INLINE Vec<T> part(int64_t i, int64_t n) const { return Broadcast ? splatted : load_n(p + i, n); }
 };
 
-// Two vectors a turn: the elementary functions are chains of dependent steps, and the second fills their gaps.
+// Two vectors per iteration: the elementary functions are chains of dependent steps, and the second fills their gaps.
 template <class T, class F, class... Operands>
 CR_INLINE void for_each(int64_t n, T* out, F f, const Operands&... in) {
   constexpr int64_t L = Vec<T>::lanes;

@@ -1,88 +1,154 @@
-// e^(x - max) of rows and its lane sum: what softmax and cross-entropy share. One row at a time, elements along the
-// lanes; transposed_rows.h has many rows at a time.
+// Elementary functions: value and gradient side by side. activations.h has the activation functions.
+//
+// To add one: a struct with its two names, `value(x)` and `gradient(saved, g)` for the upstream gradient g, and its
+// line in the list at the end. What is saved for the gradient, the input x or the output y, is said by the op's row in
+// python/chainrule/ops. The struct becomes the kernels `name` and `name_grad` on every level; the row in
+// python/chainrule/ops and the reference in tests/reference are the other two places. `param` are the op's parameters
+// (a slope, two bounds). docs/arithmetic.md has the sequences of roundings.
 #pragma once
 
-#include "kernels/lane_sum.h"
+#include "kernels/op_list.h"
 #include "math/elementary.h"
+#include "simd/vec.h"
 
 namespace chainrule {
 namespace {
 
-// e^v of N vectors.
-template <class T, int N>
-CR_INLINE void exponentials(Vec<T> (&v)[N]) {
-  if constexpr (sizeof(T) == 4) {
-    math::exp(v);
-  } else {
-    CR_UNROLL
-    for (int i = 0; i < N; ++i) v[i] = math::exp(v[i]);
+struct Exp {
+  static constexpr const char* names[2] = {"exp", "exp_grad"};
+  explicit Exp(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::exp(x);
   }
-}
+  // Optional: four vectors step by step; the scalar level has no latency to fill.
+  template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes > 1)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    math::exp(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    return g * y;
+  }
+};
 
-// The maximum that is subtracted. A NaN may get lost here, it makes the row's sum NaN. Of +0 and -0 either will do: the
-// difference is a zero that changes no exponential, and the logarithm of such a sum is above 0.
+struct Expm1 {
+  static constexpr const char* names[2] = {"expm1", "expm1_grad"};
+  explicit Expm1(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::expm1(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    return g * (y + splat(T(1)));
+  }
+};
+
+struct Log {
+  static constexpr const char* names[2] = {"log", "log_grad"};
+  explicit Log(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::log(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g / x;
+  }
+};
+
+struct Log1p {
+  static constexpr const char* names[2] = {"log1p", "log1p_grad"};
+  explicit Log1p(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::log1p(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g / (splat(T(1)) + x);
+  }
+};
+
+struct Sqrt {
+  static constexpr const char* names[2] = {"sqrt", "sqrt_grad"};
+  static constexpr float cost = 0.2f;
+  explicit Sqrt(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return chainrule::sqrt(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    return g / (y + y);
+  }
+};
+
+struct Tanh {
+  static constexpr const char* names[2] = {"tanh", "tanh_grad"};
+  explicit Tanh(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::tanh(x);
+  }
+  template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes > 1)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    math::tanh(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
+    return g * fma(neg(y), y, splat(T(1)));
+  }
+};
+
+// e^(-f x^2) for f = 1 or 1/2, within 2 ULP: the square is an exact pair, whose low part the exponential takes as a
+// factor. Beyond 40 it is 0.
 template <class T>
-CR_INLINE Vec<T> row_largest(const T* x, int64_t n) {
-  return fold_row(x, n, [](Vec<T> a, Vec<T> b) CR_LAMBDA { return larger(a, b); });
+CR_INLINE Vec<T> bell(Vec<T> x, T f) {
+  const Vec<T> u = math::clamp(x, T(-40), T(40)), q = u * u, rest = fma(u, u, neg(q));
+  const Vec<T> e = math::exp(splat(-f) * q);
+  return fma(splat(-f) * rest, e, e);
 }
 
-// `all` with v in lane i and those behind it: lane by lane from the first, with no lane left unset.
-template <class T>
-CR_INLINE Vec<T> collect(Vec<T> all, int64_t i, Vec<T> v) {
-  return select(first_lanes<T>(i), all, v);
-}
+struct Erf {
+  static constexpr const char* names[2] = {"erf", "erf_grad"};
+  static constexpr float gradient_cost = 0.6f;
+  static constexpr double kSlope = 1.1283791670955126;  // 2 / sqrt(pi)
+  explicit Erf(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::erf(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g * (splat(static_cast<T>(kSlope)) * bell(x, T(1)));
+  }
+};
 
-// e^(x - m) of elements [begin, end) of a row, a chunk of the sum rule, to the same places of `out` where Keep says so;
-// returns their sum. also(i, w) does other work on w elements from i on.
-template <bool Keep, class T, class Also>
-CR_INLINE Vec<T> exponentials_chunk(int64_t begin, int64_t end, const T* x, Vec<T> m, [[maybe_unused]] T* out,
-                                    Also also) {
-  constexpr int64_t L = Vec<T>::lanes, kVectors = SumLanes<T>::kVectors, V = kVectors > 2 ? kVectors : 2;
-  SumLanes<T> sum;
-  int64_t i = begin;
-  // The scalar level has no vector to fill: 16 copies of exp would only take the compiler minutes.
-  for (; L > 1 && i + V * L <= end; i += V * L) {
-    Vec<T> e[V];
-    CR_UNROLL
-    for (int64_t v = 0; v < V; ++v) e[v] = load(x + i + v * L) - m;
-    exponentials(e);
-    CR_UNROLL
-    for (int64_t v = 0; v < V; ++v) sum.acc[v % kVectors] = sum.acc[v % kVectors] + e[v];
-    CR_UNROLL
-    for (int64_t v = 0; v < V; ++v) {
-      if constexpr (Keep) store(out + i + v * L, e[v]);
-      also(i + v * L, L);
-    }
+// The distribution function of the normal distribution.
+struct Ndtr {
+  static constexpr const char* names[2] = {"ndtr", "ndtr_grad"};
+  static constexpr float cost = 1.0f, gradient_cost = 0.6f;
+  static constexpr double kSlope = 0.3989422804014327;  // 1 / sqrt(2 pi)
+  explicit Ndtr(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::normal_cdf(x);
   }
-  while (i < end) {
-    T part[kSumLanes] = {};
-    for (int64_t at = 0; at < kSumLanes && i < end; at += L, i += L) {
-      const int64_t w = end - i < L ? end - i : L;
-      const Vec<T> e = math::exp(load_or_n(x + i, w) - m);
-      if constexpr (Keep) store_or_n(out + i, e, w);
-      also(i, w);
-      store(part + at, select(first_lanes<T>(w), e, splat(T(0))));
-    }
-    CR_UNROLL
-    for (int64_t v = 0; v < kVectors; ++v) sum.acc[v] = sum.acc[v] + load(part + v * L);
+  template <class T>
+  CR_INLINE static Vec<T> density(Vec<T> x) {
+    return splat(static_cast<T>(kSlope)) * bell(x, T(0.5));
   }
-  return sum.folded();
-}
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g * density(x);
+  }
+};
 
-template <bool Keep, class T, class Also>
-CR_INLINE Vec<T> exponentials(int64_t n, const T* x, Vec<T> m, T* out, Also also) {
-  Vec<T> total = splat(T(0));
-  for (int64_t begin = 0; begin < n; begin += kSumChunk) {
-    const int64_t end = begin + kSumChunk < n ? begin + kSumChunk : n;
-    total = total + exponentials_chunk<Keep>(begin, end, x, m, out, also);
-  }
-  return total;
-}
-// Their sum alone.
-template <class T>
-CR_INLINE Vec<T> sum_of_exponentials(int64_t n, const T* x, Vec<T> m) {
-  return exponentials<false, T>(n, x, m, nullptr, [](int64_t, int64_t) CR_LAMBDA {});
-}
+using MathFunctions = List<Exp, Expm1, Log, Log1p, Sqrt, Tanh, Erf, Ndtr>;
 
 }  // namespace
 }  // namespace chainrule

@@ -1,4 +1,4 @@
-// Copies that the matrix product makes: panels of b, rows of a, strips of a transposed c turned back.
+// Copies that the matrix product makes: panels of b, rows of a, strips of c' transposed back.
 #pragma once
 
 #include "kernel_table.h"
@@ -8,7 +8,7 @@ namespace chainrule {
 namespace {
 
 // Tile numbers, measured on Zen 4. kc * nc * sizeof(T) = 512 KiB: half of the smallest L2 (1 MiB) of the AVX-512
-// machines. A long kc costs L1 nothing that counts: the panel streams from L2 in any case (2 lines in 24 cycles).
+// machines. A long kc costs L1 nothing that matters: the panel streams from L2 in any case (2 lines in 24 cycles).
 template <class T>
 struct BlockSizes {
   static constexpr int64_t kc = gemm_depth(sizeof(T));
@@ -29,8 +29,8 @@ struct Matrix {
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// panel[k][0..width) = b[k][j0 .. j0 + columns), padded with zeros: lanes x lanes blocks turned in registers where b's
-// columns are contiguous, else one element at a time.
+// panel[k][0..width) = b[k][j0 .. j0 + columns), padded with zeros: lanes x lanes blocks are transposed in registers
+// where b's columns are contiguous, else one element at a time.
 template <class T>
 void pack_panel(const Matrix<T>& b, int64_t k, int64_t columns, int64_t width, T* panel) {
   constexpr int64_t L = Vec<T>::lanes;

@@ -1,27 +1,33 @@
 // Uniform and normal numbers from Philox streams (docs/arithmetic.md).
-#include "kernels/philox.h"
 #include "kernels/registry.h"
 #include "math/elementary.h"
+#include "math/philox.h"
 
 namespace chainrule {
 namespace {
+
+inline PhiloxBlocks<1> philox(const RandomArgs& r, uint64_t block) {
+  PhiloxBlocks<1> one;
+  philox(r.seed, r.stream, block, one);
+  return one;
+}
 
 // Two words make one binary64 number; a block of four words holds elements 2b and 2b + 1.
 struct WordPair {
   uint32_t first, second;
 };
 inline WordPair word_pair(const RandomArgs& r, int64_t i) {
-  const PhiloxBlock block = philox(r.seed, r.stream, static_cast<uint64_t>(i) / 2);
+  const PhiloxBlocks<1> block = philox(r, static_cast<uint64_t>(i) / 2);
   const int64_t at = (i % 2) * 2;
-  return {block.word[at], block.word[at + 1]};
+  return {block.word[at][0], block.word[at + 1][0]};
 }
 
 template <class T>
 T unit(const RandomArgs& r, int64_t i);
 template <>
 float unit<float>(const RandomArgs& r, int64_t i) {
-  const PhiloxBlock block = philox(r.seed, r.stream, static_cast<uint64_t>(i) / 4);
-  return static_cast<float>(block.word[i % 4] >> 8) * 0x1p-24f;
+  const PhiloxBlocks<1> block = philox(r, static_cast<uint64_t>(i) / 4);
+  return static_cast<float>(block.word[i % 4][0] >> 8) * 0x1p-24f;
 }
 template <>
 double unit<double>(const RandomArgs& r, int64_t i) {
@@ -72,50 +78,21 @@ void normal(const RandomArgs& r) {
   }
 }
 
-// Some blocks of a stream at a time, word w of block b at [w][b]: the compiler makes vectors of these loops (32 blocks:
-// 0.8 ns an element with AVX-512, one by one 3.7; it unrolls 16 before it looks for vectors, and finds none).
-constexpr int kBlocks = 32;
-struct PhiloxBlocks {
-  uint32_t word[4][kBlocks];
-};
-inline void philox(uint64_t seed, uint64_t stream, uint64_t first, PhiloxBlocks& blocks) {
-  uint32_t* __restrict x0 = blocks.word[0], * __restrict x1 = blocks.word[1];
-  uint32_t* __restrict x2 = blocks.word[2], * __restrict x3 = blocks.word[3];
-  for (int b = 0; b < kBlocks; ++b) {
-    const uint64_t block = first + static_cast<uint64_t>(b);
-    x0[b] = static_cast<uint32_t>(block);
-    x1[b] = static_cast<uint32_t>(block >> 32);
-    x2[b] = static_cast<uint32_t>(stream);
-    x3[b] = static_cast<uint32_t>(stream >> 32);
-  }
-  uint32_t k0 = static_cast<uint32_t>(seed), k1 = static_cast<uint32_t>(seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    for (int b = 0; b < kBlocks; ++b) {
-      const uint64_t p = uint64_t{0xD2511F53u} * x0[b], q = uint64_t{0xCD9E8D57u} * x2[b];
-      const uint32_t y0 = static_cast<uint32_t>(q >> 32) ^ x1[b] ^ k0, y2 = static_cast<uint32_t>(p >> 32) ^ x3[b] ^ k1;
-      x1[b] = static_cast<uint32_t>(q);
-      x3[b] = static_cast<uint32_t>(p);
-      x0[b] = y0;
-      x2[b] = y2;
-    }
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-}
+constexpr int kBlocks = 32;  // at a time
 
 template <class T>
 void bernoulli(const RandomArgs& r) {
-  const uint64_t least = static_cast<uint64_t>(r.a * 0x1p32);  // exact: r.a is from 0 to 1
+  const uint64_t threshold = static_cast<uint64_t>(r.a * 0x1p32);  // exact: r.a is from 0 to 1
   const T value = static_cast<T>(r.b);
   T* const out = static_cast<T*>(r.out);
-  PhiloxBlocks x;
+  PhiloxBlocks<kBlocks> x;
   for (int64_t i = 0, some; i < r.n; i += some) {
     const int64_t at = (r.first + i) % 4;
     some = r.n - i < 4 * kBlocks - at ? r.n - i : 4 * kBlocks - at;
     philox(r.seed, r.stream, static_cast<uint64_t>(r.first + i) / 4, x);
     T elements[4 * kBlocks];
     for (int b = 0; b < kBlocks; ++b) {
-      for (int w = 0; w < 4; ++w) elements[4 * b + w] = x.word[w][b] >= least ? value : T(0);
+      for (int w = 0; w < 4; ++w) elements[4 * b + w] = x.word[w][b] >= threshold ? value : T(0);
     }
     for (int64_t e = 0; e < some; ++e) out[i + e] = elements[at + e];
   }

@@ -49,8 +49,10 @@ CR_INLINE void column_block(int64_t rows, const T* x, int64_t stride, T* out, in
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> acc[V];
   const int64_t last = width - (V - 1) * L;
-  const auto read = [last](const T* p, int v)
-                        CR_LAMBDA { return Whole || v < V - 1 ? load(p + v * L) : load_n(p + v * L, last); };
+  const auto read = [last](const T* p, int v) CR_LAMBDA {
+    const T* const from = p + v * L;
+    return Whole || v < V - 1 ? load(from) : load_n(from, last);
+  };
   if (first) {
     CR_UNROLL
     for (int v = 0; v < V; ++v) acc[v] = op.start(read(x, v));
@@ -101,7 +103,7 @@ struct MinOp {
 
 // 256 bytes of sums: with AVX-512 and AVX2 they read at the rate of the second cache, twice as many are no faster.
 constexpr int kWidest = Vec<float>::lanes == 16 ? 4 : 8;
-// What is left beside the widest blocks, in one: a block of one vector waits for its chain as long as a wide one.
+// The columns that remain beside the widest blocks, in one block: one of one vector takes as long as a wide one.
 template <int V, class T, class Op>
 CR_INLINE void narrower(int64_t rows, const T* x, int64_t stride, T* out, int64_t width, bool first, Op op) {
   if constexpr (V < kWidest) {
@@ -116,7 +118,7 @@ void fold_columns(int64_t rows, int64_t cols, const void* x, int64_t stride, voi
   constexpr int64_t L = Vec<T>::lanes;
   const T* p = static_cast<const T*>(x);
   T* o = static_cast<T*>(out);
-  if (rows == 0) {  // an empty sum is +0; max and min of nothing are refused before they come here
+  if (rows == 0) {  // an empty sum is +0; max and min of nothing raise before this is called
     if (first) {
       for (int64_t j = 0; j < cols; ++j) o[j] = T(0);
     }

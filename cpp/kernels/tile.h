@@ -2,20 +2,18 @@
 //
 // Contract: c[i][j] = chain over k ascending of fma(a[i][k], b[k][j], .), starting from +0 (`first`) or continuing what
 // c holds. a is read one element at a time (any strides), c written up to column n only. b is read in one of five ways:
-//   whole    a vector at a time, every vector inside the matrix or a padded panel
-//   tail     the same, the last vector of each row by load_n
-//   pack     as tail, and every vector is stored to `panel` for the next rows of a: the copy hides behind the fmas
-//   ask      as whole, and what the epilogue will update is asked for
-//   turned   columns are contiguous: lanes x lanes blocks are transposed in registers, on the way to the fmas. One
-//   vector
-//            of columns: more would not stay in the same sets of L1 at large power-of-two strides
+//   whole       a vector at a time, every vector inside the matrix or a padded panel
+//   tail        the same, the last vector of each row by load_n
+//   pack        as tail, and every vector is stored to `panel` for the next rows of a: the copy hides behind the fmas
+//   prefetch    as whole, and the matrices that the epilogue will update are prefetched
+//   transposed  columns are contiguous: lanes x lanes blocks are transposed in registers, on the way to the fmas
 //
 // Register arithmetic: mr * nv accumulators + nv vectors of b + 1 broadcast <= kRegisters. Few rows take more vectors,
 // so that there are always enough independent chains (latency 4 x 2 units = 8) and b is read in long runs.
 //   32 registers: 12 x 2 = 24 + 3;  8 x 3 = 24 + 4;  6 x 4 = 24 + 5;  4 x 5;  3 x 6;  2 x 8;  1 x 12
 //   16 registers:  6 x 2 = 12 + 3;  3 x 3 =  9 + 4;  2 x 4;  1 x 6
-// Turned takes mr * nv + lanes + 2 temporaries, and as few vectors as can be: their columns compete for the same sets
-// of L1 at large power-of-two strides.
+// Transposed takes mr * nv + lanes + 2 temporaries, and as few vectors as can be, mostly one: their columns compete for
+// the same sets of L1 at large power-of-two strides.
 #pragma once
 
 #include "kernels/activations.h"
@@ -43,7 +41,7 @@ constexpr int64_t kAhead = 16;
 
 enum Read { kWhole, kTail, kPack, kTransposed, kPrefetch };
 
-// WriteBack of one tile. In a transposed tile (`turned`) the bias is one number a row, and there is no `kept`.
+// WriteBack of one tile. In a tile of c' (`transposed`) the bias is one number a row, and there is no relu_output.
 template <class T>
 struct Finish {
   const T *bias, *relu_output;  // null: none
@@ -51,8 +49,8 @@ struct Finish {
   bool relu, transposed;
 };
 
-// Matrices that the epilogue is going to change where the tiles are, on their way from memory while these are computed:
-// a step of 1024-2048-2048-1000 takes 4 % less. A row at a time: all at once they hold up what the tile itself reads.
+// Matrices that the epilogue will update where the tile is, prefetched while it is computed: a step of
+// 1024-2048-2048-1000 takes 4 % less. A row at a time: all at once they delay what the tile itself reads.
 template <class T>
 struct PrefetchTargets {
   int matrices;
@@ -62,19 +60,19 @@ struct PrefetchTargets {
 
 template <class T>
 struct TileArgs {
-  int64_t strips;  // that follow each other: as many tiles, one below the other, with the same b
+  int64_t strips;  // so many tiles, one below the other, with the same b
   int64_t k;
   const T* a;
   int64_t rs_a, cs_a;
   const T* b;
-  int64_t ld_b;  // from row to row of b; turned: from column to column
+  int64_t ld_b;  // from row to row of b; transposed: from column to column
   T* panel;      // where kPack stores b
   T* c;
   int64_t rs_c;
   int64_t n;  // columns of this tile
   bool first;
   Read read;
-  const Finish<T>* finish;            // null: nothing is done
+  const Finish<T>* finish;            // null: c is stored as it is
   const PrefetchTargets<T>* targets;  // of kPrefetch
 };
 
@@ -318,7 +316,7 @@ void tile(const TileArgs<T>& t) {
 template <class T>
 using TileFn = void (*)(const TileArgs<T>&);
 
-// All tiles by [rows - 1][vectors - 1]; what would spill is null and never asked for.
+// All tiles by [rows - 1][vectors - 1]; those that would spill registers are null and never called.
 template <class T>
 struct TileTable {
   TileFn<T> fn[kMaxRows][kWidest];

@@ -1,5 +1,5 @@
-// Windows of images as columns, and columns added up to images: what makes a convolution a matrix product. Rows of a
-// plane are short, so that a call for each would take longer than to copy it.
+// im2col and col2im: windows of images as columns, and columns added up to images, which make a convolution a matrix
+// product. Rows of a plane are short: a call for each would take longer than to copy it.
 #include "kernels/registry.h"
 #include "simd/vec.h"
 
@@ -75,8 +75,8 @@ Vec<T> load_between(const T* p, int64_t begin, int64_t end) {
   return load(lanes);
 }
 
-// Row `row` of a plane where strides are 1: each vector gets its sum in registers. What another window row holds is
-// masked; sums that begin at +0 are never -0, so that to add +0 in its place changes nothing.
+// Row `row` of a plane where strides are 1: each vector gets its sum in registers. Elements of another row of
+// windows are masked; sums that begin at +0 are never -0, so that to add +0 in its place changes nothing.
 template <class T>
 void fold_row(const Windows& q, int64_t row, const T* columns, const T* all, const T* all_end, T* out) {
   constexpr int64_t L = Vec<T>::lanes;

@@ -1,4 +1,4 @@
-// Where a matrix product puts c, and how its epilogue gets to see finished parts while they are in L1.
+// Where a matrix product writes c, and how its epilogue gets finished parts while they are in L1.
 #pragma once
 
 #include "kernels/pack.h"
@@ -11,7 +11,7 @@ static_assert(kStripElements >= kEpilogueElements);
 
 template <class T>
 struct Output {
-  T* c;  // null: kept by nobody, parts lie in `strip` until the epilogue has seen them
+  T* c;  // null: not stored, parts lie in `strip` until the epilogue has read them
   int64_t rs;
   bool transposed = false;  // one row here is one column of the product
   Finish<T> finish = {};
@@ -28,11 +28,11 @@ struct Output {
   }
 };
 
-// Tiles are collected until they are worth a call: some strips of whole rows, or some tiles of one strip.
+// Collects tiles until they are worth a call of the epilogue: some strips of whole rows, or some tiles of one strip.
 template <class T>
 class TileCollector {
  public:
-  // Tiles of at most rows x width in c's `columns` columns; `last`: no more is added to these chains.
+  // Tiles of at most rows x width in c's `columns` columns; `last`: the chains end with this block of k.
   CR_INLINE TileCollector(const Output<T>& out, int64_t rows, int64_t width, int64_t columns, bool last)
       : out_(out),
         has_epilogue_(last && out.epilogue != nullptr),
@@ -44,14 +44,14 @@ class TileCollector {
     most_ = whole_rows_ ? kEpilogueElements / columns : kEpilogueElements / (rows * width) * width;
     ld_ = out.c != nullptr ? out.rs : whole_rows_ ? columns : most_;
   }
-  // How many strips may be done together. They are from here on.
+  // How many strips may be multiplied in one call; the collector counts on it from then on.
   CR_INLINE int64_t strips_at_once() {
     if (!has_epilogue_) return kAll;
     const int64_t strips = whole_rows_ ? most_ / rows_ : 1;
     rows_ *= strips;
     return strips;
   }
-  // Where the tile at (i, j) is to be put, and its row stride.
+  // Where the tile at (i, j) is written, and its row stride.
   CR_INLINE T* tile(int64_t i, int64_t j) {
     if (!open_) {
       i0_ = i;
@@ -61,7 +61,7 @@ class TileCollector {
     return out_.c != nullptr ? out_.c + i * out_.rs + j : out_.strip + (i - i0_) * ld_ + (j - j0_);
   }
   CR_INLINE int64_t ld() const { return has_epilogue_ ? ld_ : out_.rs; }
-  // What is done to the tile at (i, j) in registers.
+  // What is applied to the tile at (i, j) in registers.
   CR_INLINE const Finish<T>* finish(int64_t i, int64_t j) {
     if (!has_finish_) return nullptr;
     const Finish<T>& whole = out_.finish;
@@ -72,7 +72,7 @@ class TileCollector {
     finish_.transposed = whole.transposed;
     return &finish_;
   }
-  // What the epilogue will update at the tile at (i, j), where it is to be asked for.
+  // What the epilogue will update at the tile at (i, j), if that is to be prefetched.
   CR_INLINE bool prefetches() const { return prefetches_; }
   CR_INLINE const PrefetchTargets<T>* targets(int64_t i, int64_t j) {
     const Epilogue& e = *out_.epilogue;
@@ -83,7 +83,7 @@ class TileCollector {
     }
     return &targets_;
   }
-  // The tiles up to row i_end and column j_end are there. row_ends: that was the last of the strip; ends: of c.
+  // The tiles up to row i_end and column j_end are computed. row_ends: that was the last of the strip; ends: of c.
   CR_INLINE void tile_done(int64_t i_end, int64_t j_end, bool row_ends, bool ends) {
     if (has_epilogue_) call_epilogue(i_end, j_end, row_ends, ends);
   }

@@ -7,7 +7,7 @@ namespace chainrule {
 namespace {
 namespace math {
 
-// e^x = 2^k (s + s_low) (1 + r + tail), s = 2^(j/16), |r| <= ln 2 / 32 and a hair.
+// e^x = 2^k (s + s_low) (1 + r + tail), s = 2^(j/16), |r| <= ln 2 / 32 + a little.
 struct ExpParts {
   Double s, s_low, r, tail;
   Bits<double> raised;  // k + 2046 > 0
@@ -36,7 +36,7 @@ CR_INLINE ExpParts exp_parts(Double x) {
           fma(square, polynomial(r, square, kTail), r_low), shr<4>(bits(t)) & splat_bits<double>(0xfff)};
 }
 
-// e^x without its power of two, in [1, 2) and a hair, off by 2^-58.
+// e^x without its power of two, in [1, 2 + a little), with an error of 2^-58.
 CR_INLINE Pair mantissa(const ExpParts& e) { return fast_two_sum(e.s, fma(e.s, e.r + e.tail, e.s_low)); }
 
 // 2^(field - 1023) from an exponent field in [0, 2046], where 0 stands for the number 0.

@@ -1,6 +1,6 @@
 // Quick evaluations of float32 functions in pairs of floats, all lanes of a vector at once; binary64 takes two vectors
-// for them and half as long again. They doubt themselves like those of rounding.h: both ends of the interval in which
-// the exact value must be round to the same float, or another way decides.
+// for them and half as long again. They check themselves like those of rounding.h: both ends of the interval in which
+// the exact value must lie round to the same float, or another evaluation decides.
 #pragma once
 
 #include "math/rounding.h"
@@ -12,7 +12,7 @@ namespace math {
 
 using Float = Vec<float>;
 
-// e^x = 2^k s (1 + r + w), s = 2^(j / kRoots), |r| <= ln 2 / (2 kRoots) and a hair; s and r are exact floats.
+// e^x = 2^k s (1 + r + w), s = 2^(j / kRoots), |r| <= ln 2 / (2 kRoots) + a little; s and r are exact floats.
 struct ExpTerms {
   Float s, r, w;
   Float square;       // (r + w)^2 about: the error of w is below 2^-22 of it
@@ -20,9 +20,9 @@ struct ExpTerms {
 };
 
 // The low word of x / ln 2 + a large constant, a multiple of 1 / kRoots, is kRoots k + j. A multiple of the float ln 2
-// is subtracted exactly; w = (r + rest)^2 / 2 + ... + rest, the rest being what ln 2 and s lack. N vectors step by
-// step: GCC keeps this order, and each chain fills the others' gaps (four: tanh 10 % faster than two with AVX-512, 27 %
-// faster than one with AVX2).
+// is subtracted exactly; w = (r + rest)^2 / 2 + ... + rest, the rest being the low parts of ln 2 and s. N vectors step
+// by step: GCC keeps this order, and each chain fills the others' gaps (four: tanh 10 % faster than two with AVX-512,
+// 27 % faster than one with AVX2).
 template <int N>
 CR_INLINE void exp_terms(const Float (&x)[N], ExpTerms (&e)[N]) {
   constexpr int kBits = kRoots == 32 ? 5 : 4;
@@ -59,7 +59,7 @@ CR_INLINE void exp_terms(const Float (&x)[N], ExpTerms (&e)[N]) {
 // y 2^k; neither y nor the result is subnormal.
 CR_INLINE Float scale(Float y, Bits<float> power) { return value(bits(y) + power); }
 
-// y where both ends of the interval are the same, otherwise what the other way gives.
+// y where both ends of the interval are the same, otherwise what the other evaluation gives.
 template <Float (*Otherwise)(Float)>
 CR_INLINE Float decide(Float x, Float y, Mask<float> sure) {
   if (__builtin_expect(!all(sure), false)) return Otherwise(x);

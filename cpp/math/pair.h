@@ -1,4 +1,4 @@
-// Unevaluated sums hi + lo of two doubles, and polynomials: the common ground of the elementary functions.
+// Unevaluated sums hi + lo of two doubles, and polynomials: the basis of the elementary functions.
 #pragma once
 
 #include "simd/vec.h"

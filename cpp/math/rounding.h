@@ -1,4 +1,4 @@
-// Correct rounding of float32 functions in two tries (Ziv).
+// Correct rounding of float32 functions in two steps (Ziv's strategy).
 // The quick evaluation has a relative error below 2^-(53 - window): that of its polynomial, known from the fit, and a
 // few roundings near 2^-53. Its binary64 value rounds like the exact one unless it lies within that error of the middle
 // of two floats, which the low 29 bits show. Of random values one in 2^(28 - window) does; the vector is then evaluated

@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include "simd/inline.h"
+
 namespace chainrule {
 namespace {
 

@@ -12,6 +12,8 @@
 #pragma GCC diagnostic pop
 #endif
 
+#include "simd/inline.h"
+
 namespace chainrule {
 namespace {
 

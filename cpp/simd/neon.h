@@ -3,6 +3,8 @@
 
 #include <arm_neon.h>
 
+#include "simd/inline.h"
+
 namespace chainrule {
 namespace {
 

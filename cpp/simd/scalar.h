@@ -2,6 +2,9 @@
 // multiply-add is done in integers or in wider floating point: slow, and the same bits.
 #pragma once
 
+#define CR_INLINE inline  // the software fma in every place of every unrolled loop took the compiler five minutes
+#define CR_LAMBDA
+#include "simd/inline.h"
 #include "simd/soft_fma.h"
 
 namespace chainrule {

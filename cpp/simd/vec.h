@@ -29,27 +29,10 @@
 
 #include <stdint.h>
 
-#if defined(CR_LEVEL_scalar)
-#define CR_INLINE inline  // the software fma in every place of every unrolled loop took the compiler five minutes
-#define CR_LAMBDA
-#else
-#define CR_INLINE inline __attribute__((always_inline))
-#define CR_LAMBDA __attribute__((always_inline))  // after a lambda's parameters
+#if !defined(CR_LEVEL_HEADER)
+#error "compile kernels through CMakeLists.txt: it names the level's header"
 #endif
-// Loops over register arrays must disappear: an array indexed at run time lives in memory.
-#define CR_UNROLL _Pragma("GCC unroll 32")
-
-#if defined(CR_LEVEL_avx512)
-#include "simd/avx512.h"
-#elif defined(CR_LEVEL_avx2)
-#include "simd/avx2.h"
-#elif defined(CR_LEVEL_neon)
-#include "simd/neon.h"
-#elif defined(CR_LEVEL_scalar)
-#include "simd/scalar.h"
-#else
-#error "compile kernels through CMakeLists.txt: it names the level"
-#endif
+#include CR_LEVEL_HEADER
 
 namespace chainrule {
 namespace {

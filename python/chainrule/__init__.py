@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
-
-from ._tensor import Tensor, from_dlpack, tensor  # isort: skip  before ops: they know each other
 from . import autodiff, config, data, inspect, nn, ops, optim, random, serialize, train, tuning
+from ._tensor import Tensor, from_dlpack, tensor
 from .autodiff import (
     backward,
     custom_op,
@@ -21,6 +19,9 @@ from .autodiff import (
     vjp,
 )
 from .compiler import CompileError, compile
+from .config import (
+    __version__ as __version__,
+)
 from .config import (
     active_isa,
     available_isas,
@@ -109,4 +110,4 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
-__all__ += ops.__all__
+__all__ += vars(ops)["__all__"]  # which type checkers do not see: they follow the star

@@ -82,8 +82,8 @@ class Tensor(ArrayProtocol):
         self._number = next(tensor_numbers)
         self._version = [0, self._number]  # of the memory, and the first tensor of it; shared by all that share it
 
-    @classmethod
-    def _wrap(cls, data: Any) -> Tensor:
+    @staticmethod
+    def _wrap(data: Any) -> Tensor:
         self = Tensor.__new__(Tensor)
         self._init(data)
         return self

@@ -19,6 +19,7 @@ __all__ = [
     "use_isa",
 ]
 
+__version__ = "0.1.0"
 numerics_version = 1  # raised when docs/arithmetic.md changes a bit
 
 
@@ -90,8 +91,6 @@ def config() -> dict[str, Any]:
     >>> cr.config.config()["numerics_version"]
     1
     """
-    from . import __version__
-
     return {
         "version": __version__,
         "numerics_version": numerics_version,

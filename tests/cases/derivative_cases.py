@@ -3,7 +3,7 @@
 `CASES` maps a name to a generator: rng -> (function of float64 tensors, arrays for them), of random shapes,
 broadcasting and axes. tests/test_derivatives.py compares all derivatives of fifty calls of each with differences and
 with each other; tests/test_registry.py tells which row of the op table has none. An elementwise op with a row in
-`reference.table` is here already; where it has a kink, `KINKS` says at which arguments.
+`reference.table` is here already, its kinks come from there.
 
 Arguments must stay away from kinks and ties by more than `GAP`, which the steps of the differences do not cross.
 """
@@ -38,17 +38,10 @@ from reference import REFERENCE
 from reference.bits import Array
 from reference.table import GRADIENTS, ORDINARY, Row
 
-KINKS: dict[str, Callable[..., tuple[float, ...]]] = {
-    **dict.fromkeys(("abs", "relu", "leaky_relu", "prelu", "elu", "selu", "sign", "heaviside"), lambda **_: (0.0,)),
-    "clip": lambda min, max: (min, max),
-    "hardtanh": lambda min_val=-1.0, max_val=1.0: (min_val, max_val),
-    "hardsigmoid": lambda slope=1 / 6: (-0.5 / slope, 0.5 / slope),
-}
-
 
 def kinks_of(name: str, options: dict[str, Any]) -> tuple[float, ...]:
     """The arguments at which an op with these options has a kink."""
-    return KINKS[name](**options) if name in KINKS else ()
+    return REFERENCE[name].kinks(**options) if name in REFERENCE else ()
 
 
 FLAT = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax")  # no derivative
@@ -212,7 +205,7 @@ def indexed(rng: Rng) -> Call:
 
 
 def part(rng: Rng) -> tuple[Any, Shape, Shape]:
-    """Attributes of slice and unslice: every second element of a row-wise part; its shape, and the whole's."""
+    """Attributes of slice and slice_grad: every second element of a row-wise part; its shape, and the whole's."""
     whole = (int(rng.integers(2, 5)), int(rng.integers(3, 6)))
     shape = (whole[0] - 1, (whole[1] + 1) // 2)
     return (shape, (whole[1], 2), whole[1], whole), shape, whole
@@ -223,19 +216,19 @@ def sliced(rng: Rng) -> Call:
     return row("slice", attrs=attrs), [draw(rng, whole)]
 
 
-def unsliced(rng: Rng) -> Call:
+def slice_gradient(rng: Rng) -> Call:
     attrs, shape, _ = part(rng)
-    return row("unslice", attrs=attrs), [draw(rng, shape)]
+    return row("slice_grad", attrs=attrs), [draw(rng, shape)]
 
 
-def picked(rng: Rng) -> Call:
+def gathered(rng: Rng) -> Call:
     scores, labels = labelled(rng)
-    return row("pick", after=[labels]), [scores]
+    return row("gather", after=[labels]), [scores]
 
 
-def placed(rng: Rng) -> Call:
+def scattered(rng: Rng) -> Call:
     scores, labels = labelled(rng)
-    return row("place", attrs=(scores.shape[1],), after=[labels]), [draw(rng, labels.shape)]
+    return row("scatter", attrs=(scores.shape[1],), after=[labels]), [draw(rng, labels.shape)]
 
 
 def cast(rng: Rng) -> Call:
@@ -279,9 +272,9 @@ CASES: dict[str, Generator] = {
     "index_add": index_added,
     "getitem": indexed,
     "slice": sliced,
-    "unslice": unsliced,
-    "pick": picked,
-    "place": placed,
+    "slice_grad": slice_gradient,
+    "gather": gathered,
+    "scatter": scattered,
     "astype": cast,
     **LAYERS,
     **LOSSES,

@@ -69,7 +69,10 @@ class Executor(Protocol):
         numbers: Array,
         clock: Array | None,
     ) -> None:
-        """A step of an optimizer for one parameter: `rule` is the row of the core's table, `numbers` its options."""
+        """A step of an optimizer for one parameter, a change of its memory.
+
+        `rule` is the row of the core's table, `numbers` its options.
+        """
 
     def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
         """End a step: the counters of these parameters go on."""
@@ -151,10 +154,11 @@ class Eager:
 
     def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], p: float, value: float) -> Any:
         """Draw, and go on to the next stream."""
-        seed, stream = (int(word) for word in state.view(np.uint64))
+        words = state.view(np.uint64)
+        seed, stream = words.tolist()
         out = np.empty(shape, dtype)
         _core.bernoulli(seed, stream, out, p, value)
-        state.view(np.uint64)[1] = (stream + 1) % 2**64
+        words[1] = (stream + 1) % 2**64
         return out
 
     def operand(self, tensor: _Tensor, values: Any) -> Any:
@@ -176,6 +180,7 @@ class Eager:
     ) -> None:
         """Run the rule."""
         _core.update_step(rule, parameter._data, gradient._data, states, numbers, clock)
+        parameter._version[0] += 1
 
     def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
         """Count the step."""
@@ -220,7 +225,7 @@ def _build(op: Any, arrays: Sequence[Array], attrs: tuple[Any, ...]) -> _core.Pr
         [(a.code, list(a.shape)) for a in (Spec(a.shape, a.dtype) for a in arrays)],
         [(plan.out.code, list(plan.out.shape))],
         [(s.code, list(s.shape)) for s in plan.temporaries],
-        plan.code,
+        [instr.lower() for instr in plan.code],
     )
 
 

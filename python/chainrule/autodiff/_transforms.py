@@ -1,41 +1,36 @@
-"""Functions of functions: gradients, products with the Jacobian and the Hessian, and these matrices themselves.
+"""Function transformations: gradients, and products with the Jacobian and the Hessian.
 
-Each records one run of the function (`_recording.py`) and walks its graph (`autodiff.py`), so each can be nested in
-each, and all work inside `cr.compile`. docs/autodiff.md tells what may be an argument and a result.
+Each records one run of the function (`_recording.py`) and sweeps through its graph (`_sweeps.py`), so each can be
+nested in each, and all work inside `cr.compile`. docs/autodiff.md tells what may be an argument and a result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial, wraps
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
-import numpy as np
-
-from .. import ops
-from .._tensor import Tensor
-from .._util.errors import CompileError
-from .._util.mode import grad_mode
-from ._inputs import Recording, zeros_like
+from .._util.checks import is_integer
+from ._recording import Recording
 from ._sweeps import seed
 
-__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+__all__ = ["ArgNums", "chosen", "grad", "hvp", "jvp", "positions_of", "value_and_grad", "vjp"]
 
 ArgNums = int | Sequence[int]
 
 
-def _positions(what: str, argnums: ArgNums, args: Sequence[Any]) -> list[int]:
+def positions_of(what: str, argnums: ArgNums, args: Sequence[Any]) -> list[int]:
     """The arguments of a call that `argnums` names, counted from 0."""
     given: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     for n in given:
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        if not is_integer(n):
             raise TypeError(f"{what}: argnums must be an integer or a tuple of integers, got {argnums!r}")
         if not -len(args) <= n < len(args):
             raise ValueError(f"{what}: argument {n} of {len(args)} does not exist")
     return [int(n) % len(args) for n in given]
 
 
-def _chosen(argnums: ArgNums, positions: Sequence[int], trees: dict[int, Any]) -> Any:
+def chosen(argnums: ArgNums, positions: Sequence[int], trees: dict[int, Any]) -> Any:
     """What was found for each argument: alone for one position, else a tuple."""
     return tuple(trees[n] for n in positions) if isinstance(argnums, (tuple, list)) else trees[positions[0]]
 
@@ -62,11 +57,11 @@ def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = 
 
     @wraps(f)
     def computed(*args: Any, **kwargs: Any) -> Any:
-        positions = _positions("grad", argnums, args)
+        positions = positions_of("grad", argnums, args)
         run = Recording("grad", f, args, kwargs, positions, has_aux, single=True)
         gradients = run.pull([seed(run.outputs[0], None, "grad")])
         result = (run.value(), run.extra()) if has_aux else run.value()
-        return result, _chosen(argnums, positions, run.by_argument(gradients))
+        return result, chosen(argnums, positions, run.inputs.by_argument(gradients))
 
     return computed
 
@@ -110,7 +105,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     def pullback(gradient: Any = None) -> tuple[Any, ...]:
         alone = gradient is None and run.structure == (None,)
         gradients = [seed(run.outputs[0], None, "vjp")] if alone else run.seeds(gradient)
-        trees = run.by_argument(run.pull(gradients))
+        trees = run.inputs.by_argument(run.pull(gradients))
         return tuple(trees[n] for n in range(len(primals)))
 
     return (run.value(), pullback, run.extra()) if has_aux else (run.value(), pullback)
@@ -132,7 +127,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     """
     _check_tuples("jvp", primals, tangents)
     run = Recording("jvp", f, primals, {}, range(len(primals)), has_aux, others=True)
-    pushed = run.result(run.push(run.tangents(tangents)))
+    pushed = run.result(run.push(run.inputs.tangents(tangents)))
     return (run.value(), pushed, run.extra()) if has_aux else (run.value(), pushed)
 
 
@@ -162,124 +157,3 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     _check_tuples("hvp", primals, tangents)
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(f, argnums), primals, tangents)[1]
-
-
-_MODES = ("auto", "forward", "reverse")
-
-
-def jacobian(
-    f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False, mode: str = "auto"
-) -> Callable[..., Any]:
-    """Return a function that computes the Jacobian of f, J[i, j] = d result[i] / d argument[j].
-
-    Rows belong to results, columns to arguments. The transpose (gradients side by side) is the other layout in use.
-
-    Arguments: `f`, `argnums`, `has_aux` as `cr.grad`, but f may return a tensor of any shape, or a tree; `mode`,
-    "reverse" (a row at a time), "forward" (a column at a time) or "auto", whichever are fewer.
-    Returns: a function that returns a tensor of shape result.shape + argument.shape: for each tensor of the results a
-    tree like the argument; or (that, extra) with `has_aux`.
-    Errors: as `cr.grad`; ValueError for another mode.
-
-    >>> import chainrule as cr
-    >>> cr.jacobian(cr.relu)([-1.0, 2.0]).numpy()
-    array([[0., 0.],
-           [0., 1.]], dtype=float32)
-    """
-    if mode not in _MODES:
-        raise ValueError(f"jacobian: mode must be {', '.join(_MODES)}, got {mode!r}")
-
-    @wraps(f)
-    def computed(*args: Any, **kwargs: Any) -> Any:
-        positions = _positions("jacobian", argnums, args)
-        run = Recording("jacobian", f, args, kwargs, positions, has_aux)
-        columns, rows = (sum(t.size for t in part) for part in (run.sources, run.outputs))
-        forward = columns < rows if mode == "auto" else mode == "forward"
-        blocks = _by_columns(run) if forward else _by_rows(run)
-        found = run.result([_chosen(argnums, positions, run.by_argument(row)) for row in blocks])
-        return (found, run.extra()) if has_aux else found
-
-    return computed
-
-
-def _by_rows(run: Recording) -> list[list[Tensor]]:
-    """The Jacobian of each output by each source: one walk back for each element of an output."""
-    blocks = []
-    for i, out in enumerate(run.outputs):
-        rows = _walked(run, partial(_row, run, i), out, run.sources)
-        blocks.append([ops.reshape(t, out.shape + x.shape) for t, x in zip(rows, run.sources, strict=True)])
-    return blocks
-
-
-def _row(run: Recording, i: int, e: Tensor) -> list[Tensor]:
-    """What gradient e of output i gives, for each source."""
-    return run.pull([e if k == i else None for k in range(len(run.outputs))])
-
-
-def _column(run: Recording, x: Tensor, e: Tensor) -> list[Tensor]:
-    """What tangent e of a source gives, for each output."""
-    return run.push({x._number: e})
-
-
-def _by_columns(run: Recording) -> list[list[Tensor]]:
-    """The same: one walk forward for each element of a source."""
-    turned = []
-    for x in run.sources:
-        columns = _walked(run, partial(_column, run, x), x, run.outputs)
-        flat = [ops.reshape(t, (x.size, out.size)) for t, out in zip(columns, run.outputs, strict=True)]
-        turned.append([ops.reshape(t.T, out.shape + x.shape) for t, out in zip(flat, run.outputs, strict=True)])
-    return [[blocks[i] for blocks in turned] for i in range(len(run.outputs))]
-
-
-_MANY_WALKS = 32  # from where on a program is worth its making: then a walk takes a third of the time, on small nets
-
-
-def _walked(run: Recording, walk: Callable[[Tensor], list[Tensor]], t: Tensor, like: list[Tensor]) -> list[Tensor]:
-    """What the walks from 1 in each element of t give, stacked: (t.size, *shape) for each tensor that they are like."""
-    if t.size and (run.keeps_graph or not grad_mode.trace.has_values):
-        return [ops.stack(found) for found in zip(*[walk(e) for e in _basis(t)], strict=True)]
-    if t.size >= _MANY_WALKS:
-        walk = _compiled(walk, t)
-    whole = [np.empty((t.size, *x.shape), x.dtype) for x in like]
-    for i, e in enumerate(_basis(t)):
-        for array, found in zip(whole, walk(e), strict=True):
-            array[i] = found._data
-    return [Tensor._wrap(array) for array in whole]
-
-
-def _compiled(walk: Callable[[Tensor], list[Tensor]], t: Tensor) -> Callable[[Tensor], list[Tensor]]:
-    """The walk as a program, unless rules of custom ops look at values."""
-    from ..compiler.jit import Compiled
-
-    program = Compiled(walk)
-    try:
-        program.plan_of(zeros_like(t))
-    except CompileError:
-        return walk
-    return program
-
-
-def _basis(t: Tensor) -> Iterator[Tensor]:
-    """1 in one element after the other, 0 in the rest."""
-    for i in range(t.size):
-        e = np.zeros(t.size, t.dtype)
-        e[i] = 1
-        yield Tensor._wrap(e.reshape(t.shape))
-
-
-def hessian(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """Return a function that computes the Hessian of f, H[i, j] = d^2 f / d argument[i] d argument[j].
-
-    Forward mode over reverse mode: the gradient's Jacobian, a column at a time. Where only its product with a vector
-    is wanted, `cr.hvp` is made for that.
-
-    Arguments: as `cr.grad`.
-    Returns: a function that returns a tensor of shape argument.shape + argument.shape; for a tree a tree of trees, for
-    several positions a tuple of tuples; or (that, extra) with `has_aux`.
-    Errors: as `cr.grad`.
-
-    >>> import chainrule as cr
-    >>> cr.hessian(lambda x: x[0] * x[0] * x[1])([3.0, 5.0]).numpy()
-    array([[10.,  6.],
-           [ 6.,  0.]], dtype=float32)
-    """
-    return jacobian(grad(f, argnums, has_aux), argnums, has_aux, mode="forward")

@@ -16,10 +16,11 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import __version__, ops
-from ..config import set_num_threads, show_config
+from .. import ops
+from .._util.files import write_atomic
+from ..config import __version__, set_num_threads, show_config
 from ..data import read_csv
-from ..serialize._model_files import load_prepared, save, write_atomic
+from ..serialize._model_files import load_prepared, save
 from ..train._history import History
 from . import task as training
 

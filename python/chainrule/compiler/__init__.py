@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .._util.errors import CompileError
-from .jit import Compiled, Plan, compile
+from .jit import compile
 
-__all__ = ["CompileError", "Compiled", "Plan", "compile"]
+__all__ = ["CompileError", "compile"]

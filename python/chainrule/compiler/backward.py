@@ -1,36 +1,43 @@
 """Derivatives through a compiled call: its results are nodes of the caller's graph.
 
 The gradient of a result is another compiled function, made when it is first asked for: it traces the function again
-and pulls the gradient back through it. So it can be differentiated in turn. Likewise its tangent.
+and sweeps back through it. So it can be differentiated in turn. Likewise its tangent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .._tensor import Tensor
 from .._util.trees import flatten, rebuild
-from ..autodiff._inputs import point, zeros_like
-from ..autodiff._sweeps import differentiating_by, enable_grad, pull_back, push_forward
+from ..autodiff._inputs import make_input_leaf, zeros_like
+from ..autodiff._sweeps import differentiating_by, enable_grad, forward_sweep, reverse_sweep
 from ..ops._op import Attrs, Op, Spec, Tangents
 from ..ops._op import Plan as OpPlan
+from .plan import Plan
 
-if TYPE_CHECKING:
-    from .jit import Compiled, Plan
+__all__ = ["attach_backward"]
 
-__all__ = ["link"]
+Function = Callable[..., Any]
 
 
-def link(compiled: Compiled[Any], plan: Plan, outputs: Sequence[Tensor], structure: Any, leaves: Sequence[Any]) -> None:
-    """Record the outputs that can be differentiated as made from the arguments and from tensors outside."""
+def attach_backward(
+    function: Function,
+    compile: Callable[[Function], Function],
+    plan: Plan,
+    outputs: Sequence[Tensor],
+    structure: Any,
+    leaves: Sequence[Any],
+) -> None:
+    """Record the outputs of a call that can be differentiated as made from the arguments and from captured tensors."""
     kept = [leaf if isinstance(leaf, Tensor) else np.array(leaf) for leaf in leaves]  # the caller may change an array
     sources = tuple(leaves[s] if isinstance(s, int) else s for s in plan.sources)
     for number, output in enumerate(outputs):
         if plan.differentiable[number]:
-            rules = _Rules(compiled, plan, number, structure, kept)
+            rules = _Rules(function, compile, plan, number, structure, kept)
             output._record(Op("compiled", _no_plan, variadic_vjp=rules.vjp, variadic_jvp=rules.jvp), sources, ())
 
 
@@ -41,53 +48,61 @@ def _no_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> OpPlan:
 class _Rules:
     """The gradient and the tangent rule of one result of one call."""
 
-    def __init__(self, compiled: Compiled[Any], plan: Plan, number: int, structure: Any, leaves: list[Any]) -> None:
-        self.compiled, self.plan, self.number = compiled, plan, number
+    def __init__(
+        self,
+        function: Function,
+        compile: Callable[[Function], Function],
+        plan: Plan,
+        number: int,
+        structure: Any,
+        leaves: list[Any],
+    ) -> None:
+        self.function, self._compile, self.plan, self.number = function, compile, plan, number
         self.structure, self.leaves = structure, leaves
         self._made: tuple[Tensor, tuple[Tensor, ...]] | None = None
 
     def vjp(self, i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         """The gradient by source i; all of them are computed for the first that is asked for."""
         if self._made is None or self._made[0] is not g:
-            self._made = (g, self._walk(self._pull)(self._arguments(), g))
+            self._made = (g, self._compiled(self._pull)(self._arguments(), g))
         return self._made[1][i]
 
     def jvp(self, tangents: Tangents, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         """The tangent of the result."""
-        return self._walk(self._push)(self._arguments(), list(tangents))  # type: ignore[no-any-return]
+        return self._compiled(self._push)(self._arguments(), list(tangents))  # type: ignore[no-any-return]
 
     def _arguments(self) -> Any:
         waiting = iter(self.leaves)
         return rebuild(self.structure, lambda: next(waiting))
 
-    def _walk(self, walk: Callable[..., Any]) -> Compiled[Any]:
-        """The compiled function of a walk, shared by all calls with this plan."""
-        key = (walk.__name__, self.number)
-        if key not in self.plan.walks:
-            self.plan.walks[key] = type(self.compiled)(walk)
-        return self.plan.walks[key]
+    def _compiled(self, sweep: Function) -> Function:
+        """The compiled function of a sweep, shared by all calls with this plan."""
+        key = (sweep.__name__, self.number)
+        if key not in self.plan.derivatives:
+            self.plan.derivatives[key] = self._compile(sweep)
+        return self.plan.derivatives[key]
 
     def _run(self, arguments: Any) -> tuple[Tensor, list[Tensor]]:
-        """Run the function again: the result, and what it is differentiated by, for arguments points of their own."""
+        """Run the function again: the result, and what it is differentiated by, new input leaves for arguments."""
         given: list[Any] = []
         structure = flatten(arguments, given)
         with enable_grad():
-            points = {s: point(given[s]) for s in self.plan.sources if isinstance(s, int)}
-            waiting = iter([points.get(i, leaf) for i, leaf in enumerate(given)])
+            input_leaves = {s: make_input_leaf(given[s]) for s in self.plan.sources if isinstance(s, int)}
+            waiting = iter([input_leaves.get(i, leaf) for i, leaf in enumerate(given)])
             args, kwargs = rebuild(structure, lambda: next(waiting))
             results: list[Any] = []
             with differentiating_by(s._number for s in self.plan.sources if isinstance(s, Tensor)):
-                flatten(self.compiled.function(*args, **kwargs), results)
+                flatten(self.function(*args, **kwargs), results)
         output = results[self.plan.results.index(self.number)]
-        return output, [points[s] if isinstance(s, int) else s for s in self.plan.sources]
+        return output, [input_leaves[s] if isinstance(s, int) else s for s in self.plan.sources]
 
     def _pull(self, arguments: Any, g: Tensor) -> tuple[Tensor, ...]:
         output, sources = self._run(arguments)
-        found = pull_back([output], [g], {t._number for t in sources})
+        found = reverse_sweep([output], [g], {t._number for t in sources})
         return tuple(found[t._number] if t._number in found else zeros_like(t) for t in sources)
 
     def _push(self, arguments: Any, tangents: Tangents) -> Tensor:
         output, sources = self._run(arguments)
         given = {x._number: t for x, t in zip(sources, tangents, strict=True) if t is not None}
-        (found,) = push_forward([output], given, {t._number for t in sources})
+        found = forward_sweep([output], given, {t._number for t in sources}).get(output._number)
         return zeros_like(output) if found is None else found

@@ -1,4 +1,4 @@
-"""From a trace to a Program: what nobody reads is dropped, fusions are made, memory is planned."""
+"""From a trace to a Program: dead-code elimination, fusions, row blocks, memory planning."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from functools import partial
 from typing import Any
 
 from .. import _core
-from ..ops._op import Spec
-from ..ops._strides import copy_code
+from .._ir.instruction import Instr
+from .._ir.records import Copy, Take
+from .._ir.values import Value
+from .._util.dtypes import Spec
 from .dataflow import checks_first, live_code
 from .fuse import fuse, uniform_constants
-from .memory import place
-from .row_blocks import Blocks, split
-from .trace import Instr, Trace, Value
+from .memory import plan_memory
+from .row_blocks import RowBlocks, plan_row_blocks
+from .trace import Trace
 
-__all__ = ["Built", "build"]
-
-_ALIGNMENT = _core.ALIGNMENT
+__all__ = ["CompiledProgram", "build"]
 
 
 # Of activations that a block of rows keeps alive, and of weights: together they fit into L2 (Zen 4, 1 MiB). Half of it
@@ -31,10 +31,10 @@ _FEWEST_IMAGES = 4
 
 
 @dataclass(eq=False)
-class Built:
+class CompiledProgram:
     """A program, what it was built from, and what its memory is for. Made anew when the ISA level changes."""
 
-    blocks: Blocks  # one block of all rows where there is no loop
+    blocks: RowBlocks  # one block of all rows where there is no loop
     block_rows: int
     values: list[Value]
     inputs: list[int]
@@ -54,7 +54,7 @@ class Built:
         self.temporaries = [v for v in used if self.values[v].array is None]
         self.sizes = [self._elements(v) for v in self.temporaries]
         sizes = {v: _padded(n, self.values[v].spec) for v, n in zip(self.temporaries, self.sizes, strict=True)}
-        self.offsets, self.arena_bytes, self.live_bytes = place(listed, sizes, self._during_loop())
+        self.offsets, self.arena_bytes, self.live_bytes = plan_memory(listed, sizes, self._during_loop())
         self.load()
 
     def _elements(self, v: int) -> int:
@@ -96,18 +96,18 @@ class Built:
             [instr.lower(slots) for instr in code],
             [array for v in self.bound if (array := self.values[v].array) is not None],
             self.offsets,
-            partial(_refused, {i: self.errors[instr.outs[0]] for i, instr in enumerate(code) if instr.checks}),
+            partial(_failed, {i: self.errors[instr.outs[0]] for i, instr in enumerate(code) if instr.record.is_check}),
             loop,
         )
 
 
-def _refused(errors: dict[int, Any], number: int, at: int, wrong: int) -> Exception:
+def _failed(errors: dict[int, Any], number: int, at: int, wrong: int) -> Exception:
     """The exception for what a check found. It knows no program: C++ holds it, and a cycle would never be freed."""
     error: Exception = errors[number](at, wrong)
     return error
 
 
-def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | None = None) -> Built:
+def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | None = None) -> CompiledProgram:
     """The program of a trace that returns these values, as reshaped last.
 
     `micro_batch`: so many rows at a time, else as many as the cache wants.
@@ -117,30 +117,30 @@ def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | 
     for value, spec in outputs:
         if trace.values[value].array is not None or value in trace.inputs or value in returned:
             copy = trace.new(spec)
-            name, dtype, _, _, ints, reals = copy_code(spec.code, 0, 0, [spec.size], [1], [1])
-            code.append(Instr(name, dtype, [copy], [value], list(ints), reals))
+            code.append(Instr("copy", spec.code, [copy], [value], Copy.contiguous(spec.size)))
             value = copy
         returned.append(value)
     code = checks_first(live_code(code, trace.values, returned), trace.values)
     uniform_constants(code, trace.values)
     errors = {check.instr.outs[0]: check.error for check in trace.checks}
 
-    def built(blocks: Blocks, rows: int) -> Built:
+    def compiled(blocks: RowBlocks, rows: int) -> CompiledProgram:
         specs = [spec for _, spec in outputs]
-        return Built(_fused(blocks, trace, returned), rows, trace.values, list(trace.inputs), returned, specs, errors)
+        fused, inputs = _fused(blocks, trace, returned), list(trace.inputs)
+        return CompiledProgram(fused, rows, trace.values, inputs, returned, specs, errors)
 
-    whole = built(Blocks(1, [], code, []), 1)
+    whole = compiled(RowBlocks(1, [], code, []), 1)
     if micro_batch is None and whole.live_bytes < _WORTH_BYTES:
         return whole
     for rows in _row_counts(trace):
-        blocks = split(code, trace.values, trace.inputs, returned, rows)
+        blocks = plan_row_blocks(code, trace.values, trace.inputs, returned, rows)
         size = _block_rows(blocks, trace) if micro_batch is None else micro_batch
         if blocks.loop and 0 < size < rows:
-            return built(blocks, size)
+            return compiled(blocks, size)
     return whole
 
 
-def _fused(blocks: Blocks, trace: Trace, outputs: Sequence[int]) -> Blocks:
+def _fused(blocks: RowBlocks, trace: Trace, outputs: Sequence[int]) -> RowBlocks:
     """Fusions inside of each part."""
     read_later = {v for instr in (*blocks.loop, *blocks.after) for v in instr.ins}
     parts = (
@@ -157,15 +157,15 @@ def _row_counts(trace: Trace) -> list[int]:
     return sorted({n for n in lengths if n > 1}, key=lambda n: (-lengths.count(n), -n))
 
 
-def _block_rows(blocks: Blocks, trace: Trace) -> int:
+def _block_rows(blocks: RowBlocks, trace: Trace) -> int:
     """Rows of a block: as many as keep the activations in L2, if the weights leave room there. 0: no blocks."""
     used = {v for instr in blocks.loop for v in instr.uses()}
-    read_whole = {v for instr in blocks.loop if instr.name != "take" for v in instr.uses()} - blocks.by_rows
+    read_whole = {v for instr in blocks.loop if not isinstance(instr.record, Take) for v in instr.uses()}
 
     def bytes_of(v: int) -> int:
         return trace.values[v].spec.size * trace.values[v].spec.dtype.itemsize
 
-    weights = sum(bytes_of(v) for v in read_whole)
+    weights = sum(bytes_of(v) for v in read_whole - blocks.by_rows)
     per_row = sum(bytes_of(v) for v in used & blocks.by_rows) // blocks.rows
     if not blocks.loop or per_row == 0:
         return 0
@@ -183,4 +183,4 @@ def _block_rows(blocks: Blocks, trace: Trace) -> int:
 
 
 def _padded(elements: int, spec: Spec) -> int:
-    return -(-elements * spec.dtype.itemsize // _ALIGNMENT) * _ALIGNMENT
+    return -(-elements * spec.dtype.itemsize // _core.ALIGNMENT) * _core.ALIGNMENT

@@ -8,17 +8,18 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from .trace import Instr, Value
+from .._ir.instruction import Instr
+from .._ir.values import Value
 
 __all__ = ["Flow", "checks_first", "live_code", "owner"]
 
 
 def live_code(code: list[Instr], values: list[Value], outputs: Sequence[int]) -> list[Instr]:
-    """The instructions whose results are returned, kept outside, checked, or read by such ones."""
+    """Dead-code elimination: what is returned, overwrites captured memory or checks stays, and what such ones read."""
     wanted = set(outputs)
     kept = []
     for instr in reversed(code):
-        if instr.checks or any(v in wanted or values[v].array is not None for v in instr.outs):
+        if instr.record.is_check or any(v in wanted or values[v].array is not None for v in instr.outs):
             wanted.update(instr.ins)
             kept.append(instr)
     return kept[::-1]
@@ -33,12 +34,12 @@ def owner(value: Value) -> object:
 
 
 def checks_first(code: list[Instr], values: list[Value]) -> list[Instr]:
-    """The same instructions, but what may refuse before what overwrites memory outside, where it can be known then."""
-    if not any(instr.checks for instr in code):
+    """The same instructions, but checks before what overwrites captured memory, where their values are known then."""
+    if not any(instr.record.is_check for instr in code):
         return code
     wanted: set[int] = set()
     for instr in reversed(code):
-        if instr.checks or not wanted.isdisjoint(instr.outs):
+        if instr.record.is_check or not wanted.isdisjoint(instr.outs):
             wanted.update(instr.ins)
     early, rest = [], []
     late: set[int] = set()  # values known later on
@@ -46,8 +47,8 @@ def checks_first(code: list[Instr], values: list[Value]) -> list[Instr]:
     for instr in code:
         read = {id(owner(values[v])) for v in instr.ins if values[v].array is not None}
         overwrites = {id(owner(values[v])) for v in instr.outs if values[v].array is not None}
-        asked = instr.checks or not wanted.isdisjoint(instr.outs)
-        if asked and not overwrites and late.isdisjoint(instr.ins) and written.isdisjoint(read):
+        needed = instr.record.is_check or not wanted.isdisjoint(instr.outs)
+        if needed and not overwrites and late.isdisjoint(instr.ins) and written.isdisjoint(read):
             early.append(instr)
         else:
             rest.append(instr)

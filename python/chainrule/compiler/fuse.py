@@ -9,22 +9,27 @@ cross_entropy_both  softmax, loss and gradient in one pass over the rows
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ..ops._op import Spec
-from ..ops._strides import contiguous_strides, product
+from .._ir.elementwise import Chain, Map, MapStep
+from .._ir.instruction import PRODUCT, Instr
+from .._ir.products import Matmul
+from .._ir.record import Record, Region
+from .._ir.records import CrossEntropy, CrossEntropyBoth
+from .._ir.table import INSTRUCTIONS
+from .._ir.values import Value
+from .._util.dtypes import Spec
 from .dataflow import Flow
-from .trace import ELEMENTWISE, Instr, Value
 
-__all__ = ["fuse", "uniform_constants"]
+__all__ = ["fuse", "register_steps", "uniform_constants"]
 
-# A product that only its body sees is made in one block of k (kc of cpp/kernels/gemm.cpp, by dtype).
+# A product that only its body sees is made in one block of k (gemm_depth of cpp/kernel_table.h, by dtype).
 _ONE_BLOCK = (512, 256)
+_FIRST_LOCAL = PRODUCT - 1  # values that only the body of a chain sees are numbered from here down
 _WINDOW = 12  # how many instructions a chain looks ahead
 _MOST = 24  # instructions in a chain: their blocks must stay in L1
-
-Region = tuple[int, int]
 
 
 def fuse(code: list[Instr], values: list[Value], outputs: Collection[int]) -> list[Instr]:
@@ -33,8 +38,10 @@ def fuse(code: list[Instr], values: list[Value], outputs: Collection[int]) -> li
     _cross_entropies(flow)
     for at in range(len(code)):
         instr = flow.code[at]
-        if instr is not None and instr.name == "matmul" and instr.ints[0] == 0 and instr.ints[1] * instr.ints[2] > 0:
-            _product(flow, at)
+        if instr is not None and isinstance(instr.record, Matmul):
+            matmul = instr.record
+            if not matmul.batch and matmul.m * matmul.n > 0:
+                _fuse_product(flow, at, instr, matmul)
     _chains(flow)
     return flow.result()
 
@@ -43,9 +50,8 @@ def uniform_constants(code: list[Instr], values: list[Value]) -> None:
     """A constant array of equal elements is read as one number."""
     one: dict[int, int | None] = {}
     for instr in code:
-        if instr.name not in ELEMENTWISE:
+        if not isinstance(instr.record, Map):
             continue
-        ndim = instr.ints[0]
         for i, v in enumerate(instr.ins):
             value = values[v]
             if not value.constant or value.array is None or value.array.size < 2:
@@ -55,7 +61,7 @@ def uniform_constants(code: list[Instr], values: list[Value]) -> None:
             number = one[v]
             if number is not None:
                 instr.ins[i] = number
-                instr.ints[1 + ndim * (1 + i) : 1 + ndim * (2 + i)] = [0] * ndim
+                instr.record = instr.record.with_one_number(i)
 
 
 def _one_number(values: list[Value], value: Value) -> int | None:
@@ -82,182 +88,166 @@ def _cross_entropies(flow: Flow) -> None:
             loss = flow.code[host]
             if loss is None or not flow.may_join(at, host):
                 continue
-            g = flow.values[instr.ins[2]]
-            number = _one_number(flow.values, g) if g.constant and g.array is not None and g.array.size else None
+            upstream = flow.values[instr.ins[2]]
+            uniform = upstream.constant and upstream.array is not None and upstream.array.size > 0
+            number = _one_number(flow.values, upstream) if uniform else None
+            assert isinstance(instr.record, CrossEntropy)
             both = Instr(
                 "cross_entropy_both",
                 instr.dtype,
                 [*loss.outs, *instr.outs],
                 [*loss.ins, instr.ins[2] if number is None else number],
-                [*instr.ints, int(number is None)],
+                CrossEntropyBoth(instr.record.rows, instr.record.cols, upstream_step=int(number is None)),
             )
             flow.replace(host, both, [at])
 
 
-# Elementwise instructions on a region of rows and columns.
+def _step(instr: Instr, record: Record, local: dict[int, int]) -> Instr:
+    """An instruction as a step of a body, values that only the body sees under the numbers they have there."""
+    outs, ins = [local.get(v, v) for v in instr.outs], [local.get(v, v) for v in instr.ins]
+    return Instr(instr.name, instr.dtype, outs, ins, record, instr.reals)
 
 
-def _operands(instr: Instr, region: Region) -> list[list[int]] | None:
-    """(row stride, step) of each input over the region, or None where one is no matrix, vector or number there."""
-    rows, columns = region
-    ndim, dims = instr.ints[0], instr.ints[1 : 1 + instr.ints[0]]
-    if product(dims) != rows * columns:
-        return None
-    found = []
-    for i in range(len(instr.ins)):
-        strides = instr.ints[1 + ndim * (1 + i) : 1 + ndim * (2 + i)]
-        if strides == contiguous_strides(dims):
-            found.append([columns, 1])
-        elif not any(strides):
-            found.append([0, 0])
-        elif dims == [rows, columns] and strides == [0, 1]:
-            found.append([0, 1])
-        elif dims == [rows, columns] and strides == [1, 0]:
-            found.append([1, 0])
-        else:
-            return None
-    return found
+# Products with what follows on their elements.
 
 
-def _part(instr: Instr, operands: list[list[int]], columns: int, names: dict[int, int]) -> Instr:
-    """The sub-instruction: inputs and output under the names they have inside of the host."""
-    ints = [n for operand in operands for n in operand]
-    outs, ins = [names.get(v, v) for v in instr.outs], [names.get(v, v) for v in instr.ins]
-    return Instr(instr.name, instr.dtype, outs, ins, [*ints, columns], instr.reals)
+class _Follower(NamedTuple):
+    """An instruction that may become the next step of a product, and the step."""
+
+    position: int
+    instr: Instr
+    step: Instr
+
+    @property
+    def updates(self) -> bool:
+        """Whether it is an optimizer's update, else elementwise."""
+        return not isinstance(self.step.record, MapStep)
 
 
-def _update_part(instr: Instr, region: Region, names: dict[int, int]) -> Instr | None:
-    """SGD's update as a sub-instruction."""
-    # Those with more states stay apart: taken in, Adam's made a step of 784-512-256-10 5 % slower, with 2048 x 2048
-    # weights 12 %, and that of 2-16-16-2 2 % faster.
-    if instr.name != "sgd" or instr.ints[0] != region[0] * region[1]:
-        return None
-    ins = [names.get(instr.ins[0], instr.ins[0]), *instr.ins[1:]]
-    return Instr(instr.name, instr.dtype, list(instr.outs), ins, [region[1]])
-
-
-def _product(flow: Flow, at: int) -> None:
-    """A matrix product takes in what follows on its elements."""
-    matmul = flow.code[at]
-    assert matmul is not None
-    m, n, k = matmul.ints[1:4]
-    region = (m, n)
-    host = Instr("gemm", matmul.dtype, list(matmul.outs), list(matmul.ins), [*matmul.ints[1:9], 0, 1, 0, 0, 0])
-    gone: list[int] = []
-    here = matmul.outs[0]  # the value that the product's memory holds after the parts so far; -1 inside of them
-    current, in_place = here, True
-    flow.replace(at, host, [])
-    while True:
-        found = _next_part(flow, at, current, region, {here: -1})
-        if found is None:
-            break
-        position, part = found
-        follower = flow.code[position]
-        assert follower is not None
-        sole = flow.read_once(current)
-        updates = part.name not in ELEMENTWISE
-        kept = not (updates and sole and in_place and k <= _ONE_BLOCK[matmul.dtype])
-        if not updates and sole and in_place:
-            part.outs = [-1]
-            here = follower.outs[0]
-        elif not updates:
+def _fuse_product(flow: Flow, at: int, matmul: Instr, record: Matmul) -> None:
+    """A matrix product takes in what follows on its elements, as long as each step reads the result of the last."""
+    gemm = record.gemm()
+    product = Instr("gemm", matmul.dtype, list(matmul.outs), list(matmul.ins), gemm)
+    flow.replace(at, product, [])
+    in_memory = matmul.outs[0]  # the value that the product's memory holds after the steps so far
+    newest, in_place = in_memory, True  # the result of the last step, and whether it is the value in memory
+    while (found := _follower(flow, at, newest, in_memory, record)) is not None:
+        consumed = flow.read_once(newest)
+        stored = not (found.updates and consumed and in_place and record.k <= _ONE_BLOCK[matmul.dtype])
+        if not found.updates and consumed and in_place:
+            found.step.outs = [PRODUCT]
+            in_memory = found.instr.outs[0]
+        elif not found.updates:
             in_place = False
-        extra = [v for v in follower.ins if v not in (current, here) and v not in host.ins]
-        others = [*[v for v in host.outs[1:] if v not in follower.outs], *[v for v in follower.outs if v != here]]
-        outs = [here, *others] if kept else others
-        body = [*host.body, part]
-        ints = [*host.ints[:10], *_marks(body)]
-        host = Instr("gemm", host.dtype, outs, [*host.ins, *extra], ints, [], body, kept)
-        gone.append(position)
-        flow.replace(at, host, [position])
-        if updates:
+        results = [v for v in product.outs[1:] if v not in found.instr.outs]
+        results += [v for v in found.instr.outs if v != in_memory]
+        product = Instr(
+            "gemm",
+            product.dtype,
+            [in_memory, *results] if stored else results,
+            [*product.ins, *(v for v in found.instr.ins if v not in (newest, in_memory, *product.ins))],
+            gemm,
+            body=[*product.body, found.step],
+            stores_product=stored,
+        )
+        flow.replace(at, product, [found.position])
+        if found.updates:
             break
-        current = follower.outs[0]
+        newest = found.instr.outs[0]
+    product.record = record.gemm(*register_steps(product.body))
 
 
-def _marks(body: Sequence[Instr]) -> list[int]:
-    """bias, relu, relu_grad: the first parts, in this order, that the product's kernel does in registers."""
-    marks: list[int] = []
-    for name in ("add", "relu", "relu_grad"):
-        at = sum(marks)
-        marks.append(int(at < len(body) and body[at].name == name and _in_registers(body[at])))
-    return marks
-
-
-def _in_registers(part: Instr) -> bool:
-    if part.outs != [-1]:
-        return False
-    if part.name == "relu":
-        return part.ins == [-1]
-    other = 0 if part.name == "relu_grad" or part.ins[1] == -1 else 1
-    step = part.ints[2 * other : 2 * other + 2]
-    fits = step == [0, 1] if part.name == "add" else step[1] == 1
-    return part.ins[1 - other] == -1 and part.ins[other] >= 0 and fits
-
-
-def _next_part(flow: Flow, at: int, current: int, region: Region, names: dict[int, int]) -> tuple[int, Instr] | None:
-    """The first reader of `current` that may become a part of the instruction at `at`."""
-    for position in flow.readers(current):
+def _follower(flow: Flow, at: int, newest: int, in_memory: int, product: Matmul) -> _Follower | None:
+    """The first reader of the newest value that may become a step of the product at `at`."""
+    region, local = (product.m, product.n), {in_memory: PRODUCT}
+    for position in flow.readers(newest):
         if position == at:
             continue
-        follower = flow.code[position]
-        assert follower is not None
-        part = None
-        if follower.name in ELEMENTWISE:
-            operands = _operands(follower, region)
-            if operands is not None and operands[follower.ins.index(current)] == [region[1], 1]:
-                part = _part(follower, operands, region[1], names)
-        elif follower.ins[:1] == [current]:
-            part = _update_part(follower, region, names)
-        if part is not None and flow.may_join(position, at):
-            return position, part
+        instr = flow.code[position]
+        assert instr is not None
+        record = instr.record.step(region)
+        if record is None:
+            continue
+        if isinstance(record, MapStep):
+            fits = record.operands[instr.ins.index(newest)] == (product.n, 1)
+        else:  # an update: its first input is the gradient
+            fits = INSTRUCTIONS[instr.name].joins_product and instr.ins[0] == newest
+        if fits and flow.may_join(position, at):
+            return _Follower(position, instr, _step(instr, record, local))
     return None
+
+
+def register_steps(body: Sequence[Instr]) -> tuple[bool, bool, bool]:
+    """Whether the body begins with a bias, relu, relu's gradient, each on the product, which the kernel then takes."""
+    waiting = iter(body)
+    step = next(waiting, None)
+    if bias := step is not None and _adds_row_vector(step):
+        step = next(waiting, None)
+    if relu := step is not None and step.name == "relu" and step.outs == step.ins == [PRODUCT]:
+        step = next(waiting, None)
+    relu_grad = step is not None and _masks_product(step)
+    return bias, relu, relu_grad
+
+
+def _adds_row_vector(step: Instr) -> bool:
+    if step.name != "add" or step.outs != [PRODUCT] or step.ins.count(PRODUCT) != 1:
+        return False
+    assert isinstance(step.record, MapStep)
+    return step.record.operands[1 - step.ins.index(PRODUCT)] == (0, 1)
+
+
+def _masks_product(step: Instr) -> bool:
+    """Whether it is relu's gradient, of any matrix or row vector, with the product as upstream gradient."""
+    if step.name != "relu_grad" or step.outs != [PRODUCT] or step.ins[0] == PRODUCT or step.ins[1] != PRODUCT:
+        return False
+    assert isinstance(step.record, MapStep)
+    return step.record.operands[0][1] == 1
+
+
+# Chains of elementwise instructions.
+
+
+class _Chain(NamedTuple):
+    """Instructions that become one, their positions, and the region that they go over."""
+
+    maps: list[Instr]
+    positions: list[int]
+    region: Region
 
 
 def _chains(flow: Flow) -> None:
     """Elementwise instructions over the same elements, linked by what they read, become one."""
-    at = 0
-    while at < len(flow.code):
+    for at in range(len(flow.code)):
         first = flow.code[at]
-        if first is not None and first.name in ELEMENTWISE and product(first.ints[1 : 1 + first.ints[0]]) > 0:
-            _chain(flow, at)
-        at += 1
+        if first is None or not isinstance(first.record, Map) or first.record.operations() == 0:
+            continue
+        region = first.record.elementwise_region()
+        if region is not None:
+            _extend_chain(flow, at, _Chain([first], [at], region))
 
 
-def _region(instr: Instr) -> Region | None:
-    dims = instr.ints[1 : 1 + instr.ints[0]]
-    region = (1, dims[0]) if len(dims) == 1 else (dims[0], product(dims[1:]))
-    return region if _operands(instr, region) is not None else None
-
-
-def _chain(flow: Flow, at: int) -> None:
-    first = flow.code[at]
-    assert first is not None
-    region = _region(first)
-    if region is None:
-        return
-    parts, positions, touched = [first], [at], {*first.ins, *first.outs}
+def _extend_chain(flow: Flow, at: int, chain: _Chain) -> None:
+    """Take what follows into the instruction at `at`."""
+    touched = {*chain.maps[0].ins, *chain.maps[0].outs}
     for position in range(at + 1, min(len(flow.code), at + 1 + _WINDOW)):
         instr = flow.code[position]
-        if instr is None or instr.name not in ELEMENTWISE or len(parts) == _MOST:
+        if instr is None or not isinstance(instr.record, Map) or len(chain.maps) == _MOST:
             continue
-        common = _common_region(instr, region)
+        common = _common_region(instr.record, chain.region)
         changing = {v for v in touched if not flow.values[v].constant}
-        if common is None or changing.isdisjoint(instr.ins) or any(_operands(p, common) is None for p in parts):
+        if common is None or changing.isdisjoint(instr.ins):
             continue
-        if not flow.may_join(position, at):
+        if any(p.record.step(common) is None for p in chain.maps) or not flow.may_join(position, at):
             continue
-        parts.append(instr)
-        positions.append(position)
-        region = common
+        chain = _Chain([*chain.maps, instr], [*chain.positions, position], common)
         touched |= {*instr.ins, *instr.outs}
         # Anew at each step, so that the flow knows what is read where.
-        flow.replace(at, _make_chain(flow, parts, positions, region), [position])
+        flow.replace(at, _make_chain(flow, chain), [position])
 
 
-def _common_region(instr: Instr, region: Region) -> Region | None:
+def _common_region(record: Map, region: Region) -> Region | None:
     """The region of both, if they go over the same elements."""
-    own = _region(instr)
+    own = record.elementwise_region()
     if own is None or own[0] * own[1] != region[0] * region[1]:
         return None
     if own == region or own[0] == 1:
@@ -265,16 +255,16 @@ def _common_region(instr: Instr, region: Region) -> Region | None:
     return own if region[0] == 1 else None
 
 
-def _make_chain(flow: Flow, parts: Sequence[Instr], positions: Sequence[int], region: Region) -> Instr:
-    inside = set(positions)
-    made = [v for p in parts for v in p.outs]
+def _make_chain(flow: Flow, chain: _Chain) -> Instr:
+    inside = set(chain.positions)
+    made = [v for p in chain.maps for v in p.outs]
     local = [v for v in made if v not in flow.outputs and all(r in inside for r in flow.readers(v))]
-    names = {v: -2 - i for i, v in enumerate(local)}
+    names = {v: _FIRST_LOCAL - i for i, v in enumerate(local)}
     body = []
-    for p in parts:
-        operands = _operands(p, region)
-        assert operands is not None
-        body.append(_part(p, operands, region[1], names))
+    for p in chain.maps:
+        record = p.record.step(chain.region)
+        assert record is not None
+        body.append(_step(p, record, names))
     outs = [v for v in made if v not in names]
-    ins = list(dict.fromkeys(v for p in parts for v in p.ins if v not in made))
-    return Instr("chain", parts[0].dtype, outs, ins, list(region), [], body)
+    ins = list(dict.fromkeys(v for p in chain.maps for v in p.ins if v not in made))
+    return Instr("chain", chain.maps[0].dtype, outs, ins, Chain(*chain.region), body=body)

@@ -6,26 +6,26 @@ import gc
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import update_wrapper
 from types import MethodType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from .. import _core
 from .._tensor import Tensor
-from .._util.arrays import to_array
-from .._util.dtypes import CODES, Array
+from .._util.arrays import is_plain, to_array
+from .._util.dtypes import Array, Spec
 from .._util.errors import CompileError
 from .._util.mode import grad_mode
-from .._util.trees import flatten, is_array, rebuild
-from ..ops._op import Spec
-from .backward import link
-from .build import Built, build
+from .._util.trees import flatten, rebuild
+from ..autodiff._inputs import zeros_like
+from ..autodiff._jacobian import Sweep, compile_sweeps_with
+from .backward import attach_backward
+from .build import build
+from .plan import GradEffect, GradUse, Plan, no_plan
 from .report import describe
 from .trace import Trace
-from .tracer import Phantom
+from .tracer import TracerValue
 
 __all__ = ["Compiled", "Plan", "compile"]
 
@@ -35,99 +35,6 @@ _MOST_PLANS = 512
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(eq=False)
-class Plan:
-    """What one kind of call does: the program, and what happens to tensors outside besides it."""
-
-    built: Built
-    structure: Any  # of the result
-    results: list[Any]  # for each array of the result: the number of its output, or an object from outside
-    guards: list[tuple[Any, str, Any]]  # (object, attribute, value) for which the trace holds
-    grad_inputs: list[Tensor | int]  # tensors, or numbers of arguments, whose gradients are read, after the arguments
-    grad_outputs: list[tuple[Tensor | int, int]]  # (tensor, or number of the argument, whose `grad` is set; output)
-    cleared: list[Tensor]  # whose `grad` is None afterwards
-    cleared_arguments: list[int]  # likewise, by number
-    versions: list[list[int]]  # of memory that is overwritten
-    sources: list[Tensor | int]  # what results can be differentiated by: tensors, or numbers of arguments
-    differentiable: list[bool]  # for each output, whether it can be
-    statics: list[Any] = field(default_factory=list)
-    walks: dict[Any, Compiled[Any]] = field(default_factory=dict)  # gradients and tangents of outputs
-
-    def holds(self, leaves: Sequence[Any]) -> bool:
-        """Whether what the trace relied on is still so."""
-        for owner, attribute, value in self.guards:
-            if getattr(owner, attribute) is not value:
-                return False
-        wanted = self.built.inputs[len(self.built.inputs) - len(self.grad_inputs) :]
-        for grad, v in zip(self._given(leaves), wanted, strict=True):
-            if grad is None or self.built.values[v].spec != Spec(grad.shape, grad.dtype):
-                return False
-        return True
-
-    def _given(self, leaves: Sequence[Any]) -> list[Tensor | None]:
-        return [(leaves[t] if isinstance(t, int) else t)._grad for t in self.grad_inputs]
-
-    def fast_call(self, args: Sequence[Any]) -> Callable[..., Any]:
-        """A call in C++ for arguments like these, where the result is tensors and no argument is a tree."""
-        alone = self.structure == (None,)
-        plain = alone or (self.structure[0] is tuple and all(item == (None,) for item in self.structure[1:]))
-        in_order = self.results == list(range(len(self.built.outputs)))
-        nested = any(isinstance(a, (tuple, list, dict)) for a in args)
-        outside = self.grad_inputs or self.grad_outputs or self.cleared_arguments or any(self.differentiable)
-        if not plain or not in_order or nested or outside:
-            return _no_plan
-        statics = [None if is_array(a) else (a,) for a in args]
-        self.statics = statics  # the fast call borrows them
-        return _core.fast_call(self.built.program, statics, self.guards, self.versions, self.cleared, alone)
-
-    @property
-    def output_dtypes(self) -> list[np.dtype[Any]]:
-        """The dtype of each output of the program."""
-        return [spec.dtype for spec in self.built.output_specs]
-
-    def _loaded(self) -> _core.Program:
-        if self.built.program.isa != _core.active_isa():
-            self.built.load()  # a fast call keeps the old program: it will not fit
-        return self.built.program
-
-    def run_rows(self, index: Array, results: Array, first: int, seconds: float) -> int:
-        """Calls number `first`, ... on the rows of `index`, results one by one into `results`; returns the next."""
-        if self.grad_inputs or self.grad_outputs:
-            raise CompileError("compile: gradients are kept from call to call; forget them at the end of each step")
-        if not self.holds([]):
-            raise CompileError("compile: what the trace relies on has changed between two steps")
-        done = self._loaded().run_rows(index, results, first, seconds)
-        for version in self.versions:
-            version[0] += 1
-        for tensor in self.cleared:
-            tensor._grad = None
-        return done
-
-    def run(self, compiled: Compiled[Any], structure: Any, leaves: Sequence[Any], arrays: Sequence[Array]) -> Any:
-        """One call."""
-        given = [grad._data for grad in self._given(leaves) if grad is not None]
-        made = self._loaded()(*arrays, *given)
-        outputs = made if isinstance(made, tuple) else (made,)
-        for version in self.versions:
-            version[0] += 1
-        for tensor in self.cleared:
-            tensor._grad = None
-        for number in self.cleared_arguments:
-            leaves[number]._grad = None
-        for target, i in self.grad_outputs:
-            (leaves[target] if isinstance(target, int) else target)._grad = Tensor._wrap(outputs[i])
-        wrapped = [Tensor._wrap(array) for array in outputs]
-        if any(self.differentiable):
-            link(compiled, self, wrapped, structure, leaves)
-        found = iter(self.results)
-
-        def leaf() -> Any:
-            result = next(found)
-            return wrapped[result] if isinstance(result, int) else result
-
-        return rebuild(self.structure, leaf)
-
-
 class Compiled(Generic[F]):
     """A function with its programs; made by `cr.compile`."""
 
@@ -135,7 +42,7 @@ class Compiled(Generic[F]):
         self.function, self._micro_batch = function, micro_batch
         self._plans: dict[Any, list[Plan]] = {}
         self._last: Plan | None = None
-        self._fast: Callable[..., Any] = _no_plan
+        self._fast: Callable[..., Any] = no_plan
         self._fast_mode: bool | None = None
         self._traced = 0
         update_wrapper(self, function)
@@ -156,10 +63,13 @@ class Compiled(Generic[F]):
             self._remember(plan)
             if not kwargs:
                 self._fast, self._fast_mode = plan.fast_call(args), grad_mode.enabled
-        return plan.run(self, structure, leaves, arrays)
+        outputs = plan.run(leaves, arrays)
+        if any(plan.differentiable):
+            attach_backward(self.function, Compiled, plan, outputs, structure, leaves)
+        return plan.result(outputs)
 
     def _remember(self, plan: Plan) -> None:
-        self._fast, self._fast_mode = _no_plan, True  # it borrows from the plan
+        self._fast, self._fast_mode = no_plan, True  # it borrows from the plan
         self._last = plan
 
     def plan_of(self, *args: Any, **kwargs: Any) -> Plan:
@@ -215,9 +125,9 @@ def compile(function: F) -> Compiled[F]:
     itself.
 
     Tensors and arrays among the arguments (also in tuples, lists, dicts) are read anew at every call; so are tensors
-    that the function takes from outside, such as parameters, and the options of optimizers, such as the learning rate.
-    Everything else is fixed when it is traced: numbers and other arguments (another value traces again), NumPy arrays
-    from outside, Python's own branches and loops. A gradient that `optimizer.step()` has used up, in a function that
+    that the function captures, such as parameters, and the options of optimizers, such as the learning rate.
+    Everything else is fixed when it is traced: numbers and other arguments (another value traces again), captured NumPy
+    arrays, Python's own branches and loops. A gradient that `optimizer.step()` has used up, in a function that
     began with `zero_grad()`, is not kept: `grad` is None afterwards; return it to look at it.
 
     Arguments: `function`, from tensors, arrays and anything else to a tensor, or a tuple, list or dict of them.
@@ -254,18 +164,12 @@ def _without_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _no_plan(*_: Any) -> Any:
-    return NotImplemented
-
-
 def _canonical(leaf: Any) -> Array:
     """The array of an argument as programs read it."""
     if isinstance(leaf, Tensor):
         return leaf._data
     array = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
-    if array.dtype in CODES and array.flags.c_contiguous and array.flags.aligned and type(array) is np.ndarray:
-        return array
-    return to_array(array, None)
+    return array if is_plain(array) else to_array(array, None)
 
 
 def _wants_grad(leaf: Any) -> int:
@@ -289,17 +193,17 @@ def _trace(
         arguments.append(argument)
         if isinstance(leaf, Tensor):
             trace.arguments[argument._number] = leaf
-    place = {argument._number: i for i, argument in enumerate(arguments)}
+    positions = {argument._number: i for i, argument in enumerate(arguments)}
     waiting = iter(arguments)
     args, kwargs = rebuild(structure, lambda: next(waiting))
     with trace.running():
         result = function(*args, **kwargs)
         trace.finish()
-    return _plan(trace, result, place, micro_batch)
+    return _plan(trace, result, positions, micro_batch)
 
 
-def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | None) -> Plan:
-    """The plan of a trace: results, and what happens to gradients outside. `place`: arguments by number."""
+def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int | None) -> Plan:
+    """The plan of a trace: results, and what happens to gradients. `positions` of arguments, by tensor number."""
     outputs: list[tuple[int, Spec]] = []
     differentiable: list[bool] = []
 
@@ -317,35 +221,48 @@ def _plan(trace: Trace, result: Any, place: dict[int, int], micro_batch: int | N
         else leaf
         for leaf in leaves
     ]
-    grad_outputs: list[tuple[Tensor | int, int]] = []
-    cleared: list[Tensor] = []
-    cleared_arguments: list[int] = []
+    gradients = []
     for number, (tensor, gradient) in trace.grads.items():
-        if number >= trace.start and number not in place:
+        if number >= trace.start and number not in positions:
             continue
-        entry = trace.entry_grads.get(number)
-        if gradient is None:
-            if number in place:
-                cleared_arguments.append(place[number])
-            elif entry is None or entry[1] is not None:
-                cleared.append(tensor)
-        elif number in trace.consumed and entry is None:
-            cleared.append(tensor)
-        elif entry is None or not isinstance(gradient._data, Phantom) or entry[1] != gradient._data.value:
-            grad_outputs.append((place.get(number, tensor), output(gradient, False)))
-    grad_inputs = [place.get(n, t) for n, (t, v) in trace.entry_grads.items() if v is not None]
-    given = [place[n] for n, leaf in trace.arguments.items() if leaf._requires_grad]
-    built = build(trace, outputs, micro_batch)
+        effect = _grad_effect(trace, number, gradient, number in positions)
+        at = output(gradient, False) if effect is GradEffect.SET and gradient is not None else -1
+        read = trace.entry_grads.get(number, (tensor, None))[1] is not None
+        gradients.append(GradUse(positions.get(number, tensor), effect, read, at))
+    sources = [positions[n] for n, leaf in trace.arguments.items() if leaf._requires_grad]
     return Plan(
-        built,
+        build(trace, outputs, micro_batch),
         structure,
         results,
         trace.guards,
-        grad_inputs,
-        grad_outputs,
-        cleared,
-        cleared_arguments,
+        gradients,
         trace.bumped,
-        [*given, *trace.captured.values()],
+        [*sources, *trace.captured.values()],
         differentiable,
     )
+
+
+def _grad_effect(trace: Trace, number: int, gradient: Tensor | None, argument: bool) -> GradEffect:
+    """What a call leaves in `grad` of the tensor of this number, whose gradient is `gradient` in the end."""
+    read = number in trace.entry_grads
+    before = trace.entry_grads[number][1] if read else None
+    if gradient is None:
+        # That a captured tensor's gradient was None is guarded.
+        return GradEffect.KEPT if read and before is None and not argument else GradEffect.CLEARED
+    if number in trace.consumed and not read:
+        return GradEffect.CONSUMED
+    unchanged = read and isinstance(gradient._data, TracerValue) and gradient._data.value == before
+    return GradEffect.KEPT if unchanged else GradEffect.SET
+
+
+def _compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
+    """A sweep of autodiff as a program, unless rules of custom ops look at values."""
+    program = Compiled(sweep)
+    try:
+        program.plan_of(zeros_like(like))
+    except CompileError:
+        return sweep
+    return program
+
+
+compile_sweeps_with(_compiled_sweep)

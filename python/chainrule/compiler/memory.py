@@ -1,9 +1,9 @@
 """Where temporaries lie: memory whose value is dead is used again.
 
-Temporaries become blocks, with a size and a time; one that may be written onto a dying one shares its block. Blocks
-that are alive at the same time must not overlap. The bound is the largest sum alive at once. Taking blocks as they come
-is fast, and reaches it where layers are alike; else the largest blocks are put down first, or those that take most of
-memory and time.
+Temporaries become allocations, with a size and a lifetime; one that may be written onto a dying one shares its
+allocation. Allocations that are alive at the same time must not overlap. The bound is the largest sum alive at once.
+Taking allocations as they come is fast, and reaches it where layers are alike; else the largest ones are placed first,
+or those that take most of memory and time.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .trace import Instr
+from .._ir.instruction import Instr
 
-__all__ = ["Block", "arrange", "place"]
+__all__ = ["Allocation", "arrange", "plan_memory"]
 
 # What is asked for, in times of the bound: soon, and in the end.
 _GOOD, _TRIES = 1.1, 12
 _FAIR, _MOST_TRIES = 1.2, 100
 
 
-class Block(NamedTuple):
+class Allocation(NamedTuple):
     """Bytes that are needed from one position of the program to another, both included."""
 
     size: int
@@ -32,22 +32,22 @@ class Block(NamedTuple):
     last: int
 
 
-def place(
+def plan_memory(
     code: Sequence[Instr], sizes: dict[int, int], during: tuple[int, int, set[int]]
 ) -> tuple[list[int], int, int]:
     """Offsets of the temporaries in `sizes`, the size of the arena, and the largest sum alive at once.
 
     `during`: the beginning and end of a loop, and the temporaries that are alive in all of it.
     """
-    blocks, block_of, most = _blocks(code, sizes, during)
-    offsets, size = arrange(blocks, most)
-    return [offsets[block_of[v]] for v in sizes], size, most
+    allocations, allocation_of, most = _allocations(code, sizes, during)
+    offsets, size = arrange(allocations, most)
+    return [offsets[allocation_of[v]] for v in sizes], size, most
 
 
-def _blocks(
+def _allocations(
     code: Sequence[Instr], sizes: dict[int, int], during: tuple[int, int, set[int]]
-) -> tuple[list[Block], dict[int, int], int]:
-    """The blocks, the block of each temporary, and the largest sum alive at once."""
+) -> tuple[list[Allocation], dict[int, int], int]:
+    """The allocations, that of each temporary, and the largest sum alive at once."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     begin, end, through = during
@@ -62,60 +62,60 @@ def _blocks(
     ends: dict[int, list[int]] = defaultdict(list)
     for v, i in last.items():
         ends[i].append(v)
-    blocks: list[Block] = []
-    block_of: dict[int, int] = {}
+    allocations: list[Allocation] = []
+    allocation_of: dict[int, int] = {}
     alive = most = 0
     for i, instr in enumerate(code):
         dying = [v for v in ends[i] if first[v] < i]
         for v in starts[i]:
             heir = next((d for d in dying if instr.may_overwrite(d, v) and sizes[d] == sizes[v]), None)
             if heir is not None:
-                block_of[v] = block_of[heir]
-                blocks[block_of[v]] = blocks[block_of[v]]._replace(last=last[v])
+                allocation_of[v] = allocation_of[heir]
+                allocations[allocation_of[v]] = allocations[allocation_of[v]]._replace(last=last[v])
                 dying.remove(heir)
             else:
-                block_of[v] = len(blocks)
-                blocks.append(Block(sizes[v], i, last[v]))
+                allocation_of[v] = len(allocations)
+                allocations.append(Allocation(sizes[v], i, last[v]))
                 alive += sizes[v]
         most = max(most, alive)
         alive -= sum(sizes[v] for v in (*dying, *[v for v in ends[i] if first[v] == i]))
-    return blocks, block_of, most
+    return allocations, allocation_of, most
 
 
-def arrange(blocks: Sequence[Block], most: int) -> tuple[list[int], int]:
-    """Offsets of blocks, and the end of the last; `most` is the bound. Blocks are given in the order of `first`."""
-    best = _as_they_come(blocks)
+def arrange(allocations: Sequence[Allocation], most: int) -> tuple[list[int], int]:
+    """Offsets of allocations, and the end of the last; `most` is the bound. They are given in the order of `first`."""
+    best = _as_they_come(allocations)
     for weigh in (_largest, _largest_in_time):
         if best[1] <= _GOOD * most:
             break
-        order = sorted(range(len(blocks)), key=lambda k: weigh(blocks[k]))
-        # The one that reached the end is put down before all others, again and again.
+        order = sorted(range(len(allocations)), key=lambda k: weigh(allocations[k]))
+        # The one that reached the end is placed before all others, again and again.
         for attempt in range(_MOST_TRIES):
             if best[1] <= (_GOOD if attempt < _TRIES else _FAIR) * most:
                 break
-            offsets, size = _in_order(blocks, order)
+            offsets, size = _in_order(allocations, order)
             if size < best[1]:
                 best = offsets, size
-            top = next(k for k in order if offsets[k] + blocks[k].size == size)
+            top = next(k for k in order if offsets[k] + allocations[k].size == size)
             order.remove(top)
             order.insert(0, top)
     return best
 
 
-def _largest(block: Block) -> tuple[int, int]:
+def _largest(allocation: Allocation) -> tuple[int, int]:
     """Of equal ones that which is needed longest: what lies at the bottom leaves no gap below it."""
-    return -block.size, block.first - block.last
+    return -allocation.size, allocation.first - allocation.last
 
 
-def _largest_in_time(block: Block) -> int:
-    return -block.size * (block.last - block.first + 1)
+def _largest_in_time(allocation: Allocation) -> int:
+    return -allocation.size * (allocation.last - allocation.first + 1)
 
 
-def _in_order(blocks: Sequence[Block], order: Sequence[int]) -> tuple[list[int], int]:
-    """Each block in turn at the lowest place that is free during its time."""
-    size, first, last = (np.array([b[i] for b in blocks], np.int64) for i in range(3))
+def _in_order(allocations: Sequence[Allocation], order: Sequence[int]) -> tuple[list[int], int]:
+    """Each allocation in turn at the lowest offset that is free during its lifetime."""
+    size, first, last = (np.array([b[i] for b in allocations], np.int64) for i in range(3))
     begin, end = np.zeros_like(size), np.zeros_like(size)
-    placed = np.zeros(len(blocks), np.bool_)
+    placed = np.zeros(len(allocations), np.bool_)
     for k in order:
         beside = np.flatnonzero(placed & (first <= last[k]) & (last >= first[k]))
         beside = beside[np.argsort(begin[beside], kind="stable")]
@@ -126,17 +126,17 @@ def _in_order(blocks: Sequence[Block], order: Sequence[int]) -> tuple[list[int],
     return begin.tolist(), int(end.max(initial=0))
 
 
-def _as_they_come(blocks: Sequence[Block]) -> tuple[list[int], int]:
-    """Each block in the smallest gap that is large enough."""
+def _as_they_come(allocations: Sequence[Allocation]) -> tuple[list[int], int]:
+    """Each allocation in the smallest gap that is large enough."""
     arena = _Arena()
     offsets: list[int] = []
-    ends = sorted(range(len(blocks)), key=lambda k: blocks[k].last)
+    ends = sorted(range(len(allocations)), key=lambda k: allocations[k].last)
     ended = 0
-    for block in blocks:
-        while blocks[ends[ended]].last < block.first:
-            arena.free(offsets[ends[ended]], blocks[ends[ended]].size)
+    for allocation in allocations:
+        while allocations[ends[ended]].last < allocation.first:
+            arena.free(offsets[ends[ended]], allocations[ends[ended]].size)
             ended += 1
-        offsets.append(arena.take(block.size))
+        offsets.append(arena.take(allocation.size))
     return offsets, arena.size
 
 

@@ -1,91 +1,38 @@
 """Tracing: a function is run once on tensors without values, and every op appends its instructions to a list.
 
 The list is flat and in program order: forward, backward and updates alike, because gradient rules are written in ops
-and optimizers append their updates. Values are numbered; what exists outside of the function is bound by reference, so
-that later runs see its values of then. Nothing outside changes while a function is traced.
+and optimizers append their updates. Values are numbered; captured arrays, those that exist outside of the function, are
+bound by reference, so that later runs see their values of then. Nothing outside changes while a function is traced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from .._ir.elementwise import Update
+from .._ir.instruction import Instr
+from .._ir.record import Record
+from .._ir.records import Advance, Bernoulli, CheckFinite, CheckIndex, Copy, Draw
+from .._ir.values import Value
 from .._tensor import Tensor
+from .._util.dtypes import Array, Shape, Spec
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
-from ..ops._op import ELEMENTWISE, Attrs, Op, Shape, Spec
+from ..ops._op import Attrs, Op
 from ..ops._operands import as_tensor
-from ..ops._strides import contiguous_strides
-from .tracer import Phantom, refuse, user_line
+from .tracer import TracerValue, refuse, user_line
 
-__all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
-
-Array = npt.NDArray[Any]
-_TO_BOOL = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
-
-
-@dataclass(eq=False)
-class Instr:
-    """One instruction over value numbers; `body` as in the core's fused instructions."""
-
-    name: str
-    dtype: int
-    outs: list[int]
-    ins: list[int]
-    ints: list[int]
-    reals: list[float] = field(default_factory=list)
-    body: list[Instr] = field(default_factory=list)
-    kept: bool = True  # of a gemm: whether outs[0] is the product; else only the body sees it
-
-    @property
-    def checks(self) -> bool:
-        """Whether it can refuse to go on."""
-        return self.name.startswith("check_")
-
-    def uses(self) -> list[int]:
-        """All values it names."""
-        return [*self.outs, *self.ins]
-
-    def may_overwrite(self, source: int, out: int) -> bool:
-        """Whether `out` may be written onto `source`, element by element."""
-        if self.name not in ELEMENTWISE or self.outs != [out] or source in self._of_other_size():
-            return False
-        ndim = self.ints[0]
-        whole = contiguous_strides(self.ints[1 : 1 + ndim])
-        strides = [self.ints[1 + ndim * (1 + i) : 1 + ndim * (2 + i)] for i, v in enumerate(self.ins) if v == source]
-        return all(s == whole for s in strides)
-
-    def _of_other_size(self) -> list[int]:
-        """Inputs whose elements are larger or smaller than those of the output: what is bool beside floats."""
-        if self.name == "where":
-            return self.ins[:1]
-        return self.ins if self.name in _TO_BOOL else []
-
-    def lower(self, slots: dict[int, int]) -> tuple[Any, ...]:
-        """The core's code tuple; negative numbers are places inside of a fused instruction."""
-        outs = [slots.get(v, v) for v in self.outs]
-        code = (self.name, self.dtype, outs if self.kept else [-1, *outs], [slots.get(v, v) for v in self.ins])
-        rest = (self.ints, self.reals)
-        return (*code, *rest, [part.lower(slots) for part in self.body]) if self.body else (*code, *rest)
-
-
-@dataclass(eq=False)
-class Value:
-    """A numbered value. `array` is the memory of what exists outside; `constant`, that nobody can change it."""
-
-    spec: Spec
-    array: Array | None = None
-    constant: bool = False
+__all__ = ["Check", "Trace"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """An instruction that can refuse to go on, and the error to raise then from its position and number."""
+    """An instruction that can stop the program, and the error to raise then from position and value of the element."""
 
     instr: Instr
     error: Callable[[int, int], Exception]
@@ -97,7 +44,24 @@ def _memory(array: Array) -> Any:
 
 
 class Trace:
-    """What one run of the function appended; the executor (`_util/mode.py`) while it runs."""
+    """What one run of the function appended; the executor (`_util/mode.py`) while it runs.
+
+    Tensors keep their `grad` while they are traced; what the function makes of it is noted here, by tensor number. At
+    the end of a trace a tensor's state says what each call does (`plan.GradEffect`):
+
+    ==========================================  ===========  ==================  ==========  ==================
+    the function                                `grads` has  `entry_grads` has   `consumed`  `grad` after a call
+    ==========================================  ===========  ==================  ==========  ==================
+    neither read nor set it                     nothing      nothing             no          as it was
+    read it, and left it                        what it was  what it was         no          as it was
+    read it, then set it (accumulation)         the last     what it was         any         the last
+    set it without reading it (after zeroing)   the last     nothing             no          the last
+    the same, and an optimizer used it up       the last     nothing             yes         None
+    zeroed it at the end                        None         any                 no          None
+    ==========================================  ===========  ==================  ==========  ==================
+
+    What it was: an input of the program, or None.
+    """
 
     has_values = False
 
@@ -107,17 +71,16 @@ class Trace:
         self.inputs: list[int] = []  # values given at each call
         self.checks: list[Check] = []
         self.start = Tensor._wrap(np.zeros(()))._number  # tensors with smaller numbers were there before
-        self.arguments: dict[int, Tensor] = {}  # what the caller gave, by the number of its stand-in
-        self.captured: dict[int, Tensor] = {}  # tensors from outside that gradients may be asked for, by value
+        self.arguments: dict[int, Tensor] = {}  # what the caller gave, by the number of the traced tensor
+        self.captured: dict[int, Tensor] = {}  # captured tensors that gradients may be asked for, by value
         self._bound: dict[Any, int] = {}
         self._seen: dict[Any, int] = {}  # the value of an op that was appended before
-        self._read: set[int] = set()  # tensors from outside whose values were read
+        self._read: set[int] = set()  # captured tensors whose values were read
         self._writes = 0
-        # Gradients: `grads` is what `grad` of a tensor is now, by its number; the objects themselves stay as they are.
-        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
-        self.entry_grads: dict[int, tuple[Tensor, int | None]] = {}  # those read before they were set: their input
-        self.consumed: set[int] = set()
-        self.bumped: list[list[int]] = []
+        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # what `grad` of a tensor is now
+        self.entry_grads: dict[int, tuple[Tensor, int | None]] = {}  # what it was when it was read before it was set
+        self.consumed: set[int] = set()  # tensors whose gradient an optimizer has used up
+        self.bumped: list[list[int]] = []  # versions of memory that is overwritten
         self._draws: dict[int, tuple[Array, int]] = {}  # states of generators, and how often each was drawn from
         self.own_states: list[Array] = []  # of generators made inside: every run begins with them as they were made
         self.guards: list[tuple[Any, str, Any]] = []  # (object, attribute, value): what the trace relies on
@@ -133,17 +96,17 @@ class Trace:
         """A tensor whose values every call brings."""
         value = self.new(spec)
         self.inputs.append(value)
-        return Tensor._wrap(Phantom(self, value, spec))
+        return Tensor._wrap(TracerValue(self, value, spec))
 
     def bind(self, array: Array, constant: bool) -> int:
-        """Number an array that exists outside, or a constant."""
+        """Number a captured array, or a constant."""
         where = _memory(array)
         found = self._bound.get(where)
         if found is None:
             if array.size > 0 and any(where == _memory(t._data) for t in self.arguments.values()):
                 raise CompileError(
-                    f"compile: a tensor is an argument and also used from outside ({user_line()}); pass it or capture "
-                    "it, not both"
+                    f"compile: a tensor is an argument and also captured ({user_line()}); pass it or capture it, not "
+                    "both"
                 )
             found = self._bound[where] = self.new(Spec(array.shape, array.dtype))
             self.values[found].array, self.values[found].constant = array, constant
@@ -152,7 +115,7 @@ class Trace:
     def value(self, tensor: Tensor) -> int:
         """The number of a tensor's value."""
         data = tensor._data
-        if isinstance(data, Phantom):
+        if isinstance(data, TracerValue):
             if data.trace is not self:
                 raise CompileError(
                     f"compile: a tensor from inside of another compiled function was kept and used ({user_line()}); "
@@ -173,12 +136,12 @@ class Trace:
         return tensor._version[1] >= self.start
 
     def look(self, tensor: Tensor) -> None:
-        """Refuse to show the values of now of a tensor from outside: later runs would not ask again."""
-        if not isinstance(tensor._data, Phantom) and not self._made_inside(tensor):
+        """Refuse to show the present values of a captured tensor: later runs would not ask again."""
+        if not isinstance(tensor._data, TracerValue) and not self._made_inside(tensor):
             refuse(tensor.shape)
 
     def _is_constant(self, tensor: Tensor) -> bool:
-        return not isinstance(tensor._data, Phantom) and self.values[self.value(tensor)].constant
+        return not isinstance(tensor._data, TracerValue) and self.values[self.value(tensor)].constant
 
     # Instructions.
 
@@ -194,9 +157,10 @@ class Trace:
         if out is None:
             out = self._seen[key] = self.new(plan.out)
             slots = [*values, out, *[self.new(spec) for spec in plan.temporaries]]
-            for name, dtype, outs, ins, ints, reals in plan.code:
-                self.emit(Instr(name, dtype, [slots[i] for i in outs], [slots[i] for i in ins], list(ints), reals))
-        return Phantom(self, out, plan.out)
+            for step in plan.code:
+                outs, ins = [slots[i] for i in step.outs], [slots[i] for i in step.ins]
+                self.code.append(Instr(step.name, step.dtype, outs, ins, step.record, step.reals))
+        return TracerValue(self, out, plan.out)
 
     def emit(self, instr: Instr) -> Instr:
         """Append an instruction."""
@@ -204,12 +168,12 @@ class Trace:
         return instr
 
     def in_place(
-        self, name: str, outputs: Sequence[Tensor | Array], inputs: Sequence[Tensor | Array], ints: Sequence[int]
+        self, name: str, outputs: Sequence[Tensor | Array], inputs: Sequence[Tensor | Array], record: Record
     ) -> None:
-        """Append an instruction that overwrites tensors or arrays from outside."""
-        outs = [self._outside(t) for t in outputs]
+        """Append an instruction that overwrites captured tensors or arrays."""
+        outs = [self._overwritten(t) for t in outputs]
         ins = [self.value(t) if isinstance(t, Tensor) else self.bind(t, False) for t in inputs]
-        self.emit(Instr(name, self.values[outs[0]].spec.code, outs, ins, list(ints)))
+        self.emit(Instr(name, self.values[outs[0]].spec.code, outs, ins, record))
         self._writes += 1
 
     def operand(self, tensor: Tensor, values: Any) -> Tensor:
@@ -217,8 +181,8 @@ class Trace:
         return as_tensor(values, tensor.dtype).astype(tensor.dtype)
 
     def overwrite(self, tensor: Tensor, values: Tensor) -> None:
-        """Append a copy onto a tensor from outside."""
-        self.in_place("copy", [tensor], [values], [2, 0, 0, 1, tensor.size, 0, 1, 0, 1])
+        """Append a copy onto a captured tensor."""
+        self.in_place("copy", [tensor], [values], Copy.contiguous(tensor.size))
 
     def update(
         self,
@@ -231,21 +195,21 @@ class Trace:
     ) -> None:
         """Append an optimizer's step for one parameter, which uses the gradient up."""
         inputs: list[Tensor | Array] = [gradient, numbers, *([] if clock is None else [clock])]
-        self.in_place(rule, [parameter, *states], inputs, [parameter.size])
+        self.in_place(rule, [parameter, *states], inputs, Update(parameter.size))
         self.consumed.add(parameter._number)
+        self.bump(parameter._version)
 
     def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
         """Append the end of a step."""
-        if clocks:
-            self.in_place("advance", clocks, [numbers], [kind])
+        self.in_place("advance", clocks, [numbers], Advance(kind))
 
-    def _outside(self, target: Tensor | Array) -> int:
-        if isinstance(target, Tensor) and (isinstance(target._data, Phantom) or self._made_inside(target)):
-            given = isinstance(target._data, Phantom) and target._data.value in self.inputs
+    def _overwritten(self, target: Tensor | Array) -> int:
+        if isinstance(target, Tensor) and (isinstance(target._data, TracerValue) or self._made_inside(target)):
+            given = isinstance(target._data, TracerValue) and target._data.value in self.inputs
             what = "an argument" if given else "a tensor made inside of the function"
             raise CompileError(
                 f"compile: {what} would be overwritten ({user_line()}); return or use the new value instead, or let "
-                "the function use a tensor from outside"
+                "the function capture a tensor"
             )
         value = self.value(target) if isinstance(target, Tensor) else self.bind(target, False)
         self.values[value].constant = False
@@ -253,24 +217,24 @@ class Trace:
 
     def check_index(self, index: Tensor, low: int, high: int, error: Callable[[int, int], Exception]) -> Tensor:
         """Append a check of an index; returns what it writes, with negative ones counted from the end."""
-        return self._check("check_index", index, [index.size, low, high], error)
+        return self._check("check_index", index, CheckIndex(index.size, low, high), error)
 
     def check_finite(self, tensor: Tensor, error: Callable[[int, int], Exception]) -> None:
         """Append a check that no element is NaN or infinite."""
-        self._check("check_finite", tensor, [tensor.size], error)
+        self._check("check_finite", tensor, CheckFinite(tensor.size), error)
 
     def refuse(self, wrong: Tensor, error: Callable[[int, int], Exception]) -> None:
         """Append a check that a bool tensor holds nowhere."""
         self.check_index(wrong.astype(np.int64), 0, 1, error)
 
-    def _check(self, name: str, tensor: Tensor, ints: Sequence[int], error: Callable[[int, int], Exception]) -> Tensor:
+    def _check(self, name: str, tensor: Tensor, record: Record, error: Callable[[int, int], Exception]) -> Tensor:
         """Append a check of a tensor's values, which stops the program with `error(position, number)`."""
         value = self.value(tensor)
         spec = self.values[value].spec
         status, out = self.new(Spec((3,), np.dtype(np.int64))), self.new(spec)
-        instr = self.emit(Instr(name, spec.code, [status, out], [value], list(ints)))
+        instr = self.emit(Instr(name, spec.code, [status, out], [value], record))
         self.checks.append(Check(instr, error))
-        return Tensor._wrap(Phantom(self, out, Spec(tensor.shape, spec.dtype)))
+        return Tensor._wrap(TracerValue(self, out, Spec(tensor.shape, spec.dtype)))
 
     def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], p: float, value: float) -> Any:
         """Append a draw of a mask: 0 with probability p, else `value`, from the next stream of a generator."""
@@ -282,9 +246,9 @@ class Trace:
         # An element's number counts from the first row of the batch: a block of rows has its own of these.
         rows = self.bind(np.arange(shape[0] if shape else 1), True)
         out = self.new(spec)
-        ints = [spec.size, spec.size // self.values[rows].spec.size, before]
-        self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], ints, [p, value]))
-        return Phantom(self, out, spec)
+        record = Bernoulli(spec.size, row_size=spec.size // self.values[rows].spec.size, earlier_draws=before)
+        self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], record, [p, value]))
+        return TracerValue(self, out, spec)
 
     def adopt(self, state: Array) -> None:
         """Note the state of a generator that is made inside."""
@@ -298,7 +262,7 @@ class Trace:
         """Append what is done once, at the end: generators go on to the streams of the next run."""
         for state, count in self._draws.values():
             if not self.owns(state):
-                self.in_place("draw", [state], [], [count])
+                self.in_place("draw", [state], [], Draw(count))
 
     @property
     def changes(self) -> bool:
@@ -327,7 +291,7 @@ class Trace:
         self.consumed.discard(tensor._number)
 
     def keep_requires_grad(self, tensor: Tensor, value: bool) -> None:
-        """Refuse to change it on a tensor from outside: later runs would not."""
+        """Refuse to change it on a captured tensor: later runs would not."""
         if tensor._number < self.start and tensor._requires_grad != value:
             raise CompileError(f"compile: requires_grad is changed inside ({user_line()}); change it outside")
 

@@ -6,16 +6,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .._ir.shapes import product
+from .._util.dtypes import Shape, Spec
 from .._util.errors import CompileError
-from ..ops._op import Shape, Spec
-from ..ops._strides import product
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .trace import Trace
 
-__all__ = ["Phantom", "refuse", "user_line"]
+__all__ = ["TracerValue", "refuse", "user_line"]
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
@@ -37,12 +36,12 @@ def refuse(shape: Shape) -> NoReturn:
     )
 
 
-class Phantom:
+class TracerValue:
     """Stands for the array of a traced tensor. Only shape and dtype can be asked; anything else is an error."""
 
     __slots__ = ("dtype", "shape", "trace", "value")
 
-    def __init__(self, trace: Trace, value: int, spec: Spec) -> None:
+    def __init__(self, trace: object, value: int, spec: Spec) -> None:
         self.trace, self.value = trace, value
         self.shape: Shape = spec.shape
         self.dtype: np.dtype[Any] = spec.dtype
@@ -62,7 +61,7 @@ class Phantom:
         """Bytes of an element."""
         return int(self.dtype.itemsize)
 
-    def reshape(self, wanted: Shape) -> Phantom:
+    def reshape(self, wanted: Shape) -> TracerValue:
         """The same value under another shape; ValueError when it does not fit, as NumPy's."""
         free = [i for i, n in enumerate(wanted) if n == -1]
         known = product([n for n in wanted if n != -1])
@@ -71,7 +70,7 @@ class Phantom:
             shape = tuple(self.size // known if n == -1 else n for n in shape)
         if min(shape, default=0) < 0 or product(shape) != self.size:
             raise ValueError("shape")
-        return Phantom(self.trace, self.value, Spec(shape, self.dtype))
+        return TracerValue(self.trace, self.value, Spec(shape, self.dtype))
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         refuse(self.shape)

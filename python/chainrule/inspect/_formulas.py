@@ -61,7 +61,7 @@ FORMULAS: dict[str, Formula] = {
     "broadcast_to": Formula("broadcast_to({0}, {a[0]})", ("sum(ȳ)",), "repeat"),
     "unfold": Formula("unfold({0})", ("fold(ȳ)",), "unfold"),
     "fold": Formula("fold({0})", ("unfold(ȳ)",), "fold"),
-    "matmul_sum": Formula("sum({0}[i] @ {1}[i].T)", ("ȳ @ {1}[i]", "ȳ.T @ {0}[i]"), "@"),
+    "matmul_accumulate": Formula("sum({0}[i] @ {1}[i].T)", ("ȳ @ {1}[i]", "ȳ.T @ {0}[i]"), "@"),
     "softmax": Formula("softmax({0})", ("{y} * (ȳ - sum(ȳ * {y}))",), "softmax"),
     "log_softmax": Formula("log_softmax({0})", ("ȳ - exp({y}) * sum(ȳ)",), "log_softmax"),
     "cross_entropy": Formula("cross_entropy({0}, {1})", ("ȳ * (softmax({0}) - onehot({1}))",), "cross_entropy"),
@@ -82,14 +82,14 @@ def _matmul(node: Node) -> Formula:
     return Formula(f"{a} @ {b}", (by_a, by_b), "@")
 
 
-def _matmul_each(node: Node) -> Formula:
+def _batched_matmul(node: Node) -> Formula:
     """One matrix with each of a batch; attrs say whether it is read transposed."""
     if node.tensor._attrs[0]:
         return Formula("{0}.T @ {1}[i]", ("sum({1}[i] @ ȳ[i].T)", "{0} @ ȳ[i]"), "@")
     return Formula("{0} @ {1}[i]", ("sum(ȳ[i] @ {1}[i].T)", "{0}.T @ ȳ[i]"), "@")
 
 
-_BY_ATTRIBUTES = {"matmul": _matmul, "matmul_each": _matmul_each}
+_BY_ATTRIBUTES = {"matmul": _matmul, "batched_matmul": _batched_matmul}
 
 
 def _formula(node: Node) -> Formula | None:

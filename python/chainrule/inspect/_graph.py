@@ -7,23 +7,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.dtypes import Array
+from .._util.files import write_atomic
 from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
 from ..nn import Module
 from ..nn._record_calls import Call, noting_calls
 from ._cost import Costs, costs
-from ._derivatives import Step, local, steps, tangents
+from ._derivatives import Step, local, reverse, tangents
+from ._dot import to_dot
 from ._formulas import partial
 from ._nodes import Node, check_outputs, collect, layers_of_calls, layers_of_parameters, named
+from ._picture import Picture, fits, picture
+from ._svg import to_svg
 from ._tables import Agreement, BackwardRow, ForwardRow, Tables
 
 __all__ = ["Graph", "build"]
-
-Array = npt.NDArray[Any]
 
 
 class Graph:
@@ -104,7 +106,7 @@ class Graph:
         if wrt is not None:
             leaf = self._leaf(wrt)
             along = _start(leaf, tangent, "trace: tangent")
-            pushed = tangents(self.nodes, leaf.number, along)
+            pushed = tangents(self.outputs, leaf.number, along)
             ends = [(g, pushed.get(number)) for number, g in self._seeds().items()]
             both = _inner(ends), _inner([(totals.get(leaf.number), along)])
             name = leaf.name if tangent is None else f"{leaf.name} * tangent"
@@ -138,10 +140,7 @@ class Graph:
         >>> cr.graph(x * x, {"x": x}).to_dot().splitlines()[0]
         'digraph {'
         """
-        from ._dot import to_dot
-        from ._picture import picture
-
-        return to_dot(picture(self, by))
+        return to_dot(self._picture(by))
 
     def to_svg(self, by: str | None = None) -> str:
         """Return the picture as SVG; `by` as in `draw`.
@@ -151,16 +150,11 @@ class Graph:
         >>> cr.graph(x * x, {"x": x}).to_svg().startswith("<svg")
         True
         """
-        from ._picture import picture
-        from ._svg import to_svg
-
-        return to_svg(picture(self, by))
+        return to_svg(self._picture(by))
 
     def _repr_svg_(self) -> str | None:
         """The picture for a notebook; None, so that it shows text, where there is too much to be drawn."""
-        from ._picture import fits
-
-        return self.to_svg() if fits(self) else None
+        return self.to_svg() if fits(self.nodes) else None
 
     def draw(self, path: str | os.PathLike[str], by: str | None = None) -> None:
         """Draw the graph, left to right: gates, above each line the value (green), below it the gradient (red).
@@ -182,8 +176,6 @@ class Graph:
         ...     os.listdir(folder)
         ['square.svg']
         """
-        from ..serialize._model_files import write_atomic
-
         if not os.fspath(path).lower().endswith(".svg"):
             raise ValueError(
                 f"draw: expected a path that ends in .svg, got {os.fspath(path)!r}; Graphviz makes others of to_dot()"
@@ -196,10 +188,14 @@ class Graph:
         """Gradients by tensor number, and the steps that made them; computed once."""
         grad_mode.trace.forbid("graph: values are not known inside of a compiled function; look at the graph outside")
         if self._reversed is None:
-            totals = self._seeds()
+            totals, steps = self._seeds(), list[Step]()
             with no_grad():
-                self._reversed = totals, list(steps(self.nodes, totals))
+                reverse(self.nodes, totals, steps.append)
+            self._reversed = totals, steps
         return self._reversed
+
+    def _picture(self, by: str | None) -> Picture:
+        return picture(self.nodes, by, self.backward_pass if self.has_gradients() else None)
 
     def has_gradients(self) -> bool:
         """Whether it is known where gradients begin."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy.typing as npt
 
+from .._tensor import Tensor
+from .._util.text_table import cells
+from ._derivatives import Step
 from ._formulas import expression, gate
 from ._nodes import Layer, Node
-from ._text import array_text, cells, norm, number, shape_text
-
-if TYPE_CHECKING:
-    from ._graph import Graph
+from ._text import array_text, norm, number, shape_text
 
 __all__ = ["Box", "Line", "Picture", "fits", "outputs_of", "picture"]
 
@@ -21,6 +21,9 @@ _MANY = 100  # nodes, from where on layers are drawn
 _MOST = 3000  # nodes of a picture
 _DIGITS = 4
 _FEW, _WIDE = 4, 24  # elements and characters that are written beside a line
+
+# Gradients by tensor number, and the steps that made them.
+Backward = Callable[[], tuple[dict[int, Tensor], list[Step]]]
 
 
 @dataclass
@@ -54,30 +57,30 @@ class Picture:
     boxes: list[Box]
 
 
-def _has_layers(graph: Graph) -> bool:
-    return any(node.layer is not None for node in graph.nodes)
+def _has_layers(nodes: Sequence[Node]) -> bool:
+    return any(node.layer is not None for node in nodes)
 
 
-def fits(graph: Graph) -> bool:
+def fits(nodes: Sequence[Node]) -> bool:
     """Whether the picture that is drawn when nobody says how is not too large."""
-    return len(graph.nodes) <= _MOST or _has_layers(graph)
+    return len(nodes) <= _MOST or _has_layers(nodes)
 
 
-def picture(graph: Graph, by: str | None) -> Picture:
-    """The picture of a graph by its nodes ("op") or layers ("module")."""
-    chosen = by or ("module" if _has_layers(graph) and len(graph.nodes) > _MANY else "op")
+def picture(nodes: Sequence[Node], by: str | None, backward: Backward | None) -> Picture:
+    """The picture by nodes ("op") or layers ("module"); `backward` computes the gradients, where there are any."""
+    chosen = by or ("module" if _has_layers(nodes) and len(nodes) > _MANY else "op")
     if chosen == "op":
-        if len(graph.nodes) > _MOST:
-            raise ValueError(f"draw: {len(graph.nodes)} nodes are too many for a picture, expected at most {_MOST}")
-        return _by_op(graph)
+        if len(nodes) > _MOST:
+            raise ValueError(f"draw: {len(nodes)} nodes are too many for a picture, expected at most {_MOST}")
+        return _by_op(nodes, backward)
     if chosen != "module":
         raise ValueError(f"draw: by must be 'op' or 'module', got {by!r}")
-    if not _has_layers(graph):
+    if not _has_layers(nodes):
         raise ValueError(
             "draw: it is not known which layer made which node; pass a function and the model, "
             "cr.graph(lambda: loss(model(x), y), model=model)"
         )
-    return _by_layer(graph)
+    return _by_layer(nodes)
 
 
 def _values(values: npt.NDArray[Any]) -> tuple[str, bool]:
@@ -92,16 +95,16 @@ def _gradient(values: npt.NDArray[Any]) -> str:
     return text if whole else f"norm {number(norm(values), _DIGITS)}"
 
 
-def _by_op(graph: Graph) -> Picture:
-    totals, steps = graph.backward_pass() if graph.has_gradients() else ({}, [])
+def _by_op(nodes: Sequence[Node], backward: Backward | None) -> Picture:
+    totals, steps = ({}, []) if backward is None else backward()
     parts = {(step.node.number, step.at): step.part for step in steps}
     uses: dict[int, int] = {}
-    for node in graph.nodes:
+    for node in nodes:
         for x in node.inputs:
             uses[x.number] = uses.get(x.number, 0) + 1
-    place = {node.number: i for i, node in enumerate(graph.nodes)}
+    place = {node.number: i for i, node in enumerate(nodes)}
     boxes = []
-    for node in graph.nodes:
+    for node in nodes:
         total = totals.get(node.number)
         box = Box(
             node.kind,
@@ -125,22 +128,22 @@ def _tip(node: Node, gradient: npt.NDArray[Any] | None) -> str:
     return text if gradient is None else f"{text}\ngradient {array_text(gradient)}"
 
 
-def _by_layer(graph: Graph) -> Picture:
+def _by_layer(nodes: Sequence[Node]) -> Picture:
     """A layer's nodes are one box, with the parameters that only they read."""
-    owner: dict[int, Layer | Node] = {n.number: n if n.layer is None else n.layer for n in graph.nodes}
+    owner: dict[int, Layer | Node] = {n.number: n if n.layer is None else n.layer for n in nodes}
     readers: dict[int, list[Layer | Node]] = {}
-    for node in graph.nodes:
+    for node in nodes:
         for x in node.inputs:
             readers.setdefault(x.number, []).append(owner[node.number])
-    for node in graph.nodes:
+    for node in nodes:
         if node.kind == "leaf" and all(reader is readers[node.number][0] for reader in readers[node.number]):
             reader = readers[node.number][0]
             inside = isinstance(reader, Layer) and any(p is node.tensor for p in reader.module.parameters())
             owner[node.number] = reader if inside else node
-    last = {owner[node.number]: node for node in graph.nodes}
+    last = {owner[node.number]: node for node in nodes}
     place = {thing: i for i, thing in enumerate(sorted(last, key=lambda thing: last[thing].number))}
     boxes = [_layer_box(thing, last[thing]) for thing in place]
-    for node in graph.nodes:
+    for node in nodes:
         box = boxes[place[owner[node.number]]]
         for x in node.inputs:
             if x.kind == "literal" or owner[x.number] is owner[node.number]:

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._ir.instruction import Instr
+from .._ir.records import CrossEntropy
 from .._tensor import Tensor
+from .._util.checks import check_number
+from .._util.exports import own_names
+from ._activations import relu
 from ._arithmetic import add, div, equal, mul, neg, square, sub, where
-from ._index import pick, place
+from ._index import gather, scatter
 from ._loss_parts import class_weight, labels_of, matched, reduced
-from ._math import relu
 from ._op import LINEAR, OPS, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import one, pair
 from ._reduce import sum
 from ._shape import broadcast_to, reshape
 from ._softmax import log_softmax, softmax
 
-__all__ = ["cross_entropy", "multi_margin_loss", "nll_loss"]
-
 
 # Cross entropy per row. The labels are an int64 tensor argument without gradient, checked by the public function.
 def _cross_entropy_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     x = specs[0]
-    return Plan(Spec(x.shape[:1], x.dtype), [(name, x.code, [2], [0, 1], list(x.shape), [])])
+    return Plan(Spec(x.shape[:1], x.dtype), [Instr(name, x.code, [2], [0, 1], CrossEntropy(*x.shape))])
 
 
 def _cross_entropy_grad_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     x = specs[0]
-    return Plan(x, [(name, x.code, [3], [0, 1, 2], list(x.shape), [])])
+    return Plan(x, [Instr(name, x.code, [3], [0, 1, 2], CrossEntropy(*x.shape))])
 
 
 def _column(g: Tensor) -> Tensor:
@@ -52,7 +54,7 @@ def _probability_error(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _at_labels(number: Any, scores: Tensor, labels: Tensor) -> Tensor:
     """A number at the label of each row, 0 elsewhere: (n, classes)."""
-    return place(broadcast_to(pair(scores, number)[1], labels.shape), labels, scores.shape[1])
+    return scatter(broadcast_to(pair(scores, number)[1], labels.shape), labels, scores.shape[1])
 
 
 _CROSS_ENTROPY_GRAD = register(
@@ -95,8 +97,7 @@ def cross_entropy(
     0.6931471824645996
     """
     name, scores = "cross_entropy", one(logits)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{name}: label_smoothing must be from 0 to 1, got {label_smoothing!r}")
+    label_smoothing = check_number(f"{name}: label_smoothing", label_smoothing, maximum=1)
     labels = None
     if _is_probabilities(target):
         scores, target = matched(name, scores, target)
@@ -144,7 +145,7 @@ def nll_loss(
     """
     name, scores = "nll_loss", one(log_probabilities)
     labels = labels_of(name, scores, target)
-    rows, share = neg(pick(scores, labels)), None
+    rows, share = neg(gather(scores, labels)), None
     if weight is not None:
         share = apply(OPS["take"], (class_weight(name, scores, weight), labels))
         rows = mul(rows, share)
@@ -178,9 +179,13 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ValueError(f"{name}: p must be 1 or 2, got {p!r}")
     labels = labels_of(name, x, target)
-    excess = relu(add(x, _column(sub(margin, pick(x, labels)))))
+    excess = relu(add(x, _column(sub(margin, gather(x, labels)))))
     others = where(equal(_at_labels(1, x, labels), 0), excess if p == 1 else square(excess), 0)
     rows = div(sum(others, -1), x.shape[1])
     if weight is not None:
         rows = mul(rows, apply(OPS["take"], (class_weight(name, x, weight), labels)))
     return reduced(name, rows, reduction, sample_weight)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

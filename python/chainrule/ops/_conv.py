@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._ir.instruction import Instr
+from .._ir.products import Matmul, MatmulAccumulate
+from .._ir.shapes import contiguous_strides
 from .._tensor import Tensor
 from ._arithmetic import _float_dtype, add
 from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
 from ._operands import one, pair
 from ._shape import broadcast_to, reshape
-from ._strides import contiguous_strides, copy_code
+from ._strides import copy_code
 from ._windows import Pair, Windows, image_of, pair_of, windows_of
 
 # Columns (n, channels * kh * kw, oh * ow) of images (n, channels, h, w). attrs: the windows; what lies outside.
@@ -21,7 +24,7 @@ def _unfold_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     windows, outside = attrs
     n, channels = x.shape[:2]
     out = Spec((n, channels * windows.elements, windows.positions), x.dtype)
-    return Plan(out, [(name, x.code, [1], [0], [n, channels, *windows], [outside])])
+    return Plan(out, [Instr(name, x.code, [1], [0], windows.record(n, channels), [outside])])
 
 
 def _fold_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -29,7 +32,7 @@ def _fold_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     windows: Windows = attrs[0]
     n, channels = columns.shape[0], columns.shape[1] // windows.elements
     out = Spec((n, channels, windows.h, windows.w), columns.dtype)
-    return Plan(out, [(name, columns.code, [1], [0], [n, channels, *windows], [])])
+    return Plan(out, [Instr(name, columns.code, [1], [0], windows.record(n, channels))])
 
 
 _UNFOLD: Op = register(
@@ -52,55 +55,72 @@ def columns_of(x: Tensor, windows: Windows, outside: float) -> Tensor:
 # both arguments, and each is the gradient of the other.
 
 
-def _each_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+def _batched_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     """y[i] = w @ x[i], (m, k) and (n, k, l) to (n, m, l); attrs: whether w is read transposed."""
     w, x = specs
     (swap,) = attrs
     n, k, columns = x.shape
     m = w.shape[1] if swap else w.shape[0]
-    strides = [1, m] if swap else [k, 1]
-    ints = [1, n, m, columns, k, *strides, columns, 1, columns, 0, k * columns]
-    return Plan(Spec((n, m, columns), x.dtype), [("matmul", x.code, [2], [0, 1], ints, [])])
+    record = Matmul(
+        batch=(n,),
+        m=m,
+        n=columns,
+        k=k,
+        rs_a=1 if swap else k,
+        cs_a=m if swap else 1,
+        rs_b=columns,
+        cs_b=1,
+        rs_c=columns,
+        batch_a=(0,),
+        batch_b=(k * columns,),
+    )
+    return Plan(Spec((n, m, columns), x.dtype), [Instr("matmul", x.code, [2], [0, 1], record)])
 
 
-def _sum_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+def _accumulate_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     """sum over i of a[i] @ b[i].T, (n, m, l) and (n, k, l) to (m, k), each element one chain over i and l."""
     a, b = specs
     (n, m, length), k = a.shape, b.shape[1]
     out = Spec((m, k), a.dtype)
     if m > k:
-        ints = [n, m, k, length, length, 1, 1, length, k, m * length, k * length, 0]
-        return Plan(out, [("matmul_accumulate", a.code, [2], [0, 1], ints, [])])
-    # The kernel turns its second factor: the smaller one, and the result is turned back.
-    ints = [n, k, m, length, length, 1, 1, length, m, k * length, m * length, 0]
-    turn = copy_code(a.code, 2, 3, (m, k), contiguous_strides((m, k)), [1, m])
-    return Plan(out, [("matmul_accumulate", a.code, [3], [1, 0], ints, []), turn], [Spec((k, m), a.dtype)])
+        return Plan(out, [Instr(name, a.code, [2], [0, 1], _by_transpose(n, m, k, length))])
+    # The kernel transposes its second factor: the smaller one, and the result is transposed back.
+    transpose = copy_code(a.code, 2, 3, (m, k), contiguous_strides((m, k)), [1, m])
+    transposed = Instr(name, a.code, [3], [1, 0], _by_transpose(n, k, m, length))
+    return Plan(out, [transposed, transpose], [Spec((k, m), a.dtype)])
 
 
-def _each(w: Tensor, x: Tensor, swap: bool) -> Tensor:
-    return apply(_EACH, (w, x), (swap,))
+def _by_transpose(batch: int, m: int, n: int, k: int) -> MatmulAccumulate:
+    """The sum of a[i] (m, k) times the transpose of b[i] (n, k)."""
+    return MatmulAccumulate(
+        batch=batch, m=m, n=n, k=k, rs_a=k, cs_a=1, rs_b=1, cs_b=k, rs_c=n, batch_a=m * k, batch_b=n * k
+    )
 
 
-def _sum(a: Tensor, b: Tensor) -> Tensor:
-    return apply(_SUM, (a, b))
+def _batched(w: Tensor, x: Tensor, swap: bool) -> Tensor:
+    return apply(_BATCHED, (w, x), (swap,))
 
 
-_EACH: Op = register(
+def _accumulated(a: Tensor, b: Tensor) -> Tensor:
+    return apply(_ACCUMULATE, (a, b))
+
+
+_BATCHED: Op = register(
     Op(
-        "matmul_each",
-        _each_plan,
+        "batched_matmul",
+        _batched_plan,
         (
-            lambda g, y, x, a: _sum(x[1], g) if a[0] else _sum(g, x[1]),
-            lambda g, y, x, a: _each(x[0], g, not a[0]),
+            lambda g, y, x, a: _accumulated(x[1], g) if a[0] else _accumulated(g, x[1]),
+            lambda g, y, x, a: _batched(x[0], g, not a[0]),
         ),
         (LINEAR, LINEAR),
     )
 )
-_SUM: Op = register(
+_ACCUMULATE: Op = register(
     Op(
-        "matmul_sum",
-        _sum_plan,
-        (lambda g, y, x, a: _each(g, x[1], False), lambda g, y, x, a: _each(g, x[0], True)),
+        "matmul_accumulate",
+        _accumulate_plan,
+        (lambda g, y, x, a: _batched(g, x[1], False), lambda g, y, x, a: _batched(g, x[0], True)),
         (LINEAR, LINEAR),
     )
 )
@@ -224,7 +244,7 @@ def conv2d(
         columns = reshape(images, (n, channels, windows.positions))
     else:
         columns = columns_of(images, windows, 0.0)
-    y = _each(reshape(filters, (out_channels, channels * windows.elements)), columns, False)
+    y = _batched(reshape(filters, (out_channels, channels * windows.elements)), columns, False)
     if offset is not None:
         # Along the positions first: its gradient is then a sum over the batch, which row blocks continue.
         plane = broadcast_to(reshape(offset, (out_channels, 1)), (out_channels, windows.positions))

@@ -16,7 +16,7 @@ def symmetric_eigen(a: Tensor) -> tuple[Tensor, Tensor]:
     Arguments: `a`, float64 of shape (n, n), symmetric and finite.
     Returns: `(values, vectors)`: float64 of shape (n,), largest first; (n, n), one unit vector per row. The largest
     component of a vector by magnitude is positive.
-    Errors: ValueError when the iteration does not end, which no finite matrix has shown.
+    Errors: ValueError when the iteration does not converge, which no finite matrix has shown.
     Source: Householder and implicit QL of Martin, Reinsch and Wilkinson (1968), in `cpp/host/eigen.cpp`.
 
     >>> import chainrule as cr

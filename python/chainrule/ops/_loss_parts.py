@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._ir.shapes import product
 from .._tensor import Tensor
 from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
@@ -14,17 +15,8 @@ from ._arithmetic import _float_dtype, div, equal, mul, where
 from ._operands import own, pair
 from ._reduce import mean, sum
 from ._shape import astype, reshape
-from ._strides import product
 
-__all__ = ["class_weight", "labels_of", "matched", "positive", "reduced", "refuse_where", "weights"]
-
-
-def positive(name: str, what: str, value: float, zero: bool = False) -> float:
-    """A finite number above 0 (or, with `zero`, 0), else a ValueError."""
-    number = float(value)
-    if not (0 < number < float("inf") or (zero and number == 0)):
-        raise ValueError(f"{name}: {what} must be {'at least' if zero else 'above'} 0 and finite, got {value!r}")
-    return number
+__all__ = ["class_weight", "labels_of", "matched", "reduced", "refuse_where", "weights"]
 
 
 def matched(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._ir.instruction import Instr
+from .._ir.products import Matmul
+from .._ir.shapes import product
 from .._tensor import Tensor
 from ._arithmetic import _float_dtype, add
 from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
 from ._shape import reshape
-from ._strides import broadcast_shapes, broadcast_strides, product
+from ._strides import broadcast_shapes, broadcast_strides
 
 
 def _matmul_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -21,15 +24,31 @@ def _matmul_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     if k != k_b:
         raise ValueError(f"{name}: a has {k} columns, b has {k_b} rows (a: {a.shape}, b: {b.shape})")
     batch = broadcast_shapes(name, [a.shape[:-2], b.shape[:-2]])
-    ints = [len(batch), *batch, m, n, k]
-    for spec, swap in zip(specs, attrs, strict=True):
-        strides = [spec.shape[-1], 1]
-        ints += strides[::-1] if swap else strides
-    ints.append(n)
-    for spec in specs:
-        matrix = spec.shape[-2] * spec.shape[-1]
-        ints += [stride * matrix for stride in broadcast_strides(spec.shape[:-2], batch)]
-    return Plan(Spec((*batch, m, n), dtype), [("matmul", a.code, [2], [0, 1], ints, [])])
+    (rs_a, cs_a), (rs_b, cs_b) = (
+        (1, spec.shape[-1]) if swap else (spec.shape[-1], 1) for spec, swap in zip(specs, attrs, strict=True)
+    )
+    record = Matmul(
+        batch=batch,
+        m=m,
+        n=n,
+        k=k,
+        rs_a=rs_a,
+        cs_a=cs_a,
+        rs_b=rs_b,
+        cs_b=cs_b,
+        rs_c=n,
+        batch_a=_batch_strides(a, batch),
+        batch_b=_batch_strides(b, batch),
+    )
+    return Plan(Spec((*batch, m, n), dtype), [Instr("matmul", a.code, [2], [0, 1], record)])
+
+
+def _batch_strides(spec: Spec, batch: tuple[int, ...]) -> tuple[int, ...]:
+    """From one matrix to the next along each axis of the batch."""
+    if not batch:
+        return ()
+    matrix = spec.shape[-2] * spec.shape[-1]
+    return tuple([stride * matrix for stride in broadcast_strides(spec.shape[:-2], batch)])
 
 
 def _product(a: Tensor, b: Tensor, swap_a: bool, swap_b: bool) -> Tensor:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from .. import _core
+from .._ir.instruction import Instr
+from .._ir.table import ELEMENTWISE
 from .._tensor import Tensor
 from .._util.dtypes import FLOATS, Shape, Spec
 from .._util.mode import grad_mode
@@ -23,7 +24,6 @@ __all__ = [
     "OPS",
     "SYMMETRIC",
     "Attrs",
-    "Code",
     "Op",
     "Plan",
     "Rule",
@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 Attrs = tuple[Any, ...]
-Code = tuple[str, int, list[int], list[int], list[int], list[float]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Plan:
     """What an op does for given specs: the output, and instructions over slots (arguments, output, temporaries)."""
 
     out: Spec
-    code: list[Code]
+    code: list[Instr]
     temporaries: list[Spec] = field(default_factory=list)
 
 
@@ -57,9 +56,6 @@ Tangents = Sequence[Tensor | None]
 LINEAR: Final = "linear"
 SYMMETRIC: Final = "symmetric"
 Forward = Rule | Literal["linear", "symmetric"]
-
-# Ops named like an elementwise kernel have diagonal Jacobians, which are symmetric.
-ELEMENTWISE = frozenset(_core.elementwise_names())
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +106,7 @@ class Op:
 
     def forward_rule(self, i: int) -> Forward | None:
         """The forward rule of argument i."""
-        if not self.jvp and self.name in ELEMENTWISE:
+        if not self.jvp and self.name in ELEMENTWISE:  # a diagonal Jacobian is symmetric
             return SYMMETRIC if i < len(self.vjp) and self.vjp[i] is not None else None
         return self.jvp[i] if i < len(self.jvp) else None
 

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from .._ir.instruction import Instr
+from .._ir.records import Reduce, ReduceMode
+from .._ir.shapes import product
 from .._tensor import Tensor
+from .._util.checks import is_integer
 from ._arithmetic import _float_dtype, div, neg
 from ._op import LINEAR, Attrs, Op, Plan, Rule, Shape, Spec, apply, register
 from ._operands import one
 from ._shape import reshape, transpose
-from ._strides import axes_of, product, transpose_code
+from ._strides import axes_of, transpose_code
 
 Axis = int | Sequence[int] | None
 
@@ -35,12 +39,12 @@ def _reduce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
         before, after, order = [*before, *after], [], [*before, *after, *axes]
     by_rows = bool(axes) and order[-1] in axes
     outer, reduced, inner = (product([x.shape[i] for i in part]) for part in (before, axes, after))
-    ints = [outer, reduced, inner, int(by_rows)]
+    record = Reduce(outer, reduced, inner, ReduceMode.LANE_RULE if by_rows else ReduceMode.START_CHAIN)
     out = Spec(_kept(x.shape, axes), np.dtype(np.int64) if name == "argmax" else x.dtype)
     if order == list(range(ndim)):
-        return Plan(out, [(name, x.code, [1], [0], ints, [])])
-    code, turned = transpose_code(x, order, 2, 0)
-    return Plan(out, [code, (name, x.code, [1], [2], ints, [])], [turned])
+        return Plan(out, [Instr(name, x.code, [1], [0], record)])
+    code, transposed = transpose_code(x, order, 2, 0)
+    return Plan(out, [code, Instr(name, x.code, [1], [2], record)], [transposed])
 
 
 def _with_ones(shape: Shape, axes: tuple[int, ...]) -> Shape:
@@ -68,20 +72,20 @@ def _extreme_rules(largest: bool) -> tuple[tuple[Rule], tuple[Rule]]:
         return apply(_ARGMAX, (elements if largest else neg(elements),), ((1,),))
 
     def reverse(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
-        from ._index import place
+        from ._index import scatter
 
         (axes,) = attrs
         shape = x[0].shape
         order, rows = _as_rows(shape, axes)
-        placed = place(reshape(g, rows[:1]), chosen(x[0], axes), rows[1])
+        placed = scatter(reshape(g, rows[:1]), chosen(x[0], axes), rows[1])
         return transpose(reshape(placed, [shape[i] for i in order]), [order.index(i) for i in range(len(shape))])
 
     def forward(t: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
-        from ._index import pick
+        from ._index import gather
 
         (axes,) = attrs
         order, rows = _as_rows(t.shape, axes)
-        return reshape(pick(reshape(transpose(t, order), rows), chosen(x[0], axes)), out.shape)
+        return reshape(gather(reshape(transpose(t, order), rows), chosen(x[0], axes)), out.shape)
 
     return (reverse,), (forward,)
 
@@ -164,7 +168,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     array([1, 1])
     """
     source = one(x)
-    if axis is not None and not isinstance(axis, (int, np.integer)):
+    if axis is not None and not is_integer(axis):
         raise TypeError(f"argmax: axis must be an integer or None, got {axis!r}")
     if source.ndim == 0:
         return argmax(reshape(source, (1,)), 0)

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._ir.instruction import Instr
+from .._ir.records import Cast, Fill, IndexAdd, Take
+from .._ir.shapes import contiguous_strides, product
 from .._tensor import Tensor
 from .._util.dtypes import CODES, INT64
 from .._util.mode import EAGER, grad_mode
-from ._op import LINEAR, Attrs, Code, Op, Plan, Shape, Spec, Tangents, apply, register
+from ._op import LINEAR, Attrs, Op, Plan, Shape, Spec, Tangents, apply, register
 from ._operands import one, own
 from ._strides import (
     axes_of,
     broadcast_shapes,
     broadcast_strides,
-    contiguous_strides,
     copy_code,
-    product,
     transpose_code,
 )
 
@@ -156,17 +157,17 @@ def _slice_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     return Plan(Spec(shape, specs[0].dtype), [code])
 
 
-def _unslice_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+def _slice_grad_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     shape, strides, offset, whole = attrs
     (g,) = specs
-    fill: Code = ("fill", g.code, [1], [], [product(whole)], [0.0])
+    fill = Instr("fill", g.code, [1], [], Fill(product(whole)), [0.0])
     return Plan(
         Spec(whole, g.dtype), [fill, copy_code(g.code, 1, 0, shape, strides, contiguous_strides(shape), offset, 0)]
     )
 
 
-_UNSLICE: Op = register(Op("unslice", _unslice_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),), (LINEAR,)))
-_SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_UNSLICE, (g,), a),), (LINEAR,)))
+_SLICE_GRAD: Op = register(Op("slice_grad", _slice_grad_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),), (LINEAR,)))
+_SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_SLICE_GRAD, (g,), a),), (LINEAR,)))
 
 
 def getitem(x: Any, index: Any) -> Tensor:
@@ -281,16 +282,16 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 def _take_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     x, index = specs
-    row = product(x.shape[1:])
-    return Plan(Spec((*index.shape, *x.shape[1:]), x.dtype), [("take", x.code, [2], [0, 1], [index.size, row], [])])
+    record = Take(rows=index.size, row_size=product(x.shape[1:]))
+    return Plan(Spec((*index.shape, *x.shape[1:]), x.dtype), [Instr("take", x.code, [2], [0, 1], record)])
 
 
 def _index_add_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     g, index = specs
     (rows,) = attrs
     tail: Shape = g.shape[len(index.shape) :]
-    code: Code = ("index_add", g.code, [2], [0, 1], [index.size, product(tail), rows], [])
-    return Plan(Spec((rows, *tail), g.dtype), [code])
+    record = IndexAdd(rows=index.size, row_size=product(tail), out_rows=rows)
+    return Plan(Spec((rows, *tail), g.dtype), [Instr("index_add", g.code, [2], [0, 1], record)])
 
 
 _TAKE = register(
@@ -344,7 +345,7 @@ def take(x: Any, indices: Any) -> Tensor:
 def _cast_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     (x,) = specs
     out = Spec(x.shape, np.dtype(attrs[0]))
-    return Plan(out, [("cast", CODES[out.dtype], [1], [0], [x.size, x.code], [])])
+    return Plan(out, [Instr("cast", out.code, [1], [0], Cast(x.size, source_dtype=x.code))])
 
 
 _ASTYPE = register(Op("astype", _cast_plan, (lambda g, y, x, a: astype(g, x[0].dtype),), (LINEAR,)))

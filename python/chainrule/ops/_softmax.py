@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._ir.instruction import Instr
+from .._ir.records import Rowwise
+from .._ir.shapes import product
 from .._tensor import Tensor
-from .._util.dtypes import CODES
 from ._arithmetic import _float_dtype, mul, neg, sub
 from ._math import exp
 from ._op import LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import one
 from ._reduce import sum
 from ._shape import transpose
-from ._strides import axes_of, product
+from ._strides import axes_of
 
 __all__ = ["log_softmax", "softmax"]
 
@@ -22,8 +24,8 @@ def _rows_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     """Along the last axis."""
     dtype = _float_dtype(name, specs)
     shape = specs[0].shape
-    ints = [product(shape[:-1]), shape[-1]]
-    return Plan(Spec(shape, dtype), [(name, CODES[dtype], [len(specs)], list(range(len(specs))), ints, [])])
+    record = Rowwise(rows=product(shape[:-1]), cols=shape[-1])
+    return Plan(Spec(shape, dtype), [Instr(name, specs[0].code, [len(specs)], list(range(len(specs))), record)])
 
 
 # softmax_grad(y, g) = y * (g - s), s = sum(y * g): linear in g, and its transpose is itself.

@@ -4,37 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from ._op import Code, Plan, Shape, Spec
+from .._ir.elementwise import Map
+from .._ir.instruction import Instr
+from .._ir.records import Copy
+from .._ir.shapes import contiguous_strides, product
+from .._util.checks import is_integer
+from ._op import Shape, Spec
 
 __all__ = [
     "axes_of",
     "broadcast_shapes",
     "broadcast_strides",
-    "contiguous_strides",
     "copy_code",
     "map_code",
-    "product",
     "transpose_code",
 ]
-
-
-def product(shape: Sequence[int]) -> int:
-    """Number of elements."""
-    n = 1
-    for length in shape:
-        n *= length
-    return n
-
-
-def contiguous_strides(shape: Sequence[int]) -> list[int]:
-    """Strides in elements of a C-contiguous array."""
-    strides, step = [], 1
-    for length in reversed(shape):
-        strides.append(step)
-        step *= length
-    return strides[::-1]
 
 
 def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
@@ -53,11 +37,10 @@ def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
     return tuple(result)
 
 
-def broadcast_strides(shape: Shape, out: Shape) -> list[int]:
+def broadcast_strides(shape: Shape, out: Shape) -> tuple[int, ...]:
     """Strides with which a contiguous array of `shape` is read as one of shape `out`: 0 along broadcast axes."""
     strides = contiguous_strides(shape)
-    padded = [0] * (len(out) - len(shape)) + [0 if n == 1 else s for n, s in zip(shape, strides, strict=True)]
-    return padded
+    return (0,) * (len(out) - len(shape)) + tuple([0 if n == 1 else s for n, s in zip(shape, strides, strict=True)])
 
 
 def merge_axes(dims: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
@@ -89,15 +72,14 @@ def map_code(
     in_slots: Sequence[int],
     shapes: Sequence[Shape],
     reals: list[float],
-) -> Code:
+) -> Instr:
     """The instruction of an elementwise kernel with broadcast inputs and a contiguous output."""
     if product(out) == 0:
-        return (name, dtype, [out_slot], list(in_slots), [1, 0] + [1] * len(shapes), reals)
-    dims, strides = merge_axes(out, [broadcast_strides(s, out) for s in shapes])
-    ints = [len(dims), *dims]
-    for own in strides:
-        ints += own
-    return (name, dtype, [out_slot], list(in_slots), ints, reals)
+        record = Map((0,), ((1,),) * len(shapes))
+    else:
+        dims, strides = merge_axes(out, [broadcast_strides(s, out) for s in shapes])
+        record = Map(tuple(dims), tuple(map(tuple, strides)))
+    return Instr(name, dtype, [out_slot], list(in_slots), record, reals)
 
 
 def copy_code(
@@ -109,7 +91,7 @@ def copy_code(
     in_strides: Sequence[int],
     out_offset: int = 0,
     in_offset: int = 0,
-) -> Code:
+) -> Instr:
     """The instruction of a strided copy."""
     if product(dims) == 0:
         merged, steps = [0], [[1], [1]]
@@ -117,11 +99,11 @@ def copy_code(
         merged, steps = merge_axes(dims, [out_strides, in_strides])
     while len(merged) < 2:
         merged, steps = [1, *merged], [[0, *s] for s in steps]
-    ints = [len(merged), out_offset, in_offset, *merged, *steps[0], *steps[1]]
-    return ("copy", dtype, [out_slot], [in_slot], ints, [])
+    record = Copy(out_offset, in_offset, tuple(merged), tuple(steps[0]), tuple(steps[1]))
+    return Instr("copy", dtype, [out_slot], [in_slot], record)
 
 
-def transpose_code(spec: Spec, axes: Sequence[int], out_slot: int, in_slot: int) -> tuple[Code, Spec]:
+def transpose_code(spec: Spec, axes: Sequence[int], out_slot: int, in_slot: int) -> tuple[Instr, Spec]:
     """The copy that permutes axes, and what it gives."""
     shape = tuple(spec.shape[a] for a in axes)
     strides = contiguous_strides(spec.shape)
@@ -136,7 +118,7 @@ def axes_of(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int
     given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     result = set()
     for a in given:
-        if isinstance(a, bool) or not isinstance(a, (int, np.integer)):
+        if not is_integer(a):
             raise TypeError(f"{name}: axis must be an integer or a tuple of integers, got {axis!r}")
         if not -ndim <= a < ndim:
             raise ValueError(f"{name}: axis {a} is out of range for {ndim} dimensions")
@@ -144,8 +126,3 @@ def axes_of(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int
             raise ValueError(f"{name}: axis {a} is given twice in {axis!r}")
         result.add(int(a) % ndim)
     return tuple(sorted(result))
-
-
-def simple_plan(out: Spec, code: Code) -> Plan:
-    """A plan of one instruction."""
-    return Plan(out, [code])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from .._ir import records
+from .._util.checks import is_integer
 from ._op import Shape
 
 __all__ = ["Pair", "Windows", "image_of", "pair_of", "windows_of"]
@@ -18,7 +18,6 @@ class Windows(NamedTuple):
     """Windows of kh x kw elements over planes of h x w, oh x ow of them.
 
     Element (y, x) of window (r, s) is (r*step_h + y*gap_h - top, s*step_w + x*gap_w - left) of the plane, or outside.
-    The core's instructions take these numbers in this order.
     """
 
     h: int
@@ -49,11 +48,30 @@ class Windows(NamedTuple):
         """Whether each element is a window, in order."""
         return (self.oh, self.ow) == (self.h, self.w) and self.elements == self.step_h * self.step_w == 1
 
+    def record(self, images: int, channels: int) -> records.Windows:
+        """What the core's instructions take, for so many planes."""
+        return records.Windows(
+            images=images,
+            channels=channels,
+            height=self.h,
+            width=self.w,
+            kernel_h=self.kh,
+            kernel_w=self.kw,
+            stride_h=self.step_h,
+            stride_w=self.step_w,
+            dilation_h=self.gap_h,
+            dilation_w=self.gap_w,
+            pad_top=self.top,
+            pad_left=self.left,
+            out_h=self.oh,
+            out_w=self.ow,
+        )
+
 
 def pair_of(name: str, argument: str, value: Any, least: int) -> Pair:
     """Two integers for height and width; one is taken for both."""
     numbers = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in numbers):
+    if any(not is_integer(n) for n in numbers):
         raise TypeError(f"{name}: {argument} must be an integer or a pair of them, got {value!r}")
     if len(numbers) != 2 or min(numbers) < least:
         raise ValueError(f"{name}: {argument} must be an integer of at least {least} or a pair of them, got {value!r}")

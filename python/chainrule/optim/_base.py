@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, constant
+from .._util.dtypes import Array
 from .._util.mode import grad_mode
 from ._options import Number, Option, options_of
 
 __all__ = ["Group", "Optimizer"]
-
-Array = npt.NDArray[Any]
 
 
 class Group:
@@ -106,7 +105,7 @@ class Optimizer:
     _clock: ClassVar[int] = 0  # numbers that change from step to step; 0: none
     _all_states: ClassVar[tuple[str, ...]] = ()  # in the order of the kernel
 
-    lr = Number(0)
+    lr = Number()
 
     def __init_subclass__(cls) -> None:
         cls._options = options_of(cls)
@@ -187,16 +186,17 @@ class Optimizer:
             for i, gradient in gradients:
                 parameter, states, clock = group.params[i], group._states[i], group._clocks[i]
                 trace.update(group._update, parameter, gradient, states, group._numbers, clock)
-                trace.bump(parameter._version)
                 if clock is not None:
                     clocks.append(clock)
-            trace.advance(clocks, group._numbers, self._clock)
+            if clocks:
+                trace.advance(clocks, group._numbers, self._clock)
 
     def _ready(self, group: Group) -> list[tuple[int, Tensor]]:
         """The places and gradients of the parameters that have one."""
         found = []
+        get_grad = grad_mode.trace.get_grad
         for i, parameter in enumerate(group.params):
-            gradient = parameter.grad
+            gradient = get_grad(parameter)
             if gradient is None:
                 continue
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import inf, isfinite
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from ._base import Optimizer
 
 __all__ = ["Flag", "Number", "Option", "Pair", "options_of"]
 
@@ -17,18 +15,28 @@ V = TypeVar("V")
 Numbers = npt.NDArray[np.float64]
 
 
+class _HasOptions(Protocol):
+    """What an option asks of its optimizer."""
+
+    param_groups: Any
+
+    def _change(self, options: Sequence[Mapping[str, Any]]) -> None: ...
+
+
 class Option(Generic[V]):
     """An option of an optimizer as its attribute: that of all its groups.
 
-    Arguments: `place`, of its first number in the memory of a group, as cpp/kernels/update.cpp lists them; `below` and
-    `most`, bounds of which the first is not reached.
+    A class declares its options in the order of the kernel's (`_core.update_options`), those that only Python reads
+    last; `place`, of the first number in the memory of a group, follows from that.
+
+    Arguments: `below` and `most`, bounds of which the first is not reached.
     """
 
     size = 1
 
-    def __init__(self, place: int, below: float = inf, most: float = inf) -> None:
-        self.place, self.below, self.most = place, below, most
-        self.name = ""
+    def __init__(self, below: float = inf, most: float = inf) -> None:
+        self.below, self.most = below, most
+        self.name, self.place = "", -1
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -36,8 +44,8 @@ class Option(Generic[V]):
     @overload
     def __get__(self, optimizer: None, owner: type) -> Option[V]: ...
     @overload
-    def __get__(self, optimizer: Optimizer, owner: type) -> V: ...
-    def __get__(self, optimizer: Optimizer | None, owner: type) -> Option[V] | V:
+    def __get__(self, optimizer: _HasOptions, owner: type) -> V: ...
+    def __get__(self, optimizer: _HasOptions | None, owner: type) -> Option[V] | V:
         if optimizer is None:
             return self
         values = [group[self.name] for group in optimizer.param_groups]
@@ -48,7 +56,7 @@ class Option(Generic[V]):
         value: V = values[0]
         return value
 
-    def __set__(self, optimizer: Optimizer, value: V) -> None:
+    def __set__(self, optimizer: _HasOptions, value: V) -> None:
         optimizer._change([{self.name: value} for _ in optimizer.param_groups])
 
     def write(self, numbers: Numbers, value: Any, what: str) -> None:
@@ -65,6 +73,10 @@ class Option(Generic[V]):
         if number > self.most:
             raise ValueError(f"{what}: {self.name} must be at most {self.most:g}, got {value}")
         return number
+
+    def number_names(self) -> list[str]:
+        """The names of its numbers, as the kernel has them."""
+        return [self.name]
 
     def parts(self, value: Any, what: str) -> list[Any]:
         """The numbers of a value."""
@@ -96,9 +108,13 @@ class Flag(Option[bool]):
 
 
 class Pair(Option[tuple[float, float]]):
-    """Two numbers."""
+    """Two numbers: those of `betas` are beta1 and beta2."""
 
     size = 2
+
+    def number_names(self) -> list[str]:
+        """The names of both numbers."""
+        return [f"{self.name.removesuffix('s')}{i}" for i in (1, 2)]
 
     def parts(self, value: Any, what: str) -> list[Any]:
         """Both numbers."""
@@ -113,6 +129,13 @@ class Pair(Option[tuple[float, float]]):
 
 
 def options_of(cls: type) -> dict[str, Option[Any]]:
-    """The options of an optimizer's class by name."""
+    """The options of an optimizer's class by name, those of its bases first; each gets its place in memory."""
     members = (item for base in reversed(cls.__mro__) for item in vars(base).items())
-    return {name: member for name, member in members if isinstance(member, Option)}
+    options = {name: member for name, member in members if isinstance(member, Option)}
+    place = 0
+    for option in options.values():
+        if option.place not in (-1, place):
+            raise TypeError(f"{cls.__name__}: option {option.name} of a base class must keep its place in memory")
+        option.place = place
+        place += option.size
+    return options

@@ -9,20 +9,18 @@ so equal models are equal files.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..config import numerics_version
+from .._util.files import write_atomic
+from ..config import __version__, numerics_version
+from ..data._schema import PREPARATION_PREFIX, Preparation, former_inputs
 from ..nn import LAYERS, Module, Sequential
 
-if TYPE_CHECKING:
-    from ..data._schema import Preparation
-
-__all__ = ["ModelFormatError", "load", "load_prepared", "save", "write_atomic"]
+__all__ = ["ModelFormatError", "load", "load_prepared", "save"]
 
 FORMAT_VERSION = 1
 _MAX_HEADER = 1 << 24  # bytes of names and metadata
@@ -71,7 +69,7 @@ def save(
     metadata = {
         "format": "chainrule",
         "format_version": str(FORMAT_VERSION),
-        "version": _version(),
+        "version": __version__,
         "numerics_version": str(numerics_version),
         "architecture": _dump(architecture),
     }
@@ -118,8 +116,6 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
     """
     import json
 
-    from ..data._schema import PREPARATION_PREFIX, Preparation, former_inputs
-
     name = os.fspath(path)
     with open(name, "rb") as file:
         content = file.read()
@@ -143,52 +139,6 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
         reason = " ".join(str(error).split()) if not isinstance(error, KeyError) else f"{error} is missing"
         raise ModelFormatError(f"{name}: {reason or type(error).__name__}") from None
     return model, preparation
-
-
-def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file so that its name shows either the old content or all of the new, also after a power cut.
-
-    Order: a temporary file in the same folder, write, fsync, rename, fsync of the folder.
-
-    Arguments: `path`; `content`.
-    Errors: OSError; then the old file is untouched and the temporary one removed.
-
-    >>> import os, tempfile
-    >>> from chainrule.serialize._model_files import write_atomic
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_atomic(os.path.join(folder, "a"), b"text")
-    ...     os.listdir(folder)
-    ['a']
-    """
-    target = os.path.realpath(os.fspath(path))
-    folder = os.path.dirname(target)
-    temporary = os.path.join(folder, f".chainrule-{os.getpid()}-{os.urandom(6).hex()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        handle = os.open(temporary, flags, 0o666)
-        with os.fdopen(handle, "wb") as file:
-            if os.path.exists(target):
-                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno is not None:
-            raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
-        raise
-    if os.name == "posix":
-        _sync_folder(folder)
-
-
-def _sync_folder(folder: str) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # The architecture.
@@ -243,12 +193,6 @@ def _dump(value: Any) -> str:
     import json  # here and below: 2 ms that importing chainrule need not wait for
 
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _version() -> str:
-    from .. import __version__
-
-    return str(__version__)
 
 
 def _digest(values: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> str:

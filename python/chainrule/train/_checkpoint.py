@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..config import numerics_version
+from .._util.files import write_atomic
+from ..config import __version__, numerics_version
 from ..serialize._model_files import (
     _DTYPES,
     ModelFormatError,
@@ -21,9 +22,7 @@ from ..serialize._model_files import (
     _digest,
     _dump,
     _serialize,
-    _version,
     _warn_numerics,
-    write_atomic,
 )
 
 __all__ = ["Part", "load_checkpoint", "save_checkpoint"]
@@ -67,7 +66,7 @@ def save_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "version": _version(),
+        "version": __version__,
         "numerics_version": str(numerics_version),
         "state": _dump(state),
     }

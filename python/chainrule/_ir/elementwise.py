@@ -1,0 +1,143 @@
+"""Records of elementwise instructions, of updates, and of both as steps of a fused body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from .record import Batch, Record, Region, RowBlock, RowRole
+from .shapes import contiguous_strides, product
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Chain", "Map", "MapStep", "Update", "UpdateStep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Map(Record):
+    """An elementwise kernel over `dims`: a contiguous output, and the strides of each input."""
+
+    dims: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def wire_fields(cls) -> list[str]:
+        return ["ndim", "dims[ndim]", "strides[inputs][ndim]"]
+
+    def encode(self) -> list[int]:
+        wire = [len(self.dims), *self.dims]
+        for own in self.strides:
+            wire += own
+        return wire
+
+    def operations(self) -> int:
+        return product(self.dims)
+
+    def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
+        rows, dims = batch.rows, self.dims
+        if dims[0] % rows or product(dims) == 0:
+            return RowRole.AFTER
+        whole = contiguous_strides(dims)
+        for strides, v in zip(self.strides, ins, strict=True):
+            own = strides[0] * (dims[0] // rows) == batch.row_size(v) and (strides == whole or dims[0] == rows)
+            # Rows of its own, or the same for every row.
+            if not (own and batch.has_rows(v)) and (v in batch.by_rows or strides[0] != 0):
+                return RowRole.AFTER
+        return RowRole.ROWS
+
+    def reads_by_row(self, i: int, role: RowRole) -> bool:
+        return self.strides[i][0] != 0
+
+    def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
+        return replace(self, dims=(block.scaled(self.dims[0]), *self.dims[1:]))
+
+    def elementwise_region(self) -> Region | None:
+        first, *rest = self.dims
+        region = (first, product(rest)) if rest else (1, first)
+        return region if self.operands(region) is not None else None
+
+    def operands(self, region: Region) -> tuple[tuple[int, int], ...] | None:
+        """(row stride, step) of each input over the region; None where one is no matrix, vector or number there."""
+        rows, columns = region
+        if product(self.dims) != rows * columns:
+            return None
+        whole, two_axes = contiguous_strides(self.dims), self.dims == region
+        found = []
+        for strides in self.strides:
+            if strides == whole:
+                found.append((columns, 1))
+            elif not any(strides):
+                found.append((0, 0))
+            elif two_axes and strides in ((0, 1), (1, 0)):
+                found.append((strides[0], strides[1]))
+            else:
+                return None
+        return tuple(found)
+
+    def step(self, region: Region) -> MapStep | None:
+        operands = self.operands(region)
+        return None if operands is None else MapStep(operands, region[1])
+
+    def may_overwrite(self, i: int) -> bool:
+        return self.strides[i] == contiguous_strides(self.dims)
+
+    def with_one_number(self, i: int) -> Self:
+        """The same, with a single number as input i."""
+        return replace(self, strides=(*self.strides[:i], (0,) * len(self.dims), *self.strides[i + 1 :]))
+
+
+@dataclass(frozen=True, slots=True)
+class MapStep(Record):
+    """A Map inside of a body: (row stride, step) of each input, and the row stride of the output."""
+
+    operands: tuple[tuple[int, int], ...]
+    out_row_stride: int
+
+    @classmethod
+    def wire_fields(cls) -> list[str]:
+        return ["operands[inputs][2]", "out_row_stride"]
+
+    def encode(self) -> list[int]:
+        return [*(n for operand in self.operands for n in operand), self.out_row_stride]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain(Record):
+    """A body of elementwise steps over a region."""
+
+    rows: int
+    cols: int
+
+    def body_elements(self) -> int:
+        return self.rows * self.cols
+
+    def elementwise_region(self) -> Region | None:
+        return self.rows, self.cols
+
+    def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
+        if self.rows > 1:
+            return replace(self, rows=block.scaled(self.rows))
+        return replace(self, cols=block.scaled(self.cols))
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Record):
+    """An optimizer's step on a parameter of `n` elements."""
+
+    n: int
+
+    def operations(self) -> int:
+        return self.n
+
+    def step(self, region: Region) -> UpdateStep | None:
+        rows, columns = region
+        return UpdateStep(columns) if rows * columns == self.n else None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStep(Record):
+    """An Update inside of a body: the row stride of the parameter, its states and the gradient."""
+
+    row_stride: int

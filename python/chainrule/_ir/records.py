@@ -1,0 +1,287 @@
+"""One record for each family of instructions: its integers by name (cpp/program/schema.h has the same), and answers.
+
+Matrix products are in `products.py`, elementwise instructions and what is fused from them in `elementwise.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+from .record import Batch, Record, RowBlock, RowRole, RowsFirst
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "Advance",
+    "Bernoulli",
+    "Cast",
+    "CheckFinite",
+    "CheckIndex",
+    "Copy",
+    "CrossEntropy",
+    "CrossEntropyBoth",
+    "Draw",
+    "Fill",
+    "Gather",
+    "IndexAdd",
+    "Random",
+    "Reduce",
+    "ReduceMode",
+    "Rowwise",
+    "Scatter",
+    "Take",
+    "Windows",
+]
+
+
+class ReduceMode(IntEnum):
+    """In which order a reduction goes through its elements."""
+
+    START_CHAIN = 0  # one ascending chain per output
+    LANE_RULE = 1  # whole rows: the last axis is among the reduced ones, and `inner` is 1
+    CONTINUE_CHAIN = 2  # as START_CHAIN, going on from what the output holds
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce(Record):
+    """sum, max, min, argmax of the middle one of three axes."""
+
+    outer: int
+    reduced: int
+    inner: int
+    mode: ReduceMode
+
+    def operations(self) -> int:
+        return self.outer * self.reduced * self.inner
+
+    def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
+        (x,) = ins
+        if x not in batch.by_rows:
+            return RowRole.AFTER
+        if self.outer % batch.rows == 0:
+            return RowRole.ROWS
+        chain = self.mode == ReduceMode.START_CHAIN and self.outer == 1 and self.reduced % batch.rows == 0
+        by_row = chain and self.reduced // batch.rows * self.inner == batch.row_size(x)
+        return RowRole.SUM if by_row else RowRole.AFTER
+
+    def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
+        if role is RowRole.ROWS:
+            return replace(self, outer=block.scaled(self.outer))
+        mode = ReduceMode.START_CHAIN if block.first else ReduceMode.CONTINUE_CHAIN
+        return replace(self, reduced=block.scaled(self.reduced), mode=mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Rowwise(RowsFirst):
+    """softmax, log_softmax and their gradients, of each row."""
+
+    rows: int
+    cols: int
+
+    def operations(self) -> int:
+        return self.rows * self.cols
+
+
+@dataclass(frozen=True, slots=True)
+class CrossEntropy(Rowwise):
+    """Cross entropy of each row of scores, or its gradient."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossEntropyBoth(Rowwise):
+    """Cross entropy and its gradient; `upstream_step` is 0 where one number is the upstream gradient of all rows."""
+
+    upstream_step: int
+
+    def reads_by_row(self, i: int, role: RowRole) -> bool:
+        return i < 2 or self.upstream_step != 0
+
+
+@dataclass(frozen=True, slots=True)
+class Windows(RowsFirst):
+    """unfold, fold: windows over planes of images."""
+
+    images: int
+    channels: int
+    height: int
+    width: int
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    dilation_w: int
+    pad_top: int
+    pad_left: int
+    out_h: int
+    out_w: int
+
+    def operations(self) -> int:
+        return self.images * self.channels * self.kernel_h * self.kernel_w * self.out_h * self.out_w
+
+
+@dataclass(frozen=True, slots=True)
+class Advance(Record):
+    """The end of an optimizer's step: `n` numbers of each step state."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Random(Record):
+    """uniform, normal: draws of one stream."""
+
+    n: int
+    seed: int
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bernoulli(RowsFirst):
+    """A mask of rows of `row_size`, from the stream that follows `earlier_draws` others of the same run.
+
+    Its second input are the numbers of the rows, of which a block has its own.
+    """
+
+    n: int
+    row_size: int
+    earlier_draws: int
+
+    def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
+        return RowRole.ROWS if batch.sliceable(ins[1]) else RowRole.AFTER
+
+    def reads_by_row(self, i: int, role: RowRole) -> bool:
+        return i == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Record):
+    """A strided copy."""
+
+    out_offset: int
+    in_offset: int
+    dims: tuple[int, ...]
+    out_strides: tuple[int, ...]
+    in_strides: tuple[int, ...]
+
+    @classmethod
+    def contiguous(cls, n: int) -> Copy:
+        """Of n elements as they lie; the core wants two axes."""
+        return cls(0, 0, dims=(1, n), out_strides=(0, 1), in_strides=(0, 1))
+
+    @classmethod
+    def wire_fields(cls) -> list[str]:
+        return ["ndim", "out_offset", "in_offset", "dims[ndim]", "out_strides[ndim]", "in_strides[ndim]"]
+
+    def encode(self) -> list[int]:
+        return [len(self.dims), self.out_offset, self.in_offset, *self.dims, *self.out_strides, *self.in_strides]
+
+    def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
+        return RowRole.AFTER if self._row_axis(batch, outs[0], ins[0]) is None else RowRole.ROWS
+
+    def _row_axis(self, batch: Batch, out: int, source: int) -> int | None:
+        """The axis that goes over rows (or over all elements of all rows)."""
+        row_out, row_in = batch.row_size(out), batch.row_size(source)
+        if self.out_offset >= row_out or batch.values[out].spec.size != row_out * batch.rows:
+            return None
+        for axis, length in enumerate(self.dims):
+            per_row, rest = divmod(length, batch.rows)
+            if rest or per_row == 0 or self.out_strides[axis] * per_row != row_out:
+                continue
+            step = self.in_strides[axis]
+            own = step * per_row == row_in and self.in_offset < row_in
+            if own if source in batch.by_rows else step == 0:
+                return axis
+        return None
+
+    def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
+        axis = self._row_axis(block.batch, outs[0], ins[0])
+        assert axis is not None
+        return replace(self, dims=(*self.dims[:axis], block.scaled(self.dims[axis]), *self.dims[axis + 1 :]))
+
+
+@dataclass(frozen=True, slots=True)
+class Fill(RowsFirst):
+    """One number everywhere."""
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cast(RowsFirst):
+    """Elements of another dtype."""
+
+    n: int
+    source_dtype: int
+
+
+@dataclass(frozen=True, slots=True)
+class Take(RowsFirst):
+    """Rows of a table, by index."""
+
+    rows: int
+    row_size: int
+
+    def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
+        table, index = ins  # a row may ask for any row of the table
+        good = index in batch.by_rows and table not in batch.by_rows and self.rows % batch.rows == 0
+        return RowRole.ROWS if good else RowRole.AFTER
+
+    def reads_by_row(self, i: int, role: RowRole) -> bool:
+        return i == 1
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAdd(Record):
+    """Rows added up at their index in `out_rows` rows."""
+
+    rows: int
+    row_size: int
+    out_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gather(RowsFirst):
+    """One element of each row, by index."""
+
+    rows: int
+    cols: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter(RowsFirst):
+    """One element into each row, by index; zero elsewhere."""
+
+    rows: int
+    cols: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckIndex(RowsFirst):
+    """Stops at an integer outside of [low, high); adds `high` to negative ones."""
+
+    is_check: ClassVar[bool] = True
+
+    n: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFinite(Record):
+    """Stops at a number that is not finite."""
+
+    is_check: ClassVar[bool] = True
+
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draw(Record):
+    """A generator goes on by so many streams."""
+
+    draws: int
