@@ -1,4 +1,4 @@
-"""The one list of cases. Each row says what is computed, how it is counted, and which runner method prepares it."""
+"""The table of cases. Each row defines the computation, its operation count, and the runner method that prepares it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from bench.nets import HEAVY_FLOPS, NETS, PUBLISHED, Net
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to time.
+    """One computation to time.
 
-    `kind` is the name of the runner method that prepares it; `flops` and `bytes` are what one call does and what it
-    must move at least (0: not a meaningful figure); `heavy` cases are left out by ``--quick``.
+    `kind` is the name of the runner method that prepares it; `flops` and `bytes` are the operations of one call and the
+    least memory traffic it needs (0: not meaningful); ``--quick`` excludes `heavy` cases.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Case:
     heavy: bool = False
 
 
-# m x k x n of the matrix products: the shapes of the nets, squares up to 1024, batch 1 and narrow outputs.
+# m x k x n of the matrix products: shapes of the nets, square matrices up to 1024, batch 1 and narrow outputs.
 PEER_SHAPES = (
     (17, 33, 65),
     (32, 64, 64),
@@ -41,7 +41,7 @@ PEER_SHAPES = (
     (1, 784, 512),
 )
 MORE_SHAPES = ((8, 8, 8), (16, 16, 16), (32, 16, 2), (128, 128, 128), (128, 128, 10), (32, 784, 128), (1, 64, 128))
-# The products of a backward pass through 784 -> 512 at batch 128: data gradient g W^T, weight gradient x^T g.
+# Matrix products of the backward pass through 784 -> 512 at batch 128: data gradient g W^T, weight gradient x^T g.
 TRANSPOSED = (("nt", 128, 512, 784), ("tn", 784, 128, 512), ("tn", 64, 64, 64), ("tn", 128, 128, 10))
 
 UNARY = ("copy", "relu", "exp", "tanh", "sigmoid", "softplus", "log", "erf", "gelu", "selu")
@@ -71,7 +71,7 @@ def _softmax(rows: int, columns: int) -> Case:
 
 
 def _net(kind: str, net: Net, batch: int, **more: Any) -> Case:
-    """A case of one pass, or one step, over `batch` rows."""
+    """A case of one forward pass or one training step over `batch` rows."""
     per_row = net.forward_flops if kind in ("forward", "predict") else net.step_flops
     flops = per_row * batch
     params = net.params | {"batch": batch} | more
@@ -85,7 +85,7 @@ def _epoch(net: Net) -> Case:
 
 
 def _predict(net: Net) -> list[Case]:
-    """The net as it is asked, whatever it was trained for."""
+    """Predictions, which do not depend on the loss."""
     plain = Net(net.widths, net.batch, net.activation)
     return [_net("predict", plain, batch) for batch in (1, net.batch)]
 
@@ -95,7 +95,7 @@ def _run(name: str, widths: tuple[int, ...], batch: int, epochs: int) -> Case:
 
 
 def _calls() -> list[Case]:
-    """What a call costs when there is nothing to compute: `out` given, a tensor returned, a tensor recorded."""
+    """Call overhead, with almost no arithmetic: into `out`, returning a tensor, recording a graph node."""
     return [
         _matmul(2, 2, 2, group="call"),
         _elementwise("unary", "relu", 1, group="call"),
@@ -123,10 +123,11 @@ def _all_cases() -> tuple[Case, ...]:
 
 
 CASES = _all_cases()
-# Trainings on real data, for `bench.runs`: widths, batch and epochs; the digits as `chainrule train` trains on them.
+# Training runs on real data, for `bench.runs`: widths, batch and epochs; the digits with the settings of `chainrule
+# train`.
 RUNS = (_run("fashion-mnist", (784, 256, 128, 10), 64, 1), _run("digits", (64, 128, 10), 32, 30))
 
-DEFAULT_GROUPS = ("epoch", "step", "predict")  # the nets: what a run without arguments is about
+DEFAULT_GROUPS = ("epoch", "step", "predict")  # of a run without arguments: the nets
 GROUPS = tuple(dict.fromkeys(case.group for case in CASES))
 BY_NAME = {case.name: case for case in CASES + RUNS}
 
@@ -134,15 +135,15 @@ BY_NAME = {case.name: case for case in CASES + RUNS}
 def select(patterns: list[str], quick: bool = False) -> list[Case]:
     """Cases whose group equals, or whose name contains, one of the patterns.
 
-    Without a pattern those of DEFAULT_GROUPS; "all" selects every case. Raises ValueError, listing the groups, for a
-    pattern that selects nothing.
+    The default is DEFAULT_GROUPS; "all" selects every case. ValueError, listing the groups, for a pattern without a
+    match.
     """
-    wanted = patterns or list(DEFAULT_GROUPS)
-    for pattern in wanted:
+    patterns = patterns or list(DEFAULT_GROUPS)
+    for pattern in patterns:
         if not any(_matches(case, pattern) for case in CASES):
             raise ValueError(f"no benchmark case matches {pattern!r}; groups: {', '.join(GROUPS)}, or all")
-    chosen = [case for case in CASES if any(_matches(case, pattern) for pattern in wanted)]
-    return [case for case in chosen if not (quick and case.heavy)]
+    selected = [case for case in CASES if any(_matches(case, pattern) for pattern in patterns)]
+    return [case for case in selected if not (quick and case.heavy)]
 
 
 def _matches(case: Case, pattern: str) -> bool:

@@ -1,7 +1,7 @@
-"""The two-layer net that CS231n trains in twenty lines of NumPy, against chainrule: ``python -m bench.listing``.
+"""The two-layer net of CS231n's twenty-line NumPy listing, compared with chainrule: ``python -m bench.listing``.
 
-One process, one thread, NumPy's BLAS included. All begin with the same numbers; losses are compared first, then all are
-timed in turn. Times are of this thread's CPU, the median of the rounds.
+One process, one thread, also in NumPy's BLAS. All contenders start from the same data and weights; their losses are
+compared first, then they are timed in alternating rounds. Times are thread CPU times, the median of the rounds.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Data = tuple[npt.NDArray[np.float64], ...]
 
 
 def draw(seed: int) -> Data:
-    """x, y, w1, w2, as randn draws them."""
+    """x, y, w1, w2 from `randn`, in the order of the listing."""
     randn = np.random.RandomState(seed).randn
     return randn(N, D_IN), randn(N, D_OUT), randn(D_IN, H), randn(H, D_OUT)
 
 
 def listing(data: Data, steps: int) -> list[float]:
-    """The lines as printed, but for collecting the losses."""
+    """The code as printed, except that it collects the losses."""
     x, y, w1, w2 = (a.copy() for a in data)
     losses = []
     for _ in range(steps):
@@ -58,7 +58,7 @@ def listing(data: Data, steps: int) -> list[float]:
 
 
 def compact(data: Data, steps: int, dtype: npt.DTypeLike, compiled: bool) -> list[float]:
-    """The same with chainrule."""
+    """The same training with chainrule."""
     x, y = (cr.tensor(a, dtype) for a in data[:2])
     w1, w2 = (cr.nn.Parameter(a.astype(dtype)) for a in data[2:])
     optimizer = cr.optim.SGD([w1, w2], lr=RATE)
@@ -75,17 +75,17 @@ def compact(data: Data, steps: int, dtype: npt.DTypeLike, compiled: bool) -> lis
 
 
 def contenders(data: Data) -> dict[str, Callable[[int], list[float]]]:
-    """Trainings by name, the listing first."""
+    """Training functions by name, the listing first."""
     found: dict[str, Callable[[int], list[float]]] = {LISTING: lambda steps: listing(data, steps)}
     for dtype in (np.float64, np.float32):
         for compiled in (False, True):
-            name = f"chainrule, {'compiled' if compiled else 'op by op'}, {np.dtype(dtype)}"
+            name = f"chainrule, {'compiled' if compiled else 'eager'}, {np.dtype(dtype)}"
             found[name] = lambda steps, d=dtype, c=compiled: compact(data, steps, d, c)
     return found
 
 
 def products(data: Data) -> float:
-    """Seconds that the five products of a step take in NumPy."""
+    """Seconds of the five matrix products of a step in NumPy."""
     x, y, w1, w2 = data
     h = x.dot(w1)
     calls = (
@@ -97,21 +97,21 @@ def products(data: Data) -> float:
     )
 
     def once(call: Callable[[], Any]) -> float:
-        begun = time.thread_time()
+        start = time.thread_time()
         for _ in range(20):
             call()
-        return (time.thread_time() - begun) / 20
+        return (time.thread_time() - start) / 20
 
     return sum(statistics.median(once(call) for _ in range(10)) for call in calls)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Compare, time, print; 1 if a loss is not that of the listing to 1e-4."""
+    """Compare the losses, time, and print; 1 if a loss differs from the listing's by more than 1e-4 (relative)."""
     parser = argparse.ArgumentParser(prog="python -m bench.listing", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each (9)")
-    parser.add_argument("--steps", type=int, default=200, help="steps of a turn (200)")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of each contender (9)")
+    parser.add_argument("--steps", type=int, default=200, help="steps per round (200)")
     options = parser.parse_args(argv)
-    if any(os.environ.get(name) != "1" for name in ONE_THREAD):  # NumPy reads them when it is loaded
+    if any(os.environ.get(name) != "1" for name in ONE_THREAD):  # NumPy's BLAS reads them when it is loaded
         arguments = [f"--rounds={options.rounds}", f"--steps={options.steps}"]
         command = [sys.executable, "-m", "bench.listing", *arguments]
         return subprocess.call(command, env={**os.environ, **dict.fromkeys(ONE_THREAD, "1")})
@@ -119,27 +119,27 @@ def main(argv: list[str] | None = None) -> int:
     data = draw(DATA_SEED)
     runs = contenders(data)
     losses = {name: run(options.steps) for name, run in runs.items()}
-    truth = losses[LISTING]
-    wrong = [name for name, found in losses.items() if not np.allclose(found, truth, rtol=1e-4, atol=0)]
+    expected = losses[LISTING]
+    wrong = [name for name, found in losses.items() if not np.allclose(found, expected, rtol=1e-4, atol=0)]
     times: dict[str, list[float]] = {name: [] for name in runs}
     peaks = []
     for _ in range(options.rounds):
         peaks.append(_core.fma_peak(0.02))
         for name, run in runs.items():
-            begun = time.thread_time()
+            start = time.thread_time()
             run(options.steps)
-            times[name].append((time.thread_time() - begun) / options.steps)
+            times[name].append((time.thread_time() - start) / options.steps)
     reference = statistics.median(times[LISTING])
-    print(f"loss {truth[0]:.1f} -> {truth[-1]:.1f} in {options.steps} steps; times per step")
+    print(f"loss {expected[0]:.1f} -> {expected[-1]:.1f} in {options.steps} steps; times per step")
     for name, found in times.items():
         seconds = statistics.median(found)
         note = "; WRONG LOSSES" if name in wrong else ""
         print(f"{name:30} {1e6 * seconds:5.0f} us, {reference / seconds:4.2f} times the listing{note}")
-    print(f"{'of it products in NumPy':30} {1e6 * products(data):5.0f} us")
+    print(f"{'matrix products in NumPy':30} {1e6 * products(data):5.0f} us")
     for kind, share in (("float32", 1.0), ("float64", 0.5)):
-        least = FLOPS / (share * 1e9 * statistics.median(peaks))
-        text = f"at the multiply-add peak, {kind}"
-        print(f"{text:30} {1e6 * least:5.0f} us, {reference / least:4.2f} times: nothing can be faster here")
+        bound = FLOPS / (share * 1e9 * statistics.median(peaks))
+        text = f"at the FMA peak, {kind}"
+        print(f"{text:30} {1e6 * bound:5.0f} us, {reference / bound:4.2f} times: the upper bound")
     return bool(wrong)
 
 

@@ -1,4 +1,4 @@
-"""What a result was measured on."""
+"""Description of the machine of a measurement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEATURES = ("fma", "avx2", "avx512f", "avx512dq", "avx512bw", "avx512vl", "asimd
 
 
 def describe() -> dict[str, Any]:
-    """Processor, its vector features, CPUs, memory, system, load at the start, commit, time."""
+    """Processor, instruction set extensions, CPUs, memory, system, load at the start, commit, time."""
     text = _read("/proc/cpuinfo")
     pairs = (line.partition(":") for line in text.splitlines())
     fields = {key.strip(): value.strip() for key, colon, value in pairs if colon}

@@ -1,4 +1,4 @@
-"""The nets that are trained and asked, and what a step of each costs in floating-point operations."""
+"""The benchmarked nets, with their floating-point operations per row."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from itertools import pairwise
 from typing import Any
 
 LOSSES = ("cross entropy", "mse", "pinn")
-EPOCH_FLOPS, MOST_BATCHES = 1e9, 2000  # of one epoch: long against what it costs to start one
+EPOCH_FLOPS, MAX_BATCHES = 1e9, 2000  # of one epoch: long compared with the cost of starting one
 HEAVY_FLOPS = 1e9
 
 
 @dataclass(frozen=True)
 class Net:
-    """A fully connected net: widths from input to output, the batch of a step, the hidden activation, the loss.
+    """A fully connected net: widths from input to output, batch size, hidden activation function, loss.
 
-    The loss "pinn" is that of a differential equation, mean((du/dx_0 - 0.1 du/dx_1 + u^2)^2) with u = net(x). With
-    `full` the batch is all the data.
+    The loss "pinn" is the residual of a differential equation, mean((du/dx_0 - 0.1 du/dx_1 + u^2)^2) with u = net(x).
+    With `full` the batch is the whole data set.
     """
 
     widths: tuple[int, ...]
@@ -34,22 +34,22 @@ class Net:
 
     @property
     def params(self) -> dict[str, Any]:
-        """What a case of this net knows of it."""
+        """The parameters of a case with this net."""
         return {"widths": self.widths, "activation": self.activation, "loss": self.loss, "batch": self.batch}
 
     @property
     def forward_flops(self) -> float:
-        """Of one row: a multiplication and an addition per weight. Products only, here and below."""
+        """Per row: a multiplication and an addition per weight. Only matrix products count, here and below."""
         return 2.0 * sum(self._products)
 
     @property
     def step_flops(self) -> float:
-        """Of one row, forward, backward and all.
+        """Per row, for the forward and the backward pass.
 
-        Per weight one product each in the forward pass, in the weight gradient and in the data gradient, but no data
-        gradient of the first layer. "pinn" has a second pass in front, from u back to x, and that pass, too, is
-        differentiated, by its own factors and by the weights. It begins with ones, so that none of these needs a
-        product in the last layer.
+        Each weight takes part in one product of the forward pass, one of the weight gradient and one of the data
+        gradient, except that the first layer has no data gradient. "pinn" adds a backward pass from u to x, which is
+        itself differentiated with respect to its factors and to the weights. This pass starts from ones and therefore
+        needs no product in the last layer.
         """
         all_layers, first, last = sum(self._products), self._products[0], self._products[-1]
         second_pass = 3 * (all_layers - last) if self.loss == "pinn" else 0
@@ -57,11 +57,11 @@ class Net:
 
     @property
     def epochs(self) -> tuple[int, int]:
-        """Rows of the data and epochs that are timed together, so that starting `fit`, too, is spread over many."""
+        """(rows, epochs) that are timed together, to spread the cost of starting `fit` over many steps."""
         flops = self.step_flops * self.batch
         if self.full:
             return self.batch, 50
-        batches = max(2, min(MOST_BATCHES, int(EPOCH_FLOPS / flops)))
+        batches = max(2, min(MAX_BATCHES, int(EPOCH_FLOPS / flops)))
         return batches * self.batch, 2 if flops > HEAVY_FLOPS else 10
 
     @property
@@ -69,7 +69,7 @@ class Net:
         return [inside * outside for inside, outside in pairwise(self.widths)]
 
 
-# Those of the published comparison, and five more of the kinds that are trained on CPUs.
+# The nets of the published comparison, and five more of kinds that are typically trained on CPUs.
 PUBLISHED = (
     Net((2, 16, 16, 2), 32),
     Net((17, 64, 64, 6), 64, "tanh"),

@@ -1,4 +1,4 @@
-"""Data of a case and the truth about it, the same in every process: NumPy, float64, nothing of what is measured."""
+"""Data and expected answers of the cases, identical in every process: NumPy in float64, independent of contenders."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from bench import net_truth
+from bench import net_reference
 from bench.cases import Case
 
-Array = net_truth.Array
+Array = net_reference.Array
 Inputs = dict[str, Any]
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 CHECKED_STEPS = 3
 LOOP_STEPS = 200
-SEED, ORDER_STREAM = 0, 2**32  # epoch e of `chainrule.fit` takes its order from stream ORDER_STREAM + e
+SEED, ORDER_STREAM = 0, 2**32  # epoch e of `chainrule.fit` draws its order from stream ORDER_STREAM + e
 PAGE = 4096
-# Largest error over the largest true value. Peers are allowed 4 ULP and any order of summation.
+# Largest error relative to the largest expected value. Peers are allowed 4 ULP and any order of summation.
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
-# The mean loss of an epoch: exact to 1e-7, until a relu whose input is 0 but for rounding takes the other branch, which
-# moves it by up to 5e-5. In another order, or with another momentum, it is off by 3e-4 and more.
+# The mean loss of an epoch agrees to 1e-7, until rounding flips the branch of a relu whose input is nearly 0, which
+# changes the loss by up to 5e-5. A different order of rows or a different momentum changes it by at least 3e-4.
 EPOCH_TOLERANCE = 2e-4
-RUN_TOLERANCE = 2e-3  # on real data there are more of these, and they grow
+RUN_TOLERANCE = 2e-3  # on real data such flips are more frequent and their effect grows
 
 _ERF = np.frompyfunc(math.erf, 1, 1)
-UNARY_TRUTH: dict[str, Callable[[Any], Any]] = {
+UNARY_REFERENCE: dict[str, Callable[[Any], Any]] = {
     "copy": lambda x: x,
     "relu": lambda x: np.maximum(x, 0.0),
     "exp": np.exp,
@@ -44,14 +44,14 @@ UNARY_TRUTH: dict[str, Callable[[Any], Any]] = {
     "gelu": lambda x: x * (1.0 + _ERF(x / np.sqrt(2.0)).astype(np.float64)) / 2.0,
     "selu": lambda x: np.where(x > 0, 1.0507009873554805 * x, 1.7580993408473768 * np.expm1(np.minimum(x, 0.0))),
 }
-BINARY_TRUTH: dict[str, Callable[[Any, Any], Any]] = {"add": np.add}
+BINARY_REFERENCE: dict[str, Callable[[Any, Any], Any]] = {"add": np.add}
 
 
-def placed(array: Array, slot: int = 0) -> Array:
+def at_page_offset(array: Array, slot: int = 0) -> Array:
     """A C-contiguous copy that starts `slot` quarter pages after a page boundary.
 
-    Chance addresses are a lottery: where stores and the loads that follow them agree in their low 12 bits, the loads
-    wait, and NumPy's exp runs at half its rate. Inputs are in slots 0 and 1, outputs in slot 2, for every contender.
+    With arbitrary addresses timings vary: if a store and a later load agree in their low 12 bits, the load stalls (4K
+    aliasing), and NumPy's exp runs at half its rate. All contenders have inputs in slots 0 and 1, outputs in slot 2.
     """
     raw = np.empty(array.nbytes + 2 * PAGE, np.uint8)
     start = -raw.ctypes.data % PAGE + slot * PAGE // 4
@@ -61,17 +61,17 @@ def placed(array: Array, slot: int = 0) -> Array:
 
 
 def output(shape: tuple[int, ...], dtype: Any) -> Array:
-    """An output that holds NaN, so that a call that writes nothing is found out."""
-    return placed(np.full(shape, np.nan, dtype), 2)
+    """An output array filled with NaN, so that a call that does not write it is detected."""
+    return at_page_offset(np.full(shape, np.nan, dtype), 2)
 
 
 def inputs(case: Case) -> Inputs:
-    """The arrays of a case by name, drawn from a generator seeded by the name of the case."""
+    """The arrays of a case by name, from a generator seeded by the name of the case."""
     rng = np.random.RandomState(zlib.crc32(case.name.encode()))
     p, dtype = case.params, np.dtype(case.dtype)
 
     def normal(*shape: int, scale: float = 1.0, slot: int = 0) -> Array:
-        return placed((rng.standard_normal(shape) * scale).astype(dtype), slot)
+        return at_page_offset((rng.standard_normal(shape) * scale).astype(dtype), slot)
 
     if case.kind == "matmul":
         shape_a = (p["k"], p["m"]) if p["layout"][0] == "t" else (p["m"], p["k"])
@@ -80,7 +80,7 @@ def inputs(case: Case) -> Inputs:
         return {"a": a.T if p["layout"][0] == "t" else a, "b": b.T if p["layout"][1] == "t" else b}
     if case.kind == "unary":
         x = normal(p["size"], scale=3.0)
-        return {"x": placed(np.abs(x) + dtype.type(1e-3)) if p["op"] == "log" else x}
+        return {"x": at_page_offset(np.abs(x) + dtype.type(1e-3)) if p["op"] == "log" else x}
     if case.kind in ("binary", "add_returned", "add_recorded"):
         return {"a": normal(p["size"]), "b": normal(p["size"], slot=1)}
     if case.kind == "softmax":
@@ -89,14 +89,14 @@ def inputs(case: Case) -> Inputs:
 
 
 def _net_inputs(case: Case, rng: np.random.RandomState, normal: Callable[..., Array]) -> Inputs:
-    """Rows, targets and initial parameters of a net; where epochs are run, also the order and the rate of each."""
+    """Rows, targets and initial parameters of a net; for cases of epochs also the row order and the rate of each."""
     p = case.params
     widths, rows = p["widths"], p.get("rows", p["batch"])
     parameters = []
     for fan_in, fan_out in pairwise(widths):
         parameters += [normal(fan_in, fan_out, scale=(2.0 / (fan_in + fan_out)) ** 0.5), normal(fan_out, scale=0.1)]
     x = normal(rows, widths[0])
-    # Something to learn, so that the mean loss of an epoch depends on every step; with noise, so that it stays.
+    # Learnable targets, so that the mean loss of an epoch depends on every step; noise keeps it away from 0.
     targets = x @ normal(widths[0], widths[-1], scale=widths[0] ** -0.5) + normal(rows, widths[-1], scale=0.5)
     if p["loss"] == "cross entropy":
         targets = targets.argmax(axis=1)
@@ -104,14 +104,15 @@ def _net_inputs(case: Case, rng: np.random.RandomState, normal: Callable[..., Ar
         targets = np.zeros_like(targets)
     data: Inputs = {"x": x, "targets": targets, "parameters": parameters}
     if "epochs" in p:
-        data |= {"orders": _orders(rows, p["epochs"]), "rates": [net_truth.LEARNING_RATE] * p["epochs"]}
+        data |= {"orders": _orders(rows, p["epochs"]), "rates": [net_reference.LEARNING_RATE] * p["epochs"]}
     return data
 
 
 def _orders(rows: int, epochs: int) -> Array:
-    """The order of the rows in each epoch, that in which `chainrule.fit` takes them for the seed SEED.
+    """The order of the rows in each epoch, as in `chainrule.fit` with seed SEED.
 
-    After as many epochs as are checked they repeat: one order costs as much as another, and drawing them is slow.
+    The orders repeat after CHECKED_STEPS epochs: the time of an epoch does not depend on its order, and drawing orders
+    is slow.
     """
     permutation = _reference_permutation()
     drawn = [permutation(SEED, ORDER_STREAM + epoch, rows) for epoch in range(min(epochs, CHECKED_STEPS))]
@@ -119,7 +120,7 @@ def _orders(rows: int, epochs: int) -> Array:
 
 
 def _reference_permutation() -> Callable[[int, int, int], Array]:
-    """chainrule's draws without chainrule: those of the reference of the tests, which is pure NumPy."""
+    """The permutation of the tests' pure NumPy reference, which equals chainrule's without importing it."""
     if str(TESTS) not in sys.path:
         sys.path.append(str(TESTS))
     found: Callable[[int, int, int], Array] = importlib.import_module("reference.philox").permutation
@@ -127,62 +128,62 @@ def _reference_permutation() -> Callable[[int, int, int], Array]:
 
 
 def save(file: Path, data: Inputs) -> None:
-    """Write the data of a training run, for `load` in the processes that do not make them themselves."""
+    """Write the data of a training run, to be read by `load` in the worker processes."""
     arrays = {key: value for key, value in data.items() if key != "parameters"}
     np.savez(file, **arrays, **{f"parameter{i}": value for i, value in enumerate(data["parameters"])})
 
 
 def load(file: str) -> Inputs:
-    """What `save` has written."""
+    """Read the data that `save` has written."""
     with np.load(file) as stored:
         data: Inputs = {key: stored[key] for key in stored.files}
     parameters = [data.pop(f"parameter{i}") for i in range(sum(key.startswith("parameter") for key in data))]
-    return data | {"parameters": [placed(p) for p in parameters], "rates": data["rates"].tolist()}
+    return data | {"parameters": [at_page_offset(p) for p in parameters], "rates": data["rates"].tolist()}
 
 
 def accuracy(case: Case, parameters: list[Array], data: Inputs) -> float:
-    """The share of the test rows whose largest output is at the label."""
-    outputs = net_truth.forward(case.params, parameters, data["x_test"])[-1]
+    """The fraction of test rows whose largest output is that of the label."""
+    outputs = net_reference.forward(case.params, parameters, data["x_test"])[-1]
     return float((outputs.argmax(axis=1) == data["targets_test"]).mean())
 
 
-def truth(case: Case, data: Inputs) -> list[Array]:
-    """What a right answer to the case is, in float64."""
+def expected_answer(case: Case, data: Inputs) -> list[Array]:
+    """The correct answer of the case, in float64."""
     wide = {key: value.astype(np.float64) for key, value in data.items() if isinstance(value, np.ndarray)}
     if case.kind == "matmul":
         return [wide["a"] @ wide["b"]]
     if case.kind == "unary":
-        return [UNARY_TRUTH[case.params["op"]](wide["x"])]
+        return [UNARY_REFERENCE[case.params["op"]](wide["x"])]
     if case.kind == "binary":
-        return [BINARY_TRUTH[case.params["op"]](wide["a"], wide["b"])]
+        return [BINARY_REFERENCE[case.params["op"]](wide["a"], wide["b"])]
     if case.kind in ("add_returned", "add_recorded"):
         return [wide["a"] + wide["b"]]
     if case.kind == "softmax":
-        return [np.exp(net_truth.log_softmax(wide["x"]))]
-    return _net_truth(case, data)
+        return [np.exp(net_reference.log_softmax(wide["x"]))]
+    return _expected_net_answer(case, data)
 
 
-def _net_truth(case: Case, data: Inputs) -> list[Array]:
+def _expected_net_answer(case: Case, data: Inputs) -> list[Array]:
     p, x = case.params, data["x"]
     parameters = [parameter.astype(np.float64) for parameter in data["parameters"]]
     targets = data["targets"] if p["loss"] == "cross entropy" else data["targets"].astype(np.float64)
     if case.kind in ("forward", "predict"):
-        return [net_truth.forward(p, parameters, x.astype(np.float64))[-1]]
+        return [net_reference.forward(p, parameters, x.astype(np.float64))[-1]]
     if case.kind == "gradient":
-        loss, gradients = net_truth.gradient(p, parameters, x.astype(np.float64), targets)
+        loss, gradients = net_reference.gradient(p, parameters, x.astype(np.float64), targets)
         return [np.array(loss), *gradients]
     if "orders" not in data:
-        return [np.array(net_truth.train(p, parameters, [(x.astype(np.float64), targets)] * CHECKED_STEPS))]
+        return [np.array(net_reference.train(p, parameters, [(x.astype(np.float64), targets)] * CHECKED_STEPS))]
     orders = data["orders"][: checked_epochs(case, data)]
     batches = (
         (x[rows].astype(np.float64), targets[rows]) for order in orders for rows in minibatches(order, p["batch"])
     )
-    losses = np.reshape(net_truth.train(p, parameters, batches, data["rates"][0]), (len(orders), -1))
+    losses = np.reshape(net_reference.train(p, parameters, batches, data["rates"][0]), (len(orders), -1))
     return [np.array([mean_loss(part, len(x), p["batch"]) for part in losses])]
 
 
 def checked_epochs(case: Case, data: Inputs) -> int:
-    """How many epochs an answer tells the mean loss of: the first, or so many that there are updates to see."""
+    """The number of epochs whose mean loss is checked: one, or as many as make CHECKED_STEPS updates."""
     return min(len(data["orders"]), -(-CHECKED_STEPS // steps_of_epoch(case, data)))
 
 
@@ -191,12 +192,12 @@ def steps_of_epoch(case: Case, data: Inputs) -> int:
 
 
 def minibatches(order: Array, batch: int) -> list[Array]:
-    """The rows of every step; the last may be fewer."""
+    """The rows of every step; the last step may have fewer."""
     return [order[start : start + batch] for start in range(0, len(order), batch)]
 
 
 def part_of_epoch(case: Case, data: Inputs) -> tuple[Array, int]:
-    """Rows in their order, and how many steps they make: enough for those that loop in Python, step by step."""
+    """The first LOOP_STEPS steps' rows and their number of steps, for contenders that loop over steps in Python."""
     batch = case.params["batch"]
     rows = data["orders"][0][: LOOP_STEPS * batch]
     return rows, len(minibatches(rows, batch))
@@ -214,7 +215,7 @@ def tolerance(case: Case) -> float:
 
 
 def error(case: Case, answer: list[Array], expected: list[Array]) -> float:
-    """Largest distance from the truth over the largest true value, worst of all arrays; infinite if shapes differ."""
+    """Largest error relative to the largest expected value, over all arrays; infinite if shapes differ."""
     if [np.shape(a) for a in answer] != [e.shape for e in expected]:
         return float("inf")
     worst = 0.0

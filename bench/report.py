@@ -8,7 +8,7 @@ from bench.cases import DEFAULT_GROUPS, Case
 from bench.contenders import OURS, Contender
 from bench.results import Row, lost
 
-# What a group is read in: its unit and the figure of one call of `seconds`.
+# The unit of each group's figures.
 UNITS = {
     "matmul": "GFLOP/s",
     "elementwise": "1e9 elements/s",
@@ -19,7 +19,7 @@ UNITS = {
 
 
 def figure(case: Case, seconds: float) -> float:
-    """Rate of the case in the unit of its group; microseconds where the group has none."""
+    """The time of one call in the unit of the case's group: a rate, or microseconds."""
     if case.group == "matmul":
         return case.flops / seconds / 1e9
     if case.group == "elementwise":
@@ -28,7 +28,7 @@ def figure(case: Case, seconds: float) -> float:
 
 
 def table(rows: list[Row], contenders: list[Contender]) -> str:
-    """One group: a line per case, a column per contender with its figure and, for the others, their time over ours."""
+    """One group: a line per case, a column per contender with its figure and, for peers, their time over ours."""
     group = rows[0].case.group
     columns = [c for c in contenders if any(row.seconds(c.name) for row in rows)]
     show_peak = any(row.of_peak(c.name) for row in rows for c in columns if c.is_ours)
@@ -65,15 +65,15 @@ def _cell(row: Row, contender: Contender, show_peak: bool, show_spread: bool) ->
 
 
 def _remarks(rows: list[Row]) -> list[str]:
-    """In which form a contender was the fastest, where it has several; why we are not timed."""
-    forms: dict[str, Counter[str]] = {}
+    """The fastest variant of each contender with several variants; the reason if chainrule was not timed."""
+    variants: dict[str, Counter[str]] = {}
     for row in rows:
         for name, timing in row.timings.items():
-            if timing.form:
-                forms.setdefault(name, Counter())[timing.form] += 1
+            if timing.variant:
+                variants.setdefault(name, Counter())[timing.variant] += 1
     lines = [
-        f"  {name}, the fastest form: " + ", ".join(f"{form} ({n})" for form, n in counted.most_common())
-        for name, counted in forms.items()
+        f"  {name}, fastest variant: " + ", ".join(f"{variant} ({n})" for variant, n in counts.most_common())
+        for name, counts in variants.items()
     ]
     reasons = {row.timings[OURS].note for row in rows if OURS in row.timings and row.timings[OURS].note}
     return lines + [f"  {OURS} is not timed: {reason}" for reason in sorted(reasons)]
@@ -81,15 +81,15 @@ def _remarks(rows: list[Row]) -> list[str]:
 
 def aligned(lines: list[list[str]]) -> str:
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    form = [
+    padded = [
         f"  {cells[0]:<{widths[0]}}" + "".join(f"  {c:>{w}}" for c, w in zip(cells[1:], widths[1:], strict=True))
         for cells in lines
     ]
-    return "\n".join(form)
+    return "\n".join(padded)
 
 
 def notes(rows: list[Row]) -> str:
-    """Wrong answers and failures: a contender that is not timed must not look as if it had not been asked."""
+    """Wrong answers and failures, which would otherwise look like cases that a contender does not support."""
     found = [
         f"  {row.case.name}: {name}: {problem}"
         for row in rows
@@ -100,7 +100,7 @@ def notes(rows: list[Row]) -> str:
 
 
 def losses(rows: list[Row], contenders: list[Contender]) -> str:
-    """The cases in which a peer is faster than we are."""
+    """The cases in which a peer is faster than chainrule."""
     peers = [c.name for c in contenders if not c.is_ours]
     if not any(row.seconds(OURS) for row in rows):
         return ""

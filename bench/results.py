@@ -1,4 +1,4 @@
-"""Figures of a run: samples become a `Timing`, timings of a case a `Row`; JSON and what counts as lost."""
+"""Results of a run: `Timing` of one contender on one case, `Row` of all contenders on one case; JSON; lost cases."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bench.cases import Case
-from bench.contenders import OURS, base_of
+from bench.contenders import OURS, baseline_of
 
 
 @dataclass
 class Timing:
-    """One contender on one case; the times are seconds of one call, of one step where a call makes many.
+    """One contender on one case; times are seconds per call, or per step for calls of many steps.
 
-    `form` is the way in which it was the fastest, `left_out` why other ways could not be timed. A `note` says why there
-    is no time at all.
+    `variant` is its fastest implementation; `failed_variants` maps the others that could not be timed to the reason. A
+    `note` is the reason why the contender has no time at all.
     """
 
     error: float | None = None
@@ -26,12 +26,12 @@ class Timing:
     peak: float | None = None  # GFLOP/s of all its threads, by the FMA loop of its own instruction set (ours only)
     best_peak: float | None = None
     note: str = ""
-    failed: bool = False  # a wrong answer or an exception, not a case that the contender does not offer
-    form: str = ""
-    left_out: dict[str, str] = field(default_factory=dict)
+    failed: bool = False  # a wrong answer or an exception, as opposed to an unsupported case
+    variant: str = ""
+    failed_variants: dict[str, str] = field(default_factory=dict)
 
     def measured(self, samples: list[float], peaks: list[float]) -> Timing:
-        """With the figures of these samples."""
+        """A copy with the statistics of these samples."""
         median = statistics.median(samples)
         quartiles = statistics.quantiles(samples, n=4) if len(samples) > 1 else [median] * 3
         spread = (quartiles[2] - quartiles[0]) / median
@@ -48,8 +48,8 @@ class Timing:
 
     @property
     def problems(self) -> list[str]:
-        """What went wrong, also in a form that another has replaced."""
-        found = [f"{form}: {why}" if form else why for form, why in self.left_out.items()]
+        """Failures, including those of variants that were replaced by another."""
+        found = [f"{variant}: {why}" if variant else why for variant, why in self.failed_variants.items()]
         return found or ([self.note] if self.failed else [])
 
     @property
@@ -61,7 +61,7 @@ class Timing:
 class Row:
     """One case and the timing of every contender by name.
 
-    Compared are medians, or the best of each (`by_best`): for a machine that others use at the same time.
+    Medians are compared, or minima (`by_best`), for a machine under load.
     """
 
     case: Case
@@ -69,25 +69,25 @@ class Row:
     timings: dict[str, Timing] = field(default_factory=dict)
 
     def seconds(self, contender: str) -> float | None:
-        """What a call of the contender takes; None if it was not timed."""
+        """The compared time of the contender; None if it was not timed."""
         timing = self.timings.get(contender)
         return (timing.minimum if self.by_best else timing.median) if timing else None
 
     def peak(self, contender: str) -> float | None:
-        """GFLOP/s that the contender is measured against: its own peak, else ours on as many threads."""
-        for name in (contender, base_of(contender)):
+        """The FMA peak for the contender in GFLOP/s: its own, else ours with the same number of threads."""
+        for name in (contender, baseline_of(contender)):
             timing = self.timings.get(name)
             if timing and timing.peak:
                 return timing.best_peak if self.by_best else timing.peak
         return None
 
     def ratio(self, contender: str, base: str | None = None) -> float | None:
-        """How many times longer `contender` takes than `base` (ours, on as many threads); None if one has no time."""
-        other, own = self.seconds(contender), self.seconds(base or base_of(contender))
+        """Time of `contender` over that of `base` (ours, with as many threads); None if one was not timed."""
+        other, own = self.seconds(contender), self.seconds(base or baseline_of(contender))
         return other / own if other and own else None
 
     def of_peak(self, contender: str = OURS) -> float | None:
-        """Share of the FMA peak in float32."""
+        """Fraction of the FMA peak in float32."""
         peak, seconds = self.peak(contender), self.seconds(contender)
         if not peak or not seconds or not self.case.flops or self.case.dtype != "float32":
             return None
@@ -100,7 +100,7 @@ class Row:
 
 
 def lost(rows: list[Row], peers: list[str]) -> list[tuple[str, str, float]]:
-    """(case, peer, peer's time over ours) wherever a peer is faster, the worst first."""
+    """(case, peer, peer's time over ours) for each case in which a peer is faster, the worst first."""
     found = []
     for row in rows:
         for peer in peers:

@@ -1,14 +1,14 @@
-"""A process of one framework: ``python -m bench.worker FRAMEWORK --threads N --cpus 0,1``.
+"""The worker process of one framework: ``python -m bench.worker FRAMEWORK --threads N --cpus 0,1``.
 
-It reads one JSON request a line on stdin and answers one JSON line on stdout:
+It reads JSON requests from stdin, one per line, and replies to each with a line of JSON on stdout:
 
-    {"do": "prepare", "name": NAME}          -> {"error": largest error, "form": the fastest, "left_out": {form: why}}
-                                                or {"skip": why, "failed": bool}
-    {"do": "time", "seconds": S}             -> {"samples": [seconds of one step, ...]}
-    {"do": "accuracy"}                       -> {"accuracy": share}  of a training run
-    {"do": "peak", "seconds": S}             -> {"gflops": rate of one core, or null}
+    {"do": "prepare", "name": NAME} -> {"error": largest error, "variant": fastest, "failed_variants": {...: reason}}
+                                       or {"skip": reason, "failed": bool}
+    {"do": "time", "seconds": S}    -> {"samples": [seconds of one step, ...]}
+    {"do": "accuracy"}              -> {"accuracy": fraction}  of a training run
+    {"do": "peak", "seconds": S}    -> {"gflops": rate of one core, or null}
 
-The first line it writes is {"version": ...} or {"missing": why}.
+Its first line is {"version": ...} or {"missing": reason}.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from bench.runners import RUNNERS
 if TYPE_CHECKING:
     from bench.runners.base import Call
 
-SAMPLE_SECONDS = 0.5e-3  # long against the clock, short against a time slice of the scheduler
-MOST_STEPS = 200  # in one sample of a call that is reset: velocities must stay above the subnormals
-CHOICE_SECONDS = 2e-3  # of a turn when a form is chosen
+SAMPLE_SECONDS = 0.5e-3  # long compared with the clock's resolution, short compared with a scheduler time slice
+MAX_STEPS = 200  # in one sample of a call with `reset`: velocities must stay above the subnormals
+CHOICE_SECONDS = 2e-3  # of one round when the fastest variant is selected
 
 
 class WrongAnswerError(Exception):
-    """An answer that is too far from the truth."""
+    """The error of an answer exceeds the tolerance."""
 
 
 @contextlib.contextmanager
 def private_stdout() -> Iterator[TextIO]:
-    """Our answers on the real stdout; whatever a library prints goes to stderr."""
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+    """The real stdout for replies; what libraries print to stdout goes to stderr."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
         os.dup2(2, 1)
-        yield answers
+        yield replies
 
 
-class Timed:
-    """A call that gave the right answer, and how many of it make a sample."""
+class TimedCall:
+    """A call whose answer was correct, and the number of calls per sample."""
 
-    def __init__(self, call: Call, form: str, error: float) -> None:
-        self.call, self.form, self.error = call, form, error
-        # The call spelled out as a statement, so that nothing but the call is inside the loop.
+    def __init__(self, call: Call, variant: str, error: float) -> None:
+        self.call, self.variant, self.error = call, variant, error
+        # The call is written out as a statement, so that the timed loop contains nothing else.
         names = {f"a{i}": value for i, value in enumerate(call.args)}
         keywords = {f"k_{key}": value for key, value in call.kwargs.items()}
         arguments = [*names, *(f"{key}=k_{key}" for key in call.kwargs)]
@@ -60,22 +60,22 @@ class Timed:
             self.number = self._calibrate()
 
     def _sample(self, number: int) -> float:
-        """Seconds that `number` calls take."""
+        """Seconds of `number` calls."""
         if self.call.reset is not None:
             self.call.reset()
         return self.timer.timeit(number)
 
     def _calibrate(self) -> int:
-        number, most = 1, max(1, MOST_STEPS // self.call.steps) if self.call.reset else 1_000_000
+        number, limit = 1, max(1, MAX_STEPS // self.call.steps) if self.call.reset else 1_000_000
         self._sample(1)
-        while number < most and (taken := self._sample(number)) < SAMPLE_SECONDS:
-            number = min(most, max(2 * number, int(number * SAMPLE_SECONDS / max(taken, 1e-9))))
+        while number < limit and (taken := self._sample(number)) < SAMPLE_SECONDS:
+            number = min(limit, max(2 * number, int(number * SAMPLE_SECONDS / max(taken, 1e-9))))
         return number
 
     def samples(self, seconds: float) -> list[float]:
-        """Seconds of one step, for about `seconds`, at least one, after a warm-up of up to a tenth of that.
+        """Seconds per step in at least one sample, sampled for about `seconds` after a warm-up of a tenth of that.
 
-        A call of many steps needs no warm-up.
+        Calls of many steps need no warm-up.
         """
         samples: list[float] = []
         with self.call.context():
@@ -91,59 +91,59 @@ class Timed:
 
 
 class Worker:
-    """The runner, and the case it has prepared last."""
+    """The runner and the most recently prepared case."""
 
     def __init__(self, runner: Any) -> None:
         self.runner = runner
         self.case: Any = None
         self.data: dict[str, Any] = {}
-        self.timed: Timed | None = None
+        self.timed: TimedCall | None = None
 
     def prepare(self, name: str, thorough: bool = True, file: str | None = None) -> dict[str, Any]:
-        """Build the case in every form, compare the answers with the truth, choose the fastest form."""
+        """Build all variants of the case, check their answers, and select the fastest."""
         from bench import problems
         from bench.cases import BY_NAME
         from bench.runners.base import NotOfferedError
 
         self.timed, self.case = None, BY_NAME[name]
         self.runner.thorough = thorough
-        left_out: dict[str, str] = {}
+        failed_variants: dict[str, str] = {}
         try:
             self.data = problems.inputs(self.case) if file is None else problems.load(file)
-            forms = self.runner.prepare(self.case, self.data)
-            truth = problems.truth(self.case, self.data)
+            variants = self.runner.prepare(self.case, self.data)
+            expected = problems.expected_answer(self.case, self.data)
         except NotOfferedError as reason:
             return {"skip": str(reason), "failed": False}
         except Exception as failure:
             return {"skip": _text(failure), "failed": True}
         ready = []
-        for form, build in forms.items():
+        for variant, build in variants.items():
             try:
-                ready.append(self._checked(form, build(), truth))
+                ready.append(self._check(variant, build(), expected))
             except Exception as failure:
-                left_out[form] = _text(failure)
+                failed_variants[variant] = _text(failure)
         if not ready:
-            return {"skip": "; ".join(left_out.values()), "failed": True}
+            return {"skip": "; ".join(failed_variants.values()), "failed": True}
         self.timed = fastest(ready)
-        return {"error": self.timed.error, "form": self.timed.form, "left_out": left_out}
+        return {"error": self.timed.error, "variant": self.timed.variant, "failed_variants": failed_variants}
 
-    def _checked(self, form: str, call: Call, truth: list[Any]) -> Timed:
+    def _check(self, variant: str, call: Call, expected: list[Any]) -> TimedCall:
         from bench import problems
 
         with call.context():
             if call.reset is None:
                 call()
-            error = problems.error(self.case, call.answer(), truth)
+            error = problems.error(self.case, call.answer(), expected)
         if not error <= problems.tolerance(self.case):
             raise WrongAnswerError(f"WRONG ANSWER, off by {error:.1e}")
-        return Timed(call, form, error)
+        return TimedCall(call, variant, error)
 
     def time(self, seconds: float) -> dict[str, Any]:
         assert self.timed is not None
         return {"samples": self.timed.samples(seconds)}
 
     def accuracy(self) -> dict[str, Any]:
-        """The share of the rows held out on which the net, as the last call has left it, is right."""
+        """The accuracy on the test rows of the net that the last call has trained."""
         from bench import problems
 
         assert self.timed is not None
@@ -154,8 +154,8 @@ class Worker:
         return {"gflops": self.runner.peak(seconds)}
 
 
-def fastest(ready: list[Timed]) -> Timed:
-    """The one with the best time in a few short turns."""
+def fastest(ready: list[TimedCall]) -> TimedCall:
+    """The one with the shortest sample in a few short rounds."""
     if len(ready) == 1:
         return ready[0]
     best = [float("inf")] * len(ready)
@@ -165,32 +165,32 @@ def fastest(ready: list[Timed]) -> Timed:
 
 
 def _text(failure: Exception) -> str:
-    """The first line of an error, named unless it is a wrong answer."""
+    """The first line of an error message, after the exception's name unless it is a wrong answer."""
     name = "" if isinstance(failure, WrongAnswerError) else f"{type(failure).__name__}: "
     return f"{name}{failure}".splitlines()[0][:200]
 
 
 def load(framework: str, threads: int) -> Any:
-    """The runner of a framework; ImportError if it, or something it needs, is not installed."""
+    """The runner of a framework; ImportError if the framework or a dependency is not installed."""
     _, name = RUNNERS[framework]
     return getattr(importlib.import_module(f"bench.runners.{framework}"), name)(threads)
 
 
-def serve(framework: str, threads: int, answers: TextIO) -> None:
-    def answer(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
+def serve(framework: str, threads: int, replies: TextIO) -> None:
+    def reply(message: dict[str, Any]) -> None:
+        replies.write(json.dumps(message) + "\n")
+        replies.flush()
 
     try:
         runner = load(framework, threads)
     except Exception as failure:
-        answer({"missing": f"{type(failure).__name__}: {failure}".splitlines()[0]})
+        reply({"missing": f"{type(failure).__name__}: {failure}".splitlines()[0]})
         return
-    answer({"version": runner.version()})
+    reply({"version": runner.version()})
     worker = Worker(runner)
     for line in sys.stdin:
         request = json.loads(line)
-        answer(getattr(worker, request.pop("do"))(**request))
+        reply(getattr(worker, request.pop("do"))(**request))
 
 
 def main() -> None:
@@ -200,10 +200,10 @@ def main() -> None:
     parser.add_argument("--cpus", default="")
     options = parser.parse_args()
     if options.cpus and hasattr(os, "sched_setaffinity"):
-        # Before any import of a framework: some size their thread pools by the CPUs they may use.
+        # Before any framework is imported: some size their thread pools by the affinity mask.
         os.sched_setaffinity(0, {int(cpu) for cpu in options.cpus.split(",")})
-    with private_stdout() as answers:
-        serve(options.framework, options.threads, answers)
+    with private_stdout() as replies:
+        serve(options.framework, options.threads, replies)
 
 
 if __name__ == "__main__":

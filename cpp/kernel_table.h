@@ -133,8 +133,9 @@ using UpdateFn = void (*)(const UpdateArgs&);
 struct UpdateRow {
   const char* name;
   int min_states, max_states;
-  int hyperparameters, step_state;  // how many numbers it reads of each; step_state: 0 where the step has no number
-  float cost;                       // nanoseconds a float32 takes, as of a MapRow
+  const char* hyperparameter_names;  // "lr, momentum": the order of the numbers
+  int hyperparameters, step_state;   // how many numbers it reads of each; step_state: 0 where the step has no number
+  float cost;                        // nanoseconds a float32 takes, as of a MapRow
   UpdateFn fn[2];
 };
 

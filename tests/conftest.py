@@ -18,7 +18,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Long tests run only when they are asked for."""
     config.addinivalue_line("markers", "full: long tests, run by `pytest -m full`")
     config.addinivalue_line("markers", "alone: tests that measure time; no worker of pytest-xdist runs another beside")
-    config.addinivalue_line("markers", "xdist_group(name): tests that one worker of pytest-xdist runs")
     if not config.option.markexpr:
         config.option.markexpr = "not full"
 

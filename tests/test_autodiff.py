@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from cases.gradient_references import COMPOSED, TRUTHS, gradients
+from cases.gradient_references import COMPOSED, REFERENCES, gradients
 from cases.op_cases import CASES
 from reference import assert_same_bits
 from reference.bits import Array
@@ -15,7 +15,7 @@ from support.variants import every_setting
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", sorted(set(TRUTHS)))
+@pytest.mark.parametrize("name", sorted(set(REFERENCES)))
 def test_the_bits_of_the_gradient(name: str, dtype: type[np.floating[Any]]) -> None:
     rng = np.random.default_rng(6)
     for case in CASES[name]:
@@ -30,17 +30,17 @@ def test_the_bits_of_the_gradient(name: str, dtype: type[np.floating[Any]]) -> N
                 assert out.size == 0
                 continue
             out.backward(g)
-            for i, (t, truth) in enumerate(zip(tensors, expected, strict=True)):
-                if truth is None:
+            for i, (t, gradient) in enumerate(zip(tensors, expected, strict=True)):
+                if gradient is None:
                     assert t.grad is None
                 else:
                     assert t.grad is not None
-                    assert_same_bits(t.grad.numpy(), truth, f"{case}, argument {i}, {setting}")
+                    assert_same_bits(t.grad.numpy(), gradient, f"{case}, argument {i}, {setting}")
 
 
 def test_every_differentiable_function_has_a_formula() -> None:
     differentiable = {name for name, cases in CASES.items() if any(case.differentiable for case in cases)}
-    assert differentiable == set(TRUTHS) | set(COMPOSED)
+    assert differentiable == set(REFERENCES) | set(COMPOSED)
 
 
 def test_gradients_meet_newest_use_first() -> None:

@@ -1,4 +1,4 @@
-"""The benchmarks are code too: the table of cases is consistent, and a short run checks, times, writes figures."""
+"""The benchmarks: the table of cases is consistent, and a short run checks answers, times and writes results."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # bench is not part of the installed package
 
-from bench import goals, net_truth, problems, report, runs
+from bench import goals, net_reference, problems, report, runs
 from bench.cases import BY_NAME, CASES, DEFAULT_GROUPS, GROUPS, PEER_SHAPES, RUNS, UNARY, Case, select
-from bench.contenders import base_of, contenders
+from bench.contenders import baseline_of, contenders
 from bench.nets import Net
 from bench.problems import Inputs
 from bench.results import Row, Timing, lost
 from bench.run import main
-from bench.runners.base import Call, Forms, NotOfferedError, Runner
+from bench.runners.base import Call, NotOfferedError, Runner, Variants
 from bench.runners.chainrule import ChainruleRunner
 from bench.runners.numpy import NumpyRunner
 from bench.worker import Worker
@@ -39,9 +39,9 @@ def test_names_are_unique_and_every_kind_has_a_runner() -> None:
 
 
 @pytest.mark.parametrize("case", LIGHT, ids=lambda case: case.name)
-def test_numpy_gives_the_true_answer(case: Case) -> None:
+def test_numpy_gives_the_expected_answer(case: Case) -> None:
     if not hasattr(NumpyRunner, case.kind):
-        pytest.skip("not a case for NumPy")
+        pytest.skip("not supported by NumPy")
     try:
         expected = check(NumpyRunner(1), case)
     except NotOfferedError as reason:
@@ -51,20 +51,20 @@ def test_numpy_gives_the_true_answer(case: Case) -> None:
 
 @pytest.mark.parametrize("kind", ["predict", "eager", "step", "epoch"])
 @pytest.mark.parametrize("net", ["30-100-2 @200", "4-32-16-4 tanh @10000", "2-50-50-50-1 tanh", "23-256-256-1"])
-def test_chainrule_gives_the_true_answer(kind: str, net: str) -> None:
+def test_chainrule_gives_the_expected_answer(kind: str, net: str) -> None:
     case = next(case for case in reversed(CASES) if case.name.startswith(f"{kind} {net}"))
     check(ChainruleRunner(cr.get_num_threads()), case)
 
 
 @pytest.mark.parametrize("op", sorted(set(UNARY) - {"copy"}))
-def test_chainrule_gives_the_true_functions(op: str) -> None:
+def test_chainrule_computes_the_functions(op: str) -> None:
     check(ChainruleRunner(1), BY_NAME[f"elementwise {op} 8192"])
 
 
 def check(runner: Runner, case: Case) -> list[np.ndarray]:
-    """Compare the runner's answer with the truth, which is returned."""
+    """Compare the runner's answers with the expected answer, which is returned."""
     data = problems.inputs(case)
-    expected = problems.truth(case, data)
+    expected = problems.expected_answer(case, data)
     for build in runner.prepare(case, data).values():
         call = build()
         with call.context():
@@ -74,21 +74,21 @@ def check(runner: Runner, case: Case) -> list[np.ndarray]:
     return expected
 
 
-def test_truth_of_the_differential_equation_by_differences() -> None:
+def test_reference_of_the_differential_equation_against_finite_differences() -> None:
     rng = np.random.RandomState(3)
     params = {"activation": "tanh", "loss": "pinn"}
     shapes = ((2, 5), (5,), (5, 4), (4,), (4, 1), (1,))
     parameters = [rng.standard_normal(shape) for shape in shapes]
-    x, nothing = rng.standard_normal((7, 2)), np.zeros((7, 1))
+    x, targets = rng.standard_normal((7, 2)), np.zeros((7, 1))
 
     def loss(parameters: list[np.ndarray]) -> float:
         def u(x: np.ndarray) -> np.ndarray:
-            return net_truth.forward(params, parameters, x)[-1]
+            return net_reference.forward(params, parameters, x)[-1]
 
         h = 1e-5 * np.array([1.0, -0.1])
         return float(np.square((u(x + h) - u(x - h)) / 2e-5 + u(x) ** 2).mean())
 
-    value, gradients = net_truth.gradient(params, parameters, x, nothing)
+    value, gradients = net_reference.gradient(params, parameters, x, targets)
     assert value == pytest.approx(loss(parameters), rel=1e-8)
     direction = [rng.standard_normal(shape) for shape in shapes]
     ends = [loss([p + s * d for p, d in zip(parameters, direction, strict=True)]) for s in (1e-4, -1e-4)]
@@ -121,12 +121,12 @@ def test_data_of_a_run_are_written_and_read(tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(again["parameters"], data["parameters"], strict=True))
 
 
-class TwoForms(Runner):
-    """One form adds, the other does not."""
+class TwoVariants(Runner):
+    """One variant adds, one gives a wrong answer, one raises."""
 
     module = "numpy"
 
-    def add_returned(self, case: Case, data: Inputs) -> Forms:
+    def add_returned(self, case: Case, data: Inputs) -> Variants:
         a, b = data["a"], data["b"]
         return {
             "right": lambda: Call(np.add, (a, b), answer=lambda: [a + b]),
@@ -135,21 +135,21 @@ class TwoForms(Runner):
         }
 
 
-def test_only_a_form_with_the_right_answer_is_timed() -> None:
-    worker = Worker(TwoForms(1))
+def test_only_a_variant_with_the_correct_answer_is_timed() -> None:
+    worker = Worker(TwoVariants(1))
     answer = worker.prepare("call add 1 returned")
-    assert answer["form"] == "right"
+    assert answer["variant"] == "right"
     assert answer["error"] < 1e-7
-    assert answer["left_out"]["wrong"].startswith("WRONG ANSWER")
-    assert answer["left_out"]["broken"].startswith("TypeError")
-    assert Timing(error=0.0, left_out=answer["left_out"]).wrong
+    assert answer["failed_variants"]["wrong"].startswith("WRONG ANSWER")
+    assert answer["failed_variants"]["broken"].startswith("TypeError")
+    assert Timing(error=0.0, failed_variants=answer["failed_variants"]).wrong
     assert min(worker.time(0.001)["samples"]) > 0
     assert worker.prepare("call add 1 recorded") == {"skip": "no add_recorded", "failed": False}
 
 
-def test_a_wrong_answer_is_found() -> None:
+def test_a_wrong_answer_is_detected() -> None:
     case = BY_NAME["softmax 128x10"]
-    expected = problems.truth(case, problems.inputs(case))
+    expected = problems.expected_answer(case, problems.inputs(case))
     near = [e * (1 + 1e-3) for e in expected]
     holes = [np.where(e == e.max(), np.nan, e) for e in expected]
     flat = [e.ravel() for e in expected]
@@ -193,14 +193,14 @@ def test_a_goal_beyond_the_peak_says_so() -> None:
     assert "met       0.95 of 0.85" in text
 
 
-def test_peers_on_two_threads_are_compared_with_us_on_two() -> None:
+def test_peers_with_two_threads_are_compared_with_chainrule_with_two() -> None:
     found = {c.name: c for c in contenders(1, [], [], [2], [])}
     assert found["jax-2threads"].threads == found["chainrule-2threads"].threads == 2
     assert found["jax-2threads"].takes_part(BY_NAME["step 784-512-256-10 @128"])
     assert not found["jax-2threads"].takes_part(BY_NAME["step 2-16-16-2 @32"])
     assert not found["jax-2threads"].takes_part(BY_NAME["gradient 784-512-256-10 @128"])
-    assert base_of("jax-2threads") == "chainrule-2threads"
-    assert base_of("chainrule-2threads") == base_of("jax") == base_of("numpy-haswell") == "chainrule"
+    assert baseline_of("jax-2threads") == "chainrule-2threads"
+    assert baseline_of("chainrule-2threads") == baseline_of("jax") == baseline_of("numpy-haswell") == "chainrule"
     row = Row(BY_NAME["step 64-128-10 @128"])
     seconds = {"chainrule": 3.0, "chainrule-2threads": 1.0, "jax-2threads": 2.0, "jax": 6.0}
     row.timings = {name: Timing().measured([value], []) for name, value in seconds.items()}
@@ -233,7 +233,7 @@ def test_an_unknown_case_or_contender_is_named(capfd: pytest.CaptureFixture[str]
     assert not [case for case in select(["all"], quick=True) if case.heavy]
 
 
-def test_without_arguments_the_nets_are_run() -> None:
+def test_the_nets_are_the_default() -> None:
     assert {case.group for case in select([])} == set(DEFAULT_GROUPS)
     assert select(["all"]) == list(CASES)
 
@@ -248,12 +248,12 @@ def test_runs_without_fashion_mnist_say_how_to_get_it(
 
 def test_the_digits_run_is_that_of_the_command_line() -> None:
     case = RUNS[1]
-    data = runs.data_of(case, Path())
+    data = runs.run_data(case, Path())
     assert data["x"].shape == (1438, 64)
     assert data["rates"][0] == 0.1
     assert data["rates"][-1] == pytest.approx(0.1 / 30)
     call = ChainruleRunner(cr.get_num_threads()).prepare(case, data)[""]()
-    assert problems.error(case, call.answer(), problems.truth(case, data)) < problems.tolerance(case)
+    assert problems.error(case, call.answer(), problems.expected_answer(case, data)) < problems.tolerance(case)
     problem = training.digits_problem(holdout=0.2, seed=0)
     assert case.params["widths"] == (64, *problem.defaults.hidden, 10)
     assert case.params["batch"] == problem.defaults.batch_size

@@ -241,14 +241,12 @@ def test_options_reach_the_training(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_train_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(flowers(tmp_path / "f.csv"))
-    assert "there is no target column 'Knid'; did you mean 'kind'?" in refused(
-        capsys, "train", path, "--target", "Knid"
-    )
+    assert "unknown target column 'Knid'; did you mean 'kind'?" in refused(capsys, "train", path, "--target", "Knid")
     assert "--target COLUMN is missing" in refused(capsys, "train", path)
     assert "has: length, width, kind" in refused(capsys, "train", path)
     assert "nowhere.csv: No such file or directory" in refused(capsys, "train", "nowhere.csv", "--target", "x")
     assert "--target and --task are for CSV files" in refused(capsys, "train", "--target", "x")
-    assert "there is no train-images-idx3-ubyte" in refused(capsys, "train", str(tmp_path))
+    assert "contains neither train-images-idx3-ubyte nor train-images" in refused(capsys, "train", str(tmp_path))
     assert "--hidden takes sizes like 256,128, got '8;4'" in refused(capsys, "train", "--hidden", "8;4")
     assert "--hidden takes sizes" in refused(capsys, "train", "--hidden", "8,-4")
     assert "no such folder" in refused(capsys, "train", "--out", "no/such/m")
@@ -279,7 +277,7 @@ def test_train_says_which_number_is_too_large(tmp_path: Path, capsys: pytest.Cap
     assert "f.csv, line 51, column 'width': -2e+155 is too large to standardise" in refused(
         capsys, "train", str(path), "--target", "kind"
     )
-    assert "there is no column 'hue'" in refused(capsys, "train", str(path), "--target", "kind", "--ignore", "hue")
+    assert "unknown column 'hue'" in refused(capsys, "train", str(path), "--target", "kind", "--ignore", "hue")
     assert "so are --categories and --ignore" in refused(capsys, "train", "--ignore", "hue")
 
 

@@ -1,4 +1,4 @@
-"""Readers: what they accept, and where they say a fault is."""
+"""CSV and IDX readers: accepted files, and the location that each error names."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_csv_lines_are_where_records_begin(tmp_path: Path) -> None:
     assert table.target == ("two\nlines", "y")
 
 
-def test_csv_chosen_columns_come_in_the_order_asked(tmp_path: Path) -> None:
+def test_csv_selected_columns_keep_the_requested_order(tmp_path: Path) -> None:
     table = read_csv(write(tmp_path, GOOD), columns=["b", "a"])
     assert table.columns == ("b", "a")
     assert table.features.tolist() == [[2.5, 1.0], [4.0, -300.0]]
@@ -88,42 +88,44 @@ def test_csv_text_becomes_categories(tmp_path: Path) -> None:
     again = read_csv(path, columns=["grade", "color"], missing="nan", categories=known)
     assert again.categories == {"grade": ("2", "10"), "color": ("red", "green", "Blue", "grey")}
     np.testing.assert_array_equal(again.features, [[0, 0], [np.nan, 2], [1, 0], [0, 1]])
-    with pytest.raises(DataError, match=r"line 3, column 'color': 'Blue' is none of the known categories: red, green"):
+    with pytest.raises(
+        DataError, match=r"line 3, column 'color': 'Blue' is not a known category, expected one of: red, green"
+    ):
         read_csv(path, columns=["color"], categories={"color": ("red", "green")})
     with pytest.raises(DataError, match="line 2, column 'color': 'red' is not a number"):
         read_csv(path, columns=["color"], categories={})
 
 
-def test_csv_leaves_out_row_numbers_and_ignored_columns(tmp_path: Path) -> None:
+def test_csv_drops_row_numbers_and_ignored_columns(tmp_path: Path) -> None:
     path = write(tmp_path, ",a,b,t\n3,1,x,u\n17,2,y,v\n")
     table = read_csv(path, target="t", ignore=["b"])
     assert table.columns == ("a",)
     assert table.names == ("a", "b", "t")
-    assert table.notes == ("column 1 has no name and numbers the rows: left out",)
+    assert table.notes == ("column 1 (unnamed row numbers): dropped",)
     assert read_csv(path, columns=["b"]).categories == {"b": ("x", "y")}
-    with pytest.raises(DataError, match=r"there is no column 'bb'; did you mean 'b'\?"):
+    with pytest.raises(DataError, match=r"unknown column 'bb'; did you mean 'b'\?"):
         read_csv(path, target="t", ignore=["bb"])
-    with pytest.raises(DataError, match="there is no column 'c'"):
+    with pytest.raises(DataError, match="unknown column 'c'; available columns: a, b, t"):
         read_csv(path, target="t", categories=["c"])
-    with pytest.raises(DataError, match="read_csv: missing must be error or nan, got 'mean'"):
+    with pytest.raises(DataError, match="read_csv: missing must be 'error' or 'nan', got 'mean'"):
         read_csv(path, missing="mean")
 
 
 def test_csv_columns_that_hold_no_categories(tmp_path: Path) -> None:
     rows = "".join(f"name{chr(65 + i // 26)}{chr(65 + i % 26)},{i}\n" for i in range(101))
     path = write(tmp_path, "who,n\n" + rows)
-    with pytest.raises(DataError, match="line 102, column 'who': more than 100 different texts; leave the column out"):
+    with pytest.raises(DataError, match="line 102, column 'who': more than 100 distinct texts; drop the column"):
         read_csv(path)
     assert len(read_csv(path, categories=["who"]).categories["who"]) == 101
-    with pytest.raises(DataError, match="column 'a' has no value; leave it out"):
+    with pytest.raises(DataError, match="column 'a' has only missing values; drop it"):
         read_csv(write(tmp_path, "a,b\n,1\nNA,2\n"), missing="nan")
     late = read_csv(write(tmp_path, "a,b\n,1\nx,2\n"), missing="nan")
-    assert late.categories == {"a": ("x",)}, "the first value that is there decides"
+    assert late.categories == {"a": ("x",)}, "the first value that is not missing decides"
 
 
 BAD = {
     "empty": (b"", "no data, the file is empty"),
-    "header-only": (b"a,b\n", "no data, there is only a header"),
+    "header-only": (b"a,b\n", "no data after the header"),
     "short-row": (b"a,b\n1,2\n3\n", "line 3: 1 fields, expected 2"),
     "long-row": (b"a,b\n1,2,3\n", "line 2: 3 fields, expected 2"),
     "text": (b"a,b\n1,2\n3,four\n", "line 3, column 'b': 'four' is not a number"),
@@ -138,28 +140,37 @@ BAD = {
     "long-text": (b"a,b\n1,2\n1," + b"z" * 100 + b"\n", "line 3, column 'b': 'zzzzz"),
     "not-utf8": (b"a,b\n1,2\n3,\xff\n", "line 3: not UTF-8 text"),
     "nul": (b"a,b\n1,\x00\n", "line 2"),
-    "duplicate-name": (b"a,a\n1,2\n", "line 1: the header names column 'a' twice"),
+    "duplicate-name": (b"a,a\n1,2\n", "line 1: duplicate column name 'a' in the header"),
     "unnamed-column": (b"a,\n1,2\n", "line 1: column 2 has no name in the header"),
     "unnamed-only": (b" \n1\n", "line 1: column 1 has no name in the header"),
     "unnamed-text": (
         b",a\n1,2\nx,3\n",
-        "line 3: column 1 has no name in the header and does not number the rows ('x')",
+        "line 3: column 1 has no name in the header and does not contain ascending row numbers ('x')",
     ),
-    "unnamed-repeats": (b",a\n4,2\n4,3\n", "line 3: column 1 has no name in the header and does not number the rows"),
-    "number-in-text": (b"a,b\n1,x\n2,y\n3,4\n", "line 4, column 'b': '4' in a column of text; name the column"),
-    "missing-na": (b"a,b\nNA,1\n", "line 2, column 'a': 'NA' stands for a missing value (missing values are not"),
+    "unnamed-repeats": (
+        b",a\n4,2\n4,3\n",
+        "line 3: column 1 has no name in the header and does not contain ascending row numbers ('4')",
+    ),
+    "number-in-text": (
+        b"a,b\n1,x\n2,y\n3,4\n",
+        "line 4, column 'b': '4' in a categorical column looks like a number; declare the column",
+    ),
+    "missing-na": (b"a,b\nNA,1\n", "line 2, column 'a': 'NA' is a missing value; missing values are accepted only"),
     "open-quote": (b'a,b\n1,"2\n', "line 2: unexpected end of data"),
     "text-after-quote": (b'a,b\n1,"2"x\n', "line 2: "),
     "field-too-long": (b"a,b\n1," + b"2" * 200_000 + b"\n", "line 2: field larger than field limit"),
     "line-too-long": (b"a,b\n" + b"1" * (1 << 24) + b"1\n", "after line 2: cannot be read (line 2 is longer than"),
-    "header-mixed": (b"a,2001\n1,2\n", "line 1, column '1': 'a' is not a number; if line 1 holds names, say so"),
+    "header-mixed": (
+        b"a,2001\n1,2\n",
+        "line 1, column '1': 'a' is not a number; if line 1 is a header, pass header=True",
+    ),
     "cut-gzip": (gzip.compress(b"a,b\n1,2\n")[:-9], "cannot be read"),
     "damaged-gzip": (gzip.compress(b"a,b\n1,2\n")[:12] + b"\xff" * 30, "cannot be read"),
 }
 
 
 @pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD.keys())
-def test_csv_says_where_the_fault_is(tmp_path: Path, content: bytes, message: str) -> None:
+def test_csv_error_names_file_and_line(tmp_path: Path, content: bytes, message: str) -> None:
     path = write(tmp_path, content)
     with pytest.raises(DataError) as caught:
         read_csv(path)
@@ -170,17 +181,17 @@ def test_csv_says_where_the_fault_is(tmp_path: Path, content: bytes, message: st
     assert len(text) < len(str(path)) + 200
 
 
-def test_csv_names_near_targets_and_missing_columns(tmp_path: Path) -> None:
+def test_csv_suggests_targets_and_names_missing_columns(tmp_path: Path) -> None:
     path = write(tmp_path, "price,size\n1,2\n")
-    with pytest.raises(DataError, match=r"no target column 'Pirce'; did you mean 'price'\?"):
+    with pytest.raises(DataError, match=r"unknown target column 'Pirce'; did you mean 'price'\?"):
         read_csv(path, target="Pirce")
-    with pytest.raises(DataError, match="no target column 'zzz'; there is: price, size"):
+    with pytest.raises(DataError, match="unknown target column 'zzz'; available columns: price, size"):
         read_csv(path, target="zzz")
-    with pytest.raises(DataError, match="missing columns: rooms, age; there is: price, size"):
+    with pytest.raises(DataError, match="missing columns: rooms, age; available columns: price, size"):
         read_csv(path, columns=["size", "rooms", "age"])
     with pytest.raises(DataError, match="delimited by ';'"):
         read_csv(write(tmp_path, "price;size\n1;2\n"), target="price")
-    with pytest.raises(DataError, match="no column besides the target"):
+    with pytest.raises(DataError, match="no feature column besides the target 'price'"):
         read_csv(write(tmp_path, "price\n1\n"), target="price")
     with pytest.raises(DataError, match="line 2: the target column 'price' is empty"):
         read_csv(write(tmp_path, "price,size\n,2\n"), target="price")
@@ -197,7 +208,7 @@ CELLS = st.sampled_from(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=60), st.lists(st.lists(CELLS, max_size=4), max_size=4)), st.booleans())
-def test_csv_of_any_content_is_read_or_refused_in_one_line(
+def test_csv_of_any_content_is_read_or_rejected_in_one_line(
     tmp_path: Path, content: bytes | list[list[str]], header: bool
 ) -> None:
     if isinstance(content, list):
@@ -219,7 +230,7 @@ def test_suggest_shortens_long_lists() -> None:
 
 
 def test_csv_time_is_linear_in_columns(tmp_path: Path) -> None:
-    """A quadratic search for duplicate names would need minutes here."""
+    """A quadratic search for duplicate names would take minutes here."""
     names = ",".join(f"c{i}" for i in range(65_536))
     values = ",".join(str(i) for i in range(65_536))
     assert read_csv(write(tmp_path, f"{names}\n{values}\n")).features[0, -1] == 65_535.0
@@ -244,8 +255,8 @@ def test_idx_reads_every_dtype(tmp_path: Path, code: int, dtype: str, compress: 
 
 
 BAD_IDX = {
-    "empty": (b"", "not an IDX file"),
-    "text": (b"a,b\n1,2\n", "not an IDX file"),
+    "empty": (b"", "not an IDX file, is empty"),
+    "text": (b"a,b\n1,2\n", "not an IDX file, begins with bytes 61 2c 62 0a; expected 00 00 and a dtype code"),
     "unknown-code": (idx(0x0A, (1,), b"1"), "not an IDX file"),
     "no-axes": (idx(0x08, (), b"1"), "0 axes"),
     "cut-header": (idx(0x08, (2, 2), b"")[:9], "2 axes in a header of 9 bytes"),
@@ -297,13 +308,17 @@ def test_idx_folder(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("train_labels_idx1_ubyte", idx(0x08, (2,), b"12"), "2 labels for 3 images"),
-        ("train_labels_idx1_ubyte", idx(0x08, (3, 1), b"123"), "not labels"),
-        ("train_labels_idx1_ubyte", idx(0x0D, (3,), b"1" * 12), "not labels"),
-        ("train_images_idx3_ubyte", idx(0x08, (0, 2, 2), b""), "no images"),
-        ("t10k_images_idx3_ubyte", idx(0x08, (2, 3, 1), b"123456"), "training images are"),
+        ("train_labels_idx1_ubyte", idx(0x08, (3, 1), b"123"), "expected integer labels"),
+        ("train_labels_idx1_ubyte", idx(0x0D, (3,), b"1" * 12), "expected integer labels"),
+        ("train_images_idx3_ubyte", idx(0x08, (0, 2, 2), b""), "expected images"),
+        (
+            "t10k_images_idx3_ubyte",
+            idx(0x08, (2, 3, 1), b"123456"),
+            r"training images have shape \(2, 2\), test images \(3, 1\); expected equal shapes",
+        ),
     ],
 )
-def test_idx_folder_that_does_not_fit(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_idx_folder_with_mismatched_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=message):
         load_idx_folder(idx_folder(tmp_path, **{name: content}))
 
@@ -311,7 +326,7 @@ def test_idx_folder_that_does_not_fit(tmp_path: Path, name: str, content: bytes,
 def test_idx_folder_names_the_missing_file(tmp_path: Path) -> None:
     idx_folder(tmp_path)
     (tmp_path / "t10k-images-idx3-ubyte").unlink()
-    with pytest.raises(DataError, match="there is no t10k-images-idx3-ubyte and no t10k"):
+    with pytest.raises(DataError, match=r"contains neither t10k-images-idx3-ubyte nor t10k-images-idx3-ubyte\.gz$"):
         load_idx_folder(tmp_path)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule import nn
-from reference import activations, assert_same_bits, elementary, linear, linear_grad, sgd_step
+from reference import activations, assert_same_bits, elementary, elementary_gradients, linear, linear_grad, sgd_step
 from reference.bits import Array
 from reference.softmax_losses import cross_entropy, cross_entropy_grad
 from support import short_training as training
@@ -23,10 +23,10 @@ GRADIENT: dict[
     type[nn.Module], Callable[[Array, Array, Array], Array]
 ] = {  # of the input, the output and the gradient that arrives
     nn.ReLU: lambda x, y, g: activations.relu_grad(y, g),
-    nn.Tanh: lambda x, y, g: activations.tanh_grad(y, g),
-    nn.Sigmoid: lambda x, y, g: activations.sigmoid_grad(y, g),
+    nn.Tanh: lambda x, y, g: elementary_gradients.tanh_grad(y, g),
+    nn.Sigmoid: lambda x, y, g: elementary_gradients.sigmoid_grad(y, g),
     nn.LeakyReLU: lambda x, y, g: activations.leaky_relu_grad(x, g, 0.1),
-    nn.Softplus: lambda x, y, g: activations.softplus_grad(x, g),
+    nn.Softplus: lambda x, y, g: elementary_gradients.softplus_grad(x, g),
 }
 LR, MOMENTUM, DECAY = 0.1, 0.9, 1e-3
 
@@ -66,8 +66,8 @@ def test_steps_are_the_reference_s() -> None:
             optimizer.zero_grad()
             loss = nn.CrossEntropyLoss()(model(cr.tensor(X)), labels)
             loss.backward()
-            truth, *gradients = reference_step(list(model), expected, X, labels)
-            assert_same_bits(loss.numpy(), truth, f"{setting}, loss of step {step}")
+            in_numpy, *gradients = reference_step(list(model), expected, X, labels)
+            assert_same_bits(loss.numpy(), in_numpy, f"{setting}, loss of step {step}")
             for parameter, gradient in zip(model.parameters(), gradients, strict=True):
                 assert parameter.grad is not None
                 assert_same_bits(parameter.grad.numpy(), gradient, f"{setting}, gradient in step {step}")

@@ -106,7 +106,7 @@ def test_gradients_compiling_and_files(make: Callable[[], nn.Module], tmp_path: 
         ),
         (lambda: nn.RBFFeatures([1.0, 2.0]), r"RBFFeatures: centers must be finite, of shape .*, got \(2,\)"),
         (lambda: nn.RBFFeatures([[np.inf]]), "centers must be finite"),
-        (lambda: nn.RBFFeatures([[1.0]], gamma=0.0), "gamma must be above 0 and finite, got 0.0"),
+        (lambda: nn.RBFFeatures([[1.0]], gamma=0.0), "gamma must be a finite number above 0, got 0.0"),
         (lambda: nn.RBFFeatures(X)(X[:, :2]), r"RBFFeatures: x must have shape \(..., 3\), got \(9, 2\)"),
     ],
 )

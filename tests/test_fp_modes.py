@@ -53,7 +53,7 @@ def helper() -> ctypes.CDLL:
 
 
 @contextmanager
-def hostile(mode: int) -> Iterator[None]:
+def nondefault_fp_mode(mode: int) -> Iterator[None]:
     """The block runs under `mode`; at its end that mode must still be set."""
     helper().set_mode(mode)
     try:
@@ -65,9 +65,9 @@ def hostile(mode: int) -> Iterator[None]:
 
 
 @each_mode
-def test_the_modes_are_hostile(mode: int) -> None:
+def test_the_modes_change_arithmetic(mode: int) -> None:
     out = np.zeros(4, np.float32)
-    with hostile(mode):
+    with nondefault_fp_mode(mode):
         helper().probe(out.ctypes.data_as(ctypes.c_void_p))
     rounded_up, rounded_down, tiny, scaled = (float(x) for x in out)
     rounding = mode & 0x6000
@@ -141,7 +141,7 @@ def test_no_kernel_sees_the_mode(isa: str, threads: int, dtype: type[np.floating
     expected = {name: run() for name, run in runs.items()}
     for words, mode in {**MODES, "trapping": TRAPPING}.items():
         for name, run in runs.items():
-            with hostile(mode):
+            with nondefault_fp_mode(mode):
                 result = run()
             assert_same_bits(result, expected[name], f"{name} under {words}")
 
@@ -151,15 +151,15 @@ def test_training_does_not_see_the_mode(threads: int) -> None:
     force_threads(threads)
     expected = training.digest()
     for words, mode in MODES.items():
-        with hostile(mode):
+        with nondefault_fp_mode(mode):
             found = training.digest()
         assert found == expected, words
 
 
-def born_hostile(mode: int) -> None:
+def start_pool_in_mode(mode: int) -> None:
     """In a fresh process: the threads of the pool are born under `mode`, see nothing of it and keep it."""
     runs = all_kernels(np.float32)
-    with hostile(mode):
+    with nondefault_fp_mode(mode):
         force_threads(2)
         found = {name: run() for name, run in runs.items()}
         modes = np.zeros(2, np.uint32)
@@ -172,4 +172,4 @@ def born_hostile(mode: int) -> None:
 
 @pytest.mark.parametrize("mode", ["down", "up-ftz", "zero-ftz-daz", "nearest-daz"])
 def test_worker_threads_do_not_see_the_mode_they_were_born_in(mode: str) -> None:
-    fresh.output(f"import test_fp_modes; test_fp_modes.born_hostile({MODES[mode]})")
+    fresh.output(f"import test_fp_modes; test_fp_modes.start_pool_in_mode({MODES[mode]})")

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule._util.text_table import cells
 from chainrule.inspect._formulas import gate
 from chainrule.inspect._graph import Graph
-from chainrule.inspect._text import cells
 from chainrule.nn._record_calls import noted
 from support import pictures
 

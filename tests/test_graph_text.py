@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule._util.text_table import cells, text_table
 from chainrule.inspect._formulas import FORMULAS, expression, gate, partial
-from chainrule.inspect._text import array_text, cells, number, table
+from chainrule.inspect._text import array_text, number
 from support import fresh_interpreter as fresh
 from support import pictures
 
@@ -133,7 +134,7 @@ class TestText:
     def test_columns_are_aligned_by_cells(self) -> None:
         assert cells("ξ1") == 2
         assert cells("重み") == 4
-        assert table(("a", "b"), [("重", "x"), ("ξ", "yy")]) == "a   b\n--  --\n重  x\nξ   yy"
+        assert text_table(("a", "b"), [("重", "x"), ("ξ", "yy")]) == "a   b\n--  --\n重  x\nξ   yy"
 
 
 def test_the_examples_in_docs_print_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The heart data of the lectures: text, gaps and numbers, from the file to a net."""
+"""The heart data of the lectures: categories, missing values and numbers, from the file to a net."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_train_and_predict_from_the_file(
     assert [type(layer).__name__ for layer in model[:2]] == ["OneHot", "Standardize"]
     assert preparation is not None
     assert preparation.missing
-    # As R and pandas write it: an unnamed column of row numbers; gaps as NA.
+    # The format of R and pandas: an unnamed column of row numbers; missing values are NA.
     rows = PATH.read_text().replace(",,", ",NA,").splitlines()
     Path("indexed.csv").write_text("\n".join(f"{i or ''},{row}" for i, row in enumerate(rows)) + "\n")
     assert run(["predict", "heart.safetensors", str(PATH)]) == 0
@@ -69,12 +69,12 @@ def test_train_and_predict_from_the_file(
     assert run(["train", "indexed.csv", "--target", "AHD", "--epochs", "1", "--quiet", "--categories", "Slope",
                 "--categories", "Ca", "--ignore", "Fbs"]) == 0  # fmt: skip
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "indexed: column 1 has no name and numbers the rows: left out"
+    assert lines[0] == "indexed: column 1 (unnamed row numbers): dropped"
     assert lines[1] == "indexed: categories: ChestPain (4), Slope (3), Ca (4), Thal (3)"
     assert lines[4].startswith("net 22-64-32-2")
 
 
-def test_a_new_category_is_named_with_its_line(
+def test_error_for_an_unknown_category_names_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -82,8 +82,9 @@ def test_a_new_category_is_named_with_its_line(
     text = PATH.read_text().splitlines()
     Path("new.csv").write_text("\n".join([*text[:3], text[3].replace("reversable", "other")]))
     assert run(["predict", "heart.safetensors", "new.csv"]) == 2
-    assert "new.csv, line 4, column 'Thal': 'other' is none of the known categories: fixed, normal, reversable" in (
-        capsys.readouterr().err
+    assert (
+        "new.csv, line 4, column 'Thal': 'other' is not a known category, expected one of: fixed, normal, reversable"
+        in (capsys.readouterr().err)
     )
 
 

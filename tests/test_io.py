@@ -18,10 +18,12 @@ import pytest
 import safetensors.numpy
 
 import chainrule as cr
+from cases.layers import example
 from chainrule import nn
 from chainrule._util.files import write_atomic
 from chainrule.data._schema import Preparation
 from chainrule.serialize._model_files import load_prepared
+from reference import assert_same_bits
 
 
 def net(dtype: type = np.float32) -> nn.Sequential:
@@ -49,6 +51,7 @@ def test_a_model_comes_back_with_the_same_bits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", nn.LAYERS)
 def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
+    """That of its example, and some with arguments that are no defaults."""
     arguments: dict[str, tuple[Any, ...]] = {
         "Linear": (3, 2), "LeakyReLU": (0.3,), "Softmax": (0,), "MSELoss": ("sum",), "ELU": (0.7,), "SiLU": (1.5,),
         "Conv2d": (3, 2, (2, 3), 1, "same"), "MaxPool2d": (2, 3, 1), "AvgPool2d": ((2, 3), None, 1, True, False, 5),
@@ -58,9 +61,13 @@ def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
         "Standardize": (3, "mean"), "OneHot": (3, {1: 4}), "PCA": (3, 2), "Whiten": (3, None, 0.5),
         "PolynomialFeatures": (3, 2, True, False), "RBFFeatures": (np.array([[0.5, -1.0]]), 0.3),
     }  # fmt: skip
-    layer = nn.LAYERS[name](*arguments.get(name, ()))
-    cr.save(layer, tmp_path / "m")
-    assert repr(cr.load(tmp_path / "m")) == repr(layer)
+    found = example(nn.LAYERS[name])
+    for layer in (found.layer, *([nn.LAYERS[name](*arguments[name])] if name in arguments else [])):
+        cr.save(layer, tmp_path / "m")
+        assert repr(cr.load(tmp_path / "m")) == repr(layer)
+    cr.save(found.layer, tmp_path / "m")
+    copy = cr.load(tmp_path / "m").eval()
+    assert_same_bits(copy(*found.inputs).numpy(), found.layer.eval()(*found.inputs).numpy(), name)
 
 
 def test_equal_models_are_equal_files(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import chainrule as cr
 from chainrule import _core, nn
 from chainrule.ops._linalg import symmetric_eigen
 from support.variants import every_setting
-from test_fp_modes import MODES, hostile
+from test_fp_modes import MODES, nondefault_fp_mode
 
 
 def symmetric(n: int, seed: int = 0) -> np.ndarray:
@@ -147,7 +147,7 @@ def test_dependent_columns_cannot_be_whitened() -> None:
     [
         (lambda: nn.PCA(3, 4), None, "PCA: components must be at most the 3 features, got 4"),
         (lambda: nn.PCA(3, 0), None, "PCA: components must be an integer of at least 1, got 0"),
-        (lambda: nn.Whiten(3, eps=-1.0), None, "Whiten: eps must be at least 0 and finite, got -1.0"),
+        (lambda: nn.Whiten(3, eps=-1.0), None, "Whiten: eps must be a finite number of at least 0, got -1.0"),
         (lambda: nn.PCA(2), [[1, 2]], "PCA: needs at least 2 rows, got 1"),
         (lambda: nn.PCA(2), [[1e200, 1], [2, 3]], "PCA: the values are too large; put a Standardize before it"),
     ],
@@ -202,6 +202,6 @@ def test_fitting_ignores_the_caller_s_mode(mode: int) -> None:
         return b"".join(value.tobytes() for value in model.state_dict().values()) + model.predict(Y).tobytes()
 
     expected = bits()
-    with hostile(mode):
+    with nondefault_fp_mode(mode):
         found = bits()
     assert found == expected

@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from cases.loss_cases import KINDS
 from cases.loss_values import CLASS_WEIGHT, COUNTS, LABELS, POS_WEIGHT, TARGET, VALUES, X
-from chainrule.nn._losses import LOSSES
+from chainrule.nn._loss_module import LOSSES
 from reference.bits import Array
 
 Loss = Callable[..., cr.Tensor]
@@ -65,6 +65,18 @@ CALLS: dict[str, tuple[Loss, Array, Array]] = {
     "hinge_loss margin=0.4": (partial(cr.hinge_loss, margin=0.4), X, SIGNS),
     "perceptron_loss": (cr.perceptron_loss, X, SIGNS),
 }
+
+
+def _call_of(name: str) -> tuple[Loss, Array, Array]:
+    """By the first case of the row of the reference."""
+    domains, options = KINDS[name][0]
+    rng = np.random.default_rng(11)
+    drawn = [rng.uniform(*domain, X.shape) for domain in domains]
+    fixed = [options["target"][: len(X)]] if "target" in options else []
+    return partial(getattr(cr, name), **{k: v for k, v in options.items() if k != "target"}), *drawn, *fixed
+
+
+CALLS |= {name: _call_of(name) for name in KINDS if name not in {key.split()[0] for key in CALLS}}
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -290,9 +302,15 @@ ERRORS: dict[str, tuple[Callable[[], object], str]] = {
     "nan": (lambda: cr.perceptron_loss([1.0, 2.0], [1.0, np.nan]), r"perceptron_loss: the target at \(1,\) is neither"),
     "below": (lambda: cr.binary_cross_entropy([0.5, -1e-30], [1.0, 0.0]), r"the prediction at \(1,\) is no probabili"),
     "above": (lambda: cr.binary_cross_entropy([1.0000001, 0.5], [1.0, 0.0]), r"at \(0,\) is no probability from 0"),
-    "delta": (lambda: cr.huber_loss(X, X, delta=0), "huber_loss: delta must be above 0 and finite, got 0"),
-    "beta": (lambda: cr.smooth_l1_loss(X, X, beta=-1), "smooth_l1_loss: beta must be at least 0 and finite, got -1"),
-    "eps": (lambda: cr.poisson_nll_loss(X, X, log_input=False, eps=np.inf), "eps must be at least 0 and finite"),
+    "delta": (lambda: cr.huber_loss(X, X, delta=0), "huber_loss: delta must be a finite number above 0, got 0"),
+    "beta": (
+        lambda: cr.smooth_l1_loss(X, X, beta=-1),
+        "smooth_l1_loss: beta must be a finite number of at least 0, got -1",
+    ),
+    "eps": (
+        lambda: cr.poisson_nll_loss(X, X, log_input=False, eps=np.inf),
+        "eps must be a finite number of at least 0, got inf",
+    ),
     "p": (lambda: cr.multi_margin_loss(X, LABELS, p=3), "multi_margin_loss: p must be 1 or 2, got 3"),
     "smoothing": (lambda: cr.cross_entropy(X, LABELS, label_smoothing=1.5), "must be from 0 to 1, got 1.5"),
     "weight": (lambda: cr.cross_entropy(X, LABELS, weight=[1, 2]), r"weight has shape \(2,\), expected .*\(4,\)"),

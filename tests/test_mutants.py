@@ -187,7 +187,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def run(tree: Path, tests: str) -> subprocess.CompletedProcess[str]:
     """The chosen quick tests against the package of the tree; stops at the first failure."""
     words = [str(ROOT / "tests" / word) if word.endswith(".py") else word for word in tests.split()]
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={tree / 'python'} {ROOT / 'tests'}"]
+    options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-o", f"pythonpath={tree / 'python'} {ROOT / 'tests'}"]
     code = (
         f"import sys; sys.path.insert(0, {str(tree / 'python')!r}); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     )
@@ -197,7 +197,6 @@ def run(tree: Path, tests: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.full
 @pytest.mark.timeout(1800)
-@pytest.mark.xdist_group("mutants")
 def test_unchanged_sources_pass(tree: Path) -> None:
     done = run(tree, " ".join(sorted({mutant.tests.split()[0] for mutant in MUTANTS})))
     assert done.returncode == 0, done.stdout[-3000:]
@@ -205,7 +204,6 @@ def test_unchanged_sources_pass(tree: Path) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(1800)
-@pytest.mark.xdist_group("mutants")
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_mutants_are_caught(tree: Path, mutant: Mutant) -> None:
     path = tree / mutant.file

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from cases.optimizers import EVERY, Make, bits, each_optimizer, one_step, parameters, run
+from cases.optimizers import CLASSES, EVERY, Make, bits, each_optimizer, kernels, one_step, options, parameters, run
+from chainrule import _core
 from chainrule.optim import SGD, Adagrad, Adam, AdamW, RMSprop
+from reference import UPDATES, assert_same_bits
 
 OPTIONS = [
     {"lr": 0.1, "momentum": momentum, "nesterov": nesterov, "weight_decay": decay}
@@ -26,20 +28,53 @@ OPTIONS = [
 def test_step_follows_the_formula(options: dict[str, float], dtype: type) -> None:
     params = parameters(dtype)
     optimizer = SGD(params, **options)
-    truth = [p.numpy().astype(np.float64) for p in params]
-    velocity = [np.zeros_like(p) for p in truth]
+    weights = [p.numpy().astype(np.float64) for p in params]
+    velocity = [np.zeros_like(p) for p in weights]
     run(params, optimizer, 5)
     for _ in range(5):
-        gradients = [2 * truth[0]] + [4 * p**3 for p in truth[1:]]
+        gradients = [2 * weights[0]] + [4 * p**3 for p in weights[1:]]
         for i, gradient in enumerate(gradients):
-            d = gradient + options["weight_decay"] * truth[i]
+            d = gradient + options["weight_decay"] * weights[i]
             if options["momentum"]:
                 velocity[i] = options["momentum"] * velocity[i] + d
                 d = d + options["momentum"] * velocity[i] if options["nesterov"] else velocity[i]
-            truth[i] = truth[i] - options["lr"] * d
-    for p, expected in zip(params, truth, strict=True):
+            weights[i] = weights[i] - options["lr"] * d
+    for p, expected in zip(params, weights, strict=True):
         assert p.dtype == dtype
         np.testing.assert_allclose(p.numpy(), expected, rtol=1e-13 if dtype is np.float64 else 2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_options_are_declared_in_the_order_of_the_kernel(name: str) -> None:
+    declared = [number for option in CLASSES[name]._options.values() for number in option.number_names()]
+    for kernel in kernels(CLASSES[name]):
+        of_kernel = _core.update_options(kernel).split(", ")
+        assert declared[: len(of_kernel)] == of_kernel, f"{name} and {kernel}: order the options as update.cpp does"
+
+
+def test_every_update_belongs_to_an_optimizer() -> None:
+    assert {kernel for kind in CLASSES.values() for kernel in kernels(kind)} == set(UPDATES)
+    with pytest.raises(ValueError, match="update_options: no update is called adamx"):
+        _core.update_options("adamx")
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_steps_are_those_of_the_reference(name: str) -> None:
+    """With the numbers of the reference's row as options; a state that is not asked for is not there."""
+    kind = CLASSES[name]
+    row = UPDATES[kernels(kind)[0]]
+    for numbers in row.numbers:
+        (p,) = parameters()[:1]
+        optimizer = kind([p], **options(kind, numbers))
+        expected, states = p.numpy().copy(), [s.copy() for s in optimizer.param_groups[0]._states[0]]
+        clock = row.start
+        for _ in range(4):
+            one_step([p], optimizer)
+            expected, states = row.step(expected, expected + expected, states, numbers, clock)
+            clock = row.advanced(clock, numbers)
+            assert_same_bits(p.numpy(), expected, f"{name}, {numbers}")
+        for state, wanted in zip(optimizer.param_groups[0]._states[0], states, strict=True):
+            assert_same_bits(state, wanted, f"state of {name}, {numbers}")
 
 
 # p after 12 steps of torch.optim (2.13, float64) from START on the sum of A * p² + B * p.
@@ -164,6 +199,13 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "rmsprop": [{"alpha": 0.5}, {"momentum": 0.0}, {"centered": True}, {"momentum": 0.3}, {"eps": 0.1}],
     "adagrad": [{"lr_decay": 0.9}, {"eps": 0.5}, {"weight_decay": 0.1}, {"lr": 1.0}],
 }
+
+
+for _name in EVERY.keys() - CHANGES.keys() - {"amsgrad", "adamw", "centered"}:  # an optimizer without a row above
+    _kind = next(kind for key, kind in CLASSES.items() if key.lower() == _name)
+    _numbers = UPDATES[kernels(_kind)[0]].numbers
+    _first, _other = options(_kind, _numbers[0]), options(_kind, _numbers[1])
+    CHANGES[_name] = [{key: value} for key, value in _other.items() if value != _first[key]]
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -1,8 +1,8 @@
-"""Completeness: an op without truth, gradient, documentation or example fails here by name.
+"""Completeness: an op without reference, gradient, documentation or example fails here by name.
 
-The tables are `cr.ops.OPS` (rows), `op_cases.CASES` (calls and truths), `gradient_truths.TRUTHS` (gradients),
-`derivative_cases.CASES` (random calls for all derivatives), `kernel_rows.KERNELS` (elementwise kernels) and the sources
-of the kernels.
+The tables are `cr.ops.OPS` (rows), `op_cases.CASES` (calls, references), `gradient_references.REFERENCES` (gradients),
+`derivative_cases.CASES` (random calls for all derivatives), `kernel_rows.KERNELS` (elementwise kernels) and the names
+of the core's kernels.
 """
 
 import doctest
@@ -17,9 +17,10 @@ import pytest
 
 import chainrule as cr
 from cases.derivative_cases import CASES as DERIVATIVES
-from cases.gradient_references import COMPOSED, TRUTHS
+from cases.gradient_references import COMPOSED, REFERENCES
 from cases.kernel_rows import KERNELS
 from cases.op_cases import CASES, COMPARISONS
+from chainrule import _core
 from chainrule._util.mode import Eager
 from chainrule.ops._op import OPS, Op, register
 
@@ -32,19 +33,19 @@ def functions_with_gradient() -> list[str]:
     return [name for name in FUNCTIONS if name not in WITHOUT_GRADIENT]
 
 
-def test_every_function_has_a_truth() -> None:
-    assert sorted(set(FUNCTIONS) - set(CASES)) == [], "add a row to tests/op_cases.py"
+def test_every_function_has_a_reference() -> None:
+    assert sorted(set(FUNCTIONS) - set(CASES)) == [], "add a row to tests/cases/op_cases.py"
     assert sorted(set(CASES) - set(FUNCTIONS)) == [], "no public function of this name"
 
 
 def test_every_function_has_a_gradient_formula() -> None:
-    missing = set(functions_with_gradient()) - set(TRUTHS) - set(COMPOSED)
-    assert sorted(missing) == [], "add a row to tests/gradient_truths.py"
+    missing = set(functions_with_gradient()) - set(REFERENCES) - set(COMPOSED)
+    assert sorted(missing) == [], "add a row to tests/cases/gradient_references.py"
 
 
 def test_every_function_is_checked_by_differences() -> None:
     unchecked = [name for name in functions_with_gradient() if not any(case.small for case in CASES[name])]
-    assert unchecked == [], "no small case in tests/op_cases.py"
+    assert unchecked == [], "no small case in tests/cases/op_cases.py"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -69,7 +70,7 @@ def test_arithmetic_is_written_down(name: str) -> None:
 
 
 @cache
-def reached() -> tuple[frozenset[str], frozenset[tuple[str, int]]]:
+def covered_ops() -> tuple[frozenset[str], frozenset[tuple[str, int]]]:
     """Ops that run, and gradient rules that are used, when every small case is differentiated three times."""
     ops: set[str] = set()
     rules: set[tuple[str, int]] = set()
@@ -113,11 +114,11 @@ def rules() -> Iterator[tuple[str, int]]:
 
 def test_every_row_runs_in_the_cases() -> None:
     # reshape shares memory: its instruction is for programs, which nothing runs yet.
-    assert sorted(set(OPS) - reached()[0] - {"reshape"}) == [], "no case of tests/op_cases.py runs these rows"
+    assert sorted(set(OPS) - covered_ops()[0] - {"reshape"}) == [], "no case of tests/op_cases.py runs these rows"
 
 
 def test_every_gradient_rule_is_used_by_the_cases() -> None:
-    assert sorted(set(rules()) - reached()[1]) == [], "(row, argument): no case of tests/op_cases.py uses the rule"
+    assert sorted(set(rules()) - covered_ops()[1]) == [], "(row, argument): no case of tests/op_cases.py uses the rule"
 
 
 def test_every_gradient_rule_has_its_forward_rule() -> None:
@@ -135,25 +136,14 @@ def test_every_row_function_and_layer_is_checked_on_random_calls() -> None:
     rows = {name for name, op in OPS.items() if op.differentiable}
     layers = {f"nn.{name}" for name in cr.nn.LAYERS}
     missing = {*rows, *functions_with_gradient(), *layers} - set(DERIVATIVES)
-    assert sorted(missing) == [], "add a row to tests/derivative_cases.py"
+    assert sorted(missing) == [], "add a row to tests/cases/derivative_cases.py"
     assert sorted(set(DERIVATIVES) - {*rows, *functions_with_gradient(), *layers}) == [], "nothing has this name"
 
 
-def kernels_in_the_sources() -> set[str]:
-    """Names of the elementwise kernels, as cpp/kernels writes them."""
-    folder = ROOT / "cpp" / "kernels"
-    text = "".join((folder / name).read_text() for name in ("activations.h", "units.h", "arithmetic.h", "maps.cpp"))
-    pairs = re.findall(r'names\[2\] = \{"(\w+)", "(\w+)"\}', text)
-    single = re.findall(r'(?:CR_\w+\(\w+, |\bname = |= \{)"(\w+)"', text)
-    return {name for pair in pairs for name in pair} | set(single)
-
-
-def test_every_elementwise_kernel_has_a_truth_and_a_use() -> None:
-    kernels = kernels_in_the_sources()
-    assert {"exp", "tanh_grad", "neg", "add", "less", "where", "bce_with_logits"} <= kernels, (
-        "the sources look different"
-    )
-    assert sorted(kernels - {kernel.name for kernel in KERNELS}) == [], "add a row to tests/reference/table.py"
+def test_every_elementwise_kernel_has_a_reference_and_a_use() -> None:
+    kernels = set(_core.elementwise_names())
+    assert {"exp", "tanh_grad", "neg", "add", "less", "where", "bce_with_logits"} <= kernels
+    assert sorted(kernels - {kernel.name for kernel in KERNELS}) == [], "add a row to tests/reference"
     assert sorted(kernels - set(OPS)) == [], "add a row to python/chainrule/ops"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from support.variants import every_setting
-from test_fp_modes import MODES, hostile
+from test_fp_modes import MODES, nondefault_fp_mode
 
 
 def table(rows: int = 50) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +92,7 @@ def test_row_69_gradient_descent_converges_to_it() -> None:
         (np.zeros((0, 2)), np.zeros(0), 0.0, ".* at least one"),
         ([[1.0], [np.nan]], [1.0, 2.0], 0.0, r"X\[1, 0\] is nan"),
         ([[1.0], [2.0]], [1.0, np.inf], 0.0, r"y\[1, 0\] is inf"),
-        ([[1.0], [2.0]], [1.0, 2.0], -1.0, "l2 must be at least 0 and finite, got -1.0"),
+        ([[1.0], [2.0]], [1.0, 2.0], -1.0, "l2 must be a finite number of at least 0, got -1.0"),
         ([[1e200], [-1e200]], [1.0, 2.0], 0.0, "the values are too large"),
     ],
 )
@@ -118,6 +118,6 @@ def test_the_same_bits_on_every_level_and_thread() -> None:
 def test_the_caller_s_mode_changes_nothing(mode: int) -> None:
     X, y = table()
     expected = bits(X, y)
-    with hostile(mode):
+    with nondefault_fp_mode(mode):
         found = bits(X, y)
     assert found == expected

@@ -168,8 +168,38 @@ def test_fit_refuses_a_foreign_schedule() -> None:
     model = cr.nn.Linear(4, 2)
     o = cr.optim.SGD(model.parameters(), 0.5)
     before = model.weight.numpy().copy()
-    with pytest.raises(ValueError, match="fit: the schedule is of another optimizer"):
+    with pytest.raises(ValueError, match="fit: schedule was created for a different optimizer"):
         cr.fit(model, X, Y, loss=cr.cross_entropy, optimizer=o, schedule=StepLR(optimizer(), 2))
+    np.testing.assert_array_equal(model.weight.numpy(), before)
+
+
+@pytest.mark.parametrize("monitor", ["loss", "val_loss", "val_accuracy"])
+def test_plateaus_follow_a_measure_by_its_name(monitor: str) -> None:
+    seen = []
+
+    class Spy(ReduceLROnPlateau):
+        def step(self, metric: float) -> None:
+            seen.append(metric)
+            super().step(metric)
+
+    model = cr.nn.Linear(4, 2)
+    o = cr.optim.SGD(model.parameters(), 0.5)
+    schedule = Spy(o, mode="max" if monitor == "val_accuracy" else "min", monitor=monitor)
+    history = cr.fit(
+        model, X, Y, loss=cr.nn.CrossEntropyLoss(), optimizer=o, schedule=schedule, epochs=3, validation=(X[:9], Y[:9])
+    )
+    assert seen == history.measures[monitor]
+
+
+def test_a_measure_that_there_is_not() -> None:
+    model = cr.nn.Linear(4, 2)
+    o = cr.optim.SGD(model.parameters(), 0.5)
+    schedule = ReduceLROnPlateau(o, monitor="val_f1")
+    before = model.weight.numpy().copy()
+    with pytest.raises(ValueError, match=r"fit: the schedule follows 'val_f1'; available measures: loss$"):
+        cr.fit(model, X, Y, loss=cr.cross_entropy, optimizer=o, schedule=schedule)
+    with pytest.raises(ValueError, match=r"there is no measure 'val_f1'; available measures: loss$"):
+        schedule(cr.History(loss=[1.0]))
     np.testing.assert_array_equal(model.weight.numpy(), before)
 
 
@@ -221,7 +251,11 @@ REFUSED: list[tuple[Callable[[Any], Any], type, str]] = [
     (lambda o: ReduceLROnPlateau(o, threshold_mode="x"), ValueError, "threshold_mode must be 'rel' or 'abs', got 'x'"),
     (lambda o: SequentialLR(o, [StepLR(o, 2)], [3]), ValueError, "1 schedules need 0 ascending milestones above 0"),
     (lambda o: SequentialLR(o, [StepLR(o, 2)] * 3, [3, 3]), ValueError, "3 schedules need 2 ascending milestones"),
-    (lambda o: SequentialLR(o, [StepLR(optimizer(), 2)], []), ValueError, "schedule 0 is of another optimizer"),
+    (
+        lambda o: SequentialLR(o, [StepLR(optimizer(), 2)], []),
+        ValueError,
+        "schedule 0 was created for a different optimizer",
+    ),
     (lambda o: SequentialLR(o, [ReduceLROnPlateau(o)], []), TypeError, "is a ReduceLROnPlateau, no function of the"),
 ]
 

@@ -1,4 +1,4 @@
-"""Choices of rows: splits, folds and batches are partitions, fixed by the seed."""
+"""Row indices: splits, folds and batches are partitions, determined by the seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule.data import batches, k_fold, split, train_validation_split
 
 
-def test_split_is_a_partition_fixed_by_the_seed() -> None:
+def test_split_is_a_partition_determined_by_the_seed() -> None:
     X, y = np.arange(50).reshape(25, 2), np.arange(25)
     X_train, y_train, X_val, y_val = train_validation_split(X, y, fraction=0.5, seed=3)
     assert len(y_val) == 13
@@ -38,7 +38,7 @@ def test_split_into_several_parts() -> None:
     assert [len(rows) for _, rows in split(X[:3], y[:3], (0.5, 0.5))] == [2, 1], "halves up"
 
 
-def test_stratified_splits_keep_the_shares() -> None:
+def test_stratified_splits_preserve_the_proportions() -> None:
     labels = np.array(["a"] * 60 + ["b"] * 30 + ["c"] * 10)[cr.random.Generator(seed=5).permutation(100)]
     rows = np.arange(100)
     for part, share in zip(split(rows, rows, (0.5, 0.3, 0.2), seed=1, stratify=labels), (0.5, 0.3, 0.2), strict=True):
@@ -68,7 +68,7 @@ def test_folds() -> None:
 def test_batches_are_those_of_fit() -> None:
     seen: list[list[float]] = []
 
-    class Note(cr.nn.Module):
+    class Recorder(cr.nn.Module):
         def __init__(self) -> None:
             self.scale = cr.nn.Parameter([1.0])
 
@@ -77,7 +77,7 @@ def test_batches_are_those_of_fit() -> None:
                 seen.append(x.numpy()[:, 0].tolist())
             return x * self.scale
 
-    model, X = Note(), np.arange(10, dtype=np.float32)[:, None]
+    model, X = Recorder(), np.arange(10, dtype=np.float32)[:, None]
     cr.fit(
         model, X, X, loss=cr.nn.MSELoss(), optimizer=cr.optim.SGD(model.parameters(), lr=1e-9), epochs=2, batch_size=4,
         seed=9, compile=False, progress=False,
@@ -90,32 +90,41 @@ def test_batches_are_those_of_fit() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: split(np.zeros((3, 1)), np.zeros(4)), r"split: X and y need the same number of rows, got \(3, 1\)"),
-        (lambda: split(np.zeros(9), np.zeros(9), (0.5, 0.4)), r"fractions must be .* of sum 1, got \(0.5, 0.4\)"),
+        (
+            lambda: split(np.zeros((3, 1)), np.zeros(4)),
+            r"split: X has shape \(3, 1\), y \(4,\); expected the same number of rows",
+        ),
+        (lambda: split(np.zeros(9), np.zeros(9), (0.5, 0.4)), r"fractions must be .* with sum 1, got \(0.5, 0.4\)"),
         (lambda: split(np.zeros(9), np.zeros(9), (1.5, -0.5)), "fractions must be"),
-        (lambda: split(np.zeros(9), np.zeros(9), (1.0,)), "at least two numbers"),
-        (lambda: split(np.zeros(2), np.zeros(2)), "split: 2 rows and fraction 0.6, 0.2 leave one part empty"),
-        (lambda: split(np.zeros(9), np.zeros(9), stratify=np.zeros(8)), r"split: expected 9 labels of shape \(9,\)"),
-        (lambda: k_fold(5, 6), "k_fold: k must be from 2 to the number of rows, 5, got 6"),
+        (lambda: split(np.zeros(9), np.zeros(9), (1.0,)), "at least two positive numbers"),
+        (lambda: split(np.zeros(2), np.zeros(2)), "split: one part is empty with 2 rows and fraction 0.6, 0.2"),
+        (
+            lambda: split(np.zeros(9), np.zeros(9), stratify=np.zeros(8)),
+            r"split: labels have shape \(8,\), expected \(9,\)",
+        ),
+        (lambda: k_fold(5, 6), "k_fold: k must be between 2 and the number of rows, 5, got 6"),
         (lambda: k_fold(5, 1), "got 1"),
-        (lambda: k_fold(5, 2, stratified=True), "stratified folds need the labels"),
+        (
+            lambda: k_fold(5, 2, stratified=True),
+            "rows is the number 5, expected an array of labels for stratified folds",
+        ),
         (lambda: batches(0, 4), "batches: n and batch_size must be at least 1, got 0 and 4"),
     ],
 )
-def test_choices_of_rows_refuse(call: Callable[[], object], message: str) -> None:
+def test_invalid_arguments_are_rejected(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
 
 
 @pytest.mark.parametrize(
     ("n", "fraction", "message"),
-    [(10, 0.0, "between 0 and 1"), (10, 1.0, "between"), (2, 0.1, "one part empty"), (1, 0.5, "one part empty")],
+    [(10, 0.0, "between 0 and 1"), (10, 1.0, "between"), (2, 0.1, "one part is empty"), (1, 0.5, "one part is empty")],
 )
-def test_split_refuses(n: int, fraction: float, message: str) -> None:
+def test_split_rejects_fractions(n: int, fraction: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         train_validation_split(np.zeros((n, 1)), np.zeros(n), fraction=fraction)
 
 
-def test_split_refuses_different_lengths() -> None:
-    with pytest.raises(ValueError, match=r"same number of rows, got \(3, 1\) and \(4,\)"):
+def test_split_rejects_different_lengths() -> None:
+    with pytest.raises(ValueError, match=r"X has shape \(3, 1\), y \(4,\); expected the same number of rows"):
         train_validation_split(np.zeros((3, 1)), np.zeros(4))

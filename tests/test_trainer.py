@@ -85,7 +85,7 @@ def test_micro_batches_save_memory() -> None:
 
 @pytest.mark.parametrize("micro_batch", [0, -1, 2.5])
 def test_a_micro_batch_is_a_count(micro_batch: Any) -> None:
-    with pytest.raises((ValueError, TypeError), match="fit: micro_batch must be"):
+    with pytest.raises((ValueError, TypeError), match="Trainer: micro_batch must be"):
         trained("mse", micro_batch=micro_batch)
 
 

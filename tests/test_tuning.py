@@ -41,14 +41,30 @@ def test_scores_by_name() -> None:
 
     by = {name: cr.search(train, {"a": [1, 3, 2]}, score=name).best.params["a"] for name in ("loss", "val_loss")}
     assert by == {"loss": 1, "val_loss": 3}
-    assert [t.params["a"] for t in cr.search(train, {"a": [1, 3, 2]}, score="accuracy", largest=True).trials] == [
+    assert [t.params["a"] for t in cr.search(train, {"a": [1, 3, 2]}, score="val_accuracy", mode="max").trials] == [
         3,
         2,
         1,
     ]
-    with pytest.raises(ValueError, match="no curve 'f1'; there is: loss, val_loss, accuracy"):
+    with pytest.raises(ValueError, match="no curve 'f1'; available curves: loss, val_loss, val_accuracy"):
         cr.search(train, {"a": [1]}, score="f1")
+    with pytest.raises(ValueError, match="no curve 'accuracy'; did you mean 'val_accuracy'"):
+        cr.search(train, {"a": [1]}, score="accuracy")
     assert cr.search(lambda a: (None, recorded(loss=[a])), {"a": [2.0, 1.0]}).score == "loss"
+
+
+@pytest.mark.parametrize("choose", [cr.search, cr.multi_start])
+def test_a_direction_has_one_name(choose: Any) -> None:
+    def train(seed: int) -> tuple[None, cr.History]:
+        return None, recorded(loss=[float(seed)])
+
+    what = {"seed": [0, 1]} if choose is cr.search else 2
+    assert choose(train, what, mode="max").best.score == 1
+    for largest, best in ((True, 1), (False, 0)):
+        with pytest.warns(DeprecationWarning, match=f'mode="{"max" if largest else "min"}" instead of largest'):
+            assert choose(train, what, largest=largest).best.score == best
+    with pytest.raises(ValueError, match=f"{choose.__name__}: mode must be 'min' or 'max', got 'up'"):
+        choose(train, what, mode="up")
 
 
 def test_random_search_is_seeded() -> None:

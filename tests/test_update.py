@@ -22,7 +22,7 @@ each_update = pytest.mark.parametrize("name", UPDATES)
 SIZES = (0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 257, 1023, 3001)
 
 
-def test_every_update_has_a_truth() -> None:
+def test_every_update_has_a_reference() -> None:
     assert set(_core.update_names()) == set(UPDATES), "add a row to tests/reference/updates.py"
     assert [name for name in UPDATES if flops(Instr(name, 0, [0], [1, 2], Update(10))) < 40] == []
 

@@ -1,4 +1,4 @@
-"""One file per framework; a runner turns a case into a call that the worker can check and time."""
+"""One file per framework; a runner converts a case to a call that the worker checks and times."""
 
 # Framework -> (module to import, class in bench.runners.<framework>).
 RUNNERS = {

@@ -1,4 +1,4 @@
-"""Nets by hand in NumPy: forward, backward and update in place; after construction only the loss is allocated."""
+"""Hand-written NumPy nets: forward, backward and update in preallocated buffers; a step allocates only the loss."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.net_truth import DIRECTION, LEARNING_RATE, MOMENTUM
-from bench.problems import Array, Inputs, placed
+from bench.net_reference import DIRECTION, LEARNING_RATE, MOMENTUM
+from bench.problems import Array, Inputs, at_page_offset
 
 
 def net_of(case: Case, data: Inputs) -> HandWrittenNet:
@@ -26,11 +26,11 @@ def softmax(x: Array, out: Array, column: Array) -> None:
 
 
 class HandWrittenNet:
-    """What the losses share; a subclass turns outputs into the loss and its gradient by them."""
+    """The part that all losses share; a subclass computes the loss and its gradient from the outputs."""
 
     def __init__(self, case: Case, data: Inputs) -> None:
         self.initial: list[Array] = data["parameters"]
-        self.parameters = [placed(p) for p in self.initial]
+        self.parameters = [at_page_offset(p) for p in self.initial]
         self.velocity = [np.zeros_like(p) for p in self.initial]
         self.gradients = [np.zeros_like(p) for p in self.initial]
         self.scratch = [np.empty_like(p) for p in self.initial]
@@ -103,7 +103,7 @@ class HandWrittenNet:
         return loss
 
     def step_on(self, x: Array, targets: Array, rows: Array) -> float:
-        """A step on these rows."""
+        """A step on the minibatch of these row indices."""
         np.take(x, rows, axis=0, out=self.values[0], mode="clip")
         self.targets = targets[rows]
         return self.step()
@@ -127,7 +127,7 @@ class MseNet(HandWrittenNet):
 
 
 class PinnNet(HandWrittenNet):
-    """The derivative of u along DIRECTION is carried forward beside u; one pass goes back through both. Tanh only."""
+    """Propagates the derivative of u along DIRECTION forward as a tangent; one backward pass for both. Tanh only."""
 
     def __init__(self, case: Case, data: Inputs) -> None:
         super().__init__(case, data)
@@ -166,11 +166,11 @@ class PinnNet(HandWrittenNet):
             np.sum(g, axis=0, out=self.gradients[2 * i + 1])
             if i == 0:
                 break
-            g, g_t = self._below(i, g, g_t)
+            g, g_t = self._backward_layer(i, g, g_t)
         return loss
 
-    def _below(self, i: int, g: Array, g_t: Array) -> tuple[Array, Array]:
-        """The gradients by what layer i - 1 has computed, before its tanh; its values are used up."""
+    def _backward_layer(self, i: int, g: Array, g_t: Array) -> tuple[Array, Array]:
+        """The gradients with respect to the pre-activations of layer i - 1; overwrites the layer's values."""
         below, below_t, slope, value = self.deltas[i], self.deltas_of_tangents[i], self.slopes[i], self.values[i]
         np.matmul(g, self.parameters[2 * i].T, below)
         np.matmul(g_t, self.parameters[2 * i].T, below_t)

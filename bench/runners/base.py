@@ -1,4 +1,4 @@
-"""What the worker needs from a runner: `Call`, and `Runner` with one method per kind of case."""
+"""The interface between worker and runners: `Call`, and `Runner` with one method per kind of case."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from bench.problems import Array, Inputs
 
 
 class NotOfferedError(Exception):
-    """This framework has no fair form of the case; the text says why."""
+    """The framework does not support the case, or not with comparable work; the message is the reason."""
 
 
 @dataclass
 class Call:
     """One timed call, `function(*args, **kwargs)`.
 
-    After one call `answer` gives the arrays to compare with the truth. `reset` goes before every timed sample, for
-    calls that change their own inputs (training steps must neither converge nor decay into subnormals while they are
-    timed). `context` is entered around checking and timing. A call that makes many steps says how many: figures are of
-    one. `trained` gives the parameters that a run has ended with.
+    After one call `answer` returns the arrays to compare with the expected answer. `reset` runs before every timed
+    sample, for calls that change their own inputs (training steps must neither converge nor decay into subnormals while
+    they are timed). `context` is entered around checking and timing. `steps` is the number of training steps of the
+    call; results are per step. `trained` returns the final parameters of a training run.
     """
 
     function: Callable[..., object]
@@ -41,14 +41,14 @@ class Call:
         return self.function(*self.args, **self.kwargs)
 
 
-# Ways in which a framework can do the same thing, by name; each is built and checked, the fastest is timed.
-Forms = dict[str, Callable[[], Call]]
+# Alternative implementations of a case in one framework, by name; each is built and checked, the fastest is timed.
+Variants = dict[str, Callable[[], Call]]
 
 
 class Runner:
-    """A framework. A subclass names its module and defines a method per kind of case: (case, data) -> Call or Forms.
+    """A framework. A subclass names its module and defines a method per kind of case: (case, data) -> Call or Variants.
 
-    `thorough` is False where forms that take long to build (compilers) are to be left out.
+    `thorough` is False to exclude variants that take long to build (compilers).
     """
 
     module = ""
@@ -61,13 +61,13 @@ class Runner:
     def version(self) -> str:
         return str(self.lib.__version__)
 
-    def prepare(self, case: Case, data: Inputs) -> Forms:
+    def prepare(self, case: Case, data: Inputs) -> Variants:
         method = getattr(self, case.kind, None)
         if method is None:
             raise NotOfferedError(f"no {case.kind}")
-        found: Call | Forms = method(case, data)
+        found: Call | Variants = method(case, data)
         return found if isinstance(found, dict) else {"": lambda: found}
 
     def peak(self, seconds: float) -> float | None:
-        """GFLOP/s of one core in a register-only FMA loop on the instruction set in use; None where unknown."""
+        """GFLOP/s of one core in a register-only FMA loop with the active instruction set; None if unknown."""
         return None

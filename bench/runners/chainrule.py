@@ -1,4 +1,4 @@
-"""chainrule: kernels through the lowest entry of its core; nets as a user writes them."""
+"""chainrule: kernels through the core's lowest-level functions; nets through the public API."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.net_truth import LEARNING_RATE, MOMENTUM
+from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, SEED, Array, Inputs, checked_epochs, output, steps_of_epoch
-from bench.runners.base import Call, Forms, NotOfferedError, Runner
+from bench.runners.base import Call, NotOfferedError, Runner, Variants
 
 
 class ChainruleRunner(Runner):
@@ -36,7 +36,7 @@ class ChainruleRunner(Runner):
 
     def unary(self, case: Case, data: Inputs) -> Call:
         if case.params["op"] == "copy":
-            raise NotOfferedError("copies are NumPy's")
+            raise NotOfferedError("copies are done by NumPy")
         out = output(data["x"].shape, case.dtype)
         return Call(self.core.unary, (case.params["op"], data["x"], out), answer=lambda: [out])
 
@@ -60,8 +60,8 @@ class ChainruleRunner(Runner):
         model, x = self._model(case, data), self.lib.tensor(data["x"])
         return Call(model, (x,), answer=lambda: [model(x).numpy()], context=self.lib.no_grad)
 
-    def predict(self, case: Case, data: Inputs) -> Forms:
-        """The predictor called, or its method, which is C++."""
+    def predict(self, case: Case, data: Inputs) -> Variants:
+        """A call of the predictor, or of its `predict` method, which is implemented in C++."""
 
         def build(function: Callable[[Any], Any]) -> Call:
             predictor = self.lib.Predictor(self._model(case, data))
@@ -69,8 +69,8 @@ class ChainruleRunner(Runner):
             return Call(function(predictor), (data["x"],), {"out": out}, answer=lambda: [out])
 
         return {
-            "called": lambda: build(lambda predictor: predictor),
-            "its method": lambda: build(lambda predictor: predictor.predict),
+            "call": lambda: build(lambda predictor: predictor),
+            "method": lambda: build(lambda predictor: predictor.predict),
         }
 
     def gradient(self, case: Case, data: Inputs) -> Call:
@@ -96,8 +96,8 @@ class ChainruleRunner(Runner):
         training = Training(self, case, data)
         return training.call(self.lib.compile(training.step), data["x"], data["targets"])
 
-    def epoch(self, case: Case, data: Inputs) -> Forms:
-        """A `Trainer` that has compiled its step before, as JAX has; and `fit` from beginning to end, that included."""
+    def epoch(self, case: Case, data: Inputs) -> Variants:
+        """A `Trainer` whose step is compiled beforehand, as in JAX; and a complete `fit`, including compilation."""
         return {"Trainer": lambda: self._trainer(case, data), "fit": lambda: self._fit(case, data)}
 
     def run(self, case: Case, data: Inputs) -> Call:
@@ -120,7 +120,7 @@ class ChainruleRunner(Runner):
 
         def reset() -> None:
             training.reset()
-            trainer.epochs = 0
+            trainer.next_epoch = 0
 
         def answer() -> list[Array]:
             reset()
@@ -131,7 +131,7 @@ class ChainruleRunner(Runner):
     def _fit(self, case: Case, data: Inputs) -> Call:
         training, rates = Training(self, case, data), data["rates"]
 
-        def lower_rate(history: Any) -> None:
+        def set_rate(history: Any) -> None:
             training.optimizer.lr = rates[min(history.epochs, len(rates) - 1)]
 
         def fit(epochs: int = len(rates)) -> Any:
@@ -145,7 +145,7 @@ class ChainruleRunner(Runner):
                 batch_size=case.params["batch"],
                 seed=SEED,
                 progress=False,
-                callbacks=(lower_rate,) if len(set(rates)) > 1 else (),
+                callbacks=(set_rate,) if len(set(rates)) > 1 else (),
             )
 
         def answer() -> list[Array]:
@@ -170,7 +170,7 @@ def set_parameters(model: Any, data: Inputs) -> None:
 
 
 class Training:
-    """A model, its loss and its optimizer, as a user writes them."""
+    """A model, its loss and its optimizer, with the public API."""
 
     def __init__(self, runner: ChainruleRunner, case: Case, data: Inputs) -> None:
         lib = runner.lib
@@ -182,11 +182,11 @@ class Training:
         self.optimizer = lib.optim.SGD(
             self.model.parameters(), lr=data.get("rates", [LEARNING_RATE])[0], momentum=MOMENTUM
         )
-        self.fresh = self.optimizer.state_dict()
+        self.initial_state = self.optimizer.state_dict()
 
     def reset(self) -> None:
         set_parameters(self.model, self.data)
-        self.optimizer.load_state_dict(self.fresh)
+        self.optimizer.load_state_dict(self.initial_state)
 
     def step(self, x: Any, targets: Any) -> Any:
         self.optimizer.zero_grad()
@@ -196,7 +196,7 @@ class Training:
         return loss
 
     def call(self, step: Callable[[Any, Any], Any], x: Any, targets: Any) -> Call:
-        """`step` on the same rows again and again."""
+        """Repeated `step` on the same rows."""
 
         def answer() -> list[Array]:
             self.reset()
@@ -209,18 +209,18 @@ class Training:
 
 
 def residual(lib: Any, net: Any) -> Any:
-    """A module whose output is what the differential equation of "pinn" leaves; its mean square is the loss."""
+    """A module whose output is the residual of the differential equation of "pinn"; its mean square is the loss."""
 
     class Residual(lib.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             self.net = net
 
         def forward(self, x: Any) -> Any:
-            def both(x: Any) -> Any:
+            def sum_and_values(x: Any) -> Any:
                 u = net(x)
                 return u.sum(), u
 
-            (_, u), slope = lib.value_and_grad(both, has_aux=True)(x)  # one forward pass for u and its slope
+            (_, u), slope = lib.value_and_grad(sum_and_values, has_aux=True)(x)  # one forward pass for u and its slope
             return slope[:, :1] - 0.1 * slope[:, 1:] + u * u
 
     return Residual()

@@ -1,4 +1,4 @@
-"""JAX: everything under `jit`, state donated, the clock stopped when the result is there."""
+"""JAX: everything under `jit`, with donated state; timed until the result is ready (`block_until_ready`)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.net_truth import LEARNING_RATE, MOMENTUM
+from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss
-from bench.runners.base import Call, Forms, NotOfferedError, Runner
+from bench.runners.base import Call, NotOfferedError, Runner, Variants
 
 
 class JaxRunner(Runner):
     module = "jax"
 
     def __init__(self, threads: int) -> None:
-        super().__init__(threads)  # its pool takes as many threads as the process may use CPUs
+        super().__init__(threads)  # its thread pool is sized by the affinity mask
         self.lib.config.update("jax_platforms", "cpu")
         self.lib.config.update("jax_enable_x64", True)
         self.np = self.lib.numpy
@@ -35,7 +35,7 @@ class JaxRunner(Runner):
         layout = case.params["layout"]
         if layout == "nn":
             return self._jitted(self.np.matmul, a, b)
-        # JAX holds arrays in C order; the transpose belongs inside, where the compiler absorbs it.
+        # JAX arrays are in C order; the transpose is part of the jitted function, where the compiler fuses it.
         if layout == "tn":
             return self._jitted(lambda t, b: self.np.matmul(t.T, b), a.T, b)
         return self._jitted(lambda a, t: self.np.matmul(a, t.T), a, b.T)
@@ -65,8 +65,8 @@ class JaxRunner(Runner):
             lambda: jitted(parameters, x).block_until_ready(), answer=lambda: [np.asarray(jitted(parameters, x))]
         )
 
-    def predict(self, case: Case, data: Inputs) -> Forms:
-        """The parameters as an argument, or inside as constants."""
+    def predict(self, case: Case, data: Inputs) -> Variants:
+        """With the parameters as arguments, or as constants."""
         parameters = [self.lib.device_put(p) for p in data["parameters"]]
         return {
             "argument": lambda: self.forward(case, data),
@@ -94,7 +94,7 @@ class JaxRunner(Runner):
 
         return Call(training.step, (x, targets), answer=answer, reset=training.reset)
 
-    def epoch(self, case: Case, data: Inputs) -> Forms:
+    def epoch(self, case: Case, data: Inputs) -> Variants:
         """All epochs in one call, a scan over their minibatches."""
         batch = case.params["batch"]
         batches = self.lib.device_put(data["orders"].reshape(-1, batch).astype(np.int32))
@@ -112,22 +112,24 @@ class JaxRunner(Runner):
             call = (x, targets, batches, rate)
             return Call(training.scan, call, answer=answer, reset=training.reset, steps=len(batches))
 
-        forms = {"gather inside": lambda: build(False), "gather first": lambda: build(True)}
-        return forms if self.thorough else {"gather inside": forms["gather inside"]}
+        variants = {"gather inside": lambda: build(False), "gather first": lambda: build(True)}
+        return variants if self.thorough else {"gather inside": variants["gather inside"]}
 
     def run(self, case: Case, data: Inputs) -> Call:
-        """A scan per epoch and a step on the rows that are left over."""
+        """A scan per epoch and a step on the remaining rows."""
         batch, rows = case.params["batch"], len(data["x"])
         training = JittedTraining(self.lib, self._loss(case), data)
         rates = [training.rate(rate) for rate in data["rates"]]
-        orders, whole = data["orders"].astype(np.int32), rows // batch * batch
-        batches = [self.lib.device_put(order[:whole].reshape(-1, batch)) for order in orders]
-        rests = [self.lib.device_put(order[whole:]) for order in orders]
+        orders, full = data["orders"].astype(np.int32), rows // batch * batch
+        batches = [self.lib.device_put(order[:full].reshape(-1, batch)) for order in orders]
+        remainders = [self.lib.device_put(order[full:]) for order in orders]
         x, targets = self._rows(data)
 
         def epoch(i: int) -> list[Any]:
             losses = [training.scan(x, targets, batches[i], rates[i])]
-            return losses + ([training.step_on(x, targets, rests[i], rates[i])[None]] if rests[i].size else [])
+            return losses + (
+                [training.step_on(x, targets, remainders[i], rates[i])[None]] if remainders[i].size else []
+            )
 
         def answer() -> list[Array]:
             training.reset()
@@ -173,16 +175,16 @@ class JaxRunner(Runner):
             return self.np.square(model(parameters, x) - targets).mean()
 
         def pinn(parameters: list[Any], x: Any, _: Any) -> Any:
-            # One forward pass for u and its derivatives: a quarter faster than jax.grad beside a second one.
-            u, pull_back = self.lib.vjp(lambda x: model(parameters, x), x)
-            (slope,) = pull_back(self.np.ones_like(u))
+            # One forward pass for u and its derivatives: a quarter faster than jax.grad with a second forward pass.
+            u, pullback = self.lib.vjp(lambda x: model(parameters, x), x)
+            (slope,) = pullback(self.np.ones_like(u))
             return self.np.square(slope[:, :1] - 0.1 * slope[:, 1:] + u * u).mean()
 
         return {"cross entropy": cross_entropy, "mse": mse, "pinn": pinn}[case.params["loss"]]
 
 
 class JittedTraining:
-    """Steps, one or a scan of them, as jitted calls that take their own parameters and velocities back (donated)."""
+    """Jitted calls of one training step or a scan of steps; parameters and velocities are donated to each call."""
 
     def __init__(self, jax: Any, loss: Callable[..., Any], data: Inputs, gather_first: bool = False) -> None:
         self.jax, self.initial = jax, data["parameters"]
@@ -211,9 +213,9 @@ class JittedTraining:
         return self.jax.numpy.asarray(value, self.initial[0].dtype)
 
     def reset(self) -> None:
-        # Copies: a donated buffer must not be the memory of the NumPy array it came from.
-        fresh = [self.jax.numpy.array(p, copy=True) for p in self.initial]
-        self.state = self.jax.block_until_ready((fresh, [self.jax.numpy.zeros_like(p) for p in fresh]))
+        # Copies: a donated buffer must not share the memory of a NumPy array.
+        parameters = [self.jax.numpy.array(p, copy=True) for p in self.initial]
+        self.state = self.jax.block_until_ready((parameters, [self.jax.numpy.zeros_like(p) for p in parameters]))
 
     @property
     def parameters(self) -> list[Any]:
@@ -221,17 +223,17 @@ class JittedTraining:
         return found
 
     def step(self, x: Any, targets: Any) -> Any:
-        return self._keep(self._step(self.state, x, targets))
+        return self._replace_state(self._step(self.state, x, targets))
 
     def step_on(self, *arguments: Any) -> Any:
-        """A step on some of the rows: x, targets, rows, rate."""
-        return self._keep(self._step_on(self.state, *arguments))
+        """A step on a minibatch; arguments: x, targets, rows, rate."""
+        return self._replace_state(self._step_on(self.state, *arguments))
 
     def scan(self, *arguments: Any) -> Any:
-        """A step on each of the batches: x, targets, batches, rate. The losses."""
-        return self._keep(self._scan(self.state, *arguments))
+        """The losses of a step on each minibatch; arguments: x, targets, batches, rate."""
+        return self._replace_state(self._scan(self.state, *arguments))
 
-    def _keep(self, result: Any) -> Any:
+    def _replace_state(self, result: Any) -> Any:
         self.state, losses = result
         self.jax.block_until_ready(self.state)
         return losses

@@ -1,4 +1,4 @@
-"""NumPy: ufuncs and matmul with `out`; nets as one writes them by hand, every buffer allocated once."""
+"""NumPy: ufuncs and matmul with `out`; hand-written nets with preallocated buffers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NumpyRunner(Runner):
         out = output(x.shape, case.dtype)
         if op == "copy":
             return Call(np.copyto, (out, x), answer=lambda: [out])
-        if op == "relu":  # against an array of zeros: twice as fast as against a scalar
+        if op == "relu":  # with an array of zeros, twice as fast as with a scalar
             return Call(np.maximum, (x, np.zeros_like(x)), {"out": out}, answer=lambda: [out])
         if op in ("exp", "tanh", "log"):
             return Call(getattr(np, op), (x, out), answer=lambda: [out])
@@ -65,7 +65,7 @@ class NumpyRunner(Runner):
     eager = step
 
     def epoch(self, case: Case, data: Inputs) -> Call:
-        """A part of an epoch: a loop in Python costs the same in each step."""
+        """The first steps of an epoch: in a Python loop every step costs the same."""
         net, batch = net_of(case, data), case.params["batch"]
 
         def epoch(order: Array) -> list[float]:

@@ -1,4 +1,4 @@
-"""ONNX Runtime: graphs of constants and one input, all optimisations, one session per case."""
+"""ONNX Runtime: graphs with one input and constant weights, all optimisations, one session per case."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import importlib
 from typing import Any
 
 from bench.cases import Case
-from bench.problems import Array, Inputs, output, placed
-from bench.runners.base import Call, Forms, NotOfferedError, Runner
+from bench.problems import Array, Inputs, at_page_offset, output
+from bench.runners.base import Call, NotOfferedError, Runner, Variants
 
 OPSET = 17
 
@@ -20,7 +20,7 @@ class OnnxruntimeRunner(Runner):
         self.onnx: Any = importlib.import_module("onnx")
 
     def matmul(self, case: Case, data: Inputs) -> Call:
-        # b is a constant, so that it is packed once: the runtime's own best, not something the others are given.
+        # b is a constant and therefore packed once: the runtime's best setting, which the others do not get.
         node = self.onnx.helper.make_node("MatMul", ["x", "b"], ["y"])
         shape = (case.params["m"], case.params["n"])
         return self._bound([node], {"x": data["a"]}, {"b": data["b"]}, shape)
@@ -46,8 +46,8 @@ class OnnxruntimeRunner(Runner):
         session = self._session(nodes, feed, constants, shape)
         return Call(session.run, (names, feed), answer=lambda: [session.run(names, feed)[0]])
 
-    def predict(self, case: Case, data: Inputs) -> Forms:
-        """NumPy arrays in and out, or input and output bound once."""
+    def predict(self, case: Case, data: Inputs) -> Variants:
+        """With NumPy arrays per call, or with input and output bound once."""
         nodes, constants, shape = self._net(case, data)
         return {
             "run": lambda: self.forward(case, data),
@@ -86,8 +86,8 @@ class OnnxruntimeRunner(Runner):
         return lib.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def _bound(self, nodes: list[Any], feed: dict[str, Array], constants: dict[str, Array], shape: Any) -> Call:
-        """A session whose inputs and output are bound once, the cheapest way to run it again."""
-        feed = {name: placed(array, slot) for slot, (name, array) in enumerate(feed.items())}
+        """A session whose inputs and output are bound once: the least overhead per call."""
+        feed = {name: at_page_offset(array, slot) for slot, (name, array) in enumerate(feed.items())}
         session = self._session(nodes, feed, constants, shape)
         first = next(iter(feed.values()))
         out = output(shape, first.dtype)

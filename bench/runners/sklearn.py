@@ -1,4 +1,4 @@
-"""scikit-learn: its MLP through the public methods."""
+"""scikit-learn: its MLP estimators through their public methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.net_truth import LEARNING_RATE, MOMENTUM
+from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, steps_of_epoch
 from bench.runners.base import Call, NotOfferedError, Runner
 
@@ -23,7 +23,7 @@ class SklearnRunner(Runner):
         warnings.simplefilter("ignore")
 
     def forward(self, case: Case, data: Inputs) -> Call:
-        """A regressor: its outputs are the logits, whatever the number of classes."""
+        """A regressor, whose outputs are the logits for any number of classes."""
         model = self.networks.MLPRegressor(**self._options(case))
         width = case.params["widths"][-1]
         zeros = np.zeros((case.params["batch"], width), np.float32)
@@ -58,7 +58,7 @@ class SklearnRunner(Runner):
         return Call(step, answer=answer, reset=reset)
 
     def epoch(self, case: Case, data: Inputs) -> Call:
-        """One of the epochs, on rows in its order: it costs the same in each."""
+        """One epoch on rows in its order: every epoch costs the same."""
         model, scale = self._trainable(case, data)
         partial_fit, x, targets = self._partial_fit(model, data)
         order = data["orders"][0]
@@ -78,7 +78,7 @@ class SklearnRunner(Runner):
         return Call(epoch, (order,), answer=answer, reset=reset, steps=steps)
 
     def run(self, case: Case, data: Inputs) -> Call:
-        """`fit`, from the same weights but in orders of its own; its rate stays that of the first epoch."""
+        """`fit` from the same weights, with its own row orders; the learning rate stays that of the first epoch."""
         model, _ = self._trainable(case, data, data["rates"][0])
         epochs, x, labels = len(data["rates"]), data["x"], data["targets"]
         model.set_params(max_iter=epochs, warm_start=True, tol=0.0, n_iter_no_change=epochs + 1, random_state=0)
@@ -88,7 +88,7 @@ class SklearnRunner(Runner):
             model.set_params(shuffle=True, max_iter=epochs)
 
         def answer() -> list[Array]:
-            reset()  # one epoch, in the order of the others
+            reset()  # one epoch, in the same row order as the other contenders
             model.set_params(shuffle=False, max_iter=1)
             order = data["orders"][0]
             model.fit(x[order], labels[order])
@@ -100,12 +100,12 @@ class SklearnRunner(Runner):
         return Call(model.fit, (x, labels), answer=answer, reset=reset, trained=trained)
 
     def _trainable(self, case: Case, data: Inputs, rate: float = LEARNING_RATE) -> tuple[Any, float]:
-        """An estimator with the weights of the case, and what its loss is to be multiplied by."""
+        """An estimator with the weights of the case, and the factor that scales its loss to the case's."""
         if case.params["loss"] == "pinn":
-            raise NotOfferedError("no loss of one's own")
+            raise NotOfferedError("no custom losses")
         if case.params["loss"] == "cross entropy" and case.params["widths"][-1] == 2:
-            raise NotOfferedError("two classes are one logistic output here")
-        regression = case.params["loss"] == "mse"  # half the mean square: twice the rate makes the same steps
+            raise NotOfferedError("two classes are modelled by one logistic output")
+        regression = case.params["loss"] == "mse"  # its loss is half the mean square: doubling the rate compensates
         scale = 2.0 if regression else 1.0
         estimator = self.networks.MLPRegressor if regression else self.networks.MLPClassifier
         model = estimator(
@@ -128,7 +128,7 @@ class SklearnRunner(Runner):
 
     @staticmethod
     def _partial_fit(model: Any, data: Inputs) -> tuple[Any, Array, Array]:
-        """The method and what it takes: rows, and targets as a vector."""
+        """The method and its arguments: rows, and targets as a vector."""
         targets = data["targets"]
         return model.partial_fit, data["x"], targets.ravel() if targets.ndim == 2 else targets
 
@@ -143,7 +143,7 @@ class SklearnRunner(Runner):
 
     @staticmethod
     def _set(model: Any, data: Inputs) -> None:
-        """Overwrite the weights in place: the optimizer holds the same arrays."""
+        """Overwrite the weights in place, because the optimizer refers to the same arrays."""
         for layer, (weight, bias) in enumerate(zip(data["parameters"][::2], data["parameters"][1::2], strict=True)):
             model.coefs_[layer][...] = weight
             model.intercepts_[layer][...] = bias

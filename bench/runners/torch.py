@@ -1,4 +1,4 @@
-"""PyTorch: `out` given and inference mode wherever nothing is differentiated; nets eager, traced and compiled."""
+"""PyTorch: with `out` and in inference mode for everything but gradients; nets eager, traced and compiled."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.net_truth import LEARNING_RATE, MOMENTUM
+from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss, output, part_of_epoch
-from bench.runners.base import Call, Forms, Runner
+from bench.runners.base import Call, Runner, Variants
 
 WARM_UP = 5
 
@@ -38,11 +38,11 @@ class TorchRunner(Runner):
         out = self._output(*x.shape, dtype=case.dtype)
         if op == "copy":
             return Call(out.copy_, (x,), answer=lambda: [out.numpy()], context=self.lib.inference_mode)
-        if op == "relu":  # torch.relu takes no `out`; clamp_min does the same, takes one, and is as fast
+        if op == "relu":  # torch.relu has no `out`; clamp_min has, computes the same and is as fast
             return self._out(self.lib.clamp_min, (x, 0.0), out)
         if op in ("softplus", "gelu"):
             return self._out(getattr(self.lib._C._nn, op), (x,), out)
-        if op == "selu":  # it takes no `out`, elu with its two numbers does
+        if op == "selu":  # it has no `out`; elu with its two constants has
             return self._out(self.lib._C._nn.elu, (x, 1.6732632423543772, 1.0507009873554805), out)
         return self._out(getattr(self.lib, op), (x,), out)
 
@@ -69,24 +69,24 @@ class TorchRunner(Runner):
         model, x = self._model(case, data), self.lib.from_numpy(data["x"])
         return Call(model, (x,), answer=lambda: [model(x).numpy()], context=self.lib.inference_mode)
 
-    def predict(self, case: Case, data: Inputs) -> Forms:
+    def predict(self, case: Case, data: Inputs) -> Variants:
         x, context = self.lib.from_numpy(data["x"]), self.lib.inference_mode
 
-        def build(form: Callable[[Any], Any]) -> Call:
+        def build(variant: Callable[[Any], Any]) -> Call:
             model = self._model(case, data).eval()
             with context():
-                model = form(model)
-                for _ in range(WARM_UP):  # a traced model is optimised in its first calls
+                model = variant(model)
+                for _ in range(WARM_UP):  # a traced model is optimised during its first calls
                     model(x)
             return Call(model, (x,), answer=lambda: [model(x).numpy()], context=context)
 
         jit = self.lib.jit
-        forms = {
+        variants = {
             "eager": lambda: build(lambda model: model),
             "jit": lambda: build(lambda model: jit.optimize_for_inference(jit.freeze(jit.trace(model, x)))),
             "compile": lambda: build(self._compiled),
         }
-        return forms if self.thorough else without(forms, "compile")
+        return variants if self.thorough else without(variants, "compile")
 
     def gradient(self, case: Case, data: Inputs) -> Call:
         model, x, labels = self._model(case, data), self.lib.from_numpy(data["x"]), self.lib.from_numpy(data["targets"])
@@ -102,33 +102,33 @@ class TorchRunner(Runner):
 
         return Call(gradient, answer=answer)
 
-    def eager(self, case: Case, data: Inputs) -> Forms:
+    def eager(self, case: Case, data: Inputs) -> Variants:
         return without(self.step(case, data), "compile")
 
-    def step(self, case: Case, data: Inputs) -> Forms:
-        """The optimizer fused or not, the loss compiled or not."""
-        return self._forms(case, data, Training.step_call)
+    def step(self, case: Case, data: Inputs) -> Variants:
+        """With a fused optimizer or not, with a compiled loss or not."""
+        return self._variants(case, data, Training.step_call)
 
-    def epoch(self, case: Case, data: Inputs) -> Forms:
-        """The usual loop, over a part of an epoch: it costs the same in each step."""
-        return self._forms(case, data, Training.epoch_call)
+    def epoch(self, case: Case, data: Inputs) -> Variants:
+        """The usual Python loop, over the first steps of an epoch: every step costs the same."""
+        return self._variants(case, data, Training.epoch_call)
 
-    def run(self, case: Case, data: Inputs) -> Forms:
-        return without(self._forms(case, data, Training.run_call), "compile")
+    def run(self, case: Case, data: Inputs) -> Variants:
+        return without(self._variants(case, data, Training.run_call), "compile")
 
-    def _forms(self, case: Case, data: Inputs, call: Callable[[Training], Call]) -> Forms:
+    def _variants(self, case: Case, data: Inputs, call: Callable[[Training], Call]) -> Variants:
         def build(fused: bool, compiled: bool = False) -> Call:
             return call(Training(self, case, data, fused, compiled))
 
-        forms = {
+        variants = {
             "eager": lambda: build(False),
             "eager, fused": lambda: build(True),
             "compile": lambda: build(True, True),
         }
-        return forms if self.thorough else without(forms, "compile")
+        return variants if self.thorough else without(variants, "compile")
 
     def _compiled(self, function: Any) -> Any:
-        self.lib.compiler.reset()  # it gives up on a function that it has compiled for too many nets
+        self.lib.compiler.reset()  # otherwise it falls back to eager mode after too many recompilations
         return self.lib.compile(function)
 
     def _model(self, case: Case, data: Inputs) -> Any:
@@ -157,8 +157,8 @@ class TorchRunner(Runner):
         }[case.params["loss"]]
 
 
-def without(forms: Forms, name: str) -> Forms:
-    return {form: build for form, build in forms.items() if form != name}
+def without(variants: Variants, name: str) -> Variants:
+    return {variant: build for variant, build in variants.items() if variant != name}
 
 
 class Training:
@@ -170,7 +170,7 @@ class Training:
         self.model = runner._model(case, data)
         loss = runner._loss(case, self.model)
         self.loss_of = runner._compiled(loss) if compiled else loss
-        # Not fused: None, for which it takes its own default.
+        # Not fused: None, which selects torch's default.
         self.optimizer = self.torch.optim.SGD(
             self.model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, fused=fused or None
         )
@@ -212,7 +212,7 @@ class Training:
         return Call(self.epoch, (self.torch.from_numpy(rows),), answer=self._mean_losses, reset=self.reset, steps=steps)
 
     def run_call(self) -> Call:
-        """All epochs, each with its rate."""
+        """All epochs, each with its learning rate."""
         orders, rates = self.torch.from_numpy(self.data["orders"]), self.data["rates"]
 
         def run() -> None:

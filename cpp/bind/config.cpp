@@ -41,8 +41,9 @@ void bind_config(py::module_& m) {
   m.def("built_isas", built_levels, "ISA levels compiled in, best first.");
   m.def("available_isas", available_levels, "ISA levels this CPU can run, best first.");
   m.def("active_isa", [] { return active_kernels().isa; }, "The ISA level in use.");
-  m.def("use_isa", use_level, py::arg("name"), "Makes an available ISA level active; ValueError names what there is.");
-  m.def("get_num_threads", num_threads, "Threads used where work is plenty.");
+  m.def("use_isa", use_level, py::arg("name"),
+        "Makes an available ISA level active; ValueError lists the available ones.");
+  m.def("get_num_threads", num_threads, "Threads used for large work.");
   m.def(
       "set_num_threads",
       [](int n) {
@@ -73,6 +74,16 @@ void bind_config(py::module_& m) {
         return names;
       },
       "Names of the optimizers' updates.");
+  m.def(
+      "update_options",
+      [](const std::string& name) -> std::string {
+        const KernelTable& table = active_kernels();
+        for (int64_t i = 0; i < table.n_updates; ++i) {
+          if (name == table.updates[i].name) return table.updates[i].hyperparameter_names;
+        }
+        throw py::value_error("update_options: no update is called " + name);
+      },
+      py::arg("name"), "Names of an update's options in the order of their numbers, separated by commas.");
   m.def("fma_peak", fma_peak, py::arg("seconds") = 0.2, py::call_guard<py::gil_scoped_release>(),
         "Best GFLOP/s of one core on register-only float32 multiply-adds, active ISA level.");
 }

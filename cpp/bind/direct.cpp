@@ -1,4 +1,4 @@
-// Single kernels on arrays the caller brings: the lowest entries callable from Python.
+// Single kernels on the caller's arrays: the lowest-level functions that Python can call.
 #include <pybind11/stl.h>
 
 #include <algorithm>
@@ -47,7 +47,7 @@ Matrix matrix(const py::array& array, const char* what) {
 }
 
 // A matmul instruction of this thread, resolved once per ISA level for a product of 1 x 1 x 1: a small product takes
-// less time than naming the kernel and allocating the lists.
+// less time than finding the kernel by name and allocating the lists.
 Instruction& prepared_matmul(Dtype dtype) {
   thread_local Instruction prepared[2];
   Instruction& op = prepared[dtype];
@@ -75,7 +75,6 @@ void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
     throw py::value_error("matmul: expected a (m, k), b (k, n), out (m, n), got a " + shape_text(a) + ", b " +
                           shape_text(b) + ", out " + shape_text(out));
   }
-  constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
   if ((out.flags() & kPlain) != kPlain || !out.writeable()) check_output(out, "matmul out");
   check_disjoint(out, a, "matmul: out", false);
   check_disjoint(out, b, "matmul: out", false);
@@ -249,7 +248,7 @@ void permutation(uint64_t seed, uint64_t stream, py::handle out_object) {
 
 }  // namespace
 
-void bind_kernels(py::module_& m) {
+void bind_direct(py::module_& m) {
   m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("out"), "out = a @ b; a and b with any strides.");
   m.def("unary", unary, py::arg("name"), py::arg("x"), py::arg("out"), "out = name(x), elementwise.");
   m.def("binary", binary, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("out"),

@@ -97,7 +97,7 @@ struct Guard {
 
 struct FastCall {
   py::object program;
-  std::vector<py::handle> statics;  // by argument: the object that must be given (borrowed), or null for an array
+  std::vector<py::handle> statics;  // by argument: the object that must be passed (borrowed), or null for an array
   std::vector<Guard> guards;
   std::vector<py::list> versions;
   std::vector<py::object> cleared;
@@ -115,7 +115,6 @@ void* fitting(const FastCall& call, PyObject* argument, size_t i) {
   if (Py_TYPE(argument) != py::detail::npy_api::get().PyArray_Type_) return nullptr;
   const auto* const array = py::detail::array_proxy(argument);
   const std::vector<py::ssize_t>& shape = call.runs->inputs()[i].shape;
-  constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
   if (array->descr != call.in_types[i].ptr() || (array->flags & kPlain) != kPlain ||
       array->nd != static_cast<int>(shape.size()))
     return nullptr;
@@ -211,7 +210,7 @@ py::object make_fast_call(py::object program, py::object statics, py::object gua
   auto* const call = new FastCall{program, {}, {}, versions, cleared, alone, &runs, {}, {}};
   const py::capsule owner(call, [](void* p) { delete static_cast<FastCall*>(p); });
   for (py::handle item : statics) {
-    // (object,) for what must be given as it is, None for an array
+    // (object,) where exactly this object must be passed, None for an array
     call->statics.push_back(item.is_none() ? py::handle() : py::handle(PyTuple_GET_ITEM(item.ptr(), 0)));
   }
   for (py::handle item : guards) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 
 #include "bind/program.h"
 #include "isa.h"
@@ -13,18 +14,21 @@
 namespace chainrule {
 namespace {
 
-constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
-
 struct Predict {
   py::object make;     // (rows) -> program of that many rows; called once for each number
-  py::object convert;  // (x) -> x as a plain array of the model's dtype, or an error
+  py::object convert;  // (x) -> x as a plain array of the model's dtype, or an error; None: NotImplemented is returned
   py::dtype in_type, out_type;
   std::vector<py::ssize_t> in_row, out_row;  // shapes of a row
   int64_t block;                             // most rows of one program
   std::vector<py::object> programs;          // by rows; null where none was made
   std::vector<const Runnable*> runs;
   const char* isa = nullptr;
+  int exact = 0;  // how many numbers of rows, powers of two aside, have a program of their own
 };
+
+// Numbers of rows that get a program when they come; others, as of ragged batches, are computed as powers of two. Each
+// takes a trace of the model, about a millisecond.
+constexpr int kMostExact = 16;
 
 int64_t row_bytes(const std::vector<py::ssize_t>& shape, const py::dtype& type) {
   int64_t n = type.itemsize();
@@ -50,13 +54,28 @@ const Runnable& program_for(Predict& p, int64_t rows) {
     p.programs.assign(static_cast<size_t>(p.block) + 1, py::object());
     p.runs.assign(p.programs.size(), nullptr);
     p.isa = isa;
+    p.exact = 0;
   }
   const size_t i = static_cast<size_t>(rows);
   if (p.runs[i] == nullptr) {
-    p.programs[i] = p.make(rows);
-    p.runs[i] = &runnable(p.programs[i]);
+    py::object made = p.make(rows);
+    if (p.runs[i] == nullptr) {  // another thread may have made it by now, and be running it
+      p.programs[i] = std::move(made);
+      p.runs[i] = &runnable(p.programs[i]);
+    }
   }
   return *p.runs[i];
+}
+
+// How many of `rest` < block rows to compute next.
+int64_t next_rows(Predict& p, int64_t rest) {
+  const auto size = static_cast<uint64_t>(rest);
+  const bool ready = p.isa == active_kernels().isa && p.runs[size] != nullptr;
+  if (ready || std::has_single_bit(size)) return rest;
+  if (p.isa == active_kernels().isa && p.exact >= kMostExact) return static_cast<int64_t>(std::bit_floor(size));
+  program_for(p, rest);
+  ++p.exact;
+  return rest;
 }
 
 struct RowBlocks {
@@ -89,7 +108,7 @@ void run_share(void* context, Share share) {
 // Whole blocks in parallel, each on one thread; then the rest.
 void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
   const int64_t x_bytes = row_bytes(p.in_row, p.in_type), out_bytes = row_bytes(p.out_row, p.out_type);
-  const int64_t whole = n / p.block, rest = n % p.block;
+  const int64_t whole = n / p.block;
   if (whole > 1) {
     RowBlocks blocks = {&program_for(p, p.block), x, out, whole, p.block * x_bytes, p.block * out_bytes};
     const double work = blocks.program->work() * static_cast<double>(whole);
@@ -101,15 +120,19 @@ void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
   } else if (whole == 1) {
     run_block({&program_for(p, p.block), x, out, 1, 0, 0}, 0, false);
   }
-  if (rest > 0) {
-    const int64_t done = whole * p.block;
-    run_block({&program_for(p, rest), x + done * x_bytes, out + done * out_bytes, 1, 0, 0}, 0, false);
+  for (int64_t done = whole * p.block; done < n;) {
+    const int64_t rows = next_rows(p, n - done);
+    run_block({&program_for(p, rows), x + done * x_bytes, out + done * out_bytes, 1, 0, 0}, 0, false);
+    done += rows;
   }
 }
 
 py::object predict(Predict& p, PyObject* x_given, PyObject* out_given) {
   py::object x = py::reinterpret_borrow<py::object>(x_given);
-  if (!fits(x_given, p.in_type, p.in_row)) x = p.convert(x);
+  if (!fits(x_given, p.in_type, p.in_row)) {
+    if (p.convert.is_none()) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
+    x = p.convert(x);
+  }
   const auto* const array = py::detail::array_proxy(x.ptr());
   const int64_t n = array->dimensions[0];
   py::object out;
@@ -168,7 +191,8 @@ py::object make_predict(py::object make, py::object convert, int dtype, int out_
                                   block,
                                   {},
                                   {},
-                                  nullptr};
+                                  nullptr,
+                                  0};
   const py::capsule owner(state, [](void* p) { delete static_cast<Predict*>(p); });
   PyObject* const function = PyCFunction_NewEx(&g_method, owner.ptr(), nullptr);
   if (function == nullptr) throw py::error_already_set();

@@ -18,11 +18,11 @@
 namespace chainrule {
 namespace {
 
-// A Program with the shapes Python knows: slots are inputs, outputs, arrays bound for good, temporaries.
+// A Program with the shapes Python knows: slots are inputs, outputs, permanently bound arrays, temporaries.
 class BoundProgram : public Runnable {
  public:
   using Spec = std::pair<int, std::vector<py::ssize_t>>;
-  // name, dtype, outputs, inputs, ints, reals, and of a fused instruction the body.
+  // name, dtype, outputs, inputs, ints, reals, and for a fused instruction the body.
   using Plain =
       std::tuple<std::string, int, std::vector<int>, std::vector<int>, std::vector<int64_t>, std::vector<double>>;
   using Fused = std::tuple<std::string, int, std::vector<int>, std::vector<int>, std::vector<int64_t>,
@@ -77,7 +77,7 @@ class BoundProgram : public Runnable {
     char* const out = static_cast<char*>(results.mutable_data());
     const int64_t row_bytes = slot_bytes(inputs_[0]), out_bytes = slot_bytes(outputs_[0]);
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-    // The clock is asked about every 20 us: asking it takes 30 ns, more than some instructions.
+    // The clock is read about every 20 us: reading it takes 30 ns, longer than some instructions.
     const int64_t stride = std::max<int64_t>(1, static_cast<int64_t>(20000 / (program_.work() + 100)));
     CheckFailure failure = {};
     int failed = -1;

@@ -1,8 +1,10 @@
 // Optimizer updates, in place. The sequences of roundings are in docs/arithmetic.md.
 //
-// A rule is a struct: what it takes from its hyperparameters, rounded to T once, and `step`, which returns the new p
-// from p, the gradient d and S states, which it changes. The last state is optional. To add a rule: a struct, and a row
-// at the end.
+// A rule is a struct: its hyperparameters, what it takes from them, rounded to T once, and `step`, which returns the
+// new p from p, the gradient d and S states, which it changes. The last state is optional. To add a rule: a struct, and
+// a row at the end.
+#include <cstring>
+
 #include "kernels/registry.h"
 #include "simd/vec.h"
 
@@ -18,22 +20,31 @@ template <class T>
 CR_INLINE bool nonzero(double x) {  // as rounded: a tiny number that is 0 in T must not turn an infinite p into NaN
   return static_cast<T>(x) != T(0);
 }
+
+// Hyperparameters of a rule: fields of a struct in the order of their numbers in memory, and their names for the table.
+#define CR_HYPERPARAMETERS(...) \
+  struct Hyperparameters {      \
+    double __VA_ARGS__;         \
+  };                            \
+  static constexpr const char* hyperparameter_names = #__VA_ARGS__;
+
 inline double root(double x) { return first(sqrt(splat(x))); }
 
-// Hyperparameters: lr, momentum, weight_decay, nesterov (0 or 1). State: the velocity.
+// nesterov is 0 or 1. State: the velocity.
 template <class T>
 struct Sgd {
-  static constexpr int min_states = 0, max_states = 1;
+  CR_HYPERPARAMETERS(lr, momentum, weight_decay, nesterov)
+  static constexpr int min_states = 0, max_states = 1, step_numbers = 0;
   Vec<T> rate, mu, decay;
   bool has_decay, has_last, nesterov;
 
-  explicit Sgd(const UpdateArgs& u)
-      : rate(rounded<T>(-u.hyperparameters[0])),
-        mu(rounded<T>(u.hyperparameters[1])),
-        decay(rounded<T>(u.hyperparameters[2])),
-        has_decay(nonzero<T>(u.hyperparameters[2])),
-        has_last(nonzero<T>(u.hyperparameters[1])),
-        nesterov(u.hyperparameters[3] != 0) {}
+  Sgd(const Hyperparameters& h, const double*)
+      : rate(rounded<T>(-h.lr)),
+        mu(rounded<T>(h.momentum)),
+        decay(rounded<T>(h.weight_decay)),
+        has_decay(nonzero<T>(h.weight_decay)),
+        has_last(nonzero<T>(h.momentum)),
+        nesterov(h.nesterov != 0) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -46,27 +57,25 @@ struct Sgd {
   }
 };
 
-// Hyperparameters: lr, beta1, beta2, eps, weight_decay. Step state: steps, beta1^steps, beta2^steps. States: averages
-// of the gradient and of its square; with amsgrad the largest of the latter. Decoupled: weight decay on p alone
-// (AdamW).
+// Step state: steps, beta1^steps, beta2^steps. States: averages of the gradient and of its square; with amsgrad the
+// largest of the latter. Decoupled: weight decay on p alone (AdamW).
 template <class T, bool Decoupled>
 struct Adam {
-  static constexpr int min_states = 2, max_states = 3;
+  CR_HYPERPARAMETERS(lr, beta1, beta2, eps, weight_decay)
+  static constexpr int min_states = 2, max_states = 3, step_numbers = 3;
   static constexpr bool has_last = true;
   Vec<T> rate, first_share, beta2, second_share, eps, decay;
   bool has_decay;
 
-  explicit Adam(const UpdateArgs& u) {
-    const double lr = u.hyperparameters[0], b1 = u.hyperparameters[1], b2 = u.hyperparameters[2],
-                 weight_decay = u.hyperparameters[4];
-    const double correction1 = 1 - u.step_state[1] * b1, correction2 = root(1 - u.step_state[2] * b2);
-    rate = rounded<T>(-(lr * correction2 / correction1));
-    first_share = rounded<T>(1 - b1);
-    beta2 = rounded<T>(b2);
-    second_share = rounded<T>(1 - b2);
-    eps = rounded<T>(u.hyperparameters[3] * correction2);
-    decay = rounded<T>(Decoupled ? 1 - lr * weight_decay : weight_decay);
-    has_decay = nonzero<T>(weight_decay);
+  Adam(const Hyperparameters& h, const double* step_state) {
+    const double correction1 = 1 - step_state[1] * h.beta1, correction2 = root(1 - step_state[2] * h.beta2);
+    rate = rounded<T>(-(h.lr * correction2 / correction1));
+    first_share = rounded<T>(1 - h.beta1);
+    beta2 = rounded<T>(h.beta2);
+    second_share = rounded<T>(1 - h.beta2);
+    eps = rounded<T>(h.eps * correction2);
+    decay = rounded<T>(Decoupled ? 1 - h.lr * h.weight_decay : h.weight_decay);
+    has_decay = nonzero<T>(h.weight_decay);
   }
 
   template <int S>
@@ -89,23 +98,23 @@ using AdamL2 = Adam<T, false>;
 template <class T>
 using AdamW = Adam<T, true>;
 
-// Hyperparameters: lr, alpha, eps, weight_decay, momentum. States: the average of the gradient's square, when centered
-// that of the gradient, with momentum the velocity.
+// States: the average of the gradient's square, when centered that of the gradient, with momentum the velocity.
 template <class T, bool Centered>
 struct RmsProp {
-  static constexpr int min_states = Centered ? 2 : 1, max_states = min_states + 1;
+  CR_HYPERPARAMETERS(lr, alpha, eps, weight_decay, momentum)
+  static constexpr int min_states = Centered ? 2 : 1, max_states = min_states + 1, step_numbers = 0;
   Vec<T> rate, alpha, share, eps, decay, mu;
   bool has_decay, has_last;
 
-  explicit RmsProp(const UpdateArgs& u)
-      : rate(rounded<T>(-u.hyperparameters[0])),
-        alpha(rounded<T>(u.hyperparameters[1])),
-        share(rounded<T>(1 - u.hyperparameters[1])),
-        eps(rounded<T>(u.hyperparameters[2])),
-        decay(rounded<T>(u.hyperparameters[3])),
-        mu(rounded<T>(u.hyperparameters[4])),
-        has_decay(nonzero<T>(u.hyperparameters[3])),
-        has_last(nonzero<T>(u.hyperparameters[4])) {}
+  RmsProp(const Hyperparameters& h, const double*)
+      : rate(rounded<T>(-h.lr)),
+        alpha(rounded<T>(h.alpha)),
+        share(rounded<T>(1 - h.alpha)),
+        eps(rounded<T>(h.eps)),
+        decay(rounded<T>(h.weight_decay)),
+        mu(rounded<T>(h.momentum)),
+        has_decay(nonzero<T>(h.weight_decay)),
+        has_last(nonzero<T>(h.momentum)) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -126,19 +135,20 @@ using RmsPropPlain = RmsProp<T, false>;
 template <class T>
 using RmsPropCentered = RmsProp<T, true>;
 
-// Hyperparameters: lr, lr_decay, weight_decay, eps. Step state: steps. State: the sum of the gradient's squares.
+// Step state: steps. State: the sum of the gradient's squares.
 template <class T>
 struct Adagrad {
-  static constexpr int min_states = 1, max_states = 1;
+  CR_HYPERPARAMETERS(lr, lr_decay, weight_decay, eps)
+  static constexpr int min_states = 1, max_states = 1, step_numbers = 1;
   static constexpr bool has_last = true;
   Vec<T> rate, decay, eps;
   bool has_decay;
 
-  explicit Adagrad(const UpdateArgs& u)
-      : rate(rounded<T>(-(u.hyperparameters[0] / (1 + u.step_state[0] * u.hyperparameters[1])))),
-        decay(rounded<T>(u.hyperparameters[2])),
-        eps(rounded<T>(u.hyperparameters[3])),
-        has_decay(nonzero<T>(u.hyperparameters[2])) {}
+  Adagrad(const Hyperparameters& h, const double* step_state)
+      : rate(rounded<T>(-(h.lr / (1 + step_state[0] * h.lr_decay)))),
+        decay(rounded<T>(h.weight_decay)),
+        eps(rounded<T>(h.eps)),
+        has_decay(nonzero<T>(h.weight_decay)) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
@@ -205,7 +215,9 @@ CR_INLINE void update_rows(const Rule& rule, const UpdateArgs& u) {
 
 template <template <class> class Rule, class T>
 void update(const UpdateArgs& u) {
-  const Rule<T> rule(u);
+  typename Rule<T>::Hyperparameters hyperparameters;
+  std::memcpy(&hyperparameters, u.hyperparameters, sizeof hyperparameters);
+  const Rule<T> rule(hyperparameters, u.step_state);
   constexpr int min_states = Rule<T>::min_states, max_states = Rule<T>::max_states;
   if (u.s[max_states - 1] != nullptr && rule.has_last) {
     update_rows<T, max_states>(rule, u);
@@ -215,14 +227,11 @@ void update(const UpdateArgs& u) {
 }
 
 template <template <class> class Rule>
-constexpr UpdateRow row(const char* name, int hyperparameters, int step_state, float cost) {
-  return {name,
-          Rule<float>::min_states,
-          Rule<float>::max_states,
-          hyperparameters,
-          step_state,
-          cost,
-          {update<Rule, float>, update<Rule, double>}};
+constexpr UpdateRow row(const char* name, float cost) {
+  using R = Rule<float>;
+  constexpr int count = sizeof(typename R::Hyperparameters) / sizeof(double);
+  return {name,  R::min_states,   R::max_states, R::hyperparameter_names,
+          count, R::step_numbers, cost,          {update<Rule, float>, update<Rule, double>}};
 }
 
 }  // namespace
@@ -230,12 +239,12 @@ constexpr UpdateRow row(const char* name, int hyperparameters, int step_state, f
 namespace CR_LEVEL {
 void register_update(KernelTable& table) {
   static const UpdateRow rows[] = {
-      row<Sgd>("sgd", 4, 0, 0.14f),
-      row<AdamL2>("adam", 5, 3, 0.3f),
-      row<AdamW>("adamw", 5, 3, 0.3f),
-      row<RmsPropPlain>("rmsprop", 5, 0, 0.25f),
-      row<RmsPropCentered>("rmsprop_centered", 5, 0, 0.3f),
-      row<Adagrad>("adagrad", 4, 1, 0.25f),
+      row<Sgd>("sgd", 0.14f),
+      row<AdamL2>("adam", 0.3f),
+      row<AdamW>("adamw", 0.3f),
+      row<RmsPropPlain>("rmsprop", 0.25f),
+      row<RmsPropCentered>("rmsprop_centered", 0.3f),
+      row<Adagrad>("adagrad", 0.25f),
   };
   table.updates = rows;
   table.n_updates = sizeof(rows) / sizeof(rows[0]);

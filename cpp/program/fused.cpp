@@ -10,8 +10,8 @@
 namespace chainrule {
 namespace {
 
-constexpr int64_t kLeastBlock = 64;        // elements
-constexpr int64_t kMostBlock = 4096;       // elements
+constexpr int64_t kMinBlock = 64;          // elements
+constexpr int64_t kMaxBlock = 4096;        // elements
 constexpr int64_t kBlockBytes = 24 << 10;  // of all operands together: three quarters of L1
 
 [[noreturn]] void reject(const Instruction& op, const Instruction& step, const std::string& reason) {
@@ -39,7 +39,7 @@ class BodyResolver {
     const int64_t locals = locals_.empty() ? 0 : kFirstLocal - locals_.begin()->first + 1;
     const int64_t operands = static_cast<int64_t>(matrices_.size() + locals_.size());
     int64_t block = elements;
-    if (block == 0) block = std::clamp(kBlockBytes / (std::max<int64_t>(1, operands) * size_), kLeastBlock, kMostBlock);
+    if (block == 0) block = std::clamp(kBlockBytes / (std::max<int64_t>(1, operands) * size_), kMinBlock, kMaxBlock);
     const int64_t bytes = (block * size_ + kAlignment) / kAlignment * kAlignment;
     if (locals > kBodyScratch / bytes)
       throw std::invalid_argument(op_.name + ": the body has too many local buffers, " + std::to_string(locals));

@@ -88,13 +88,15 @@ void prepare_reduce(Instruction& op, const KernelTable&) {
   if (mode != schema::kLaneRule && row<ReduceRow>(op).columns[0] == nullptr)
     throw std::invalid_argument(op.name + ": reduces rows only (mode 1)");
 }
-double reduce_work(const Instruction& op) {
+double reduction_work(const Instruction& op, double per_element) {
   const auto [outer, reduced, inner, mode] = schema::read<schema::Reduce>(op);
-  const double work = (op.name == "sum" ? 0.5 : 1) * kPerElement * volume(outer, reduced, inner);
+  const double work = per_element * volume(outer, reduced, inner);
   return mode == schema::kLaneRule ? work + kPerRow * static_cast<double>(outer) : work;
 }
+double reduce_work(const Instruction& op) { return reduction_work(op, kPerElement); }
+double sum_work(const Instruction& op) { return reduction_work(op, 0.5 * kPerElement); }
 
-// Softmax and other row-wise kernels.
+// Softmax, log-softmax and their gradients.
 void run_rowwise(const Instruction& op, void* const* slots, Share share, void*) {
   const auto [rows, cols] = schema::read<schema::Rowwise>(op);
   const Range part = share_range(rows, 1, share);
@@ -248,6 +250,12 @@ constexpr InstructionRow kRows[] = {
      .kernel = row_of<&KernelTable::maps, &KernelTable::n_maps>,
      .kernel_counts = map_counts,
      .prepare = prepare_map},
+    {.name = "sum",  // half the cost of the other reductions
+     .record = &schema::kRecord<schema::Reduce>,
+     .run = run_reduce,
+     .work = sum_work,
+     .kernel = row_of<&KernelTable::reductions, &KernelTable::n_reductions>,
+     .prepare = prepare_reduce},
     {.record = &schema::kRecord<schema::Reduce>,
      .run = run_reduce,
      .work = reduce_work,

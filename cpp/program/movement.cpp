@@ -113,9 +113,9 @@ void prepare_cast(Instruction& op, const KernelTable& table) {
 }
 double cast_work(const Instruction& op) { return kPerElement * (2 * volume(schema::read<schema::Cast>(op).n)); }
 
-// Rows of a shuffled epoch lie where no prefetcher of the CPU expects them: 64 rows of 64 floats from L3 took 1.75 us,
-// with the next rows prefetched 1.25. (Rows of 784 floats are bound by memory either way.) Short rows take less
-// time than the way from L3: more of them.
+// Rows of a shuffled epoch lie where the prefetchers of the CPU do not expect them: 64 rows of 64 floats from L3
+// took 1.75 us, with the next rows prefetched 1.25. (Rows of 784 floats are bound by memory either way.) Short rows
+// take less time to copy than the latency of L3: more of them are prefetched.
 constexpr int64_t kRowsAhead = 4, kShortRowsAhead = 32, kMostPrefetched = 1024, kLine = 64;
 void prefetch(const char* row, int64_t bytes) {
   const int64_t n = bytes < kMostPrefetched ? bytes : kMostPrefetched;

@@ -110,4 +110,4 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
-__all__ += ops.__all__
+__all__ += vars(ops)["__all__"]  # which type checkers do not see: they follow the star

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
+from ._util.checks import is_integer
 from ._util.dtypes import FLOATS
 from ._util.mode import grad_mode
 
@@ -125,7 +126,7 @@ class Generator:
 
 
 def _word(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 0 <= value < 2**64:
+    if not is_integer(value) or not 0 <= value < 2**64:
         raise ValueError(f"{name}: expected an integer from 0 to 2**64 - 1, got {value!r}")
     return int(value)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import isnan, nan
 from typing import Any
 
+from ._util.checks import check_integer
+from ._util.text_table import text_table
 from .random import Generator
 from .train._history import History
 
@@ -64,11 +67,8 @@ class Search:
     def summary(self) -> str:
         """The scores and parameters as a table, a line per trial."""
         names = list(self.trials[0].params)
-        rows = [[self.score, *names]]
-        rows += [[f"{trial.score:.4g}", *(str(trial.params[name]) for name in names)] for trial in self.trials]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-        return "\n".join(line.rstrip() for line in lines)
+        rows = [[f"{trial.score:.4g}", *(str(trial.params[name]) for name in names)] for trial in self.trials]
+        return text_table([self.score, *names], rows, ruled=False)
 
 
 def search(
@@ -78,16 +78,17 @@ def search(
     trials: int | None = None,
     seed: int = 0,
     score: str | None = None,
-    largest: bool = False,
+    mode: str = "min",
+    largest: bool | None = None,
 ) -> Search:
     """Train once for each choice of hyper-parameters and compare the results, on validation data as a rule.
 
     Arguments: `train`, called with one value for each name in `params`, returns `(model, history)` of a model that it
     builds anew; `params`, sequences of values: all combinations are tried, the last name varying fastest; `trials`,
     instead of all combinations so many random ones: an element of each sequence, or the result of a function
-    (generator) -> value; `seed` of these draws; `score`, the curve of the History whose last value is compared: "loss",
-    "val_loss" or a metric (default: "val_loss", or "loss" when there was no validation); `largest`, whether more is
-    better, as for accuracy.
+    (generator) -> value; `seed` of these draws; `score`, the curve in `History.measures` whose last value is compared:
+    "val_loss", "val_accuracy", "loss", ... (default: "val_loss", or "loss" when there was no validation); `mode`, "min"
+    or "max" where more is better, as for accuracy (`largest`, True or False, is its former name).
     Returns: a `Search`: the trials, best first. One whose training ended in a FloatingPointError comes last.
     Errors: ValueError when there is nothing to choose from, or for an unknown score; FloatingPointError when no
     training succeeded; whatever else `train` raises.
@@ -109,6 +110,7 @@ def search(
     >>> len(drawn.trials)
     4
     """
+    mode = _mode("search", mode, largest)
     if not params:
         raise ValueError("search: params is empty, there is nothing to choose from")
     chosen = _grid(params) if trials is None else _draws(params, trials, seed)
@@ -118,17 +120,25 @@ def search(
     names = {name for name, trial in done if not trial.error}
     if len(names) > 1:
         raise ValueError(f"search: some trainings have validation, some have not; say which score ({sorted(names)})")
-    ordered = sorted((trial for _, trial in done), key=lambda trial: _rank(trial.score, largest))
+    ordered = sorted((trial for _, trial in done), key=lambda trial: _rank(trial.score, mode))
     return Search(tuple(ordered), names.pop())
 
 
-def multi_start(train: Train, n: int, *, seed: int = 0, score: str | None = None, largest: bool = False) -> Search:
+def multi_start(
+    train: Train,
+    n: int,
+    *,
+    seed: int = 0,
+    score: str | None = None,
+    mode: str = "min",
+    largest: bool | None = None,
+) -> Search:
     """Train from n different initial values and compare: a way out of bad local minima.
 
     It is the search over `seed` in seed, ..., seed + n - 1.
 
     Arguments: `train`, called with `seed=`, from which it draws the initial values, returns `(model, history)`; `n`, at
-    least 1; `seed`, the first; `score` and `largest` as in `search`.
+    least 1; `seed`, the first; `score`, `mode` and `largest` as in `search`.
     Returns: a `Search`: all starts, best first.
     Errors: as `search`; ValueError for n below 1.
 
@@ -143,9 +153,18 @@ def multi_start(train: Train, n: int, *, seed: int = 0, score: str | None = None
     >>> found.best.score < 1e-3 < 0.05 < found.trials[-1].score
     True
     """
-    if n < 1:
-        raise ValueError(f"multi_start: n must be at least 1, got {n}")
-    return search(train, {"seed": range(seed, seed + n)}, score=score, largest=largest)
+    n = check_integer("multi_start: n", n, 1)
+    mode = _mode("multi_start", mode, largest)
+    return search(train, {"seed": range(seed, seed + n)}, score=score, mode=mode)
+
+
+def _mode(caller: str, mode: str, largest: bool | None) -> str:
+    if largest is not None:
+        mode = "max" if largest else "min"
+        warnings.warn(f'{caller}: write mode="{mode}" instead of largest={largest}', DeprecationWarning, stacklevel=3)
+    if mode not in ("min", "max"):
+        raise ValueError(f"{caller}: mode must be 'min' or 'max', got {mode!r}")
+    return mode
 
 
 def _grid(params: Mapping[str, Choices]) -> Iterator[dict[str, Any]]:
@@ -156,8 +175,7 @@ def _grid(params: Mapping[str, Choices]) -> Iterator[dict[str, Any]]:
 
 
 def _draws(params: Mapping[str, Choices], trials: int, seed: int) -> Iterator[dict[str, Any]]:
-    if trials < 1:
-        raise ValueError(f"search: trials must be at least 1, got {trials}")
+    trials = check_integer("search: trials", trials, 1)
     generator = Generator(seed, stream=_DRAW_STREAM)
     for _ in range(trials):
         yield {name: _draw(name, values, generator) for name, values in params.items()}
@@ -177,13 +195,14 @@ def _try(train: Train, params: dict[str, Any], score: str | None) -> tuple[str, 
         model, history = train(**params)
     except FloatingPointError as error:
         return "", Trial(params, nan, None, None, str(error))
-    curves = {"loss": history.loss, "val_loss": history.val_loss, **history.metrics}
+    curves = history.measures
     name = score if score is not None else "val_loss" if history.val_loss else "loss"
     if not curves.get(name):
         there = ", ".join(curve for curve, values in curves.items() if values)
-        raise ValueError(f"search: the training has no curve {name!r}; there is: {there or 'nothing'}")
+        hint = f"; did you mean 'val_{name}'?" if curves.get(f"val_{name}") else ""
+        raise ValueError(f"search: there is no curve {name!r}{hint}; available curves: {there or 'none'}")
     return name, Trial(params, curves[name][-1], model, history)
 
 
-def _rank(score: float, largest: bool) -> tuple[bool, float]:
-    return isnan(score), -score if largest else score
+def _rank(score: float, mode: str) -> tuple[bool, float]:
+    return isnan(score), -score if mode == "max" else score

@@ -3,7 +3,7 @@
 `CASES` maps a name to a generator: rng -> (function of float64 tensors, arrays for them), of random shapes,
 broadcasting and axes. tests/test_derivatives.py compares all derivatives of fifty calls of each with differences and
 with each other; tests/test_registry.py tells which row of the op table has none. An elementwise op with a row in
-`reference.table` is here already; where it has a kink, `KINKS` says at which arguments.
+`reference.table` is here already, its kinks come from there.
 
 Arguments must stay away from kinks and ties by more than `GAP`, which the steps of the differences do not cross.
 """
@@ -38,17 +38,10 @@ from reference import REFERENCE
 from reference.bits import Array
 from reference.table import GRADIENTS, ORDINARY, Row
 
-KINKS: dict[str, Callable[..., tuple[float, ...]]] = {
-    **dict.fromkeys(("abs", "relu", "leaky_relu", "prelu", "elu", "selu", "sign", "heaviside"), lambda **_: (0.0,)),
-    "clip": lambda min, max: (min, max),
-    "hardtanh": lambda min_val=-1.0, max_val=1.0: (min_val, max_val),
-    "hardsigmoid": lambda slope=1 / 6: (-0.5 / slope, 0.5 / slope),
-}
-
 
 def kinks_of(name: str, options: dict[str, Any]) -> tuple[float, ...]:
     """The arguments at which an op with these options has a kink."""
-    return KINKS[name](**options) if name in KINKS else ()
+    return REFERENCE[name].kinks(**options) if name in REFERENCE else ()
 
 
 FLAT = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax")  # no derivative

@@ -1,5 +1,9 @@
-"""Random calls of the layers, as functions of their inputs and of all parameters, for tests/test_derivatives.py."""
+"""Random calls of the layers, as functions of their inputs and of all parameters, for tests/test_derivatives.py.
 
+A layer without a row here is called as the example in its docstring calls it, with random numbers.
+"""
+
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,11 +11,14 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import derivative_images
+from cases import derivative_images, derivative_losses
 from cases.derivative_draws import GAP, Call, Generator, Rng, draw, pick_one, some_shape
+from cases.layers import example
 from chainrule import nn
+from chainrule.nn import _activations
 from reference.bits import Array
 
+WHOLE = (-3.0, -1.0, 0.0, 1.0, 3.0)
 Build = Callable[[Rng], tuple[nn.Module, list[Array]]]
 
 
@@ -34,7 +41,14 @@ def fully_connected(rng: Rng, n: int = 3) -> nn.Linear:
 
 def activation(build: Callable[[], nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
     """As it is by default; kinks are at whole numbers."""
-    return build(), [draw(rng, some_shape(rng, 1), kinks=(-3.0, -1.0, 0.0, 1.0, 3.0))]
+    return build(), [draw(rng, some_shape(rng, 1), kinks=WHOLE)]
+
+
+def as_in_its_example(kind: type[nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
+    """Inputs of the example's shapes; integers stay as they are; kinks are at whole numbers."""
+    found = example(kind)
+    inputs = [x.numpy() if isinstance(x, cr.Tensor) else np.asarray(x) for x in found.inputs]
+    return copy.deepcopy(found.layer), [draw(rng, x.shape, kinks=WHOLE) if x.dtype.kind == "f" else x for x in inputs]
 
 
 def leaky(rng: Rng) -> tuple[nn.Module, list[Array]]:
@@ -91,11 +105,7 @@ LAYERS: dict[str, Build] = {
     "Linear": lambda rng: (fully_connected(rng), [draw(rng, (*some_shape(rng, 0, 2, 4), 3))]),
     "Flatten": lambda rng: (nn.Flatten(), [draw(rng, some_shape(rng, 2))]),
     **{
-        kind.__name__: partial(activation, kind)
-        for kind in (
-            *(nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softmax, nn.ELU, nn.SELU, nn.SiLU, nn.GELU),
-            *(nn.Hardtanh, nn.Hardsigmoid, nn.Softsign, nn.LogSigmoid, nn.Sign, nn.Heaviside),
-        )
+        name: partial(activation, getattr(nn, name)) for name in _activations.__all__ if name not in ("PReLU", "Maxout")
     },
     "PReLU": leaky,
     **derivative_images.LAYERS,
@@ -112,4 +122,9 @@ CASES: dict[str, Generator] = {
     "nn.Maxout": largest_of_linear,
     "nn.Dropout": dropped,
     "nn.OneHot": coded,
+}
+CASES |= {
+    f"nn.{name}": partial(layer, partial(as_in_its_example, kind))
+    for name, kind in nn.LAYERS.items()
+    if f"nn.{name}" not in {*CASES, *derivative_losses.CASES}
 }

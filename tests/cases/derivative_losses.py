@@ -1,13 +1,18 @@
-"""Random calls of the losses and penalties, as functions and as modules, for tests/test_derivatives.py."""
+"""Random calls of the losses and penalties, as functions and as modules, for tests/test_derivatives.py.
 
-from collections.abc import Callable
+A loss without a row in `WAYS` is called as the cases of its row of the reference say.
+"""
+
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import chainrule as cr
 from cases.derivative_draws import Call, Generator, Rng, Shape, distinct, draw, labelled, pick_one, some_shape
 from chainrule import nn
+from chainrule.nn._loss_module import LOSSES as MODULES
 from reference.bits import Array
+from reference.losses import LOSSES, Interval, Loss
 
 Options = dict[str, Any]
 UNIT, LOGS = (0.3, 0.9), (-3.0, -0.1)
@@ -95,6 +100,25 @@ WAYS: tuple[Way, ...] = (
     ("nll_loss", nn.NLLLoss, labels, ({},), of_classes, 1),
     ("multi_margin_loss", nn.MultiMarginLoss, separate, ({"margin": 0.95}, {"margin": 0.95, "p": 2}), of_classes, 1),
 )  # fmt: skip
+
+
+def of_its_row(row: Loss, domains: tuple[Interval, ...], fixed: Array | None, rng: Rng, **options: Any) -> list[Array]:
+    """Prediction and target of a case of the reference, away from the kinks of the row."""
+    target = draw(rng, some_shape(rng), domains[1]) if fixed is None else fixed
+    kinks = row.kinks(**options)
+    return [target + draw(rng, target.shape, kinks=kinks) if kinks else draw(rng, target.shape, domains[0]), target]
+
+
+def by_its_row(name: str) -> Iterator[Way]:
+    """The ways to call a loss that has none above: the cases of its row."""
+    row = LOSSES[name]
+    module = next(kind for kind in MODULES if kind.function is getattr(cr, name))
+    for domains, options in row.cases:
+        arguments = partial(of_its_row, row, domains, options.get("target"))
+        yield name, module, arguments, ({k: v for k, v in options.items() if k != "target"},), none, len(domains)
+
+
+WAYS += tuple(way for name in LOSSES if name not in {way[0] for way in WAYS} for way in by_its_row(name))
 
 
 def loss(ways: tuple[Way, ...], as_module: bool, rng: Rng) -> Call:

@@ -1,6 +1,6 @@
-"""Ways to call the losses and penalties: options, reductions, weights of rows. op_cases makes cases of them."""
+"""Ways to call the losses of the reference and the penalties: reductions, weights of rows, and the options of a row."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,47 +8,13 @@ import numpy as np
 import chainrule as cr
 from reference import reduce
 from reference.bits import Array
+from reference.losses import COLUMNS, LABELS, LOSSES, ROWS, Interval, Options
 
-Interval = tuple[float, float]
 Shape = tuple[int, ...]
-Options = Mapping[str, Any]
-
-LABELS = np.asarray([2, 0, 3, 1, 3, 0])
-CLASS_WEIGHT = np.asarray([0.3, 1.7, 0.9, 2.1])
-ROWS = np.asarray([0.7, 2.3, 0.0, 1.1, 0.4, 3.0])
-SIGNS = np.asarray([[1.0, -1.0, -1.0, 1.0], [-1.0, 1.0, 1.0, 1.0]] * 3)
-COUNTS = np.asarray([[0.0, 2.0, 1.0, 1.0], [5.0, 3.0, 7.0, 0.0]] * 3)
-COLUMNS = np.asarray([0.5, 3.0, 1.2, 0.8])
-ORDINARY, UNIT, LOGS, SCORES = (-3.0, 3.0), (0.02, 0.98), (-6.0, -0.1), (-9.0, 9.0)
-NUMBERS, BITS = (ORDINARY, ORDINARY), (ORDINARY, UNIT)
 
 # Intervals of prediction and target, or of the prediction alone where the target is an option; and options.
-LABELLED: Options = {"target": LABELS}
-WEIGHTED: Options = {"target": LABELS, "weight": CLASS_WEIGHT}
-KINDS: dict[str, tuple[tuple[tuple[Interval, ...], Options], ...]] = {
-    "mse_loss": ((NUMBERS, {}), (NUMBERS, {"half": True})),
-    "l1_loss": ((NUMBERS, {}),),
-    "huber_loss": ((NUMBERS, {}), (NUMBERS, {"delta": 0.3})),
-    "smooth_l1_loss": ((NUMBERS, {"beta": 0.7}), (NUMBERS, {"beta": 0.0})),
-    "hinge_loss": (((ORDINARY,), {"target": SIGNS}), ((ORDINARY,), {"target": SIGNS, "margin": 0.3})),
-    "perceptron_loss": (((ORDINARY,), {"target": SIGNS}),),
-    "binary_cross_entropy": (((UNIT, UNIT), {}),),
-    "binary_cross_entropy_with_logits": (
-        (BITS, {}), (BITS, {"pos_weight": np.asarray(2.5)}), (BITS, {"pos_weight": COLUMNS}),
-    ),
-    "poisson_nll_loss": (
-        (BITS, {}), ((ORDINARY,), {"full": True, "target": COUNTS}), ((UNIT, UNIT), {"log_input": False}),
-    ),
-    "kl_div": (((LOGS, UNIT), {}), ((LOGS, LOGS), {"log_target": True})),
-    "cross_entropy": (
-        ((SCORES,), LABELLED), ((SCORES,), WEIGHTED), ((SCORES,), {**LABELLED, "label_smoothing": 0.1}),
-        ((SCORES,), {**WEIGHTED, "label_smoothing": 0.3}), ((ORDINARY, UNIT), {}),
-        ((ORDINARY, UNIT), {"weight": CLASS_WEIGHT, "label_smoothing": 0.1}),
-    ),
-    "nll_loss": (((LOGS,), LABELLED), ((LOGS,), WEIGHTED)),
-    "multi_margin_loss": (((SCORES,), LABELLED), ((SCORES,), {**WEIGHTED, "p": 2, "margin": 0.4})),
-}  # fmt: skip
-OF_CLASSES = ("cross_entropy", "nll_loss", "multi_margin_loss")
+KINDS = {name: row.cases for name, row in LOSSES.items()}
+OF_CLASSES = tuple(name for name, row in LOSSES.items() if row.cases[0][1].get("target") is LABELS)
 
 
 def ways(name: str) -> Iterator[tuple[tuple[Shape, ...], tuple[Interval, ...], Options, str]]:

@@ -1,4 +1,4 @@
-"""The table of public functions: what to call them with, and their truth in NumPy. Tests iterate over it.
+"""The table of public functions: what to call them with, and their reference in NumPy. Tests iterate over it.
 
 A new op is one row in `CASES`; an elementwise one with a row in `reference.table` is here already.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 import chainrule as cr
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
-from reference import REFERENCE, conv, linear, matmul, reduce, softmax_losses, units
+from reference import REFERENCE, activations, conv, linear, matmul, reduce, softmax_losses
 from reference.bits import Array
 from reference.losses import loss
 from reference.table import ORDINARY, Interval, Row
@@ -26,14 +26,14 @@ GRADCHECK_MAX = 150  # elements: central differences cost two calls for each
 class Case:
     """One way to call a public function.
 
-    function: of tensors; truth: of arrays, the same in NumPy
+    function: of tensors; reference: of arrays, the same in NumPy
     shapes:   of the array arguments; domains: their intervals, None = bool
     """
 
     name: str
     shapes: tuple[Shape, ...]
     function: Callable[..., cr.Tensor]
-    truth: Callable[..., Array]
+    reference: Callable[..., Array]
     domains: tuple[Interval | None, ...]
     note: str = ""
     differentiable: bool = True
@@ -52,9 +52,9 @@ class Case:
         ]
 
     def expected(self, *inputs: Array) -> Array:
-        """The truth; float64 functions are the scalar level's."""
+        """The reference result; float64 functions are the scalar level's."""
         with scalar_float64(), np.errstate(all="ignore"):
-            return np.asarray(self.truth(*inputs))
+            return np.asarray(self.reference(*inputs))
 
     @property
     def small(self) -> bool:
@@ -67,12 +67,12 @@ def _case(
     name: str,
     shapes: Sequence[Shape],
     function: Callable[..., cr.Tensor],
-    truth: Callable[..., Array],
+    reference: Callable[..., Array],
     domain: Interval | None = ORDINARY,
     note: str = "",
     differentiable: bool = True,
 ) -> Case:
-    return Case(name, tuple(shapes), function, truth, (domain,) * len(shapes), note, differentiable)
+    return Case(name, tuple(shapes), function, reference, (domain,) * len(shapes), note, differentiable)
 
 
 # Elementwise: the rows of the reference.
@@ -93,8 +93,8 @@ def _elementwise(name: str, row: Row, word: str = "") -> Iterator[Case]:
         note = word + "".join(f"{value}" for value in attributes.values())
         for shapes in SHAPES[row.n_inputs]:
             function = partial(getattr(cr, name), **called, **attributes)
-            truth = partial(row.value, **attributes)
-            yield Case(name, shapes, function, truth, row.domain, note, name not in COMPARISONS)
+            reference = partial(row.value, **attributes)
+            yield Case(name, shapes, function, reference, row.domain, note, name not in COMPARISONS)
 
 
 # Reductions.
@@ -114,15 +114,17 @@ def _reductions(name: str) -> Iterator[Case]:
             continue
         for keepdims in (False, True):
             options: Mapping[str, Any] = {"axis": axis, "keepdims": keepdims}
-            function, truth = partial(getattr(cr, name), **options), partial(getattr(reduce, name), **options)
+            function, reference = partial(getattr(cr, name), **options), partial(getattr(reduce, name), **options)
             note = f"axis {axis}" + " kept" * keepdims
-            yield _case(name, [shape], function, truth, note=note, differentiable=name != "argmax")
+            yield _case(name, [shape], function, reference, note=note, differentiable=name != "argmax")
 
 
 def _maxout() -> Iterator[Case]:
     for shape, pieces, axis in (((3, 8), 2, -1), ((3, 6), 3, 1), ((6, 5), 2, 0), ((2, 4, 3), 4, -2), ((5,), 1, 0)):
         function = partial(cr.maxout, pieces=pieces, axis=axis)
-        yield _case("maxout", [shape], function, partial(units.maxout, pieces=pieces, axis=axis), note=f"{pieces}")
+        yield _case(
+            "maxout", [shape], function, partial(activations.maxout, pieces=pieces, axis=axis), note=f"{pieces}"
+        )
 
 
 # Matrix products.
@@ -186,16 +188,16 @@ def _convolutions() -> Iterator[Case]:
 
 def _pools() -> Iterator[Case]:
     for shape, options in (*WINDOWS, DILATED, CEIL):
-        function, truth = partial(cr.max_pool2d, **_named(options)), partial(conv.max_pool2d, **options)
-        yield _case("max_pool2d", [shape], function, truth, note=f"{options}")
+        function, reference = partial(cr.max_pool2d, **_named(options)), partial(conv.max_pool2d, **options)
+        yield _case("max_pool2d", [shape], function, reference, note=f"{options}")
     more: tuple[dict[str, Any], ...] = (
         {**CEIL[1], "count_include_pad": False},
         {"kernel": (2, 3), "padding": (1, 1), "count_include_pad": False},
         {"kernel": (2, 2), "divisor_override": 3},
     )
     for shape, options in (*WINDOWS, CEIL, *((CEIL[0], options) for options in more)):
-        function, truth = partial(cr.avg_pool2d, **_named(options)), partial(conv.avg_pool2d, **options)
-        yield _case("avg_pool2d", [shape], function, truth, note=f"{options}")
+        function, reference = partial(cr.avg_pool2d, **_named(options)), partial(conv.avg_pool2d, **options)
+        yield _case("avg_pool2d", [shape], function, reference, note=f"{options}")
 
 
 # Softmax.
@@ -203,8 +205,8 @@ def _pools() -> Iterator[Case]:
 
 def _softmax(name: str) -> Iterator[Case]:
     for shape, axis in (((7,), 0), ((3, 5), -1), ((3, 5), 0), ((2, 3, 4), 1), ((3, 1), 1), ((0, 3), 1), ((2, 4099), 1)):
-        function, truth = partial(getattr(cr, name), axis=axis), partial(getattr(softmax_losses, name), axis=axis)
-        yield _case(name, [shape], function, truth, (-20.0, 20.0), note=f"axis {axis}")
+        function, reference = partial(getattr(cr, name), axis=axis), partial(getattr(softmax_losses, name), axis=axis)
+        yield _case(name, [shape], function, reference, (-20.0, 20.0), note=f"axis {axis}")
 
 
 # Losses.
@@ -213,18 +215,18 @@ def _softmax(name: str) -> Iterator[Case]:
 def _losses() -> Iterator[Case]:
     for name in KINDS:
         for shapes, domains, options, note in ways(name):
-            function, truth = partial(call, name, **options), partial(loss, name=name, **options)
-            yield Case(name, shapes, function, truth, domains, note)
+            function, reference = partial(call, name, **options), partial(loss, name=name, **options)
+            yield Case(name, shapes, function, reference, domains, note)
 
 
 def _penalties() -> Iterator[Case]:
     for name, of in PENALTIES.items():
         for biases in (True, False):
-            function, truth = partial(call_of_all, name, biases=biases), partial(penalty, of=of, biases=biases)
-            yield _case(name, [(3, 4), (4,), (2, 1, 3)], function, truth, note="all" if biases else "weights")
+            function, reference = partial(call_of_all, name, biases=biases), partial(penalty, of=of, biases=biases)
+            yield _case(name, [(3, 4), (4,), (2, 1, 3)], function, reference, note="all" if biases else "weights")
 
 
-# Layout: the truth is NumPy.
+# Layout: the reference is NumPy itself.
 
 ROWS = np.asarray([[2, -1, 2], [0, 0, 1]])
 
@@ -239,8 +241,8 @@ def _layout() -> Iterator[Case]:
             "transpose", [(2, 3, 4)], partial(cr.transpose, axes=axes), partial(np.transpose, axes=axes), note=f"{axes}"
         )
     for shape, wanted in (((3, 1), (2, 3, 4)), ((), (3,)), ((1, 4), (0, 4)), ((4,), (4,))):
-        function, truth = partial(cr.broadcast_to, shape=wanted), partial(np.broadcast_to, shape=wanted)
-        yield _case("broadcast_to", [shape], function, truth, note=f"{wanted}")
+        function, reference = partial(cr.broadcast_to, shape=wanted), partial(np.broadcast_to, shape=wanted)
+        yield _case("broadcast_to", [shape], function, reference, note=f"{wanted}")
     for axis in (0, 1, -1):
         shapes = [tuple(2 + i if a == axis % 3 else 3 for a in range(3)) for i in range(3)]
         yield _case(

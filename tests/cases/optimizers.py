@@ -1,14 +1,46 @@
-"""Optimizers of every kind, parameters of three shapes, and a step on them."""
+"""Optimizers of every kind, parameters of three shapes, and a step on them.
 
-from collections.abc import Callable
+A new optimizer is here already: with the options of its kernel's row in `reference.UPDATES`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.optim import SGD, Adagrad, Adam, AdamW, RMSprop
+from chainrule.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from reference import UPDATES
 
-Make = Callable[[list[cr.nn.Parameter]], cr.optim.Optimizer]
+Make = Callable[[list[cr.nn.Parameter]], Optimizer]
+CLASSES: dict[str, type[Optimizer]] = {
+    name: kind
+    for name in cr.optim.__all__
+    if isinstance(kind := getattr(cr.optim, name), type) and issubclass(kind, Optimizer) and kind is not Optimizer
+}
+
+
+def kernels(kind: type[Optimizer]) -> list[str]:
+    """The names of the updates of a class: as it is made by default, and with each flag set."""
+    found = []
+    for flags in ({}, *({name: True} for name, option in kind._options.items() if type(option).__name__ == "Flag")):
+        name = kind._kernel({**dict(kind([cr.nn.Parameter([1.0])]).param_groups[0]), **flags})
+        found += [name] * (name not in found)
+    return found
+
+
+def options(kind: type[Optimizer], numbers: Sequence[float]) -> dict[str, Any]:
+    """The options of a class from a kernel's numbers."""
+    left, found = list(numbers), {}
+    for name, option in kind._options.items():
+        if len(left) >= option.size:
+            values, left = left[: option.size], left[option.size :]
+            found[name] = values[0] if option.size == 1 else tuple(values)
+    return found
+
+
 EVERY: dict[str, Make] = {
     "sgd": lambda p: SGD(p, 0.05, momentum=0.9, nesterov=True),
     "adam": lambda p: Adam(p, 0.05),
@@ -18,6 +50,10 @@ EVERY: dict[str, Make] = {
     "centered": lambda p: RMSprop(p, alpha=0.7, centered=True),
     "adagrad": lambda p: Adagrad(p, 0.1, lr_decay=0.3, initial_accumulator_value=0.2),
 }
+COVERED = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
+for _name, _kind in CLASSES.items():
+    if _name not in COVERED:
+        EVERY[_name.lower()] = partial(_kind, **options(_kind, UPDATES[kernels(_kind)[0]].numbers[0]))
 each_optimizer = pytest.mark.parametrize("make", EVERY.values(), ids=EVERY.keys())
 
 

@@ -1,6 +1,6 @@
 """Layers of random nets: each draws its parameters and returns a function of rows, (batch, width) to (batch, width).
 
-A new kind of layer is one function with `@layer`.
+A new kind of layer is one function with `@layer`; an elementwise op is here by its row of the reference.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import chainrule as cr
+from reference import REFERENCE
 from reference.bits import Array
 
 WIDTHS = (1, 2, 3, 5, 7, 8, 10, 13, 15, 16, 17, 24, 31, 33, 48, 64, 65, 70)
@@ -68,6 +69,20 @@ ACTIVATIONS: dict[str, Function] = {
     "hardsigmoid": cr.hardsigmoid,
     "sign": lambda x: cr.sign(x) * x,
     "heaviside": lambda x: cr.heaviside(x) + x,
+}
+NAMED_OTHERWISE = ("neg", "abs", "square", "power")  # in other layers
+
+
+def _inside(function: Function, low: float, high: float) -> Function:
+    """A function of arguments in an interval."""
+    return lambda x: function(cr.sigmoid(x) * (high - low) + low)
+
+
+# Those without an entry above, by their rows of the reference.
+ACTIVATIONS |= {
+    name: _inside(getattr(cr, name), *row.domain[0])
+    for name, row in REFERENCE.items()
+    if row.n_inputs == 1 and row.domain[0] is not None and name not in {*ACTIVATIONS, *NAMED_OTHERWISE}
 }
 
 

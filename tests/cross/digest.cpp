@@ -1,6 +1,6 @@
-// Prints one hash over the kernels of a level: matrix products in all transposes and with a body, every elementwise op,
-// convolutions, sums, softmax, random numbers. Built for each level and machine (also under an emulator), all must
-// print the same.
+// Prints one hash over the kernels of an ISA level: matrix products in all transpositions and with a fused body, all
+// elementwise ops, convolutions, sums, softmax, random numbers. Builds for every level and machine (also under an
+// emulator) must print the same hash.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -38,7 +38,7 @@ uint64_t next() {
   return g_state >> 11;
 }
 
-// Mixed magnitudes and signs, with specials now and then.
+// Values of mixed magnitudes and signs; about one in 97 is a special value.
 template <class T>
 T sample() {
   const uint64_t r = next();
@@ -94,7 +94,7 @@ void matrix_products() {
   }
 }
 
-// A product with a body: what is done in registers, a step on finished tiles, an update in place.
+// A matrix product with a fused body: steps in registers, a step on finished tiles, an in-place update.
 template <class T>
 void fused_products() {
   const int64_t m = 37, k = 21;
@@ -161,7 +161,7 @@ void rows_and_random() {
   }
 }
 
-// Windows as columns and back, one step and two, and the sum of products that a gradient by the weights is.
+// unfold and fold with stride 1 and 2, and the accumulated matrix product of a weight gradient.
 template <class T>
 void convolutions() {
   for (const int64_t w : {3, 8, 17, 35}) {
@@ -188,7 +188,7 @@ void convolutions() {
   }
 }
 
-// Sizes on both sides of a block of rows, and of the widest rows that are taken in blocks.
+// Sizes below and above a block of rows, and below and above the widest rows that are processed in blocks.
 template <class T>
 void softmax_and_loss() {
   for (const int64_t cols : {1, 2, 3, 10, 16, 37, 64, 65, 130}) {

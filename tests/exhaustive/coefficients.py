@@ -1,10 +1,10 @@
-"""Prints the tables, polynomials and constants of cpp/math as hexadecimal floats (needs mpmath and NumPy).
+"""Prints the tables, polynomials and constants of cpp/math as hexadecimal floats (requires mpmath and NumPy).
 
     python tests/exhaustive/coefficients.py
 
-A polynomial is the minimax fit of the named function on the reduced interval (Remez exchange with a weight, in 60
-digits), its coefficients rounded to binary64, for pairs of floats to binary32; the figure is log2 of the largest
-weighted error after that rounding.
+A polynomial is the minimax fit of the named function on the reduced interval (weighted Remez exchange with 60 digits).
+Its coefficients are rounded to binary64, or to binary32 for pairs of floats; the printed error is the largest weighted
+error after that rounding, as a power of 2.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Real = Callable[[mp.mpf], mp.mpf]
 Longs = npt.NDArray[np.longdouble]
 
 LN2 = mp.log(2)
-# Half of the distance of two table entries of exp, and a hair for the rounding of k.
+# Half the distance between two table entries of exp, with a margin for the rounding of k.
 EXP_RADIUS = LN2 / 32 * (1 + mp.mpf(2) ** -20)
 # Largest |z / c - 1| in the intervals of log.
 LOG_RADIUS = mp.mpf(1) / 32
-# First bound of the intervals of log; they are 2^48 units of the last place wide and one has 1 in its middle.
+# Lower bound of the first interval of log; the intervals are 2^48 ULP wide and one of them is centred at 1.
 LOG_START = 0x3FE6800000000000
 
 
@@ -48,7 +48,7 @@ def weighted_error(coefficients: list[mp.mpf], function: Real, weight: Real, x: 
 
 
 def alternation(grid: list[mp.mpf], errors: list[mp.mpf], count: int) -> list[mp.mpf]:
-    """The largest error of each run of one sign; if there are too many runs, the smaller outer ones go."""
+    """The point of the largest error in each run of equal sign; surplus runs are dropped from the ends."""
     best: list[int] = []
     for i in range(len(grid)):
         if best and (errors[best[-1]] > 0) == (errors[i] > 0):
@@ -59,7 +59,7 @@ def alternation(grid: list[mp.mpf], errors: list[mp.mpf], count: int) -> list[mp
     while len(best) > count:
         best.pop(0 if abs(errors[best[0]]) < abs(errors[best[-1]]) else -1)
     if len(best) < count:
-        raise ArithmeticError(f"only {len(best)} alternations, {count} needed")
+        raise ArithmeticError(f"remez: {len(best)} alternations, expected at least {count}")
     return [grid[i] for i in best]
 
 
@@ -93,7 +93,7 @@ def multiple_of(value: mp.mpf, exponent: int) -> mp.mpf:
 
 
 def log_interval(i: int) -> tuple[mp.mpf, mp.mpf]:
-    """1/c and log(c) of interval i: c near its middle, log(c) within 2^-64 of a multiple of 2^-42 (Gal)."""
+    """1/c and log(c) for interval i: c near its centre, log(c) within 2^-64 of a multiple of 2^-42 (Gal's method)."""
     first, last = np.array([LOG_START + (i << 48), LOG_START + ((i + 1) << 48)], np.int64).view(np.float64)
     if first < 1 < last:
         return mp.mpf(1), mp.mpf(0)
@@ -107,11 +107,12 @@ def log_interval(i: int) -> tuple[mp.mpf, mp.mpf]:
     inverse = start + step * mp.mpf(2) ** -45
     log_c = -mp.log(inverse)
     if abs(log_c - multiple_of(log_c, -42)) > mp.mpf(2) ** -64 or mp.mpf(float(inverse)) != inverse:
-        raise ArithmeticError(f"no good c in interval {i}")
+        raise ArithmeticError(f"log_interval: no accurate table point in interval {i}")
     return inverse, multiple_of(log_c, -42)
 
 
-# erf(c + d) with centres c = 0, 1, ... widths; the first cell is d times a polynomial that begins with 2 / sqrt(pi).
+# erf(c + d) with centres c at multiples of the width; the first cell is d times a polynomial with constant term
+# 2 / sqrt(pi).
 QUICK_ERF_WIDTH, ERF_WIDTH = mp.mpf(33) / 128, mp.mpf(25) / 64
 SLOPE = 2 / mp.sqrt(mp.pi)
 
@@ -137,7 +138,7 @@ def erf_cell(i: int, width: mp.mpf, degree: int) -> tuple[list[mp.mpf], mp.mpf]:
 
 
 def mills(u: mp.mpf) -> mp.mpf:
-    """The normal distribution's upper tail without its exponential."""
+    """The upper tail of the normal distribution divided by exp(-u^2 / 2)."""
     return mp.erfc(u / mp.sqrt(2)) * mp.exp(u * u / 2) / 2
 
 
@@ -152,7 +153,7 @@ def mills_cell(i: int, parts: int, first: mp.mpf, degree: int) -> tuple[list[mp.
 
 
 def cell(function: Real, low: mp.mpf, high: mp.mpf, degree: int) -> tuple[list[mp.mpf], mp.mpf]:
-    """The fit with the smallest relative error, and that error."""
+    """The polynomial with the smallest relative error, and that error."""
 
     def weight(d: mp.mpf) -> mp.mpf:
         return 1 / function(d)
@@ -162,7 +163,7 @@ def cell(function: Real, low: mp.mpf, high: mp.mpf, degree: int) -> tuple[list[m
 
 
 def show_cells(name: str, cells: list[tuple[list[mp.mpf], mp.mpf]], pairs: int) -> None:
-    """Tables by coefficient, of 16 cells each; the first `pairs` coefficients as high and low parts."""
+    """One table per coefficient, with 16 cells; the first `pairs` coefficients are split into high and low parts."""
     rows: list[list[mp.mpf]] = []
     for j, row in enumerate(zip(*[c for c, _ in cells], strict=True)):
         rows.append([binary64(c) for c in row])
@@ -174,7 +175,7 @@ def show_cells(name: str, cells: list[tuple[list[mp.mpf], mp.mpf]], pairs: int) 
         print("    {" + ", ".join(float(v).hex() for v in values) + "},")
 
 
-# v = TANH_SCALE |x| + TANH_START; the first cell of tanh that is used, and where tanh(x) has long been 1.
+# v = TANH_SCALE |x| + TANH_START; TANH_END: an argument beyond which tanh(x) rounds to 1; TANH_FIRST: the first cell.
 TANH_SCALE, TANH_START, TANH_END = 1.4375, 0.903, 9.1
 TANH_FIRST = int(np.float32(TANH_START).view(np.uint32)) >> 20
 
@@ -188,7 +189,7 @@ def tanh_points(low: np.longdouble, high: np.longdouble) -> Longs:
 
 
 def tanh_centre(low: np.longdouble, high: np.longdouble) -> list[np.float32]:
-    """c near the middle, T and what floats make of 1 - T^2 and T (1 - T^2), all good to about 2^-36 of tanh (Gal)."""
+    """c near the centre, T, and 1 - T^2 and T (1 - T^2) in binary32, all accurate to about 2^-36 of tanh (Gal)."""
     parts = (0.4, 0.55) if low < 7 else (0.1, 0.9)  # T grows by a few units only
     first, last = (int(np.float32(low + part * (high - low)).view(np.uint32)) for part in parts)
     c = np.arange(first, last, dtype=np.uint32).view(np.float32)
@@ -197,22 +198,22 @@ def tanh_centre(low: np.longdouble, high: np.longdouble) -> list[np.float32]:
     c, t = c[near], t[near]
     slope = (1 - t.astype(np.float64) ** 2).astype(np.float32)
     exact = tanh_long(c.astype(np.longdouble))
-    truth = exact, (1 - exact) * (1 + exact), -exact * (1 - exact) * (1 + exact)
-    lacks = np.array([(f - x).astype(np.float64) for f, x in zip((t, slope, -t * slope), truth, strict=True)])
-    # What p cannot make good of the errors of the first three terms, and the roundings of the fourth.
+    expected = exact, (1 - exact) * (1 + exact), -exact * (1 - exact) * (1 + exact)
+    lacks = np.array([(f - x).astype(np.float64) for f, x in zip((t, slope, -t * slope), expected, strict=True)])
+    # The part of the errors of the first three terms that p cannot compensate, and the rounding of the fourth.
     points = tanh_points(low, high)
     value, d = tanh_long(points), (points - (low + high) / 2).astype(np.float64)
     powers = (d[:, None] ** np.arange(7) / value[:, None]).astype(np.float64)
     fit = np.linalg.qr(powers[:, 3:])[0]
-    left = powers[:, :3] - fit @ (fit.T @ powers[:, :3])
-    error = np.abs(left @ lacks).max(axis=0)
+    residual = powers[:, :3] - fit @ (fit.T @ powers[:, :3])
+    error = np.abs(residual @ lacks).max(axis=0)
     reach = np.maximum((high - c) ** 3 / tanh_long(high), (c - low) ** 3 / tanh_long(low))
     best = int(np.argmin(error + 2.0**-23 * reach * slope * np.abs(t * t - 1 / 3)))
     return [c[best], t[best], slope[best], t[best] * slope[best]]
 
 
 def tanh_cell(index: int) -> list[mp.mpf]:
-    """c, T and p of the cell with these low bits: tanh(c + d) = T + (1 - T^2) (d - T d^2) + d^3 p(d), in binary32."""
+    """c, T and p of the cell with these low bits; tanh(c + d) = T + (1 - T^2) (d - T d^2) + d^3 p(d), in binary32."""
     cell = TANH_FIRST + (index - TANH_FIRST) % 32
     bounds = np.array([cell << 20, (cell + 1) << 20], np.uint32).view(np.float32).astype(np.longdouble)
     low, high = np.clip((bounds - np.float32(TANH_START)) / TANH_SCALE, 0, TANH_END)
@@ -248,7 +249,7 @@ def main() -> None:
     show("float64: (e^r - 1 - r) / r^2 weighted by r", exp_tail, lambda r: abs(r) + mp.mpf(2) ** -80, EXP_RADIUS, 5)
     roots = [mp.mpf(2) ** (mp.mpf(j) / 32) for j in range(32)]
     show_table("2^(j/32), binary32", [binary32(p) for p in roots])
-    show_table("what its logarithm lacks", [binary32(mp.log(p / binary32(p))) for p in roots])
+    show_table("correction of its logarithm", [binary32(mp.log(p / binary32(p))) for p in roots])
     excess = binary32(LN2) - LN2
     print("\nln 2 in binary32   ", float(binary32(LN2)).hex(), "above by", float(binary32(excess)).hex())
     exp_third = power_series([1 / mp.factorial(j + 3) for j in range(30)])

@@ -1,7 +1,7 @@
-// The correctly rounded float32 value of each elementary function, and the count of results that differ from it.
+// The correctly rounded float32 value of each elementary function, and the number of results that differ from it.
 //
-// glibc's double function is trusted to 2^-46 of its value (its error is a few 2^-53). Where that decides the rounding
-// it is the answer; elsewhere, about once in 2^21 inputs, 113-bit arithmetic decides.
+// glibc's double function is assumed accurate to a relative 2^-46 (its error is a few 2^-53). If this error bound
+// determines the rounding, its value is used; otherwise, for about one in 2^21 inputs, 113-bit arithmetic decides.
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -22,7 +22,8 @@ double softplus(double x) { return x < 0 ? std::log1p(std::exp(x)) : x + std::lo
 Quad sigmoid_quad(Quad x) { return x < 0 ? QUAD(exp)(x) / (1 + QUAD(exp)(x)) : 1 / (1 + QUAD(exp)(-x)); }
 Quad softplus_quad(Quad x) { return x < 0 ? QUAD(log1p)(QUAD(exp)(x)) : x + QUAD(log1p)(QUAD(exp)(-x)); }
 
-// erfc(-x / sqrt 2) / 2. In double the rounding of the quotient, up to 2^-46 of the result, is put right by the slope.
+// erfc(-x / sqrt 2) / 2. In double, the rounding error of the quotient, up to 2^-46 of the result, is corrected to
+// first order.
 Quad ndtr_quad(Quad x) { return QUAD(erfc)(-x / QUAD(sqrt)(Quad(2))) / 2; }
 double ndtr(double x) {
   if (!(std::fabs(x) < 40)) return x < 0 ? 0 : x > 0 ? 1 : x;
@@ -46,7 +47,7 @@ const Function kFunctions[] = {
 float expected(const Function& f, float x) {
   const double y = f.fast(x);
   const float low = static_cast<float>(y - y * 0x1p-46), high = static_cast<float>(y + y * 0x1p-46);
-  // Equal, or not a number, or infinite (where the difference is not a number).
+  // Unambiguous, or NaN or infinite (for which the difference is NaN).
   if (low == high || !std::isfinite(y)) return static_cast<float>(y);
   return static_cast<float>(f.exact(x));
 }
@@ -59,8 +60,8 @@ uint32_t pattern(float x) {
 
 }  // namespace
 
-// How many of the n results y differ from the right ones; the first `room` of their inputs go to `where`. -1: no such
-// function.
+// The number of the n results y that are misrounded; the first `room` of their inputs are written to `where`.
+// -1: unknown function.
 extern "C" int64_t misrounded(const char* name, int64_t n, const float* x, const float* y, int64_t room, float* where) {
   for (const Function& f : kFunctions) {
     if (std::strcmp(f.name, name) != 0) continue;

@@ -4,11 +4,11 @@
     python tests/exhaustive/run.py exp tanh --on avx2    some of them
     python tests/exhaustive/run.py --on scalar --stride 16
 
-A target is an instruction set of this machine, run through the extension module, or one of the ways in ways.cpp,
-`alone` (`alone-avx2`: with the shorter table of that set; `alone-avx512`: tanh by table) and `exact`, made here. One
-line per target and function: inputs checked, results that are not the correctly rounded ones, seconds. The exit status
-is 1 if there are any. It needs a C++ compiler (CXX, else g++) and libquadmath; a function takes some minutes on two
-cores. With a stride the neighbourhoods of special inputs are still all checked.
+A target is an instruction set of this machine, run through the extension module, or a variant in variants.cpp,
+`alone` (`alone-avx2`: with the shorter table of that set; `alone-avx512`: tanh by table) and `exact`, compiled here.
+The output is one line per target and function: number of inputs, number of misrounded results, seconds. The exit status
+is 1 if any result is misrounded. Requires a C++ compiler (CXX, default g++) and libquadmath; a function takes some
+minutes on two cores. With a stride, all inputs near special values are still checked.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from chainrule import _core
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "ndtr")
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 BLOCK = 1 << 20
-# Ends of the ranges in which a function is neither constant nor trivial, and the seams of its evaluation.
+# Bounds of the ranges in which a function is neither constant nor trivial, and of the pieces of its evaluation.
 SPECIAL = (0.0, 2.0**-149, 2.0**-126, 2.0**-29, 2.0**-24, 0.5, 1.0, 9.0109, 10.0, 15.0, 17.33, 20.0, 30.0)
 SPECIAL_FAR = (3.9192, 3.99, 5.4195, 6.0, 12.9454, 12.9837, 14.1701, 87.3366, 88.7229, 103.9721, 2.0**127, np.inf)
 SPECIAL_TANH = tuple((i / 8 * 2.0**e - 0.903) / 1.4375 for e in range(-1, 4) for i in range(8, 16))  # its cells
@@ -57,24 +57,24 @@ def level(name: str) -> str:
 
 
 def target(name: str, folder: Path) -> Function:
-    """The function that evaluates on the named target."""
+    """The evaluation function of the named target."""
     avx2 = (level("avx2"), "-mavx2", "-mfma")
     if name == "alone":
-        return compile_library(folder, "ways", level("scalar"), *(["-mfma"] if X86 else [])).alone
+        return compile_library(folder, "variants", level("scalar"), *(["-mfma"] if X86 else [])).alone
     if name == "alone-avx2":
-        return compile_library(folder, "ways", *avx2).alone
+        return compile_library(folder, "variants", *avx2).alone
     if name == "alone-avx512":
         flags = (f"-mavx512{part}" for part in ("f", "dq", "bw", "vl"))
-        return compile_library(folder, "ways", *avx2[1:], level("avx512"), *flags).alone
+        return compile_library(folder, "variants", *avx2[1:], level("avx512"), *flags).alone
     if name == "exact":
-        return compile_library(folder, "ways", *(avx2 if X86 else [level("neon")])).exact
+        return compile_library(folder, "variants", *(avx2 if X86 else [level("neon")])).exact
     _core.use_isa(name)
     unary = ctypes.CDLL(_core.__file__).chainrule_unary
     return lambda function, size, x, y: unary(function, 0, size, x, y)
 
 
 def block(first: int, stride: int) -> Floats:
-    """Every stride-th float32 from the bit pattern `first` on, BLOCK of them at most."""
+    """Every stride-th float32 from the bit pattern `first`, at most BLOCK of them."""
     patterns = np.arange(first, min(first + BLOCK * stride, 1 << 32), stride, dtype=np.uint64)
     return patterns.astype(np.uint32).view(np.float32)
 
@@ -91,20 +91,20 @@ def pointer(array: Floats) -> ctypes.c_void_p:
 
 
 def check(name: str, x: Floats, evaluate: Function, oracle: ctypes.CDLL) -> tuple[int, int, list[float]]:
-    """Inputs checked, misrounded results, and the first few of their inputs. ctypes lets go of the interpreter lock."""
+    """Number of inputs, number of misrounded results, and the first few of their inputs. ctypes releases the GIL."""
     y = np.empty_like(x)
     where = np.empty(4, np.float32)
     size = ctypes.c_int64(x.size)
     if evaluate(name.encode(), size, pointer(x), pointer(y)) != 0:
-        raise ValueError(f"unknown function {name}")
+        raise ValueError(f"check: unknown function {name}")
     wrong = int(oracle.misrounded(name.encode(), size, pointer(x), pointer(y), ctypes.c_int64(4), pointer(where)))
     if wrong < 0:
-        raise ValueError(f"the oracle has no {name}")
+        raise ValueError(f"check: the oracle does not contain {name}")
     return x.size, wrong, [float(v) for v in where[:wrong]]
 
 
 def run(name: str, stride: int, threads: int, evaluate: Function, oracle: ctypes.CDLL) -> tuple[int, int, list[float]]:
-    """The sums of `check` over all blocks, and over the special zones where a stride leaves inputs out."""
+    """The sums of `check` over all blocks and, with a stride above 1, over the neighbourhoods of special values."""
     checked, wrong, where = check(name, special_zones(), evaluate, oracle) if stride > 1 else (0, 0, [])
     with ThreadPoolExecutor(threads) as pool:
         starts = range(0, 1 << 32, BLOCK * stride)

@@ -262,7 +262,7 @@ def test_row_56_gates_and_circuits() -> None:
     assert truth_table(xor, 2).tolist() == XOR
     majority = Circuit(3, (and_gate(), [0, 1]), (and_gate(), [0, 2]), (and_gate(), [1, 2]), (or_gate(3), [3, 4, 5]))
     assert truth_table(majority, 3).tolist() == (patterns(3).sum(1) >= 2).tolist()
-    with pytest.raises(ValueError, match=r"^Circuit: gate 0 reads wire 2, there are 0 to 1"):
+    with pytest.raises(ValueError, match=r"^Circuit: gate 0 reads wire 2, expected wires between 0 and 1"):
         Circuit(2, (or_gate(), [0, 2]))
 
 

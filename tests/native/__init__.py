@@ -1,4 +1,4 @@
-"""Small C helpers of the tests, compiled on first use with the machine's C compiler."""
+"""Small C helpers of the tests, compiled on first use with the system's C compiler."""
 
 import ctypes
 import functools
@@ -13,7 +13,7 @@ FLAGS = ("-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared")
 
 @functools.cache
 def library(name: str, *flags: str) -> ctypes.CDLL:
-    """`name`.c as a loaded library; RuntimeError with the compiler's words when it does not compile."""
+    """`name`.c as a loaded library; RuntimeError with the compiler's output if compilation fails."""
     with tempfile.TemporaryDirectory(prefix="native-") as folder:
         shared = Path(folder) / f"{name}.so"
         command = [*os.environ.get("CC", "cc").split(), *FLAGS, *flags, str(FOLDER / f"{name}.c"), "-o", str(shared)]

@@ -1,4 +1,4 @@
-/* The floating-point mode of x86-64 threads: read, set, and shown by what arithmetic does under it. */
+/* The floating-point mode of x86-64 threads: read it, set it, and observe its effect on arithmetic. */
 #include <stdint.h>
 #include <xmmintrin.h>
 #if defined(_OPENMP)
@@ -8,7 +8,7 @@
 uint32_t get_mode(void) { return _mm_getcsr(); }
 void set_mode(uint32_t mode) { _mm_setcsr(mode); }
 
-/* What the mode does: 1 + 2^-30 and -1 - 2^-30 rounded, a product that is subnormal, a subnormal operand. */
+/* The effect of the mode: 1 + 2^-30 and -1 - 2^-30 rounded, a subnormal product, a subnormal operand. */
 void probe(float *out) {
   volatile float one = 1, small = 0x1p-30f, least_normal = 0x1p-126f, half = 0.5f, subnormal = 0x1p-140f, large = 0x1p60f;
   out[0] = one + small;
@@ -17,7 +17,7 @@ void probe(float *out) {
   out[3] = subnormal * large;
 }
 
-/* The mode on each of n threads of the OpenMP pool that the caller uses; returns how many there were. */
+/* The mode of each of n threads in the caller's OpenMP pool; returns the number of threads. */
 int worker_modes(int n, uint32_t *modes) {
 #if defined(_OPENMP)
   int count = 0;

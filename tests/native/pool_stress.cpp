@@ -1,5 +1,5 @@
-// Several threads use the thread pool at once, with changing sizes: every phase reads what all shares of the one before
-// wrote.
+// Several threads use thread pools of varying sizes concurrently; every phase reads the values that all shares of the
+// previous phase wrote.
 #include <atomic>
 #include <chrono>
 #include <cstdio>

@@ -1,4 +1,4 @@
-/* Which instructions run: a child process is stepped one instruction at a time through kernels (Linux, x86-64). */
+/* Counts executed instructions by encoding: a child process is single-stepped through kernels (Linux, x86-64). */
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static int encoding(long word) {
   }
 }
 
-/* counts[encoding] of the instructions that ran at addresses low .. high. 0, or -1 when tracing is not possible. */
+/* counts[encoding] of the instructions executed at addresses low .. high. Returns 0, or -1 if tracing is impossible. */
 int trace_kernels(MatmulFn matmul, UnaryFn unary, uint64_t low, uint64_t high, int64_t *counts) {
   pid_t child = fork();
   if (child < 0) return -1;

@@ -1,4 +1,4 @@
-"""oracle.c for Python: compiled once per process with the C compiler of the machine, called through ctypes."""
+"""Python interface of oracle.c: compiled once per process with the system's C compiler, called through ctypes."""
 
 import ctypes
 import functools
@@ -28,7 +28,7 @@ MATMUL_FN = ctypes.CFUNCTYPE(_int, *_MATMUL_ARGUMENTS)  # the type of chainrule_
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep found: number of cases, number of differing ones, the first of them in words ("" if none)."""
+    """Result of a sweep: number of cases, number of cases that differ, description of the first ("" if none)."""
 
     cases: int
     differing: int
@@ -37,7 +37,7 @@ class Sweep:
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """The compiled oracle; RuntimeError without a C compiler (`cc`, or the one named by the variable CC)."""
+    """The compiled oracle; RuntimeError without a C compiler (`cc`, or the environment variable CC)."""
     compiler = os.environ.get("CC", "cc").split()
     if shutil.which(compiler[0]) is None:
         raise RuntimeError(f"oracle: C compiler {compiler[0]!r} not found; set CC")
@@ -58,7 +58,7 @@ def library() -> ctypes.CDLL:
 
 
 def fma(a: npt.ArrayLike, b: npt.ArrayLike, c: npt.ArrayLike) -> Array:
-    """C's fmaf or fma over arrays of one dtype that broadcast together."""
+    """C's fmaf or fma over arrays of one dtype, with broadcasting."""
     operands = [np.ascontiguousarray(v) for v in np.broadcast_arrays(a, b, c)]
     out = np.empty_like(operands[0])
     function = library().oracle_fma64 if _is_f64(out.dtype) else library().oracle_fma32
@@ -69,7 +69,8 @@ def fma(a: npt.ArrayLike, b: npt.ArrayLike, c: npt.ArrayLike) -> Array:
 def matmul(a: Array, b: Array) -> Array:
     """The chain of fma per output for 2-d a (m, k) and b (k, n) with any strides."""
     if a.dtype != b.dtype or a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
-        raise ValueError(f"oracle.matmul: a {a.dtype} {a.shape}, b {b.dtype} {b.shape}")
+        expected = "expected (m, k) and (k, n) of one dtype"
+        raise ValueError(f"oracle.matmul: a is {a.dtype} {a.shape}, b {b.dtype} {b.shape}; {expected}")
     (m, k), n = a.shape, b.shape[1]
     c = np.empty((m, n), a.dtype)
     library().oracle_matmul(_is_f64(a.dtype), m, n, k, *_operand(a), *_operand(b), c.ctypes.data, n)
@@ -77,10 +78,10 @@ def matmul(a: Array, b: Array) -> Array:
 
 
 def sweep_matmul(fn: Any, dtype: npt.DTypeLike, max_dim: int, specials: bool = False, seed: int = 1) -> Sweep:
-    """Run fn, a ctypes function like chainrule_matmul, on every m, n, k up to max_dim and compare every bit.
+    """Run fn, a ctypes function with chainrule_matmul's signature, on every m, n, k up to max_dim; compare every bit.
 
-    All four transpositions by strides, leading dimensions of dimension + 0 .. 3; A and B lie between NaN padding,
-    what lies around and between the rows of C must stay as it was. `specials` mixes in NaN, infinities, zeros of both
+    Each shape runs in all four transpositions, given by strides, with leading dimensions of dimension + 0 .. 3. A and B
+    are surrounded by NaN padding; the padding of C must not change. `specials` adds NaN, infinities, zeros of both
     signs, subnormals and the largest values.
     """
     cases, first = _i64(0), (_i64 * 4)()
@@ -88,14 +89,14 @@ def sweep_matmul(fn: Any, dtype: npt.DTypeLike, max_dim: int, specials: bool = F
         _address(fn), _is_f64(dtype), specials, seed, max_dim, ctypes.byref(cases), ctypes.cast(first, _i64_pointer)
     )
     m, n, k, mask = first
-    words = f"m={m} n={n} k={k} {' '.join(_names(mask))}" if differing else ""
-    return Sweep(cases.value, differing, words)
+    description = f"m={m} n={n} k={k} {' '.join(_names(mask))}" if differing else ""
+    return Sweep(cases.value, differing, description)
 
 
 def check_matmul(
     fn: Any, dtype: npt.DTypeLike, m: int, n: int, k: int, specials: bool = False, seed: int = 1
 ) -> list[str]:
-    """The same for one shape: the transpositions ("NN", "TN", "NT", "TT") in which fn differs."""
+    """As `sweep_matmul` for one shape: the transpositions ("NN", "TN", "NT", "TT") in which fn differs."""
     return _names(library().check_matmul(_address(fn), _is_f64(dtype), specials, seed, m, n, k))
 
 

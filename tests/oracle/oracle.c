@@ -1,6 +1,6 @@
-/* The second truth: plain loops over fmaf and fma, in C, compiled by itself and apart from the library.
+/* The second reference: plain loops over fmaf and fma in C, compiled independently of the library.
  *
- * It holds fma over arrays, the matrix product as one chain per output with any strides, and the sweep that runs a
+ * It contains fma over arrays, the matrix product as one chain per output with any strides, and a sweep that runs a
  * matrix product under test over every m, n, k and transposition and compares every bit. Build: see __init__.py.
  */
 #include <math.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* On x86-64 with FMA the loops are compiled a second time, in which fmaf and fma are one instruction: same results. */
+/* On x86-64 the loops are also compiled for FMA, where fmaf and fma are single instructions with the same results. */
 #if defined(__x86_64__) && defined(__GNUC__)
 #define WITH_FMA __attribute__((target("fma")))
 #define HAS_FMA() __builtin_cpu_supports("fma")
@@ -85,7 +85,7 @@ INLINE void product64(const Product *p) {
 WITH_FMA static void product32_fast(const Product *p) { product32(p); }
 WITH_FMA static void product64_fast(const Product *p) { product64(p); }
 
-/* The signature of the entry under test, chainrule_matmul. */
+/* The signature of the function under test, chainrule_matmul. */
 typedef int (*MatmulFn)(int is_f64, int64_t m, int64_t n, int64_t k, const void *a, int64_t rs_a, int64_t cs_a,
                         const void *b, int64_t rs_b, int64_t cs_b, void *c, int64_t rs_c);
 
@@ -104,7 +104,7 @@ int oracle_matmul(int is_f64, int64_t m, int64_t n, int64_t k, const void *a, in
 
 /* ---- arrays of either type, as bit patterns ---- */
 
-#define GUARD 16 /* elements in front of and behind every array that nobody may read or write */
+#define GUARD 16 /* padding elements before and after every array, which must not be read or written */
 
 static uint64_t get(const void *array, int is_f64, int64_t i) {
   return is_f64 ? ((const uint64_t *)array)[i] : ((const uint32_t *)array)[i];
@@ -118,12 +118,12 @@ static void put(void *array, int is_f64, int64_t i, uint64_t bits) {
 static int same(int is_f64, uint64_t x, uint64_t y) {
   uint64_t infinity = is_f64 ? 0x7ff0000000000000u : 0x7f800000u;
   uint64_t sign = is_f64 ? 1ull << 63 : 1ull << 31;
-  return x == y || ((x & ~sign) > infinity && (y & ~sign) > infinity); /* NaN is NaN */
+  return x == y || ((x & ~sign) > infinity && (y & ~sign) > infinity); /* all NaNs are equal */
 }
 
 static void *element(void *array, int is_f64, int64_t i) { return (char *)array + i * (is_f64 ? 8 : 4); }
 
-/* count elements between two guards, every one of them set to bits; the first element is number GUARD */
+/* count elements between two guards, all set to `bits`; the first element has index GUARD */
 static void *new_array(int is_f64, int64_t count, uint64_t bits) {
   void *array = malloc((count + 2 * GUARD) * (is_f64 ? 8 : 4));
   if (!array) abort();
@@ -148,7 +148,7 @@ static const uint64_t SPECIAL64[16] = {
     0x0010000000000000u, 0x8010000000000000u, 0x7fefffffffffffffu, 0xffefffffffffffffu,
     0x7ff0000000000000u, 0xfff0000000000000u, 0x7ff8000000000000u, 0x3ff0000000000000u};
 
-/* Either sign, any mantissa, 2^-16 <= |value| < 2^16; with specials one in 16 is a special value. */
+/* Random sign and mantissa, 2^-16 <= |value| < 2^16; with `specials` one in 16 is a special value. */
 static uint64_t value(int is_f64, int specials, uint64_t r) {
   uint64_t sign = r >> 63, exponent = (r >> 53) % 32 - 16;
   if (specials && (r & 15) == 0) return is_f64 ? SPECIAL64[r >> 4 & 15] : SPECIAL32[r >> 4 & 15];
@@ -158,7 +158,7 @@ static uint64_t value(int is_f64, int specials, uint64_t r) {
 
 /* ---- the sweep ---- */
 
-enum { CANARY = 0x5ca1ab1e }; /* what C and its padding hold before the call */
+enum { CANARY = 0x5ca1ab1e }; /* bit pattern of C and its padding before the call */
 
 typedef struct {
   int is_f64, specials;
@@ -166,7 +166,7 @@ typedef struct {
   int64_t m, n, k;
 } Case;
 
-/* rows x columns values into both layouts: row-major with leading dimension ld, column-major with ld_t */
+/* write rows x columns values in both layouts: row-major with leading dimension ld, column-major with ld_t */
 static void fill(const Case *s, uint64_t seed, int64_t rows, int64_t columns, void *plain, int64_t ld, void *transposed,
                  int64_t ld_t) {
   for (int64_t i = 0; i < rows; i++)
@@ -177,7 +177,7 @@ static void fill(const Case *s, uint64_t seed, int64_t rows, int64_t columns, vo
     }
 }
 
-/* 1 when every element of c is expected's and everything around and between its rows is still the canary */
+/* 1 if c equals `expected` and its padding still holds the canary */
 static int matches(const Case *s, const void *c, int64_t ld, const void *expected) {
   int f64 = s->is_f64;
   for (int64_t i = 0; i < GUARD; i++)
@@ -190,14 +190,14 @@ static int matches(const Case *s, const void *c, int64_t ld, const void *expecte
   return 1;
 }
 
-/* One shape in all four transpositions; returns a mask of those that differ: bit 0 NN, 1 TN, 2 NT, 3 TT. */
+/* Run one shape in all four transpositions; returns a mask of those that differ: bit 0 NN, 1 TN, 2 NT, 3 TT. */
 static int check(MatmulFn fn, const Case *s) {
   uint64_t r = mix(s->seed ^ mix((uint64_t)(s->m << 42 ^ s->n << 21 ^ s->k)));
   int f64 = s->is_f64;
   int64_t m = s->m, n = s->n, k = s->k;
   int64_t lda[2] = {k + (r & 3), m + (r >> 2 & 3)}, ldb[2] = {n + (r >> 4 & 3), k + (r >> 6 & 3)};
   int64_t ldc = n + (r >> 8 & 3);
-  uint64_t nan = f64 ? SPECIAL64[14] : SPECIAL32[14]; /* a padding element that is used shows */
+  uint64_t nan = f64 ? SPECIAL64[14] : SPECIAL32[14]; /* propagates if padding is read */
   void *a[2] = {new_array(f64, m * lda[0], nan), new_array(f64, k * lda[1], nan)};
   void *b[2] = {new_array(f64, k * ldb[0], nan), new_array(f64, n * ldb[1], nan)};
   void *expected = new_array(f64, m * n, CANARY);
@@ -223,8 +223,8 @@ int check_matmul(MatmulFn fn, int is_f64, int specials, uint64_t seed, int64_t m
   return check(fn, &s);
 }
 
-/* Every m, n, k in 0 .. max_dim and all transpositions. Returns how many cases differ; *cases how many there were;
- * first = m, n, k and the mask of `check` of the first shape that differs (untouched if none does). */
+/* Every m, n, k in 0 .. max_dim and all transpositions. Returns the number of cases that differ; *cases is the number
+ * of cases; first = m, n, k and the mask of `check` for the first shape that differs (unchanged if none does). */
 int64_t sweep_matmul(MatmulFn fn, int is_f64, int specials, uint64_t seed, int64_t max_dim, int64_t *cases,
                      int64_t *first) {
   int64_t differing = 0;

@@ -5,8 +5,8 @@
     elementary      exp ... softplus; float32 correctly rounded
     exact           the same in mpmath; ULP error of a float64 result
     elementwise     arithmetic, comparison, maximum and minimum
-    activations     relu, leaky_relu, gradients `<op>_grad` of functions and of these
-    units           the other units of nets, values and gradients
+    activations     activation functions and their gradients
+    elementary_gradients   gradients of the elementary functions
     table           REFERENCE: one row per elementwise op
     samples         test data; special values
     matmul, conv, reduce, softmax_losses, updates, philox

@@ -4,7 +4,7 @@
 `loss` and `loss_grad` add the reduction and the weights of rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,17 +25,35 @@ from .softmax_losses import (
     mse_loss_grad,
 )
 
+Interval = tuple[float, float]
+Options = Mapping[str, Any]
+
+LABELS = np.asarray([2, 0, 3, 1, 3, 0])
+CLASS_WEIGHT = np.asarray([0.3, 1.7, 0.9, 2.1])
+ROWS = np.asarray([0.7, 2.3, 0.0, 1.1, 0.4, 3.0])
+SIGNS = np.asarray([[1.0, -1.0, -1.0, 1.0], [-1.0, 1.0, 1.0, 1.0]] * 3)
+COUNTS = np.asarray([[0.0, 2.0, 1.0, 1.0], [5.0, 3.0, 7.0, 0.0]] * 3)
+COLUMNS = np.asarray([0.5, 3.0, 1.2, 0.8])
+ORDINARY, UNIT, LOGS, SCORES = (-3.0, 3.0), (0.02, 0.98), (-6.0, -0.1), (-9.0, 9.0)
+NUMBERS, BITS = (ORDINARY, ORDINARY), (ORDINARY, UNIT)
+LABELLED: Options = {"target": LABELS}
+WEIGHTED: Options = {"target": LABELS, "weight": CLASS_WEIGHT}
+
 
 @dataclass(frozen=True)
 class Loss:
     """value(x, t, **options) per element or row; gradient(x, t, a, **options), by x and, where there is one, by t.
 
+    cases: intervals of prediction and target, or of the prediction alone where the target is an option; and options.
     share(t, **options): the weights that the rows have in them already.
+    kinks(**options): distances of the prediction from the target at which the derivative jumps.
     """
 
     value: Callable[..., Array]
     gradient: Callable[..., tuple[Array, ...]]
+    cases: tuple[tuple[tuple[Interval, ...], Options], ...]
     share: Callable[..., Array | None] = lambda t, **options: None
+    kinks: Callable[..., tuple[float, ...]] = lambda **options: ()
 
 
 @np.errstate(all="ignore")
@@ -301,17 +319,49 @@ def _margin_grad(
 
 
 LOSSES: dict[str, Loss] = {
-    "mse_loss": Loss(_half_mse, _half_mse_grad),
-    "l1_loss": Loss(lambda p, t: np.abs(p - t), _l1_grad),
-    "huber_loss": Loss(_huber, _huber_grad),
-    "smooth_l1_loss": Loss(_smooth_l1, _smooth_l1_grad),
-    "hinge_loss": Loss(_hinge, _hinge_grad),
-    "perceptron_loss": Loss(_perceptron, _perceptron_grad),
-    "binary_cross_entropy": Loss(_bce, _bce_grad),
-    "binary_cross_entropy_with_logits": Loss(_logits, _logits_grad),
-    "poisson_nll_loss": Loss(_poisson, _poisson_grad),
-    "kl_div": Loss(_kl, _kl_grad),
-    "cross_entropy": Loss(_ce, _ce_grad, _label_weight),
-    "nll_loss": Loss(_nll, _nll_grad, _label_weight),
-    "multi_margin_loss": Loss(_margin, _margin_grad),
+    "mse_loss": Loss(_half_mse, _half_mse_grad, ((NUMBERS, {}), (NUMBERS, {"half": True}))),
+    "l1_loss": Loss(lambda p, t: np.abs(p - t), _l1_grad, ((NUMBERS, {}),)),
+    "huber_loss": Loss(_huber, _huber_grad, ((NUMBERS, {}), (NUMBERS, {"delta": 0.3}))),
+    "smooth_l1_loss": Loss(_smooth_l1, _smooth_l1_grad, ((NUMBERS, {"beta": 0.7}), (NUMBERS, {"beta": 0.0}))),
+    "hinge_loss": Loss(
+        _hinge, _hinge_grad, (((ORDINARY,), {"target": SIGNS}), ((ORDINARY,), {"target": SIGNS, "margin": 0.3}))
+    ),
+    "perceptron_loss": Loss(_perceptron, _perceptron_grad, (((ORDINARY,), {"target": SIGNS}),)),
+    "binary_cross_entropy": Loss(_bce, _bce_grad, (((UNIT, UNIT), {}),)),
+    "binary_cross_entropy_with_logits": Loss(
+        _logits,
+        _logits_grad,
+        (
+            (BITS, {}),
+            (BITS, {"pos_weight": np.asarray(2.5)}),
+            (BITS, {"pos_weight": COLUMNS}),
+        ),
+    ),
+    "poisson_nll_loss": Loss(
+        _poisson,
+        _poisson_grad,
+        (
+            (BITS, {}),
+            ((ORDINARY,), {"full": True, "target": COUNTS}),
+            ((UNIT, UNIT), {"log_input": False}),
+        ),
+    ),
+    "kl_div": Loss(_kl, _kl_grad, (((LOGS, UNIT), {}), ((LOGS, LOGS), {"log_target": True}))),
+    "cross_entropy": Loss(
+        _ce,
+        _ce_grad,
+        (
+            ((SCORES,), LABELLED),
+            ((SCORES,), WEIGHTED),
+            ((SCORES,), {**LABELLED, "label_smoothing": 0.1}),
+            ((SCORES,), {**WEIGHTED, "label_smoothing": 0.3}),
+            ((ORDINARY, UNIT), {}),
+            ((ORDINARY, UNIT), {"weight": CLASS_WEIGHT, "label_smoothing": 0.1}),
+        ),
+        _label_weight,
+    ),
+    "nll_loss": Loss(_nll, _nll_grad, (((LOGS,), LABELLED), ((LOGS,), WEIGHTED)), _label_weight),
+    "multi_margin_loss": Loss(
+        _margin, _margin_grad, (((SCORES,), LABELLED), ((SCORES,), {**WEIGHTED, "p": 2, "margin": 0.4}))
+    ),
 }

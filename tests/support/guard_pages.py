@@ -45,9 +45,9 @@ def elementwise() -> int:
 def _elementwise(kernel: Kernel, dtype: programs.Float, regions: list[Region], output: Output) -> int:
     count = PAGE // np.dtype(dtype).itemsize
     values = kernel.ordinary([(count,)] * len(kernel.domain), dtype, seed=71)
-    truth = kernel.truth(*values)
+    wanted = kernel.reference(*values)
     inputs = [region.fill(x) for region, x in zip(regions, values, strict=False)]
-    results = output.bytes.view(truth.dtype)
+    results = output.bytes.view(wanted.dtype)
     code = [programs.CODE[x.dtype] for x in (results, *inputs)]
     slots, calls = list(range(len(code))), 0
     for isa in every_level():
@@ -55,14 +55,14 @@ def _elementwise(kernel: Kernel, dtype: programs.Float, regions: list[Region], o
             instr = programs.flat(kernel.name, dtype, slots[0], slots[1:], n, kernel.params)
             program = _core.Program([(c, (n,)) for c in code], [], [], [instr.lower()])
             for place in range(-1, 16):
-                # One position in the truth, and in each array its own: a bool array has more elements in its page.
+                # One position in the result, and in each array its own: a bool array has more elements in its page.
                 starts = [x.size - n if place < 0 else place for x in inputs]
                 first = min(starts)
                 out_start = results.size - n if place < 0 else place
                 views = [x[s : s + n] for x, s in zip(inputs, starts, strict=True)]
                 out = results[out_start : out_start + n]
                 program(out, *views)
-                expected = truth[first : first + n] if place >= 0 else truth[count - n :]
+                expected = wanted[first : first + n] if place >= 0 else wanted[count - n :]
                 output.check(out, expected.tobytes(), f"{kernel.name} on {isa}, {n} elements, place {place}")
                 calls += 1
     return calls
@@ -173,8 +173,8 @@ def _update(name: str, states: int, row: Update, gradient: Region, outputs: list
                 _core.update_step(
                     name, got[0], gradient.put(values[1], place), tuple(got[1:]), numbers, clocks[calls % 17]
                 )
-                for output, out, truth in zip(outputs, got, (expected[0], *expected[2:]), strict=False):
-                    output.check(out, truth.tobytes(), f"{name} on {isa}, {n} elements, place {place}")
+                for output, out, wanted in zip(outputs, got, (expected[0], *expected[2:]), strict=False):
+                    output.check(out, wanted.tobytes(), f"{name} on {isa}, {n} elements, place {place}")
                 calls += 1
     return calls
 

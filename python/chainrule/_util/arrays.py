@@ -12,9 +12,9 @@ from .. import _core
 from .dtypes import BOOL, CODES, FLOAT32, INT64, Array
 from .programs import PROGRAMS, keep_program
 
-__all__ = ["aligned_full", "cast_array", "constant", "first_bad", "real_array", "to_array"]
+__all__ = ["aligned_full", "cast_array", "constant", "first_bad", "is_plain", "real_array", "to_array"]
 
-_LINE = 64  # bytes
+_LINE = _core.ALIGNMENT  # bytes
 _MANY = 1024  # elements; for fewer, 3 us to find a place are not worth it
 
 
@@ -34,6 +34,17 @@ def to_array(data: Any, dtype: npt.DTypeLike | None) -> Array:
         if target not in CODES:
             raise TypeError(f"tensor: dtype must be float32, float64, int64 or bool, got {target}")
     return cast_array(array, target)
+
+
+def is_plain(array: Array) -> bool:
+    """Whether kernels read an array as it is: contiguous, aligned, of a dtype of the core, and no subclass.
+
+    >>> import numpy as np
+    >>> from chainrule._util.arrays import is_plain
+    >>> is_plain(np.zeros((2, 3))), is_plain(np.zeros((2, 3)).T)
+    (True, False)
+    """
+    return type(array) is np.ndarray and array.dtype in CODES and array.flags.c_contiguous and array.flags.aligned
 
 
 def _has_dtype(data: Any) -> bool:

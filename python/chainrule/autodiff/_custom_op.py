@@ -1,4 +1,4 @@
-"""Ops of one's own, written in Python, with their derivatives."""
+"""Custom ops, written in Python, with their derivatives."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .._tensor import Tensor
 from .._util.mode import grad_mode
 from ..ops._op import OPS, Attrs, Op, Plan, Spec, Tangents
 from ..ops._operands import one
-from ._inputs import point, zeros_like
-from ._sweeps import enable_grad, no_grad, pull_back
+from ._inputs import make_input_leaf, zeros_like
+from ._sweeps import enable_grad, no_grad, reverse_sweep
 
 __all__ = ["custom_op"]
 
@@ -84,8 +84,8 @@ class _Rules:
         return self._made[1][i]
 
     def _gradients(self, g: Tensor, out: Tensor, inputs: Inputs) -> list[Tensor | None]:
-        arrived = point(g) if grad_mode.enabled else g  # of its own, to see what is made from it
-        made = self._vjp(arrived, out, inputs)
+        upstream = make_input_leaf(g) if grad_mode.enabled else g  # of its own, to see what is made from it
+        made = self._vjp(upstream, out, inputs)
         parts = [made] if isinstance(made, Tensor) and len(inputs) == 1 else made
         if not isinstance(parts, (tuple, list)) or len(parts) != len(inputs):
             got = f"{len(parts)}" if isinstance(parts, (tuple, list)) else type(parts).__name__
@@ -94,7 +94,7 @@ class _Rules:
             if part is not None:
                 self._check(part, x, f"vjp's gradient of argument {i}")
         return [
-            part if part is None else self._linked(part, [arrived], inputs, f"vjp's gradient of argument {i}")
+            part if part is None else self._linked(part, [upstream], inputs, f"vjp's gradient of argument {i}")
             for i, part in enumerate(parts)
         ]
 
@@ -105,18 +105,18 @@ class _Rules:
         given = [
             zeros_like(x) if t is None and x.dtype.kind == "f" else t for t, x in zip(tangents, inputs, strict=True)
         ]
-        arrived = [point(t) if t is not None and grad_mode.enabled else t for t in given]
-        made = self._jvp(tuple(arrived), out, inputs)
+        leaves = [make_input_leaf(t) if t is not None and grad_mode.enabled else t for t in given]
+        made = self._jvp(tuple(leaves), out, inputs)
         self._check(made, out, "jvp's tangent")
-        return self._linked(made, [t for t in arrived if t is not None], inputs, "jvp's tangent")
+        return self._linked(made, [t for t in leaves if t is not None], inputs, "jvp's tangent")
 
     def _transposed(self, tangents: Tangents, out: Tensor, inputs: Inputs) -> Tensor | None:
         """vjp is linear in g, g -> J^T g; so the gradient of <vjp(g), t> by g is J t."""
         with enable_grad():
-            g = point(zeros_like(out))
+            g = make_input_leaf(zeros_like(out))
             gradients = self._gradients(g, out, inputs)
         pairs = [(d, t) for d, t in zip(gradients, tangents, strict=True) if d is not None and t is not None]
-        found = pull_back([d for d, _ in pairs], [t for _, t in pairs], {g._number})
+        found = reverse_sweep([d for d, _ in pairs], [t for _, t in pairs], {g._number})
         g._requires_grad = False
         return found.get(g._number)
 

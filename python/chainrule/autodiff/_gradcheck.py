@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor, tensor
+from .._util.checks import check_size
+from .._util.dtypes import Array
 from .._util.trees import along, flatten
-from ._inputs import Recording, as_float, is_leaf, rebuilt
+from ._inputs import as_float, is_leaf, rebuilt
+from ._recording import Recording
 from ._sweeps import no_grad
 
 __all__ = ["gradcheck"]
-
-_Array = np.ndarray[Any, Any]
 
 
 def gradcheck(
@@ -41,8 +42,7 @@ def gradcheck(
     >>> cr.gradcheck(lambda x: cr.tanh(x), [np.array([0.1, 0.5])], order=2)
     True
     """
-    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
-        raise ValueError(f"gradcheck: order must be an integer of at least 1, got {order!r}")
+    order = check_size("gradcheck: order", order)
     arguments = [_copy(argument, f"input {n}") for n, argument in enumerate(inputs)]
     rng = np.random.default_rng(seed)
     checked = f
@@ -71,11 +71,11 @@ def _copy(argument: Any, name: str) -> Any:
 
 def _run(f: Callable[..., Any], arguments: Sequence[Any]) -> Recording:
     run = Recording("gradcheck", f, arguments, {}, range(len(arguments)), others=True)
-    run.places = [place.replace("argument", "input", 1) for place in run.places]
-    for place, x in zip(run.places, run.sources, strict=True):
+    run.inputs.paths = [place.replace("argument", "input", 1) for place in run.inputs.paths]
+    for place, x in zip(run.inputs.paths, run.inputs.sources, strict=True):
         if x.dtype != np.float64:
             raise TypeError(f"gradcheck: {place} is {x.dtype}; differences need float64")
-    if not run.sources:
+    if not run.inputs.sources:
         raise ValueError("gradcheck: no input is float64")
     return run
 
@@ -100,7 +100,7 @@ def _worst(
 ) -> str | None:
     """The entry that is wrong by most, or None."""
     worst: tuple[float, str] | None = None
-    for place, x, gradient in zip(run.places, run.sources, run.pull(weights), strict=True):
+    for place, x, gradient in zip(run.inputs.paths, run.inputs.sources, run.pull(weights), strict=True):
         for index in np.ndindex(x.shape):
             numeric = _weighted(_difference(f, arguments, run, x._data, index, eps), weights)
             e = np.zeros(x.shape)
@@ -113,13 +113,13 @@ def _worst(
     return None if worst is None else worst[1]
 
 
-def _weighted(changes: Sequence[_Array], weights: Sequence[Tensor]) -> float:
+def _weighted(changes: Sequence[Array], weights: Sequence[Tensor]) -> float:
     return float(sum((change * w._data).sum() for change, w in zip(changes, weights, strict=True)))
 
 
 def _difference(
-    f: Callable[..., Any], arguments: Sequence[Any], run: Recording, memory: _Array, index: tuple[int, ...], eps: float
-) -> list[_Array]:
+    f: Callable[..., Any], arguments: Sequence[Any], run: Recording, memory: Array, index: tuple[int, ...], eps: float
+) -> list[Array]:
     """The change of each output: taken before outputs are added up, a large one does not drown the others."""
     before, ends = memory[index], []
     try:

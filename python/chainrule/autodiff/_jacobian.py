@@ -11,7 +11,7 @@ import numpy as np
 from .. import ops
 from .._tensor import Tensor
 from .._util.mode import grad_mode
-from ._inputs import Recording
+from ._recording import Recording
 from ._transforms import ArgNums, chosen, grad, positions_of
 
 __all__ = ["Sweep", "compile_sweeps_with", "hessian", "jacobian"]
@@ -55,10 +55,10 @@ def jacobian(
     def computed(*args: Any, **kwargs: Any) -> Any:
         positions = positions_of("jacobian", argnums, args)
         run = Recording("jacobian", f, args, kwargs, positions, has_aux)
-        columns, rows = (sum(t.size for t in part) for part in (run.sources, run.outputs))
+        columns, rows = (sum(t.size for t in part) for part in (run.inputs.sources, run.outputs))
         forward = columns < rows if mode == "auto" else mode == "forward"
         blocks = _by_columns(run) if forward else _by_rows(run)
-        found = run.result([chosen(argnums, positions, run.by_argument(row)) for row in blocks])
+        found = run.result([chosen(argnums, positions, run.inputs.by_argument(row)) for row in blocks])
         return (found, run.extra()) if has_aux else found
 
     return computed
@@ -68,8 +68,8 @@ def _by_rows(run: Recording) -> list[list[Tensor]]:
     """The Jacobian of each output by each source: one reverse sweep for each element of an output."""
     blocks = []
     for i, out in enumerate(run.outputs):
-        rows = _swept(run, partial(_row, run, i), out, run.sources)
-        blocks.append([ops.reshape(t, out.shape + x.shape) for t, x in zip(rows, run.sources, strict=True)])
+        rows = _swept(run, partial(_row, run, i), out, run.inputs.sources)
+        blocks.append([ops.reshape(t, out.shape + x.shape) for t, x in zip(rows, run.inputs.sources, strict=True)])
     return blocks
 
 
@@ -86,7 +86,7 @@ def _column(run: Recording, x: Tensor, e: Tensor) -> list[Tensor]:
 def _by_columns(run: Recording) -> list[list[Tensor]]:
     """The same: one forward sweep for each element of a source."""
     turned = []
-    for x in run.sources:
+    for x in run.inputs.sources:
         columns = _swept(run, partial(_column, run, x), x, run.outputs)
         flat = [ops.reshape(t, (x.size, out.size)) for t, out in zip(columns, run.outputs, strict=True)]
         turned.append([ops.reshape(t.T, out.shape + x.shape) for t, out in zip(flat, run.outputs, strict=True)])

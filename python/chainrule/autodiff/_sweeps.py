@@ -1,8 +1,8 @@
-"""The two walks over the graph: gradients newest first (reverse mode), tangents oldest first (forward mode).
+"""The two sweeps over the graph: gradients newest first (reverse mode), tangents oldest first (forward mode).
 
 Both are loops, not recursion, so depth is bounded by memory only. Every op's rules are written in ops: where they may
-record, they make nodes, and their results can be differentiated again; else they only compute. `transforms.py` has the
-functions of functions that are made of these walks.
+record, they make nodes, and their results can be differentiated again; else they only compute. `_transforms.py` has the
+function transformations that are made of these sweeps.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..ops._operands import as_tensor
 __all__ = ["backward", "is_grad_enabled", "no_grad"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+Visit = Callable[[Tensor, int, Tensor, Tensor], None]
 
 
 class no_grad:  # noqa: N801 (PyTorch's name)
@@ -86,10 +87,10 @@ def is_grad_enabled() -> bool:
 
 
 # The graph between sources (tensors to differentiate by) and outputs. Sources are told by number and are independent of
-# each other: no walk goes behind one, even where one was computed from another.
+# each other: no sweep goes behind one, even where one was computed from another.
 
 
-def history(outputs: Iterable[Tensor], sources: Collection[int] = ()) -> list[Tensor]:
+def ancestors(outputs: Iterable[Tensor], sources: Collection[int] = ()) -> list[Tensor]:
     """Every tensor behind the outputs that requires a gradient or is a source, newest first."""
     seen: dict[int, Tensor] = {}
     waiting = [t for t in outputs if t._requires_grad or t._number in sources]
@@ -103,8 +104,8 @@ def history(outputs: Iterable[Tensor], sources: Collection[int] = ()) -> list[Te
     return [seen[number] for number in sorted(seen, reverse=True)]
 
 
-def path(reached: Sequence[Tensor], sources: Collection[int]) -> list[Tensor]:
-    """What of a history depends on a source, newest first."""
+def subgraph(reached: Sequence[Tensor], sources: Collection[int]) -> list[Tensor]:
+    """What of these ancestors depends on a source, newest first."""
     leads = set(sources)
     found = []
     for t in reversed(reached):
@@ -126,7 +127,7 @@ def check_unchanged(t: Tensor, what: str) -> None:
             )
 
 
-def _sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
+def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Undo broadcasting: sum the gradient over the axes along which the argument was repeated."""
     if g.shape == shape:
         return g
@@ -135,22 +136,26 @@ def _sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     return ops.reshape(ops.sum(g, axes), shape)
 
 
-def pull_back(
+def reverse_sweep(
     outputs: Sequence[Tensor],
     gradients: Sequence[Tensor | None],
     sources: Collection[int],
     nodes: Sequence[Tensor] | None = None,
+    what: str = "backward",
+    visit: Visit | None = None,
 ) -> dict[int, Tensor]:
     """Gradients of sum(outputs * gradients) by source number; none for a source that does not matter.
 
-    `nodes` is the path between them, for callers that walk it often.
+    `nodes` is the subgraph between them, for callers that sweep it often; `what` begins errors. For those who look on:
+    `visit(node, i, part, total)` is called for each edge, with what the node passes back to its input i and the sum of
+    what that input has got so far.
     """
     pending: dict[int, Tensor] = {}
     for out, g in zip(outputs, gradients, strict=True):
         if g is not None:
             pending[out._number] = ops.add(pending[out._number], g) if out._number in pending else g
     found: dict[int, Tensor] = {}
-    nodes = path(history(outputs, sources), sources) if nodes is None else nodes
+    nodes = subgraph(ancestors(outputs, sources), sources) if nodes is None else nodes
     matter = {t._number for t in nodes}
     for t in nodes:
         if t._number not in pending:
@@ -159,7 +164,7 @@ def pull_back(
         if t._number in sources:
             found[t._number] = g
             continue
-        check_unchanged(t, "backward")
+        check_unchanged(t, what)
         assert t._op is not None
         for i, x in enumerate(t._inputs):
             if x._number not in matter:
@@ -167,37 +172,44 @@ def pull_back(
             part = t._op.gradient(i, g, t, t._inputs, t._attrs)
             if part is None:
                 continue
-            part = _sum_to(part, x.shape)
+            part = sum_to(part, x.shape)
             before = pending.get(x._number)
-            pending[x._number] = part if before is None else ops.add(before, part)
+            total = part if before is None else ops.add(before, part)
+            pending[x._number] = total
+            if visit is not None:
+                visit(t, i, part, total)
     return found
 
 
-def push_forward(
+def forward_sweep(
     outputs: Sequence[Tensor],
     tangents: Mapping[int, Tensor],
     sources: Collection[int],
     nodes: Sequence[Tensor] | None = None,
-) -> list[Tensor | None]:
-    """The derivative of each output along the tangents, given by source number; None for one that does not change."""
+    what: str = "jvp",
+) -> dict[int, Tensor]:
+    """The derivative of each node along the tangents, which are given by source number; none where it is 0.
+
+    `nodes` and `what` as for the reverse sweep.
+    """
     found = dict(tangents)
-    nodes = path(history(outputs, sources), sources) if nodes is None else nodes
+    nodes = subgraph(ancestors(outputs, sources), sources) if nodes is None else nodes
     for t in reversed(nodes):
         if t._number in sources:
             continue
         given = [found.get(x._number) for x in t._inputs]
         if all(g is None for g in given):
             continue
-        check_unchanged(t, "jvp")
+        check_unchanged(t, what)
         assert t._op is not None
         tangent = t._op.tangent(given, t, t._inputs, t._attrs)
         if tangent is not None:
             found[t._number] = ops.broadcast_to(tangent, t.shape)
-    return [found.get(out._number) for out in outputs]
+    return found
 
 
 def seed(output: Tensor, gradient: Any, what: str) -> Tensor:
-    """The gradient that arrives at an output: 1 for one element, else what the caller gives."""
+    """The upstream gradient of an output: 1 for one element, else what the caller gives."""
     if gradient is None:
         if output.size != 1:
             raise ValueError(f"{what}: the output has shape {output.shape}; expected one element, or pass a gradient")
@@ -224,11 +236,11 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
     """
     if not output._requires_grad:
         raise ValueError("backward: no tensor behind the output requires a gradient")
-    nodes = history([output])
+    nodes = ancestors([output])
     leaves = {t._number: t for t in nodes if t._op is None}
     with enable_grad() if create_graph else no_grad():
         first = seed(output, gradient, "backward")
-        found = pull_back([output], [first], leaves, nodes)
+        found = reverse_sweep([output], [first], leaves, nodes)
         new, taken = {}, {id(first._version)}
         for number, g in found.items():
             before = leaves[number].grad

@@ -1,7 +1,7 @@
-"""Functions of functions: gradients, products with the Jacobian and the Hessian, and these matrices themselves.
+"""Function transformations: gradients, and products with the Jacobian and the Hessian.
 
-Each records one run of the function (`_recording.py`) and walks its graph (`autodiff.py`), so each can be nested in
-each, and all work inside `cr.compile`. docs/autodiff.md tells what may be an argument and a result.
+Each records one run of the function (`_recording.py`) and sweeps through its graph (`_sweeps.py`), so each can be
+nested in each, and all work inside `cr.compile`. docs/autodiff.md tells what may be an argument and a result.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-import numpy as np
-
-from ._inputs import Recording
+from .._util.checks import is_integer
+from ._recording import Recording
 from ._sweeps import seed
 
 __all__ = ["ArgNums", "chosen", "grad", "hvp", "jvp", "positions_of", "value_and_grad", "vjp"]
@@ -24,7 +23,7 @@ def positions_of(what: str, argnums: ArgNums, args: Sequence[Any]) -> list[int]:
     """The arguments of a call that `argnums` names, counted from 0."""
     given: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     for n in given:
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+        if not is_integer(n):
             raise TypeError(f"{what}: argnums must be an integer or a tuple of integers, got {argnums!r}")
         if not -len(args) <= n < len(args):
             raise ValueError(f"{what}: argument {n} of {len(args)} does not exist")
@@ -62,7 +61,7 @@ def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = 
         run = Recording("grad", f, args, kwargs, positions, has_aux, single=True)
         gradients = run.pull([seed(run.outputs[0], None, "grad")])
         result = (run.value(), run.extra()) if has_aux else run.value()
-        return result, chosen(argnums, positions, run.by_argument(gradients))
+        return result, chosen(argnums, positions, run.inputs.by_argument(gradients))
 
     return computed
 
@@ -106,7 +105,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     def pullback(gradient: Any = None) -> tuple[Any, ...]:
         alone = gradient is None and run.structure == (None,)
         gradients = [seed(run.outputs[0], None, "vjp")] if alone else run.seeds(gradient)
-        trees = run.by_argument(run.pull(gradients))
+        trees = run.inputs.by_argument(run.pull(gradients))
         return tuple(trees[n] for n in range(len(primals)))
 
     return (run.value(), pullback, run.extra()) if has_aux else (run.value(), pullback)
@@ -128,7 +127,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     """
     _check_tuples("jvp", primals, tangents)
     run = Recording("jvp", f, primals, {}, range(len(primals)), has_aux, others=True)
-    pushed = run.result(run.push(run.tangents(tangents)))
+    pushed = run.result(run.push(run.inputs.tangents(tangents)))
     return (run.value(), pushed, run.extra()) if has_aux else (run.value(), pushed)
 
 

@@ -203,13 +203,14 @@ def build_model(problem: Problem, options: Options) -> Sequential:
 
 
 def train(problem: Problem, model: Module, options: Options, progress: bool, history: History) -> None:
-    """Train the model on the problem; `history` is filled as epochs end, also when training is broken off.
+    """Train the model on the problem; `history` is filled as epochs end, also when training is interrupted.
 
     Arguments: `problem`; `model`, from `build_model`; `options`; `progress`, whether to show it; `history`, empty.
     Errors: as `fit`.
     """
     optimizer = SGD(model.parameters(), options.lr, options.momentum, options.nesterov, options.weight_decay)
 
+    # Not LinearLR, which rounds differently: a model file has the bits that it always had.
     def lower_rate(record: History) -> None:
         left = tensor(np.float64(options.epochs - record.epochs))
         optimizer.lr = ops.div(ops.mul(left, options.lr), float(options.epochs)).item()

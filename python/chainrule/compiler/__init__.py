@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .._util.errors import CompileError
-from .jit import Compiled, compile
-from .plan import Plan
+from .jit import compile
 
-__all__ = ["CompileError", "Compiled", "Plan", "compile"]
+__all__ = ["CompileError", "compile"]

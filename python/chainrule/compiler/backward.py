@@ -1,7 +1,7 @@
 """Derivatives through a compiled call: its results are nodes of the caller's graph.
 
 The gradient of a result is another compiled function, made when it is first asked for: it traces the function again
-and pulls the gradient back through it. So it can be differentiated in turn. Likewise its tangent.
+and sweeps back through it. So it can be differentiated in turn. Likewise its tangent.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from .._tensor import Tensor
 from .._util.trees import flatten, rebuild
-from ..autodiff._inputs import point, zeros_like
-from ..autodiff._sweeps import differentiating_by, enable_grad, pull_back, push_forward
+from ..autodiff._inputs import make_input_leaf, zeros_like
+from ..autodiff._sweeps import differentiating_by, enable_grad, forward_sweep, reverse_sweep
 from ..ops._op import Attrs, Op, Spec, Tangents
 from ..ops._op import Plan as OpPlan
 from .plan import Plan
@@ -83,26 +83,26 @@ class _Rules:
         return self.plan.derivatives[key]
 
     def _run(self, arguments: Any) -> tuple[Tensor, list[Tensor]]:
-        """Run the function again: the result, and what it is differentiated by, for arguments points of their own."""
+        """Run the function again: the result, and what it is differentiated by, new input leaves for arguments."""
         given: list[Any] = []
         structure = flatten(arguments, given)
         with enable_grad():
-            points = {s: point(given[s]) for s in self.plan.sources if isinstance(s, int)}
-            waiting = iter([points.get(i, leaf) for i, leaf in enumerate(given)])
+            input_leaves = {s: make_input_leaf(given[s]) for s in self.plan.sources if isinstance(s, int)}
+            waiting = iter([input_leaves.get(i, leaf) for i, leaf in enumerate(given)])
             args, kwargs = rebuild(structure, lambda: next(waiting))
             results: list[Any] = []
             with differentiating_by(s._number for s in self.plan.sources if isinstance(s, Tensor)):
                 flatten(self.function(*args, **kwargs), results)
         output = results[self.plan.results.index(self.number)]
-        return output, [points[s] if isinstance(s, int) else s for s in self.plan.sources]
+        return output, [input_leaves[s] if isinstance(s, int) else s for s in self.plan.sources]
 
     def _pull(self, arguments: Any, g: Tensor) -> tuple[Tensor, ...]:
         output, sources = self._run(arguments)
-        found = pull_back([output], [g], {t._number for t in sources})
+        found = reverse_sweep([output], [g], {t._number for t in sources})
         return tuple(found[t._number] if t._number in found else zeros_like(t) for t in sources)
 
     def _push(self, arguments: Any, tangents: Tangents) -> Tensor:
         output, sources = self._run(arguments)
         given = {x._number: t for x, t in zip(sources, tangents, strict=True) if t is not None}
-        (found,) = push_forward([output], given, {t._number for t in sources})
+        found = forward_sweep([output], given, {t._number for t in sources}).get(output._number)
         return zeros_like(output) if found is None else found

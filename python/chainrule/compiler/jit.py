@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from .._tensor import Tensor
-from .._util.arrays import to_array
-from .._util.dtypes import CODES, Array, Spec
+from .._util.arrays import is_plain, to_array
+from .._util.dtypes import Array, Spec
 from .._util.errors import CompileError
 from .._util.mode import grad_mode
 from .._util.trees import flatten, rebuild
@@ -169,9 +169,7 @@ def _canonical(leaf: Any) -> Array:
     if isinstance(leaf, Tensor):
         return leaf._data
     array = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
-    if array.dtype in CODES and array.flags.c_contiguous and array.flags.aligned and type(array) is np.ndarray:
-        return array
-    return to_array(array, None)
+    return array if is_plain(array) else to_array(array, None)
 
 
 def _wants_grad(leaf: Any) -> int:

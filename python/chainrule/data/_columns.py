@@ -1,4 +1,4 @@
-"""The rows of a CSV file as they come: what a column holds is decided by its first value, and holds from then on."""
+"""Parsing the rows of a CSV file: the first value of a column decides whether it is numeric or categorical."""
 
 from __future__ import annotations
 
@@ -11,52 +11,52 @@ import numpy as np
 
 from ._errors import DataError
 
-__all__ = ["Rows", "is_number"]
+__all__ = ["TableBuilder", "is_number"]
 
 _MISSING = ("", "NA")
-_MAX_CATEGORIES = 100  # more different texts are names or remarks, unless the column is named as one of categories
+_MAX_CATEGORIES = 100  # a column with more distinct texts holds names or remarks, unless it is declared categorical
 
-Book = dict[str, int]  # the codes of texts in the order of their first appearance
+Vocabulary = dict[str, int]  # the code of each category, in order of first appearance
 
 
-class Rows:
-    """The rows read so far: numbers parsed and texts coded as they come."""
+class TableBuilder:
+    """Collects the rows of a file; parses numbers and encodes categories as the rows arrive."""
 
     def __init__(
         self,
         path: str,
         names: list[str],
-        wanted: list[int],
+        selected: list[int],
         target: int | None,
         categories: Mapping[str, Sequence[str]] | Sequence[str],
         keep_missing: bool,
     ) -> None:
         self.path, self.names, self.target, self.keep_missing = path, names, target, keep_missing
-        self.known = categories if isinstance(categories, Mapping) else None  # then all texts are known
-        self.named = set(categories)
-        self.columns: list[tuple[int, Book | None]] = [  # a book for a column of text, None for numbers
-            (i, {text: code for code, text in enumerate(self.known[names[i]])} if self.known else {})
-            if names[i] in self.named
+        self.fixed = categories if isinstance(categories, Mapping) else None  # no column may gain categories
+        self.declared = set(categories)
+        self.columns: list[tuple[int, Vocabulary | None]] = [  # None for a numeric column
+            (i, {text: code for code, text in enumerate(self.fixed[names[i]])} if self.fixed else {})
+            if names[i] in self.declared
             else (i, None)
-            for i in wanted
+            for i in selected
         ]
-        self.missing = [0] * len(wanted)
-        self.numbers, self.labels, self.lines = array("d"), list[str](), array("q")
-        self.last_number: int | None = None  # of the unnamed first column, which numbers the rows
+        self.missing = [0] * len(selected)
+        self.values, self.labels, self.lines = array("d"), list[str](), array("q")
+        self.last_row_number: int | None = None  # in the unnamed first column
 
     def append(self, line: int, fields: list[str]) -> None:
-        """Add a row, or say what is wrong with it."""
+        """Add a row; `DataError` if it is malformed."""
         if len(fields) != len(self.names):
             raise DataError(
                 f"{self.path}, line {line}: {len(fields)} fields, expected {len(self.names)} as in the first line"
             )
         try:
-            row = [float(fields[i]) if book is None else book[fields[i]] for i, book in self.columns]
+            row = [float(fields[i]) if vocabulary is None else vocabulary[fields[i]] for i, vocabulary in self.columns]
         except (ValueError, KeyError):
             row = []
         text = "".join(fields)
         if len(row) < len(self.columns) or "_" in text or not text.isascii() or not isfinite(sum(row)):
-            row = [self._value(line, place, fields) for place in range(len(self.columns))]
+            row = [self._parse_field(line, position, fields) for position in range(len(self.columns))]
         if not self.names[0]:
             self._check_row_number(line, fields[0])
         if self.target is not None:
@@ -64,81 +64,85 @@ class Rows:
             if not label:
                 raise DataError(f"{self.path}, line {line}: the target column {self.names[self.target]!r} is empty")
             self.labels.append(label)
-        self.numbers.extend(row)
+        self.values.extend(row)
         self.lines.append(line)
 
-    def _value(self, line: int, place: int, fields: list[str]) -> float:
-        """The number or code of one field of a row that is not plain."""
-        i, book = self.columns[place]
+    def _parse_field(self, line: int, position: int, fields: list[str]) -> float:
+        """The number or category code of one field; the slow path, for rows that `append` cannot parse at once."""
+        i, vocabulary = self.columns[position]
         text = fields[i].strip()
-        if text in _MISSING and not (book and text in book):
+        if text in _MISSING and not (vocabulary and text in vocabulary):
             if not self.keep_missing:
-                what = "the field is empty" if not text else f"{text!r} stands for a missing value"
-                raise self._fault(line, i, f"{what} (missing values are not supported; missing='nan' keeps them)")
-            self.missing[place] += 1
+                found = "the field is empty" if not text else f"{text!r} is a missing value"
+                raise self._error(line, i, f"{found}; missing values are accepted only with missing='nan'")
+            self.missing[position] += 1
             return nan
-        if book is None and self.missing[place] == len(self.lines) and self.known is None and is_plain_text(text):
-            book = {}
-            self.columns[place] = (i, book)
-        if book is None:
-            return self._number(line, i, text)
-        if text not in book:
-            self._add(line, i, text, book)
-        return book[text]
+        no_value_yet = self.missing[position] == len(self.lines)
+        if vocabulary is None and no_value_yet and self.fixed is None and is_plain_text(text):
+            vocabulary = {}
+            self.columns[position] = (i, vocabulary)
+        if vocabulary is None:
+            return self._parse_number(line, i, text)
+        if text not in vocabulary:
+            self._add_category(line, i, text, vocabulary)
+        return vocabulary[text]
 
-    def _number(self, line: int, i: int, text: str) -> float:
+    def _parse_number(self, line: int, i: int, text: str) -> float:
         shown = repr(text if len(text) <= 40 else text[:37] + "...")
         if "_" in text or not text.isascii() or not is_number(text):
-            hint = "; if line 1 holds names, say so (header=True, --header)" if line == 1 else ""
-            raise self._fault(line, i, f"{shown} is not a number{hint}")
+            hint = "; if line 1 is a header, pass header=True (--header)" if line == 1 else ""
+            raise self._error(line, i, f"{shown} is not a number{hint}")
         value = float(text)
         if not isfinite(value):
-            raise self._fault(line, i, f"{value} is not a finite number")
+            raise self._error(line, i, f"{value} is not a finite number")
         return value
 
-    def _add(self, line: int, i: int, text: str, book: Book) -> None:
-        """Give a new text its code."""
-        if self.known is not None:
-            raise self._fault(line, i, f"{text[:40]!r} is none of the known categories: {', '.join(book)[:80]}")
-        if self.names[i] not in self.named:
+    def _add_category(self, line: int, i: int, text: str, vocabulary: Vocabulary) -> None:
+        if self.fixed is not None:
+            known = ", ".join(vocabulary)[:80]
+            raise self._error(line, i, f"{text[:40]!r} is not a known category, expected one of: {known}")
+        if self.names[i] not in self.declared:
             if not is_plain_text(text):
-                if list(self.lines) == [1]:  # there is no header, and this column began with text
-                    self._number(1, i, next(iter(book)))
-                raise self._fault(line, i, f"{text[:40]!r} in a column of text; name the column as one of categories")
-            if len(book) == _MAX_CATEGORIES:
-                many = f"more than {_MAX_CATEGORIES} different texts; leave the column out (ignore=, --ignore), or name"
-                raise self._fault(line, i, f"{many} it as one of categories")
-        book[text] = len(book)
+                if list(self.lines) == [1]:  # the file has no header, and this column began with text
+                    self._parse_number(1, i, next(iter(vocabulary)))
+                found = f"{text[:40]!r} in a categorical column looks like a number"
+                raise self._error(line, i, f"{found}; declare the column in categories= (--categories)")
+            if len(vocabulary) == _MAX_CATEGORIES:
+                found = f"more than {_MAX_CATEGORIES} distinct texts; drop the column with ignore= (--ignore)"
+                raise self._error(line, i, f"{found} or declare it in categories= (--categories)")
+        vocabulary[text] = len(vocabulary)
 
     def _check_row_number(self, line: int, text: str) -> None:
         number = int(text) if text.strip().isdecimal() else None
-        if number is None or (self.last_number is not None and number <= self.last_number):
+        if number is None or (self.last_row_number is not None and number <= self.last_row_number):
             raise DataError(
-                f"{self.path}, line {line}: column 1 has no name in the header and does not number the rows "
-                f"({text[:40]!r}); give it a name"
+                f"{self.path}, line {line}: column 1 has no name in the header and does not contain ascending row "
+                f"numbers ({text[:40]!r}); name the column"
             )
-        self.last_number = number
+        self.last_row_number = number
 
-    def _fault(self, line: int, i: int, what: str) -> DataError:
-        return DataError(f"{self.path}, line {line}, column {self.names[i]!r}: {what}")
+    def _error(self, line: int, i: int, message: str) -> DataError:
+        return DataError(f"{self.path}, line {line}, column {self.names[i]!r}: {message}")
 
     def finish(self) -> tuple[Any, ...]:
         """The fields of a `Table`: columns, features, target, lines, names, categories, notes."""
         if not self.lines:
-            raise DataError(f"{self.path}: no data, there is only a header")
-        features = np.array(self.numbers, dtype=np.float64).reshape(len(self.lines), len(self.columns))
+            raise DataError(f"{self.path}: no data after the header")
+        features = np.array(self.values, dtype=np.float64).reshape(len(self.lines), len(self.columns))
         names = [self.names[i] for i, _ in self.columns]
         empty = [name for name, count in zip(names, self.missing, strict=True) if count == len(self.lines)]
-        if empty and self.known is None:
-            raise DataError(f"{self.path}: column {empty[0]!r} has no value; leave it out (ignore=, --ignore)")
+        if empty and self.fixed is None:
+            raise DataError(
+                f"{self.path}: column {empty[0]!r} has only missing values; drop it with ignore= (--ignore)"
+            )
         categories: dict[str, tuple[str, ...]] = {}
-        for place, (i, book) in enumerate(self.columns):
-            if book is not None:
-                texts = sorted(book) if self.known is None else list(book)
+        for position, (i, vocabulary) in enumerate(self.columns):
+            if vocabulary is not None:
+                texts = sorted(vocabulary) if self.fixed is None else list(vocabulary)
                 rank = {text: float(code) for code, text in enumerate(texts)}
-                ranks = np.array([rank[text] for text in book])
-                present = ~np.isnan(features[:, place])
-                features[present, place] = ranks[features[present, place].astype(np.int64)]
+                ranks = np.array([rank[text] for text in vocabulary])
+                present = ~np.isnan(features[:, position])
+                features[present, position] = ranks[features[present, position].astype(np.int64)]
                 categories[self.names[i]] = tuple(texts)
         return (
             tuple(names),
@@ -153,18 +157,18 @@ class Rows:
     def _notes(self, names: list[str], categories: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
         notes = []
         if not self.names[0]:
-            notes.append("column 1 has no name and numbers the rows: left out")
+            notes.append("column 1 (unnamed row numbers): dropped")
         if categories:
             listed = ", ".join(f"{name} ({len(texts)})" for name, texts in categories.items())
             notes.append(f"categories: {listed}")
-        gaps = [f"{name} ({count})" for name, count in zip(names, self.missing, strict=True) if count]
-        if gaps:
-            notes.append(f"missing values: {', '.join(gaps)}")
+        missing = [f"{name} ({count})" for name, count in zip(names, self.missing, strict=True) if count]
+        if missing:
+            notes.append(f"missing values: {', '.join(missing)}")
         return tuple(notes)
 
 
 def is_number(text: str) -> bool:
-    """Whether `float` reads the text."""
+    """Whether `float` accepts the text."""
     try:
         float(text)
     except ValueError:
@@ -173,5 +177,5 @@ def is_number(text: str) -> bool:
 
 
 def is_plain_text(text: str) -> bool:
-    """Whether the text is printable, is no number and does not begin like one."""
+    """Whether the text is printable and neither is a number nor begins like one."""
     return text.isprintable() and not is_number(text) and not text.lstrip("+-.,")[:1].isdigit()

@@ -1,8 +1,8 @@
-"""CSV files: numbers, categories and missing values; every fault is reported with its line.
+"""CSV files: numbers, categories and missing values; every error names its line.
 
 The format: UTF-8 (a byte order mark is skipped), comma or another one-character delimiter, `"` for quotes, LF or CRLF,
-gzip or plain. Lines without any character are skipped. A number is what Python's `float` reads, always with a decimal
-point whatever the locale, without `_` and finite. Numbers are read to float64; a float32 model rounds them once more.
+gzip or plain. Empty lines are skipped. A number is any finite text that Python's `float` accepts, without `_`; the
+decimal point does not depend on the locale. Numbers are parsed as float64; a float32 model rounds them once more.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from io import BufferedIOBase
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import Rows, is_number
+from ._columns import TableBuilder, is_number
 from ._errors import DataError, suggest
 
 __all__ = ["Table", "read_csv"]
 
-_MAX_LINE = 1 << 24  # bytes: a file without line ends must not fill the memory
+_MAX_LINE = 1 << 24  # bytes: bounds the memory for a file without line ends
 
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file in memory: feature columns as numbers or as codes of categories, the target column as text.
+    """A CSV file in memory: feature columns as numbers or category codes, the target column as text.
 
     `columns` are the feature names; `features` is float64 of shape (rows, columns), NaN where a value is missing;
-    `target` holds one string per row, or is None when no target was named; `lines` is int64 of shape (rows,), the line
-    each row begins at; `names` are all columns of the file; `categories` has the texts of each column of categories:
-    their places are the codes in `features`; `notes` says in words what was decided about the columns.
+    `target` holds one string per row, or is None without a target; `lines` is int64 of shape (rows,), the line number
+    at which each row begins; `names` are all columns of the file; `categories` maps each categorical column to its
+    categories, indexed by the codes in `features`; `notes` reports in words how the columns were interpreted.
 
     >>> from chainrule.data import Table
     >>> Table.__name__
@@ -47,7 +47,7 @@ class Table:
 
     @property
     def coded(self) -> dict[int, int]:
-        """The number of categories of each column that has some, by its place, as `cr.nn.OneHot` takes it."""
+        """Index of each categorical column to its number of categories, the `columns` argument of `cr.nn.OneHot`."""
         return {self.columns.index(name): len(texts) for name, texts in self.categories.items()}
 
 
@@ -62,22 +62,22 @@ def read_csv(
     header: bool | None = None,
     delimiter: str = ",",
 ) -> Table:
-    """Read a CSV file of numbers and categories, and one target column of any text.
+    """Read a CSV file with numeric and categorical columns and an optional target column of any text.
 
-    A column holds numbers, or, when its first value is text, categories; a column that mixes both is an error unless it
-    is named in `categories`. Text that begins like a number (`2,5`, `0x10`) is taken for a mistake. The categories of a
-    column are its different texts in sorted order, 100 at most; features hold their places, 0, 1, ... A first column
-    without a name whose integers ascend numbers the rows, and is left out.
+    A column is numeric or, if its first value is text, categorical; a column that mixes numbers and text is an error
+    unless it is declared in `categories`. Text that begins like a number (`2,5`, `0x10`) is an error. The categories of
+    a column are its distinct texts in sorted order, at most 100; the features hold their codes 0, 1, ... An unnamed
+    first column of ascending integers contains row numbers and is dropped.
 
-    Arguments: `path`, a file, gzip or plain; `target`, the name of the column to keep as text and out of the features;
-    `columns`, the features wanted, in this order (default: all but the target; others are not read); `categories`,
-    columns to read as categories whatever they hold, or a mapping from all columns of categories to their texts as a
-    `Table` has it: then other texts are an error; `missing`, what an empty field or `NA` is: "error", or "nan" for a
-    NaN in the features; `ignore`, columns to leave out; `header`, whether the first line holds names (default: it does
-    when none of its fields is a number). Without a header the columns are called "1", "2", ...; `delimiter`, one
-    character.
+    Arguments: `path`, a file, gzip or plain; `target`, the column to return as text and exclude from the features;
+    `columns`, the feature columns in this order (default: all but the target; others are not parsed); `categories`,
+    columns that are categorical whatever they contain, or a mapping from every categorical column to its categories, as
+    in `Table.categories`: other texts are then errors; `missing`, how to treat an empty field or `NA`: "error", or
+    "nan" for NaN in the features; `ignore`, columns to drop; `header`, whether the first line contains column names
+    (default: yes if none of its fields is a number). Without a header the columns are named "1", "2", ...; `delimiter`,
+    one character.
     Returns: a `Table`.
-    Errors: `DataError` with file and line for anything that is not such a table; OSError when the file cannot be read.
+    Errors: `DataError` with file and line for a malformed table; OSError when the file cannot be read.
 
     >>> import pathlib, tempfile
     >>> from chainrule.data import read_csv
@@ -94,7 +94,7 @@ def read_csv(
     """
     name = os.fspath(path)
     if missing not in ("error", "nan"):
-        raise DataError(f"read_csv: missing must be error or nan, got {missing!r}")
+        raise DataError(f"read_csv: missing must be 'error' or 'nan', got {missing!r}")
     with _open_bytes(name) as stream:
         records = _records(stream, name, delimiter)
         line, first = next(records, (0, []))
@@ -102,18 +102,18 @@ def read_csv(
             raise DataError(f"{name}: no data, the file is empty")
         has_header = not any(is_number(field) for field in first) if header is None else header
         names = _check_names(first, name, line) if has_header else [str(i + 1) for i in range(len(first))]
-        wanted, target_index = _choose(names, name, target, columns, (*ignore, *categories), delimiter)
-        wanted = [i for i in wanted if names[i] not in ignore]
-        rows = Rows(name, names, wanted, target_index, categories, missing == "nan")
+        selected, target_index = _select_columns(names, name, target, columns, (*ignore, *categories), delimiter)
+        selected = [i for i in selected if names[i] not in ignore]
+        builder = TableBuilder(name, names, selected, target_index, categories, missing == "nan")
         if not has_header:
-            rows.append(line, first)
+            builder.append(line, first)
         for line, fields in records:
-            rows.append(line, fields)
-    return Table(*rows.finish())
+            builder.append(line, fields)
+    return Table(*builder.finish())
 
 
 def _open_bytes(name: str) -> BufferedIOBase:
-    """Open a file, through gzip when it begins as gzip files do."""
+    """Open a file, with decompression if it begins with gzip's magic number."""
     with open(name, "rb") as probe:
         compressed = probe.read(2) == b"\x1f\x8b"
     if not compressed:
@@ -139,8 +139,8 @@ def _records(stream: BufferedIOBase, name: str, delimiter: str) -> Iterator[tupl
         except StopIteration:
             return
         except (csv.Error, UnicodeDecodeError) as error:
-            what = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
-            raise DataError(f"{name}, line {lines.number}: {what}") from None
+            message = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+            raise DataError(f"{name}, line {lines.number}: {message}") from None
         except (EOFError, zlib.error, OSError) as error:
             raise DataError(f"{name}, after line {lines.number}: cannot be read ({error})") from None
         if fields:
@@ -148,7 +148,7 @@ def _records(stream: BufferedIOBase, name: str, delimiter: str) -> Iterator[tupl
 
 
 class _Lines:
-    """The lines of a binary stream as text; `number` is the line last given."""
+    """Iterates over the lines of a binary stream as text; `number` is that of the last line returned."""
 
     def __init__(self, stream: BufferedIOBase) -> None:
         self.stream, self.number = stream, 0
@@ -173,37 +173,38 @@ def _check_names(fields: list[str], path: str, line: int) -> list[str]:
         if not column and (i > 0 or len(fields) == 1):
             raise DataError(f"{path}, line {line}: column {i + 1} has no name in the header")
         if column in names:
-            raise DataError(f"{path}, line {line}: the header names column {column!r} twice")
+            raise DataError(f"{path}, line {line}: duplicate column name {column!r} in the header")
         names[column] = None
     return list(names)
 
 
-def _choose(
+def _select_columns(
     names: list[str],
     path: str,
     target: str | None,
     columns: Sequence[str] | None,
-    others: Sequence[str],
+    also_named: Sequence[str],
     delimiter: str,
 ) -> tuple[list[int], int | None]:
-    """The indices of the feature columns and of the target; `others` are named elsewhere and must be there, too."""
-    unknown = next((column for column in others if column not in names), None) if columns is None else None
+    """The indices of the feature columns and of the target; `also_named` (by other arguments) must exist, too."""
+    named = [column for column in names if column]
+    unknown = next((column for column in also_named if column not in names), None) if columns is None else None
     if unknown is not None:
-        raise DataError(f"{path}: there is no column {unknown!r}{suggest(unknown, names)}")
+        raise DataError(f"{path}: unknown column {unknown!r}{suggest(unknown, named)}")
     if target is not None and target not in names:
-        hint = suggest(target, names)
+        hint = suggest(target, named)
         if len(names) == 1 and delimiter == "," and ";" in names[0]:
             hint = "; the file seems to be delimited by ';'"
-        raise DataError(f"{path}: there is no target column {target!r}{hint}")
+        raise DataError(f"{path}: unknown target column {target!r}{hint}")
     target_index = None if target is None else names.index(target)
     if columns is None:
-        wanted = [i for i in range(len(names)) if i != target_index and names[i]]
-        if not wanted:
-            raise DataError(f"{path}: there is no column besides the target {target!r}")
-        return wanted, target_index
+        selected = [i for i in range(len(names)) if i != target_index and names[i]]
+        if not selected:
+            raise DataError(f"{path}: no feature column besides the target {target!r}")
+        return selected, target_index
     index = {column: i for i, column in enumerate(names)}
     missing = [column for column in columns if column not in index]
     if missing:
         listed = ", ".join(missing[:10]) + (f", ... ({len(missing)} in all)" if len(missing) > 10 else "")
-        raise DataError(f"{path}: missing columns: {listed}{suggest(missing[0], names)}")
+        raise DataError(f"{path}: missing columns: {listed}{suggest(missing[0], named)}")
     return [index[column] for column in columns], target_index

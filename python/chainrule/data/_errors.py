@@ -1,4 +1,4 @@
-"""The error of unreadable data, and the hint that names near spellings."""
+"""The exception for unreadable data, and hints for misspelled column names."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ __all__ = ["DataError", "suggest"]
 
 
 class DataError(ValueError):
-    """Data that cannot be used; the message is one line and says where the fault is."""
+    """Data that cannot be used; the message is one line and locates the fault."""
 
     __module__ = "chainrule.data"
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
-    """Return `; did you mean 'x'?` for the names near to `name`, else `; there is: ...` with the known names.
+    """Return a hint for an unknown column: `; did you mean 'x'?`, or `; available columns: ...` without a close match.
 
-    Arguments: `name`, the name that was not found; `known`, the names there are.
+    Arguments: `name`, the column that was not found; `known`, the existing columns.
     Returns: the end of an error message.
     Errors: none.
 
@@ -27,8 +27,8 @@ def suggest(name: str, known: Sequence[str]) -> str:
     import difflib
 
     lowered = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), list(lowered), n=3)
-    if near:
-        return "; did you mean " + " or ".join(repr(lowered[key]) for key in near) + "?"
+    matches = difflib.get_close_matches(name.lower(), list(lowered), n=3)
+    if matches:
+        return "; did you mean " + " or ".join(repr(lowered[key]) for key in matches) + "?"
     shown = ", ".join(known[:20]) + (f", ... ({len(known)} in all)" if len(known) > 20 else "")
-    return f"; there is: {shown}"
+    return f"; available columns: {shown}"

@@ -1,4 +1,4 @@
-"""The digits that ship with the package."""
+"""Data sets that are included in the package."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ DIGITS_PATH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__fil
 
 
 def load_digits() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Load the 1797 handwritten digits that ship inside the package (UCI, CC BY 4.0; see datasets/LICENCE.md).
+    """Load the 1797 handwritten digits that are included in the package (UCI, CC BY 4.0; see datasets/LICENCE.md).
 
-    Returns: `(images, labels)`: float32 of shape (1797, 64), 8x8 pixels from 0 to 16 in rows; int64 of shape (1797,).
-    Errors: OSError when the package is damaged.
+    Returns: `(images, labels)`: float32 of shape (1797, 64), 8x8 pixels from 0 to 16 in row-major order; int64 of shape
+    (1797,).
+    Errors: OSError when the file is missing or damaged.
 
     >>> import chainrule as cr
     >>> images, labels = cr.data.load_digits()

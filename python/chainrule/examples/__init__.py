@@ -1,6 +1,6 @@
-"""Nets and experiments of the lectures that chainrule grew from; docs/lectures.md uses them row by row.
+"""Nets and experiments from the lectures on which chainrule is based; docs/lectures.md shows each of them.
 
-Nothing here is needed to use the package. `python -m chainrule.examples.plots FOLDER` draws the experiments.
+Nothing in the package depends on them. `python -m chainrule.examples.plots FOLDER` plots the experiments.
 """
 
 from . import experiments

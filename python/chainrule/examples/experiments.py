@@ -1,19 +1,18 @@
-"""Claims of the lectures as small experiments: seeded, a second each, the same numbers on every machine.
+"""Claims of the lectures as small experiments: seeded, about a second each, with identical results on every machine.
 
-Each function returns a dataclass of numbers; `python -m chainrule.examples.plots FOLDER` draws them.
+Each function returns a dataclass of results; `python -m chainrule.examples.plots FOLDER` plots them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import nn, ops
 from .._tensor import Tensor, tensor
+from .._util.dtypes import Array
 from ..autodiff._transforms import grad
 from ..compiler import compile
 from ..inspect import saturation as saturation_report
@@ -45,7 +44,6 @@ __all__ = [
     "width",
 ]
 
-Array = npt.NDArray[Any]
 F64 = np.float64
 
 
@@ -58,7 +56,7 @@ def descend(
     steps: int,
     momentum: float = 0.9,
 ) -> list[float]:
-    """Gradient descent on all rows at once; returns the loss before each step."""
+    """Full-batch gradient descent; returns the loss before each step."""
     optimizer = SGD(model.parameters(), lr, momentum)
 
     @compile
@@ -73,7 +71,7 @@ def descend(
 
 
 def mlp(widths: Sequence[int], activation: Callable[[], nn.Module], init: str, seed: int) -> nn.Sequential:
-    """A float64 net of these widths, with the activation between its layers."""
+    """A float64 multilayer perceptron with the activation between its layers."""
     generator = Generator(seed)
     net = nn.Sequential()
     for i in range(len(widths) - 1):
@@ -85,14 +83,14 @@ def mlp(widths: Sequence[int], activation: Callable[[], nn.Module], init: str, s
 
 @dataclass(frozen=True)
 class SteepLogistic:
-    """For each factor k, the largest distance of sigmoid(k z) from 1[z > 0] where |z| >= 0.05."""
+    """For each factor k, the largest distance between sigmoid(k z) and 1[z > 0] for |z| >= 0.05."""
 
     factors: list[float]
     distance: list[float]
 
 
 def steep_logistic() -> SteepLogistic:
-    """Scaling weights and bias turns the logistic unit into a threshold.
+    """Scaling up its weights and bias makes a logistic unit a threshold unit.
 
     >>> from chainrule.examples.experiments import steep_logistic
     >>> found = steep_logistic()
@@ -107,10 +105,10 @@ def steep_logistic() -> SteepLogistic:
 
 @dataclass(frozen=True)
 class Saturation:
-    """By activation, layer after layer: the norm of the weights' gradient, and the share of flat units.
+    """By activation function, for each layer: the norm of the weights' gradient and the fraction of saturated units.
 
-    `flat`: derivative of the unit below 0.05, over all units and rows. `widened`: for each factor that the weights of a
-    sigmoid layer are multiplied by, its share of flat units.
+    `flat`: the fraction of activations, over all units and rows, whose derivative is below 0.05. `widened`: the same
+    fraction for a sigmoid layer whose weights are multiplied by each of `factors`.
     """
 
     gradients: dict[str, list[float]]
@@ -120,7 +118,7 @@ class Saturation:
 
 
 def saturation() -> Saturation:
-    """Gradients through many layers: sigmoid lets them vanish, tanh and relu do not; relu is flat half of the time.
+    """Gradients through many layers vanish with sigmoid, not with tanh and relu; half of the relu outputs are flat.
 
     >>> from chainrule.examples.experiments import saturation
     >>> found = saturation()
@@ -151,7 +149,7 @@ def saturation() -> Saturation:
 
 @dataclass(frozen=True)
 class SawtoothGradients:
-    """By depth: the slope of the teeth, and the share of [-0.5, 1.5] where the gradient is 0."""
+    """By depth: the slope of the teeth, and the fraction of [-0.5, 1.5] where the gradient is 0."""
 
     depths: list[int]
     slope: list[float]
@@ -159,7 +157,7 @@ class SawtoothGradients:
 
 
 def sawtooth_gradients() -> SawtoothGradients:
-    """The gradient of a sawtooth net by its input doubles with each layer, and is 0 around the teeth.
+    """The gradient of a sawtooth net with respect to its input doubles with each layer, and is 0 outside the teeth.
 
     >>> from chainrule.examples.experiments import sawtooth_gradients
     >>> sawtooth_gradients().slope
@@ -170,9 +168,9 @@ def sawtooth_gradients() -> SawtoothGradients:
     slope, flat = [], []
     for depth in depths:
         net = sawtooth(depth, F64)
-        size = ops.abs(grad(lambda x, net=net: ops.sum(net(x)))(x))
-        slope.append(ops.max(size).item())
-        flat.append(ops.mean(ops.astype(ops.equal(size, 0.0), F64)).item())
+        magnitude = ops.abs(grad(lambda x, net=net: ops.sum(net(x)))(x))
+        slope.append(ops.max(magnitude).item())
+        flat.append(ops.mean(ops.astype(ops.equal(magnitude, 0.0), F64)).item())
     return SawtoothGradients(depths, slope, flat)
 
 
@@ -180,7 +178,7 @@ def sawtooth_gradients() -> SawtoothGradients:
 class Width:
     """Mean squared errors of nets with one hidden layer, by its width, on a wave and on a sawtooth of 32 slopes.
 
-    `deep_units`: of the net with five hidden layers that the sawtooth comes from.
+    `deep_units`: the number of hidden units of the deep net that generates the sawtooth, with five hidden layers.
     """
 
     widths: list[int]
@@ -190,7 +188,7 @@ class Width:
 
 
 def width() -> Width:
-    """One hidden layer comes as near to anything as one likes, if it is wide; depth may need far fewer units.
+    """One hidden layer approximates any function if it is wide enough; a deep net may need far fewer units.
 
     >>> from chainrule.examples.experiments import width
     >>> found = width()
@@ -208,9 +206,9 @@ def width() -> Width:
 
 
 def interpolant(target: Callable[[Tensor], Tensor], width: int) -> nn.Sequential:
-    """The relu net with one hidden layer that agrees with the target at width + 1 places of [0, 1]: the proof by hand.
+    """The relu net with one hidden layer that interpolates the target at width + 1 points of [0, 1]: by construction.
 
-    Unit i begins at i / width; its outgoing weight is by how much the slope changes there.
+    Hidden unit i is positive above the knot i / width; its outgoing weight is the change of slope at the knot.
     """
     knots = np.arange(width) / width
     values = target(tensor(np.arange(width + 1)[:, None] / width))[:, 0]
@@ -225,9 +223,10 @@ def interpolant(target: Callable[[Tensor], Tensor], width: int) -> nn.Sequential
 
 @dataclass(frozen=True)
 class Overfitting:
-    """By width of a net: the error on the twelve noisy rows it was trained on, and against the truth between them.
+    """By width of a net: the error on its twelve noisy training rows, and the error against the true function.
 
-    `x`, `y`: the rows; `grid`, `truth`, `curves`: the truth, and what each net says, to be drawn.
+    `x`, `y`: the training rows; `grid`, `truth`, `curves`: points to plot, the true function and each net's predictions
+    there.
     """
 
     widths: list[int]
@@ -241,7 +240,7 @@ class Overfitting:
 
 
 def overfitting() -> Overfitting:
-    """A large shallow net learns the noise of a few rows by heart; one unit is too few, three are about right.
+    """A wide shallow net memorises the noise of a few rows; one unit underfits, three fit well.
 
     >>> import numpy as np
     >>> from chainrule.examples.experiments import overfitting
@@ -254,12 +253,12 @@ def overfitting() -> Overfitting:
     grid = np.linspace(-1, 1, 201)[:, None]
     y, truth = (ops.square(tensor(x)) - 0.5 + noise).numpy(), (ops.square(tensor(grid)) - 0.5).numpy()
     widths, train_loss, curves = [1, 3, 300], [], []
-    for units in widths:
-        net = mlp([1, units, 1], nn.Tanh, "glorot", seed=8)
-        bends = {"weight": (1, units), "bias": (units,)}
+    for hidden in widths:
+        net = mlp([1, hidden, 1], nn.Tanh, "glorot", seed=8)
+        shapes = {"weight": (1, hidden), "bias": (hidden,)}
         generator = Generator(9)
-        net[0].load_state_dict({name: generator.normal(shape, std=3.0, dtype=F64) for name, shape in bends.items()})
-        train_loss.append(descend(net, x, y, ops.mse_loss, lr=2 / (units + 4), steps=20_000)[-1])
+        net[0].load_state_dict({name: generator.normal(shape, std=3.0, dtype=F64) for name, shape in shapes.items()})
+        train_loss.append(descend(net, x, y, ops.mse_loss, lr=2 / (hidden + 4), steps=20_000)[-1])
         curves.append(net.predict(grid))
     test_loss = [ops.mse_loss(curve, truth).item() for curve in curves]
     return Overfitting(widths, train_loss, test_loss, x, y, grid, truth, curves)
@@ -267,7 +266,7 @@ def overfitting() -> Overfitting:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Losses of logistic regression on raw and on standardised columns, each at its best rate of a grid."""
+    """Losses of logistic regression on raw and on standardised features, each with the best learning rate of a grid."""
 
     raw: list[float]
     standardised: list[float]
@@ -276,7 +275,7 @@ class Scaling:
 
 
 def scaling() -> Scaling:
-    """Gradient descent wants columns of one scale: a rate that suits the largest is far too small for the others.
+    """Gradient descent needs features of similar scale: a rate that suits the largest is far too small for the others.
 
     >>> from chainrule.examples.experiments import scaling
     >>> found = scaling()
@@ -293,7 +292,7 @@ def scaling() -> Scaling:
 
 
 def _best_rate(x: Array, y: Array) -> tuple[float, list[float]]:
-    """The rate of 10**-6 to 10**2 with the smallest loss after 300 steps from 0, and its losses."""
+    """The learning rate of 10**-6 to 10**2 with the smallest loss after 300 steps from zero weights, and its losses."""
     runs = {}
     for rate in (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0):
         model = from_printed(np.zeros((1, 2)), [0.0], dtype=F64)
@@ -304,7 +303,7 @@ def _best_rate(x: Array, y: Array) -> tuple[float, list[float]]:
 
 @dataclass(frozen=True)
 class ValidationCurve:
-    """By degree of a polynomial: its mean squared error on the rows it was fitted to and on others."""
+    """By degree of a polynomial: its mean squared error on training rows and on validation rows."""
 
     degrees: list[int]
     train_loss: list[float]
@@ -312,7 +311,7 @@ class ValidationCurve:
 
 
 def validation_curve() -> ValidationCurve:
-    """Too few features underfit, too many overfit: other rows tell which.
+    """Too few features underfit, too many overfit: the validation error shows which.
 
     >>> from chainrule.examples.experiments import validation_curve
     >>> found = validation_curve()
@@ -320,34 +319,34 @@ def validation_curve() -> ValidationCurve:
     6
     """
     r = Generator(13)
-    x, other = (r.uniform((n, 1), -1.0, 1.0, dtype=F64) for n in (16, 200))
-    y, y_other = (
+    x, x_val = (r.uniform((n, 1), -1.0, 1.0, dtype=F64) for n in (16, 200))
+    y, y_val = (
         ops.add(ops.exp(-8.0 * ops.square(tensor(rows))), r.normal(rows.shape, std=0.05, dtype=F64)).numpy()
-        for rows in (x, other)
+        for rows in (x, x_val)
     )
     degrees, train, validation = list(range(1, 13)), [], []
     for degree in degrees:
         features = nn.PolynomialFeatures(degree, include_bias=False)
         line = linear_regression(features(x), y, dtype=F64)
         train.append(ops.mse_loss(line(features(x)), y).item())
-        validation.append(ops.mse_loss(line(features(other)), y_other).item())
+        validation.append(ops.mse_loss(line(features(x_val)), y_val).item())
     return ValidationCurve(degrees, train, validation)
 
 
 @dataclass(frozen=True)
 class Restarts:
-    """The last loss of a 2-2-1 net on XOR from each random start, best first."""
+    """The final loss of a 2-2-1 net on XOR for each random initialisation, best first."""
 
     losses: list[float]
 
     @property
     def solved(self) -> int:
-        """How many starts came near 0."""
+        """The number of initialisations that converge to a loss near 0."""
         return sum(loss < 0.01 for loss in self.losses)
 
 
 def restarts() -> Restarts:
-    """Small nets have local minima: some starts solve XOR, others do not; the best of several does.
+    """Small nets have local minima: some initialisations solve XOR, others do not; the best of several does.
 
     >>> from chainrule.examples.experiments import restarts
     >>> found = restarts()

@@ -1,4 +1,4 @@
-"""The perceptron: a unit with a threshold, its learning rule, and gradient descent for the same unit."""
+"""The perceptron: a threshold unit, the perceptron learning rule, and the delta rule (gradient descent)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["Learning", "Perceptron", "delta_rule", "perceptron_rule"]
 
 
 class Perceptron(nn.Module):
-    """A unit with a threshold: y = high if w · x + b > 0 else low; w · x - b with `minus_bias`. It begins at 0.
+    """A threshold unit: y = high if w · x + b > 0 else low; w · x - b with `minus_bias`. Weights and bias start at 0.
 
-    Arguments: `inputs`, how many; `labels`, (low, high), for example (0, 1) or (-1, 1); `minus_bias`, whether the bias
-    is subtracted; `dtype`.
+    Arguments: `inputs`, the number of inputs; `labels`, (low, high), for example (0, 1) or (-1, 1); `minus_bias`,
+    whether the bias is subtracted; `dtype`.
     Input: shape (n, inputs). Output: shape (n,).
 
     >>> from chainrule.examples import Perceptron
@@ -55,10 +55,10 @@ class Perceptron(nn.Module):
 
 @dataclass
 class Learning:
-    """How the perceptron rule went: wrong rows of each epoch, whether it converged, and the proof if it never will.
+    """The course of the perceptron rule: mistakes of each epoch, whether it converged, and the proof if it never will.
 
-    `cycle`: (epoch, length) when the weights after `epoch` came back `length` epochs later. The rule has no memory
-    besides them, so it goes round for ever.
+    `cycle`: (epoch, length) if the weights after `epoch` recur `length` epochs later. The weights are the only state of
+    the rule, so it repeats this cycle forever.
 
     >>> from chainrule.examples import Learning
     >>> Learning(mistakes=[2, 1, 0], converged=True).epochs
@@ -71,19 +71,19 @@ class Learning:
 
     @property
     def epochs(self) -> int:
-        """How many epochs were run."""
+        """The number of epochs."""
         return len(self.mistakes)
 
 
 def _rows(unit: Perceptron, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Rows in the unit's dtype and labels; ValueError where they do not fit."""
+    """The rows in the unit's dtype and the labels, checked; ValueError for wrong shapes or labels."""
     rows, labels = np.asarray(X, unit.weight.dtype), np.asarray(y)
     if rows.ndim != 2 or rows.shape[1:] != unit.weight.shape or labels.shape != rows.shape[:1]:
         expected = f"(n, {unit.weight.size}) and (n,)"
         raise ValueError(f"perceptron: X has shape {rows.shape}, y {labels.shape}; expected {expected}")
     unknown = labels[~np.isin(labels, unit.labels)]
     if unknown.size:
-        raise ValueError(f"perceptron: a label is {unknown[0]}, expected {unit.labels[0]} or {unit.labels[1]}")
+        raise ValueError(f"perceptron: y contains {unknown[0]}, expected {unit.labels[0]} or {unit.labels[1]}")
     return rows, labels
 
 
@@ -93,13 +93,12 @@ def perceptron_rule(
 ) -> Learning:
     """Train by the perceptron rule, row by row: on a mistake w += lr s x and b += lr s (-= with `minus_bias`).
 
-    s is 1 where the label is high and -1 where it is low. The rule converges if and only if the rows are linearly
-    separable (Novikoff 1962). It stops after an epoch without a mistake, when it is proven to go round for ever, or
-    after `epochs`.
+    s is 1 for label high and -1 for label low. The rule converges if and only if the rows are linearly separable
+    (Novikoff 1962). It stops after an epoch without mistakes, when the weights recur (a cycle), or after `epochs`.
 
-    Arguments: `unit`; `X`, shape (n, inputs); `y`, n labels of the unit's two; `lr`; `epochs`.
+    Arguments: `unit`; `X`, shape (n, inputs); `y`, n labels from the unit's two; `lr`; `epochs`, at most.
     Returns: a `Learning`.
-    Errors: ValueError for other shapes or labels.
+    Errors: ValueError for wrong shapes or labels.
     Source: F. Rosenblatt, The perceptron, 1958.
 
     >>> from chainrule.examples import Perceptron, patterns, perceptron_rule
@@ -122,9 +121,9 @@ def perceptron_rule(
             unit.bias.copy_(unit.bias + (-step if unit.minus_bias else step))
         learning.mistakes.append(mistakes)
         learning.converged = mistakes == 0
-        before = seen.setdefault(_state(unit), epoch)
-        if before != epoch:
-            learning.cycle = None if learning.converged else (before, epoch - before)
+        earlier = seen.setdefault(_state(unit), epoch)
+        if earlier != epoch:
+            learning.cycle = None if learning.converged else (earlier, epoch - earlier)
             break
     return learning
 
@@ -134,12 +133,12 @@ def _state(unit: Perceptron) -> bytes:
 
 
 def delta_rule(unit: Perceptron, X: npt.ArrayLike, y: npt.ArrayLike, lr: float = 0.1, steps: int = 1000) -> list[float]:
-    """Train by gradient descent on half the mean squared difference of score and label, 0.5 mean((w · x + b - y)**2).
+    """Train by gradient descent on half the mean squared error of the score, 0.5 mean((w · x + b - y)**2).
 
-    It ends near the least squares solution, separable or not, where the perceptron rule may run for ever.
+    It converges to the least-squares solution even if the rows are not separable and the perceptron rule never ends.
 
     Arguments: as `perceptron_rule`; `steps`, each over all rows. Returns: the loss before each step.
-    Errors: ValueError for other shapes or labels.
+    Errors: ValueError for wrong shapes or labels.
     Source: B. Widrow and M. Hoff, Adaptive switching circuits, 1960 (the ADALINE).
 
     >>> from chainrule.examples import Perceptron, delta_rule, patterns

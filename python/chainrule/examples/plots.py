@@ -1,4 +1,4 @@
-"""Pictures of the experiments: ``python -m chainrule.examples.plots FOLDER`` writes SVGs (needs matplotlib)."""
+"""Plots of the experiments: ``python -m chainrule.examples.plots FOLDER`` writes SVG files (requires matplotlib)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def steep_logistic(axes: Any) -> None:
 
 
 def saturation(axes: Any) -> None:
-    """Norms of gradients layer by layer."""
+    """Gradient norms by layer."""
     found = experiments.saturation()
     for name, norms in found.gradients.items():
         axes.semilogy(range(1, len(norms) + 1), norms, "o-", label=name)
@@ -37,7 +37,7 @@ def saturation(axes: Any) -> None:
 
 
 def sawtooth_gradients(axes: Any) -> None:
-    """Sawteeth by depth."""
+    """Sawtooth functions by depth."""
     x = np.linspace(-0.25, 1.25, 1201)[:, None]
     for row, depth in enumerate((1, 2, 3, 5)):
         axes.plot(x, sawtooth(depth).predict(x) - 1.4 * row)
@@ -48,16 +48,16 @@ def sawtooth_gradients(axes: Any) -> None:
 def width(axes: Any) -> None:
     """Errors by width."""
     found = experiments.width()
-    least = 1e-12
+    floor = 1e-12
     axes.loglog(found.widths, found.wave_error, "o-", label="a wave")
-    axes.loglog(found.widths, np.maximum(found.sawtooth_error, least), "s-", label="sawtooth of 32 slopes")
-    axes.loglog([found.deep_units], [least], "*", markersize=12, label="the same, five hidden layers")
-    axes.set(xlabel="relu units", ylabel=f"mean squared error (at least {least:g})", title="width and depth")
+    axes.loglog(found.widths, np.maximum(found.sawtooth_error, floor), "s-", label="sawtooth of 32 slopes")
+    axes.loglog([found.deep_units], [floor], "*", markersize=12, label="the same, five hidden layers")
+    axes.set(xlabel="relu units", ylabel=f"mean squared error (at least {floor:g})", title="width and depth")
     axes.legend(loc="center left")
 
 
 def overfitting(axes: Any) -> None:
-    """What nets of three widths make of twelve rows."""
+    """Fits of nets of three widths to twelve rows."""
     found = experiments.overfitting()
     axes.plot(found.grid, found.truth, "k--", label="truth")
     axes.plot(found.x, found.y, "ko")
@@ -68,7 +68,7 @@ def overfitting(axes: Any) -> None:
 
 
 def scaling(axes: Any) -> None:
-    """Losses on raw and on standardised columns."""
+    """Losses on raw and on standardised features."""
     found = experiments.scaling()
     axes.plot(found.raw, label=f"raw, rate {found.raw_rate:g}")
     axes.plot(found.standardised, label=f"standardised, rate {found.standardised_rate:g}")
@@ -86,7 +86,7 @@ def validation_curve(axes: Any) -> None:
 
 
 def restarts(axes: Any) -> None:
-    """Where random starts end."""
+    """Final losses of random initialisations."""
     found = experiments.restarts()
     axes.plot(range(1, len(found.losses) + 1), found.losses, "o")
     title = f"XOR by 2 tanh units: {found.solved} of {len(found.losses)} starts solve it"
@@ -94,7 +94,7 @@ def restarts(axes: Any) -> None:
 
 
 def gan(axes: Any) -> None:
-    """What a generator draws."""
+    """Histogram of a generator's samples."""
     axes.hist(trained_gan().samples, bins=60, range=(-4, 4))
     axes.set(xlabel="x", title="a generator that saw two bumps")
 
@@ -116,7 +116,7 @@ PLOTS: dict[str, Callable[[Any], None]] = {
 
 
 def draw(name: str, path: Path) -> None:
-    """Write one plot of `PLOTS` as SVG; the same file every time."""
+    """Write one plot of `PLOTS` as a reproducible SVG file."""
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Layers as lecture notes print them: W with a row for each output, and biases that may be subtracted."""
+"""Layers in the lecture notes' notation: W of shape (outputs, inputs), and a bias that may be subtracted."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def from_printed(
     minus_bias: bool = False,
     dtype: npt.DTypeLike = np.float32,
 ) -> Linear:
-    """Make a layer from the W and b of W x + b, or of W x - b with `minus_bias`.
+    """Build a layer from the W and b of W x + b, or of W x - b with `minus_bias`.
 
     Arguments: `weight`, W, shape (outputs, inputs): the layer's weight is its transpose; `bias`, shape (outputs,), or
-    None; `minus_bias`, whether the notes subtract it: the layer's bias is its negative; `dtype`.
-    Errors: ValueError for other shapes.
+    None; `minus_bias`, whether the bias is subtracted: the layer's bias is then -b; `dtype`.
+    Errors: ValueError for wrong shapes.
 
     >>> from chainrule.examples import from_printed
     >>> layer = from_printed([[1.0, 2.0]], [0.5], minus_bias=True)
@@ -59,9 +59,9 @@ def _signed(bias: Tensor, minus: bool) -> Tensor:
 
 
 class Neuron:
-    """One neuron as CS231n writes it: a weighted sum of the inputs, a bias, a sigmoid firing rate.
+    """A neuron in the notation of CS231n: a weighted sum of the inputs plus a bias, and a sigmoid firing rate.
 
-    Arguments: `weights`, shape (inputs,); `bias`, a number.
+    Arguments: `weights`, shape (inputs,); `bias`, a scalar.
 
     >>> from chainrule.examples import Neuron
     >>> round(Neuron([2.0, -3.0], -3.0).neuron_tick([-1.0, -2.0]).item(), 6)

@@ -1,4 +1,4 @@
-"""Nets made by hand to show something: sawteeth from depth, deep linear nets, patterns that move."""
+"""Constructed examples: sawtooth functions from deep nets, collapsing deep linear nets, translated patterns."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["collapse", "sawtooth", "translations"]
 def sawtooth(depth: int, dtype: npt.DTypeLike = np.float32) -> nn.Sequential:
     """Build a net of 3 * depth relu units with 2**(depth - 1) teeth on [0, 1], and flat regions around them.
 
-    Each layer is a tent, 2 relu(x) - 4 relu(x - 0.5) + 2 relu(x - 1): 0 at 0 and 1, 1 at 0.5, flat outside. A tent of
-    tents has twice the teeth: the slope is 2**depth up or down inside, 0 outside. One hidden layer needs a unit for
-    each of the 2**depth slopes.
+    Each layer is a tent function, 2 relu(x) - 4 relu(x - 0.5) + 2 relu(x - 1): 0 at 0 and 1, 1 at 0.5, constant
+    outside. Each composition with a tent doubles the number of teeth: the slope is ±2**depth inside, 0 outside. A net
+    with one hidden layer needs a unit for each of the 2**depth slopes.
 
     Arguments: `depth`, at least 1; `dtype`.
     Input and output: shape (n, 1).
@@ -43,11 +43,11 @@ def sawtooth(depth: int, dtype: npt.DTypeLike = np.float32) -> nn.Sequential:
 
 @no_grad()
 def collapse(net: nn.Sequential) -> nn.Linear:
-    """Multiply linear layers into the one that computes the same: W' = W3 W2 W1, b' = W3 (W2 b1 + b2) + b3.
+    """Compose linear layers into one equivalent layer: W' = W3 W2 W1, b' = W3 (W2 b1 + b2) + b3.
 
-    Arguments: `net`, a Sequential of Linear layers, at least one.
-    Returns: a Linear; equal but for roundings.
-    Errors: TypeError for another layer, ValueError for none.
+    Arguments: `net`, a Sequential of at least one Linear layer.
+    Returns: a Linear that computes the same up to rounding.
+    Errors: TypeError for another layer, ValueError for an empty net.
 
     >>> from chainrule.examples import collapse, from_printed
     >>> import chainrule as cr
@@ -60,20 +60,20 @@ def collapse(net: nn.Sequential) -> nn.Linear:
     bias: Tensor | None = None
     for i, layer in enumerate(net):
         if not isinstance(layer, nn.Linear):
-            raise TypeError(f"collapse: layer {i} is {type(layer).__name__}, not Linear")
+            raise TypeError(f"collapse: layer {i} is {type(layer).__name__}, expected Linear")
         weight = layer.weight if weight is None else ops.matmul(weight, layer.weight)
-        moved = None if bias is None else ops.matmul(bias, layer.weight)
-        bias = layer.bias if moved is None else moved if layer.bias is None else moved + layer.bias
+        mapped = None if bias is None else ops.matmul(bias, layer.weight)
+        bias = layer.bias if mapped is None else mapped if layer.bias is None else mapped + layer.bias
     if weight is None:
-        raise ValueError("collapse: there are no layers")
+        raise ValueError("collapse: net is empty, expected at least one Linear layer")
     return from_printed(ops.transpose(weight), bias, dtype=weight.dtype)
 
 
 def translations(pattern: npt.ArrayLike) -> npt.NDArray[Any]:
     """All cyclic translations of a pattern, as rows; shape (n, n) for a pattern of shape (n,).
 
-    Their mean has the pattern's mean everywhere. Two patterns with as many ones have the same mean, so no linear unit
-    separates the translations of one from those of the other.
+    Each entry of their mean is the pattern's mean. Two patterns with the same number of ones have the same mean, so no
+    linear unit separates the translations of one from those of the other.
 
     >>> from chainrule.examples import translations
     >>> translations([1, 2, 3]).tolist()
@@ -81,5 +81,5 @@ def translations(pattern: npt.ArrayLike) -> npt.NDArray[Any]:
     """
     values = np.asarray(pattern)
     if values.ndim != 1:
-        raise ValueError(f"translations: the pattern has shape {values.shape}, expected (n,)")
+        raise ValueError(f"translations: pattern has shape {values.shape}, expected (n,)")
     return np.stack([np.roll(values, shift) for shift in range(len(values))])

@@ -1,8 +1,8 @@
 """Seeing it: a tensor's graph as tables, as a picture, as costs; and how saturated a model's layers are.
 
-`nodes.py` finds and names the nodes, `calculus.py` pulls gradients through them, `trace.py` and `cost.py` tabulate;
-`picture.py` says what is drawn, `layout.py` where, `svg.py` and `dot.py` write it down. To give an op a formula and a
-sign, add a row to `formulas.py`. All that is loaded when it is first used: not for everyone who imports chainrule.
+`_nodes.py` finds and names the nodes, `_derivatives.py` sweeps through them, `_tables.py` and `_cost.py` tabulate;
+`_picture.py` says what is drawn, `_layout.py` where, `_svg.py` and `_dot.py` write it down. To give an op a formula and
+a sign, add a row to `_formulas.py`. All that is loaded when it is first used: not for everyone who imports chainrule.
 """
 
 from __future__ import annotations

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from .._ir.instruction import Instr, flops
 from .._tensor import Tensor
 from .._util.dtypes import Spec
+from .._util.text_table import text_table
 from ..autodiff._sweeps import no_grad
 from ..compiler.trace import Trace
-from ._derivatives import instructions, steps
+from ._derivatives import Step, instructions, reverse
 from ._formulas import expression
 from ._nodes import Node
-from ._text import shape_text, table
+from ._text import shape_text
 
 __all__ = ["Cost", "Costs", "costs"]
 
@@ -81,7 +82,7 @@ class Costs:
             if row.node.kind == "op"
         ]
         sums = [str(n) for n in (self.forward, self.backward, self.bytes, self.backward_bytes)]
-        text = table(head, [*rows, ("", "all", "", *sums)])
+        text = text_table(head, [*rows, ("", "all", "", *sums)])
         if not all(row.known for row in self.rows):
             return f"{text}\n?: not an op of the table; a compiled function's .program tells"
         return f"{text}\nbackward / forward: {self.backward / self.forward:.3f} flop" if self.forward else text
@@ -103,10 +104,15 @@ def costs(nodes: Sequence[Node], seeds: dict[int, Tensor]) -> Costs:
         else:
             row.flops, row.bytes = sum(map(flops, found[0])), _bytes(found[0], found[1].__getitem__)
     trace, at = Trace(), 0
+
+    def count(step: Step) -> None:
+        """Count what was appended since the step before."""
+        nonlocal at
+        new, at = trace.code[at:], len(trace.code)
+        row = rows[step.node.number]
+        row.backward_flops += sum(map(flops, new))
+        row.backward_bytes += _bytes(new, lambda v: trace.values[v].spec)
+
     with no_grad(), trace.running():
-        for step in steps(nodes, dict(seeds)):
-            new, at = trace.code[at:], len(trace.code)
-            row = rows[step.node.number]
-            row.backward_flops += sum(map(flops, new))
-            row.backward_bytes += _bytes(new, lambda v: trace.values[v].spec)
+        reverse(nodes, dict(seeds), count)
     return Costs(list(rows.values()))

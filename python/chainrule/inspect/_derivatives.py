@@ -5,7 +5,7 @@ Nothing of it touches `grad`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +15,11 @@ from .._ir.elementwise import Map
 from .._ir.instruction import Instr
 from .._tensor import Tensor
 from .._util.dtypes import Spec
-from ..autodiff._sweeps import _sum_to, check_unchanged, no_grad
+from ..autodiff._sweeps import ancestors, forward_sweep, no_grad, reverse_sweep, sum_to
 from ._nodes import Node
 from ._text import SMALL
 
-__all__ = ["Step", "instructions", "is_elementwise", "local", "steps", "tangents"]
+__all__ = ["Step", "instructions", "is_elementwise", "local", "reverse", "tangents"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,28 +28,26 @@ class Step:
 
     node: Node
     at: int
-    part: Tensor  # local derivative times what arrived at the node
-    total: Tensor  # what the input has got so far
+    part: Tensor  # local derivative times the upstream gradient
+    total: Tensor  # the sum of what the input has got so far
 
 
-def steps(nodes: Sequence[Node], totals: dict[int, Tensor]) -> Iterator[Step]:
-    """Reverse mode, in the order of `backward`: `totals`, gradients by tensor number, are added up step by step.
+def reverse(
+    nodes: Sequence[Node], totals: dict[int, Tensor], visit: Callable[[Step], None] = lambda step: None
+) -> None:
+    """Reverse mode, edge by edge: `totals`, gradients by tensor number, are added up, `visit` is called for each step.
 
     It begins with the gradients of the outputs. To be used where ops record no graph.
     """
-    for node in reversed(nodes):
-        t, g = node.tensor, totals.get(node.number)
-        if t._op is None or g is None:
-            continue
-        check_unchanged(t, "trace")
-        for i, x in enumerate(t._inputs):
-            part = _rule(node, i, g) if x._requires_grad else None
-            if part is None:
-                continue
-            part = _sum_to(part, x.shape)
-            before = totals.get(x._number)
-            totals[x._number] = part if before is None else ops.add(before, part)
-            yield Step(node, i, part, totals[x._number])
+    by_number = {node.number: node for node in nodes}
+    outputs = [by_number[number].tensor for number in totals]
+    leaves = {node.number for node in nodes if node.tensor._op is None}
+
+    def note(t: Tensor, i: int, part: Tensor, total: Tensor) -> None:
+        totals[t._inputs[i]._number] = total
+        visit(Step(by_number[t._number], i, part, total))
+
+    reverse_sweep(outputs, list(totals.values()), leaves, ancestors(outputs), "trace", note)
 
 
 def _rule(node: Node, i: int, g: Tensor) -> Tensor | None:
@@ -96,21 +94,11 @@ def local(node: Node, i: int) -> Tensor | None:
             row = _rule(node, i, Tensor._wrap(unit.reshape(t.shape)))
             if row is None:
                 return None
-            rows.append(_sum_to(row, x.shape))
+            rows.append(sum_to(row, x.shape))
         return rows[0] if t.size == 1 else ops.reshape(ops.stack(rows), (t.size, x.size))
 
 
-def tangents(nodes: Sequence[Node], number: int, tangent: Tensor) -> dict[int, Tensor]:
+def tangents(outputs: Sequence[Node], number: int, tangent: Tensor) -> dict[int, Tensor]:
     """Forward mode: the derivative of every node along `tangent` of the leaf with this number, by tensor number."""
-    found = {number: tangent}
     with no_grad():
-        for node in nodes:
-            t = node.tensor
-            given = [found.get(x.number) for x in node.inputs]
-            if t._op is None or all(g is None for g in given):
-                continue
-            check_unchanged(t, "trace")
-            moved = t._op.tangent(given, t, t._inputs, t._attrs)
-            if moved is not None:
-                found[node.number] = ops.broadcast_to(moved, t.shape)
-    return found
+        return forward_sweep([node.tensor for node in outputs], {number: tangent}, {number}, what="trace")

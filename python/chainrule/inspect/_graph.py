@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.dtypes import Array
 from .._util.files import write_atomic
 from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
 from ..nn import Module
 from ..nn._record_calls import Call, noting_calls
 from ._cost import Costs, costs
-from ._derivatives import Step, local, steps, tangents
+from ._derivatives import Step, local, reverse, tangents
 from ._dot import to_dot
 from ._formulas import partial
 from ._nodes import Node, check_outputs, collect, layers_of_calls, layers_of_parameters, named
@@ -26,8 +26,6 @@ from ._svg import to_svg
 from ._tables import Agreement, BackwardRow, ForwardRow, Tables
 
 __all__ = ["Graph", "build"]
-
-Array = npt.NDArray[Any]
 
 
 class Graph:
@@ -108,7 +106,7 @@ class Graph:
         if wrt is not None:
             leaf = self._leaf(wrt)
             along = _start(leaf, tangent, "trace: tangent")
-            pushed = tangents(self.nodes, leaf.number, along)
+            pushed = tangents(self.outputs, leaf.number, along)
             ends = [(g, pushed.get(number)) for number, g in self._seeds().items()]
             both = _inner(ends), _inner([(totals.get(leaf.number), along)])
             name = leaf.name if tangent is None else f"{leaf.name} * tangent"
@@ -190,9 +188,10 @@ class Graph:
         """Gradients by tensor number, and the steps that made them; computed once."""
         grad_mode.trace.forbid("graph: values are not known inside of a compiled function; look at the graph outside")
         if self._reversed is None:
-            totals = self._seeds()
+            totals, steps = self._seeds(), list[Step]()
             with no_grad():
-                self._reversed = totals, list(steps(self.nodes, totals))
+                reverse(self.nodes, totals, steps.append)
+            self._reversed = totals, steps
         return self._reversed
 
     def _picture(self, by: str | None) -> Picture:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy.typing as npt
 
 from .._tensor import Tensor
+from .._util.text_table import cells
 from ._derivatives import Step
 from ._formulas import expression, gate
 from ._nodes import Layer, Node
-from ._text import array_text, cells, norm, number, shape_text
+from ._text import array_text, norm, number, shape_text
 
 __all__ = ["Box", "Line", "Picture", "fits", "outputs_of", "picture"]
 

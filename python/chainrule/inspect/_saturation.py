@@ -13,15 +13,16 @@ import numpy.typing as npt
 from .. import ops
 from .._tensor import Tensor
 from .._util.mode import grad_mode
-from ..autodiff._sweeps import enable_grad, no_grad, pull_back
+from .._util.text_table import text_table
+from ..autodiff._sweeps import enable_grad, no_grad, reverse_sweep
 from ..nn import Module
-from ..nn._module import evaluating, input_dtype, to_model_input
+from ..nn._evaluate import evaluating, input_dtype, to_model_input
 from ..nn._record_calls import Call, noting_calls
 from ..ops._op import OPS
 from ..train._dataset import _rows
-from ._derivatives import is_elementwise, local, steps
+from ._derivatives import is_elementwise, local, reverse
 from ._nodes import Node, collect
-from ._text import norm, number, shape_text, table
+from ._text import norm, number, shape_text
 
 __all__ = ["LayerReport", "Saturation", "report"]
 
@@ -89,7 +90,7 @@ class Saturation:
             for row, layer in zip(rows, self.layers, strict=True):
                 row.append("" if layer.gradient is None else number(layer.gradient, 4))
                 row.append(", ".join(f"{name} {number(value, 4)}" for name, value in layer.parameters.items()))
-        return table(head, rows)
+        return text_table(head, rows)
 
     __repr__ = __str__
 
@@ -191,8 +192,7 @@ def _gradients(value: Tensor) -> dict[int, Tensor]:
         raise ValueError(f"saturation: the loss must return a tensor of one element, got {got}")
     totals = {value._number: Tensor._wrap(np.ones(value.shape, value.dtype))}
     with no_grad():
-        for _ in steps(collect([value], {}), totals):
-            pass
+        reverse(collect([value], {}), totals)
     return totals
 
 
@@ -229,7 +229,7 @@ def _derivative(call: Call) -> Tensor | None:
         return None
     with no_grad():
         ones = Tensor._wrap(np.ones(output.shape, output.dtype))
-        return pull_back([output], [ones], {point._number}).get(point._number)
+        return reverse_sweep([output], [ones], {point._number}).get(point._number)
 
 
 def _report(layer: _Layer, gradients: dict[int, Tensor], threshold: float) -> LayerReport:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from html import escape
 from math import sqrt
 
+from .._util.text_table import cells
 from ._layout import Item, Layout, arrange
 from ._picture import Box, Picture
-from ._text import cells
 
 __all__ = ["to_svg"]
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy.typing as npt
-
+from .._util.dtypes import Array
+from .._util.text_table import text_table
 from ._formulas import expression
 from ._nodes import Node
-from ._text import array_text, number, shape_text, table
+from ._text import array_text, number, shape_text
 
 __all__ = ["BackwardRow", "ForwardRow", "Tables"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +82,7 @@ class Tables:
             head.append(f"d/d{self.agreement.name}")
             for cells, row in zip(rows, self.forward, strict=True):
                 cells.append("0" if row.tangent is None else self._text(row.tangent))
-        return table(head, rows)
+        return text_table(head, rows)
 
     def _backward(self) -> str:
         y = self._output
@@ -99,7 +96,7 @@ class Tables:
             formula = left + row.formula
             rows.append((*own, row.input.name, formula, self._local(row), self._text(row.part), self._text(row.total)))
         note = "\nȳ: what arrives at the node (upstream)" if any("ȳ" in row.formula for row in self.backward) else ""
-        return table(head, rows) + note
+        return text_table(head, rows) + note
 
     def _local(self, row: BackwardRow) -> str:
         if row.local is not None:

@@ -1,8 +1,7 @@
-"""Numbers, arrays and tables as text."""
+"""Numbers and arrays as text."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from .. import ops
 from .._tensor import Tensor
 from ..autodiff._sweeps import no_grad
 
-__all__ = ["array_text", "cells", "norm", "number", "shape_text", "table"]
+__all__ = ["array_text", "norm", "number", "shape_text"]
 
 SMALL = 6  # elements that are shown one by one
 _DIGITS = {"float32": 7, "float64": 10}
@@ -60,18 +59,3 @@ def _nested(values: npt.NDArray[Any], digits: int | None) -> str:
     if values.ndim == 0:
         return number(values, digits)
     return "[" + ", ".join(_nested(part, digits) for part in values) + "]"
-
-
-def cells(text: str) -> int:
-    """How many character cells a text takes in a monospaced font."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns two spaces apart, a line under the head."""
-    widths = [max(cells(row[i]) for row in (head, *rows)) for i in range(len(head))]
-
-    def line(row: Sequence[str]) -> str:
-        return "  ".join(text + " " * (width - cells(text)) for text, width in zip(row, widths, strict=True)).rstrip()
-
-    return "\n".join([line(head), "  ".join("-" * width for width in widths), *map(line, rows)])

@@ -1,137 +1,43 @@
 """Layers and losses, in PyTorch's words.
 
-One private file per kind. To add a layer: write a `Module` with `forward` and `config` (its constructor's arguments),
-export it here and list it in `LAYERS`, which is the whole list of classes a model file may name.
+One private file per kind. To add a layer: write a `Module` with `forward`, `config` (its constructor's arguments) and
+an example in its docstring. What a file exports is public here; a new file is one more star import.
 """
 
 from __future__ import annotations
 
-from . import utils
-from ._activations import LeakyReLU, ReLU, Sigmoid, Softmax, Softplus, Tanh
-from ._containers import Sequential
-from ._conv import Conv2d
-from ._dropout import Dropout
-from ._linear import Linear
-from ._losses import (
-    LOSSES,
-    BCELoss,
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    HingeLoss,
-    HuberLoss,
-    KLDivLoss,
-    L1Loss,
-    MSELoss,
-    MultiMarginLoss,
-    NLLLoss,
-    PenalizedLoss,
-    PerceptronLoss,
-    PoissonNLLLoss,
-    SmoothL1Loss,
-)
-from ._module import Buffer, Module, Parameter
-from ._output import Output, loss_for
-from ._pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from ._preprocessing.base import Standardize, fit_preprocessing
-from ._preprocessing.features import PolynomialFeatures, RBFFeatures
-from ._preprocessing.one_hot import OneHot
-from ._preprocessing.pca import PCA, Whiten
-from ._shape import Flatten
-from ._units import ELU, GELU, SELU, Hardsigmoid, Hardtanh, Heaviside, LogSigmoid, Maxout, PReLU, Sign, SiLU, Softsign
+from typing import TYPE_CHECKING
 
+from .._util import exports as _exports
+from . import utils as utils
+from ._activations import *
+from ._containers import *
+from ._conv import *
+from ._dropout import *
+from ._linear import *
+from ._loss_module import PenalizedLoss as PenalizedLoss
+from ._losses import *
+from ._module import Buffer as Buffer
+from ._module import Module as Module
+from ._module import Parameter as Parameter
+from ._output import Output as Output
+from ._output import loss_for as loss_for
+from ._pool import *
+from ._preprocessing.base import Standardize as Standardize
+from ._preprocessing.base import fit_preprocessing as fit_preprocessing
+from ._preprocessing.features import *
+from ._preprocessing.one_hot import *
+from ._preprocessing.pca import *
+from ._shape import *
+
+_PUBLIC = _exports.public_names(globals())
+
+# The whole list of classes that a model file may name.
 LAYERS: dict[str, type[Module]] = {
-    layer.__name__: layer
-    for layer in (
-        Sequential,
-        Linear,
-        Conv2d,
-        MaxPool2d,
-        AvgPool2d,
-        GlobalAvgPool2d,
-        Output,
-        Dropout,
-        Flatten,
-        ReLU,
-        LeakyReLU,
-        Sigmoid,
-        Tanh,
-        Softplus,
-        Softmax,
-        OneHot,
-        PCA,
-        Standardize,
-        Whiten,
-        PolynomialFeatures,
-        RBFFeatures,
-        ELU,
-        SELU,
-        GELU,
-        SiLU,
-        PReLU,
-        Maxout,
-        Hardtanh,
-        Hardsigmoid,
-        Softsign,
-        LogSigmoid,
-        Sign,
-        Heaviside,
-        *LOSSES,
-    )
+    name: kind
+    for name in _PUBLIC
+    if isinstance(kind := globals()[name], type) and issubclass(kind, Module) and kind is not Module
 }
 
-__all__ = [
-    "ELU",
-    "GELU",
-    "LAYERS",
-    "PCA",
-    "SELU",
-    "AvgPool2d",
-    "BCELoss",
-    "BCEWithLogitsLoss",
-    "Buffer",
-    "Conv2d",
-    "CrossEntropyLoss",
-    "Dropout",
-    "Flatten",
-    "GlobalAvgPool2d",
-    "Hardsigmoid",
-    "Hardtanh",
-    "Heaviside",
-    "HingeLoss",
-    "HuberLoss",
-    "KLDivLoss",
-    "L1Loss",
-    "LeakyReLU",
-    "Linear",
-    "LogSigmoid",
-    "MSELoss",
-    "MaxPool2d",
-    "Maxout",
-    "Module",
-    "MultiMarginLoss",
-    "NLLLoss",
-    "OneHot",
-    "Output",
-    "PReLU",
-    "Parameter",
-    "PenalizedLoss",
-    "PerceptronLoss",
-    "PoissonNLLLoss",
-    "PolynomialFeatures",
-    "RBFFeatures",
-    "ReLU",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Sign",
-    "SmoothL1Loss",
-    "Softmax",
-    "Softplus",
-    "Softsign",
-    "Standardize",
-    "Tanh",
-    "Whiten",
-    "fit_preprocessing",
-    "loss_for",
-    "utils",
-]
+if not TYPE_CHECKING:
+    __all__ = ["LAYERS", *_PUBLIC, "utils"]

@@ -1,14 +1,20 @@
-"""Activation layers: the ops of the same name as modules."""
+"""Activation layers: the ops of the same name as modules, and those with parameters, PReLU and Maxout."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from .. import ops
-from .._tensor import Tensor
-from ._module import Module
-
-__all__ = ["LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
+from .._tensor import Tensor, tensor
+from .._util.checks import check_size
+from .._util.dtypes import FLOATS
+from .._util.exports import own_names
+from ..random import Generator
+from ._linear import Linear
+from ._module import Module, Parameter, Stored
 
 
 class ReLU(Module):
@@ -99,3 +105,251 @@ class Softmax(Module):
 
     def config(self) -> dict[str, Any]:
         return {"axis": self.axis}
+
+
+class ELU(Module):
+    """Exponential linear unit, y = x where x > 0, else alpha * (exp(x) - 1); input and output of any one shape.
+
+    Arguments: `alpha`, a number.
+
+    >>> import chainrule as cr
+    >>> cr.nn.ELU()(cr.tensor([-1.0, 2.0])).numpy()
+    array([-0.63212055,  2.        ], dtype=float32)
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = float(alpha)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.elu(x, alpha=self.alpha)
+
+    def config(self) -> dict[str, Any]:
+        return {"alpha": self.alpha}
+
+
+class SELU(Module):
+    """Self-normalising unit, y = 1.0507 * elu(x, 1.67326); input and output of any one shape.
+
+    >>> import chainrule as cr
+    >>> cr.nn.SELU()(cr.tensor([-1.0, 2.0])).numpy()
+    array([-1.1113307,  2.101402 ], dtype=float32)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.selu(x)
+
+
+class SiLU(Module):
+    """Sigmoid-weighted linear unit (swish), y = x * sigmoid(beta * x); input and output of any one shape.
+
+    Arguments: `beta`, a number.
+
+    >>> import chainrule as cr
+    >>> cr.nn.SiLU()(cr.tensor([-1.0, 2.0])).numpy()
+    array([-0.26894143,  1.7615942 ], dtype=float32)
+    """
+
+    def __init__(self, beta: float = 1.0) -> None:
+        self.beta = float(beta)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.silu(x, beta=self.beta)
+
+    def config(self) -> dict[str, Any]:
+        return {"beta": self.beta}
+
+
+class GELU(Module):
+    """Gaussian error linear unit, y = x / 2 * (1 + erf(x / sqrt(2))); input and output of any one shape.
+
+    Arguments: `approximate`, "none" or "tanh", as `cr.gelu` takes it.
+
+    >>> import chainrule as cr
+    >>> cr.nn.GELU()(cr.tensor([-1.0, 2.0])).numpy()
+    array([-0.15865526,  1.9544997 ], dtype=float32)
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = approximate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.gelu(x, self.approximate)
+
+    def config(self) -> dict[str, Any]:
+        return {"approximate": self.approximate}
+
+
+class Hardtanh(Module):
+    """Tanh of three lines, y = min(max(x, min_val), max_val); input and output of any one shape.
+
+    Arguments: `min_val` < `max_val`, numbers.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Hardtanh()(cr.tensor([-2.0, 0.5])).numpy()
+    array([-1. ,  0.5], dtype=float32)
+    """
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        self.min_val, self.max_val = float(min_val), float(max_val)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.hardtanh(x, self.min_val, self.max_val)
+
+    def config(self) -> dict[str, Any]:
+        return {"min_val": self.min_val, "max_val": self.max_val}
+
+
+class Hardsigmoid(Module):
+    """Sigmoid of three lines, y = slope * x + 1/2 between 0 and 1; input and output of any one shape.
+
+    Arguments: `slope`, a number; 1 gives the piecewise-linear unit.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Hardsigmoid()(cr.tensor([0.0, 1.5])).numpy()
+    array([0.5 , 0.75], dtype=float32)
+    """
+
+    def __init__(self, slope: float = 1 / 6) -> None:
+        self.slope = float(slope)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.hardsigmoid(x, self.slope)
+
+    def config(self) -> dict[str, Any]:
+        return {"slope": self.slope}
+
+
+class Softsign(Module):
+    """Rational sigmoid, y = x / (1 + |x|); input and output of any one shape.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Softsign()(cr.tensor([-1.0, 3.0])).numpy()
+    array([-0.5 ,  0.75], dtype=float32)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.softsign(x)
+
+
+class LogSigmoid(Module):
+    """Logarithm of the logistic function, y = -log(1 + exp(-x)); input and output of any one shape.
+
+    >>> import chainrule as cr
+    >>> cr.nn.LogSigmoid()(cr.tensor([0.0])).numpy()
+    array([-0.6931472], dtype=float32)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.logsigmoid(x)
+
+
+class Sign(Module):
+    """Sign, y = 1 above 0, -1 below, 0 at 0; its gradient is 0. Input and output of any one shape.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Sign()(cr.tensor([-2.0, 0.0])).numpy()
+    array([-1.,  0.], dtype=float32)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.sign(x)
+
+
+class Heaviside(Module):
+    """Unit step, y = 1 above 0, 0 below, `value` at 0; its gradient is 0. Input and output of any one shape.
+
+    Arguments: `value`, a number, usually 0, 0.5 or 1.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Heaviside(1.0)(cr.tensor([-2.0, 0.0])).numpy()
+    array([0., 1.], dtype=float32)
+    """
+
+    def __init__(self, value: float = 0.5) -> None:
+        self.value = float(value)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.heaviside(x, self.value)
+
+    def config(self) -> dict[str, Any]:
+        return {"value": self.value}
+
+
+class PReLU(Module):
+    """Rectified linear unit with a trained slope, y = max(0, x) + weight * min(0, x).
+
+    `weight` has shape (num_parameters,): one slope for all, or one for each feature or channel, which is axis 1 of x,
+    or its only one. It begins at `init`.
+
+    Arguments: `num_parameters`, at least 1; `init`, a number; `dtype`, float32 or float64.
+    Errors: ValueError for a size below 1, TypeError for another dtype; in a call what `cr.prelu` raises.
+
+    >>> import chainrule as cr
+    >>> cr.nn.PReLU(2)(cr.tensor([[-1.0, 2.0], [-2.0, -4.0]])).numpy()
+    array([[-0.25,  2.  ],
+           [-0.5 , -1.  ]], dtype=float32)
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: npt.DTypeLike = np.float32) -> None:
+        self.num_parameters, self.init = check_size("PReLU: num_parameters", num_parameters), float(init)
+        kind = np.dtype(dtype)
+        if kind not in FLOATS:
+            raise TypeError(f"PReLU: dtype must be float32 or float64, got {kind}")
+        self.weight = Parameter(ops.broadcast_to(tensor(self.init, dtype=kind), (self.num_parameters,)).numpy())
+
+    @classmethod
+    def _rebuild(cls, config: dict[str, Any], stored: Stored) -> PReLU:
+        stored("weight", (config.get("num_parameters"),))
+        return cls(**config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = () if self.num_parameters == 1 else (self.num_parameters, *[1] * (x.ndim - 2))
+        return ops.prelu(x, ops.reshape(self.weight, shape))
+
+    def config(self) -> dict[str, Any]:
+        return {"num_parameters": self.num_parameters, "init": self.init, "dtype": str(self.weight.dtype)}
+
+
+class Maxout(Linear):
+    """Largest of `pieces` linear functions for each output, y_j = max over p of (x @ weight + bias)_(pieces * j + p).
+
+    `weight` has shape (in_features, out_features * pieces), `bias` (out_features * pieces,); they begin as those of a
+    `Linear` of these sizes. The gradient of a tie goes to the first piece. (Goodfellow et al., 2013)
+
+    Arguments: `pieces`, at least 1; the others, input and errors are those of `Linear`.
+    Output: shape (..., out_features).
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.nn.Maxout(4, 3, pieces=2)(np.ones((5, 4), np.float32)).shape
+    (5, 3)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        pieces: int = 2,
+        bias: bool = True,
+        dtype: npt.DTypeLike = np.float32,
+        init: str = "glorot",
+        generator: Generator | None = None,
+    ) -> None:
+        check_size("Maxout: in_features", in_features)
+        outputs, each = check_size("Maxout: out_features", out_features), check_size("Maxout: pieces", pieces)
+        super().__init__(in_features, outputs * each, bias, dtype, init, generator)
+        self.out_features, self.pieces = outputs, each
+
+    @classmethod
+    def _stored_shape(cls, config: dict[str, Any]) -> tuple[Any, ...]:
+        return config.get("in_features"), config.get("out_features", 0) * config.get("pieces", 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.maxout(super().forward(x), self.pieces)
+
+    def config(self) -> dict[str, Any]:
+        return {**super().config(), "pieces": self.pieces}
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from .._tensor import Tensor
+from .._util.exports import own_names
 from ._module import Buffer, Module, Parameter
-
-__all__ = ["Sequential"]
 
 
 class Sequential(Module):
@@ -23,6 +22,8 @@ class Sequential(Module):
     >>> model = cr.nn.Sequential(cr.nn.Linear(64, 32, init="he"), cr.nn.ReLU(), cr.nn.Linear(32, 10))
     >>> len(model), model[1]
     (3, ReLU())
+    >>> model(cr.tensor([[0.5] * 64])).shape
+    (1, 10)
     """
 
     def __init__(self, *layers: Module) -> None:
@@ -74,3 +75,7 @@ class Sequential(Module):
         if isinstance(index, slice):
             return Sequential(*self._layers[index])
         return self._layers[index]
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.checks import check_size
+from .._util.exports import own_names
 from ..ops._windows import Pair, pair_of
 from ..random import Generator
-from ._init import check_init, check_sizes, draw_weight
+from ._init import check_init, draw_weight
 from ._module import Module, Parameter, Stored
-
-__all__ = ["Conv2d"]
 
 
 class Conv2d(Module):
@@ -51,9 +51,9 @@ class Conv2d(Module):
         init: str = "glorot",
         generator: Generator | None = None,
     ) -> None:
-        check_sizes("Conv2d", in_channels=in_channels, out_channels=out_channels)
-        kind = check_init("Conv2d", init, dtype)
-        self.in_channels, self.out_channels, self.init = int(in_channels), int(out_channels), init
+        self.in_channels = check_size("Conv2d: in_channels", in_channels)
+        self.out_channels = check_size("Conv2d: out_channels", out_channels)
+        kind, self.init = check_init("Conv2d", init, dtype), init
         self.kernel_size = pair_of("Conv2d", "kernel_size", kernel_size, 1)
         self.stride = pair_of("Conv2d", "stride", stride, 1)
         self.dilation = pair_of("Conv2d", "dilation", dilation, 1)
@@ -89,3 +89,7 @@ class Conv2d(Module):
             "dtype": str(self.weight.dtype),
             "init": self.init,
         }
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
-from ..ops._dropout import check_probability, dropout
+from .._util.checks import check_number
+from .._util.exports import own_names
+from ..ops._dropout import dropout
 from ..random import Generator
 from ._module import Module
-
-__all__ = ["Dropout"]
 
 
 class Dropout(Module):
@@ -29,7 +29,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, generator: Generator | None = None) -> None:
-        self.p = check_probability("Dropout", p)
+        self.p = check_number("Dropout: p", p, maximum=1)
         self.generator = generator
 
     def config(self) -> dict[str, Any]:
@@ -39,3 +39,7 @@ class Dropout(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute y from x."""
         return dropout(x, self.p, self.training, self.generator)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

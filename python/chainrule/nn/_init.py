@@ -9,18 +9,12 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import tensor
+from .._util.dtypes import FLOATS
 from ..random import Generator, default_generator
 
-__all__ = ["check_init", "check_sizes", "draw_weight"]
+__all__ = ["check_init", "draw_weight"]
 
 _INITS = ("glorot", "he")
-
-
-def check_sizes(name: str, **sizes: Any) -> None:
-    """Raise ValueError unless every named size is an integer of at least 1."""
-    for argument, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"{name}: {argument} must be an integer of at least 1, got {size!r}")
 
 
 def check_init(name: str, init: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
@@ -28,7 +22,7 @@ def check_init(name: str, init: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
     if init not in _INITS:
         raise ValueError(f"{name}: init must be one of {', '.join(_INITS)}, got {init!r}")
     kind = np.dtype(dtype)
-    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if kind not in FLOATS:
         raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
     return kind
 

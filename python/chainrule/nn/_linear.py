@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.checks import check_size
+from .._util.exports import own_names
 from ..random import Generator
-from ._init import check_init, check_sizes, draw_weight
+from ._init import check_init, draw_weight
 from ._module import Module, Parameter, Stored
-
-__all__ = ["Linear"]
 
 
 class Linear(Module):
@@ -45,9 +45,9 @@ class Linear(Module):
         init: str = "glorot",
         generator: Generator | None = None,
     ) -> None:
-        check_sizes("Linear", in_features=in_features, out_features=out_features)
-        kind = check_init("Linear", init, dtype)
-        self.in_features, self.out_features, self.init = int(in_features), int(out_features), init
+        self.in_features = check_size("Linear: in_features", in_features)
+        self.out_features = check_size("Linear: out_features", out_features)
+        kind, self.init = check_init("Linear", init, dtype), init
         shape = (self.in_features, self.out_features)
         self.weight = Parameter(draw_weight(shape, *shape, init, kind, generator))
         self.bias = Parameter(np.zeros(self.out_features, dtype=kind)) if bias else None
@@ -73,3 +73,7 @@ class Linear(Module):
             "dtype": str(self.weight.dtype),
             "init": self.init,
         }
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

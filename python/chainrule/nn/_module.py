@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._tensor import Tensor
-from .._util.arrays import aligned_full, real_array
+from .._util.arrays import aligned_full
 from .._util.mode import grad_mode
 from ..autodiff._inputs import HasParameters
-from ..autodiff._sweeps import no_grad
+from ._predictor import PredictCache
 from ._record_calls import noted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Buffer", "Module", "Parameter", "Stored", "evaluating", "input_dtype", "to_model_input"]
+__all__ = ["Buffer", "Module", "Parameter", "Stored"]
 
 # stored(name, shape): the array of this name in a model file, ValueError unless it has this shape (None: any).
 Stored = Callable[[str, "tuple[Any, ...] | None"], npt.NDArray[Any]]
@@ -79,6 +78,7 @@ class Module(HasParameters):
     """
 
     _training = True
+    _predictions: PredictCache | None = None  # what `predict` has compiled
 
     @property
     def training(self) -> bool:
@@ -260,34 +260,35 @@ class Module(HasParameters):
     def predict(self, X: npt.ArrayLike, batch_size: int = 1024) -> npt.NDArray[Any]:
         """Compute the output for many rows, without gradients, in evaluation mode.
 
-        A row's result does not depend on the other rows or on `batch_size`.
+        The forward pass is compiled at the first call and kept; every call makes sure that the model is still the same:
+        new weights are used, and replaced parameters, layers or attributes compile it anew. A row's result does not
+        depend on the other rows or on `batch_size`, and has the bits of `model(x)`.
+
+        A forward that cannot be compiled (it needs values in Python, changes the model, draws random numbers or mixes
+        rows) is run op by op, `batch_size` rows at a time; `cr.Predictor(model)` tells why it needs values. Where
+        `forward` calls code that returns something else at every call (a clock, a file), call `model(x)` instead.
 
         Arguments: `X`, numbers of shape (n, ...), converted to the model's dtype (float64 where it begins with layers
-        that are fitted on data); `batch_size`, rows computed at a time.
-        Returns: an ndarray of shape (n, ...) with the model's outputs.
-        Errors: TypeError for values that are not numbers; ValueError for a 0-d X, batch_size < 1, or from the layers.
+        that compute in it, such as `Standardize`), or one row: a 1-D array of `in_features` numbers; `batch_size`,
+        at least 1, rows at a time where the model is not compiled.
+        Returns: an ndarray (n, ...) with the model's outputs, without the axis of rows for a single row.
+        Errors: TypeError when X has other values than numbers; ValueError for batch_size < 1, or from the layers.
 
         >>> import numpy as np
         >>> import chainrule as cr
-        >>> cr.nn.Linear(3, 2).predict(np.zeros((5, 3)))
+        >>> layer = cr.nn.Linear(3, 2)
+        >>> layer.predict(np.zeros((2, 3)))
         array([[0., 0.],
-               [0., 0.],
-               [0., 0.],
-               [0., 0.],
                [0., 0.]], dtype=float32)
+        >>> layer.predict([0.0, 0.0, 0.0])
+        array([0., 0.], dtype=float32)
         """
         if batch_size < 1:
             raise ValueError(f"predict: batch_size must be at least 1, got {batch_size}")
-        rows = np.asarray(X)
-        if rows.ndim == 0:
-            raise ValueError("predict: X needs an axis of rows, got a single number")
-        dtype = input_dtype(self)
-        with evaluating(self):
-            parts = [
-                self(to_model_input(rows[start : start + batch_size], dtype, "predict: X")).numpy()
-                for start in range(0, max(len(rows), 1), batch_size)
-            ]
-        return parts[0].copy() if len(parts) == 1 else np.concatenate(parts)
+        cache = self._predictions
+        if cache is None:
+            cache = vars(self)["_predictions"] = PredictCache()
+        return cache(self, X, batch_size)
 
     def _dtype(self) -> np.dtype[Any]:
         """The dtype of the parameters, float32 when there are none; TypeError when they differ."""
@@ -310,30 +311,6 @@ class Module(HasParameters):
         lines = [f"  {name}: " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
         inside = "\n" + "\n".join(lines) + "\n" if lines else ""
         return f"{type(self).__name__}({arguments}{inside})"
-
-
-@contextmanager
-def evaluating(module: Module) -> Iterator[None]:
-    """Evaluation mode and no gradients inside the block; every module's mode is put back after it."""
-    modes = [(inner, inner.training) for inner in module.modules()]
-    module.eval()
-    try:
-        with no_grad():
-            yield
-    finally:
-        for inner, mode in modes:
-            inner.training = mode
-
-
-def input_dtype(model: Module) -> np.dtype[Any]:
-    """The dtype that the rows of X are converted to; TypeError when the parameters mix dtypes."""
-    own = model._dtype()
-    return model._input_dtype() or own
-
-
-def to_model_input(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Tensor:
-    """Return numbers of any real dtype as a tensor of `dtype`, rounded once; TypeError naming `name` for others."""
-    return Tensor._wrap(real_array(values, dtype, name))
 
 
 def _join(prefix: str, name: str) -> str:

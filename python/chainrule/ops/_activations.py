@@ -1,15 +1,17 @@
-"""Units of neural nets beyond relu; activations.py says how to add one.
+"""Activation functions; _math.py says how to add one.
 
 The gradient at a kink is stated for each. At infinity values and gradients take the limit of the formula.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._tensor import Tensor
+from .._util.checks import check_integer, is_integer
+from .._util.exports import own_names
 from ._arithmetic import (
     _float_dtype,
     _map_plan,
@@ -25,103 +27,40 @@ from ._arithmetic import (
     sub,
     where,
 )
-from ._math import _activation, near, sigmoid
+from ._math import _near, _unary, sigmoid
 from ._op import OPS, Attrs, Op, apply, register
 from ._operands import one, pair
 from ._reduce import max
 from ._shape import reshape
 from ._strides import axes_of
 
-__all__ = [
-    "clip",
-    "elu",
-    "gelu",
-    "hardsigmoid",
-    "hardtanh",
-    "heaviside",
-    "logsigmoid",
-    "maxout",
-    "prelu",
-    "selu",
-    "sign",
-    "silu",
-    "softsign",
-    "swish",
-]
-
-# 2 sqrt(2/pi) (1, 0.044715), and three and six times the latter.
-_LINEAR, _CUBIC, _CUBIC3, _CUBIC6 = 1.5957691216057308, 0.07135481627260025, 0.21406444881780073, 0.42812889763560147
+_RELU = _unary("relu", "y", None)
 
 
-def _softsign_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
-    slope = apply(OPS["softsign_grad"], (k[0], mul(gg, k[1])))
-    return div(mul(slope, mul(-2, sign(k[0]))), add(1, abs(k[0])))
+def relu(x: Any) -> Tensor:
+    """Rectified linear unit, x where x > 0, else 0; NaN stays NaN, the gradient at 0 is 0.
+
+    >>> import chainrule as cr
+    >>> cr.relu([-1.0, 2.0]).numpy()
+    array([0., 2.], dtype=float32)
+    """
+    return apply(_RELU, (one(x),))
 
 
-def _exponential_second(name: str) -> Any:
-    """elu and selu: below 0 the gradient is its own derivative."""
-
-    def second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
-        return where(greater(k[0], 0), 0, apply(OPS[f"{name}_grad"], (k[0], mul(gg, k[1])), a))
-
-    return second
+_LEAKY_RELU = _unary("leaky_relu", "x", None)
 
 
-def _silu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
-    """beta s (1-s) (2 + z (1-2s)) with z = beta x, s = sigmoid(z)."""
-    z = near(mul(k[0], a[0]))
-    s = sigmoid(z)
-    curve = apply(OPS["sigmoid_grad"], (s, mul(mul(gg, k[1]), a[0])))
-    return mul(curve, add(2, mul(z, sub(1, add(s, s)))))
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
+    """Leaky rectified linear unit, x where x > 0, else negative_slope * x; the gradient at 0 is the slope.
+
+    >>> import chainrule as cr
+    >>> cr.leaky_relu([-1.0, 2.0], 0.5).numpy()
+    array([-0.5,  2. ], dtype=float32)
+    """
+    return apply(_LEAKY_RELU, (one(x),), (float(negative_slope),))
 
 
-def _gelu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
-    """The density times 2 - x^2."""
-    return mul(apply(OPS["ndtr_grad"], (k[0], mul(gg, k[1]))), sub(2, square(near(k[0]))))
-
-
-def _gelu_tanh_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
-    """s (1-s) (2 z' + x z'' + x z'^2 (1-2s)) with z = x (c + e x^2), s = sigmoid(z)."""
-    x = near(k[0])
-    q = square(x)
-    s = sigmoid(mul(x, add(_LINEAR, mul(_CUBIC, q))))
-    slope = add(_LINEAR, mul(_CUBIC3, q))
-    turn = mul(mul(x, square(slope)), sub(1, add(s, s)))
-    curve = apply(OPS["sigmoid_grad"], (s, mul(gg, k[1])))
-    return mul(curve, add(add(add(slope, slope), mul(_CUBIC6, q)), turn))
-
-
-_CLIP = _activation("clip", "x", None)
-_HARDTANH = _activation("hardtanh", "y", None)
-_HARDSIGMOID = _activation("hardsigmoid", "y", None)
-_SOFTSIGN = _activation("softsign", "x", _softsign_second)
-_LOGSIGMOID = _activation(
-    "logsigmoid", "x", lambda gg, d, k, a: neg(apply(OPS["sigmoid_grad"], (sigmoid(k[0]), mul(gg, k[1]))))
-)
-_ELU = _activation("elu", "x", _exponential_second("elu"))
-_SELU = _activation("selu", "x", _exponential_second("selu"))
-_SILU = _activation("silu", "x", _silu_second)
-_GELU = _activation("gelu", "x", _gelu_second)
-_GELU_TANH = _activation("gelu_tanh", "x", _gelu_tanh_second)
-
-
-def _flat(g: Tensor, y: Tensor, x: tuple[Tensor, ...], a: Attrs) -> Tensor:
-    """0, but NaN where x is NaN."""
-    return where(not_equal(x[0], x[0]), x[0], 0)
-
-
-_SIGN = register(Op("sign", _map_plan, (_flat,)))
-_HEAVISIDE = register(Op("heaviside", _map_plan, (_flat,)))
-_PRELU = register(
-    Op(
-        "prelu",
-        _map_plan,
-        (
-            lambda g, y, x, a: where(greater(x[0], 0), g, where(not_equal(x[0], x[0]), x[0], mul(x[1], g))),
-            lambda g, y, x, a: mul(g, minimum(x[0], 0)),
-        ),
-    )
-)
+_CLIP = _unary("clip", "x", None)
 
 
 def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
@@ -142,6 +81,9 @@ def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
     return apply(_CLIP, (one(x),), (low, high))
 
 
+_HARDTANH = _unary("hardtanh", "y", None)
+
+
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """Tanh of three lines, min(max(x, min_val), max_val); the gradient is 0 at the kinks, as relu's.
 
@@ -158,6 +100,9 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     return apply(_HARDTANH, (one(x),), (low, high))
 
 
+_HARDSIGMOID = _unary("hardsigmoid", "y", None)
+
+
 def hardsigmoid(x: Any, slope: float = 1 / 6) -> Tensor:
     """Sigmoid of three lines, slope * x + 1/2 between 0 and 1; the gradient is 0 at the kinks.
 
@@ -171,6 +116,14 @@ def hardsigmoid(x: Any, slope: float = 1 / 6) -> Tensor:
     return apply(_HARDSIGMOID, (one(x),), (_number("hardsigmoid", "slope", slope),))
 
 
+def _softsign_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    slope = apply(OPS["softsign_grad"], (k[0], mul(gg, k[1])))
+    return div(mul(slope, mul(-2, sign(k[0]))), add(1, abs(k[0])))
+
+
+_SOFTSIGN = _unary("softsign", "x", _softsign_second)
+
+
 def softsign(x: Any) -> Tensor:
     """Rational sigmoid, x / (1 + |x|); its second derivative at 0 is taken as 0.
 
@@ -181,6 +134,11 @@ def softsign(x: Any) -> Tensor:
     return apply(_SOFTSIGN, (one(x),))
 
 
+_LOGSIGMOID = _unary(
+    "logsigmoid", "x", lambda gg, d, k, a: neg(apply(OPS["sigmoid_grad"], (sigmoid(k[0]), mul(gg, k[1]))))
+)
+
+
 def logsigmoid(x: Any) -> Tensor:
     """Logarithm of the logistic function, -log(1 + e**-x); correctly rounded on float32, at most 1 ULP on float64.
 
@@ -189,6 +147,18 @@ def logsigmoid(x: Any) -> Tensor:
     array([  -0.6931472, -100.       ], dtype=float32)
     """
     return apply(_LOGSIGMOID, (one(x),))
+
+
+def _exponential_second(name: str) -> Any:
+    """elu and selu: below 0 the gradient is its own derivative."""
+
+    def second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+        return where(greater(k[0], 0), 0, apply(OPS[f"{name}_grad"], (k[0], mul(gg, k[1])), a))
+
+    return second
+
+
+_ELU = _unary("elu", "x", _exponential_second("elu"))
 
 
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
@@ -203,6 +173,9 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
     return apply(_ELU, (one(x),), (_number("elu", "alpha", alpha),))
 
 
+_SELU = _unary("selu", "x", _exponential_second("selu"))
+
+
 def selu(x: Any) -> Tensor:
     """Self-normalising unit, 1.0507 * elu(x, 1.67326); the gradient at 0 is 1.7581. (Klambauer et al., 2017)
 
@@ -211,6 +184,17 @@ def selu(x: Any) -> Tensor:
     array([-1.1113307,  2.101402 ], dtype=float32)
     """
     return apply(_SELU, (one(x),))
+
+
+def _silu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """beta s (1-s) (2 + z (1-2s)) with z = beta x, s = sigmoid(z)."""
+    z = _near(mul(k[0], a[0]))
+    s = sigmoid(z)
+    curve = apply(OPS["sigmoid_grad"], (s, mul(mul(gg, k[1]), a[0])))
+    return mul(curve, add(2, mul(z, sub(1, add(s, s)))))
+
+
+_SILU = _unary("silu", "x", _silu_second)
 
 
 def silu(x: Any, beta: float = 1.0) -> Tensor:
@@ -238,6 +222,30 @@ def swish(x: Any, beta: float = 1.0) -> Tensor:
     return silu(source, beta)
 
 
+def _gelu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """The density times 2 - x^2."""
+    return mul(apply(OPS["ndtr_grad"], (k[0], mul(gg, k[1]))), sub(2, square(_near(k[0]))))
+
+
+# 2 sqrt(2/pi) (1, 0.044715), and three and six times the latter.
+_LINEAR, _CUBIC, _CUBIC3, _CUBIC6 = 1.5957691216057308, 0.07135481627260025, 0.21406444881780073, 0.42812889763560147
+
+
+def _gelu_tanh_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """s (1-s) (2 z' + x z'' + x z'^2 (1-2s)) with z = x (c + e x^2), s = sigmoid(z)."""
+    x = _near(k[0])
+    q = square(x)
+    s = sigmoid(mul(x, add(_LINEAR, mul(_CUBIC, q))))
+    slope = add(_LINEAR, mul(_CUBIC3, q))
+    turn = mul(mul(x, square(slope)), sub(1, add(s, s)))
+    curve = apply(OPS["sigmoid_grad"], (s, mul(gg, k[1])))
+    return mul(curve, add(add(add(slope, slope), mul(_CUBIC6, q)), turn))
+
+
+_GELU = _unary("gelu", "x", _gelu_second)
+_GELU_TANH = _unary("gelu_tanh", "x", _gelu_tanh_second)
+
+
 def gelu(x: Any, approximate: str = "none") -> Tensor:
     """Gaussian error linear unit, x * ndtr(x) = x / 2 * (1 + erf(x / sqrt(2))).
 
@@ -254,6 +262,14 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     return apply(_GELU if approximate == "none" else _GELU_TANH, (one(x),))
 
 
+def _flat(g: Tensor, y: Tensor, x: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """0, but NaN where x is NaN."""
+    return where(not_equal(x[0], x[0]), x[0], 0)
+
+
+_SIGN = register(Op("sign", _map_plan, (_flat,)))
+
+
 def sign(x: Any) -> Tensor:
     """Sign, 1 above 0, -1 below, 0 at zeros of both signs; NaN stays NaN, the gradient is 0 everywhere.
 
@@ -262,6 +278,9 @@ def sign(x: Any) -> Tensor:
     array([-1.,  0.,  1.], dtype=float32)
     """
     return apply(_SIGN, (one(x),))
+
+
+_HEAVISIDE = register(Op("heaviside", _map_plan, (_flat,)))
 
 
 def heaviside(x: Any, value: float = 0.5) -> Tensor:
@@ -274,6 +293,18 @@ def heaviside(x: Any, value: float = 0.5) -> Tensor:
     array([0. , 0.5, 1. ], dtype=float32)
     """
     return apply(_HEAVISIDE, (one(x),), (_number("heaviside", "value", value),))
+
+
+_PRELU = register(
+    Op(
+        "prelu",
+        _map_plan,
+        (
+            lambda g, y, x, a: where(greater(x[0], 0), g, where(not_equal(x[0], x[0]), x[0], mul(x[1], g))),
+            lambda g, y, x, a: mul(g, minimum(x[0], 0)),
+        ),
+    )
+)
 
 
 def prelu(x: Any, weight: Any) -> Tensor:
@@ -307,11 +338,9 @@ def maxout(x: Any, pieces: int, axis: int = -1) -> Tensor:
     """
     source = one(x)
     _float_dtype("maxout", [source])
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
-        raise TypeError(f"maxout: axis must be an integer, got {axis!r}")
-    (along,) = axes_of("maxout", axis, source.ndim)
+    (along,) = axes_of("maxout", check_integer("maxout: axis", axis), source.ndim)
     length = source.shape[along]
-    if isinstance(pieces, bool) or not isinstance(pieces, (int, np.integer)) or pieces < 1 or length % pieces:
+    if not is_integer(pieces) or pieces < 1 or length % pieces:
         raise ValueError(
             f"maxout: axis {axis} of shape {source.shape} has {length} elements, expected a multiple of pieces, "
             f"got pieces {pieces!r}"
@@ -325,3 +354,7 @@ def _number(op: str, name: str, value: Any) -> float:
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         return float(value)
     raise TypeError(f"{op}: {name} must be a number, got {type(value).__name__}")
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

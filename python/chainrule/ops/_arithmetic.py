@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._tensor import Tensor
 from .._util.dtypes import BOOL, CODES, FLOATS
+from .._util.exports import own_names
 from ._op import OPS, Attrs, Op, Plan, Rule, Spec, apply, register
 from ._operands import one, own, pair
 from ._strides import broadcast_shapes, map_code
-
-__all__ = [
-    "abs",
-    "add",
-    "div",
-    "equal",
-    "greater",
-    "greater_equal",
-    "less",
-    "less_equal",
-    "maximum",
-    "minimum",
-    "mul",
-    "neg",
-    "not_equal",
-    "power",
-    "square",
-    "sub",
-    "where",
-]
 
 
 def _float_dtype(name: str, specs: Sequence[Spec | Tensor]) -> np.dtype[Any]:
@@ -301,3 +282,7 @@ def greater_equal(a: Any, b: Any) -> Tensor:
     array([False,  True])
     """
     return apply(_GREATER_EQUAL, pair(a, b))
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._ir.instruction import Instr
 from .._ir.records import CrossEntropy
 from .._tensor import Tensor
+from .._util.checks import check_number
+from .._util.exports import own_names
+from ._activations import relu
 from ._arithmetic import add, div, equal, mul, neg, square, sub, where
 from ._index import gather, scatter
 from ._loss_parts import class_weight, labels_of, matched, reduced
-from ._math import relu
 from ._op import LINEAR, OPS, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import one, pair
 from ._reduce import sum
 from ._shape import broadcast_to, reshape
 from ._softmax import log_softmax, softmax
-
-__all__ = ["cross_entropy", "multi_margin_loss", "nll_loss"]
 
 
 # Cross entropy per row. The labels are an int64 tensor argument without gradient, checked by the public function.
@@ -97,8 +97,7 @@ def cross_entropy(
     0.6931471824645996
     """
     name, scores = "cross_entropy", one(logits)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{name}: label_smoothing must be from 0 to 1, got {label_smoothing!r}")
+    label_smoothing = check_number(f"{name}: label_smoothing", label_smoothing, maximum=1)
     labels = None
     if _is_probabilities(target):
         scores, target = matched(name, scores, target)
@@ -186,3 +185,7 @@ def multi_margin_loss(
     if weight is not None:
         rows = mul(rows, apply(OPS["take"], (class_weight(name, x, weight), labels)))
     return reduced(name, rows, reduction, sample_weight)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

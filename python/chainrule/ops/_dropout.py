@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.checks import check_number
 from .._util.mode import grad_mode
 from ..random import Generator, default_generator
 from ._operands import one
 
-__all__ = ["check_probability", "dropout"]
+__all__ = ["dropout"]
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Tensor:
@@ -34,7 +34,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator 
     >>> cr.dropout(cr.tensor([1.0, 2.0, 3.0, 4.0]), 0.5, generator=cr.random.Generator(seed=7)).numpy()
     array([2., 4., 0., 0.], dtype=float32)
     """
-    p = check_probability("dropout", p)
+    p = check_number("dropout: p", p, maximum=1)
     tensor = one(x)
     if tensor.dtype.kind != "f":
         raise TypeError(f"dropout: expected float32 or float64, got {tensor.dtype}; convert with astype()")
@@ -49,10 +49,3 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator 
 def _scale(p: float) -> float:
     """What is kept is multiplied by it."""
     return 0.0 if p == 1 else float(ops.div(np.float64(1), ops.sub(np.float64(1), np.float64(p))).item())
-
-
-def check_probability(name: str, p: float) -> float:
-    """The number, after its check."""
-    if not (isfinite(p) and 0 <= p <= 1):
-        raise ValueError(f"{name}: p must be from 0 to 1, got {p}")
-    return float(p)

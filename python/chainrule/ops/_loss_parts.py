@@ -16,15 +16,7 @@ from ._operands import own, pair
 from ._reduce import mean, sum
 from ._shape import astype, reshape
 
-__all__ = ["class_weight", "labels_of", "matched", "positive", "reduced", "refuse_where", "weights"]
-
-
-def positive(name: str, what: str, value: float, zero: bool = False) -> float:
-    """A finite number above 0 (or, with `zero`, 0), else a ValueError."""
-    number = float(value)
-    if not (0 < number < float("inf") or (zero and number == 0)):
-        raise ValueError(f"{name}: {what} must be {'at least' if zero else 'above'} 0 and finite, got {value!r}")
-    return number
+__all__ = ["class_weight", "labels_of", "matched", "reduced", "refuse_where", "weights"]
 
 
 def matched(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:

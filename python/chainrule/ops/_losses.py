@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
-from ._activations import clip
+from .._util.checks import check_number
+from .._util.exports import own_names
+from ._activations import clip, relu
 from ._arithmetic import (
     _map_plan,
     abs,
@@ -28,24 +30,11 @@ from ._arithmetic import (
     sub,
     where,
 )
-from ._loss_parts import matched, positive, reduced, refuse_where, weights
-from ._math import exp, log, log1p, relu, sigmoid, softplus
+from ._loss_parts import matched, reduced, refuse_where, weights
+from ._math import exp, log, log1p, sigmoid, softplus
 from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
 from ._strides import map_code
-
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "hinge_loss",
-    "huber_loss",
-    "kl_div",
-    "l1_loss",
-    "mse_loss",
-    "perceptron_loss",
-    "poisson_nll_loss",
-    "smooth_l1_loss",
-]
 
 
 def mse_loss(
@@ -100,7 +89,8 @@ def huber_loss(
     array([0.125, 2.5  ], dtype=float32)
     """
     p, t = matched("huber_loss", prediction, target)
-    return reduced("huber_loss", _huber(sub(p, t), positive("huber_loss", "delta", delta)), reduction, sample_weight)
+    bound = check_number("huber_loss: delta", delta, above=True)
+    return reduced("huber_loss", _huber(sub(p, t), bound), reduction, sample_weight)
 
 
 def _huber(d: Tensor, delta: float) -> Tensor:
@@ -122,7 +112,7 @@ def smooth_l1_loss(
     """
     p, t = matched("smooth_l1_loss", prediction, target)
     d = sub(p, t)
-    width = positive("smooth_l1_loss", "beta", beta, zero=True)
+    width = check_number("smooth_l1_loss: beta", beta)
     return reduced("smooth_l1_loss", div(_huber(d, width), width) if width else abs(d), reduction, sample_weight)
 
 
@@ -286,7 +276,7 @@ def poisson_nll_loss(
     if log_input:
         loss = sub(exp(x), mul(t, x))
     else:
-        loss = sub(x, mul(t, log(add(x, positive(name, "eps", eps, zero=True)))))
+        loss = sub(x, mul(t, log(add(x, check_number(f"{name}: eps", eps)))))
     if full:
         many = where(greater(t, 1), t, 1)
         stirling = add(sub(mul(many, log(many)), many), mul(0.5, log(mul(2 * pi, many))))
@@ -318,3 +308,7 @@ def kl_div(
     else:
         loss = sub(mul(t, log(where(equal(t, 0), 1, t))), mul(t, x))
     return reduced("kl_div", loss, reduction, sample_weight, batchmean=True)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

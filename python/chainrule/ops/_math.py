@@ -7,18 +7,17 @@ constant almost everywhere.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
+from .._util.exports import own_names
 from ._arithmetic import _map_plan, add, div, maximum, minimum, mul, neg, square, sub
 from ._op import OPS, Attrs, Op, Rule, apply, register
 from ._operands import one
 
-__all__ = ["erf", "exp", "expm1", "leaky_relu", "log", "log1p", "ndtr", "relu", "sigmoid", "softplus", "sqrt", "tanh"]
 
-
-def _activation(name: str, keeps: str, second: Rule | None) -> Op:
-    """Register the ops `name` and `name_grad`; keeps is "x" or "y"."""
+def _unary(name: str, saves: str, second: Rule | None) -> Op:
+    """Register the ops `name` and `name_grad`; saves is "x" or "y"."""
 
     def by_g(gg: Tensor, d: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         return apply(gradient, (inputs[0], gg), attrs)
@@ -26,7 +25,7 @@ def _activation(name: str, keeps: str, second: Rule | None) -> Op:
     gradient = register(Op(f"{name}_grad", _map_plan, (second, by_g)))
 
     def by_x(g: Tensor, y: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
-        return apply(gradient, (y if keeps == "y" else inputs[0], g), attrs)
+        return apply(gradient, (y if saves == "y" else inputs[0], g), attrs)
 
     return register(Op(name, _map_plan, (by_x,)))
 
@@ -35,24 +34,14 @@ def _bell_slope(name: str, gg: Tensor, k: tuple[Tensor, ...]) -> Tensor:
     return apply(OPS[f"{name}_grad"], (k[0], mul(gg, k[1])))
 
 
-def near(x: Tensor) -> Tensor:
+def _near(x: Tensor) -> Tensor:
     """x where e**x and e**-x**2 are not 0 yet: infinity times 0 would be NaN."""
     return minimum(maximum(x, -1000.0), 1000.0)
 
 
-# In the rules k = (kept, g) and gg is the gradient that arrives at the gradient kernel.
-_EXP = _activation("exp", "y", lambda gg, d, k, a: mul(gg, k[1]))
-_EXPM1 = _activation("expm1", "y", lambda gg, d, k, a: mul(gg, k[1]))
-_LOG = _activation("log", "x", lambda gg, d, k, a: neg(div(mul(gg, k[1]), square(k[0]))))
-_LOG1P = _activation("log1p", "x", lambda gg, d, k, a: neg(div(mul(gg, k[1]), square(add(k[0], 1)))))
-_SQRT = _activation("sqrt", "y", lambda gg, d, k, a: neg(div(mul(gg, k[1]), mul(2, square(k[0])))))
-_TANH = _activation("tanh", "y", lambda gg, d, k, a: mul(mul(gg, k[1]), mul(-2, k[0])))
-_SIGMOID = _activation("sigmoid", "y", lambda gg, d, k, a: mul(mul(gg, k[1]), sub(1, add(k[0], k[0]))))
-_SOFTPLUS = _activation("softplus", "x", lambda gg, d, k, a: apply(OPS["sigmoid_grad"], (sigmoid(k[0]), mul(gg, k[1]))))
-_ERF = _activation("erf", "x", lambda gg, d, k, a: mul(_bell_slope("erf", gg, k), mul(-2, near(k[0]))))
-_NDTR = _activation("ndtr", "x", lambda gg, d, k, a: mul(_bell_slope("ndtr", gg, k), neg(near(k[0]))))
-_RELU = _activation("relu", "y", None)
-_LEAKY_RELU = _activation("leaky_relu", "x", None)
+# In the second rules k = (saved, g), and gg is the upstream gradient of the gradient kernel.
+
+_EXP = _unary("exp", "y", lambda gg, d, k, a: mul(gg, k[1]))
 
 
 def exp(x: Any) -> Tensor:
@@ -68,6 +57,9 @@ def exp(x: Any) -> Tensor:
     return apply(_EXP, (one(x),))
 
 
+_EXPM1 = _unary("expm1", "y", lambda gg, d, k, a: mul(gg, k[1]))
+
+
 def expm1(x: Any) -> Tensor:
     """e**x - 1, accurate near 0.
 
@@ -76,6 +68,9 @@ def expm1(x: Any) -> Tensor:
     array([0.e+00, 1.e-10], dtype=float32)
     """
     return apply(_EXPM1, (one(x),))
+
+
+_LOG = _unary("log", "x", lambda gg, d, k, a: neg(div(mul(gg, k[1]), square(k[0]))))
 
 
 def log(x: Any) -> Tensor:
@@ -88,6 +83,9 @@ def log(x: Any) -> Tensor:
     return apply(_LOG, (one(x),))
 
 
+_LOG1P = _unary("log1p", "x", lambda gg, d, k, a: neg(div(mul(gg, k[1]), square(add(k[0], 1)))))
+
+
 def log1p(x: Any) -> Tensor:
     """log(1 + x), accurate near 0.
 
@@ -96,6 +94,9 @@ def log1p(x: Any) -> Tensor:
     array([0.e+00, 1.e-10], dtype=float32)
     """
     return apply(_LOG1P, (one(x),))
+
+
+_SQRT = _unary("sqrt", "y", lambda gg, d, k, a: neg(div(mul(gg, k[1]), mul(2, square(k[0])))))
 
 
 def sqrt(x: Any) -> Tensor:
@@ -108,6 +109,9 @@ def sqrt(x: Any) -> Tensor:
     return apply(_SQRT, (one(x),))
 
 
+_TANH = _unary("tanh", "y", lambda gg, d, k, a: mul(mul(gg, k[1]), mul(-2, k[0])))
+
+
 def tanh(x: Any) -> Tensor:
     """Hyperbolic tangent, (e**x - e**-x) / (e**x + e**-x).
 
@@ -116,6 +120,9 @@ def tanh(x: Any) -> Tensor:
     array([0.       , 0.7615942], dtype=float32)
     """
     return apply(_TANH, (one(x),))
+
+
+_SIGMOID = _unary("sigmoid", "y", lambda gg, d, k, a: mul(mul(gg, k[1]), sub(1, add(k[0], k[0]))))
 
 
 def sigmoid(x: Any) -> Tensor:
@@ -128,6 +135,9 @@ def sigmoid(x: Any) -> Tensor:
     return apply(_SIGMOID, (one(x),))
 
 
+_SOFTPLUS = _unary("softplus", "x", lambda gg, d, k, a: apply(OPS["sigmoid_grad"], (sigmoid(k[0]), mul(gg, k[1]))))
+
+
 def softplus(x: Any) -> Tensor:
     """Smooth rectifier, log(1 + e**x), without overflow.
 
@@ -136,6 +146,9 @@ def softplus(x: Any) -> Tensor:
     array([  0.6931472, 100.       ], dtype=float32)
     """
     return apply(_SOFTPLUS, (one(x),))
+
+
+_ERF = _unary("erf", "x", lambda gg, d, k, a: mul(_bell_slope("erf", gg, k), mul(-2, _near(k[0]))))
 
 
 def erf(x: Any) -> Tensor:
@@ -148,6 +161,9 @@ def erf(x: Any) -> Tensor:
     return apply(_ERF, (one(x),))
 
 
+_NDTR = _unary("ndtr", "x", lambda gg, d, k, a: mul(_bell_slope("ndtr", gg, k), neg(_near(k[0]))))
+
+
 def ndtr(x: Any) -> Tensor:
     """Distribution function of the normal distribution, (1 + erf(x / sqrt(2))) / 2, accurate in both tails.
 
@@ -158,21 +174,5 @@ def ndtr(x: Any) -> Tensor:
     return apply(_NDTR, (one(x),))
 
 
-def relu(x: Any) -> Tensor:
-    """Rectified linear unit, x where x > 0, else 0; NaN stays NaN, the gradient at 0 is 0.
-
-    >>> import chainrule as cr
-    >>> cr.relu([-1.0, 2.0]).numpy()
-    array([0., 2.], dtype=float32)
-    """
-    return apply(_RELU, (one(x),))
-
-
-def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
-    """Leaky rectified linear unit, x where x > 0, else negative_slope * x; the gradient at 0 is the slope.
-
-    >>> import chainrule as cr
-    >>> cr.leaky_relu([-1.0, 2.0], 0.5).numpy()
-    array([-0.5,  2. ], dtype=float32)
-    """
-    return apply(_LEAKY_RELU, (one(x),), (float(negative_slope),))
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

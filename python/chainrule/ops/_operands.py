@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
-from .._util.arrays import constant, to_array
-from .._util.dtypes import CODES, FLOAT32, FLOATS
+from .._util.arrays import constant, is_plain, to_array
+from .._util.dtypes import FLOAT32, FLOATS
 from .._util.mode import grad_mode
 
 __all__ = ["as_tensor", "number_dtype", "one", "own", "pair"]
@@ -22,7 +22,7 @@ def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
     scalar = isinstance(value, (bool, int, float, np.generic)) or (array is not None and array.ndim == 0)
     if dtype is not None and scalar:
         return Tensor._wrap(constant(value, dtype))
-    if array is not None and array.dtype in CODES and array.flags.c_contiguous and array.flags.aligned:
+    if array is not None and is_plain(array):
         # A graph keeps its inputs: the caller may change the array before backward. Without a graph it is read at once.
         keep = grad_mode.enabled or not grad_mode.trace.has_values
         return Tensor._wrap(array.copy() if keep else array)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
+from .._util.checks import is_integer
 from ._arithmetic import _float_dtype, div
 from ._conv import columns_of
 from ._operands import one
@@ -93,13 +94,11 @@ def avg_pool2d(
     """
     images = one(x)
     windows = _pool_windows("avg_pool2d", images, kernel_size, stride, padding, 1, ceil_mode)
-    if divisor_override is not None and (
-        isinstance(divisor_override, bool) or not isinstance(divisor_override, int) or divisor_override == 0
-    ):
+    if divisor_override is not None and (not is_integer(divisor_override) or divisor_override == 0):
         raise ValueError(f"avg_pool2d: divisor_override must be an integer that is not 0, got {divisor_override!r}")
     counts = _counts(windows, pair_of("avg_pool2d", "padding", padding, 0) if count_include_pad else (0, 0))
     if divisor_override is not None:
-        divisor: Any = divisor_override
+        divisor: Any = int(divisor_override)
     elif (counts == counts[0]).all():
         divisor = int(counts[0])
     else:

@@ -11,6 +11,7 @@ from .._ir.instruction import Instr
 from .._ir.records import Reduce, ReduceMode
 from .._ir.shapes import product
 from .._tensor import Tensor
+from .._util.checks import is_integer
 from ._arithmetic import _float_dtype, div, neg
 from ._op import LINEAR, Attrs, Op, Plan, Rule, Shape, Spec, apply, register
 from ._operands import one
@@ -167,7 +168,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     array([1, 1])
     """
     source = one(x)
-    if axis is not None and not isinstance(axis, (int, np.integer)):
+    if axis is not None and not is_integer(axis):
         raise TypeError(f"argmax: axis must be an integer or None, got {axis!r}")
     if source.ndim == 0:
         return argmax(reshape(source, (1,)), 0)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from .._ir.elementwise import Map
 from .._ir.instruction import Instr
 from .._ir.records import Copy
 from .._ir.shapes import contiguous_strides, product
+from .._util.checks import is_integer
 from ._op import Shape, Spec
 
 __all__ = [
@@ -119,7 +118,7 @@ def axes_of(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int
     given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
     result = set()
     for a in given:
-        if isinstance(a, bool) or not isinstance(a, (int, np.integer)):
+        if not is_integer(a):
             raise TypeError(f"{name}: axis must be an integer or a tuple of integers, got {axis!r}")
         if not -ndim <= a < ndim:
             raise ValueError(f"{name}: axis {a} is out of range for {ndim} dimensions")

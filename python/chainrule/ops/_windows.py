@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .._ir import records
+from .._util.checks import is_integer
 from ._op import Shape
 
 __all__ = ["Pair", "Windows", "image_of", "pair_of", "windows_of"]
@@ -72,7 +71,7 @@ class Windows(NamedTuple):
 def pair_of(name: str, argument: str, value: Any, least: int) -> Pair:
     """Two integers for height and width; one is taken for both."""
     numbers = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in numbers):
+    if any(not is_integer(n) for n in numbers):
         raise TypeError(f"{name}: {argument} must be an integer or a pair of them, got {value!r}")
     if len(numbers) != 2 or min(numbers) < least:
         raise ValueError(f"{name}: {argument} must be an integer of at least {least} or a pair of them, got {value!r}")

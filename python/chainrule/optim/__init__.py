@@ -1,31 +1,20 @@
-"""Optimizers and schedules, in PyTorch's words and formulas; a step is one pass over a parameter and its states."""
+"""Optimizers and schedules, in PyTorch's words and formulas; a step is one pass over a parameter and its states.
+
+What a file exports is public here: a new optimizer needs no line of its own.
+"""
 
 from __future__ import annotations
 
-from ._adam import Adam, AdamW
-from ._adaptive import Adagrad, RMSprop
-from ._base import Group, Optimizer
-from ._clip import clip_grad_norm_, clip_grad_value_
-from ._plateau import ReduceLROnPlateau
-from ._schedules import CosineAnnealingLR, ExponentialLR, LambdaLR, LinearLR, LRScheduler, SequentialLR, StepLR
-from ._sgd import SGD
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "CosineAnnealingLR",
-    "ExponentialLR",
-    "Group",
-    "LRScheduler",
-    "LambdaLR",
-    "LinearLR",
-    "Optimizer",
-    "RMSprop",
-    "ReduceLROnPlateau",
-    "SequentialLR",
-    "StepLR",
-    "clip_grad_norm_",
-    "clip_grad_value_",
-]
+from .._util import exports as _exports
+from ._adam import *
+from ._adaptive import *
+from ._base import *
+from ._clip import *
+from ._plateau import *
+from ._schedules import *
+from ._sgd import *
+
+if not TYPE_CHECKING:
+    __all__ = _exports.public_names(globals())

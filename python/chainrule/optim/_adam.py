@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
+from .._util.exports import own_names
 from ._base import Optimizer
 from ._options import Flag, Number, Pair
-
-__all__ = ["Adam", "AdamW"]
 
 
 class Adam(Optimizer):
@@ -38,10 +37,10 @@ class Adam(Optimizer):
     _clock = 3  # steps, beta1^steps, beta2^steps
     _update = "adam"
 
-    betas = Pair(1, below=1.0)
-    eps = Number(3)
-    weight_decay = Number(4)
-    amsgrad = Flag(5)
+    betas = Pair(below=1.0)
+    eps = Number()
+    weight_decay = Number()
+    amsgrad = Flag()
 
     def __init__(
         self,
@@ -92,3 +91,7 @@ class AdamW(Adam):
         amsgrad: bool = False,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

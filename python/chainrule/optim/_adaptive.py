@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
+from .._util.exports import own_names
 from ._base import Optimizer
 from ._options import Flag, Number
-
-__all__ = ["Adagrad", "RMSprop"]
 
 
 class RMSprop(Optimizer):
@@ -35,11 +34,11 @@ class RMSprop(Optimizer):
 
     _all_states = ("square_avg", "grad_avg", "momentum_buffer")
 
-    alpha = Number(1, most=1.0)
-    eps = Number(2)
-    weight_decay = Number(3)
-    momentum = Number(4)
-    centered = Flag(5)
+    alpha = Number(most=1.0)
+    eps = Number()
+    weight_decay = Number()
+    momentum = Number()
+    centered = Flag()
 
     def __init__(
         self,
@@ -88,10 +87,10 @@ class Adagrad(Optimizer):
     _all_states = ("sum",)
     _clock = 1  # steps
 
-    lr_decay = Number(1)
-    weight_decay = Number(2)
-    eps = Number(3)
-    initial_accumulator_value = Number(4)
+    lr_decay = Number()
+    weight_decay = Number()
+    eps = Number()
+    initial_accumulator_value = Number()
 
     def __init__(
         self,
@@ -112,3 +111,7 @@ class Adagrad(Optimizer):
     @classmethod
     def _start(cls, options: Mapping[str, Any]) -> float:
         return float(options["initial_accumulator_value"])
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, constant
+from .._util.dtypes import Array
 from .._util.mode import grad_mode
 from ._options import Number, Option, options_of
 
 __all__ = ["Group", "Optimizer"]
-
-Array = npt.NDArray[Any]
 
 
 class Group:
@@ -106,7 +105,7 @@ class Optimizer:
     _clock: ClassVar[int] = 0  # numbers that change from step to step; 0: none
     _all_states: ClassVar[tuple[str, ...]] = ()  # in the order of the kernel
 
-    lr = Number(0)
+    lr = Number()
 
     def __init_subclass__(cls) -> None:
         cls._options = options_of(cls)

@@ -26,15 +26,17 @@ class _HasOptions(Protocol):
 class Option(Generic[V]):
     """An option of an optimizer as its attribute: that of all its groups.
 
-    Arguments: `place`, of its first number in the memory of a group, as cpp/kernels/update.cpp lists them; `below` and
-    `most`, bounds of which the first is not reached.
+    A class declares its options in the order of the kernel's (`_core.update_options`), those that only Python reads
+    last; `place`, of the first number in the memory of a group, follows from that.
+
+    Arguments: `below` and `most`, bounds of which the first is not reached.
     """
 
     size = 1
 
-    def __init__(self, place: int, below: float = inf, most: float = inf) -> None:
-        self.place, self.below, self.most = place, below, most
-        self.name = ""
+    def __init__(self, below: float = inf, most: float = inf) -> None:
+        self.below, self.most = below, most
+        self.name, self.place = "", -1
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -72,6 +74,10 @@ class Option(Generic[V]):
             raise ValueError(f"{what}: {self.name} must be at most {self.most:g}, got {value}")
         return number
 
+    def number_names(self) -> list[str]:
+        """The names of its numbers, as the kernel has them."""
+        return [self.name]
+
     def parts(self, value: Any, what: str) -> list[Any]:
         """The numbers of a value."""
         return [value]
@@ -102,9 +108,13 @@ class Flag(Option[bool]):
 
 
 class Pair(Option[tuple[float, float]]):
-    """Two numbers."""
+    """Two numbers: those of `betas` are beta1 and beta2."""
 
     size = 2
+
+    def number_names(self) -> list[str]:
+        """The names of both numbers."""
+        return [f"{self.name.removesuffix('s')}{i}" for i in (1, 2)]
 
     def parts(self, value: Any, what: str) -> list[Any]:
         """Both numbers."""
@@ -119,6 +129,13 @@ class Pair(Option[tuple[float, float]]):
 
 
 def options_of(cls: type) -> dict[str, Option[Any]]:
-    """The options of an optimizer's class by name."""
+    """The options of an optimizer's class by name, those of its bases first; each gets its place in memory."""
     members = (item for base in reversed(cls.__mro__) for item in vars(base).items())
-    return {name: member for name, member in members if isinstance(member, Option)}
+    options = {name: member for name, member in members if isinstance(member, Option)}
+    place = 0
+    for option in options.values():
+        if option.place not in (-1, place):
+            raise TypeError(f"{cls.__name__}: option {option.name} of a base class must keep its place in memory")
+        option.place = place
+        place += option.size
+    return options

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ._base import Optimizer
 from ._schedules import at_least, check_names, plus, times
 
-if TYPE_CHECKING:
-    from ..train._fit import History
-
 __all__ = ["ReduceLROnPlateau"]
+
+
+class Measured(Protocol):
+    """What a schedule reads of the History that `cr.fit` calls it with."""
+
+    @property
+    def measures(self) -> Mapping[str, Sequence[float]]:
+        """What was measured, by name, once per epoch."""
 
 
 class ReduceLROnPlateau:
@@ -23,7 +28,8 @@ class ReduceLROnPlateau:
 
     Arguments: `optimizer`; `mode`, "min" or "max"; `factor`, below 1; `patience`; `threshold`; `threshold_mode`, "rel"
     or "abs"; `cooldown`; `min_lr`, below which no rate is set; `eps`, changes by no more are not made. Defaults are
-    PyTorch's. In `cr.fit(..., schedule=)` the measure is the validation loss, without validation the loss.
+    PyTorch's. `monitor` names the measure that `cr.fit(..., schedule=)` passes, as in `cr.EarlyStopping` and
+    `History.measures`: "val_loss", "val_accuracy", "loss", ... (default: "val_loss", without validation "loss").
     Errors: TypeError for another optimizer; ValueError for other words and numbers.
 
     >>> import chainrule as cr
@@ -48,6 +54,7 @@ class ReduceLROnPlateau:
         cooldown: int = 0,
         min_lr: float = 0.0,
         eps: float = 1e-8,
+        monitor: str | None = None,
     ) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"ReduceLROnPlateau: expected an optimizer of cr.optim, got {type(optimizer).__name__}")
@@ -57,6 +64,7 @@ class ReduceLROnPlateau:
             raise ValueError(f"ReduceLROnPlateau: threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}")
         if at_least(self, 0, factor=factor) >= 1:
             raise ValueError(f"ReduceLROnPlateau: factor must be below 1, got {factor}")
+        self.monitor = monitor
         self.optimizer, self.mode, self.factor, self.threshold_mode = optimizer, mode, factor, threshold_mode
         self.patience, self.cooldown = at_least(self, 0, patience=patience), at_least(self, 0, cooldown=cooldown)
         self.threshold, self.eps = at_least(self, 0, threshold=threshold), at_least(self, 0, eps=eps)
@@ -89,9 +97,14 @@ class ReduceLROnPlateau:
         new = max(times(rate, self.factor), self.min_lr)
         return new if plus(rate, -new) > self.eps else rate
 
-    def __call__(self, history: History) -> None:
-        """What `cr.fit` does after every epoch."""
-        self.step((history.val_loss or history.loss)[-1])
+    def __call__(self, history: Measured) -> None:
+        """What `cr.fit` does after every epoch: a step with the measure that is followed."""
+        measures = history.measures
+        name = self.monitor or ("val_loss" if measures["val_loss"] else "loss")
+        if not measures.get(name):
+            there = ", ".join(name for name, values in measures.items() if values)
+            raise ValueError(f"ReduceLROnPlateau: there is no measure {name!r}; available measures: {there}")
+        self.step(measures[name][-1])
 
     def get_last_lr(self) -> list[float]:
         """Return the rate of each group."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import ops
+from .._util.checks import check_integer, check_number
 from ._base import Optimizer
-
-if TYPE_CHECKING:
-    from ..train._fit import History
 
 __all__ = ["CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "SequentialLR", "StepLR"]
 
@@ -66,8 +64,8 @@ class LRScheduler:
             self.last_epoch -= 1
             raise
 
-    def __call__(self, history: History) -> None:
-        """What `cr.fit` does after every epoch."""
+    def __call__(self, history: object) -> None:
+        """What `cr.fit` does after every epoch; the rates depend on their number only."""
         self.step()
 
     def get_last_lr(self) -> list[float]:
@@ -236,7 +234,7 @@ class SequentialLR(LRScheduler):
             if not isinstance(schedule, LRScheduler):
                 raise TypeError(f"SequentialLR: schedule {i} is a {type(schedule).__name__}, no function of the epoch")
             if schedule.optimizer is not optimizer:
-                raise ValueError(f"SequentialLR: schedule {i} is of another optimizer")
+                raise ValueError(f"SequentialLR: schedule {i} was created for a different optimizer")
         ascending = all(a < b for a, b in zip([0, *self.milestones], self.milestones, strict=False))
         if len(self.milestones) != len(self.schedulers) - 1 or not ascending:
             raise ValueError(
@@ -292,10 +290,10 @@ def cos_pi(n: int, d: int) -> float:
 def at_least(schedule: object, least: int, **numbers: Any) -> Any:
     """The number, after its check; one that must be at least 1 is a count."""
     ((name, number),) = numbers.items()
-    if least == 1 and (isinstance(number, bool) or not isinstance(number, (int, np.integer))):
-        raise TypeError(f"{type(schedule).__name__}: {name} must be an integer, got {number!r}")
-    if not (np.isfinite(number) and number >= least):
-        raise ValueError(f"{type(schedule).__name__}: {name} must be a finite number of at least {least}, got {number}")
+    what = f"{type(schedule).__name__}: {name}"
+    if least == 1:
+        check_integer(what, number)
+    check_number(what, number, least)
     return number
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
+from .._util.exports import own_names
 from ._base import Optimizer
 from ._options import Flag, Number
-
-__all__ = ["SGD"]
 
 
 class SGD(Optimizer):
@@ -38,9 +37,9 @@ class SGD(Optimizer):
 
     _all_states = ("velocity",)
 
-    momentum = Number(1, below=1.0)
-    weight_decay = Number(2)
-    nesterov = Flag(3)
+    momentum = Number(below=1.0)
+    weight_decay = Number()
+    nesterov = Flag()
 
     def __init__(
         self,
@@ -65,3 +64,7 @@ class SGD(Optimizer):
     def _check(cls, options: Mapping[str, Any]) -> None:
         if options["nesterov"] and options["momentum"] == 0:
             raise ValueError("SGD: nesterov needs a momentum above 0")
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

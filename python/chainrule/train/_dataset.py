@@ -12,16 +12,14 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_bad
+from .._util.arrays import first_bad, is_plain
 from ..nn import Module
-from ..nn._losses import takes
-from ..nn._module import evaluating, input_dtype, to_model_input
+from ..nn._evaluate import evaluating, input_dtype, predict_eagerly, to_model_input
+from ..nn._loss_module import takes
 from ..nn._preprocessing.base import split_preprocessing
 from ..ops._op import OPS, apply
 
-__all__ = ["EVALUATION_ROWS", "Metric", "Rows", "check_counts", "prepare", "prepare_validation", "resolve_metrics"]
-
-EVALUATION_ROWS = 1024  # rows evaluated at a time
+__all__ = ["Metric", "Rows", "prepare", "prepare_validation", "resolve_metrics"]
 
 Loss = Callable[..., Tensor]  # (prediction, target), and sample_weight where there are weights
 _TAKE = OPS["take"]
@@ -50,15 +48,6 @@ class Rows:
         return x, y, {} if self.weight is None else {"sample_weight": apply(_TAKE, (self.weight, rows))}
 
 
-def check_counts(**counts: int) -> None:
-    """Raise ValueError or TypeError unless every named number is an integer of at least 1."""
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"fit: {name} must be an integer, got {value!r}")
-        if value < 1:
-            raise ValueError(f"fit: {name} must be at least 1, got {value}")
-
-
 def prepare(
     model: Module,
     X: npt.ArrayLike,
@@ -66,17 +55,18 @@ def prepare(
     loss: Loss,
     optimized: Sequence[Tensor],
     sample_weight: npt.ArrayLike | None,
+    caller: str,
 ) -> Rows:
     """Return the training rows, after everything about them and the model has been checked."""
     if not isinstance(model, Module):
-        raise TypeError(f"fit: model must be a Module, got {type(model).__name__}")
+        raise TypeError(f"{caller}: model must be a Module, got {type(model).__name__}")
     own = {id(parameter) for parameter in model.parameters()}
     if not any(id(parameter) in own for parameter in optimized):
-        raise ValueError("fit: the optimizer holds none of the model's parameters")
-    train = _rows(model, X, y, loss, "fit: ")
+        raise ValueError(f"{caller}: the optimizer holds none of the model's parameters")
+    train = _rows(model, X, y, loss, f"{caller}: ")
     if sample_weight is not None:
-        train = replace(train, weight=_weights(sample_weight, loss, train))
-    _check_first_row(loss, train, "fit: ")
+        train = replace(train, weight=_weights(sample_weight, loss, train, caller))
+    _check_first_row(loss, train, caller)
     return train
 
 
@@ -85,7 +75,7 @@ def prepare_validation(model: Module, validation: tuple[npt.ArrayLike, npt.Array
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"fit: validation must be a pair (X, y), got {type(validation).__name__}")
     held_out = _rows(model, validation[0], validation[1], loss, "fit: validation ")
-    _check_first_row(loss, held_out, "fit: validation ")
+    _check_first_row(loss, held_out, "fit", "validation ")
     return held_out
 
 
@@ -164,11 +154,8 @@ def _rows(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: 
 
 def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
     """What the preprocessing makes of the rows, some at a time; it must be finite."""
-    parts = []
-    with evaluating(front):
-        for start in range(0, len(inputs), EVALUATION_ROWS):
-            parts.append(front(to_model_input(inputs[start : start + EVALUATION_ROWS], dtype, name)).numpy())
-    x = Tensor._wrap(parts[0].copy() if len(parts) == 1 else np.concatenate(parts))
+    to_model_input(inputs[:1], dtype, name)  # an error about what X holds tells this name
+    x = Tensor._wrap(front.predict(inputs) if inputs.ndim > 1 else predict_eagerly(front, inputs))
     place = first_bad(x.numpy())
     if place is not None:
         cause = first_bad(np.asarray(inputs[place[0]], dtype=np.float64))
@@ -178,27 +165,31 @@ def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any],
     return x
 
 
-def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Rows) -> Tensor:
+def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Rows, caller: str) -> Tensor:
     given = np.asarray(sample_weight)
     if given.shape != (len(rows),):
-        raise ValueError(f"fit: sample_weight has shape {given.shape}, expected ({len(rows)},), one for each row of X")
-    weight = _numbers(given, rows.x.dtype, "fit: sample_weight")
+        raise ValueError(
+            f"{caller}: sample_weight has shape {given.shape}, expected ({len(rows)},), one for each row of X"
+        )
+    weight = _numbers(given, rows.x.dtype, f"{caller}: sample_weight")
     below = np.flatnonzero(weight.numpy() < 0)
     if len(below):
-        raise ValueError(f"fit: sample_weight[{below[0]}] is {given[below[0]]}, expected numbers of at least 0")
+        raise ValueError(f"{caller}: sample_weight[{below[0]}] is {given[below[0]]}, expected numbers of at least 0")
     if not weight.numpy().any():
-        raise ValueError("fit: sample_weight is 0 for every row; there is nothing to learn")
+        raise ValueError(f"{caller}: sample_weight is 0 for every row; there is nothing to learn")
     try:
         inspect.signature(loss.forward if isinstance(loss, Module) else loss).bind(None, None, sample_weight=None)
     except TypeError:
-        raise TypeError("fit: the loss takes no sample_weight; it is f(prediction, target, sample_weight)") from None
+        raise TypeError(
+            f"{caller}: the loss takes no sample_weight; it is f(prediction, target, sample_weight)"
+        ) from None
     return weight
 
 
 def _numbers(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
-    plain = type(array) is np.ndarray and array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
-    # Used as it is: a copy of Fashion-MNIST takes as long as half an epoch.
-    converted = Tensor._wrap(array) if plain and array.dtype.isnative else to_model_input(array, dtype, name)
+    # Used as it is where it can be: a copy of Fashion-MNIST takes as long as half an epoch.
+    usable = array.dtype == dtype and is_plain(array)
+    converted = Tensor._wrap(array) if usable else to_model_input(array, dtype, name)
     place = first_bad(converted.numpy())
     if place is not None:
         raise _not_finite(array, place, name, dtype)
@@ -213,18 +204,18 @@ def _not_finite(array: npt.NDArray[Any], place: tuple[int, ...], name: str, dtyp
     return ValueError(f"{name}[{axes}] is {value}{too_large} (row {place[0]}{column}); every value must be finite")
 
 
-def _check_first_row(loss: Loss, rows: Rows, where: str) -> None:
+def _check_first_row(loss: Loss, rows: Rows, caller: str, part: str = "") -> None:
     """Compute the loss of one row, so that shapes that do not fit are found before the first step."""
     x, y, options = rows.part(Tensor(np.zeros(1, dtype=np.int64)))
     with evaluating(rows.model):
         prediction = rows.model(x)
         if _holds_labels(rows.y, loss) and prediction.ndim == 2:
-            _check_labels(rows.y.numpy(), prediction.shape[1], where)
+            _check_labels(rows.y.numpy(), prediction.shape[1], f"{caller}: {part}")
         value = loss(prediction, y, **options)
     if not isinstance(value, Tensor):
-        raise TypeError(f"fit: the loss must return a tensor, got {type(value).__name__}")
+        raise TypeError(f"{caller}: the loss must return a tensor, got {type(value).__name__}")
     if value.shape != ():
-        raise ValueError(f"fit: the loss must return a scalar, got shape {value.shape} (use reduction='mean')")
+        raise ValueError(f"{caller}: the loss must return a scalar, got shape {value.shape} (use reduction='mean')")
 
 
 def _check_labels(labels: npt.NDArray[Any], classes: int, where: str) -> None:

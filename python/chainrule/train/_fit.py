@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from .._tensor import Tensor
+from .._util.checks import check_integer
 from .._util.interrupt import DeferredInterrupt
 from ..nn import Module
-from ..nn._module import evaluating
+from ..nn._evaluate import EVALUATION_ROWS, evaluating, predict_eagerly
 from ._callbacks import Callback
-from ._dataset import EVALUATION_ROWS, Metric, Rows, check_counts, prepare_validation, resolve_metrics
+from ._dataset import Metric, Rows, prepare_validation, resolve_metrics
 from ._history import History
 from ._progress import make_progress
 from ._trainer import Optimizer, Trainer, weighted_mean
 
 __all__ = ["History", "fit"]
+
+
+class _FitTrainer(Trainer):
+    """The Trainer of `fit`: its errors begin with the function that was called."""
+
+    _caller = "fit"
 
 
 class Schedule(Protocol):
@@ -57,30 +65,19 @@ def fit(
 ) -> History:
     """Train a model by minibatches.
 
-    Per batch: optimizer.zero_grad(); loss(model(x), y).backward(); clipping; optimizer.step(). The last batch of an
-    epoch may be smaller. The order of epoch e depends on (seed, e) only, so the same seed gives the same bits.
+    A `cr.Trainer` runs `epochs` more epochs; what else there is between epochs is here: validation, a schedule,
+    progress, callbacks.
 
-    Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype (an array of it
-    in C order is used as it is, not copied); they go once through the preprocessing that the model begins with, which
-    must be fitted (`cr.nn.fit_preprocessing`) and stays as it is; `y`, n labels (integers) for cross entropy, else
-    finite numbers in the shape of the model's output; `loss`, a loss module or any function (prediction, target) ->
-    scalar tensor; `optimizer`, of this model's parameters; `epochs`; `batch_size`, 1 for stochastic gradient descent,
-    None for all rows at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits
-    of the whole batch; `sample_weight`, n numbers of at least 0, how much each row counts: it goes to the loss as
-    `sample_weight=` (not to the validation); `clip_value` and `clip_norm`, bounds for the elements of the gradients,
-    then for their norm (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `validation`, `(X, y)` to evaluate after every
-    epoch; `metrics`, of the validation rows: "accuracy" or functions (prediction, target) -> float on ndarrays
-    (default: accuracy for labels); `schedule`, of the optimizer's learning rate, which steps after every epoch; `seed`
-    (default: that of
-    `cr.manual_seed`); `shuffle`; `progress`, True, False, or None for only on a terminal; `callbacks`, called with the
-    History after every epoch, one that returns True ends training (`cr.EarlyStopping` is one); `nonfinite`, "raise" or
-    "continue" when a loss is NaN or infinite; `history`, a History to continue: epochs are counted on from it, and it
-    keeps what was reached when training is broken off; `compile`, False to run every op by itself, for models that
-    cannot be compiled.
+    Arguments: those of `cr.Trainer`; `epochs`, how many to run; `validation`, `(X, y)` to evaluate after every epoch,
+    without `sample_weight`; `metrics`, of the validation rows: "accuracy" or functions (prediction, target) -> float on
+    ndarrays (default: accuracy for labels), "val_" and the name in `History.measures`; `schedule`, of the optimizer's
+    learning rate, which steps after every epoch; `progress`, True, False, or None for only on a terminal; `callbacks`,
+    called with the History after every epoch, one that returns True ends training (`cr.EarlyStopping` is one);
+    `history`, a History to continue: epochs are counted on from `history.epochs`, and it keeps what was reached if
+    training is interrupted.
     Returns: the History.
-    Errors: before the model is touched: TypeError or ValueError for anything that does not fit, with the place of a NaN
-    or of a label out of range. While training: FloatingPointError for a loss that is not finite, before its step.
-    Ctrl-C raises KeyboardInterrupt at the end of the running step; the model can be used as it is.
+    Errors: those of `cr.Trainer`, before the model is touched or at a loss that is not finite. Ctrl-C raises
+    KeyboardInterrupt at the end of the running step; the model can be used as it is.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -92,8 +89,8 @@ def fit(
     >>> history.loss[-1] < 0.5 * history.loss[0]
     True
     """
-    check_counts(epochs=epochs)
-    trainer = Trainer(
+    check_integer("fit: epochs", epochs, 1)
+    trainer = _FitTrainer(
         model,
         X,
         y,
@@ -112,15 +109,19 @@ def fit(
     held_out = None if validation is None else prepare_validation(model, validation, loss)
     measures = resolve_metrics(metrics, loss, held_out)
     if schedule is not None and schedule.optimizer is not optimizer:
-        raise ValueError("fit: the schedule is of another optimizer")
+        raise ValueError("fit: schedule was created for a different optimizer")
     after_epoch: list[Callable[[History], object]] = [*([] if schedule is None else [schedule]), *callbacks]
     hooks = [callback for callback in callbacks if isinstance(callback, Callback)]
+    curves = ["loss", *([] if held_out is None else ["val_loss", *(f"val_{name}" for name in measures)])]
+    monitor = getattr(schedule, "monitor", None)
+    if monitor is not None and monitor not in curves:
+        raise ValueError(f"fit: the schedule follows {monitor!r}; available measures: {', '.join(curves)}")
     for hook in hooks:
-        hook.begin(model, ["loss", *([] if held_out is None else ["val_loss", *(f"val_{name}" for name in measures)])])
+        hook.begin(model, curves)
     record = History() if history is None else history
     bar = make_progress(progress)
     modes = [(module, module.training) for module in model.modules()]
-    trainer.epochs = record.epochs
+    trainer.next_epoch = record.epochs
     try:
         with DeferredInterrupt() as interrupt:
             last = record.epochs + epochs
@@ -133,7 +134,7 @@ def fit(
                 record.samples += len(trainer.rows)
                 record.loss.append(trainer.mean_loss)
                 if held_out is not None:
-                    _evaluate(loss, held_out, measures, record)
+                    _evaluate(loss, held_out, measures, record, compile)
                 bar.end(record.summary())
                 answers = [callback(record) for callback in after_epoch]
                 if any(answer is True for answer in answers):
@@ -152,16 +153,17 @@ def _evaluate(
     rows: Rows,
     measures: dict[str, Metric],
     record: History,
+    compiled: bool,
 ) -> None:
     """Append the loss and the metrics of these rows to the record, without changing the model."""
     losses, outputs = [], []
+    # To `predict` one axis may be a single row.
+    predict = rows.model.predict if compiled and rows.x.ndim > 1 else partial(predict_eagerly, rows.model)
     with evaluating(rows.model):
         for start in range(0, len(rows), EVALUATION_ROWS):
-            part = np.arange(start, min(start + EVALUATION_ROWS, len(rows)), dtype=np.int64)
-            x, y, options = rows.part(Tensor(part))
-            prediction = rows.model(x)
-            losses.append(loss(prediction, y, **options).item())
-            outputs.append(prediction.numpy())
+            part = slice(start, start + EVALUATION_ROWS)
+            outputs.append(predict(rows.x.numpy()[part]))
+            losses.append(loss(Tensor._wrap(outputs[-1]), Tensor._wrap(rows.y.numpy()[part])).item())
     record.val_loss.append(weighted_mean(np.array(losses, dtype=np.float64), len(rows), EVALUATION_ROWS))
     prediction_values: npt.NDArray[Any] = np.concatenate(outputs)
     for name, measure in measures.items():

@@ -8,9 +8,10 @@ import numpy.typing as npt
 from .. import ops
 from .._tensor import Tensor, tensor
 from .._util.arrays import first_bad
+from .._util.checks import check_number
 from ..autodiff._sweeps import no_grad
 from ..nn import Linear
-from ..nn._module import to_model_input
+from ..nn._evaluate import to_model_input
 from ..ops._linalg import covariance, symmetric_eigen
 from ..random import Generator
 
@@ -44,8 +45,7 @@ def linear_regression(
         raise ValueError(
             f"linear_regression: X and y need the same number of rows, at least one, got {x.shape} and {target.shape}"
         )
-    if not 0 <= l2 < float("inf"):
-        raise ValueError(f"linear_regression: l2 must be at least 0 and finite, got {l2}")
+    l2 = check_number("linear_regression: l2", l2)
     with no_grad():
         means = (ops.mean(x, axis=0), ops.mean(target, axis=0)) if bias else None
         if means is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
@@ -10,14 +11,15 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.checks import check_integer
 from .._util.interrupt import DeferredInterrupt
 from .._util.mode import grad_mode
-from ..compiler import Compiled
+from ..compiler.jit import Compiled
 from ..data._split import epoch_order
 from ..nn import Module
 from ..optim import clip_grad_norm_, clip_grad_value_
 from ..random import default_generator
-from ._dataset import check_counts, prepare
+from ._dataset import prepare
 
 __all__ = ["Optimizer", "Trainer", "weighted_mean"]
 
@@ -40,11 +42,24 @@ class Trainer:
     """Trains a model on rows that stay in memory, one epoch of minibatches per call; what `cr.fit` is made of.
 
     Per batch: optimizer.zero_grad(); loss(model(x), y).backward(); clipping; optimizer.step(), compiled into one
-    program; steps follow each other without Python. The order of epoch e depends on (seed, e) only. Bits equal the loop
-    written by hand.
+    program; steps follow each other without Python. The last batch of an epoch may be smaller. The order of epoch e
+    depends on (seed, e) only, so the same seed gives the same bits. Bits equal the loop written by hand.
 
-    Arguments: as `cr.fit`; `compile`, False to run every op by itself, for models that cannot be compiled.
-    Errors: as `cr.fit`, and `cr.CompileError` when the model, the loss or the optimizer needs values in Python.
+    Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype (an array of it
+    in C order is used as it is, not copied); they go once through the preprocessing that the model begins with, which
+    must be fitted (`cr.nn.fit_preprocessing`) and stays as it is; `y`, n labels (integers) for cross entropy, else
+    finite numbers in the shape of the model's output; `loss`, a loss module or any function (prediction, target) ->
+    scalar tensor; `optimizer`, of this model's parameters; `batch_size`, 1 for stochastic gradient descent, None for
+    all rows at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits of the
+    whole batch; `sample_weight`, n numbers of at least 0, how much each row counts: it goes to the loss as
+    `sample_weight=`; `clip_value` and `clip_norm`, bounds for the elements of the gradients, then for their norm
+    (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed` (default: that of `cr.manual_seed`); `shuffle`;
+    `nonfinite`, "raise" or "continue" when a loss is NaN or infinite; `compile`, False to run every op by itself, for
+    models that cannot be compiled.
+    Attributes: `next_epoch`, the number of the next epoch, counted from 0; `mean_loss`, of the last one.
+    Errors: before the model is touched: TypeError or ValueError for anything that does not fit, with the place of a NaN
+    or of a label out of range. While training: FloatingPointError for a loss that is not finite, before its step;
+    `cr.CompileError` when the model, the loss or the optimizer needs values in Python.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -57,6 +72,8 @@ class Trainer:
     >>> losses[-1] < losses[0]
     True
     """
+
+    _caller = "Trainer"  # what errors begin with
 
     def __init__(
         self,
@@ -77,20 +94,33 @@ class Trainer:
         compile: bool = True,
     ) -> None:
         if nonfinite not in ("raise", "continue"):
-            raise ValueError(f"fit: nonfinite must be 'raise' or 'continue', got {nonfinite!r}")
+            raise ValueError(f"{self._caller}: nonfinite must be 'raise' or 'continue', got {nonfinite!r}")
         counts = {"batch_size": batch_size, "micro_batch": micro_batch}
-        check_counts(**{name: count for name, count in counts.items() if count is not None})
-        _check_bounds(clip_norm=clip_norm, clip_value=clip_value)
-        self.rows = prepare(model, X, y, loss, optimizer.params, sample_weight)
+        for name, count in counts.items():
+            if count is not None:
+                check_integer(f"{self._caller}: {name}", count, 1)
+        _check_bounds(self._caller, clip_norm=clip_norm, clip_value=clip_value)
+        self.rows = prepare(model, X, y, loss, optimizer.params, sample_weight, self._caller)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.batch_size, self.shuffle = len(self.rows) if batch_size is None else int(batch_size), shuffle
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.seed = default_generator().seed if seed is None else seed
-        self.epochs = 0  # the number of the next epoch, which its order depends on
+        self.next_epoch = 0  # its order depends on this number
         self.mean_loss = float("nan")  # of the last epoch
         self._stop = nonfinite == "raise"
         self._modules = list(model.modules())
         self._compiled = Compiled(self._step, micro_batch) if compile else None
+
+    @property
+    def epochs(self) -> int:
+        """The former name of `next_epoch`."""
+        warnings.warn("Trainer.epochs is called next_epoch now", DeprecationWarning, stacklevel=2)
+        return self.next_epoch
+
+    @epochs.setter
+    def epochs(self, number: int) -> None:
+        warnings.warn("Trainer.epochs is called next_epoch now", DeprecationWarning, stacklevel=2)
+        self.next_epoch = number
 
     def run_epoch(self) -> float:
         """Train on every row once; return the mean of the batch losses (before each step), weighted by their rows.
@@ -114,13 +144,13 @@ class Trainer:
         losses: list[npt.NDArray[np.float64]] = []
         for index in parts:
             yield from self._steps(index, losses, sum(map(len, parts)), interrupt)
-        self.epochs += 1
+        self.next_epoch += 1
         self.mean_loss = weighted_mean(np.concatenate(losses), n, size)
 
     def _order(self, n: int) -> npt.NDArray[np.int64]:
         if not self.shuffle:
             return np.arange(n, dtype=np.int64)
-        return epoch_order(n, self.seed, self.epochs)
+        return epoch_order(n, self.seed, self.next_epoch)
 
     def _steps(
         self,
@@ -142,8 +172,8 @@ class Trainer:
                 bad = done + int(np.argmin(np.isfinite(out[done:])))
                 number = sum(map(len, losses)) + bad + 1
                 raise FloatingPointError(
-                    f"fit: the loss is {out[bad]} at epoch {self.epochs + 1}, step {number} of {steps}; the model is "
-                    "as the step before left it; try a smaller learning rate or scaled data"
+                    f"{self._caller}: the loss is {out[bad]} at epoch {self.next_epoch + 1}, step {number} of {steps}; "
+                    "the model is as the step before left it; try a smaller learning rate or scaled data"
                 ) from None
             interrupt.leave_step()
             yield (done - before) * index.shape[1]
@@ -175,10 +205,10 @@ class Trainer:
         return value
 
 
-def _check_bounds(**bounds: float | None) -> None:
+def _check_bounds(caller: str, **bounds: float | None) -> None:
     for name, bound in bounds.items():
         if bound is not None and not bound > 0:
-            raise ValueError(f"fit: {name} must be above 0, got {bound}")
+            raise ValueError(f"{caller}: {name} must be above 0, got {bound}")
 
 
 class _NotFiniteError(FloatingPointError):

@@ -13,16 +13,19 @@ import numpy.typing as npt
 
 from ... import ops
 from ..._tensor import Tensor
+from ..._util.checks import check_size
+from ..._util.dtypes import FLOATS
 from ..._util.mode import grad_mode
 from ...autodiff._sweeps import no_grad
 from ...ops._operands import one
 from .._containers import Sequential
-from .._module import Buffer, Module, Stored, evaluating, input_dtype, to_model_input
+from .._evaluate import evaluating, input_dtype, to_model_input
+from .._module import Buffer, Module, Stored
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Preprocessing", "Standardize", "at_least_one", "fit_preprocessing", "split_preprocessing"]
+__all__ = ["Preprocessing", "Standardize", "fit_preprocessing", "split_preprocessing"]
 
 _MISSING = ("error", "mean")
 
@@ -36,9 +39,9 @@ class Preprocessing(Module):
     _awaited: set[int] | None = None  # during fit_preprocessing: the layers that are still to be fitted
 
     def __init__(self, in_features: int, dtype: npt.DTypeLike | None) -> None:
-        self.in_features = at_least_one(self, "features", in_features)
+        self.in_features = check_size(f"{type(self).__name__}: features", in_features)
         self.dtype = None if dtype is None else np.dtype(dtype)
-        if self.dtype not in (None, np.dtype(np.float32), np.dtype(np.float64)):
+        if self.dtype not in (None, *FLOATS):
             raise TypeError(f"{type(self).__name__}: dtype must be float32 or float64, got {self.dtype}")
 
     @property
@@ -228,10 +231,3 @@ def split_preprocessing(model: Module) -> tuple[Sequential | None, Module]:
     layers = list(model) if isinstance(model, Sequential) else []
     count = next((i for i, layer in enumerate(layers) if not isinstance(layer, Preprocessing)), len(layers))
     return (Sequential(*layers[:count]), Sequential(*layers[count:])) if count else (None, model)
-
-
-def at_least_one(layer: Module, name: str, value: Any) -> int:
-    """The value as an int; ValueError naming the layer's argument unless it is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{type(layer).__name__}: {name} must be an integer of at least 1, got {value!r}")
-    return int(value)

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from ... import ops
 from ..._tensor import Tensor, tensor
+from ..._util.checks import check_number, check_size
 from ...ops._operands import one
 from .._module import Buffer, Module, Stored
-from .base import at_least_one
 
 __all__ = ["PolynomialFeatures", "RBFFeatures"]
 
@@ -41,7 +41,8 @@ class PolynomialFeatures(Module):
     def __init__(
         self, degree: int, features: int = 1, interaction_only: bool = False, include_bias: bool = True
     ) -> None:
-        self.in_features, self.degree = at_least_one(self, "features", features), at_least_one(self, "degree", degree)
+        self.in_features = check_size("PolynomialFeatures: features", features)
+        self.degree = check_size("PolynomialFeatures: degree", degree)
         self.interaction_only, self.include_bias = bool(interaction_only), bool(include_bias)
         count = self.in_features if self.degree <= _MAX_DEGREE and self.in_features <= _MAX_FEATURES else None
         self._starts: list[list[int]] = []  # per degree: where the products that begin with input i begin; the end
@@ -117,9 +118,7 @@ class RBFFeatures(Module):
         table = np.array(centers, dtype=np.float64)
         if table.ndim != 2 or table.size == 0 or not np.isfinite(table).all():
             raise ValueError(f"RBFFeatures: centers must be finite, of shape (centers, features), got {table.shape}")
-        self.gamma = float(gamma)
-        if not 0 < self.gamma < float("inf"):
-            raise ValueError(f"RBFFeatures: gamma must be above 0 and finite, got {gamma!r}")
+        self.gamma = check_number("RBFFeatures: gamma", gamma, above=True)
         self.out_features, self.in_features = table.shape
         self.centers = Buffer(table)
 

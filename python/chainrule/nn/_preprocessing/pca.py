@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from ... import ops
 from ..._tensor import Tensor
+from ..._util.checks import check_number, check_size
 from ...ops._linalg import covariance, symmetric_eigen
 from .._module import Buffer, Stored
-from .base import Preprocessing, at_least_one
+from .base import Preprocessing
 
 __all__ = ["PCA", "Whiten"]
 
@@ -21,11 +22,11 @@ class _Projection(Preprocessing):
 
     def __init__(self, features: int, components: int | None, dtype: npt.DTypeLike) -> None:
         super().__init__(features, dtype)
-        self.components = self.in_features if components is None else at_least_one(self, "components", components)
+        kind = type(self).__name__
+        self.components = self.in_features if components is None else check_size(f"{kind}: components", components)
         if self.components > self.in_features:
             raise ValueError(
-                f"{type(self).__name__}: components must be at most the {self.in_features} features, got "
-                f"{self.components}"
+                f"{kind}: components must be at most the {self.in_features} features, got {self.components}"
             )
         self.mean = Buffer(np.full(self.in_features, np.nan))
         self.weight = Buffer(np.full((self.in_features, self.components), np.nan))
@@ -118,9 +119,7 @@ class Whiten(_Projection):
         self, features: int, components: int | None = None, eps: float = 0.0, dtype: npt.DTypeLike = np.float32
     ) -> None:
         super().__init__(features, components, dtype)
-        self.eps = float(eps)
-        if not 0 <= self.eps < float("inf"):
-            raise ValueError(f"Whiten: eps must be at least 0 and finite, got {eps!r}")
+        self.eps = check_number("Whiten: eps", eps)
 
     def _scaled(self, axes: Tensor, variance: Tensor, largest: Tensor) -> Tensor:
         padded = ops.add(variance, self.eps)

@@ -1,4 +1,4 @@
-"""Units of nets: what is chosen at kinks, ties and infinity, second derivatives, accuracy, and layers of units."""
+"""Activation functions: what is chosen at kinks, ties and infinity, second derivatives, accuracy, and their layers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ import pytest
 import chainrule as cr
 from cases.kernel_rows import label
 from chainrule import nn
-from reference import assert_same_bits, units
+from reference import activations, assert_same_bits
 from reference.bits import Array
 
 FLOATS = (np.float32, np.float64)
 each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=label)
 INF, NAN = np.inf, np.nan
 Float = type[np.floating[Any]]
-Unit = Callable[[cr.Tensor], cr.Tensor]
+Activation = Callable[[cr.Tensor], cr.Tensor]
 
 
-def slope(function: Unit, x: Array, orders: int = 1) -> Array:
+def slope(function: Activation, x: Array, orders: int = 1) -> Array:
     """The derivative of an elementwise function."""
     for _ in range(orders):
         function = _slope(function)
     return function(cr.tensor(x)).numpy()
 
 
-def _slope(function: Unit) -> Unit:
+def _slope(function: Activation) -> Activation:
     return cr.grad(lambda x: cr.sum(function(x)))
 
 
 ERF_SLOPE, DENSITY = 2 / np.sqrt(np.pi), 1 / np.sqrt(2 * np.pi)
 # Value and slope at these arguments: -inf, -0, +0, inf, NaN.
-AT_SPECIALS: dict[str, tuple[Unit, list[float], list[float]]] = {
+AT_SPECIALS: dict[str, tuple[Activation, list[float], list[float]]] = {
     "sign": (cr.sign, [-1, 0, 0, 1, NAN], [0, 0, 0, 0, NAN]),
     "heaviside": (cr.heaviside, [0, 0.5, 0.5, 1, NAN], [0, 0, 0, 0, NAN]),
     "heaviside 0": (lambda x: cr.heaviside(x, 0.0), [0, 0, 0, 1, NAN], [0, 0, 0, 0, NAN]),
@@ -51,8 +51,8 @@ AT_SPECIALS: dict[str, tuple[Unit, list[float], list[float]]] = {
     "elu": (lambda x: cr.elu(x, 0.5), [-0.5, -0.0, 0, INF, NAN], [0, 0.5, 0.5, 1, NAN]),
     "selu": (
         cr.selu,
-        [-units.SELU_DOWN, -0.0, 0, INF, NAN],
-        [0, units.SELU_DOWN, units.SELU_DOWN, units.SELU_UP, NAN],
+        [-activations.SELU_DOWN, -0.0, 0, INF, NAN],
+        [0, activations.SELU_DOWN, activations.SELU_DOWN, activations.SELU_UP, NAN],
     ),
     "silu": (cr.silu, [-0.0, -0.0, 0, INF, NAN], [-0.0, 0.5, 0.5, 1, NAN]),
     "silu turned": (lambda x: cr.silu(x, -1), [-INF, -0.0, 0, 0, NAN], [1, 0.5, 0.5, -0.0, NAN]),
@@ -90,7 +90,7 @@ def test_bounds_are_kinks(dtype: Float) -> None:
     assert slope(lambda t: cr.hardsigmoid(t, 1.0), linear).tolist() == [0, 0, 1, 1, 1, 0, 0]
 
 
-SMOOTH: dict[str, Unit] = {
+SMOOTH: dict[str, Activation] = {
     "softsign": cr.softsign,
     "logsigmoid": cr.logsigmoid,
     "elu": lambda x: cr.elu(x, 0.6),
@@ -130,7 +130,7 @@ def _mp_gate(x: Any) -> Any:
 class Accuracy:
     """Errors of value and slope in ULP on an interval. A slope that passes through 0 has the ULP of its gate."""
 
-    function: Unit
+    function: Activation
     exact: Callable[[Any], Any]
     interval: tuple[float, float]
     bounds: tuple[float, float]
@@ -159,8 +159,8 @@ def test_accuracy(name: str, dtype: Float) -> None:
     value, first = row.function(cr.tensor(x)).numpy(), slope(row.function, x)
     with mpmath.workprec(200):
         for i, at in enumerate(map(mpmath.mpf, x.tolist())):
-            truth, tangent = row.exact(at), mpmath.diff(row.exact, at)
-            assert abs(float(value[i]) - truth) <= row.bounds[0] * _ulp(truth, dtype), f"{name}({x[i]})"
+            exact, tangent = row.exact(at), mpmath.diff(row.exact, at)
+            assert abs(float(value[i]) - exact) <= row.bounds[0] * _ulp(exact, dtype), f"{name}({x[i]})"
             largest = max(abs(tangent), abs(row.gate(at)))
             assert abs(float(first[i]) - tangent) <= row.bounds[1] * _ulp(largest, dtype), f"slope of {name} at {x[i]}"
 

@@ -1,6 +1,6 @@
-"""The truth about nets in NumPy: forward, the gradient of each loss by hand, steps of SGD with momentum.
+"""Reference nets in NumPy: forward pass, hand-written gradient of each loss, steps of SGD with momentum.
 
-Everything has the dtype of the parameters: float64 for the truth.
+Everything is computed in the dtype of the parameters: float64 for expected answers.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Params = dict[str, Any]  # of a case: "activation" and "loss" are what counts here
+Params = dict[str, Any]  # of a case; "activation" and "loss" are used here
 
 LEARNING_RATE = 0.01
 MOMENTUM = 0.9
-DIRECTION = (1.0, -0.1)  # "pinn": the derivative of u that is wanted is DIRECTION . du/dx
+DIRECTION = (1.0, -0.1)  # "pinn": the loss contains the directional derivative DIRECTION . du/dx
 
 
 def forward(params: Params, parameters: list[Array], x: Array) -> list[Array]:
-    """The input of every layer, then the outputs."""
+    """The inputs of all layers, then the outputs."""
     values = [x]
     for layer in range(0, len(parameters), 2):
         x = x @ parameters[layer] + parameters[layer + 1]
@@ -31,7 +31,7 @@ def forward(params: Params, parameters: list[Array], x: Array) -> list[Array]:
 
 
 def gradient(params: Params, parameters: list[Array], x: Array, targets: Array) -> tuple[float, list[Array]]:
-    """The loss and its gradient by every parameter."""
+    """The loss and its gradients with respect to the parameters."""
     if params["loss"] == "pinn":
         return _pinn_gradient(parameters, x)
     values = forward(params, parameters, x)
@@ -46,14 +46,14 @@ def gradient(params: Params, parameters: list[Array], x: Array, targets: Array) 
 
 
 def log_softmax(x: Array) -> Array:
-    """Logits and log-probabilities become the same thing, so that a peer may return either."""
+    """Log-probabilities; the identity for inputs that are log-probabilities already, so a peer may return either."""
     shifted = x - x.max(axis=-1, keepdims=True)
     result: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return result
 
 
 def _cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
-    """The mean over rows and its gradient by the logits."""
+    """The mean over rows and its gradient with respect to the logits."""
     log_p = log_softmax(logits)
     rows = np.arange(len(labels))
     g = np.exp(log_p)
@@ -69,8 +69,8 @@ def _mse(outputs: Array, targets: Array) -> tuple[float, Array]:
 def _pinn_gradient(parameters: list[Array], x: Array) -> tuple[float, list[Array]]:
     """Mean of (d + u^2)^2, where d is the derivative of u along DIRECTION. Tanh between the layers.
 
-    Not how an automatic differentiation does it: d is carried forward beside u, t' = (1 - a^2) (t W), and one pass goes
-    back through both.
+    Unlike the contenders, which differentiate twice, this propagates d forward as a tangent, t' = (1 - a^2) (t W), and
+    takes one backward pass through both.
     """
     weights, biases = parameters[::2], parameters[1::2]
     values, tangents = [x], [np.broadcast_to(np.asarray(DIRECTION, x.dtype), x.shape)]
@@ -101,7 +101,7 @@ def _pinn_gradient(parameters: list[Array], x: Array) -> tuple[float, list[Array
 def train(
     params: Params, parameters: list[Array], batches: Iterable[tuple[Array, Array]], rate: float = LEARNING_RATE
 ) -> list[float]:
-    """The loss that every step of SGD with momentum sees."""
+    """The loss before each step of SGD with momentum."""
     velocity = [np.zeros_like(p) for p in parameters]
     losses = []
     for x, targets in batches:

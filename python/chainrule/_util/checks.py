@@ -1,0 +1,67 @@
+"""Checks of the numbers that users give. `what` begins the message: the caller and its argument, "Conv2d: stride"."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+__all__ = ["check_integer", "check_number", "check_size", "is_integer"]
+
+
+def is_integer(value: Any) -> bool:
+    """Whether a value is an integer of Python or NumPy; True and False are none.
+
+    >>> from chainrule._util.checks import is_integer
+    >>> is_integer(3), is_integer(3.0), is_integer(True)
+    (True, False, False)
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def check_integer(what: str, value: Any, minimum: int | None = None) -> int:
+    """The value as an int; TypeError unless it is an integer, ValueError below `minimum`.
+
+    >>> from chainrule._util.checks import check_integer
+    >>> check_integer("fit: epochs", 0, 1)
+    Traceback (most recent call last):
+    ...
+    ValueError: fit: epochs must be at least 1, got 0
+    """
+    if not is_integer(value):
+        raise TypeError(f"{what} must be an integer, got {value!r}")
+    if minimum is not None and value < minimum:
+        raise ValueError(f"{what} must be at least {minimum}, got {value}")
+    return int(value)
+
+
+def check_size(what: str, value: Any) -> int:
+    """The value as an int; ValueError unless it is an integer of at least 1, as the sizes of a layer are.
+
+    >>> from chainrule._util.checks import check_size
+    >>> check_size("Linear: in_features", 4)
+    4
+    """
+    if not is_integer(value) or value < 1:
+        raise ValueError(f"{what} must be an integer of at least 1, got {value!r}")
+    return int(value)
+
+
+def check_number(
+    what: str, value: Any, minimum: float = 0, maximum: float | None = None, *, above: bool = False
+) -> float:
+    """The value as a float; ValueError unless it is finite, at least `minimum` (or above it) and at most `maximum`.
+
+    >>> from chainrule._util.checks import check_number
+    >>> check_number("huber_loss: delta", 0.0, above=True)
+    Traceback (most recent call last):
+    ...
+    ValueError: huber_loss: delta must be a finite number above 0, got 0.0
+    """
+    number = float(value)
+    if maximum is not None and not minimum <= number <= maximum:
+        raise ValueError(f"{what} must be from {minimum} to {maximum}, got {value}")
+    if not isfinite(number) or number < minimum or (above and number == minimum):
+        raise ValueError(f"{what} must be a finite number {'above' if above else 'of at least'} {minimum}, got {value}")
+    return number

@@ -1,0 +1,72 @@
+"""Evaluation of a model: its mode, the dtype of its input, and the forward pass op by op."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .._tensor import Tensor
+from .._util.arrays import real_array
+from ..autodiff._sweeps import no_grad
+
+__all__ = ["EVALUATION_ROWS", "Model", "evaluating", "input_dtype", "predict_eagerly", "to_model_input"]
+
+EVALUATION_ROWS = 1024  # rows evaluated at a time where every op is run by itself
+
+
+class Model(Protocol):
+    """What evaluation needs of a Module, which is defined above this file."""
+
+    training: bool
+
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
+        """Compute the output."""
+
+    def modules(self) -> Iterator[Model]:
+        """Yield the model and all modules inside it."""
+
+    def _dtype(self) -> np.dtype[Any]:
+        """The dtype of the parameters."""
+
+    def _input_dtype(self) -> np.dtype[Any] | None:
+        """The dtype its input should have, if it asks for one."""
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """Evaluation mode and no gradients inside the block; every module's mode is put back after it."""
+    modes = [(inner, inner.training) for inner in model.modules()]
+    for inner, _ in modes:
+        inner.training = False
+    try:
+        with no_grad():
+            yield
+    finally:
+        for inner, mode in modes:
+            inner.training = mode
+
+
+def input_dtype(model: Model) -> np.dtype[Any]:
+    """The dtype that the rows of X are converted to; TypeError when the parameters mix dtypes."""
+    own = model._dtype()
+    return model._input_dtype() or own
+
+
+def to_model_input(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Tensor:
+    """Return numbers of any real dtype as a tensor of `dtype`, rounded once; TypeError naming `name` for others."""
+    return Tensor._wrap(real_array(values, dtype, name))
+
+
+def predict_eagerly(model: Model, rows: npt.NDArray[Any], batch_size: int = EVALUATION_ROWS) -> npt.NDArray[Any]:
+    """The model's outputs for these rows, `batch_size` of them at a time, every op by itself."""
+    dtype = input_dtype(model)
+    with evaluating(model):
+        parts = [
+            model(to_model_input(rows[start : start + batch_size], dtype, "predict: X")).numpy()
+            for start in range(0, max(len(rows), 1), batch_size)
+        ]
+    return parts[0].copy() if len(parts) == 1 else np.concatenate(parts)
