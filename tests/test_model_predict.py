@@ -560,10 +560,13 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
-def test_layers_of_the_package_are_compiled(make: Callable[[], nn.Module]) -> None:
-    """Also where a module of a user is around them: their rows are seen to be independent."""
-    layer = make()
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_of_the_package_are_compiled(name: str) -> None:
+    """Also where a module of a user is around them: their rows are seen to be independent.
+
+    Not the rows of polynomials: their constant column is written ahead of the loop over rows, so the rest of it after.
+    """
+    layer = LAYERS[name]()
 
     class Around(nn.Module):
         def __init__(self) -> None:
@@ -573,4 +576,4 @@ def test_layers_of_the_package_are_compiled(make: Callable[[], nn.Module]) -> No
             return self.inner(x) * 2.0
 
     assert_right(layer)
-    assert_right(Around())
+    assert_right(Around(), program=name != "polynomials")
