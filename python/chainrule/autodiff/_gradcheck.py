@@ -10,7 +10,7 @@ import numpy as np
 from .._tensor import Tensor, tensor
 from .._util.checks import check_size
 from .._util.dtypes import Array
-from .._util.trees import along, flatten
+from .._util.trees import flatten, leaves_with_paths
 from ._inputs import as_float, is_leaf, rebuilt
 from ._recording import Recording
 from ._sweeps import no_grad
@@ -61,7 +61,7 @@ def _copy(argument: Any, name: str) -> Any:
     leaves: list[Any] = []
     structure = flatten(argument, leaves, is_leaf)
     copies = []
-    for (place, _), leaf in zip(along(structure, where=name), leaves, strict=True):
+    for (place, _), leaf in zip(leaves_with_paths(structure, where=name), leaves, strict=True):
         x = as_float(leaf, np.float64)
         if x is not None and x.dtype != np.float64:
             raise TypeError(f"gradcheck: {place} is {x.dtype}; differences need float64")

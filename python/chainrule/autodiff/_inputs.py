@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
-from .._util.trees import along, flatten, is_container, rebuild
+from .._util.trees import flatten, is_container, leaves_with_paths, rebuild
 from ..ops._operands import as_tensor
 
 __all__ = [
@@ -111,7 +111,7 @@ class Inputs:
         structure = flatten(argument, leaves, is_leaf)
         passed: list[Any] = []
         inputs: list[Any] = []
-        for (where, _), leaf in zip(along(structure, where=f"argument {n}"), leaves, strict=True):
+        for (where, _), leaf in zip(leaves_with_paths(structure, where=f"argument {n}"), leaves, strict=True):
             if isinstance(leaf, HasParameters):
                 # By the parameters themselves: compiled functions know them, and the model may be in use elsewhere.
                 named = {name: p for name, p in leaf.named_parameters() if p._requires_grad}
@@ -138,7 +138,7 @@ class Inputs:
             inputs.append(t)
         spread = rebuilt(structure, inputs)
         self._trees[n] = flatten(spread, self.sources, is_tensor)
-        self.paths += [where for where, _ in along(self._trees[n], where=f"argument {n}")]
+        self.paths += [where for where, _ in leaves_with_paths(self._trees[n], where=f"argument {n}")]
         return rebuilt(structure, passed)
 
     def by_argument(self, values: Sequence[Any]) -> dict[int, Any]:
@@ -173,7 +173,7 @@ def rebuilt(structure: Any, values: Iterable[Any]) -> Any:
 def along_given(what: str, kind: str, structure: Any, tree: Any, where: str) -> list[tuple[str, Any]]:
     """The paths of a structure with what a tree of the caller has there; TypeError where it has another structure."""
     try:
-        return list(along(structure, tree, where, given=True))
+        return list(leaves_with_paths(structure, tree, where, given=True))
     except TypeError as error:
         raise TypeError(f"{what}: the {kind} does not have the structure of the {where}: {error}") from None
 

@@ -14,7 +14,7 @@ from .._util.mode import grad_mode
 from ._recording import Recording
 from ._transforms import ArgNums, chosen, grad, positions_of
 
-__all__ = ["Sweep", "compile_sweeps_with", "hessian", "jacobian"]
+__all__ = ["Sweep", "hessian", "jacobian", "set_sweep_compiler"]
 
 _MODES = ("auto", "forward", "reverse")
 
@@ -25,7 +25,7 @@ Sweep = Callable[[Tensor], list[Tensor]]
 _compiled: list[Callable[[Sweep, Tensor], Sweep]] = [lambda sweep, like: sweep]
 
 
-def compile_sweeps_with(compiler: Callable[[Sweep, Tensor], Sweep]) -> None:
+def set_sweep_compiler(compiler: Callable[[Sweep, Tensor], Sweep]) -> None:
     """Let sweeps that run often become programs."""
     _compiled[0] = compiler
 
@@ -98,7 +98,7 @@ _MANY_SWEEPS = 32  # from where on a program is worth its making: then a sweep t
 
 def _swept(run: Recording, sweep: Sweep, t: Tensor, like: list[Tensor]) -> list[Tensor]:
     """What the sweeps from 1 in each element of t give, stacked: (t.size, *shape) for each tensor in `like`."""
-    if t.size and (run.keeps_graph or not grad_mode.trace.has_values):
+    if t.size and (run.keeps_graph or not grad_mode.executor.has_values):
         return [ops.stack(found) for found in zip(*[sweep(e) for e in _basis(t)], strict=True)]
     if t.size >= _MANY_SWEEPS:
         sweep = _compiled[0](sweep, t)

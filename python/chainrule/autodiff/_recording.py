@@ -11,7 +11,7 @@ from typing import Any
 
 from .._tensor import Tensor
 from .._util.mode import grad_mode
-from .._util.trees import along, flatten
+from .._util.trees import flatten, leaves_with_paths
 from ._inputs import Inputs, along_given, is_leaf, is_tensor, like, rebuilt, zeros_like
 from ._sweeps import ancestors, differentiating_by, enable_grad, forward_sweep, no_grad, reverse_sweep, subgraph
 
@@ -72,7 +72,7 @@ class Recording:
     def _check_outputs(self, value: Any, single: bool) -> None:
         if not self.outputs or (single and self.structure != (None,)):
             raise TypeError(f"{self.what}: the function must return a tensor, got {type(value).__name__}")
-        for (where, _), out in zip(along(self.structure), self.outputs, strict=True):
+        for (where, _), out in zip(leaves_with_paths(self.structure), self.outputs, strict=True):
             at = where and f" at result{where}"
             if not isinstance(out, Tensor):
                 raise TypeError(f"{self.what}: the function must return a tensor, got {type(out).__name__}{at}")

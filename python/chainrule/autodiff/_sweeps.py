@@ -43,10 +43,10 @@ class no_grad:  # noqa: N801 (PyTorch's name)
 
     def __enter__(self) -> None:
         self._before.append(grad_mode.enabled)
-        grad_mode.set(self._wanted, grad_mode.trace)
+        grad_mode.set(self._wanted, grad_mode.executor)
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.set(self._before.pop(), grad_mode.trace)
+        grad_mode.set(self._before.pop(), grad_mode.executor)
 
     def __call__(self, function: F) -> F:
         """Decorate a function."""
@@ -69,11 +69,11 @@ class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
 def differentiating_by(parameters: Iterable[int]) -> Iterator[None]:
     """What depends on these tensors, by number, keeps its graph inside the block: somebody outside wants it."""
     before = grad_mode.sources
-    grad_mode.differentiate_by(before.union(parameters))
+    grad_mode.set_sources(before.union(parameters))
     try:
         yield
     finally:
-        grad_mode.differentiate_by(before)
+        grad_mode.set_sources(before)
 
 
 def is_grad_enabled() -> bool:
@@ -246,7 +246,9 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
             before = leaves[number].grad
             if before is not None:
                 g = ops.add(before, g)
-            elif id(g._version) in taken and grad_mode.trace.has_values:  # memory of the seed or of another leaf's grad
+            elif (
+                id(g._version) in taken and grad_mode.executor.has_values
+            ):  # memory of the seed or of another leaf's grad
                 g = ops.add(g, 0) if create_graph else Tensor._wrap(g._data.copy())
             taken.add(id(g._version))
             new[number] = g

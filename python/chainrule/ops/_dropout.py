@@ -41,7 +41,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator 
     if not training or p == 0:
         return tensor
     source = default_generator() if generator is None else generator
-    mask = grad_mode.trace.draw(source._state, tensor.shape, tensor.dtype, p, _scale(p))
+    mask = grad_mode.executor.draw(source._state, tensor.shape, tensor.dtype, p, _scale(p))
     return ops.mul(tensor, Tensor._wrap(mask))
 
 

@@ -16,7 +16,7 @@ from ._operands import own, pair
 from ._reduce import mean, sum
 from ._shape import astype, reshape
 
-__all__ = ["class_weight", "labels_of", "matched", "reduced", "refuse_where", "weights"]
+__all__ = ["class_weight", "labels_of", "matched", "raise_where", "reduced", "weights"]
 
 
 def matched(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
@@ -52,7 +52,7 @@ def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
 
     checked: Tensor
     if isinstance(labels, Tensor):
-        checked = grad_mode.trace.check_index(labels, 0, classes, out_of_range)
+        checked = grad_mode.executor.check_index(labels, 0, classes, out_of_range)
     else:  # an array is looked at now, also while a function is traced
         fixed = Tensor._wrap(np.array(given, dtype=INT64, order="C"))
         checked = EAGER.check_index(fixed, 0, classes, out_of_range)
@@ -72,13 +72,13 @@ def class_weight(name: str, scores: Tensor, weight: Any) -> Tensor:
     return given
 
 
-def refuse_where(wrong: Tensor, error: Callable[[tuple[int, ...]], Exception]) -> None:
+def raise_where(wrong: Tensor, error: Callable[[tuple[int, ...]], Exception]) -> None:
     """Raise `error(index)` for the first element at which the bool tensor `wrong` holds; a check when traced."""
 
     def at_place(at: int, number: int) -> Exception:
         return error(tuple(int(i) for i in np.unravel_index(at, wrong.shape)))
 
-    grad_mode.trace.refuse(wrong, at_place)
+    grad_mode.executor.check_false(wrong, at_place)
 
 
 def reduced(

@@ -30,7 +30,7 @@ from ._arithmetic import (
     sub,
     where,
 )
-from ._loss_parts import matched, reduced, refuse_where, weights
+from ._loss_parts import matched, raise_where, reduced, weights
 from ._math import exp, log, log1p, sigmoid, softplus
 from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
@@ -125,7 +125,7 @@ def _signs(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
     def neither(place: tuple[int, ...]) -> Exception:
         return ValueError(f"{name}: the target at {place} is neither -1 nor 1; write 2 * target - 1 for 0 and 1")
 
-    refuse_where(not_equal(square(t), 1), neither)
+    raise_where(not_equal(square(t), 1), neither)
     return p, t
 
 
@@ -218,7 +218,7 @@ def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", 
         advice = "take binary_cross_entropy_with_logits for scores"
         return ValueError(f"{name}: the prediction at {place} is no probability from 0 to 1; {advice}")
 
-    refuse_where(less(mul(p, sub(1, p)), 0), outside)
+    raise_where(less(mul(p, sub(1, p)), 0), outside)
     floor, unit = pair(p, -100)[1], pair(p, 1)[1]
     return reduced(name, apply(_BCE_OF_PROBABILITIES, (p, t, floor, unit)), reduction, sample_weight)
 

@@ -128,7 +128,7 @@ def register(op: Op) -> Op:
 
 def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
     """Run an op on tensors (or append it to a trace), and its node to the graph where a gradient is wanted."""
-    out = Tensor._wrap(grad_mode.trace.apply(op, inputs, attrs))
+    out = Tensor._wrap(grad_mode.executor.apply(op, inputs, attrs))
     if grad_mode.enabled and op.differentiable and out._data.dtype in FLOATS:
         for t in inputs:
             if t._requires_grad:

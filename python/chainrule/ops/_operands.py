@@ -24,7 +24,7 @@ def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
         return Tensor._wrap(constant(value, dtype))
     if array is not None and is_plain(array):
         # A graph keeps its inputs: the caller may change the array before backward. Without a graph it is read at once.
-        keep = grad_mode.enabled or not grad_mode.trace.has_values
+        keep = grad_mode.enabled or not grad_mode.executor.has_values
         return Tensor._wrap(array.copy() if keep else array)
     return Tensor._wrap(to_array(value, None))
 

@@ -314,7 +314,7 @@ def index_tensor(name: str, index: Any, length: int) -> Tensor:
 
     checked: Tensor
     if isinstance(index, Tensor):
-        checked = grad_mode.trace.check_index(index, -length, length, out_of_range)
+        checked = grad_mode.executor.check_index(index, -length, length, out_of_range)
     else:  # an array is looked at now, also while a function is traced
         fixed = Tensor._wrap(np.array(given, dtype=INT64, order="C"))
         checked = EAGER.check_index(fixed, -length, length, out_of_range)
