@@ -252,7 +252,7 @@ def test_a_traced_tensor_that_was_kept() -> None:
 
     function(X)
     for use in (lambda t: t.numpy(), lambda t: t + 1.0, lambda t: float(t[0, 0]), lambda t: cr.sum(t), np.asarray):
-        with pytest.raises(cr.CompileError, match=r"from inside of a compiled|is not known while"):
+        with pytest.raises(cr.CompileError, match=r"created inside a compiled|is not known while"):
             use(kept[0])
     assert repr(kept[0]) == "tensor(<traced (4, 3)>)"
 

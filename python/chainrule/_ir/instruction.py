@@ -27,9 +27,7 @@ class Instr:
     record: Record
     reals: Sequence[float] = ()
     body: Sequence[Instr] = ()
-    stores_product: bool = (
-        True  # of a gemm: whether outs[0] is the product, which else exists only inside the body
-    )
+    stores_product: bool = True  # of a gemm: whether outs[0] is the product, which else exists only inside the body
 
     def uses(self) -> list[int]:
         """All values that it reads or writes."""
