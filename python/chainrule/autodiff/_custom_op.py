@@ -85,8 +85,8 @@ class _Rules:
 
     def _gradients(self, g: Tensor, out: Tensor, inputs: Inputs) -> list[Tensor | None]:
         upstream = make_input_leaf(g) if grad_mode.enabled else g  # a new leaf, to detect results that depend on it
-        made = self._vjp(upstream, out, inputs)
-        parts = [made] if isinstance(made, Tensor) and len(inputs) == 1 else made
+        result = self._vjp(upstream, out, inputs)
+        parts = [result] if isinstance(result, Tensor) and len(inputs) == 1 else result
         if not isinstance(parts, (tuple, list)) or len(parts) != len(inputs):
             got = f"{len(parts)}" if isinstance(parts, (tuple, list)) else type(parts).__name__
             raise TypeError(f"{self.name}: vjp must return a gradient for each of {len(inputs)} arguments, got {got}")
@@ -106,9 +106,9 @@ class _Rules:
             zeros_like(x) if t is None and x.dtype.kind == "f" else t for t, x in zip(tangents, inputs, strict=True)
         ]
         leaves = [make_input_leaf(t) if t is not None and grad_mode.enabled else t for t in given]
-        made = self._jvp(tuple(leaves), out, inputs)
-        self._check(made, out, "jvp's tangent")
-        return self._attach_node(made, [t for t in leaves if t is not None], inputs, "jvp's tangent")
+        result = self._jvp(tuple(leaves), out, inputs)
+        self._check(result, out, "jvp's tangent")
+        return self._attach_node(result, [t for t in leaves if t is not None], inputs, "jvp's tangent")
 
     def _transposed(self, tangents: Tangents, out: Tensor, inputs: Inputs) -> Tensor | None:
         """J t, as the gradient of <vjp(g), t> with respect to g, because vjp is linear in g: g -> J^T g."""
@@ -120,25 +120,26 @@ class _Rules:
         g._requires_grad = False
         return found.get(g._number)
 
-    def _check(self, made: Any, like: Tensor, what: str) -> None:
-        if not isinstance(made, Tensor):
-            raise TypeError(f"{self.name}: {what} must be a tensor, got {type(made).__name__}")
-        if made.shape != like.shape or made.dtype != like.dtype:
+    def _check(self, result: Any, like: Tensor, what: str) -> None:
+        if not isinstance(result, Tensor):
+            raise TypeError(f"{self.name}: {what} must be a tensor, got {type(result).__name__}")
+        if result.shape != like.shape or result.dtype != like.dtype:
             raise ValueError(
-                f"{self.name}: {what} is {made.dtype} {made.shape}, expected {like.dtype} {like.shape}, as its value"
+                f"{self.name}: {what} is {result.dtype} {result.shape}, expected {like.dtype} {like.shape} like its "
+                "value"
             )
 
-    def _attach_node(self, made: Tensor, given: Sequence[Tensor], inputs: Inputs, what: str) -> Tensor:
+    def _attach_node(self, result: Tensor, given: Sequence[Tensor], inputs: Inputs, what: str) -> Tensor:
         """The result of a rule; if it was not computed by ops, with a node that raises when differentiated."""
-        if not grad_mode.enabled or any(_depends(made, t) for t in given):
-            return made
-        made = made.detach()
+        if not grad_mode.enabled or any(_depends(result, t) for t in given):
+            return result
+        result = result.detach()
         rule = _NotDifferentiable(
             f"{self.name}: {what} was not computed by ops from its arguments, so it cannot be differentiated again; "
             "write the rule in ops, and return None for arguments without a gradient"
         )
-        made._record(Op(self.name, _no_plan, variadic_vjp=rule, variadic_jvp=rule), (*given, *inputs), ())
-        return made
+        result._record(Op(self.name, _no_plan, variadic_vjp=rule, variadic_jvp=rule), (*given, *inputs), ())
+        return result
 
 
 class _NotDifferentiable:
@@ -151,9 +152,9 @@ class _NotDifferentiable:
         raise TypeError(self.message)
 
 
-def _depends(made: Tensor, given: Tensor) -> bool:
+def _depends(result: Tensor, given: Tensor) -> bool:
     """Whether one tensor was computed from another; tensors older than `given` are not searched."""
-    seen, waiting = set(), [made]
+    seen, waiting = set(), [result]
     while waiting:
         t = waiting.pop()
         if t is given:

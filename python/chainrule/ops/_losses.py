@@ -169,11 +169,11 @@ def _bce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     p, shapes = specs[0], [s.shape for s in specs]
     steps = [("log", [0]), ("maximum", [5, 2]), ("neg", [0]), ("log1p", [7]), ("maximum", [8, 2])]
     steps += [("sub", [1, 3]), ("mul", [10, 9]), ("mul", [1, 6]), ("sub", [11, 12])]
-    made = [*range(5, 5 + len(steps) - 1), 4]
+    outs = [*range(5, 5 + len(steps) - 1), 4]
     every = [*shapes, *[p.shape] * len(steps)]
     code = [
         map_code(step, p.code, p.shape, out, ins, [every[i] for i in ins], [])
-        for out, (step, ins) in zip(made, steps, strict=True)
+        for out, (step, ins) in zip(outs, steps, strict=True)
     ]
     return Plan(p, code, [p] * (len(steps) - 1))
 
