@@ -298,7 +298,7 @@ def test_the_words_and_weights_are_checked(name: str) -> None:
 ERRORS: dict[str, tuple[Callable[[], object], str]] = {
     "zeros": (lambda: cr.hinge_loss(X, (SIGNS + 1) / 2), r"hinge_loss: the target at \(0, 0\) is neither -1 nor 1; wr"),
     "nan": (lambda: cr.perceptron_loss([1.0, 2.0], [1.0, np.nan]), r"perceptron_loss: the target at \(1,\) is neither"),
-    "below": (lambda: cr.binary_cross_entropy([0.5, -1e-30], [1.0, 0.0]), r"the prediction at \(1,\) is no probabili"),
+    "below": (lambda: cr.binary_cross_entropy([0.5, -1e-30], [1.0, 0.0]), r"the prediction at \(1,\) is not a prob"),
     "above": (lambda: cr.binary_cross_entropy([1.0000001, 0.5], [1.0, 0.0]), r"at \(0,\) is not a probability from 0"),
     "delta": (lambda: cr.huber_loss(X, X, delta=0), "huber_loss: delta must be a finite number above 0, got 0"),
     "beta": (

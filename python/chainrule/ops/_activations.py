@@ -150,7 +150,7 @@ def logsigmoid(x: Any) -> Tensor:
 
 
 def _exponential_second(name: str) -> Any:
-    """elu and selu: below 0 the gradient is equal to its derivative."""
+    """elu and selu: below 0 the gradient is its own derivative."""
 
     def second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
         return where(greater(k[0], 0), 0, apply(OPS[f"{name}_grad"], (k[0], mul(gg, k[1])), a))
