@@ -148,5 +148,5 @@ def test_every_elementwise_kernel_has_a_reference_and_a_use() -> None:
 
 
 def test_a_name_is_taken_once() -> None:
-    with pytest.raises(ValueError, match=r"^register: op exp exists"):
+    with pytest.raises(ValueError, match=r"^register: op exp is already registered"):
         register(OPS["exp"])

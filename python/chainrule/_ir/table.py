@@ -1,4 +1,4 @@
-"""The table of instructions: which record each has, and what the core's kernels do with an element."""
+"""The table of instructions: the record of each, its flops, and how it may be fused and planned."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ __all__ = ["ELEMENTWISE", "INSTRUCTIONS", "Entry"]
 
 
 class Entry(NamedTuple):
-    """What is known of an instruction by its name."""
+    """The properties of an instruction by name."""
 
     record: type[Record]
-    flops: int = 0  # of each of the record's operations
-    resized_inputs: tuple[int, ...] = ()  # whose elements have another size than the output's
-    sums_rows: bool = False  # whether a chain over rows can go on from what the output holds
-    joins_product: bool = False  # an update that a matrix product takes into its body
+    flops: int = 0  # per operation, as counted by the record
+    resized_inputs: tuple[int, ...] = ()  # inputs whose element size differs from the output's
+    sums_rows: bool = False  # whether a chain over rows can continue from the output's values
+    joins_product: bool = False  # whether the update is fused into the matrix product that computes its gradient
 
 
 ELEMENTWISE = frozenset(_core.elementwise_names())
@@ -47,7 +47,7 @@ ELEMENTWISE = frozenset(_core.elementwise_names())
 INSTRUCTIONS: dict[str, Entry] = {
     **{name: Entry(Map, 1) for name in ELEMENTWISE},
     **{
-        name: Entry(Map, 1, resized_inputs=(0, 1))  # of floats to bool
+        name: Entry(Map, 1, resized_inputs=(0, 1))  # from floats to bool
         for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
     },
     "where": Entry(Map, 1, resized_inputs=(0,)),  # the condition is bool
@@ -64,9 +64,9 @@ INSTRUCTIONS: dict[str, Entry] = {
     "matmul_accumulate": Entry(MatmulAccumulate, 2, sums_rows=True),
     "gemm": Entry(Gemm, 2),
     "chain": Entry(Chain),
-    # Updates without weight decay and optional states: docs/arithmetic.md has the operations. Those with more states
-    # than SGD stay apart from products: taken in, Adam's made a step of 784-512-256-10 5 % slower, with 2048 x 2048
-    # weights 12 %, and that of 2-16-16-2 2 % faster.
+    # Updates, counted without weight decay and optional states; docs/arithmetic.md lists their operations. Those with
+    # more states than SGD are not fused into products: fusing Adam made a step of 784-512-256-10 5 % slower, with
+    # 2048 x 2048 weights 12 %, and that of 2-16-16-2 2 % faster.
     "sgd": Entry(Update, 4, joins_product=True),
     "adam": Entry(Update, 12),
     "adamw": Entry(Update, 12),

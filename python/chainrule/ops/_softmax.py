@@ -21,14 +21,14 @@ __all__ = ["log_softmax", "softmax"]
 
 
 def _rows_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    """Along the last axis."""
+    """The plan of a rowwise op along the last axis."""
     dtype = _float_dtype(name, specs)
     shape = specs[0].shape
     record = Rowwise(rows=product(shape[:-1]), cols=shape[-1])
     return Plan(Spec(shape, dtype), [Instr(name, specs[0].code, [len(specs)], list(range(len(specs))), record)])
 
 
-# softmax_grad(y, g) = y * (g - s), s = sum(y * g): linear in g, and its transpose is itself.
+# softmax_grad(y, g) = y * (g - s), s = sum(y * g): linear in g, with a symmetric Jacobian.
 def _softmax_second(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
     y, g = x
     return sub(mul(gg, sub(g, sum(mul(y, g), -1, True))), mul(g, sum(mul(y, gg), -1, True)))
