@@ -1,7 +1,6 @@
 """The records of instructions: the core's fields, and what each record answers."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -200,7 +199,7 @@ def test_a_mask_has_its_own_rows() -> None:
     instr = Instr("bernoulli", 0, [0], [1, 2], mask)
     assert instr.row_role(batch) is RowRole.ROWS
     assert [mask.reads_by_row(i, RowRole.ROWS) for i in range(2)] == [False, True]
-    assert instr.cut(RowBlock(batch, 4, first=False), RowRole.ROWS).record == replace(mask, n=20)
+    assert instr.cut(RowBlock(batch, 4, first=False), RowRole.ROWS).record == mask.replace(n=20)
 
 
 def test_which_inputs_are_read_by_row() -> None:

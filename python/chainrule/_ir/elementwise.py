@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .record import Batch, Record, Region, RowBlock, RowRole
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["Chain", "Map", "MapStep", "Update", "UpdateStep"]
 
 
-@dataclass(frozen=True, slots=True)
 class Map(Record):
     """An elementwise kernel over `dims`, with a contiguous output and strided inputs."""
 
@@ -51,7 +49,7 @@ class Map(Record):
         return self.strides[i][0] != 0
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
-        return replace(self, dims=(block.scaled(self.dims[0]), *self.dims[1:]))
+        return self.replace(dims=(block.scaled(self.dims[0]), *self.dims[1:]))
 
     def elementwise_region(self) -> Region | None:
         first, *rest = self.dims
@@ -88,10 +86,9 @@ class Map(Record):
 
     def with_scalar_input(self, i: int) -> Self:
         """A copy in which input i is a scalar."""
-        return replace(self, strides=(*self.strides[:i], (0,) * len(self.dims), *self.strides[i + 1 :]))
+        return self.replace(strides=(*self.strides[:i], (0,) * len(self.dims), *self.strides[i + 1 :]))
 
 
-@dataclass(frozen=True, slots=True)
 class MapStep(Record):
     """A Map inside a fused body: (row stride, column stride) of each input, and the row stride of the output."""
 
@@ -106,7 +103,6 @@ class MapStep(Record):
         return [*(n for operand in self.operands for n in operand), self.out_row_stride]
 
 
-@dataclass(frozen=True, slots=True)
 class Chain(Record):
     """A fused body of elementwise steps over a region."""
 
@@ -121,11 +117,10 @@ class Chain(Record):
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         if self.rows > 1:
-            return replace(self, rows=block.scaled(self.rows))
-        return replace(self, cols=block.scaled(self.cols))
+            return self.replace(rows=block.scaled(self.rows))
+        return self.replace(cols=block.scaled(self.cols))
 
 
-@dataclass(frozen=True, slots=True)
 class Update(Record):
     """An optimizer's update of a parameter of `n` elements."""
 
@@ -139,7 +134,6 @@ class Update(Record):
         return UpdateStep(columns) if rows * columns == self.n else None
 
 
-@dataclass(frozen=True, slots=True)
 class UpdateStep(Record):
     """An Update inside a fused body: the row stride of the parameter, its states and the gradient."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .record import Batch, Record, RowBlock, RowRole
@@ -23,7 +22,6 @@ def _own_products(batch: Batch, ins: Sequence[int], count: int, strides: tuple[i
     )
 
 
-@dataclass(frozen=True, slots=True)
 class Matmul(Record):
     """A batched product; the batch axes have separate strides in a and b. Without batch axes, one product."""
 
@@ -73,10 +71,10 @@ class Matmul(Record):
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         if self.batch:
-            return replace(self, batch=(block.scaled(self.batch[0]), *self.batch[1:]))
+            return self.replace(batch=(block.scaled(self.batch[0]), *self.batch[1:]))
         if role is RowRole.SUM:  # it does not continue: only where it is empty and does not become a Gemm
-            return replace(self, k=block.rows)
-        return replace(self, m=block.scaled(self.m))
+            return self.replace(k=block.rows)
+        return self.replace(m=block.scaled(self.m))
 
     def gemm(self, bias: bool = False, relu: bool = False, relu_grad: bool = False) -> Gemm:
         """The same product as a fused instruction; requires an empty batch."""
@@ -84,7 +82,6 @@ class Matmul(Record):
         return Gemm(self.m, self.n, self.k, *strides, bias=bias, relu=relu, relu_grad=relu_grad)
 
 
-@dataclass(frozen=True, slots=True)
 class MatmulAccumulate(Record):
     """The sum over a batch of products: each element is one chain over the batch and k.
 
@@ -113,10 +110,9 @@ class MatmulAccumulate(Record):
         return RowRole.SUM if good else RowRole.AFTER
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
-        return replace(self, batch=block.scaled(self.batch), continues=not block.first)
+        return self.replace(batch=block.scaled(self.batch), continues=not block.first)
 
 
-@dataclass(frozen=True, slots=True)
 class Gemm(Record):
     """A product with a fused body.
 
@@ -147,5 +143,5 @@ class Gemm(Record):
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         if role is RowRole.SUM:
-            return replace(self, k=block.rows, continues=not block.first)
-        return replace(self, m=block.scaled(self.m))
+            return self.replace(k=block.rows, continues=not block.first)
+        return self.replace(m=block.scaled(self.m))

@@ -6,7 +6,6 @@ Matrix products are in `products.py`, elementwise instructions and fused bodies 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -46,7 +45,6 @@ class ReduceMode(IntEnum):
     CONTINUE_CHAIN = 2  # like START_CHAIN, starting from the values that the output already holds
 
 
-@dataclass(frozen=True, slots=True)
 class Reduce(Record):
     """sum, max, min, argmax over the middle one of three axes."""
 
@@ -70,12 +68,11 @@ class Reduce(Record):
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         if role is RowRole.ROWS:
-            return replace(self, outer=block.scaled(self.outer))
+            return self.replace(outer=block.scaled(self.outer))
         mode = ReduceMode.START_CHAIN if block.first else ReduceMode.CONTINUE_CHAIN
-        return replace(self, reduced=block.scaled(self.reduced), mode=mode)
+        return self.replace(reduced=block.scaled(self.reduced), mode=mode)
 
 
-@dataclass(frozen=True, slots=True)
 class Rowwise(RowsFirst):
     """softmax, log_softmax and their gradients, row by row."""
 
@@ -86,12 +83,10 @@ class Rowwise(RowsFirst):
         return self.rows * self.cols
 
 
-@dataclass(frozen=True, slots=True)
 class CrossEntropy(Rowwise):
     """Cross entropy of each row of scores, or its gradient."""
 
 
-@dataclass(frozen=True, slots=True)
 class CrossEntropyBoth(Rowwise):
     """Cross entropy and its gradient; `upstream_step` is 0 if one scalar is the upstream gradient of all rows."""
 
@@ -101,7 +96,6 @@ class CrossEntropyBoth(Rowwise):
         return i < 2 or self.upstream_step != 0
 
 
-@dataclass(frozen=True, slots=True)
 class Windows(RowsFirst):
     """unfold (im2col) and fold (col2im): windows over the planes of images."""
 
@@ -124,14 +118,12 @@ class Windows(RowsFirst):
         return self.images * self.channels * self.kernel_h * self.kernel_w * self.out_h * self.out_w
 
 
-@dataclass(frozen=True, slots=True)
 class Advance(Record):
     """The end of an optimizer step; each step state has `n` elements."""
 
     n: int
 
 
-@dataclass(frozen=True, slots=True)
 class Random(Record):
     """uniform, normal: draws from one stream."""
 
@@ -140,7 +132,6 @@ class Random(Record):
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
 class Bernoulli(RowsFirst):
     """A dropout mask of rows of `row_size` elements, drawn after `earlier_draws` other streams of the same run.
 
@@ -158,7 +149,6 @@ class Bernoulli(RowsFirst):
         return i == 1
 
 
-@dataclass(frozen=True, slots=True)
 class Copy(Record):
     """A strided copy."""
 
@@ -201,17 +191,15 @@ class Copy(Record):
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         axis = self._row_axis(block.batch, outs[0], ins[0])
         assert axis is not None
-        return replace(self, dims=(*self.dims[:axis], block.scaled(self.dims[axis]), *self.dims[axis + 1 :]))
+        return self.replace(dims=(*self.dims[:axis], block.scaled(self.dims[axis]), *self.dims[axis + 1 :]))
 
 
-@dataclass(frozen=True, slots=True)
 class Fill(RowsFirst):
     """Fill with one value."""
 
     n: int
 
 
-@dataclass(frozen=True, slots=True)
 class Cast(RowsFirst):
     """Convert elements to another dtype."""
 
@@ -219,7 +207,6 @@ class Cast(RowsFirst):
     source_dtype: int
 
 
-@dataclass(frozen=True, slots=True)
 class Take(RowsFirst):
     """Gather rows of a table by index."""
 
@@ -235,7 +222,6 @@ class Take(RowsFirst):
         return i == 1
 
 
-@dataclass(frozen=True, slots=True)
 class IndexAdd(Record):
     """Scatter-add of rows into `out_rows` rows, by index."""
 
@@ -244,7 +230,6 @@ class IndexAdd(Record):
     out_rows: int
 
 
-@dataclass(frozen=True, slots=True)
 class Gather(RowsFirst):
     """Gather one element of each row, by index."""
 
@@ -252,7 +237,6 @@ class Gather(RowsFirst):
     cols: int
 
 
-@dataclass(frozen=True, slots=True)
 class Scatter(RowsFirst):
     """Scatter one element into each row, by index; zero elsewhere."""
 
@@ -260,7 +244,6 @@ class Scatter(RowsFirst):
     cols: int
 
 
-@dataclass(frozen=True, slots=True)
 class CheckIndex(RowsFirst):
     """Check that integers are in [low, high); adds `high` to negative ones."""
 
@@ -271,7 +254,6 @@ class CheckIndex(RowsFirst):
     high: int
 
 
-@dataclass(frozen=True, slots=True)
 class CheckFinite(Record):
     """Check that all elements are finite."""
 
@@ -280,7 +262,6 @@ class CheckFinite(Record):
     n: int
 
 
-@dataclass(frozen=True, slots=True)
 class Draw(Record):
     """Advance a generator by `draws` streams."""
 
