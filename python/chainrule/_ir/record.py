@@ -81,7 +81,7 @@ class Record:
 
     def encode(self) -> list[int]:
         """The integers that the core reads."""
-        return [int(getattr(self, name)) for name in field_names(type(self))]
+        return [getattr(self, name) for name in field_names(type(self))]
 
     def operations(self) -> int:
         """Results of an element, multiply-adds, ...: what the table of instructions counts the flops of."""
