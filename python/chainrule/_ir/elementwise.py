@@ -100,7 +100,10 @@ class MapStep(Record):
         return ["operands[inputs][2]", "out_row_stride"]
 
     def encode(self) -> list[int]:
-        return [*(n for operand in self.operands for n in operand), self.out_row_stride]
+        wire: list[int] = []
+        for operand in self.operands:
+            wire += operand
+        return [*wire, self.out_row_stride]
 
 
 class Chain(Record):
@@ -125,6 +128,9 @@ class Update(Record):
     """An optimizer's update of a parameter of `n` elements."""
 
     n: int
+
+    def encode(self) -> list[int]:
+        return [self.n]
 
     def operations(self) -> int:
         return self.n

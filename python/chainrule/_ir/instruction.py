@@ -37,9 +37,13 @@ class Instr:
         """Whether `out` may share the memory of `source`: each element is read before it is overwritten."""
         if self.outs != [out]:
             return False
-        at = [i for i, v in enumerate(self.ins) if v == source]
-        resized = INSTRUCTIONS[self.name].resized_inputs
-        return bool(at) and all(i not in resized and self.record.may_overwrite(i) for i in at)
+        read = False
+        for i, v in enumerate(self.ins):
+            if v == source:
+                read = True
+                if not self.record.may_overwrite(i) or i in INSTRUCTIONS[self.name].resized_inputs:
+                    return False
+        return read
 
     def row_role(self, batch: Batch) -> RowRole:
         """How it treats the rows of a batch."""

@@ -78,8 +78,8 @@ class Matmul(Record):
 
     def gemm(self, bias: bool = False, relu: bool = False, relu_grad: bool = False) -> Gemm:
         """The same product as a fused instruction; requires an empty batch."""
-        strides = (self.rs_a, self.cs_a, self.rs_b, self.cs_b, self.rs_c)
-        return Gemm(self.m, self.n, self.k, *strides, bias=bias, relu=relu, relu_grad=relu_grad)
+        m, n, k, rs_a, cs_a, rs_b, cs_b = self.m, self.n, self.k, self.rs_a, self.cs_a, self.rs_b, self.cs_b
+        return Gemm(m, n, k, rs_a, cs_a, rs_b, cs_b, self.rs_c, False, True, bias, relu, relu_grad)
 
 
 class MatmulAccumulate(Record):
@@ -134,6 +134,10 @@ class Gemm(Record):
     bias: bool = False
     relu: bool = False
     relu_grad: bool = False
+
+    def encode(self) -> list[int]:  # as Record's, which takes longer: most instructions of a training step are these
+        product = (self.m, self.n, self.k, self.rs_a, self.cs_a, self.rs_b, self.cs_b, self.rs_c)
+        return [*product, self.continues, self.ends, self.bias, self.relu, self.relu_grad]
 
     def operations(self) -> int:
         return self.m * self.n * self.k

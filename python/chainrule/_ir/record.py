@@ -123,7 +123,7 @@ class Record:
 
     def encode(self) -> list[int]:
         """The integers in the core's order."""
-        return [int(getattr(self, name)) for name in field_names(type(self))]
+        return [getattr(self, name) for name in field_names(type(self))]
 
     def operations(self) -> int:
         """How often the operation is performed; the table of instructions has the flops of one."""
