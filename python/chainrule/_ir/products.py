@@ -74,6 +74,8 @@ class Matmul(Record):
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         if self.batch:
             return replace(self, batch=(block.scaled(self.batch[0]), *self.batch[1:]))
+        if role is RowRole.SUM:  # it does not continue: only where it is empty and does not become a Gemm
+            return replace(self, k=block.rows)
         return replace(self, m=block.scaled(self.m))
 
     def gemm(self, bias: bool = False, relu: bool = False, relu_grad: bool = False) -> Gemm:
