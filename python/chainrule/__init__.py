@@ -110,4 +110,4 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
-__all__ += vars(ops)["__all__"]  # which type checkers do not see: they follow the star
+__all__ += vars(ops)["__all__"]  # hidden from type checkers, which follow the star import instead

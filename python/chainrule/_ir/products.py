@@ -1,4 +1,4 @@
-"""Records of matrix products, c (m, n) = a (m, k) @ b (k, n), with row and column strides of a and b."""
+"""Records of matrix products c (m, n) = a (m, k) @ b (k, n); rs_ and cs_ are row and column strides."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Gemm", "Matmul", "MatmulAccumulate"]
 
 
 def _own_products(batch: Batch, ins: Sequence[int], count: int, strides: tuple[int, int]) -> bool:
-    """Whether each of `count` products is of its own row, or of what is the same for every row."""
+    """Whether each of `count` products uses one row of a batched input, or an input shared by all rows."""
     return all(
         stride * (count // batch.rows) == batch.row_size(v) if v in batch.by_rows else stride == 0
         for v, stride in zip(ins, strides, strict=True)
@@ -25,7 +25,7 @@ def _own_products(batch: Batch, ins: Sequence[int], count: int, strides: tuple[i
 
 @dataclass(frozen=True, slots=True)
 class Matmul(Record):
-    """Products of a batch, whose axes have their own strides in a and b; without axes one product."""
+    """A batched product; the batch axes have separate strides in a and b. Without batch axes, one product."""
 
     batch: tuple[int, ...]
     m: int
@@ -59,7 +59,7 @@ class Matmul(Record):
         return RowRole.ROWS if good else RowRole.AFTER
 
     def _role_of_one(self, batch: Batch, a: int, b: int) -> RowRole:
-        """Rows of a times the same b for all; or a.T @ b, a chain over the rows of both."""
+        """ROWS if the rows of a are multiplied by one b; SUM for a.T @ b, a chain over the rows of both."""
         row_a, row_b = batch.row_size(a), batch.row_size(b)
         rows_of_a = (self.m, self.rs_a, self.cs_a, self.k) == (batch.rows, row_a, 1, row_a)
         if rows_of_a and batch.has_rows(a) and b not in batch.by_rows:
@@ -79,7 +79,7 @@ class Matmul(Record):
         return replace(self, m=block.scaled(self.m))
 
     def gemm(self, bias: bool = False, relu: bool = False, relu_grad: bool = False) -> Gemm:
-        """The same product as a fused instruction; only without a batch."""
+        """The same product as a fused instruction; requires an empty batch."""
         strides = (self.rs_a, self.cs_a, self.rs_b, self.cs_b, self.rs_c)
         return Gemm(self.m, self.n, self.k, *strides, bias=bias, relu=relu, relu_grad=relu_grad)
 
@@ -88,7 +88,7 @@ class Matmul(Record):
 class MatmulAccumulate(Record):
     """The sum over a batch of products: each element is one chain over the batch and k.
 
-    `continues`: the chains go on from what c holds.
+    `continues`: the chains start from the values that c already holds.
     """
 
     batch: int
@@ -118,10 +118,11 @@ class MatmulAccumulate(Record):
 
 @dataclass(frozen=True, slots=True)
 class Gemm(Record):
-    """A product with a fused body. `continues`: its chains go on from what c holds; `ends`: the body follows.
+    """A product with a fused body.
 
-    `bias`, `relu`, `relu_grad`: the first steps of the body, in this order, that the kernel does in registers: a row
-    vector added to the product, relu of it, relu's gradient with it as upstream gradient.
+    `continues`: its chains start from the values that c already holds. `ends`: the chains are complete, run the body.
+    `bias`, `relu`, `relu_grad`: the first steps of the body, in this order, which the kernel computes in registers: a
+    row vector added to the product, relu of the result, relu's gradient with the result as upstream gradient.
     """
 
     m: int

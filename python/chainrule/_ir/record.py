@@ -1,4 +1,4 @@
-"""What every instruction record answers, and the words in which it is asked."""
+"""The interface of instruction records, and the types it uses to describe rows of a batch."""
 
 from __future__ import annotations
 
@@ -14,111 +14,110 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Record", "Region", "RowBlock", "RowRole", "RowsFirst", "field_names"]
 
-Region = tuple[int, int]  # rows and columns over which a fused body goes
+Region = tuple[int, int]  # rows and columns that a fused body iterates over
 
 
 class RowRole(Enum):
-    """What an instruction does with the rows of a batch."""
+    """How an instruction treats the rows of a batch."""
 
-    ROWS = "rows"  # each row by itself: a block of rows can be computed on its own
+    ROWS = "rows"  # rows are independent: a block of rows can be computed separately
     SUM = "sum"  # a chain over ascending rows, which the next block continues
     AFTER = "after"  # anything else: it needs all rows at once
 
 
 class Batch(NamedTuple):
-    """A batch of rows, and the values of a program as its rows see them."""
+    """A batch of rows, and which values of the program are divided into these rows."""
 
     rows: int
     values: Sequence[Value]
-    by_rows: Collection[int]  # values of which every block of rows has its own part
+    by_rows: Collection[int]  # values that are divided into blocks of rows
 
     def row_size(self, v: int) -> int:
         """Elements of one row."""
         return self.values[v].spec.size // self.rows
 
     def sliceable(self, v: int) -> bool:
-        """Whether it is a captured array with a row for each row: a block may read its part."""
+        """Whether it is a captured array with one row per row of the batch, so that a block may read its part."""
         value = self.values[v]
         return value.array is not None and value.spec.shape[:1] == (self.rows,)
 
     def has_rows(self, v: int) -> bool:
-        """Whether a block has, or may have, its own part of it."""
+        """Whether the value is, or can be, divided into blocks of rows."""
         return v in self.by_rows or self.sliceable(v)
 
 
 class RowBlock(NamedTuple):
-    """Some rows of a batch: the first ones, or such as continue the sums of the block before."""
+    """A block of rows of a batch: the first, or one that continues the sums of the previous block."""
 
     batch: Batch
     rows: int
     first: bool
 
     def scaled(self, n: int) -> int:
-        """What a count over all rows is for the block."""
+        """Scale a count over all rows to the block."""
         return n // self.batch.rows * self.rows
 
 
 def field_names(record: type[Record]) -> tuple[str, ...]:
-    """The fields of a class of records as attributes."""
-    return record.__match_args__  # kept by dataclasses: it costs nothing
+    """The names of a record class's fields."""
+    return record.__match_args__  # set by dataclasses; faster than dataclasses.fields()
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The integers of one instruction by name; `encode` writes them in the order in which the core reads them.
+    """The integers of one instruction by name; `encode` returns them in the order in which the core reads them.
 
-    The answers below are those of an instruction that has nothing to say: no operations, all rows at once, no operand
-    that it may overwrite.
+    The defaults below are conservative: no operations counted, all rows needed at once, no operand overwritten.
     """
 
-    # Whether the instruction can stop the program. Its first output is then its status.
+    # Whether the instruction can stop the program; its first output is then its status.
     is_check: ClassVar[bool] = False
 
     @classmethod
     def wire_fields(cls) -> list[str]:
-        """The fields as the core has them, lists with their lengths: `dims[ndim]`."""
+        """The fields as encoded for the core, lists with their lengths: `dims[ndim]`."""
         return list(field_names(cls))
 
     def encode(self) -> list[int]:
-        """The integers that the core reads."""
+        """The integers in the core's order."""
         return [int(getattr(self, name)) for name in field_names(type(self))]
 
     def operations(self) -> int:
-        """Results of an element, multiply-adds, ...: what the table of instructions counts the flops of."""
+        """How often the operation is performed; the table of instructions has the flops of one."""
         return 0
 
     def body_elements(self) -> int:
-        """Elements over which a fused body goes."""
+        """The number of elements that a fused body iterates over."""
         return 0
 
     def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
-        """What it does with the rows of a batch; SUM if its chains can go on from what the output holds."""
+        """How it treats the rows of a batch; SUM if its chains can continue from the output's values."""
         return RowRole.AFTER
 
     def reads_by_row(self, i: int, role: RowRole) -> bool:
-        """Whether input i, where it has a row for each row, is read row by row."""
+        """Whether input i, if it has one row per row of the batch, is read row by row."""
         return False
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
-        """The same for a block of rows; only asked of those that do not need all rows at once."""
+        """The record restricted to a block of rows; not defined where the role is AFTER."""
         raise TypeError(f"{type(self).__name__} is not cut into rows")
 
     def elementwise_region(self) -> Region | None:
-        """The region over which it goes element by element, as a step of a fused body could; None if it does not."""
+        """The region it iterates over elementwise and could share with a fused body; None if not elementwise."""
         return None
 
     def step(self, region: Region) -> Record | None:
-        """The record as a step of a body over this region, or None where it cannot be one."""
+        """The record as a step of a fused body over this region, or None if it cannot be fused."""
         return None
 
     def may_overwrite(self, i: int) -> bool:
-        """Whether the output may lie in the memory of input i, if their elements have the same size."""
+        """Whether the output may share the memory of input i, provided that their elements have the same size."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class RowsFirst(Record):
-    """The first field counts rows, or elements of rows, which are treated one by one in all operands."""
+    """Base of records whose first field counts rows, or elements of rows, that are independent in all operands."""
 
     def _count(self) -> int:
         return int(getattr(self, field_names(type(self))[0]))

@@ -1,6 +1,6 @@
-"""One record for each family of instructions: its integers by name (cpp/program/schema.h has the same), and answers.
+"""One record per instruction family: its integers by name (as in cpp/program/schema.h) and its properties.
 
-Matrix products are in `products.py`, elementwise instructions and what is fused from them in `elementwise.py`.
+Matrix products are in `products.py`, elementwise instructions and fused bodies in `elementwise.py`.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ __all__ = [
 
 
 class ReduceMode(IntEnum):
-    """In which order a reduction goes through its elements."""
+    """The order in which a reduction combines its elements."""
 
     START_CHAIN = 0  # one ascending chain per output
     LANE_RULE = 1  # whole rows: the last axis is among the reduced ones, and `inner` is 1
-    CONTINUE_CHAIN = 2  # as START_CHAIN, going on from what the output holds
+    CONTINUE_CHAIN = 2  # like START_CHAIN, starting from the values that the output already holds
 
 
 @dataclass(frozen=True, slots=True)
 class Reduce(Record):
-    """sum, max, min, argmax of the middle one of three axes."""
+    """sum, max, min, argmax over the middle one of three axes."""
 
     outer: int
     reduced: int
@@ -77,7 +77,7 @@ class Reduce(Record):
 
 @dataclass(frozen=True, slots=True)
 class Rowwise(RowsFirst):
-    """softmax, log_softmax and their gradients, of each row."""
+    """softmax, log_softmax and their gradients, row by row."""
 
     rows: int
     cols: int
@@ -93,7 +93,7 @@ class CrossEntropy(Rowwise):
 
 @dataclass(frozen=True, slots=True)
 class CrossEntropyBoth(Rowwise):
-    """Cross entropy and its gradient; `upstream_step` is 0 where one number is the upstream gradient of all rows."""
+    """Cross entropy and its gradient; `upstream_step` is 0 if one scalar is the upstream gradient of all rows."""
 
     upstream_step: int
 
@@ -103,7 +103,7 @@ class CrossEntropyBoth(Rowwise):
 
 @dataclass(frozen=True, slots=True)
 class Windows(RowsFirst):
-    """unfold, fold: windows over planes of images."""
+    """unfold (im2col) and fold (col2im): windows over the planes of images."""
 
     images: int
     channels: int
@@ -126,14 +126,14 @@ class Windows(RowsFirst):
 
 @dataclass(frozen=True, slots=True)
 class Advance(Record):
-    """The end of an optimizer's step: `n` numbers of each step state."""
+    """The end of an optimizer step; each step state has `n` elements."""
 
     n: int
 
 
 @dataclass(frozen=True, slots=True)
 class Random(Record):
-    """uniform, normal: draws of one stream."""
+    """uniform, normal: draws from one stream."""
 
     n: int
     seed: int
@@ -142,9 +142,9 @@ class Random(Record):
 
 @dataclass(frozen=True, slots=True)
 class Bernoulli(RowsFirst):
-    """A mask of rows of `row_size`, from the stream that follows `earlier_draws` others of the same run.
+    """A dropout mask of rows of `row_size` elements, drawn after `earlier_draws` other streams of the same run.
 
-    Its second input are the numbers of the rows, of which a block has its own.
+    The second input is the index of each row in the batch, which is sliced for a block of rows.
     """
 
     n: int
@@ -170,7 +170,7 @@ class Copy(Record):
 
     @classmethod
     def contiguous(cls, n: int) -> Copy:
-        """Of n elements as they lie; the core wants two axes."""
+        """A copy of n contiguous elements; the core expects at least two axes."""
         return cls(0, 0, dims=(1, n), out_strides=(0, 1), in_strides=(0, 1))
 
     @classmethod
@@ -184,7 +184,7 @@ class Copy(Record):
         return RowRole.AFTER if self._row_axis(batch, outs[0], ins[0]) is None else RowRole.ROWS
 
     def _row_axis(self, batch: Batch, out: int, source: int) -> int | None:
-        """The axis that goes over rows (or over all elements of all rows)."""
+        """The axis that iterates over rows (or over all elements of all rows)."""
         row_out, row_in = batch.row_size(out), batch.row_size(source)
         if self.out_offset >= row_out or batch.values[out].spec.size != row_out * batch.rows:
             return None
@@ -193,8 +193,8 @@ class Copy(Record):
             if rest or per_row == 0 or self.out_strides[axis] * per_row != row_out:
                 continue
             step = self.in_strides[axis]
-            own = step * per_row == row_in and self.in_offset < row_in
-            if own if source in batch.by_rows else step == 0:
+            by_row = step * per_row == row_in and self.in_offset < row_in
+            if by_row if source in batch.by_rows else step == 0:
                 return axis
         return None
 
@@ -206,14 +206,14 @@ class Copy(Record):
 
 @dataclass(frozen=True, slots=True)
 class Fill(RowsFirst):
-    """One number everywhere."""
+    """Fill with one value."""
 
     n: int
 
 
 @dataclass(frozen=True, slots=True)
 class Cast(RowsFirst):
-    """Elements of another dtype."""
+    """Convert elements to another dtype."""
 
     n: int
     source_dtype: int
@@ -221,13 +221,13 @@ class Cast(RowsFirst):
 
 @dataclass(frozen=True, slots=True)
 class Take(RowsFirst):
-    """Rows of a table, by index."""
+    """Gather rows of a table by index."""
 
     rows: int
     row_size: int
 
     def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
-        table, index = ins  # a row may ask for any row of the table
+        table, index = ins  # an index may select any row of the table
         good = index in batch.by_rows and table not in batch.by_rows and self.rows % batch.rows == 0
         return RowRole.ROWS if good else RowRole.AFTER
 
@@ -237,7 +237,7 @@ class Take(RowsFirst):
 
 @dataclass(frozen=True, slots=True)
 class IndexAdd(Record):
-    """Rows added up at their index in `out_rows` rows."""
+    """Scatter-add of rows into `out_rows` rows, by index."""
 
     rows: int
     row_size: int
@@ -246,7 +246,7 @@ class IndexAdd(Record):
 
 @dataclass(frozen=True, slots=True)
 class Gather(RowsFirst):
-    """One element of each row, by index."""
+    """Gather one element of each row, by index."""
 
     rows: int
     cols: int
@@ -254,7 +254,7 @@ class Gather(RowsFirst):
 
 @dataclass(frozen=True, slots=True)
 class Scatter(RowsFirst):
-    """One element into each row, by index; zero elsewhere."""
+    """Scatter one element into each row, by index; zero elsewhere."""
 
     rows: int
     cols: int
@@ -262,7 +262,7 @@ class Scatter(RowsFirst):
 
 @dataclass(frozen=True, slots=True)
 class CheckIndex(RowsFirst):
-    """Stops at an integer outside of [low, high); adds `high` to negative ones."""
+    """Check that integers are in [low, high); adds `high` to negative ones."""
 
     is_check: ClassVar[bool] = True
 
@@ -273,7 +273,7 @@ class CheckIndex(RowsFirst):
 
 @dataclass(frozen=True, slots=True)
 class CheckFinite(Record):
-    """Stops at a number that is not finite."""
+    """Check that all elements are finite."""
 
     is_check: ClassVar[bool] = True
 
@@ -282,6 +282,6 @@ class CheckFinite(Record):
 
 @dataclass(frozen=True, slots=True)
 class Draw(Record):
-    """A generator goes on by so many streams."""
+    """Advance a generator by `draws` streams."""
 
     draws: int

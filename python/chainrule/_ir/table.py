@@ -1,6 +1,6 @@
-"""The table of instructions: which record each has, and what the core's kernels do with an element.
+"""The table of instructions: the record of each, its flops, and how it may be fused and planned.
 
-Row-wise instructions stand beside their ops, in ops/_softmax.py, and updates in the classes of their optimizers.
+Rowwise instructions are registered with their ops in ops/_softmax.py, updates with the classes of their optimizers.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ __all__ = ["ELEMENTWISE", "INSTRUCTIONS", "Entry", "add_instruction"]
 
 
 class Entry(NamedTuple):
-    """What is known of an instruction by its name."""
+    """The properties of an instruction by name."""
 
     record: type[Record]
-    flops: int = 0  # of each of the record's operations
-    resized_inputs: tuple[int, ...] = ()  # whose elements have another size than the output's
-    sums_rows: bool = False  # whether a chain over rows can go on from what the output holds
-    # An update that a matrix product takes into its body. Those with more states than SGD stay apart: taken in, Adam's
-    # made a step of 784-512-256-10 5 % slower, with 2048 x 2048 weights 12 %, and that of 2-16-16-2 2 % faster.
+    flops: int = 0  # per operation, as counted by the record
+    resized_inputs: tuple[int, ...] = ()  # inputs whose element size differs from the output's
+    sums_rows: bool = False  # whether a chain over rows can continue from the output's values
+    # Whether the update is fused into the matrix product that computes its gradient. Those with more states than SGD are
+    # not: fusing Adam made a step of 784-512-256-10 5 % slower, with 2048 x 2048 weights 12 %, and that of 2-16-16-2 2 %
+    # faster.
     joins_product: bool = False
 
 
@@ -51,7 +52,7 @@ ELEMENTWISE = frozenset(_core.elementwise_names())
 INSTRUCTIONS: dict[str, Entry] = {
     **{name: Entry(Map, 1) for name in ELEMENTWISE},
     **{
-        name: Entry(Map, 1, resized_inputs=(0, 1))  # of floats to bool
+        name: Entry(Map, 1, resized_inputs=(0, 1))  # from floats to bool
         for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
     },
     "where": Entry(Map, 1, resized_inputs=(0,)),  # the condition is bool

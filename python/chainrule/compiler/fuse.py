@@ -61,7 +61,7 @@ def uniform_constants(code: list[Instr], values: list[Value]) -> None:
             number = one[v]
             if number is not None:
                 instr.ins[i] = number
-                instr.record = instr.record.with_one_number(i)
+                instr.record = instr.record.with_scalar_input(i)
 
 
 def _one_number(values: list[Value], value: Value) -> int | None:

@@ -24,7 +24,7 @@ from ._strides import axes_of
 
 
 def _rows_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    """Along the last axis."""
+    """The plan of a rowwise op along the last axis."""
     dtype = _float_dtype(name, specs)
     shape = specs[0].shape
     record = Rowwise(rows=product(shape[:-1]), cols=shape[-1])
@@ -32,12 +32,12 @@ def _rows_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 
 
 def _rowwise(name: str, vjp: tuple[Rule | None, ...], jvp: tuple[Forward | None, ...], flops: int = 4) -> Op:
-    """Register an op on rows and its instruction; flops: the operations of an element."""
+    """Register a rowwise op and its instruction; `flops` are operations per element."""
     add_instruction(name, Entry(Rowwise, flops))
     return register(Op(name, _rows_plan, vjp, jvp))
 
 
-# softmax_grad(y, g) = y * (g - s), s = sum(y * g): linear in g, and its transpose is itself.
+# softmax_grad(y, g) = y * (g - s), s = sum(y * g): linear in g, with a symmetric Jacobian.
 def _softmax_second(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
     y, g = x
     return sub(mul(gg, sub(g, sum(mul(y, g), -1, True))), mul(g, sum(mul(y, gg), -1, True)))

@@ -139,7 +139,7 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> None:
         name = type(self).__name__
-        grad_mode.trace.forbid(
+        grad_mode.executor.forbid(
             f"{name}: made inside a compiled function, where its state would not last; make it outside"
         )
         found = list(params)
@@ -163,7 +163,7 @@ class Optimizer:
 
     @classmethod
     def _outside(cls, name: str) -> None:
-        grad_mode.trace.forbid(
+        grad_mode.executor.forbid(
             f"{cls.__name__}: {name} is changed inside a compiled function; change it outside, the program follows"
         )
 
@@ -187,22 +187,22 @@ class Optimizer:
         array([2.], dtype=float32)
         """
         ready = [self._ready(group) for group in self.param_groups]
-        trace = grad_mode.trace
+        executor = grad_mode.executor
         for group, gradients in zip(self.param_groups, ready, strict=True):
-            trace.guard(group, "_states")
+            executor.guard(group, "_states")
             clocks = []
             for i, gradient in gradients:
                 parameter, states, clock = group.params[i], group._states[i], group._clocks[i]
-                trace.update(group._update, parameter, gradient, states, group._numbers, clock)
+                executor.update(group._update, parameter, gradient, states, group._numbers, clock)
                 if clock is not None:
                     clocks.append(clock)
             if clocks:
-                trace.advance(clocks, group._numbers, self._clock)
+                executor.advance(clocks, group._numbers, self._clock)
 
     def _ready(self, group: Group) -> list[tuple[int, Tensor]]:
         """The places and gradients of the parameters that have one."""
         found = []
-        get_grad = grad_mode.trace.get_grad
+        get_grad = grad_mode.executor.get_grad
         for i, parameter in enumerate(group.params):
             gradient = get_grad(parameter)
             if gradient is None:
