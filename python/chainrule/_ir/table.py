@@ -41,9 +41,9 @@ class Entry(NamedTuple):
     flops: int = 0  # per operation, as counted by the record
     resized_inputs: tuple[int, ...] = ()  # inputs whose element size differs from the output's
     sums_rows: bool = False  # whether a chain over rows can continue from the output's values
-    # Whether the update is fused into the matrix product that computes its gradient. Those with more states than SGD are
-    # not: fusing Adam made a step of 784-512-256-10 5 % slower, with 2048 x 2048 weights 12 %, and that of 2-16-16-2 2 %
-    # faster.
+    # Whether the update is fused into the matrix product that computes its gradient. Those with more states than SGD
+    # are not: fusing Adam made a step of 784-512-256-10 5 % slower, with 2048 x 2048 weights 12 %, and that of
+    # 2-16-16-2 2 % faster.
     joins_product: bool = False
 
 

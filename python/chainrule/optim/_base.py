@@ -103,10 +103,9 @@ class Optimizer:
     True
     """
 
-    # The updates that it calls, and how many operations each does with an element, without weight decay and optional
-    # states.
+    # The updates that it calls, and the flops of each per element, without weight decay and optional states.
     _updates: ClassVar[tuple[tuple[str, int], ...]] = ()
-    _joins_product: ClassVar[bool] = False  # whether matrix products take them into their bodies
+    _joins_product: ClassVar[bool] = False  # whether they are fused into matrix products
     _options: ClassVar[dict[str, Option[Any]]]
     _clock: ClassVar[int] = 0  # numbers that change from step to step; 0: none
     _all_states: ClassVar[tuple[str, ...]] = ()  # in the order of the kernel
