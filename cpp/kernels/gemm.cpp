@@ -50,28 +50,27 @@ constexpr int64_t equal_share(int64_t n, int64_t most, int64_t grain) {
 template <class T>
 struct Strategy {
   // Strips of rows in equal shares, `longer` of them with one row more: a last tile of one or two rows would leave the
-  // multipliers waiting.
-  int64_t strips, rows, longer;
+  // multipliers waiting. most_rows: of the longest.
+  int64_t strips, rows, longer, most_rows;
   int64_t nr;  // columns of a tile
   // b goes into panels of nr columns: because it is transposed (a vector must run along n), or because it is used often
-  // enough to repay the copy, as large power-of-two strides map a panel's rows to a few cache sets.
+  // enough to repay the copy, as large power-of-two strides map a panel's rows to a few cache sets. The tiles of the
+  // first strip do it as they read b, or pack_panel before them if b is transposed.
   bool pack;
-  bool pack_in_tiles;  // by the tiles of the first strip, as they read b; else by pack_panel before them
-  bool copy_a;         // strip by strip
-  bool prefetch_a;     // the next strip, while this one is multiplied
+  bool copy_a;      // strip by strip
+  bool prefetch_a;  // the next strip, while this one is multiplied
 
   CR_INLINE Strategy(const Problem<T>& q, const Matrix<T>& a, const Matrix<T>& b, int64_t kb, int64_t nb) {
     constexpr int64_t size = sizeof(T);
     strips = ceil_div(q.m, kMaxRows);
     rows = strips == 1 ? q.m : q.m / strips;
     longer = q.m - rows * strips;
-    nr = max_vectors(static_cast<int>(most_rows())) * Vec<T>::lanes;
+    most_rows = longer > 0 ? rows + 1 : rows;
+    nr = max_vectors(static_cast<int>(most_rows)) * Vec<T>::lanes;
     pack = b.cs != 1 || (strips > 2 && kb * b.rs * size > kDirect);
-    pack_in_tiles = pack && b.cs == 1;
     copy_a = nb > 2 * nr && a.cs == 1 && a.rs * size % kPage == 0;
     prefetch_a = pack && a.cs == 1 && q.m * kb * size > kStreams;
   }
-  CR_INLINE int64_t most_rows() const { return longer > 0 ? rows + 1 : rows; }
   // Whether all strips may be multiplied by one panel before the next: together they stay in L1.
   CR_INLINE bool fits_l1(int64_t m, int64_t kb) const {
     return !copy_a && (m + nr) * kb * int64_t{sizeof(T)} <= kAtOnce;
@@ -84,7 +83,7 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
   constexpr int64_t L = Vec<T>::lanes;
   const Matrix<T> a = {q.a.at(0, pc), q.a.rs, q.a.cs}, b = {q.b.at(pc, jc), q.b.rs, q.b.cs};
   const Strategy<T> how(q, a, b, kb, nb);
-  TileCollector<T> collector(q.c, how.most_rows(), how.nr, nb, pc + kb == q.k);
+  TileCollector<T> collector(q.c, how.most_rows, how.nr, nb, pc + kb == q.k);
   const int64_t at_once = how.fits_l1(q.m, kb) ? collector.strips_at_once() : 1;
   TileArgs<T> args = {};
   args.k = kb;
@@ -93,7 +92,7 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
   int64_t i = 0;
   for (int64_t t = 0; t < how.strips; t += args.strips) {
     const int64_t rows = how.rows + (t < how.longer ? 1 : 0), alike = (t < how.longer ? how.longer : how.strips) - t;
-    const bool first_strip = t == 0, tiles_pack = how.pack_in_tiles && first_strip;
+    const bool packs = how.pack && t == 0, tiles_pack = packs && b.cs == 1;
     args.strips = tiles_pack ? 1 : smaller(at_once, alike);
     const Matrix<T> strip =
         how.copy_a ? compact_rows({a.at(i, 0), a.rs, a.cs}, rows, kb, q.small) : Matrix<T>{a.at(i, 0), a.rs, a.cs};
@@ -120,7 +119,7 @@ void block_product(const Problem<T>& q, int64_t pc, int64_t kb, int64_t jc, int6
           args.read = kPrefetch;
           args.targets = collector.targets(i, jc + j);
         }
-        if (first_strip) pack_panel(from, kb, columns, vectors * L, args.panel);
+        if (packs) pack_panel(from, kb, columns, vectors * L, args.panel);
       }
       if (how.pack && at_once == 1) prefetch_rows<1>(args.c, args.rs_c, rows, columns);
       if (how.prefetch_a && t + 1 < how.strips) {  // a share of the next strip
