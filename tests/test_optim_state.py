@@ -42,7 +42,7 @@ def test_groups_have_options_of_their_own() -> None:
             _ = optimizer.lr
         optimizer.lr = 0.5
         assert optimizer.lr == 0.5
-        with pytest.raises(ValueError, match="SGD: nesterov needs a momentum above 0"):
+        with pytest.raises(ValueError, match="SGD: nesterov requires a momentum above 0"):
             optimizer.nesterov = True  # the second group has none
         assert not optimizer.nesterov
         with pytest.raises(KeyError, match="SGD: no option is called 'alpha', only lr, momentum"):
