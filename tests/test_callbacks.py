@@ -127,8 +127,8 @@ def test_nan_is_not_better() -> None:
 
 def test_a_measure_that_there_is_not() -> None:
     for monitor, validation, message in (
-        ("val_loss", None, "no measure 'val_loss', only loss; pass validation= to fit"),
-        ("accuracy", HELD_OUT, "no measure 'accuracy', only loss, val_loss, val_accuracy$"),
+        ("val_loss", None, "unknown measure 'val_loss', expected one of loss; pass validation= to fit"),
+        ("accuracy", HELD_OUT, "unknown measure 'accuracy', expected one of loss, val_loss, val_accuracy$"),
     ):
         model = net()
         before = weights(model)

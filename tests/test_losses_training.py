@@ -40,7 +40,7 @@ def test_compiled_equals_eager(name: str) -> None:
 
 TARGETS: dict[str, tuple[Callable[..., cr.Tensor], Array, Array]] = {
     "neither -1 nor 1; write": (cr.hinge_loss, np.ones((2, 3)), np.asarray([[1.0, -1.0, 1.0], [1.0, 0.0, 1.0]])),
-    "no probability from 0 to 1": (
+    "not a probability from 0 to 1": (
         cr.binary_cross_entropy,
         *(np.asarray([[0.5, 0.1, 1.0], [0.0, -0.1, 0.9]]), np.ones((2, 3))),
     ),
@@ -183,9 +183,9 @@ FIT_ERRORS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "text": ({"sample_weight": ["a"] * N}, TypeError, "fit: sample_weight must be real numbers"),
     "own loss": (
         {"sample_weight": WEIGHT, "loss": lambda p, t: cr.cross_entropy(p, t)},
-        *(TypeError, r"fit: the loss takes no sample_weight; it is f\(prediction, target, sample_weight\)"),
+        *(TypeError, r"fit: the loss does not accept sample_weight, expected f\(prediction, target, sample_weight\)"),
     ),
-    "one-hot": ({"y": np.eye(4, dtype=int)[OF_CLASSES]}, ValueError, r"y has shape \(90, 4\), labels need shape"),
+    "one-hot": ({"y": np.eye(4, dtype=int)[OF_CLASSES]}, ValueError, r"y has shape \(90, 4\), labels must have shape"),
     "float labels": ({"y": OF_CLASSES * 1.0}, TypeError, "y must be integer labels .*, got dtype float64"),
     "classes": ({"y": PROBABILITIES[:, 1:]}, ValueError, r"cross_entropy: .*\(1, 4\), target \(1, 3\)"),
     "margins": ({"y": PROBABILITIES, "loss": nn.MultiMarginLoss()}, TypeError, "y must be integer labels"),

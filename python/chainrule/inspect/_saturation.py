@@ -19,7 +19,7 @@ from ..nn import Module
 from ..nn._evaluate import evaluating, input_dtype, to_model_input
 from ..nn._record_calls import Call, noting_calls
 from ..ops._op import OPS
-from ..train._dataset import _rows
+from ..train._dataset import _convert
 from ._derivatives import is_elementwise, local, reverse
 from ._nodes import Node, collect
 from ._text import norm, number, shape_text
@@ -98,7 +98,7 @@ class Saturation:
         """Plot the shares of vanishing derivatives and dead units by layer, and the norms of the gradients.
 
         Arguments: `path`, of a file in one of matplotlib's formats (.png, .svg, .pdf).
-        Errors: ImportError without matplotlib (`pip install 'chainrule[plot]'`); what matplotlib raises for the path.
+        Errors: ImportError without matplotlib (`pip install matplotlib`); what matplotlib raises for the path.
 
         >>> import os, tempfile
         >>> import chainrule as cr
@@ -111,7 +111,7 @@ class Saturation:
         try:
             from matplotlib.figure import Figure
         except ImportError:
-            raise ImportError("plot: matplotlib is not installed; pip install 'chainrule[plot]'") from None
+            raise ImportError("plot: matplotlib is not installed; pip install matplotlib") from None
         units = [layer for layer in self.layers if layer.vanishing is not None]
         trained = [layer for layer in self.layers if layer.gradient is not None]
         figure = Figure(figsize=(max(5.0, 1.2 * len(self.layers)), 6.4 if trained else 3.6), layout="constrained")
@@ -172,7 +172,7 @@ def report(
     grad_mode.executor.forbid("saturation: values are not known inside of a compiled function; call it outside")
     if (y is None) != (loss is None):
         raise ValueError("saturation: gradients need both y and loss=")
-    rows = None if y is None or loss is None else _rows(model, X, y, loss, "saturation: ")
+    rows = None if y is None or loss is None else _convert(model, X, y, loss, "saturation: ")
     x = to_model_input(X, input_dtype(model), "saturation: X")
     if x.ndim == 0 or x.size == 0:
         raise ValueError(f"saturation: X needs at least one row, its shape is {x.shape}")

@@ -186,7 +186,7 @@ class TestText:
 
     def test_without_matplotlib(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-        with pytest.raises(ImportError, match=r"^plot: matplotlib is not installed; pip install 'chainrule\[plot\]'"):
+        with pytest.raises(ImportError, match=r"^plot: matplotlib is not installed; pip install matplotlib$"):
             self.report().plot(tmp_path / "saturation.png")
 
 
