@@ -188,9 +188,9 @@ def test_decide_task(target: list[str], task: str | None, expected: tuple[str, t
 @pytest.mark.parametrize(
     ("target", "task", "message"),
     [
-        (["1", "1.0"], None, "f: the target has only one value, '1'"),
-        (["1", "NA"], "regression", "f: regression needs numbers in the target, found 'NA'"),
-        ([*map(str, range(30)), "NA"], None, "f: the target holds 30 different numbers, but also 'NA'; say which task"),
+        (["1", "1.0"], None, "f: the target has only one distinct value, '1'"),
+        (["1", "NA"], "regression", "f: regression requires a numeric target, found 'NA'"),
+        ([*map(str, range(30)), "NA"], None, "f: the target has 30 distinct numbers, but also 'NA'; specify the task"),
     ],
 )
 def test_decide_task_refuses(target: list[str], task: str | None, message: str) -> None:
@@ -245,10 +245,10 @@ def test_train_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "--target COLUMN is missing" in refused(capsys, "train", path)
     assert "has: length, width, kind" in refused(capsys, "train", path)
     assert "nowhere.csv: No such file or directory" in refused(capsys, "train", "nowhere.csv", "--target", "x")
-    assert "--target and --task are for CSV files" in refused(capsys, "train", "--target", "x")
+    assert "--target, --task, --categories and --ignore require a CSV file" in refused(capsys, "train", "--target", "x")
     assert "contains neither train-images-idx3-ubyte nor train-images" in refused(capsys, "train", str(tmp_path))
-    assert "--hidden takes sizes like 256,128, got '8;4'" in refused(capsys, "train", "--hidden", "8;4")
-    assert "--hidden takes sizes" in refused(capsys, "train", "--hidden", "8,-4")
+    assert "--hidden must be sizes like 256,128, got '8;4'" in refused(capsys, "train", "--hidden", "8;4")
+    assert "--hidden must be sizes" in refused(capsys, "train", "--hidden", "8,-4")
     assert "no such folder" in refused(capsys, "train", "--out", "no/such/m")
     assert "is a folder" in refused(capsys, "train", "--out", str(tmp_path))
     assert "momentum must be below 1" in refused(capsys, "train", "--momentum", "1")
@@ -300,15 +300,15 @@ def test_predict_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "few.csv: missing columns: size, age; did you mean 'Size'?" in message
     Path("bad.csv").write_text("size,age\n1,2\n3,x\n")
     assert "bad.csv, line 3, column 'age': 'x' is not a number" in refused(capsys, "predict", model, "bad.csv")
-    assert "--probabilities is for classes" in refused(capsys, "predict", model, str(path), "--probabilities")
+    assert "--probabilities requires a classifier" in refused(capsys, "predict", model, str(path), "--probabilities")
     assert "No such file" in refused(capsys, "predict", "nowhere", str(path))
     whole = Path(model).read_bytes()
     Path("cut").write_bytes(whole[:-1])
     assert "cut: not a safetensors file" in refused(capsys, "predict", "cut", str(path))
     Path("flipped").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert "flipped: damaged, the checksum" in refused(capsys, "predict", "flipped", str(path))
+    assert "flipped: damaged: the checksum" in refused(capsys, "predict", "flipped", str(path))
     cr.save(cr.nn.Linear(2, 1), "bare")
-    assert "bare: holds no column names" in refused(capsys, "predict", "bare", str(path))
+    assert "bare: has no column names" in refused(capsys, "predict", "bare", str(path))
     assert "no/p.csv: No such file" in refused(capsys, "predict", model, str(path), "--out", "no/p.csv")
 
 
@@ -318,7 +318,7 @@ def test_idx_labels_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixtur
     idx_folder(folder, train_images_idx3_ubyte=idx(0x0D, (3, 2, 2), b"\0" * 48))
     assert "expected 8-bit images, got float32" in refused(capsys, "train", str(folder))
     idx_folder(folder, train_labels_idx1_ubyte=idx(0x09, (3,), b"\xff\0\1"))
-    assert "labels below 0" in refused(capsys, "train", str(folder))
+    assert "labels must be at least 0, got -" in refused(capsys, "train", str(folder))
 
 
 def test_info_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -350,12 +350,12 @@ def test_ctrl_c_saves_and_exits_130() -> None:
     assert process.returncode == 130
     assert time.perf_counter() - begun < 2.0
     assert "Traceback" not in err
-    assert re.search(r"interrupted after \d+ whole epochs; saved digits.safetensors", err)
+    assert re.search(r"interrupted after \d+ completed epochs; saved digits.safetensors", err)
     model, preparation = load_prepared("digits.safetensors")
     X, y = cr.data.load_digits()
     assert preparation is not None
-    answers = preparation.answers(model.predict(X))
-    assert np.mean([int(answer) == label for answer, label in zip(answers, y, strict=True)]) > 0.5
+    predictions = preparation.predictions(model.predict(X))
+    assert np.mean([int(predicted) == label for predicted, label in zip(predictions, y, strict=True)]) > 0.5
 
 
 def test_errors_have_no_traceback_and_closed_pipes_are_quiet() -> None:
@@ -386,4 +386,4 @@ def test_without_typer_one_line_says_what_to_install() -> None:
     code = "import sys; sys.modules['typer'] = None; from chainrule.__main__ import main; main()"
     failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert failed.returncode == 2
-    assert failed.stderr == "chainrule: error: the command line needs typer: pip install typer tqdm\n"
+    assert failed.stderr == "chainrule: error: the command line requires typer: pip install typer tqdm\n"

@@ -313,16 +313,16 @@ def test_saved_with_the_model(tmp_path: Path) -> None:
 
 
 def test_sizes_in_a_file_are_believed_only_with_values(tmp_path: Path) -> None:
-    from test_io import forged
+    from test_serialize import forged
 
     huge = 10**12
     for name, config, values, message in (
-        ("Standardize", {"features": huge}, {"mean": np.zeros(3), "std": np.ones(3)}, "mean should have shape"),
-        ("OneHot", {"features": 3, "columns": {"1": huge}}, {}, r"sizes should have shape \(1,\)"),
+        ("Standardize", {"features": huge}, {"mean": np.zeros(3), "std": np.ones(3)}, "mean has shape .*, expected"),
+        ("OneHot", {"features": 3, "columns": {"1": huge}}, {}, r"sizes is missing, expected shape \(1,\)"),
         ("OneHot", {"features": 3, "columns": {"1": huge}}, {"sizes": np.full(1, 2), "values": np.zeros(2)},
          r"OneHot has sizes \[2\] for columns \{'1': 1000000000000\}"),
         ("OneHot", {"features": 3, "columns": [1]}, {"sizes": np.full(1, huge), "values": np.zeros(2)},
-         r"values should have shape \(1000000000000,\)"),
+         r"values has shape .*, expected shape \(1000000000000,\)"),
     ):  # fmt: skip
         with pytest.raises(cr.ModelFormatError, match=message):
             cr.load(forged(tmp_path / "m", {"class": name, "config": config}, values))
