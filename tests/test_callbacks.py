@@ -1,4 +1,4 @@
-"""Early stopping: when it ends, and with which weights; callbacks that know the model."""
+"""Early stopping: when it stops and which weights it restores; callbacks with access to the model."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_measure_that_there_is_not() -> None:
         ({"mode": "auto"}, ValueError, "EarlyStopping: mode must be 'min' or 'max', got 'auto'"),
     ],
 )
-def test_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_rejected(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         cr.EarlyStopping(**arguments)
 

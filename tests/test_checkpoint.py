@@ -1,4 +1,4 @@
-"""Checkpoints: training that goes on from a file has the bits of training that never stopped."""
+"""Checkpoints: training resumed from a file has the bits of uninterrupted training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Y = (X[:, 0] > X[:, 1]).astype(np.int64)
 
 
 class Session:
-    """A net, its optimizer, a schedule, what was seen; named as the parts of a checkpoint."""
+    """A net, its optimizer, a schedule, a history; named as the parts of a checkpoint."""
 
     def __init__(self, make: Make, seed: int = 2) -> None:
         generator = cr.random.Generator(seed=seed)
@@ -139,13 +139,13 @@ def test_states_come_back_as_they_were(tmp_path: Path) -> None:
         ({"a": np.ones(2, np.int8)}, r"save_checkpoint: part\.a is int8, expected one of float32"),
     ],
 )
-def test_other_states_are_refused(state: Any, message: str, tmp_path: Path) -> None:
+def test_other_states_are_rejected(state: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=message):
         cr.save_checkpoint(tmp_path / "a", part=Odd(state))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_damaged_files_are_refused(tmp_path: Path) -> None:
+def test_damaged_files_are_rejected(tmp_path: Path) -> None:
     model = cr.nn.Linear(3, 2)
     before = model.weight.numpy().copy()
     cr.save_checkpoint(tmp_path / "good", model=cr.nn.Linear(3, 2))

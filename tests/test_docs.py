@@ -1,4 +1,4 @@
-"""The blocks of a page of docs/ print what the page says."""
+"""The code blocks of the pages in docs/ print the documented output."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Training: what it computes, what it refuses, and how it stops."""
+"""fit: results, argument checks, and interruption."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ def test_refused_before_the_model_is_touched(options: dict[str, object], error: 
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_refuses_what_is_no_model() -> None:
+def test_rejects_what_is_no_model() -> None:
     optimizer = SGD(net().parameters(), lr=0.1)
     with pytest.raises(TypeError, match="fit: model must be a Module, got builtin_function_or_method"):
         cr.fit(abs, X, LABELS, loss=cr.cross_entropy, optimizer=optimizer)  # type: ignore[arg-type]

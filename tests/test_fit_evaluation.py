@@ -1,4 +1,4 @@
-"""fit and Trainer: evaluation has the bits of the ops, errors name who was called, epochs are counted one way."""
+"""fit and Trainer: evaluation has the bits of the ops, errors name the called function, consistent epoch counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The heart data of the lectures: categories, missing values and numbers, from the file to a net."""
+"""The heart data of the lectures, from file to net: categorical, missing and numeric values."""
 
 from __future__ import annotations
 

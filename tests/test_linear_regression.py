@@ -1,4 +1,4 @@
-"""Linear regression in closed form: against the textbook, NumPy and gradient descent."""
+"""Linear regression in closed form: against the textbook formula, NumPy and gradient descent."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_row_69_gradient_descent_converges_to_it() -> None:
         ([[1e200], [-1e200]], [1.0, 2.0], 0.0, "the values are too large"),
     ],
 )
-def test_refused(X: object, y: object, l2: float, message: str) -> None:
+def test_rejected(X: object, y: object, l2: float, message: str) -> None:
     with pytest.raises(ValueError, match=f"linear_regression: {message}"):
         cr.linear_regression(X, y, l2=l2)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Losses in compiled functions and in training: bits of eager, micro-batches, weights of rows, penalties."""
+"""Losses in compiled functions and in training: bits of eager execution, micro-batches, sample weights, penalties."""
 
 from collections.abc import Callable
 from functools import partial
@@ -193,7 +193,7 @@ FIT_ERRORS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("name", FIT_ERRORS)
-def test_fit_refuses(name: str) -> None:
+def test_fit_rejects(name: str) -> None:
     options, kind, message = FIT_ERRORS[name]
     model = net()
     before = {name: value.copy() for name, value in model.state_dict().items()}
@@ -264,7 +264,7 @@ def test_a_large_l1_penalty_leaves_small_weights() -> None:
 
 
 def test_the_fast_path_is_as_it_was() -> None:
-    """Softmax, loss and gradient of labels without weights are one instruction, and there are no others for them."""
+    """Softmax, loss and gradient of labels without weights are exactly one instruction."""
     model = net()
     optimizer = cr.optim.SGD(model.parameters(), lr=0.1)
 

@@ -1,4 +1,4 @@
-"""model.predict sees every change of a model and of the code around it, and has the bits of model(x)."""
+"""model.predict follows every change of a model and of the code it calls, and has the bits of model(x)."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_it_is_evaluation_whatever_the_mode() -> None:
         modes = [module.training for module in model.modules()]
         assert model.predict(rows(6)).tobytes() == expected
         assert [module.training for module in model.modules()] == modes
-        assert cache(model)._kinds is kinds  # nothing was compiled anew
+        assert cache(model)._kinds is kinds  # nothing was recompiled
     with cr.no_grad():
         assert model.predict(rows(6)).tobytes() == expected
 

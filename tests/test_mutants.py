@@ -14,7 +14,7 @@ import pytest
 
 from support.build_objects import ROOT, build
 
-LEVELS = ("levels avx512 avx2 scalar", "levels avx2 scalar")  # what CMakeLists.txt builds on x86-64, what is built here
+LEVELS = ("levels avx512 avx2 scalar", "levels avx2 scalar")  # built by CMakeLists.txt on x86-64, built here
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Optimizers against PyTorch's numbers, SGD against its formula step by step; options, groups, state."""
+"""Optimizers against PyTorch's values, SGD against its formula; options, groups, state."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_every_update_belongs_to_an_optimizer() -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_steps_are_those_of_the_reference(name: str) -> None:
-    """With the numbers of the reference's row as options; a state that is not asked for is not there."""
+    """With the reference's hyperparameters as options; states that the options do not require do not exist."""
     kind = CLASSES[name]
     row = UPDATES[kernels(kind)[0]]
     for numbers in row.numbers:
@@ -210,7 +210,7 @@ for _name in EVERY.keys() - CHANGES.keys() - {"amsgrad", "adamw", "centered"}:  
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_options_changed_between_steps_are_those_of_compiled_steps(name: str) -> None:
-    """Also those for which a state begins or ends; each changes what the next steps do."""
+    """Including options that create or drop a state; each changes the next steps."""
 
     def once(compile: bool, changes: list[dict[str, Any]]) -> bytes:
         params = parameters()
@@ -275,12 +275,12 @@ def test_steps_are_counted_for_each_parameter() -> None:
         (Adagrad, {"initial_accumulator_value": -1}, "Adagrad: initial_accumulator_value must be a finite"),
     ],
 )
-def test_refuses_options(kind: Any, arguments: dict[str, Any], message: str) -> None:
+def test_rejects_options(kind: Any, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kind(parameters(), **arguments)
 
 
-def test_refuses_parameters() -> None:
+def test_rejects_parameters() -> None:
     p = parameters()[0]
     with pytest.raises(ValueError, match="SGD: expected at least one parameter, got none"):
         SGD([], lr=0.1)

@@ -1,4 +1,4 @@
-"""Parameter groups; optimizers that stop and go on; epochs in the core."""
+"""Parameter groups, resumed optimizers, and optimizer steps within the Trainer's epochs."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_bad_state_changes_nothing(change: dict[str, object], message: str) -> N
 
 @each_optimizer
 def test_epochs_in_the_core_have_the_bits_of_the_loop(make: Make) -> None:
-    """On every level and thread count, whole and by rows; clocks advance in the core."""
+    """On every level and thread count, with full batches and row blocks; the core advances step states."""
     X = cr.random.Generator(seed=1).normal((70, 5))
     y = (X[:, 0] > X[:, 1]).astype(np.int64)
 

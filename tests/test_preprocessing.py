@@ -1,4 +1,4 @@
-"""Layers that are fitted on data: what they learn, where they are used, and that nothing fits them by itself."""
+"""Fitted layers: their statistics, where they apply, and that only explicit calls fit them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_missing_values_count_as_the_mean() -> None:
         (lambda: nn.OneHot(2, [1], "zeros"), [[7, np.nan]], ValueError, "column 1 has no value"),
     ],
 )
-def test_refused(make: Callable[[], Any], X: Any, error: type[Exception], message: str) -> None:
+def test_rejected(make: Callable[[], Any], X: Any, error: type[Exception], message: str) -> None:
     if X is None:
         with pytest.raises(error, match=message):
             make()
@@ -182,7 +182,7 @@ def test_fit_preprocessing_feeds_each_layer_through_the_ones_before() -> None:
 
 
 class Own(nn.Module):
-    """A model of one's own, with a layer that its forward may leave out."""
+    """A custom model with a layer that its forward may skip."""
 
     def __init__(self, use: bool) -> None:
         self.prepare, self.other, self.use = nn.Standardize(3), nn.Standardize(3), use
@@ -218,12 +218,12 @@ def test_fit_preprocessing_changes_all_layers_or_none() -> None:
 
 
 def test_training_sees_float64_and_leaves_the_fitted_numbers_alone() -> None:
-    """Rows go through the preprocessing once; the bits are those of the whole model at every step."""
+    """Rows go through the preprocessing once; the bits are those of running the complete model in every step."""
     X = table()
     y = (X[:, 0] > 1e6).astype(np.int64)
 
     class Whole(nn.Module):
-        """The same model, not known to begin with preprocessing."""
+        """The same model, with preprocessing that is not recognised as such."""
 
         def __init__(self, model: nn.Module) -> None:
             self.model = model

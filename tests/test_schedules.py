@@ -1,4 +1,4 @@
-"""Schedules give PyTorch's rates; saved and loaded they go on; in fit they step after every epoch."""
+"""Schedules have PyTorch's rates; saved and loaded they resume; in fit they step after every epoch."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_fit_steps_after_every_epoch(name: str, validation: Any) -> None:
     assert results[0] == results[1]
 
 
-def test_fit_refuses_a_foreign_schedule() -> None:
+def test_fit_rejects_a_foreign_schedule() -> None:
     model = cr.nn.Linear(4, 2)
     o = cr.optim.SGD(model.parameters(), 0.5)
     before = model.weight.numpy().copy()
@@ -261,7 +261,7 @@ REFUSED: list[tuple[Callable[[Any], Any], type, str]] = [
 
 
 @pytest.mark.parametrize(("make", "error", "message"), REFUSED, ids=lambda x: x if isinstance(x, str) else "")
-def test_refused(make: Callable[[Any], Any], error: type[Exception], message: str) -> None:
+def test_rejected(make: Callable[[Any], Any], error: type[Exception], message: str) -> None:
     o = optimizer()
     with pytest.raises(error, match=message):
         make(o)

@@ -1,4 +1,4 @@
-"""Model files: the same bits back, damage always found, nothing half-written."""
+"""Model files: round trips keep the bits, damage is always detected, writes are atomic."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
 
 
 def test_equal_models_are_equal_files(tmp_path: Path) -> None:
-    """In processes of their own: the safetensors writer orders its metadata at random."""
+    """In separate processes: the safetensors writer orders its metadata at random."""
     code = (
         "import sys, chainrule as cr\n"
         "g = cr.random.Generator(seed=1)\n"
@@ -213,7 +213,7 @@ def test_every_bit_flip_and_every_cut_is_found(tmp_path: Path, monkeypatch: pyte
 
 
 def forged(path: Path, architecture: Any, values: dict[str, np.ndarray] | None = None, **metadata: str) -> Path:
-    """A file with a right checksum and a wrong content."""
+    """A file with a valid checksum and invalid content."""
     from chainrule.serialize._model_files import _digest, _dump, _serialize
 
     values = net().state_dict() if values is None else values
@@ -307,7 +307,7 @@ def test_loading_runs_no_code(tmp_path: Path) -> None:
         "sys.addaudithook(lambda *event: events.append(event))\n"
         "cr.load(sys.argv[1])\n"
         "try: cr.load(sys.argv[2])\n"
-        "except cr.ModelFormatError: print('refused')\n"
+        "except cr.ModelFormatError: print('rejected')\n"
         "found = list(events)\n"
         "kinds = ('import', 'exec', 'compile', 'os.', 'subprocess', 'socket', 'ctypes', 'pickle', 'marshal', 'code')\n"
         "writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT\n"
@@ -316,7 +316,7 @@ def test_loading_runs_no_code(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code, str(tmp_path / "good"), str(tmp_path / "bad")]
     shown = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout
-    assert shown.splitlines() == ["refused", "2 files opened", "[]"]
+    assert shown.splitlines() == ["rejected", "2 files opened", "[]"]
 
 
 # Writing.

@@ -1,4 +1,4 @@
-"""Searches over hyper-parameters and restarts: what is tried, how it is ordered, what is kept."""
+"""Hyperparameter search and multi-start training: combinations, ranking, results."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_trainings_that_break_off_come_last() -> None:
         ({"a": [1, 2]}, {}, "only some trials have validation; specify the score, one of"),
     ],
 )
-def test_refused(params: dict[str, Any], options: dict[str, Any], message: str) -> None:
+def test_rejected(params: dict[str, Any], options: dict[str, Any], message: str) -> None:
     def train(a: int) -> tuple[None, cr.History]:
         return None, recorded(val_loss=[1.0] if a == 1 else [])
 
