@@ -290,7 +290,7 @@ def test_rejects_parameters() -> None:
         RMSprop([p, cr.tensor([1.0])])
     with pytest.raises(TypeError, match="SGD: group 1 is not a dict with 'params'"):
         SGD([{"params": [p]}, p], lr=0.1)  # type: ignore[list-item]
-    with pytest.raises(KeyError, match="Adam: no option is called 'momentum'"):
+    with pytest.raises(KeyError, match="Adam: unknown option 'momentum'"):
         Adam([{"params": [p], "momentum": 0.1}])
 
 

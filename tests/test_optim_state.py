@@ -45,7 +45,7 @@ def test_groups_have_options_of_their_own() -> None:
         with pytest.raises(ValueError, match="SGD: nesterov requires a momentum above 0"):
             optimizer.nesterov = True  # the second group has none
         assert not optimizer.nesterov
-        with pytest.raises(KeyError, match="SGD: no option is called 'alpha', only lr, momentum"):
+        with pytest.raises(KeyError, match="SGD: unknown option 'alpha', expected one of lr, momentum"):
             optimizer.param_groups[0]["alpha"] = 1.0
 
 
