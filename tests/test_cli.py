@@ -280,7 +280,7 @@ def test_train_says_which_number_is_too_large(tmp_path: Path, capsys: pytest.Cap
         capsys, "train", str(path), "--target", "kind"
     )
     assert "unknown column 'hue'" in error_line(capsys, "train", str(path), "--target", "kind", "--ignore", "hue")
-    assert "so are --categories and --ignore" in error_line(capsys, "train", "--ignore", "hue")
+    assert "--categories and --ignore require a CSV file" in error_line(capsys, "train", "--ignore", "hue")
 
 
 def test_training_that_diverges_saves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
