@@ -66,7 +66,7 @@ def sgd_with_all(f: Fusion) -> None:
 
 def update(name: str) -> Callable[[Fusion], None]:
     def body(f: Fusion) -> None:
-        f.update(name, UPDATES[name].states[-1], UPDATES[name].numbers[1])
+        f.update(name, UPDATES[name].states[-1], UPDATES[name].hyperparameters[1])
 
     body.__name__ = name
     return body

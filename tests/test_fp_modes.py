@@ -115,7 +115,7 @@ def all_kernels(dtype: type[np.floating]) -> dict[str, Callable[[], Array]]:
         "matmul_sum": lambda: matmul_sum(a.reshape(1, 13, 29), g.reshape(1, 13, 29)),
     }
     for name, row in UPDATES.items():
-        for numbers in row.numbers:
+        for numbers in row.hyperparameters:
             clock = np.array(row.advanced(row.start, numbers))
             arrays = [a, *(abs(a) * dtype(0.5 + i) for i in range(row.states[-1]))]
             runs[f"{name} {numbers}"] = partial(updated, name, arrays, np.array([*numbers, 0.0]), g, clock)

@@ -157,12 +157,12 @@ def update() -> int:
 
 
 def _update(name: str, states: int, row: Update, gradient: Region, outputs: list[Output]) -> int:
-    calls, numbers = 0, np.array([*row.numbers[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0])
+    calls, numbers = 0, np.array([*row.hyperparameters[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0])
     for isa in every_level():
         for dtype, n in product(FLOATS, SIZES[:140]):
             values = np.abs(np.random.default_rng(n).standard_normal((2 + states, n)).astype(dtype))
             expected = values.copy()
-            clocks = [np.array(row.advanced(row.start, numbers)) if row.clock else None for _ in range(18)]
+            clocks = [np.array(row.advanced(row.start, numbers)) if row.step_state else None for _ in range(18)]
             _core.update_step(name, expected[0], expected[1], tuple(expected[2:]), numbers, clocks[17])
             for place in (None, *range(16)):
                 got = [output.array((n,), dtype, place) for output in outputs[: 1 + states]]
