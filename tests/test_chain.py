@@ -1,6 +1,7 @@
 """Fused instructions give the bits of the same steps one by one: any shape, body, level and number of threads."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,15 @@ import pytest
 
 from cases.kernel_rows import label
 from chainrule import _core
+from chainrule._ir.elementwise import Chain, MapStep, Update, UpdateStep
+from chainrule._ir.instruction import PRODUCT, Instr
+from chainrule._ir.records import Reduce, ReduceMode
+from chainrule.compiler.fuse import register_steps
 from reference import UPDATES, assert_same_bits
 from reference import reduce as reference_reduce
 from reference.bits import Array
-from support.fusion import Fused, Fusion, values
-from support.programs import CODE, Float, Plain, blank, execute, matmul, sgd_step
+from support.fusion import FIRST_LOCAL, Fused, Fusion, values
+from support.programs import CODE, Float, blank, execute, flat, matmul, one_matmul, sgd_step
 from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
@@ -179,13 +184,34 @@ def test_a_product_in_parts(dtype: Float) -> None:
                 assert_same_bits(plain(start)["c"], whole, f"without a body, m={m} n={n} k={k} cut {cut}, {setting}")
 
 
+@each_dtype
+def test_steps_that_are_not_marked(dtype: Float) -> None:
+    """The same bits as with the first steps in registers."""
+    marked = 0
+    for i, (m, n, k) in enumerate([(13, 50, 9), (40, 7, 30), (1, 33, 5), (7, 64, 600)]):
+        a, b = values((m, k), dtype, i), values((k, n), dtype, i + 1000)
+        for body in BODIES:
+            fusion = Fusion(m, n, dtype)
+            body(fusion)
+            keep = body in IN_PLACE or k > DEPTH[dtype]
+            plain, fast = Fused(fusion, (a, b), keep, marked=False), Fused(fusion, (a, b), keep)
+            marked += plain.code != fast.code
+            expected = fusion.one_by_one(matmul(a, b))
+            for setting in every_setting((1, 2)):
+                compare(plain(), expected, f"{body.__name__} m={m} n={n} k={k}, {setting}")
+    assert marked >= 8
+
+
 def test_a_body_waits_for_the_end() -> None:
     a, b, row = values((6, 4), np.float32, 1), values((4, 9), np.float32, 2), values((9,), np.float32, 3)
     c = blank((6, 9), np.float32)
-    body: list[Plain] = [("add", 0, [-1], [-1, 3], [9, 1, 0, 1, 9], [])]
-    execute("gemm", np.float32, [c], [a, b, row], [6, 9, 4, 4, 1, 9, 1, 9, 0, 0], body=body)
+    body = [Instr("add", 0, [PRODUCT], [PRODUCT, 3], MapStep(((9, 1), (0, 1)), 9))]
+    marks = register_steps(body)
+    assert marks == (True, False, False)
+    ends = one_matmul(a.shape, b.shape).gemm(*marks)
+    execute("gemm", np.float32, [c], [a, b, row], replace(ends, ends=False), body=body)
     assert_same_bits(c, matmul(a, b))
-    execute("gemm", np.float32, [c], [a, b, row], [6, 9, 4, 4, 1, 9, 1, 9, 0, 1], body=body)
+    execute("gemm", np.float32, [c], [a, b, row], ends, body=body)
     assert_same_bits(c, matmul(a, b) + row)
 
 
@@ -255,7 +281,7 @@ def test_numbers_of_a_step_are_read_when_it_runs(dtype: Float) -> None:
     p, g, hyper = values((37,), dtype, 4), values((37,), dtype, 5), np.zeros(4)
     slots = [(CODE[x.dtype], x.shape) for x in (p, g, hyper)]
     for setting in every_setting((1, 2)):
-        program = _core.Program(slots, [], [], [("sgd", CODE[p.dtype], [0], [1, 2], [37], [])])
+        program = _core.Program(slots, [], [], [Instr("sgd", CODE[p.dtype], [0], [1, 2], Update(37)).lower()])
         for lr, decay in [(0.1, 0.0), (0.02, 0.01)]:
             hyper[:] = lr, 0.0, decay, 0.0
             got, expected = p.copy(), p.copy()
@@ -272,60 +298,90 @@ def test_column_sums_in_parts(dtype: Float) -> None:
         for cut in (0, 1, 20, 41):
             out = np.zeros(23, dtype)
             if cut > 0:
-                execute("sum", dtype, [out], [x[:cut]], [1, cut, 23, 0])
-            execute("sum", dtype, [out], [x[cut:]], [1, 41 - cut, 23, 2])
+                execute("sum", dtype, [out], [x[:cut]], Reduce(1, cut, 23, ReduceMode.START_CHAIN))
+            execute("sum", dtype, [out], [x[cut:]], Reduce(1, 41 - cut, 23, ReduceMode.CONTINUE_CHAIN))
             assert_same_bits(out, reference_reduce.sum(x, 0), f"{setting}, cut {cut}")
 
 
 def test_text_shows_the_body() -> None:
-    body: list[Plain] = [("add", 0, [-2], [-1, 3], [0, 0, 0, 1, 0], []), ("relu", 0, [0], [-2], [0, 0, 9], [])]
-    code = ("gemm", 0, [-1, 0], [1, 2, 3], [6, 9, 4, 4, 1, 9, 1, 9, 0, 1], [], body)
-    text = str(_core.Program([(0, (6, 9)), (0, (6, 4)), (0, (4, 9)), (0, (9,))], [], [], [code])).splitlines()
+    body = [
+        Instr("add", 0, [FIRST_LOCAL], [PRODUCT, 3], MapStep(((0, 0), (0, 1)), 0)),
+        Instr("relu", 0, [0], [FIRST_LOCAL], MapStep(((0, 0),), 9)),
+    ]
+    gemm = Instr("gemm", 0, [0], [1, 2, 3], one_matmul((6, 4), (4, 9)).gemm(), (), body, stores_product=False)
+    text = str(_core.Program([(0, (6, 9)), (0, (6, 4)), (0, (4, 9)), (0, (9,))], [], [], [gemm.lower()])).splitlines()
     assert text[-3:] == [
-        "  c %0 = gemm.float32 %1 %2 %3  (6 9 4 4 1 9 1 9 0 1)",
+        "  c %0 = gemm.float32 %1 %2 %3  (6 9 4 4 1 9 1 9 0 1 0 0 0)",
         "    l0 = add.float32 c %3  (0 0 0 1 0)",
         "    %0 = relu.float32 l0  (0 0 9)",
     ]
 
 
+def with_numbers(instr: Instr, *numbers: int) -> tuple[Any, ...]:
+    """An instruction as the core reads it, with other integers than its record's."""
+    name, dtype, outs, ins, _, *rest = instr.lower()
+    return (name, dtype, outs, ins, numbers, *rest)
+
+
 def refused() -> Iterator[tuple[Any, str]]:
-    relu = ("relu", 0, [0], [1], [4, 1, 4], [])
+    local, unset = FIRST_LOCAL, -9000
 
-    def chain(*steps: Any, ints: tuple[int, ...] = (3, 4)) -> Any:
-        return ("chain", 0, [0], [1], ints, [], list(steps))
+    def step(name: str, out: int, *ins: int, dtype: int = 0, stride: int = 1) -> Instr:
+        return Instr(name, dtype, [out], list(ins), MapStep(((4, stride),) * len(ins), 4))
 
-    def gemm(c: int, k: int, continues: int, ends: int, *steps: Any) -> Any:
-        return ("gemm", 0, [c, 0], [1, 2], [3, 4, k, k, 1, 4, 1, 4, continues, ends], [], list(steps))
+    def chain(*steps: Instr) -> tuple[Any, ...]:
+        return Instr("chain", 0, [0], [1], Chain(3, 4), (), steps).lower()
 
+    def gemm(stored: bool, k: int, *steps: Instr, **flags: bool) -> tuple[Any, ...]:
+        record = replace(one_matmul((3, k), (k, 4)).gemm(), **flags)
+        outs = [0, 0] if stored else [0]
+        return Instr("gemm", 0, outs, [1, 2], record, (), steps, stores_product=stored).lower()
+
+    relu, one_relu = step("relu", 0, 1), flat("relu", np.float32, 0, [1], 4)
     yield chain(), "chain: expected a body"
-    yield chain(relu, ints=(3,)), "chain: expected 1 outputs, 1 inputs, 2 ints"
-    yield chain(("sum", 0, [0], [1], [4, 1, 4], [])), "chain: its step sum is neither elementwise nor an update"
-    yield chain(("relu", 1, [0], [1], [4, 1, 4], [])), "relu is of another dtype, float64"
-    yield chain(("relu", 0, [0], [1], [4, 1], [])), "relu: expected 1 outputs, 1 inputs, 3 ints"
-    yield chain(("relu", 0, [0], [1], [4, 2, 4], [])), "relu has a step of 2"
-    yield chain(("relu", 0, [0], [2], [4, 1, 4], [])), "relu uses slot 2, which chain does not list"
-    yield chain(("relu", 0, [1], [1], [4, 1, 4], [])), "relu uses slot 1, which chain does not list"
-    yield chain(("relu", 0, [0], [-2], [4, 1, 4], [])), "relu reads local 0 before it is written"
-    yield chain(("relu", 0, [0], [-1], [4, 1, 4], [])), "relu takes the product"
     yield (
-        chain(("less", 0, [-2], [1, 1], [4, 1, 4, 1, 4], []), relu, ("relu", 0, [0], [-2], [4, 1, 4], [])),
-        "reads local",
+        with_numbers(Instr("chain", 0, [0], [1], Chain(3, 4), (), [relu]), 3),
+        "chain: expected 1 outputs, 1 inputs, 2 ints",
     )
+    yield chain(step("sum", 0, 1)), "chain: its step sum is neither elementwise nor an update"
+    yield chain(step("relu", 0, 1, dtype=1)), "relu is of another dtype, float64"
     yield (
-        chain(("less", 0, [-2], [1, 1], [4, 1, 4, 1, 4], []), ("relu", 0, [-2], [1], [4, 1, 4], [])),
-        "changes the dtype",
+        (*Instr("chain", 0, [0], [1], Chain(3, 4)).lower(), [with_numbers(relu, 4, 1)]),
+        "relu: expected 1 outputs, 1 inputs, 3 ints",
     )
-    yield chain(("relu", 0, [-9000], [1], [4, 1, 4], [])), "too many local buffers, 8999"
-    yield chain(("sgd", 0, [-2], [1, 1], [4], [])), "sgd updates a buffer of the body"
-    yield chain(("sgd", 0, [0], [1, -2], [4], [])), "sgd reads its numbers from a buffer"
-    yield ("relu", 0, [0], [1], [1, 4, 1], [], [relu]), "relu: takes no body"
-    yield gemm(-1, 513, 0, 1, relu), "gemm: a product that is not kept needs"
-    yield gemm(-1, 5, 1, 1, relu), "gemm: a product that is not kept needs"
-    yield gemm(-1, 5, 0, 0, relu), "gemm: a product that is not kept needs"
-    yield gemm(-1, 5, 0, 1), "gemm: a product that is not kept needs"
-    yield gemm(-2, 5, 0, 1, relu), "gemm names slot -2 of 3"
-    yield gemm(0, 5, 0, 1, ("less", 0, [-1], [1, 1], [4, 1, 4, 1, 4], [])), "less takes the product"
-    yield ("relu", 0, [-1], [1], [1, 4, 1], []), "relu names slot -1 of 3"
+    yield chain(step("relu", 0, 1, stride=2)), "relu has a step of 2"
+    yield chain(step("relu", 0, 2)), "relu uses slot 2, which chain does not list"
+    yield chain(step("relu", 1, 1)), "relu uses slot 1, which chain does not list"
+    yield chain(step("relu", 0, local)), "relu reads local 0 before it is written"
+    yield chain(step("relu", 0, PRODUCT)), "relu takes the product"
+    yield chain(step("less", local, 1, 1), relu, step("relu", 0, local)), "reads local"
+    yield chain(step("less", local, 1, 1), step("relu", local, 1)), "changes the dtype"
+    yield chain(step("relu", unset, 1)), "too many local buffers, 8999"
+    yield chain(Instr("sgd", 0, [local], [1, 1], UpdateStep(4))), "sgd updates a buffer of the body"
+    yield chain(Instr("sgd", 0, [0], [1, local], UpdateStep(4))), "sgd reads its hyperparameters from a buffer"
+    yield (*one_relu.lower(), [relu.lower()]), "relu: takes no body"
+    yield gemm(False, 513, relu), "gemm: a product that is not kept needs"
+    yield gemm(False, 5, relu, continues=True), "gemm: a product that is not kept needs"
+    yield gemm(False, 5, relu, ends=False), "gemm: a product that is not kept needs"
+    yield gemm(False, 5), "gemm: a product that is not kept needs"
+    unknown = Instr("gemm", 0, [local, 0], [1, 2], one_matmul((3, 5), (5, 4)).gemm(), (), [relu])
+    yield unknown.lower(), "gemm names slot -2 of 3"
+    yield gemm(True, 5, step("less", PRODUCT, 1, 1)), "less takes the product"
+    yield flat("relu", np.float32, PRODUCT, [1], 4).lower(), "relu names slot -1 of 3"
+    inside, gradient = step("relu", PRODUCT, PRODUCT), step("relu_grad", PRODUCT, 0, PRODUCT)
+    unfit = "gemm: its body does not begin with the marked steps; "
+    yield gemm(True, 5, inside, relu_grad=True), unfit + "relu_grad"
+    yield gemm(True, 5, gradient, inside, relu=True, relu_grad=True), unfit + "relu"
+    yield gemm(True, 5, inside, relu=True, relu_grad=True), unfit + "relu_grad"
+    yield gemm(True, 5, bias=True), unfit + "add"
+    yield gemm(True, 5, relu, relu=True), unfit + "relu"
+    yield gemm(True, 5, step("relu_grad", PRODUCT, PRODUCT, 1), relu_grad=True), unfit + "relu_grad"
+    column = Instr("relu_grad", 0, [PRODUCT], [1, PRODUCT], MapStep(((4, 0), (4, 1)), 4))
+    yield gemm(True, 5, column, relu_grad=True), unfit + "relu_grad"
+    for operand in ((4, 1), (1, 0), (0, 0)):
+        added = Instr("add", 0, [PRODUCT], [PRODUCT, 1], MapStep(((4, 1), operand), 4))
+        yield gemm(True, 5, added, bias=True), unfit + "add"
+    yield gemm(True, 5, step("add", PRODUCT, PRODUCT, PRODUCT), bias=True), unfit + "add"
 
 
 @pytest.mark.parametrize(("code", "message"), list(refused()))

@@ -17,9 +17,9 @@ import pytest
 import chainrule as cr
 from cases import random_nets
 from chainrule import nn
-from chainrule.compiler.build import Built
+from chainrule.compiler.build import CompiledProgram
 from chainrule.compiler.jit import Compiled
-from chainrule.compiler.memory import Block, arrange
+from chainrule.compiler.memory import Allocation, arrange
 from native import FLAGS, FOLDER
 from support import fresh_interpreter as fresh
 
@@ -103,7 +103,7 @@ def irregular(layers: int) -> tuple[Callable[..., Any], tuple[Any, Any]]:
     return step, (draw.normal((50, 12)), draw.permutation(50) % 5)
 
 
-def plans() -> Iterator[tuple[str, Built]]:
+def plans() -> Iterator[tuple[str, CompiledProgram]]:
     for seed in range(0, 520, 3):
         net = random_nets.make(seed)
         for micro_batch in (None, 7):
@@ -116,7 +116,7 @@ def plans() -> Iterator[tuple[str, Built]]:
         yield f"{layers} irregular layers", Compiled(step).plan_of(*arguments).built
 
 
-def lifetimes(built: Built) -> dict[int, tuple[int, int]]:
+def lifetimes(built: CompiledProgram) -> dict[int, tuple[int, int]]:
     """First and last position that uses a temporary; whatever outlives a block of rows is alive in all of the loop."""
     blocks = built.blocks
     code = [*blocks.before, *blocks.loop, *blocks.after]
@@ -170,7 +170,7 @@ def test_blocks_of_random_times(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 60))
     first = np.sort(rng.integers(0, 40, n))
-    blocks = [Block(int(s) * 64, int(f), int(f + d)) for s, f, d in zip(
+    blocks = [Allocation(int(s) * 64, int(f), int(f + d)) for s, f, d in zip(
         rng.integers(0, 9, n) ** 2, first, rng.integers(0, 12, n), strict=True
     )]  # fmt: skip
     most = max(sum(b.size for b in blocks if b.first <= t <= b.last) for t in range(60))

@@ -9,8 +9,9 @@ import chainrule as cr
 from cases import random_nets
 from cases.random_nets import Net
 from chainrule import _core
+from chainrule._ir.instruction import Instr
+from chainrule._ir.table import ELEMENTWISE
 from chainrule.compiler.jit import Compiled
-from chainrule.compiler.trace import ELEMENTWISE, Instr
 from reference import assert_same_bits
 from reference.bits import Array
 from support.variants import ISAS, every_setting, force_level, force_threads, restored
@@ -87,7 +88,7 @@ def test_the_nets_use_every_instruction() -> None:
     expected = {
         *(*ELEMENTWISE, *_core.update_names()),
         *("matmul", "gemm", "chain", "sum", "max", "min", "argmax", "softmax", "softmax_grad", "log_softmax"),
-        *("log_softmax_grad", "cross_entropy", "cross_entropy_grad", "take", "index_add", "place", "copy", "fill"),
+        *("log_softmax_grad", "cross_entropy", "cross_entropy_grad", "take", "index_add", "scatter", "copy", "fill"),
         *("cast", "check_index", "advance", "bernoulli", "draw"),
     }
     assert sorted(expected - seen) == []

@@ -86,12 +86,12 @@ def test_first_derivatives(name: str) -> None:
         again, pushed = cr.jvp(function, arrays, tangents)
         assert again.numpy().tobytes() == y.numpy().tobytes()
 
-        truth = jacobian(lambda v, f=function: values(f, v), arrays)
+        numerical = jacobian(lambda v, f=function: values(f, v), arrays)
         noise = 1e-11 * max(1.0, largest(y.numpy()))  # of numbers that were subtracted
-        for x, d, t in zip(arrays, gradients, truth, strict=True):
+        for x, d, t in zip(arrays, gradients, numerical, strict=True):
             expected = (g.reshape(-1) @ t).reshape(x.shape)
             assert_close(d, expected, 1e-7 * largest(expected) + noise, f"{what}, reverse")
-        expected = sum(t @ v.reshape(-1) for t, v in zip(truth, tangents, strict=True))
+        expected = sum(t @ v.reshape(-1) for t, v in zip(numerical, tangents, strict=True))
         assert_close(pushed.numpy().reshape(-1), expected, 1e-7 * largest(expected) + noise, f"{what}, forward")
 
         # <g, J t> = <J^T g, t>, relative to what is added up.
@@ -119,9 +119,9 @@ def test_second_derivatives(name: str) -> None:
         first, forward = map(flat, cr.jvp(gradient, arrays, tangents))
         reverse = flat(cr.grad(slope, places)(*arrays))
         twice = cr.jvp(lambda *x, f=curved, v=tangents: cr.jvp(f, x, v)[1], arrays, tangents)[1].item()
-        truth = difference(lambda v, f=gradient: flat(f(*v)), arrays, tangents)
-        size = largest(first, truth)
-        assert_close(forward, truth, 1e-7 * largest(truth) + 1e-11 * size, f"{what}, forward over reverse")
+        numerical = difference(lambda v, f=gradient: flat(f(*v)), arrays, tangents)
+        size = largest(first, numerical)
+        assert_close(forward, numerical, 1e-7 * largest(numerical) + 1e-11 * size, f"{what}, forward over reverse")
         assert_close(reverse, forward, 1e-12 * size, f"{what}, reverse over reverse")
         along = forward * flat(tangents)
         assert_close(twice, along.sum(), 1e-12 * (np.abs(along).sum() + size), f"{what}, forward over forward")

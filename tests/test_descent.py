@@ -57,13 +57,13 @@ def test_sum_and_mean_differ_by_the_learning_rate() -> None:
 
 def test_all_of_them_come_to_the_least_squares() -> None:
     design = np.hstack([X, np.ones((N, 1))])
-    truth = np.linalg.lstsq(design, Y, rcond=None)[0]
+    solution = np.linalg.lstsq(design, Y, rcond=None)[0]
     full = fitted(None, lr=0.2, epochs=400)
-    np.testing.assert_allclose(full.weight.numpy(), truth[:3], atol=1e-9)
-    np.testing.assert_allclose(full.bias.numpy(), truth[3], atol=1e-9)
+    np.testing.assert_allclose(full.weight.numpy(), solution[:3], atol=1e-9)
+    np.testing.assert_allclose(full.bias.numpy(), solution[3], atol=1e-9)
     for batch_size in (1, 8):  # they stay near it, as their steps do not vanish
         near = fitted(batch_size, lr=0.002, epochs=400)
-        np.testing.assert_allclose(near.weight.numpy(), truth[:3], atol=0.02)
+        np.testing.assert_allclose(near.weight.numpy(), solution[:3], atol=0.02)
 
 
 def test_a_batch_of_all_rows_is_one_step_an_epoch() -> None:

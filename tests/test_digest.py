@@ -66,8 +66,8 @@ def test_steps_are_the_reference_s() -> None:
             optimizer.zero_grad()
             loss = nn.CrossEntropyLoss()(model(cr.tensor(X)), labels)
             loss.backward()
-            truth, *gradients = reference_step(list(model), expected, X, labels)
-            assert_same_bits(loss.numpy(), truth, f"{setting}, loss of step {step}")
+            in_numpy, *gradients = reference_step(list(model), expected, X, labels)
+            assert_same_bits(loss.numpy(), in_numpy, f"{setting}, loss of step {step}")
             for parameter, gradient in zip(model.parameters(), gradients, strict=True):
                 assert parameter.grad is not None
                 assert_same_bits(parameter.grad.numpy(), gradient, f"{setting}, gradient in step {step}")

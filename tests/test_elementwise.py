@@ -22,7 +22,7 @@ each_dtype = pytest.mark.parametrize("dtype", FLOATS, ids=label)
 @each_dtype
 def test_any_bits(kernel: Kernel, dtype: Float) -> None:
     inputs = kernel.bits(3001, dtype, seed=11)
-    expected = kernel.truth(*inputs)
+    expected = kernel.reference(*inputs)
     for setting in every_setting():
         assert_same_bits(kernel.run(*inputs), expected, setting)
 
@@ -32,7 +32,7 @@ def test_any_bits(kernel: Kernel, dtype: Float) -> None:
 def test_every_pair_of_special_values(kernel: Kernel, dtype: Float) -> None:
     special = [np.asarray([False, True]) if d is None else special_values(dtype) for d in kernel.domain]
     inputs = [grid.ravel() for grid in np.meshgrid(*special)]
-    expected = kernel.truth(*inputs)
+    expected = kernel.reference(*inputs)
     for setting in every_setting(threads=(1, 3)):
         assert_same_bits(kernel.run(*inputs), expected, setting)
 
@@ -45,7 +45,7 @@ def test_every_length_and_step(kernel: Kernel, dtype: Float) -> None:
     for n, steps in itertools.product(range(68), itertools.product((0, 1), repeat=len(full))):
         inputs = [x[:n] if step else x[n - 1 :][:1] for x, step in zip(full, steps, strict=True)]
         if any(steps):
-            cases.append((inputs, kernel.truth(*inputs)))
+            cases.append((inputs, kernel.reference(*inputs)))
     for setting in every_setting(threads=(1,)):
         for inputs, expected in cases:
             assert_same_bits(kernel.run(*inputs), expected, setting)
@@ -70,17 +70,17 @@ SHAPES: list[list[tuple[int, ...]]] = [
 @each_dtype
 def test_broadcasting(kernel: Kernel, dtype: Float) -> None:
     cases = [kernel.ordinary(shapes[: len(kernel.domain)], dtype, seed=13) for shapes in SHAPES]
-    expected = [kernel.truth(*inputs) for inputs in cases]
+    expected = [kernel.reference(*inputs) for inputs in cases]
     for setting in every_setting():
-        for inputs, truth in zip(cases, expected, strict=True):
-            assert_same_bits(kernel.run(*inputs), truth, f"{setting}, {[x.shape for x in inputs]}")
+        for inputs, result in zip(cases, expected, strict=True):
+            assert_same_bits(kernel.run(*inputs), result, f"{setting}, {[x.shape for x in inputs]}")
 
 
 @each_kernel
 @each_dtype
 def test_onto_an_input(kernel: Kernel, dtype: Float) -> None:
     inputs = kernel.ordinary([(1037,)] * len(kernel.domain), dtype, seed=14)
-    expected = kernel.truth(*inputs)
+    expected = kernel.reference(*inputs)
     for setting in every_setting(threads=(1, 3)):
         for place, x in enumerate(inputs):
             if x.dtype == expected.dtype:
@@ -98,7 +98,7 @@ def test_direct_entries_equal_programs(name: str, dtype: Float) -> None:
     entry: Any = _core.unary if len(inputs) == 1 else _core.binary
     for setting in every_setting():
         entry(name, *inputs, out)
-        assert_same_bits(out, kernel.truth(*inputs), setting)
+        assert_same_bits(out, kernel.reference(*inputs), setting)
 
 
 @pytest.mark.parametrize("name", NUMPY64)
@@ -108,7 +108,7 @@ def test_float32_functions_are_correctly_rounded_over_all_magnitudes(name: str) 
     lower, upper = kernel.domain[0] or (0, 0)
     dense = rng.uniform(lower, upper, 60_000).astype(np.float32)
     inputs = np.concatenate([kernel.bits(60_000, np.float32, seed=17)[0], dense])
-    expected = kernel.truth(inputs)
+    expected = kernel.reference(inputs)
     for setting in every_setting(threads=(1,)):
         assert_same_bits(kernel.run(inputs), expected, setting)
 

@@ -13,7 +13,7 @@ import pytest
 import native
 from cases.kernel_rows import KERNELS
 from chainrule import _core
-from reference import UPDATES, assert_same_bits, special_values
+from reference import ROWWISE, UPDATES, assert_same_bits, special_values
 from reference.bits import Array
 from support import fresh_interpreter as fresh
 from support import short_training as training
@@ -25,7 +25,7 @@ from support.programs import (
     fold,
     index_add,
     matmul,
-    matmul_sum,
+    matmul_accumulate,
     normal,
     reduce,
     rowwise,
@@ -53,7 +53,7 @@ def helper() -> ctypes.CDLL:
 
 
 @contextmanager
-def hostile(mode: int) -> Iterator[None]:
+def nondefault_fp_mode(mode: int) -> Iterator[None]:
     """The block runs under `mode`; at its end that mode must still be set."""
     helper().set_mode(mode)
     try:
@@ -65,9 +65,9 @@ def hostile(mode: int) -> Iterator[None]:
 
 
 @each_mode
-def test_the_modes_are_hostile(mode: int) -> None:
+def test_the_modes_change_arithmetic(mode: int) -> None:
     out = np.zeros(4, np.float32)
-    with hostile(mode):
+    with nondefault_fp_mode(mode):
         helper().probe(out.ctypes.data_as(ctypes.c_void_p))
     rounded_up, rounded_down, tiny, scaled = (float(x) for x in out)
     rounding = mode & 0x6000
@@ -99,10 +99,8 @@ def all_kernels(dtype: type[np.floating]) -> dict[str, Callable[[], Array]]:
         "sum of columns": lambda: reduce("sum", a, 0),
         "max": lambda: reduce("max", a, 1),
         "argmax": lambda: reduce("argmax", a, 1),
-        "softmax": lambda: rowwise("softmax", a),
-        "log_softmax": lambda: rowwise("log_softmax", a),
-        "softmax_grad": lambda: rowwise("softmax_grad", a, g),
-        "log_softmax_grad": lambda: rowwise("log_softmax_grad", a, g),
+        **{name: partial(rowwise, name, a) for name in ROWWISE},
+        **{f"{name}_grad": partial(rowwise, f"{name}_grad", a, g) for name in ROWWISE},
         "cross_entropy": lambda: cross_entropy(a, labels),
         "cross_entropy_grad": lambda: cross_entropy_grad(a, labels, g[:, 0].copy()),
         "cross_entropy_both": lambda: cross_entropy_both(a, labels, g[:, 0].copy()),
@@ -112,7 +110,7 @@ def all_kernels(dtype: type[np.floating]) -> dict[str, Callable[[], Array]]:
         "cast of int": lambda: cast(np.arange(2**53 + 1, 2**53 + 90), dtype),
         "index_add": lambda: index_add(a, np.arange(13) % 4, 5),
         "fold": lambda: fold(g.reshape(1, 13, 29)[:, :12].copy(), (2, 31), (2, 3)),
-        "matmul_sum": lambda: matmul_sum(a.reshape(1, 13, 29), g.reshape(1, 13, 29)),
+        "matmul_accumulate": lambda: matmul_accumulate(a.reshape(1, 13, 29), g.reshape(1, 13, 29)),
     }
     for name, row in UPDATES.items():
         for numbers in row.hyperparameters:
@@ -129,6 +127,7 @@ def updated(name: str, arrays: list[Array], numbers: Array, g: Array, start: Arr
     """p, states and clock after an optimizer's step, in one array."""
     made, clock = [x.copy() for x in arrays], start.copy()
     _core.update_step(name, made[0], g, tuple(made[1:]), numbers, clock if clock.size else None)
+    _core.advance([clock] if clock.size else [], numbers)
     return np.concatenate([*(x.ravel() for x in made), clock.view(g.dtype)])
 
 
@@ -140,7 +139,7 @@ def test_no_kernel_sees_the_mode(isa: str, threads: int, dtype: type[np.floating
     expected = {name: run() for name, run in runs.items()}
     for words, mode in {**MODES, "trapping": TRAPPING}.items():
         for name, run in runs.items():
-            with hostile(mode):
+            with nondefault_fp_mode(mode):
                 result = run()
             assert_same_bits(result, expected[name], f"{name} under {words}")
 
@@ -150,15 +149,15 @@ def test_training_does_not_see_the_mode(threads: int) -> None:
     force_threads(threads)
     expected = training.digest()
     for words, mode in MODES.items():
-        with hostile(mode):
+        with nondefault_fp_mode(mode):
             found = training.digest()
         assert found == expected, words
 
 
-def born_hostile(mode: int) -> None:
+def start_pool_in_mode(mode: int) -> None:
     """In a fresh process: the threads of the pool are born under `mode`, see nothing of it and keep it."""
     runs = all_kernels(np.float32)
-    with hostile(mode):
+    with nondefault_fp_mode(mode):
         force_threads(2)
         found = {name: run() for name, run in runs.items()}
         modes = np.zeros(2, np.uint32)
@@ -171,4 +170,4 @@ def born_hostile(mode: int) -> None:
 
 @pytest.mark.parametrize("mode", ["down", "up-ftz", "zero-ftz-daz", "nearest-daz"])
 def test_worker_threads_do_not_see_the_mode_they_were_born_in(mode: str) -> None:
-    fresh.output(f"import test_fp_modes; test_fp_modes.born_hostile({MODES[mode]})")
+    fresh.output(f"import test_fp_modes; test_fp_modes.start_pool_in_mode({MODES[mode]})")

@@ -5,12 +5,14 @@ import platform
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import chainrule as cr
 import native
 from chainrule import _core
 from support import fresh_interpreter as fresh
+from support.programs import flat
 from support.variants import ISAS
 
 SHOW = "import chainrule as cr; print(cr.active_isa())"
@@ -42,7 +44,7 @@ def test_an_unknown_level_is_refused_and_the_others_named() -> None:
 
 
 def test_programs_name_the_level_they_were_built_for(isa: str) -> None:
-    program = _core.Program([(0, (3,))], [(0, (3,))], [], [("neg", 0, [1], [0], [1, 3, 1], [])])
+    program = _core.Program([(0, (3,))], [(0, (3,))], [], [flat("neg", np.float32, 1, [0], 3).lower()])
     assert str(program).startswith(f"program on {isa}, ")
 
 

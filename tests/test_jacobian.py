@@ -67,12 +67,12 @@ def test_an_unknown_mode() -> None:
         cr.jacobian(cr.exp, mode="both")
 
 
-def test_auto_takes_the_fewer_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_fewer_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
     for name in ("_by_rows", "_by_columns"):
-        made = getattr(cr.autodiff._transforms, name)
+        made = getattr(cr.autodiff._jacobian, name)
         monkeypatch.setattr(
-            cr.autodiff._transforms, name, lambda run, name=name, made=made: taken.append(name) or made(run)
+            cr.autodiff._jacobian, name, lambda run, name=name, made=made: taken.append(name) or made(run)
         )
     W = np.random.default_rng(3).standard_normal((5, 2))
     wide = cr.jacobian(lambda x: cr.matmul(x, W))(np.ones(5))

@@ -13,7 +13,7 @@ import chainrule as cr
 from chainrule import _core, nn
 from chainrule.ops._linalg import symmetric_eigen
 from support.variants import every_setting
-from test_fp_modes import MODES, hostile
+from test_fp_modes import MODES, nondefault_fp_mode
 
 
 def symmetric(n: int, seed: int = 0) -> np.ndarray:
@@ -202,6 +202,6 @@ def test_fitting_ignores_the_caller_s_mode(mode: int) -> None:
         return b"".join(value.tobytes() for value in model.state_dict().values()) + model.predict(Y).tobytes()
 
     expected = bits()
-    with hostile(mode):
+    with nondefault_fp_mode(mode):
         found = bits()
     assert found == expected

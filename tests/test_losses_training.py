@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.compiler import Compiled
+from chainrule.compiler.jit import Compiled
 from reference import assert_same_bits
 from reference.bits import Array
 from support.variants import every_setting
@@ -250,7 +250,7 @@ def test_penalties_of_models() -> None:
     expected = plain + 0.1 * cr.l1_penalty(model, False).item() + 0.2 * cr.l2_penalty(model, False).item()
     np.testing.assert_allclose(loss(model(x), VALUES[:4].astype(np.float64)).item(), expected, rtol=1e-14)
     for factor in (-0.1, np.nan, np.inf):
-        with pytest.raises(ValueError, match="PenalizedLoss: l1 must be at least 0 and finite"):
+        with pytest.raises(ValueError, match="PenalizedLoss: l1 must be a finite number of at least 0"):
             nn.PenalizedLoss(nn.MSELoss(), model, l1=factor)
 
 

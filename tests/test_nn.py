@@ -185,7 +185,7 @@ X = np.array([[-2.0, -0.0, 0.5], [3.0, -0.25, 100.0]])
 
 
 @pytest.mark.parametrize(
-    ("layer", "truth"),
+    ("layer", "expected"),
     [
         (nn.ReLU(), np.maximum(X, 0)),
         (nn.LeakyReLU(), np.where(X > 0, X, 0.01 * X)),
@@ -199,8 +199,8 @@ X = np.array([[-2.0, -0.0, 0.5], [3.0, -0.25, 100.0]])
     ],
     ids=lambda value: repr(value) if isinstance(value, nn.Module) else "",
 )
-def test_activations(layer: nn.Module, truth: np.ndarray) -> None:
-    np.testing.assert_allclose(layer(X).numpy(), truth, rtol=1e-14, atol=1e-300)
+def test_activations(layer: nn.Module, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(layer(X).numpy(), expected, rtol=1e-14, atol=1e-300)
     rebuilt = type(layer)(**layer.config())
     assert rebuilt(X).numpy().tobytes() == layer(X).numpy().tobytes()
 

@@ -1,4 +1,4 @@
-"""Every public function gives the bits of its truth on every level, alone and on several threads."""
+"""Every public function gives the bits of its reference on every level, alone and on several threads."""
 
 import platform
 from typing import Any
@@ -12,14 +12,14 @@ from chainrule._util import arrays as _convert
 from reference import assert_same_bits
 from reference.bits import Array
 from support.variants import every_setting
-from test_fp_modes import MODES, hostile
+from test_fp_modes import MODES, nondefault_fp_mode
 
 DTYPES = (np.float32, np.float64)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
-def test_the_bits_of_the_truth(name: str, dtype: type[np.floating[Any]]) -> None:
+def test_the_bits_of_the_reference(name: str, dtype: type[np.floating[Any]]) -> None:
     rows = [(case, inputs, case.expected(*inputs)) for case in CASES[name] for inputs in [case.inputs(dtype, seed=3)]]
     for setting in every_setting(threads=(1, 3)):
         for case, inputs, expected in rows:
@@ -49,7 +49,7 @@ def test_the_mode_of_the_caller_changes_nothing(mode: str) -> None:
 
     for case in ALL:
         inputs = [x * x.dtype.type(1e-39) if i % 2 else x for i, x in enumerate(case.inputs(np.float32, seed=8))]
-        with hostile(MODES[mode]):
+        with nondefault_fp_mode(MODES[mode]):
             found = results(case, inputs)
         for result, expected in zip(found, results(case, inputs), strict=True):
             assert_same_bits(result, expected, f"{case}, {mode}")

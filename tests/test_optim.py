@@ -28,18 +28,18 @@ OPTIONS = [
 def test_step_follows_the_formula(options: dict[str, float], dtype: type) -> None:
     params = parameters(dtype)
     optimizer = SGD(params, **options)
-    truth = [p.numpy().astype(np.float64) for p in params]
-    velocity = [np.zeros_like(p) for p in truth]
+    weights = [p.numpy().astype(np.float64) for p in params]
+    velocity = [np.zeros_like(p) for p in weights]
     run(params, optimizer, 5)
     for _ in range(5):
-        gradients = [2 * truth[0]] + [4 * p**3 for p in truth[1:]]
+        gradients = [2 * weights[0]] + [4 * p**3 for p in weights[1:]]
         for i, gradient in enumerate(gradients):
-            d = gradient + options["weight_decay"] * truth[i]
+            d = gradient + options["weight_decay"] * weights[i]
             if options["momentum"]:
                 velocity[i] = options["momentum"] * velocity[i] + d
                 d = d + options["momentum"] * velocity[i] if options["nesterov"] else velocity[i]
-            truth[i] = truth[i] - options["lr"] * d
-    for p, expected in zip(params, truth, strict=True):
+            weights[i] = weights[i] - options["lr"] * d
+    for p, expected in zip(params, weights, strict=True):
         assert p.dtype == dtype
         np.testing.assert_allclose(p.numpy(), expected, rtol=1e-13 if dtype is np.float64 else 2e-5, atol=1e-6)
 

@@ -98,7 +98,7 @@ def test_check_names_the_transpositions() -> None:
     assert oracle.check_matmul(kernel(reverse=True), np.float32, 65, 33, 129) == ["NN", "TN", "NT", "TT"]
 
 
-def test_special_values_of_both_truths_agree() -> None:
+def test_special_values_of_both_references_agree() -> None:
     values = special_values(np.float32)
     assert values.size == 23
     assert_same_bits(oracle.fma(values, np.float32(1), np.float32(-0.0)), values)

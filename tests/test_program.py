@@ -7,15 +7,19 @@ import pytest
 
 import oracle
 from chainrule import _core
+from chainrule._ir.elementwise import Map
+from chainrule._ir.instruction import Instr
+from chainrule._ir.record import Record
+from chainrule._ir.records import Cast, Copy, Gather, Reduce, ReduceMode, Rowwise, Scatter
 from reference import assert_same_bits, softmax_losses
 from reference import reduce as reference
 from reference.bits import Array
-from support.programs import blank, cast, copy, execute, index_add, take
+from support.programs import blank, cast, copy, execute, flat, index_add, one_matmul, take
 from support.variants import every_setting, force_level
 
 F32, F64, I64, BOOL = range(4)
 Spec = tuple[int, tuple[int, ...]]
-Code = list[tuple[str, int, list[int], list[int], list[int], list[float]]]
+Code = list[tuple[Any, ...]]
 
 
 def values(shape: tuple[int, ...], dtype: type[np.floating[Any]] = np.float32, seed: int = 91) -> Array:
@@ -27,15 +31,24 @@ def network(rows: int) -> tuple[list[Spec], list[Spec], list[Spec], Code]:
     inputs: list[Spec] = [(F32, (rows, 23)), (F32, (23, 31)), (F32, (31,)), (F32, (31, 11))]
     outputs: list[Spec] = [(F32, (rows, 11)), (F32, (11,))]
     temporaries: list[Spec] = [(F32, (rows, 31)), (F32, (rows, 11))]
-    code: Code = [
-        ("matmul", F32, [6], [0, 1], [0, rows, 31, 23, 23, 1, 31, 1, 31], []),
-        ("add", F32, [6], [6, 2], [2, rows, 31, 31, 1, 0, 1], []),
-        ("relu", F32, [6], [6], [1, rows * 31, 1], []),
-        ("matmul", F32, [7], [6, 3], [0, rows, 11, 31, 31, 1, 11, 1, 11], []),
-        ("softmax", F32, [4], [7], [rows, 11], []),
-        ("sum", F32, [5], [4], [1, rows, 11, 0], []),
+    code = [
+        Instr("matmul", F32, [6], [0, 1], one_matmul((rows, 23), (23, 31))),
+        Instr("add", F32, [6], [6, 2], Map((rows, 31), ((31, 1), (0, 1)))),
+        flat("relu", np.float32, 6, [6], rows * 31),
+        Instr("matmul", F32, [7], [6, 3], one_matmul((rows, 31), (31, 11))),
+        Instr("softmax", F32, [4], [7], Rowwise(rows, 11)),
+        Instr("sum", F32, [5], [4], Reduce(1, rows, 11, ReduceMode.START_CHAIN)),
     ]
-    return inputs, outputs, temporaries, code
+    return inputs, outputs, temporaries, [instr.lower() for instr in code]
+
+
+def one(name: str, record: Record, outs: tuple[int, ...] = (1,), ins: tuple[int, ...] = (0,), dtype: int = F32) -> Code:
+    """A program of one instruction."""
+    return [Instr(name, dtype, list(outs), list(ins), record).lower()]
+
+
+def one_map(name: str, n: int, **slots: Any) -> Code:
+    return one(name, Map((n,), ((1,),)), **slots)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 37, 300])
@@ -54,7 +67,7 @@ def test_instructions_wait_for_each_other(rows: int) -> None:
 
 
 def test_results_are_new_arrays() -> None:
-    program = _core.Program([(F32, (5,))], [(F32, (5,))], [], [("neg", F32, [1], [0], [1, 5, 1], [])])
+    program = _core.Program([(F32, (5,))], [(F32, (5,))], [], one_map("neg", 5))
     x = values((5,))
     first = program(x)
     second = program(x * 2)
@@ -63,7 +76,7 @@ def test_results_are_new_arrays() -> None:
 
 
 def test_a_program_keeps_its_level(isa: str) -> None:
-    program = _core.Program([(F32, (5,))], [(F32, (5,))], [], [("exp", F32, [1], [0], [1, 5, 1], [])])
+    program = _core.Program([(F32, (5,))], [(F32, (5,))], [], one_map("exp", 5))
     force_level("scalar")
     assert str(program).startswith(f"program on {isa}")
     x = values((5,))
@@ -74,8 +87,8 @@ def test_a_program_keeps_its_level(isa: str) -> None:
 def test_more_slots_than_fit_on_the_stack() -> None:
     count = 150
     temporaries: list[Spec] = [(F32, (3,))] * count
-    code: Code = [("add", F32, [2 + i], [1 + i if i else 0, 0], [1, 3, 1, 1], []) for i in range(count)]
-    code.append(("neg", F32, [1], [1 + count], [1, 3, 1], []))
+    instructions = [flat("add", np.float32, 2 + i, [1 + i if i else 0, 0], 3) for i in range(count)]
+    code = [instr.lower() for instr in (*instructions, flat("neg", np.float32, 1, [1 + count], 3))]
     x = np.asarray([1.0, -2.0, 0.5], np.float32)
     for setting in every_setting(threads=(1, 2)):
         program = _core.Program([(F32, (3,))], [(F32, (3,))], temporaries, code)
@@ -96,16 +109,19 @@ def test_text_lists_slots_and_instructions() -> None:
 ONE: tuple[list[Spec], list[Spec], list[Spec]] = ([(F32, (4,))], [(F32, (4,))], [])
 REFUSED: list[tuple[tuple[Any, ...], str]] = [
     ((*ONE, [("frobnicate", F32, [1], [0], [1, 4, 1], [])]), "unknown instruction 'frobnicate'"),
-    ((*ONE, [("exp", I64, [1], [0], [1, 4, 1], [])]), "exp: expected float32 or float64, got int64"),
+    ((*ONE, one_map("exp", 4, dtype=I64)), "exp: expected float32 or float64, got int64"),
     ((*ONE, [("exp", F32, [1], [0], [1, 4], [])]), "exp: expected 1 outputs, 1 inputs, 3 ints"),
-    ((*ONE, [("exp", F32, [1], [0, 0], [1, 4, 1], [])]), "exp: expected 1 outputs, 1 inputs"),
+    ((*ONE, one_map("exp", 4, ins=(0, 0))), "exp: expected 1 outputs, 1 inputs"),
     ((*ONE, [("exp", F32, [1], [0], [0], [])]), "exp: ints must begin with a number of dimensions from 1 to 32"),
-    ((*ONE, [("exp", F32, [2], [0], [1, 4, 1], [])]), "exp names slot 2 of 2"),
-    ((*ONE, [("exp", F32, [1], [-1], [1, 4, 1], [])]), "exp names slot -1 of 2"),
-    ((*ONE, [("argmax", F32, [1], [0], [1, 4, 1, 0], [])]), "argmax: reduces rows only"),
-    ((*ONE, [("cast", BOOL, [1], [0], [4, F32], [])]), "cast: expected"),
-    ((*ONE, [("cast", I64, [1], [0], [4, F32], [])]), "cast: expected"),
-    ((*ONE, [("copy", F32, [1], [0], [1, 0, 0, 4, 1, 1], [])]), "copy: expected"),
+    ((*ONE, one_map("exp", 4, outs=(2,))), "exp names slot 2 of 2"),
+    ((*ONE, one_map("exp", 4, ins=(-1,))), "exp names slot -1 of 2"),
+    ((*ONE, one("argmax", Reduce(1, 4, 1, ReduceMode.START_CHAIN))), "argmax: reduces rows only"),
+    ((*ONE, one("cast", Cast(4, F32), dtype=BOOL)), "cast: expected"),
+    ((*ONE, one("cast", Cast(4, F32), dtype=I64)), "cast: expected"),
+    (
+        (*ONE, one("copy", Copy(0, 0, (4,), (1,), (1,)))),
+        "copy: ints must begin with a number of dimensions",
+    ),
     (([(7, (4,))], [], [], []), "unknown dtype 7"),
     (([(F32, (-1,))], [], [], []), r"shape \(-1,\) has too many elements"),
     (([(F32, (2**40, 2**40))], [], [], []), "too many elements"),
@@ -131,7 +147,7 @@ WRONG_ARRAYS: list[Any] = [
 
 @pytest.mark.parametrize("array", WRONG_ARRAYS, ids=str)
 def test_wrong_arrays_are_refused(array: Any) -> None:
-    program = _core.Program(*ONE, [("neg", F32, [1], [0], [1, 4, 1], [])])
+    program = _core.Program(*ONE, one_map("neg", 4))
     with pytest.raises(TypeError, match="Program input"):
         program(array)
     with pytest.raises(TypeError, match="takes 1 arrays, got 2"):
@@ -153,7 +169,8 @@ def test_copies_by_steps_and_offsets() -> None:
     expected[3:23:2, 45:5:-4] = base[39:29:-1, 2:32:3]
     for setting in every_setting():
         out = blank((40, 50), np.float32)
-        execute("copy", np.float32, [out], [base], [2, 3 * 50 + 45, 39 * 50 + 2, 10, 10, 100, -4, -50, 3])
+        record = Copy(3 * 50 + 45, 39 * 50 + 2, dims=(10, 10), out_strides=(100, -4), in_strides=(-50, 3))
+        execute("copy", np.float32, [out], [base], record)
         assert_same_bits(out, expected, setting)
 
 
@@ -188,7 +205,7 @@ def test_rows_by_index(dtype: type[np.floating[Any]]) -> None:
         assert_same_bits(take(x, index), x[index], setting)
         assert_same_bits(index_add(g, index, 9), added, setting)
         out, wide = blank(9, dtype), blank((9, 21), dtype)
-        execute("pick", dtype, [out], [x, index[:9]], [9, 21])
+        execute("gather", dtype, [out], [x, index[:9]], Gather(9, 21))
         assert_same_bits(out, picked, setting)
-        execute("place", dtype, [wide], [g[:9, 0].copy(), index[:9]], [9, 21])
+        execute("scatter", dtype, [wide], [g[:9, 0].copy(), index[:9]], Scatter(9, 21))
         assert_same_bits(wide, placed, setting)

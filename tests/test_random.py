@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cases.kernel_rows import label
+from chainrule._ir.records import Random
 from reference import assert_same_bits
 from reference import normal as reference_normal
 from reference import permutation as reference_permutation
@@ -61,7 +62,7 @@ def test_programs_draw_the_same(dtype: Float) -> None:
     seed, stream = 2**64 - 3, 11
     for setting in every_setting(threads=(1, 7)):
         out = blank((13, 77), dtype)
-        execute("uniform", dtype, [out], [], [out.size, seed - 2**64, stream], [-1.0, 2.0])
+        execute("uniform", dtype, [out], [], Random(out.size, seed - 2**64, stream), [-1.0, 2.0])
         assert_same_bits(out, reference_uniform(seed, stream, out.shape, -1.0, 2.0, dtype), setting)
 
 

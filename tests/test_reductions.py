@@ -25,7 +25,7 @@ def values(shape: tuple[int, ...], dtype: Float, seed: int) -> Array:
     return np.ldexp(rng.standard_normal(shape), rng.integers(-20, 20, shape)).astype(dtype)
 
 
-def truth(name: str, x: Array, axis: int | tuple[int, ...] | None) -> Array:
+def in_numpy(name: str, x: Array, axis: int | tuple[int, ...] | None) -> Array:
     function: Any = getattr(reference, name)
     return np.asarray(function(x, axis))
 
@@ -41,7 +41,7 @@ def test_all_axes(name: str, dtype: Float) -> None:
     cases = []
     for shape in [(37,), (5, 40), (40, 5), (3, 18, 7), (2, 3, 4, 19), (1, 17, 1), (7, 1, 33)]:
         x = values(shape, dtype, seed=41)
-        cases += [(x, axes, truth(name, x, axes)) for axes in [None, *all_axes(x.ndim)]]
+        cases += [(x, axes, in_numpy(name, x, axes)) for axes in [None, *all_axes(x.ndim)]]
     for setting in every_setting():
         for x, axes, expected in cases:
             assert_same_bits(reduce(name, x, axes), expected, f"{setting}, shape {x.shape}, axes {axes}")
@@ -52,7 +52,7 @@ def test_all_axes(name: str, dtype: Float) -> None:
 def test_every_length_of_rows_and_columns(name: str, dtype: Float) -> None:
     full = values((5, 131), dtype, seed=42)
     cases = [np.ascontiguousarray(full[:, :n]) for n in range(1, 132)]
-    expected = [(truth(name, x, 1), truth(name, x.T, 0), truth(name, x, 0)) for x in cases]
+    expected = [(in_numpy(name, x, 1), in_numpy(name, x.T, 0), in_numpy(name, x, 0)) for x in cases]
     for setting in every_setting(threads=(1, 3)):
         for x, (rows, columns, width) in zip(cases, expected, strict=True):
             assert_same_bits(reduce(name, x, 1), rows, f"{setting}, rows of {x.shape}")
@@ -68,7 +68,7 @@ LONG = [CHUNK - 1, CHUNK, CHUNK + 1, CHUNK + 17, 2 * CHUNK, 2 * CHUNK + 5, 3 * C
 @each_dtype
 def test_rows_of_several_chunks(name: str, dtype: Float) -> None:
     cases = [values((3, n), dtype, seed=n) for n in LONG]
-    expected = [(truth(name, x, 1), truth(name, x.T, 0), truth(name, x, None)) for x in cases]
+    expected = [(in_numpy(name, x, 1), in_numpy(name, x.T, 0), in_numpy(name, x, None)) for x in cases]
     for setting in every_setting():
         for x, (rows, columns, everything) in zip(cases, expected, strict=True):
             assert_same_bits(reduce(name, x, 1), rows, f"{setting}, rows of {x.shape}")
@@ -81,7 +81,7 @@ def test_rows_of_several_chunks(name: str, dtype: Float) -> None:
 def test_one_element(name: str, dtype: Float) -> None:
     for x in (np.asarray(-0.0, dtype), np.asarray(2.5, dtype), np.asarray([[-0.0]], dtype)):
         for setting in every_setting(threads=(1, 2)):
-            assert_same_bits(reduce(name, x), truth(name, x, None), setting)
+            assert_same_bits(reduce(name, x), in_numpy(name, x, None), setting)
 
 
 @each_dtype
@@ -90,7 +90,7 @@ def test_empty_sums_are_positive_zero(dtype: Float) -> None:
         for shape in [(3, 0), (0, 3), (0, 70), (0,), (2, 0, 3)]:
             for axes in all_axes(len(shape)):
                 x = np.empty(shape, dtype)
-                assert_same_bits(reduce("sum", x, axes), truth("sum", x, axes), f"{setting}, {shape}, {axes}")
+                assert_same_bits(reduce("sum", x, axes), in_numpy("sum", x, axes), f"{setting}, {shape}, {axes}")
 
 
 def lowest_common_sums(n: int, dtype: Float) -> tuple[Array, Array]:
@@ -137,6 +137,6 @@ def test_ties_and_nan_of_argmax(dtype: Float) -> None:
         rows[3::2, -1] = np.nan
         rows[rows == 0] *= np.random.default_rng(43).choice(np.asarray([-1, 1], dtype), int((rows == 0).sum()))
         for name in ("argmax", "max", "min"):
-            expected = truth(name, rows, 1)
+            expected = in_numpy(name, rows, 1)
             for setting in every_setting(threads=(1, 3)):
                 assert_same_bits(reduce(name, rows, 1), expected, f"{setting}, {name} of {n}")

@@ -1,6 +1,6 @@
-"""Completeness: an op without truth, gradient, documentation or example fails here by name.
+"""Completeness: an op without reference, gradient, documentation or example fails here by name.
 
-The tables are `cr.ops.OPS` (rows), `op_cases.CASES` (calls and truths), `gradient_references.TRUTHS` (gradients),
+The tables are `cr.ops.OPS` (rows), `op_cases.CASES` (calls, references), `gradient_references.REFERENCES` (gradients),
 `derivative_cases.CASES` (random calls for all derivatives), `kernel_rows.KERNELS` (elementwise kernels) and the names
 of the core's kernels.
 """
@@ -17,7 +17,7 @@ import pytest
 
 import chainrule as cr
 from cases.derivative_cases import CASES as DERIVATIVES
-from cases.gradient_references import COMPOSED, TRUTHS
+from cases.gradient_references import COMPOSED, REFERENCES
 from cases.kernel_rows import KERNELS
 from cases.op_cases import CASES, COMPARISONS
 from chainrule import _core
@@ -33,13 +33,13 @@ def functions_with_gradient() -> list[str]:
     return [name for name in FUNCTIONS if name not in WITHOUT_GRADIENT]
 
 
-def test_every_function_has_a_truth() -> None:
+def test_every_function_has_a_reference() -> None:
     assert sorted(set(FUNCTIONS) - set(CASES)) == [], "add a row to tests/cases/op_cases.py"
     assert sorted(set(CASES) - set(FUNCTIONS)) == [], "no public function of this name"
 
 
 def test_every_function_has_a_gradient_formula() -> None:
-    missing = set(functions_with_gradient()) - set(TRUTHS) - set(COMPOSED)
+    missing = set(functions_with_gradient()) - set(REFERENCES) - set(COMPOSED)
     assert sorted(missing) == [], "add a row to tests/cases/gradient_references.py"
 
 
@@ -57,7 +57,7 @@ def test_every_function_has_an_example(name: str) -> None:
 
 MOVES = {
     *("reshape", "flatten", "transpose", "broadcast_to", "concatenate", "stack", "take", "getitem"),
-    *("slice", "unslice", "pick", "place", "index_add"),
+    *("slice", "slice_grad", "gather", "scatter", "index_add"),
 }
 WORDS = {"power": r"x\*\*n", "astype": "[Cc]ast", "bce_with_logits": "binary_cross_entropy_with_logits"}
 
@@ -70,7 +70,7 @@ def test_arithmetic_is_written_down(name: str) -> None:
 
 
 @cache
-def reached() -> tuple[frozenset[str], frozenset[tuple[str, int]]]:
+def covered_ops() -> tuple[frozenset[str], frozenset[tuple[str, int]]]:
     """Ops that run, and gradient rules that are used, when every small case is differentiated three times."""
     ops: set[str] = set()
     rules: set[tuple[str, int]] = set()
@@ -114,11 +114,11 @@ def rules() -> Iterator[tuple[str, int]]:
 
 def test_every_row_runs_in_the_cases() -> None:
     # reshape shares memory: its instruction is for programs, which nothing runs yet.
-    assert sorted(set(OPS) - reached()[0] - {"reshape"}) == [], "no case of tests/op_cases.py runs these rows"
+    assert sorted(set(OPS) - covered_ops()[0] - {"reshape"}) == [], "no case of tests/cases/op_cases.py runs these rows"
 
 
 def test_every_gradient_rule_is_used_by_the_cases() -> None:
-    assert sorted(set(rules()) - reached()[1]) == [], "(row, argument): no case of tests/op_cases.py uses the rule"
+    assert sorted(set(rules()) - covered_ops()[1]) == [], "(row, argument): no case in tests/cases/op_cases.py"
 
 
 def test_every_gradient_rule_has_its_forward_rule() -> None:
@@ -140,7 +140,7 @@ def test_every_row_function_and_layer_is_checked_on_random_calls() -> None:
     assert sorted(set(DERIVATIVES) - {*rows, *functions_with_gradient(), *layers}) == [], "nothing has this name"
 
 
-def test_every_elementwise_kernel_has_a_truth_and_a_use() -> None:
+def test_every_elementwise_kernel_has_a_reference_and_a_use() -> None:
     kernels = set(_core.elementwise_names())
     assert {"exp", "tanh_grad", "neg", "add", "less", "where", "bce_with_logits"} <= kernels
     assert sorted(kernels - {kernel.name for kernel in KERNELS}) == [], "add a row to tests/reference"
@@ -148,5 +148,5 @@ def test_every_elementwise_kernel_has_a_truth_and_a_use() -> None:
 
 
 def test_a_name_is_taken_once() -> None:
-    with pytest.raises(ValueError, match=r"^register: op exp exists"):
+    with pytest.raises(ValueError, match=r"^register: op exp is already registered"):
         register(OPS["exp"])

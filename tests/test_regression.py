@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from support.variants import every_setting
-from test_fp_modes import MODES, hostile
+from test_fp_modes import MODES, nondefault_fp_mode
 
 
 def table(rows: int = 50) -> tuple[np.ndarray, np.ndarray]:
@@ -118,6 +118,6 @@ def test_the_same_bits_on_every_level_and_thread() -> None:
 def test_the_caller_s_mode_changes_nothing(mode: int) -> None:
     X, y = table()
     expected = bits(X, y)
-    with hostile(mode):
+    with nondefault_fp_mode(mode):
         found = bits(X, y)
     assert found == expected

@@ -196,9 +196,9 @@ def test_a_measure_that_there_is_not() -> None:
     o = cr.optim.SGD(model.parameters(), 0.5)
     schedule = ReduceLROnPlateau(o, monitor="val_f1")
     before = model.weight.numpy().copy()
-    with pytest.raises(ValueError, match="fit: the schedule follows 'val_f1'; available measures: loss$"):
+    with pytest.raises(ValueError, match=r"fit: the schedule follows 'val_f1'; available measures: loss$"):
         cr.fit(model, X, Y, loss=cr.cross_entropy, optimizer=o, schedule=schedule)
-    with pytest.raises(ValueError, match="there is no measure 'val_f1'; available measures: loss$"):
+    with pytest.raises(ValueError, match=r"there is no measure 'val_f1'; available measures: loss$"):
         schedule(cr.History(loss=[1.0]))
     np.testing.assert_array_equal(model.weight.numpy(), before)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cases.kernel_rows import label
-from reference import assert_same_bits
+from reference import ROWWISE, assert_same_bits
 from reference import softmax_losses as reference
 from reference.bits import Array
 from support.programs import Float, cross_entropy, cross_entropy_both, cross_entropy_grad, rowwise, scalar_float64
@@ -26,36 +26,36 @@ Case = tuple[tuple[Array, ...], Array]
 Function = Callable[..., Array]
 
 
-def compare(run: Function, truth: Function, make: Callable[[tuple[int, int]], tuple[Array, ...]]) -> None:
-    """run(*make(shape)) is truth(*make(shape)) for all shapes and settings."""
+def compare(run: Function, in_numpy: Function, make: Callable[[tuple[int, int]], tuple[Array, ...]]) -> None:
+    """run(*make(shape)) is in_numpy(*make(shape)) for all shapes and settings."""
     cases: list[Case] = []
     with scalar_float64():
         for shape in [*SHAPES, *LONG]:
             inputs = make(shape)
-            cases.append((inputs, np.asarray(truth(*inputs))))
+            cases.append((inputs, np.asarray(in_numpy(*inputs))))
     for setting in every_setting():
         for inputs, expected in cases:
             assert_same_bits(run(*inputs), expected, f"{setting}, shape {inputs[0].shape}")
 
 
 @each_dtype
-@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("name", ROWWISE)
 @pytest.mark.parametrize("scale", [1.0, 40.0])
 def test_values(name: str, dtype: Float, scale: float) -> None:
-    truth: Function = getattr(reference, name)
-    compare(lambda x: rowwise(name, x), truth, lambda shape: (values(shape, dtype, scale, 51),))
+    in_numpy: Function = ROWWISE[name].value
+    compare(lambda x: rowwise(name, x), in_numpy, lambda shape: (values(shape, dtype, scale, 51),))
 
 
 @each_dtype
-@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("name", ROWWISE)
 def test_gradients(name: str, dtype: Float) -> None:
-    forward: Function = getattr(reference, name)
-    truth: Function = getattr(reference, f"{name}_grad")
+    row = ROWWISE[name]
 
     def make(shape: tuple[int, int]) -> tuple[Array, Array]:
-        return np.ascontiguousarray(forward(values(shape, dtype, 3.0, 52))), values(shape, dtype, 2.0, 53)
+        x = values(shape, dtype, 3.0, 52)
+        return np.ascontiguousarray(row.value(x)) if row.kept == "y" else x, values(shape, dtype, 2.0, 53)
 
-    compare(lambda y, g: rowwise(f"{name}_grad", y, g), truth, make)
+    compare(lambda kept, g: rowwise(f"{name}_grad", kept, g), row.gradient, make)
 
 
 def labels(shape: tuple[int, int]) -> Array:
@@ -89,7 +89,7 @@ def both(x: Array, target: Array, g: Array) -> Array:
 
 @each_dtype
 def test_cross_entropy_both(dtype: Float) -> None:
-    def truth(x: Array, target: Array, g: Array) -> Array:
+    def in_numpy(x: Array, target: Array, g: Array) -> Array:
         gradient = reference.cross_entropy_grad(x, target, g, reduction="none")
         return np.concatenate([gradient.ravel(), reference.cross_entropy(x, target, reduction="none")])
 
@@ -97,7 +97,7 @@ def test_cross_entropy_both(dtype: Float) -> None:
         g = values(shape, dtype, 1.0, 62)[:, 0].copy() if shape[0] % 2 else np.asarray(-0.37, dtype)
         return values(shape, dtype, 3.0, 61), labels(shape), g
 
-    compare(cross_entropy_both, truth, make)
+    compare(cross_entropy_both, in_numpy, make)
 
 
 @each_dtype

@@ -1,4 +1,4 @@
-"""NaN, infinities, zeros of both signs, subnormals, the largest: at every position of every length, as the truth says.
+"""NaN, infinities, signed zeros, subnormals, the largest: at every position of every length, as the reference says.
 
 An elementwise array of length n takes its elements in a circle from a list of special and ordinary values, once for
 each place in the list, so that every value meets every position, body and tail. Rows of reductions and softmax are
@@ -26,6 +26,7 @@ from support.programs import (
     cross_entropy,
     cross_entropy_both,
     cross_entropy_grad,
+    flat,
     reduce,
     rowwise,
     scalar_float64,
@@ -53,7 +54,7 @@ def test_elementwise(kernel: Kernel, dtype: Float) -> None:
     size = values[0].size
     places = (np.arange(size)[:, None] + np.arange(LENGTHS[-1])) % size  # row: start in the circle; column: position
     inputs = [v[places] for v in values]
-    expected = raw(kernel.truth(*inputs))
+    expected = raw(kernel.reference(*inputs))
     out_dtype = np.bool_ if kernel.name in COMPARISONS else dtype
     for setting in every_setting(threads=(1,)):
         for n in LENGTHS:
@@ -66,10 +67,8 @@ def test_elementwise(kernel: Kernel, dtype: Float) -> None:
 
 def run_rows(kernel: Kernel, n: int, out: Array, inputs: list[Array]) -> None:
     """One call of the kernel per row: each row is an array of length n of its own."""
-    slots = list(range(len(inputs) + 1))
-    ints = [1, n, *([1] * len(inputs))]
-    code = (kernel.name, CODE[inputs[-1].dtype], slots[:1], slots[1:], ints, kernel.params)
-    program = _core.Program([(CODE[x.dtype], (n,)) for x in (out, *inputs)], [], [], [code])
+    instr = flat(kernel.name, inputs[-1].dtype, 0, range(1, len(inputs) + 1), n, kernel.params)
+    program = _core.Program([(CODE[x.dtype], (n,)) for x in (out, *inputs)], [], [], [instr.lower()])
     for rows in zip(out, *inputs, strict=True):
         program(*rows)
 
@@ -97,15 +96,15 @@ Pair = tuple[Callable[..., Array], Callable[..., Array]]
 
 
 def _reduction(name: str) -> Pair:
-    truth: Any = getattr(reference_reduce, name)
-    return lambda x: reduce(name, x, 1), lambda x: np.asarray(truth(x, 1))
+    in_numpy: Any = getattr(reference_reduce, name)
+    return lambda x: reduce(name, x, 1), lambda x: np.asarray(in_numpy(x, 1))
 
 
 def _rowwise(name: str) -> Pair:
-    truth: Any = getattr(reference_softmax, name)
+    in_numpy: Any = getattr(reference_softmax, name)
     if not name.endswith("_grad"):
-        return lambda x: rowwise(name, x), lambda x: np.asarray(truth(x))
-    return lambda x: _gradients(x, lambda y, g: rowwise(name, y, g)), lambda x: _gradients(x, truth)
+        return lambda x: rowwise(name, x), lambda x: np.asarray(in_numpy(x))
+    return lambda x: _gradients(x, lambda y, g: rowwise(name, y, g)), lambda x: _gradients(x, in_numpy)
 
 
 def _gradients(x: Array, function: Callable[[Array, Array], Array]) -> Array:
@@ -120,16 +119,16 @@ def _losses(x: Array, function: Callable[[Array, Array], Array]) -> Array:
     return np.stack([function(x, at % x.shape[1]), function(x, (at + 1) % x.shape[1])])
 
 
-def _cross_entropy(run: Callable[..., Array], truth: Callable[..., Array]) -> Pair:
-    return lambda x: _losses(x, run), lambda x: _losses(x, lambda *a: truth(*a, reduction="none"))
+def _cross_entropy(run: Callable[..., Array], in_numpy: Callable[..., Array]) -> Pair:
+    return lambda x: _losses(x, run), lambda x: _losses(x, lambda *a: in_numpy(*a, reduction="none"))
 
 
-def _with_gradient(run: Callable[..., Array], truth: Callable[..., Array]) -> Pair:
+def _with_gradient(run: Callable[..., Array], in_numpy: Callable[..., Array]) -> Pair:
     def losses(x: Array, function: Callable[..., Array]) -> Array:
         g = np.resize(special_values(x.dtype.type)[::-1], x.shape[0])
         return _losses(x, lambda logits, labels: function(logits, labels, g))
 
-    return lambda x: losses(x, run), lambda x: losses(x, truth)
+    return lambda x: losses(x, run), lambda x: losses(x, in_numpy)
 
 
 _gradient = partial(reference_softmax.cross_entropy_grad, reduction="none")
@@ -151,11 +150,11 @@ ROWS: dict[str, Pair] = {
 @pytest.mark.parametrize("name", ROWS)
 @each_dtype
 def test_rows(name: str, dtype: Float) -> None:
-    run, truth = ROWS[name]
+    run, in_numpy = ROWS[name]
     for n in LENGTHS:
         rows = rows_with_one_special(n, dtype)
         with scalar_float64():
-            expected = truth(rows)
+            expected = in_numpy(rows)
         for setting in every_setting(threads=(1,)):
             assert_same_bits(run(rows), expected, f"{setting}, length {n}")
             count(f"{name} {np.dtype(dtype).name}", expected.size)
@@ -165,10 +164,10 @@ def test_rows(name: str, dtype: Float) -> None:
 @pytest.mark.parametrize("name", ["sum", "max", "min"])
 def test_columns(name: str, dtype: Float) -> None:
     run: Any = reduce
-    truth: Any = getattr(reference_reduce, name)
+    in_numpy: Any = getattr(reference_reduce, name)
     for n in LENGTHS:
         columns = np.ascontiguousarray(rows_with_one_special(n, dtype).T)
-        expected = truth(columns, 0)
+        expected = in_numpy(columns, 0)
         for setting in every_setting(threads=(1,)):
             assert_same_bits(run(name, columns, 0), expected, f"{setting}, length {n}")
             count(f"{name} of columns {np.dtype(dtype).name}", expected.size)

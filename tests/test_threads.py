@@ -17,10 +17,11 @@ import pytest
 
 import oracle
 from chainrule import _core
+from chainrule._ir.instruction import Instr
 from reference import assert_same_bits
 from support import fresh_interpreter as fresh
 from support import short_training as training
-from support.programs import Float, matmul
+from support.programs import Float, flat, matmul, one_matmul
 from support.variants import force_level, force_threads
 
 CHILDREN = 100
@@ -38,11 +39,12 @@ def work() -> str:
 
 
 def in_a_child(expected: str) -> int:
-    """The status of a forked child that works: 0 as expected, 1 other bits; SIGALRM ends one that hangs."""
+    """The status of a forked child that works: 0 as expected, 1 other bits, 2 on several threads, which did not survive
+    the fork; SIGALRM ends one that hangs."""
     child = os.fork()
     if child == 0:
         signal.alarm(SECONDS)
-        os._exit(0 if work() == expected else 1)
+        os._exit(1 if work() != expected else 2 if _core.get_num_threads() != 1 else 0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -122,12 +124,13 @@ def test_python_threads_share_the_core(isa: str, count: int) -> None:
 
 def two_products(a: np.ndarray, b: np.ndarray) -> _core.Program:
     """(a b)(a b)' through a temporary."""
-    (m, k), n = a.shape, b.shape[1]
-    code: list[tuple[str, int, list[int], list[int], list[int], list[float]]] = [
-        ("matmul", 0, [3], [0, 1], [0, m, n, k, k, 1, n, 1, n], []),
-        ("matmul", 0, [2], [3, 3], [0, m, m, n, n, 1, 1, n, m], []),
+    m, n = a.shape[0], b.shape[1]
+    code = [
+        Instr("matmul", 0, [3], [0, 1], one_matmul(a.shape, b.shape)),
+        Instr("matmul", 0, [2], [3, 3], one_matmul((m, n), (m, n), (False, True))),
     ]
-    return _core.Program([(0, a.shape), (0, b.shape)], [(0, (m, m))], [(0, (m, n))], code)
+    lowered = [instr.lower() for instr in code]
+    return _core.Program([(0, a.shape), (0, b.shape)], [(0, (m, m))], [(0, (m, n))], lowered)
 
 
 def test_training_in_several_python_threads() -> None:
@@ -232,8 +235,8 @@ def test_phases_end_where_threads_must_wait() -> None:
     _core.set_min_parallel_work(10_000.0)
     large, small = 200_000, 64
 
-    def neg(out: int, x: int, n: int) -> tuple[str, int, list[int], list[int], list[int], list[float]]:
-        return ("neg", 0, [out], [x], [1, n, 1], [])
+    def neg(out: int, x: int, n: int) -> tuple[Any, ...]:
+        return flat("neg", np.float32, out, [x], n).lower()
 
     def phases(code: list[Any], temporaries: list[int], offsets: list[int] | None = None) -> list[tuple[int, int]]:
         shapes = [(0, (n,)) for n in temporaries]

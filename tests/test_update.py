@@ -8,8 +8,9 @@ import pytest
 
 from cases.kernel_rows import label
 from chainrule import _core
-from chainrule.compiler.report import flops
-from chainrule.compiler.trace import Instr
+from chainrule._ir.elementwise import Update
+from chainrule._ir.instruction import Instr, flops
+from chainrule._ir.records import Advance
 from reference import UPDATES, assert_same_bits, special_values
 from reference.bits import Array
 from support.programs import Float, execute
@@ -21,9 +22,9 @@ each_update = pytest.mark.parametrize("name", UPDATES)
 SIZES = (0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 257, 1023, 3001)
 
 
-def test_every_update_has_a_truth() -> None:
+def test_every_update_has_a_reference() -> None:
     assert set(_core.update_names()) == set(UPDATES), "add a row to tests/reference/updates.py"
-    assert [name for name in UPDATES if flops(Instr(name, 0, [0], [1, 2], [10])) < 40] == []
+    assert [name for name in UPDATES if flops(Instr(name, 0, [0], [1, 2], Update(10))) < 40] == []
 
 
 def values(n: int, dtype: Float, seed: int, states: int) -> list[Array]:
@@ -41,7 +42,9 @@ def compare(
     expected_p, expected_states = UPDATES[name].step(p, g, states, numbers, clock)
     got = [x.copy() for x in arrays]
     time = np.array(clock) if UPDATES[name].step_state else None
-    _core.update_step(name, got[0], got[1], tuple(got[2:]), np.array([*numbers, 0.0]), time)
+    hyperparameters = np.array([*numbers, 0.0])
+    _core.update_step(name, got[0], got[1], tuple(got[2:]), hyperparameters, time)
+    _core.advance([] if time is None else [time], hyperparameters)
     what = f"{name}, {what}, numbers {numbers}, clock {clock}, {p.size} elements"
     assert_same_bits(got[0], expected_p, f"p, {what}")
     assert_same_bits(got[1], g, f"g, {what}")
@@ -133,18 +136,29 @@ def test_clocks_advance() -> None:
     numbers = np.array([0.1, 0.75, 0.5, 9.0])
     for setting in every_setting():
         clocks = [np.array([i, 0.5 + i, 3.0]) for i in range(9)]
-        execute("advance", np.float64, clocks, [numbers], [3])
+        execute("advance", np.float64, clocks, [numbers], Advance(3))
         for i, clock in enumerate(clocks):
             assert clock.tolist() == [i + 1, (0.5 + i) * 0.75, 1.5], setting
+        _core.advance(clocks, numbers)
+        for i, clock in enumerate(clocks):
+            assert clock.tolist() == [i + 2, (0.5 + i) * 0.75 * 0.75, 0.75], setting
+
+
+@pytest.mark.parametrize("states", [[np.zeros(3), np.zeros(2)], [np.zeros(3, np.float32)], [np.zeros((1, 3))]])
+def test_wrong_step_states(states: list[Array]) -> None:
+    with pytest.raises(TypeError, match=r"advance step_state: expected at least . float64 numbers"):
+        _core.advance(states, np.ones(3))
+    with pytest.raises(TypeError, match="advance hyperparameters: expected at least 3 float64 numbers"):
+        _core.advance([np.zeros(3)], np.ones(2))
 
 
 WRONG = {
     "name": (("adamx", ()), ValueError, "no update is called adamx"),
     "few states": (("adam", (1,)), ValueError, "adam: expected 3 outputs"),
     "many states": (("adagrad", (1, 1)), ValueError, "adagrad: expected 2 outputs"),
-    "numbers": (("sgd", (1,), np.zeros(3)), TypeError, "numbers: expected at least 4 float64 numbers"),
-    "numbers dtype": (("sgd", (1,), np.zeros(4, np.float32)), TypeError, "numbers: expected at least 4 float64"),
-    "clock": (("adam", (1, 1), np.zeros(5), np.zeros(2)), TypeError, "clock: expected at least 3 float64 numbers"),
+    "numbers": (("sgd", (1,), np.zeros(3)), TypeError, "hyperparameters: expected at least 4 float64 numbers"),
+    "numbers dtype": (("sgd", (1,), np.zeros(4, np.float32)), TypeError, "hyperparameters: expected at least 4"),
+    "clock": (("adam", (1, 1), np.zeros(5), np.zeros(2)), TypeError, "step_state: expected at least 3 float64 numbers"),
 }
 
 

@@ -17,7 +17,7 @@ namespace py = pybind11;
 py::array as_array(py::handle object, const std::string& what);
 Dtype dtype_of(const py::array& array, const std::string& what);
 py::dtype numpy_dtype(Dtype dtype);
-// An array of its own memory in C order; as py::array's constructor, which asks for memory to copy shape and strides.
+// A new array in C order, like py::array's constructor, which allocates memory for copies of shape and strides.
 py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape);
 
 std::string shape_text(const py::array& array);
@@ -25,6 +25,9 @@ std::string shape_text(const std::vector<py::ssize_t>& shape);
 
 // Strides in elements; throws where elements are misaligned or their distances are no whole elements.
 std::vector<int64_t> element_strides(const py::array& array, const std::string& what);
+
+// The flags of an array that kernels can use as it is.
+constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
 
 // C-contiguous, writable.
 void check_output(const py::array& array, const std::string& what);
@@ -34,10 +37,10 @@ void check_disjoint(const py::array& out, const py::array& in, const std::string
 void bind_config(py::module_& module);
 void bind_program(py::module_& module);
 void bind_fast_call(py::module_& module);
-void bind_kernels(py::module_& module);
+void bind_direct(py::module_& module);
 void bind_linalg(py::module_& module);
 void bind_predict(py::module_& module);
-void bind_trials(py::module_& module);
+void bind_test_hooks(py::module_& module);
 void bind_watch(py::module_& module);
 
 }  // namespace chainrule

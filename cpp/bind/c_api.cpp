@@ -4,6 +4,7 @@
 
 #include "isa.h"
 #include "program/program.h"
+#include "program/schema.h"
 
 #define CR_EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -30,7 +31,7 @@ int chainrule_matmul(int is_f64, int64_t m, int64_t n, int64_t k, const void* a,
   op.dtype = is_f64 != 0 ? chainrule::kFloat64 : chainrule::kFloat32;
   op.outputs = {0};
   op.inputs = {1, 2};
-  op.ints = {0, m, n, k, rs_a, cs_a, rs_b, cs_b, rs_c};
+  chainrule::schema::write_matmul(op, {m, n, k, rs_a, cs_a, rs_b, cs_b, rs_c});
   void* const slots[] = {c, const_cast<void*>(a), const_cast<void*>(b)};
   return run_named(op, slots);
 }
@@ -41,7 +42,7 @@ int chainrule_unary(const char* name, int is_f64, int64_t n, const void* in, voi
   op.dtype = is_f64 != 0 ? chainrule::kFloat64 : chainrule::kFloat32;
   op.outputs = {0};
   op.inputs = {1};
-  op.ints = {1, n, 1};
+  chainrule::schema::write_flat_map(op, 1, n);
   op.reals = {0.01};
   void* const slots[] = {out, const_cast<void*>(in)};
   return run_named(op, slots);

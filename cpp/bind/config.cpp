@@ -41,8 +41,9 @@ void bind_config(py::module_& m) {
   m.def("built_isas", built_levels, "ISA levels compiled in, best first.");
   m.def("available_isas", available_levels, "ISA levels this CPU can run, best first.");
   m.def("active_isa", [] { return active_kernels().isa; }, "The ISA level in use.");
-  m.def("use_isa", use_level, py::arg("name"), "Makes an available ISA level active; ValueError names what there is.");
-  m.def("get_num_threads", num_threads, "Threads used where work is plenty.");
+  m.def("use_isa", use_level, py::arg("name"),
+        "Makes an available ISA level active; ValueError lists the available ones.");
+  m.def("get_num_threads", num_threads, "Threads used for large work.");
   m.def(
       "set_num_threads",
       [](int n) {

@@ -1,15 +1,16 @@
-// Single kernels on arrays the caller brings: the lowest entries callable from Python.
+// Single kernels on the caller's arrays: the lowest-level functions that Python can call.
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "bind/arrays.h"
+#include "bind/gil.h"
 #include "host/permutation.h"
 #include "isa.h"
+#include "program/instructions.h"
 #include "program/matmul.h"
-#include "program/operands.h"
 #include "program/program.h"
+#include "program/schema.h"
 
 namespace chainrule {
 namespace {
@@ -46,7 +47,7 @@ Matrix matrix(const py::array& array, const char* what) {
 }
 
 // A matmul instruction of this thread, resolved once per ISA level for a product of 1 x 1 x 1: a small product takes
-// less time than naming the kernel and allocating the lists.
+// less time than finding the kernel by name and allocating the lists.
 Instruction& prepared_matmul(Dtype dtype) {
   thread_local Instruction prepared[2];
   Instruction& op = prepared[dtype];
@@ -57,12 +58,11 @@ Instruction& prepared_matmul(Dtype dtype) {
     op.dtype = dtype;
     op.outputs = {0};
     op.inputs = {1, 2};
-    op.ints = {0, 1, 1, 1, 1, 1, 1, 1, 1};
+    schema::write_matmul(op, {1, 1, 1, 1, 1, 1, 1, 1});
     resolve(op, table);
   }
   return op;
 }
-constexpr double kReleaseGil = 5000;  // nanoseconds: for less, other threads do not wait long
 
 void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
   const py::array a = as_array(a_object, "matmul a"), b = as_array(b_object, "matmul b");
@@ -75,23 +75,16 @@ void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
     throw py::value_error("matmul: expected a (m, k), b (k, n), out (m, n), got a " + shape_text(a) + ", b " +
                           shape_text(b) + ", out " + shape_text(out));
   }
-  constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
   if ((out.flags() & kPlain) != kPlain || !out.writeable()) check_output(out, "matmul out");
   check_disjoint(out, a, "matmul: out", false);
   check_disjoint(out, b, "matmul: out", false);
   const Matrix ma = matrix(a, "matmul a"), mb = matrix(b, "matmul b");
   const int64_t m = a.shape(0), n = b.shape(1), k = a.shape(1);
   Instruction& op = prepared_matmul(dtype);
-  const int64_t ints[] = {0, m, n, k, ma.rs, ma.cs, mb.rs, mb.cs, n};
-  std::copy(std::begin(ints), std::end(ints), op.ints.begin());
+  schema::write_matmul(op, {m, n, k, ma.rs, ma.cs, mb.rs, mb.cs, n});
   op.work = product_work(m, n, k) * (dtype == kFloat64 ? 2 : 1);
   void* const slots[] = {out.mutable_data(), const_cast<void*>(ma.data), const_cast<void*>(mb.data)};
-  if (op.work < kReleaseGil) {
-    run_instruction(op, slots);
-  } else {
-    const py::gil_scoped_release release;
-    run_instruction(op, slots);
-  }
+  run_with_gil_policy(op.work, [&] { run_instruction(op, slots); });
 }
 
 // The last elementwise instruction of this thread, resolved for one element: see prepared_matmul.
@@ -108,16 +101,13 @@ Instruction& prepared_map(const std::string& name, Dtype dtype, size_t inputs, i
     p.op.name = name;
     p.op.dtype = dtype;
     p.op.outputs = {0};
-    p.op.ints = {1, 1};
-    for (size_t i = 0; i < inputs; ++i) {
-      p.op.inputs.push_back(static_cast<int>(i) + 1);
-      p.op.ints.push_back(1);
-    }
+    for (size_t i = 0; i < inputs; ++i) p.op.inputs.push_back(static_cast<int>(i) + 1);
+    schema::write_flat_map(p.op, inputs, 1);
     resolve(p.op, table);
     p.table = &table;
     p.work_per_element = p.op.work;
   }
-  p.op.ints[1] = elements;
+  schema::write_flat_map(p.op, inputs, elements);
   p.op.work = p.work_per_element * static_cast<double>(elements);
   return p.op;
 }
@@ -139,12 +129,7 @@ void elementwise(const std::string& name, const py::handle* in, size_t inputs, p
     slots[i + 1] = const_cast<void*>(array.data());
   }
   const Instruction& op = prepared_map(name, dtype, inputs, out.size());
-  if (op.work < kReleaseGil) {
-    run_instruction(op, slots);
-  } else {
-    const py::gil_scoped_release release;
-    run_instruction(op, slots);
-  }
+  run_with_gil_policy(op.work, [&] { run_instruction(op, slots); });
 }
 
 void unary(const std::string& name, py::handle x, py::handle out) { elementwise(name, &x, 1, out); }
@@ -153,8 +138,8 @@ void binary(const std::string& name, py::handle a, py::handle b, py::handle out)
   elementwise(name, in, 2, out);
 }
 
-// Numbers of a step, which the kernels read as they are: float64 in C order, so many at least.
-py::array step_numbers(py::handle object, const char* what, py::ssize_t least) {
+// Hyperparameters or step state, which the kernels read as they are: at least `least` float64 numbers in C order.
+py::array step_numbers(py::handle object, const char* what, int64_t least) {
   const py::array array = as_array(object, what);
   if (dtype_of(array, what) != kFloat64 || array.ndim() != 1 || array.size() < least ||
       (array.flags() & py::array::c_style) == 0) {
@@ -164,9 +149,9 @@ py::array step_numbers(py::handle object, const char* what, py::ssize_t least) {
 }
 
 void update_step(const std::string& name, py::handle p_object, py::handle g_object, const py::tuple& states,
-                 py::handle numbers_object, py::handle clock_object) {
+                 py::handle hyperparameters, py::handle step_state) {
   const KernelTable& table = active_kernels();
-  const UpdateRow* const row = find(table.updates, table.n_updates, name);
+  const UpdateRow* const row = find_row(table.updates, table.n_updates, name);
   if (row == nullptr) throw py::value_error("update_step: no update is called " + name);
   std::vector<py::array> all = {as_array(p_object, "update_step p"), as_array(g_object, "update_step g")};
   for (const py::handle state : states) all.push_back(as_array(state, "update_step state"));
@@ -185,28 +170,36 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
     }
     for (size_t j = 0; j < i; ++j) check_disjoint(all[i], all[j], "update_step: an array", false);
   }
-  op.ints = {all[0].size()};
+  schema::write(op, schema::Update{all[0].size()});
   std::vector<void*> slots;
   for (const py::array& array : all) slots.push_back(const_cast<void*>(array.data()));
-  const int numbers = static_cast<int>(slots.size());
-  op.inputs = {1, numbers};
-  slots.push_back(const_cast<void*>(step_numbers(numbers_object, "update_step numbers", row->hyperparameters).data()));
-  if (row->step_state == 0) {
-    run_now(op, slots.data());
-    return;
-  }
-  py::array clock = step_numbers(clock_object, "update_step clock", row->step_state);
-  check_output(clock, "update_step clock");
-  op.inputs.push_back(numbers + 1);
-  slots.push_back(clock.mutable_data());
+  const auto add_numbers = [&](py::handle object, const char* what, int64_t least) {
+    op.inputs.push_back(static_cast<int>(slots.size()));
+    slots.push_back(const_cast<void*>(step_numbers(object, what, least).data()));
+  };
+  op.inputs = {1};
+  add_numbers(hyperparameters, "update_step hyperparameters", row->hyperparameters);
+  if (row->step_state > 0) add_numbers(step_state, "update_step step_state", row->step_state);
   run_now(op, slots.data());
-  Instruction advance;
-  advance.name = "advance";
-  advance.dtype = kFloat64;
-  advance.outputs = {numbers + 1};
-  advance.inputs = {numbers};
-  advance.ints = {row->step_state};
-  run_now(advance, slots.data());
+}
+
+// The step states of one optimizer, at the end of its step.
+void advance(const std::vector<py::handle>& step_states, py::handle hyperparameters) {
+  if (step_states.empty()) return;
+  const int64_t n = step_numbers(step_states[0], "advance step_state", 1).size();
+  Instruction op;
+  op.name = "advance";
+  op.dtype = kFloat64;
+  op.inputs = {0};
+  schema::write(op, schema::Advance{n});
+  std::vector<void*> slots = {const_cast<void*>(step_numbers(hyperparameters, "advance hyperparameters", n).data())};
+  for (const py::handle object : step_states) {
+    py::array state = step_numbers(object, "advance step_state", n);
+    check_output(state, "advance step_state");
+    op.outputs.push_back(static_cast<int>(slots.size()));
+    slots.push_back(state.mutable_data());
+  }
+  run_now(op, slots.data());
 }
 
 template <const char* const& Name>
@@ -217,7 +210,7 @@ void random_fill(uint64_t seed, uint64_t stream, py::handle out_object, double a
   op.dtype = same_float_dtype(Name, {out});
   check_output(out, Name);
   op.outputs = {0};
-  op.ints = {out.size(), static_cast<int64_t>(seed), static_cast<int64_t>(stream)};
+  schema::write(op, schema::Random{out.size(), static_cast<int64_t>(seed), static_cast<int64_t>(stream)});
   op.reals = {a, b};
   void* const slots[] = {out.mutable_data()};
   run_now(op, slots);
@@ -235,7 +228,7 @@ void bernoulli(uint64_t seed, uint64_t stream, py::handle out_object, double p, 
   if (out.size() == 0) return;
   op.outputs = {0};
   op.inputs = {1, 2};
-  op.ints = {out.size(), out.size(), 0};
+  schema::write(op, schema::Bernoulli{out.size(), out.size(), 0});
   op.reals = {p, value};
   int64_t state[] = {static_cast<int64_t>(seed), static_cast<int64_t>(stream)}, row = 0;
   void* const slots[] = {out.mutable_data(), state, &row};
@@ -255,13 +248,16 @@ void permutation(uint64_t seed, uint64_t stream, py::handle out_object) {
 
 }  // namespace
 
-void bind_kernels(py::module_& m) {
+void bind_direct(py::module_& m) {
   m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("out"), "out = a @ b; a and b with any strides.");
   m.def("unary", unary, py::arg("name"), py::arg("x"), py::arg("out"), "out = name(x), elementwise.");
   m.def("binary", binary, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("out"),
         "out = name(a, b), elementwise.");
-  m.def("update_step", update_step, py::arg("name"), py::arg("p"), py::arg("g"), py::arg("states"), py::arg("numbers"),
-        py::arg("clock"), "One step of an optimizer on p, its states and its clock (or None), in place.");
+  m.def("update_step", update_step, py::arg("name"), py::arg("p"), py::arg("g"), py::arg("states"),
+        py::arg("hyperparameters"), py::arg("step_state"),
+        "One step of an optimizer on p and its states, in place; step_state is None where the rule has none.");
+  m.def("advance", advance, py::arg("step_states"), py::arg("hyperparameters"),
+        "The end of an optimizer's step: each step state counts it, in place.");
   m.def("uniform", random_fill<kUniform>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("low"),
         py::arg("high"), "Fills out from one Philox stream, uniform in [low, high).");
   m.def("normal", random_fill<kNormal>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("mean"),

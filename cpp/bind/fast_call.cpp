@@ -4,6 +4,7 @@
 #include <structmember.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "bind/program.h"
 #include "isa.h"
@@ -22,9 +23,12 @@ py::ssize_t slot_offset(py::handle type, const char* name) {
   return reinterpret_cast<PyMemberDescrObject*>(descriptor.ptr())->d_member->offset;
 }
 
-// The class Tensor, taken apart: python/chainrule/tensor.py has the meaning of the slots.
+// The slots of python/chainrule/_tensor.py's Tensor, as that file declares them: `wrap` fills each of them.
+constexpr const char* kTensorSlots[] = {"__weakref__", "_attrs", "_data",          "_grad",  "_inputs",
+                                        "_number",     "_op",    "_requires_grad", "_saved", "_version"};
+
 struct TensorClass {
-  explicit TensorClass(py::handle tensor_type, py::handle numbers)
+  TensorClass(py::handle tensor_type, py::handle numbers)
       : type(reinterpret_cast<PyTypeObject*>(tensor_type.ptr())),
         counter(numbers.ptr()),
         data(slot_offset(tensor_type, "_data")),
@@ -66,6 +70,22 @@ struct TensorClass {
   PyObject *zero, *nothing;
 };
 
+// Registered when python/chainrule/_tensor.py is imported; it lives as long as the process.
+const TensorClass* g_tensor = nullptr;
+
+py::tuple tensor_slots() {
+  py::tuple names(std::size(kTensorSlots));
+  for (size_t i = 0; i < std::size(kTensorSlots); ++i) names[i] = py::str(kTensorSlots[i]);
+  return names;
+}
+
+void register_tensor(const py::object& tensor_type, const py::object& numbers) {
+  if (!tensor_slots().equal(tensor_type.attr("__slots__")))
+    throw py::type_error("register_tensor: the class has other slots than cpp/bind/fast_call.cpp expects, " +
+                         std::string(py::str(tensor_type.attr("__slots__"))));
+  g_tensor = new TensorClass(tensor_type.inc_ref(), numbers.inc_ref());
+}
+
 // Owners and values are borrowed from the plan: the garbage collector does not see what C++ holds, and an owner may
 // lead back to the compiled function.
 struct Guard {
@@ -77,27 +97,24 @@ struct Guard {
 
 struct FastCall {
   py::object program;
-  std::vector<py::handle> statics;  // by argument: the object that must be given (borrowed), or null for an array
+  std::vector<py::handle> statics;  // by argument: the object that must be passed (borrowed), or null for an array
   std::vector<Guard> guards;
   std::vector<py::list> versions;
   std::vector<py::object> cleared;
   bool alone;  // the result is one tensor, not a tuple of them
   const Runnable* runs;
   std::vector<py::dtype> in_types, out_types;
-  py::object tensor_type;
-  TensorClass tensor;
 };
 
 // The data of an argument, or null when it does not fit.
 void* fitting(const FastCall& call, PyObject* argument, size_t i) {
-  if (PyObject_TypeCheck(argument, call.tensor.type)) {
-    if (slot_of(argument, call.tensor.requires_grad) != Py_False) return nullptr;
-    argument = slot_of(argument, call.tensor.data);
+  if (PyObject_TypeCheck(argument, g_tensor->type)) {
+    if (slot_of(argument, g_tensor->requires_grad) != Py_False) return nullptr;
+    argument = slot_of(argument, g_tensor->data);
   }
   if (Py_TYPE(argument) != py::detail::npy_api::get().PyArray_Type_) return nullptr;
   const auto* const array = py::detail::array_proxy(argument);
   const std::vector<py::ssize_t>& shape = call.runs->inputs()[i].shape;
-  constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
   if (array->descr != call.in_types[i].ptr() || (array->flags & kPlain) != kPlain ||
       array->nd != static_cast<int>(shape.size()))
     return nullptr;
@@ -149,7 +166,7 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
   for (size_t i = 0; i < n_out; ++i) {
     py::array array = new_array(call.out_types[i], call.runs->outputs()[i].shape);
     addresses[n_in + i] = py::detail::array_proxy(array.ptr())->data;
-    py::object wrapped = call.tensor.wrap(std::move(array));
+    py::object wrapped = g_tensor->wrap(std::move(array));
     if (call.alone) {
       first = std::move(wrapped);
     } else {
@@ -160,7 +177,7 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
   call.runs->execute(addresses.data());
   for (const py::list& version : call.versions) bump(version);
   for (const py::object& tensor : call.cleared) {
-    PyObject*& grad = slot_of(tensor.ptr(), call.tensor.grad);
+    PyObject*& grad = slot_of(tensor.ptr(), g_tensor->grad);
     if (grad != Py_None) {
       PyObject* const old = grad;
       grad = Py_NewRef(Py_None);
@@ -186,21 +203,21 @@ PyMethodDef g_method = {"compiled", reinterpret_cast<PyCFunction>(reinterpret_ca
                         METH_FASTCALL, nullptr};
 
 py::object make_fast_call(py::object program, py::object statics, py::object guards,
-                          const std::vector<py::list>& versions, const std::vector<py::object>& cleared, bool alone,
-                          py::object tensor_type, py::object numbers) {
+                          const std::vector<py::list>& versions, const std::vector<py::object>& cleared, bool alone) {
+  if (g_tensor == nullptr) throw py::type_error("fast_call: no Tensor class is registered");
+  const py::handle tensor_type(reinterpret_cast<PyObject*>(g_tensor->type));
   const Runnable& runs = runnable(program);
-  auto* const call = new FastCall{
-      program, {}, {}, versions, cleared, alone, &runs, {}, {}, tensor_type, TensorClass(tensor_type, numbers)};
+  auto* const call = new FastCall{program, {}, {}, versions, cleared, alone, &runs, {}, {}};
   const py::capsule owner(call, [](void* p) { delete static_cast<FastCall*>(p); });
   for (py::handle item : statics) {
-    // (object,) for what must be given as it is, None for an array
+    // (object,) where exactly this object must be passed, None for an array
     call->statics.push_back(item.is_none() ? py::handle() : py::handle(PyTuple_GET_ITEM(item.ptr(), 0)));
   }
   for (py::handle item : guards) {
     PyObject* const guard = item.ptr();
     const py::handle tensor = PyTuple_GET_ITEM(guard, 0);
     const auto attribute = py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(guard, 1));
-    const bool slot = PyObject_TypeCheck(tensor.ptr(), call->tensor.type);
+    const bool slot = PyObject_TypeCheck(tensor.ptr(), g_tensor->type);
     call->guards.push_back({tensor, attribute, PyTuple_GET_ITEM(guard, 2),
                             slot ? slot_offset(tensor_type, attribute.cast<std::string>().c_str()) : 0});
   }
@@ -214,8 +231,12 @@ py::object make_fast_call(py::object program, py::object statics, py::object gua
 }  // namespace
 
 void bind_fast_call(py::module_& module) {
+  module.attr("TENSOR_SLOTS") = tensor_slots();
+  module.def(
+      "register_tensor", register_tensor, py::arg("tensor_type"), py::arg("numbers"),
+      "Tells the core the class Tensor and the counter of tensors; TypeError unless its slots are TENSOR_SLOTS.");
   module.def("fast_call", make_fast_call, py::arg("program"), py::arg("statics"), py::arg("guards"),
-             py::arg("versions"), py::arg("cleared"), py::arg("alone"), py::arg("tensor_type"), py::arg("numbers"),
+             py::arg("versions"), py::arg("cleared"), py::arg("alone"),
              "A function that runs the program on arguments that fit, and returns NotImplemented for others.");
 }
 

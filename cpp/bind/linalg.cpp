@@ -1,4 +1,4 @@
-// Decompositions, which are no instructions: they are computed once, when something is fitted.
+// Decompositions. They are not instructions: each is computed once, when a model is fitted.
 #include <algorithm>
 #include <cmath>
 

@@ -1,4 +1,4 @@
-// Prediction bound to a model: rows in, rows out, with programs for as many rows as come. One row of a small net takes
+// Prediction bound to a model: rows in, rows out, with a program for each number of rows. One row of a small net takes
 // less time than a call of a Python function.
 #include <pybind11/stl.h>
 
@@ -14,15 +14,13 @@
 namespace chainrule {
 namespace {
 
-constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
-
 struct Predict {
-  py::object make;     // (rows) -> program of that many rows; asked once for each number
+  py::object make;     // (rows) -> program of that many rows; called once for each number
   py::object convert;  // (x) -> x as a plain array of the model's dtype, or an error; None: NotImplemented is returned
   py::dtype in_type, out_type;
   std::vector<py::ssize_t> in_row, out_row;  // shapes of a row
   int64_t block;                             // most rows of one program
-  std::vector<py::object> programs;          // by rows; null where none was asked for
+  std::vector<py::object> programs;          // by rows; null where none was made
   std::vector<const Runnable*> runs;
   const char* isa = nullptr;
   int exact = 0;  // how many numbers of rows, powers of two aside, have a program of their own
@@ -49,7 +47,7 @@ bool fits(PyObject* object, const py::dtype& type, const std::vector<py::ssize_t
   return true;
 }
 
-// The program for `rows` <= block rows. Programs belong to an ISA level: another one asks for them anew.
+// The program for `rows` <= block rows. Programs belong to an ISA level: they are made anew for another one.
 const Runnable& program_for(Predict& p, int64_t rows) {
   const char* const isa = active_kernels().isa;
   if (p.isa != isa) {
@@ -80,15 +78,15 @@ int64_t next_rows(Predict& p, int64_t rest) {
   return rest;
 }
 
-struct Blocks {
+struct RowBlocks {
   const Runnable* program;
   const char* x;
   char* out;
   int64_t count, x_bytes, out_bytes;
-  std::atomic<int64_t> refused{-1};  // a block that a check refused
+  std::atomic<int64_t> failed{-1};  // a block with a failed check
 };
 
-bool run_block(const Blocks& blocks, int64_t i, bool quietly) {
+bool run_block(const RowBlocks& blocks, int64_t i, bool quietly) {
   const std::vector<void*>& bound = blocks.program->bound_addresses();
   Addresses addresses(bound.size() + 2);
   addresses[0] = const_cast<char*>(blocks.x + i * blocks.x_bytes);
@@ -100,10 +98,10 @@ bool run_block(const Blocks& blocks, int64_t i, bool quietly) {
 }
 
 void run_share(void* context, Share share) {
-  Blocks& blocks = *static_cast<Blocks*>(context);
+  RowBlocks& blocks = *static_cast<RowBlocks*>(context);
   const Range part = share_range(blocks.count, 1, share);
   for (int64_t i = part.begin; i < part.end; ++i) {
-    if (!run_block(blocks, i, true)) blocks.refused = i;
+    if (!run_block(blocks, i, true)) blocks.failed = i;
   }
 }
 
@@ -112,13 +110,13 @@ void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
   const int64_t x_bytes = row_bytes(p.in_row, p.in_type), out_bytes = row_bytes(p.out_row, p.out_type);
   const int64_t whole = n / p.block;
   if (whole > 1) {
-    Blocks blocks = {&program_for(p, p.block), x, out, whole, p.block * x_bytes, p.block * out_bytes};
+    RowBlocks blocks = {&program_for(p, p.block), x, out, whole, p.block * x_bytes, p.block * out_bytes};
     const double work = blocks.program->work() * static_cast<double>(whole);
     {
       const py::gil_scoped_release release;
       run_on_pool(static_cast<int>(std::min<int64_t>(whole, thread_rule(work).most)), run_share, &blocks);
     }
-    if (blocks.refused >= 0) run_block(blocks, blocks.refused, false);
+    if (blocks.failed >= 0) run_block(blocks, blocks.failed, false);
   } else if (whole == 1) {
     run_block({&program_for(p, p.block), x, out, 1, 0, 0}, 0, false);
   }

@@ -1,25 +1,28 @@
-#include "program/program.h"
+#include "bind/program.h"
 
 #include <pybind11/stl.h>
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <sstream>
 #include <variant>
 
 #include "bind/arrays.h"
-#include "bind/program.h"
+#include "bind/gil.h"
+#include "isa.h"
 #include "program/addresses.h"
+#include "program/instructions.h"
+#include "program/program.h"
 
 namespace chainrule {
 namespace {
 
-constexpr double kReleaseGil = 5000;  // nanoseconds: for less, other threads do not wait long
-
-// A Program with the shapes Python knows: slots are inputs, outputs, arrays bound for good, temporaries.
+// A Program with the shapes Python knows: slots are inputs, outputs, permanently bound arrays, temporaries.
 class BoundProgram : public Runnable {
  public:
   using Spec = std::pair<int, std::vector<py::ssize_t>>;
-  // name, dtype, outputs, inputs, ints, reals, and of a fused instruction the body.
+  // name, dtype, outputs, inputs, ints, reals, and for a fused instruction the body.
   using Plain =
       std::tuple<std::string, int, std::vector<int>, std::vector<int>, std::vector<int64_t>, std::vector<double>>;
   using Fused = std::tuple<std::string, int, std::vector<int>, std::vector<int>, std::vector<int64_t>,
@@ -28,11 +31,11 @@ class BoundProgram : public Runnable {
 
   BoundProgram(const std::vector<Spec>& inputs, const std::vector<Spec>& outputs, const std::vector<Spec>& temporaries,
                const std::vector<Code>& code, const std::vector<py::array>& bound, const std::vector<int64_t>& offsets,
-               py::object refused, const py::tuple& loop)
+               py::object on_failed_check, const py::tuple& loop)
       : inputs_(specs(inputs)),
         outputs_(specs(outputs)),
         bound_(bound),
-        refused_(std::move(refused)),
+        on_failed_check_(std::move(on_failed_check)),
         program_(slots(inputs_, outputs_, specs(bound_), specs(temporaries), offsets),
                  static_cast<int>(inputs.size() + outputs.size() + bound.size()), instructions(code), rows_loop(loop)) {
     for (const ArraySpec& spec : inputs_) input_dtypes_.push_back(numpy_dtype(spec.dtype));
@@ -74,20 +77,20 @@ class BoundProgram : public Runnable {
     char* const out = static_cast<char*>(results.mutable_data());
     const int64_t row_bytes = slot_bytes(inputs_[0]), out_bytes = slot_bytes(outputs_[0]);
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-    // The clock is asked about every 20 us: asking it takes 30 ns, more than some instructions.
+    // The clock is read about every 20 us: reading it takes 30 ns, longer than some instructions.
     const int64_t stride = std::max<int64_t>(1, static_cast<int64_t>(20000 / (program_.work() + 100)));
-    Refusal refusal = {};
-    int refused = -1;
+    CheckFailure failure = {};
+    int failed = -1;
     int64_t i = first;
     {
       const py::gil_scoped_release release;
       do {
         addresses[0] = const_cast<char*>(rows) + i * row_bytes;
         addresses[1] = out + i * out_bytes;
-        refused = program_.run(addresses.data(), &refusal);
-      } while (refused < 0 && ++i < n && (i % stride != 0 || std::chrono::steady_clock::now() < end));
+        failed = program_.run(addresses.data(), &failure);
+      } while (failed < 0 && ++i < n && (i % stride != 0 || std::chrono::steady_clock::now() < end));
     }
-    if (refused >= 0) raise(refused, refusal);
+    if (failed >= 0) raise(failed, failure);
     return i;
   }
 
@@ -101,20 +104,15 @@ class BoundProgram : public Runnable {
   double work() const override { return program_.work(); }
   bool execute_quietly(void* const* addresses) const override { return program_.run(addresses) < 0; }
   void execute(void* const* addresses) const override {
-    Refusal refusal = {};
-    int refused = -1;
-    if (program_.work() < kReleaseGil) {
-      refused = program_.run(addresses, &refusal);
-    } else {
-      const py::gil_scoped_release release;
-      refused = program_.run(addresses, &refusal);
-    }
-    if (refused >= 0) raise(refused, refusal);
+    CheckFailure failure = {};
+    int failed = -1;
+    run_with_gil_policy(program_.work(), [&] { failed = program_.run(addresses, &failure); });
+    if (failed >= 0) raise(failed, failure);
   }
 
  private:
-  [[noreturn]] void raise(int instruction, const Refusal& refusal) const {
-    const py::object error = refused_(instruction, refusal.at, refusal.number);
+  [[noreturn]] void raise(int instruction, const CheckFailure& failure) const {
+    const py::object error = on_failed_check_(instruction, failure.position, failure.value);
     PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
     throw py::error_already_set();
   }
@@ -220,9 +218,25 @@ class BoundProgram : public Runnable {
   std::vector<py::dtype> input_dtypes_, output_dtypes_;  // NumPy keeps one object per dtype: a pointer to compare
   std::vector<py::array> bound_;
   std::vector<void*> bound_addresses_;
-  py::object refused_;  // (instruction, position, number) -> the exception to raise
+  py::object on_failed_check_;  // (instruction, position, value) -> the exception to raise
   Program program_;
 };
+
+// Field names by record, from the lists that the records hold as text.
+std::map<std::string, std::vector<std::string>> instruction_fields() {
+  std::map<std::string, std::vector<std::string>> result;
+  for (const schema::Record* const record : schema::kRecords) {
+    std::istringstream fields(record->fields);
+    for (std::string field; std::getline(fields >> std::ws, field, ',');) result[record->name].push_back(field);
+  }
+  return result;
+}
+
+std::string instruction_record(const std::string& name) {
+  const InstructionRow* const row = find_instruction(name, active_kernels());
+  if (row == nullptr) throw py::value_error("instruction_record: no instruction is called '" + name + "'");
+  return row->record->name;
+}
 
 }  // namespace
 
@@ -235,7 +249,7 @@ void bind_program(py::module_& module) {
                     const std::vector<py::array>&, const std::vector<int64_t>&, py::object, const py::tuple&>(),
            py::arg("inputs"), py::arg("outputs"), py::arg("temporaries"), py::arg("code"),
            py::arg("bound") = std::vector<py::array>(), py::arg("offsets") = std::vector<int64_t>(),
-           py::arg("refused") = py::none(), py::arg("loop") = py::tuple(),
+           py::arg("on_failed_check") = py::none(), py::arg("loop") = py::tuple(),
            "A list of instructions over slots (inputs, outputs, bound arrays, temporaries), on the active ISA level.")
       .def("run_rows", &BoundProgram::run_rows, py::arg("index"), py::arg("results"), py::arg("first"),
            py::arg("seconds"), "Runs on rows of index until all are done or the time is over; returns the next row.")
@@ -248,6 +262,11 @@ void bind_program(py::module_& module) {
       .def_property_readonly("isa", [](const BoundProgram& p) { return p.program().isa(); })
       .def("__call__", &BoundProgram::run, "Runs on the input arrays; returns the output array, or a tuple of them.")
       .def("__str__", &BoundProgram::text);
+  module.attr("ALIGNMENT") = kAlignment;
+  module.def("instruction_fields", instruction_fields,
+             "The fields of each record of instructions, in the order of an instruction's integers.");
+  module.def("instruction_record", instruction_record, py::arg("name"),
+             "The record of an instruction; ValueError for an unknown name.");
 }
 
 }  // namespace chainrule

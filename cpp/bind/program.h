@@ -1,4 +1,4 @@
-// What the fast call needs of a bound program.
+// A bound program as the fast call and the predictor use it.
 #pragma once
 
 #include <vector>
@@ -20,10 +20,10 @@ class Runnable {
   virtual const std::vector<void*>& bound_addresses() const = 0;
   virtual const char* isa() const = 0;
   virtual double work() const = 0;
-  // Runs on the addresses of inputs, outputs and bound arrays; raises what a check refuses. The GIL is held, and let go
-  // where the program takes long.
+  // Runs on the addresses of inputs, outputs and bound arrays; raises the error of a failed check. The GIL is held, and
+  // released where the program takes long.
   virtual void execute(void* const* addresses) const = 0;
-  // The same without the GIL; false where a check refuses.
+  // The same without the GIL; false where a check fails.
   virtual bool execute_quietly(void* const* addresses) const = 0;
 };
 const Runnable& runnable(py::handle program);

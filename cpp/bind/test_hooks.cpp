@@ -1,4 +1,4 @@
-// What tests ask of the executor's parts that no program shows.
+// Hooks for tests of those parts of the executor that no program exposes.
 #include <chrono>
 #include <stdexcept>
 #include <thread>
@@ -66,7 +66,7 @@ int pool_throws(int threads, int phases, int phase, int share) {
 
 }  // namespace
 
-void bind_trials(py::module_& m) {
+void bind_test_hooks(py::module_& m) {
   m.def("pool_meets", pool_meets, py::arg("threads"), py::arg("seconds"),
         "Whether so many threads come together within this time.");
   m.def("pool_throws", pool_throws, py::arg("threads"), py::arg("phases"), py::arg("phase"), py::arg("share"),

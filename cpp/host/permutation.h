@@ -18,10 +18,13 @@ inline void random_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_
   for (int64_t done = 0; done < n - 1; done += kDraws) {
     const int64_t last = n - 1 - done, draws = last < kDraws ? last : kDraws;
     philox(seed, stream, static_cast<uint64_t>(done) / 2, blocks);
-    for (int64_t x = 0; x < draws; ++x) {
-      const int64_t block = x / 2, word = x % 2 * 2;
-      const uint64_t r = blocks.word[word][block] + (uint64_t{blocks.word[word + 1][block]} << 32);
-      places[x] = static_cast<int64_t>((static_cast<unsigned __int128>(r) * static_cast<uint64_t>(last - x + 1)) >> 64);
+    for (int b = 0; 2 * b < draws; ++b) {
+      for (int half = 0; half < 2; ++half) {
+        const int64_t x = 2 * b + half;
+        const uint64_t r = blocks.word[2 * half][b] + (uint64_t{blocks.word[2 * half + 1][b]} << 32);
+        places[x] =
+            static_cast<int64_t>((static_cast<unsigned __int128>(r) * static_cast<uint64_t>(last - x + 1)) >> 64);
+      }
     }
     for (int64_t x = 0; x < draws; ++x) std::swap(out[last - x], out[places[x]]);
   }

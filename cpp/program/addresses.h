@@ -1,5 +1,5 @@
-// A list of addresses for the time of a call: on the stack, or a long one in memory that the thread keeps for the next
-// call. Calls inside of calls have lists of their own.
+// A list of addresses for the duration of a call: on the stack, or, if it is long, in memory that the thread keeps for
+// the next call. Nested calls have lists of their own.
 #pragma once
 
 #include <cstddef>

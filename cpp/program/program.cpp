@@ -9,15 +9,14 @@
 
 #include "isa.h"
 #include "program/addresses.h"
+#include "program/instructions.h"
 #include "program/runner.h"
 
 namespace chainrule {
 namespace {
 
-constexpr int64_t kAlignment = 64;
-
 void* aligned_buffer(int64_t bytes) {
-  void* p = std::aligned_alloc(kAlignment, static_cast<size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment));
+  void* p = std::aligned_alloc(kAlignment, static_cast<size_t>(aligned(bytes)));
   if (p == nullptr) throw std::bad_alloc();
   return p;
 }
@@ -28,6 +27,19 @@ void grow(void*& buffer, int64_t& have, int64_t need) {
   std::free(buffer);
   buffer = larger;
   have = need;
+}
+
+void check_slots(const Instruction& instruction, int n, const KernelTable& table) {
+  for (const std::vector<int>* list : {&instruction.outputs, &instruction.inputs}) {
+    for (const int slot : *list) {
+      if (slot >= 0 && slot < n) continue;
+      const InstructionRow* const row = find_instruction(instruction.name, table);
+      const bool dropped = slot == kProduct && list == &instruction.outputs && row != nullptr && row->may_drop_output;
+      if (!dropped)
+        throw std::invalid_argument("Program: " + instruction.name + " names slot " + std::to_string(slot) + " of " +
+                                    std::to_string(n));
+    }
+  }
 }
 
 double nanoseconds_now() {
@@ -77,14 +89,7 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
   const KernelTable& table = active_kernels();
   isa_ = table.isa;
   for (Instruction& instruction : instructions_) {
-    for (const std::vector<int>* list : {&instruction.outputs, &instruction.inputs}) {
-      for (const int slot : *list) {
-        const bool nowhere = slot == kProduct && list == &instruction.outputs && instruction.name == "gemm";
-        if (slot >= n || (slot < 0 && !nowhere))
-          throw std::invalid_argument("Program: " + instruction.name + " names slot " + std::to_string(slot) + " of " +
-                                      std::to_string(n));
-      }
-    }
+    check_slots(instruction, n, table);
     resolve(instruction, table);
     work_ += instruction.work;
     most_work_ = std::max(most_work_, instruction.work);
@@ -111,7 +116,7 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
       throw std::invalid_argument("Program: offsets must be multiples of " + std::to_string(kAlignment));
     offsets_.push_back(slot.offset >= 0 ? slot.offset : arena_bytes_);
     const int64_t bytes = slot.elements * item_size(slot.dtype);
-    arena_bytes_ = std::max(arena_bytes_, offsets_.back() + (bytes + kAlignment - 1) / kAlignment * kAlignment);
+    arena_bytes_ = std::max(arena_bytes_, offsets_.back() + aligned(bytes));
   }
   conflicts_ = Conflicts(slots_, externals_, offsets_, instructions_);
 }
@@ -132,8 +137,8 @@ int Program::run_loop(void** addresses, Runner& runner, int& block) const {
   const int blocks = loop_.blocks + (loop_.tail ? 1 : 0);
   for (block = 0; block < blocks; ++block) {
     const Piece& piece = block == 0 ? first_ : block < loop_.blocks ? other_ : tail_;
-    const int refused = run_piece(piece, addresses, runner);
-    if (refused >= 0) return refused;
+    const int failed = run_piece(piece, addresses, runner);
+    if (failed >= 0) return failed;
     for (const Loop::Stream& stream : loop_.streams) {
       addresses[stream.slot] = static_cast<char*>(addresses[stream.slot]) + stream.bytes;
     }
@@ -144,7 +149,7 @@ int Program::run_loop(void** addresses, Runner& runner, int& block) const {
   return -1;
 }
 
-int Program::run(void* const* external, Refusal* refusal) const {
+int Program::run(void* const* external, CheckFailure* failure) const {
   Workspace& workspace = thread_workspace();
   Addresses list(slots_.size());
   void** const addresses = list.data();
@@ -159,19 +164,19 @@ int Program::run(void* const* external, Refusal* refusal) const {
   const double start = measured ? nanoseconds_now() : 0;
   Runner runner(rule, work_, workspace);
   int block = 0;
-  int refused = run_piece(before_, addresses, runner);
-  if (refused < 0 && loop_.blocks > 0) refused = run_loop(addresses, runner, block);
-  const bool in_loop = refused >= before_.end;
-  if (refused < 0) refused = run_piece(after_, addresses, runner);
-  if (refused < 0 && measured) choice_.took(runner.threads() > 1, nanoseconds_now() - start);
-  if (refused >= 0 && refusal != nullptr) {
-    *refusal = *static_cast<const Refusal*>(addresses[instructions_[static_cast<size_t>(refused)].outputs[0]]);
+  int failed = run_piece(before_, addresses, runner);
+  if (failed < 0 && loop_.blocks > 0) failed = run_loop(addresses, runner, block);
+  const bool in_loop = failed >= before_.end;
+  if (failed < 0) failed = run_piece(after_, addresses, runner);
+  if (failed < 0 && measured) choice_.took(runner.threads() > 1, nanoseconds_now() - start);
+  if (failed >= 0 && failure != nullptr) {
+    *failure = *static_cast<const CheckFailure*>(addresses[instructions_[static_cast<size_t>(failed)].outputs[0]]);
     if (in_loop && block > 0) {  // positions count from the block's first row
-      const int place = loop_.begin + (refused - loop_.begin) % loop_.length;
-      refusal->at += block * instructions_[static_cast<size_t>(place)].ints[0];
+      const int in_first = loop_.begin + (failed - loop_.begin) % loop_.length;
+      failure->position += block * schema::checked_elements(instructions_[static_cast<size_t>(in_first)]);
     }
   }
-  return refused;
+  return failed;
 }
 
 std::vector<std::pair<size_t, int>> Program::phases(int threads) const {
@@ -203,7 +208,8 @@ std::string Program::text() const {
       slot(i);
     }
     text << "  (";
-    for (size_t i = 0; i < instruction.ints.size(); ++i) text << (i > 0 ? " " : "") << instruction.ints[i];
+    const char* separator = "";
+    for (const int64_t x : instruction.ints) text << std::exchange(separator, " ") << x;
     for (const double x : instruction.reals) text << "; " << x;
     text << ")\n";
   };

@@ -3,8 +3,7 @@
 // or on one thread. Kernel pointers are resolved when the Program is built, for the level active then.
 //
 // Slots [0, externals) are bound by the caller at each run; the others are temporaries in an arena, at offsets that the
-// planner chose: memory whose value is dead is used again.
-// To add an instruction: a row in program/instructions.cpp.
+// planner chose: memory whose value is dead is reused.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +19,13 @@
 
 namespace chainrule {
 
-struct Body;  // program/fused.h
+struct FusedBody;  // program/fused.h
 struct Instruction;
 // Does this thread's share. slots are addresses by slot number; scratch is kGemmScratch bytes of this thread.
 using RunFn = void (*)(const Instruction& instruction, void* const* slots, Share share, void* scratch);
+
+constexpr int64_t kAlignment = 64;  // bytes, a cache line: where temporaries, scratch and local buffers begin
+constexpr int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 // Slots inside a body: the surrounding product, and downwards from here buffers of one block.
 constexpr int kProduct = -1, kFirstLocal = -2;
@@ -32,20 +34,20 @@ struct Instruction {
   std::string name;
   Dtype dtype = kFloat32;
   std::vector<int> outputs, inputs;  // slots
-  std::vector<int64_t> ints;         // sizes and strides in elements; program/instructions.cpp gives the layout of each
+  std::vector<int64_t> ints;         // sizes, strides, flags: program/schema.h has the fields of each instruction
   std::vector<double> reals;
-  std::vector<Instruction> body;  // of chain and gemm: what is done to each block, see program/fused.h
+  std::vector<Instruction> body;  // of chain and gemm: the steps on each block, see program/fused.h
 
   RunFn run = nullptr;
-  const void* kernel = nullptr;       // the row or function of the level's table that `run` calls
-  double work = 0;                    // estimated nanoseconds on one thread
-  std::shared_ptr<const Body> steps;  // the body, resolved
-  bool checks = false;                // outputs[0] is a Refusal: the program stops there unless its code is 0
+  const void* kernel = nullptr;            // the row or function of the level's table that `run` calls
+  double work = 0;                         // estimated nanoseconds on one thread
+  std::shared_ptr<const FusedBody> fused;  // the body, resolved
+  bool is_check = false;                   // outputs[0] is a CheckFailure: the program stops there unless its code is 0
 };
 
-// What a checking instruction found: 0, or 1 with the position and the number that is wrong.
-struct Refusal {
-  int64_t code, at, number;
+// The result of a check: code 0, or 1 with the position and the value of the first wrong element.
+struct CheckFailure {
+  int64_t code, position, value;
 };
 
 struct Slot {
@@ -80,8 +82,8 @@ class Program {
   Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions, Loop loop = {});
 
   // `external` are the addresses of slots [0, externals). Thread-safe: temporaries are the calling thread's.
-  // Returns -1, or the number of the instruction that refused; nothing after it has run.
-  int run(void* const* external, Refusal* refusal = nullptr) const;
+  // Returns -1, or the position of the check that failed; no instruction after it has run.
+  int run(void* const* external, CheckFailure* failure = nullptr) const;
   std::string text() const;
   // First instruction and threads of each phase, all instructions in a row.
   std::vector<std::pair<size_t, int>> phases(int threads) const;

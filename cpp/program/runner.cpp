@@ -11,15 +11,15 @@ namespace {
 // this it was slower than one thread (10 us of work took 19 us, 40 us took 43, 100 us took 72).
 constexpr double kWorthWaking = 50e3;  // nanoseconds
 
-bool refuses(const Instruction& instruction, void* const* slots) {
-  return instruction.checks && static_cast<const Refusal*>(slots[instruction.outputs[0]])->code != 0;
+bool check_failed(const Instruction& instruction, void* const* slots) {
+  return instruction.is_check && static_cast<const CheckFailure*>(slots[instruction.outputs[0]])->code != 0;
 }
 
 int run_alone(const Instruction* instructions, size_t begin, size_t end, void* const* slots, void* scratch) {
   const DefaultFpMode mode;
   for (size_t i = begin; i < end; ++i) {
     instructions[i].run(instructions[i], slots, {0, 1}, scratch);
-    if (refuses(instructions[i], slots)) return static_cast<int>(i);
+    if (check_failed(instructions[i], slots)) return static_cast<int>(i);
   }
   return -1;
 }
@@ -30,23 +30,23 @@ struct Run {
   void* scratch;
   const Phases& phases;
   const ThreadRule& rule;
-  std::atomic<int> refused{-1};
+  std::atomic<int> failed{-1};
 };
 
-// An instruction that checks is the last of its phase, and share 0 runs it.
+// A check is the last instruction of its phase, and share 0 runs it.
 void run_share(void* context, int phase, Share share) {
   Run& run = *static_cast<Run*>(context);
   const size_t begin = run.phases.begin(phase), end = run.phases.begin(phase + 1);
-  const int refused = run.refused.load(std::memory_order_relaxed);
-  if (refused >= 0 && static_cast<size_t>(refused) < begin) return;
+  const int failed = run.failed.load(std::memory_order_relaxed);
+  if (failed >= 0 && static_cast<size_t>(failed) < begin) return;
   void* const scratch = static_cast<char*>(run.scratch) + share.index * kGemmScratch;
   for (size_t i = begin; i < end; ++i) {
     const Instruction& instruction = run.instructions[i];
     const Share part = {share.index, run.rule(instruction.work)};
     if (part.index < part.count) instruction.run(instruction, run.slots, part, scratch);
   }
-  if (share.index == 0 && refuses(run.instructions[end - 1], run.slots))
-    run.refused.store(static_cast<int>(end - 1), std::memory_order_relaxed);
+  if (share.index == 0 && check_failed(run.instructions[end - 1], run.slots))
+    run.failed.store(static_cast<int>(end - 1), std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -64,7 +64,7 @@ int Runner::run(const Instruction* instructions, size_t begin, size_t end, doubl
   phases.plan(instructions, begin, end, conflicts, rule_);
   Run run = {instructions, slots, scratch_, phases, rule_};
   pool_.run({run_share, &run, phases.shares(), phases.count(), wake_sleeping_});
-  return run.refused.load(std::memory_order_relaxed);
+  return run.failed.load(std::memory_order_relaxed);
 }
 
 }  // namespace chainrule

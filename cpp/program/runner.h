@@ -14,7 +14,7 @@ class Runner {
 
   int threads() const { return rule_.most; }
   // Instructions [begin, end) of a list with these conflicts, the largest of which takes `most_work` nanoseconds.
-  // Returns the number of the one that refused, or -1.
+  // Returns the position of the check that failed, or -1.
   int run(const Instruction* instructions, size_t begin, size_t end, double most_work, void* const* slots,
           const Conflicts& conflicts);
 

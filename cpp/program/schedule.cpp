@@ -87,7 +87,7 @@ void Phases::plan(const Instruction* instructions, size_t begin, size_t end, con
     const int shares = rule(instructions[i].work);
     // Instructions of one thread each are all run by share 0, one after the other.
     const double least_work = shares > 1 ? 0 : rule.least;
-    if (i == begin || instructions[i - 1].checks || conflicts.with(i, begin_.back(), least_work)) {
+    if (i == begin || instructions[i - 1].is_check || conflicts.with(i, begin_.back(), least_work)) {
       begin_.push_back(i);
       shares_.push_back(shares);
     } else {

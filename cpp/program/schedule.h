@@ -13,8 +13,8 @@ namespace chainrule {
 struct Instruction;
 struct Slot;
 
-// What each instruction touches of what an earlier one wrote, or writes of what an earlier one touched. Two temporaries
-// are the same memory where their bytes in the arena overlap; slots bound by the caller are memory of their own.
+// Conflicts between instructions: one reads what an earlier one wrote, or writes what an earlier one read or wrote. Two
+// temporaries are the same memory where their bytes in the arena overlap; slots bound by the caller never overlap.
 class Conflicts {
  public:
   Conflicts() = default;

@@ -34,7 +34,7 @@ from cases.derivative_draws import (
 from cases.derivative_layers import CASES as LAYERS
 from cases.derivative_losses import CASES as LOSSES
 from chainrule.ops._op import OPS, apply
-from reference import REFERENCE
+from reference import REFERENCE, ROWWISE
 from reference.bits import Array
 from reference.table import GRADIENTS, ORDINARY, Row
 
@@ -205,7 +205,7 @@ def indexed(rng: Rng) -> Call:
 
 
 def part(rng: Rng) -> tuple[Any, Shape, Shape]:
-    """Attributes of slice and unslice: every second element of a row-wise part; its shape, and the whole's."""
+    """Attributes of slice and slice_grad: every second element of a row-wise part; its shape, and the whole's."""
     whole = (int(rng.integers(2, 5)), int(rng.integers(3, 6)))
     shape = (whole[0] - 1, (whole[1] + 1) // 2)
     return (shape, (whole[1], 2), whole[1], whole), shape, whole
@@ -216,19 +216,19 @@ def sliced(rng: Rng) -> Call:
     return row("slice", attrs=attrs), [draw(rng, whole)]
 
 
-def unsliced(rng: Rng) -> Call:
+def slice_gradient(rng: Rng) -> Call:
     attrs, shape, _ = part(rng)
-    return row("unslice", attrs=attrs), [draw(rng, shape)]
+    return row("slice_grad", attrs=attrs), [draw(rng, shape)]
 
 
-def picked(rng: Rng) -> Call:
+def gathered(rng: Rng) -> Call:
     scores, labels = labelled(rng)
-    return row("pick", after=[labels]), [scores]
+    return row("gather", after=[labels]), [scores]
 
 
-def placed(rng: Rng) -> Call:
+def scattered(rng: Rng) -> Call:
     scores, labels = labelled(rng)
-    return row("place", attrs=(scores.shape[1],), after=[labels]), [draw(rng, labels.shape)]
+    return row("scatter", attrs=(scores.shape[1],), after=[labels]), [draw(rng, labels.shape)]
 
 
 def cast(rng: Rng) -> Call:
@@ -256,10 +256,8 @@ CASES: dict[str, Generator] = {
     "matmul": matmul,
     "linear": linear,
     **derivative_images.CASES,
-    "softmax": partial(along_an_axis, cr.softmax),
-    "log_softmax": partial(along_an_axis, cr.log_softmax),
-    "softmax_grad": partial(rows_kernel, "softmax_grad"),
-    "log_softmax_grad": partial(rows_kernel, "log_softmax_grad"),
+    **{name: partial(along_an_axis, getattr(cr, name)) for name in ROWWISE},
+    **{f"{name}_grad": partial(rows_kernel, f"{name}_grad") for name in ROWWISE},
     "cross_entropy_grad": cross_entropy_grad,
     "bce_with_logits": lambda rng: (row("bce_with_logits"), [draw(rng, s) for s in broadcasting(rng, 2)]),
     "reshape": reshaped,
@@ -272,9 +270,9 @@ CASES: dict[str, Generator] = {
     "index_add": index_added,
     "getitem": indexed,
     "slice": sliced,
-    "unslice": unsliced,
-    "pick": picked,
-    "place": placed,
+    "slice_grad": slice_gradient,
+    "gather": gathered,
+    "scatter": scattered,
     "astype": cast,
     **LAYERS,
     **LOSSES,

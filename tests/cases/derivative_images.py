@@ -49,15 +49,15 @@ def fold(rng: Rng) -> Call:
     return partial(cr.fold, output_size=shape[2:], kernel_size=kernel, **options), [draw(rng, columns)]
 
 
-def matmul_each(rng: Rng) -> Call:
+def batched_matmul(rng: Rng) -> Call:
     (m, k), (n, columns), swap = sizes(rng, 1, 3), sizes(rng, 1, 3), bool(rng.integers(2))
     arrays = [draw(rng, (k, m) if swap else (m, k)), draw(rng, (n, k, columns))]
-    return lambda w, x: apply(OPS["matmul_each"], (w, x), (swap,)), arrays
+    return lambda w, x: apply(OPS["batched_matmul"], (w, x), (swap,)), arrays
 
 
-def matmul_sum(rng: Rng) -> Call:
+def matmul_accumulate(rng: Rng) -> Call:
     (m, k), (n, length) = sizes(rng, 1, 3), sizes(rng, 1, 3)
-    return lambda a, b: apply(OPS["matmul_sum"], (a, b)), [draw(rng, (n, m, length)), draw(rng, (n, k, length))]
+    return lambda a, b: apply(OPS["matmul_accumulate"], (a, b)), [draw(rng, (n, m, length)), draw(rng, (n, k, length))]
 
 
 def pool(rng: Rng) -> dict[str, Any]:
@@ -89,8 +89,8 @@ CASES: dict[str, Generator] = {
     "conv2d": conv2d,
     "unfold": unfold,
     "fold": fold,
-    "matmul_each": matmul_each,
-    "matmul_sum": matmul_sum,
+    "batched_matmul": batched_matmul,
+    "matmul_accumulate": matmul_accumulate,
     "max_pool2d": max_pool2d,
     "avg_pool2d": avg_pool2d,
 }

@@ -8,19 +8,20 @@ import numpy as np
 
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
-from reference import REFERENCE, activations, conv, linear_grad, matmul, reduce, softmax_losses
+from reference import REFERENCE, ROWWISE, activations, conv, linear_grad, matmul, reduce
 from reference.bits import Array
 from reference.losses import loss_grad
+from reference.row import RowwiseRow
 from support.programs import scalar_float64
 
-Truth = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
+Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
 COMPOSED = ("power",)  # repeated products: the gradients are those of its parts
 
 
 def gradients(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
     """The gradient of each argument, in its shape; None for a condition."""
     with scalar_float64(), np.errstate(all="ignore"):
-        found = TRUTHS[case.name](case, inputs, y, g)
+        found = REFERENCES[case.name](case, inputs, y, g)
         return [None if d is None else unbroadcast(d, x.shape) for d, x in zip(found, inputs, strict=True)]
 
 
@@ -33,31 +34,31 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
 
 def _options(case: Case) -> dict[str, Any]:
     """What the case passes besides arrays."""
-    return dict(case.truth.keywords) if isinstance(case.truth, partial) else {}
+    return dict(case.reference.keywords) if isinstance(case.reference, partial) else {}
 
 
-def _elementwise(name: str) -> Truth:
+def _elementwise(name: str) -> Reference:
     row = REFERENCE[name]
 
-    def truth(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    def reference(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
         assert row.gradient is not None
         return [row.gradient(y if row.kept == "y" else inputs[0], g, **_options(case))]
 
-    return truth
+    return reference
 
 
-def _pairwise(by_a: Callable[..., Array], by_b: Callable[..., Array]) -> Truth:
+def _pairwise(by_a: Callable[..., Array], by_b: Callable[..., Array]) -> Reference:
     return lambda case, x, y, g: [by_a(g, y, *x), by_b(g, y, *x)]
 
 
-def _choice(first_wins: Callable[[Array, Array], Array]) -> Truth:
+def _choice(first_wins: Callable[[Array, Array], Array]) -> Reference:
     """maximum and minimum: a tie goes to the first; the inputs of the cases hold no NaN."""
 
-    def truth(case: Case, x: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    def reference(case: Case, x: Sequence[Array], y: Array, g: Array) -> list[Array]:
         zero = g.dtype.type(0)
         return [np.where(first_wins(*x), g, zero), np.where(first_wins(*x), zero, g)]
 
-    return truth
+    return reference
 
 
 def _spread(case: Case, x: Array, g: Array) -> Array:
@@ -72,10 +73,10 @@ def _mean(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array
     return [_spread(case, x, np.asarray(g / g.dtype.type(count)))]
 
 
-def _extreme(pick: Callable[..., Array]) -> Truth:
+def _extreme(pick: Callable[..., Array]) -> Reference:
     """To the first of equal extremes, in C order of the reduced elements."""
 
-    def truth(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    def reference(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
         (x,) = inputs
         axes = reduce.normalise(x.ndim, _options(case)["axis"])
         positions = reduce.sequences(np.arange(x.size).reshape(x.shape), axes)
@@ -84,7 +85,7 @@ def _extreme(pick: Callable[..., Array]) -> Truth:
         result[chosen.reshape(-1)] = g.reshape(-1)
         return [result.reshape(x.shape)]
 
-    return truth
+    return reference
 
 
 def _matmul(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
@@ -118,12 +119,12 @@ def _fold(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array
     return [conv.unfold(g, **{name: value for name, value in _options(case).items() if name != "image"})]
 
 
-def _pool(gradient: Callable[..., Array]) -> Truth:
+def _pool(gradient: Callable[..., Array]) -> Reference:
     return lambda case, x, y, g: [gradient(x[0], g, **_options(case))]
 
 
-def _softmax(gradient: Callable[..., Array]) -> Truth:
-    return lambda case, x, y, g: [gradient(y, g, **_options(case))]
+def _rowwise(row: RowwiseRow) -> Reference:
+    return lambda case, x, y, g: [row.gradient(y if row.kept == "y" else x[0], g, **_options(case))]
 
 
 def _loss(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> Sequence[Array]:
@@ -139,12 +140,12 @@ def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Arra
     ends = np.cumsum([x.size for x in inputs])
     sources = [np.arange(e - x.size, e).reshape(x.shape) for e, x in zip(ends, inputs, strict=True)]
     result = np.zeros(ends[-1], g.dtype)
-    np.add.at(result, case.truth(*sources).reshape(-1), g.reshape(-1))
+    np.add.at(result, case.reference(*sources).reshape(-1), g.reshape(-1))
     return [result[s.reshape(-1)].reshape(s.shape) for s in sources]
 
 
 MOVES = ("reshape", "flatten", "transpose", "concatenate", "stack", "take", "getitem")
-TRUTHS: dict[str, Truth] = {
+REFERENCES: dict[str, Reference] = {
     "add": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: g),
     "sub": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: -g),
     "mul": _pairwise(lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
@@ -174,8 +175,7 @@ TRUTHS: dict[str, Truth] = {
     "fold": _fold,
     "max_pool2d": _pool(conv.max_pool2d_grad),
     "avg_pool2d": _pool(conv.avg_pool2d_grad),
-    "softmax": _softmax(softmax_losses.softmax_grad),
-    "log_softmax": _softmax(softmax_losses.log_softmax_grad),
+    **{name: _rowwise(row) for name, row in ROWWISE.items()},
     **dict.fromkeys(KINDS, _loss),
     **dict.fromkeys(PENALTIES, _penalty),
     **dict.fromkeys(MOVES, _moved),

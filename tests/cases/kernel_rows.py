@@ -1,4 +1,4 @@
-"""The elementwise kernels and their truths: the rows of the reference, values and gradients."""
+"""The elementwise kernels and their references: the rows of the reference, values and gradients."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ COMPOSED = ("power",)  # made of other instructions in Python
 
 @dataclass(frozen=True)
 class Kernel:
-    """name of the instruction, truth(*inputs), a domain per input (None = bool), the numbers it takes."""
+    """name of the instruction, reference(*inputs), a domain per input (None = bool), the numbers it takes."""
 
     name: str
     function: Callable[..., Array]
     domain: tuple[Interval | None, ...]
     attributes: tuple[tuple[str, float], ...] = ()
 
-    def truth(self, *inputs: Array) -> Array:
-        """The right result; float64 functions are the scalar level's."""
+    def reference(self, *inputs: Array) -> Array:
+        """The result in NumPy; float64 functions are the scalar level's."""
         with scalar_float64():
             result = self.function(*inputs, **dict(self.attributes))
         return np.reshape(result, np.broadcast_shapes(*(x.shape for x in inputs)))

@@ -1,6 +1,6 @@
-"""The table of public functions: what to call them with, and their truth in NumPy. Tests iterate over it.
+"""The table of public functions: what to call them with, and their reference in NumPy. Tests iterate over it.
 
-A new op is one row in `CASES`; an elementwise one with a row in `reference.table` is here already.
+A new op is one row in `CASES`; an elementwise or row-wise one is here already by its row of the reference.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,9 +12,10 @@ import numpy as np
 
 import chainrule as cr
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
-from reference import REFERENCE, activations, conv, linear, matmul, reduce, softmax_losses
+from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
 from reference.losses import loss
+from reference.row import RowwiseRow
 from reference.table import ORDINARY, Interval, Row
 from support.programs import scalar_float64
 
@@ -26,14 +27,14 @@ GRADCHECK_MAX = 150  # elements: central differences cost two calls for each
 class Case:
     """One way to call a public function.
 
-    function: of tensors; truth: of arrays, the same in NumPy
+    function: of tensors; reference: of arrays, the same in NumPy
     shapes:   of the array arguments; domains: their intervals, None = bool
     """
 
     name: str
     shapes: tuple[Shape, ...]
     function: Callable[..., cr.Tensor]
-    truth: Callable[..., Array]
+    reference: Callable[..., Array]
     domains: tuple[Interval | None, ...]
     note: str = ""
     differentiable: bool = True
@@ -52,9 +53,9 @@ class Case:
         ]
 
     def expected(self, *inputs: Array) -> Array:
-        """The truth; float64 functions are the scalar level's."""
+        """The reference result; float64 functions are the scalar level's."""
         with scalar_float64(), np.errstate(all="ignore"):
-            return np.asarray(self.truth(*inputs))
+            return np.asarray(self.reference(*inputs))
 
     @property
     def small(self) -> bool:
@@ -67,12 +68,12 @@ def _case(
     name: str,
     shapes: Sequence[Shape],
     function: Callable[..., cr.Tensor],
-    truth: Callable[..., Array],
+    reference: Callable[..., Array],
     domain: Interval | None = ORDINARY,
     note: str = "",
     differentiable: bool = True,
 ) -> Case:
-    return Case(name, tuple(shapes), function, truth, (domain,) * len(shapes), note, differentiable)
+    return Case(name, tuple(shapes), function, reference, (domain,) * len(shapes), note, differentiable)
 
 
 # Elementwise: the rows of the reference.
@@ -93,8 +94,8 @@ def _elementwise(name: str, row: Row, word: str = "") -> Iterator[Case]:
         note = word + "".join(f"{value}" for value in attributes.values())
         for shapes in SHAPES[row.n_inputs]:
             function = partial(getattr(cr, name), **called, **attributes)
-            truth = partial(row.value, **attributes)
-            yield Case(name, shapes, function, truth, row.domain, note, name not in COMPARISONS)
+            reference = partial(row.value, **attributes)
+            yield Case(name, shapes, function, reference, row.domain, note, name not in COMPARISONS)
 
 
 # Reductions.
@@ -114,9 +115,9 @@ def _reductions(name: str) -> Iterator[Case]:
             continue
         for keepdims in (False, True):
             options: Mapping[str, Any] = {"axis": axis, "keepdims": keepdims}
-            function, truth = partial(getattr(cr, name), **options), partial(getattr(reduce, name), **options)
+            function, reference = partial(getattr(cr, name), **options), partial(getattr(reduce, name), **options)
             note = f"axis {axis}" + " kept" * keepdims
-            yield _case(name, [shape], function, truth, note=note, differentiable=name != "argmax")
+            yield _case(name, [shape], function, reference, note=note, differentiable=name != "argmax")
 
 
 def _maxout() -> Iterator[Case]:
@@ -188,25 +189,25 @@ def _convolutions() -> Iterator[Case]:
 
 def _pools() -> Iterator[Case]:
     for shape, options in (*WINDOWS, DILATED, CEIL):
-        function, truth = partial(cr.max_pool2d, **_named(options)), partial(conv.max_pool2d, **options)
-        yield _case("max_pool2d", [shape], function, truth, note=f"{options}")
+        function, reference = partial(cr.max_pool2d, **_named(options)), partial(conv.max_pool2d, **options)
+        yield _case("max_pool2d", [shape], function, reference, note=f"{options}")
     more: tuple[dict[str, Any], ...] = (
         {**CEIL[1], "count_include_pad": False},
         {"kernel": (2, 3), "padding": (1, 1), "count_include_pad": False},
         {"kernel": (2, 2), "divisor_override": 3},
     )
     for shape, options in (*WINDOWS, CEIL, *((CEIL[0], options) for options in more)):
-        function, truth = partial(cr.avg_pool2d, **_named(options)), partial(conv.avg_pool2d, **options)
-        yield _case("avg_pool2d", [shape], function, truth, note=f"{options}")
+        function, reference = partial(cr.avg_pool2d, **_named(options)), partial(conv.avg_pool2d, **options)
+        yield _case("avg_pool2d", [shape], function, reference, note=f"{options}")
 
 
-# Softmax.
+# Ops on rows: the rows of the reference.
 
 
-def _softmax(name: str) -> Iterator[Case]:
+def _rowwise(name: str, row: RowwiseRow) -> Iterator[Case]:
     for shape, axis in (((7,), 0), ((3, 5), -1), ((3, 5), 0), ((2, 3, 4), 1), ((3, 1), 1), ((0, 3), 1), ((2, 4099), 1)):
-        function, truth = partial(getattr(cr, name), axis=axis), partial(getattr(softmax_losses, name), axis=axis)
-        yield _case(name, [shape], function, truth, (-20.0, 20.0), note=f"axis {axis}")
+        function, reference = partial(getattr(cr, name), axis=axis), partial(row.value, axis=axis)
+        yield _case(name, [shape], function, reference, row.domain, note=f"axis {axis}")
 
 
 # Losses.
@@ -215,18 +216,18 @@ def _softmax(name: str) -> Iterator[Case]:
 def _losses() -> Iterator[Case]:
     for name in KINDS:
         for shapes, domains, options, note in ways(name):
-            function, truth = partial(call, name, **options), partial(loss, name=name, **options)
-            yield Case(name, shapes, function, truth, domains, note)
+            function, reference = partial(call, name, **options), partial(loss, name=name, **options)
+            yield Case(name, shapes, function, reference, domains, note)
 
 
 def _penalties() -> Iterator[Case]:
     for name, of in PENALTIES.items():
         for biases in (True, False):
-            function, truth = partial(call_of_all, name, biases=biases), partial(penalty, of=of, biases=biases)
-            yield _case(name, [(3, 4), (4,), (2, 1, 3)], function, truth, note="all" if biases else "weights")
+            function, reference = partial(call_of_all, name, biases=biases), partial(penalty, of=of, biases=biases)
+            yield _case(name, [(3, 4), (4,), (2, 1, 3)], function, reference, note="all" if biases else "weights")
 
 
-# Layout: the truth is NumPy.
+# Layout: the reference is NumPy itself.
 
 ROWS = np.asarray([[2, -1, 2], [0, 0, 1]])
 
@@ -241,8 +242,8 @@ def _layout() -> Iterator[Case]:
             "transpose", [(2, 3, 4)], partial(cr.transpose, axes=axes), partial(np.transpose, axes=axes), note=f"{axes}"
         )
     for shape, wanted in (((3, 1), (2, 3, 4)), ((), (3,)), ((1, 4), (0, 4)), ((4,), (4,))):
-        function, truth = partial(cr.broadcast_to, shape=wanted), partial(np.broadcast_to, shape=wanted)
-        yield _case("broadcast_to", [shape], function, truth, note=f"{wanted}")
+        function, reference = partial(cr.broadcast_to, shape=wanted), partial(np.broadcast_to, shape=wanted)
+        yield _case("broadcast_to", [shape], function, reference, note=f"{wanted}")
     for axis in (0, 1, -1):
         shapes = [tuple(2 + i if a == axis % 3 else 3 for a in range(3)) for i in range(3)]
         yield _case(
@@ -289,8 +290,8 @@ def _table() -> dict[str, list[Case]]:
     table.add(_maxout())
     for name in ("sum", "mean", "max", "min", "argmax"):
         table.add(_reductions(name))
-    for name in ("softmax", "log_softmax"):
-        table.add(_softmax(name))
+    for name, rowwise in ROWWISE.items():
+        table.add(_rowwise(name, rowwise))
     table.add(_case("matmul", shapes, cr.matmul, matmul) for shapes in PRODUCTS)
     table.add(_case("linear", shapes, cr.linear, linear) for shapes in LAYERS)
     table.add(_convolutions())

@@ -11,8 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "program/program.h"
 #include "isa.h"
+#include "program/program.h"
+#include "program/schema.h"
 
 using namespace chainrule;
 
@@ -84,7 +85,8 @@ void matrix_products() {
           op.name = "matmul";
           op.outputs = {0};
           op.inputs = {1, 2};
-          op.ints = {0, m, n, k, swap & 1 ? 1 : k, swap & 1 ? m : 1, swap & 2 ? 1 : n, swap & 2 ? k : 1, n};
+          schema::write_matmul(op,
+                               {m, n, k, swap & 1 ? 1 : k, swap & 1 ? m : 1, swap & 2 ? 1 : n, swap & 2 ? k : 1, n});
           run<T>(op, {c.data(), a.data(), b.data()}, c);
         }
       }
@@ -110,7 +112,7 @@ void fused_products() {
       op.ints = std::move(ints);
       return op;
     };
-    Instruction op = step("gemm", {kProduct, 0, 1}, {2, 3, 4, 5, 6}, {m, n, k, k, 1, n, 1, n, 0, 1});
+    Instruction op = step("gemm", {kProduct, 0, 1}, {2, 3, 4, 5, 6}, {m, n, k, k, 1, n, 1, n, 0, 1, 1, 1, 0});
     op.body = {step("add", {-1}, {-1, 4}, {n, 1, 0, 1, n}), step("relu", {-1}, {-1}, {n, 1, n}),
                step("mul", {-2}, {-1, 5}, {n, 1, n, 1, n}), step("sgd", {0, 1}, {-2, 6}, {n})};
     run<T>(op, {p.data(), v.data(), a.data(), b.data(), row.data(), x.data(), hyper.data()}, p);
@@ -129,7 +131,7 @@ void elementwise(const KernelTable& table) {
     op.name = row.name;
     op.outputs = {0};
     op.inputs = row.inputs == 1 ? std::vector<int>{1} : std::vector<int>{1, 2};
-    op.ints = row.inputs == 1 ? std::vector<int64_t>{1, n, 1} : std::vector<int64_t>{1, n, 1, 1};
+    schema::write_flat_map(op, op.inputs.size(), n);
     op.reals = {0.01};
     run<T>(op, {y.data(), a.data(), b.data()}, y);
   }
@@ -145,15 +147,15 @@ void rows_and_random() {
   op.name = "sum";
   op.outputs = {0};
   op.inputs = {1};
-  op.ints = {rows, cols, 1, 1};
+  schema::write(op, schema::Reduce{rows, cols, 1, schema::kLaneRule});
   run<T>(op, {sums.data(), x.data()}, sums);
   op.name = "log_softmax";
-  op.ints = {rows, cols};
+  schema::write(op, schema::Rowwise{rows, cols});
   run<T>(op, {y.data(), x.data()}, y);
   for (const char* name : {"uniform", "normal"}) {
     op.name = name;
     op.inputs = {};
-    op.ints = {rows * cols, 12345, 6};
+    schema::write(op, schema::Random{rows * cols, 12345, 6});
     op.reals = {-1.0, 2.5};
     run<T>(op, {y.data()}, y);
   }
@@ -168,7 +170,7 @@ void convolutions() {
       Instruction op;
       op.outputs = {0};
       op.inputs = {1};
-      op.ints = {n, channels, 5, w, 2, 3, 1, step, 1, 1, 1, 1, oh, ow};
+      schema::write(op, schema::Windows{n, channels, 5, w, 2, 3, 1, step, 1, 1, 1, 1, oh, ow});
       auto x = samples<T>(static_cast<size_t>(n * channels * 5 * w)),
            g = samples<T>(static_cast<size_t>(n * 4 * length));
       std::vector<T> columns(static_cast<size_t>(n * k * length)), image(x.size()), sum(static_cast<size_t>(k * 4));
@@ -178,9 +180,9 @@ void convolutions() {
       op.name = "fold";
       op.reals = {};
       run<T>(op, {image.data(), columns.data()}, image);
-      op.name = "matmul_sum";
+      op.name = "matmul_accumulate";
       op.inputs = {1, 2};
-      op.ints = {n, k, 4, length, length, 1, 1, length, 4, k * length, 4 * length, 0};
+      schema::write(op, schema::MatmulAccumulate{n, k, 4, length, length, 1, 1, length, 4, k * length, 4 * length, 0});
       run<T>(op, {sum.data(), columns.data(), g.data()}, sum);
     }
   }
@@ -198,7 +200,7 @@ void softmax_and_loss() {
     Instruction op;
     op.outputs = {0};
     op.inputs = {1};
-    op.ints = {rows, cols};
+    schema::write(op, schema::Rowwise{rows, cols});
     for (const char* name : {"softmax", "log_softmax"}) {
       op.name = name;
       run<T>(op, {y.data(), x.data()}, y);
@@ -206,7 +208,7 @@ void softmax_and_loss() {
     op.name = "cross_entropy_both";
     op.outputs = {1, 0};
     op.inputs = {2, 3, 4};
-    op.ints = {rows, cols, 1};
+    schema::write(op, schema::CrossEntropyBoth{rows, cols, 1});
     run<T>(op, {y.data(), loss.data(), x.data(), labels.data(), g.data()}, y);
     hash<T, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>(loss);
   }

@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 
 from chainrule import _core
+from chainrule._ir.elementwise import Chain, MapStep, UpdateStep
+from chainrule._ir.instruction import PRODUCT, Instr
+from chainrule._ir.products import Matmul
+from chainrule._ir.record import Record
+from chainrule.compiler.fuse import register_steps
 from reference import UPDATES, special_values
 from reference.bits import Array
-from support.programs import CODE, Float, Plain, blank, elementwise
+from support.programs import CODE, Float, blank, elementwise
 
-PRODUCT, FIRST_LOCAL = -1, -2
+FIRST_LOCAL = PRODUCT - 1
 
 
 def values(shape: tuple[int, ...], dtype: Float, seed: int, specials: bool = False) -> Array:
@@ -95,7 +100,7 @@ class Fusion:
                 arrays.setdefault(output, blank((self.rows, self.cols + self.gap), x.dtype))[:, : self.cols] = x
         return arrays
 
-    def body(self, slots: dict[str, int]) -> list[Plain]:
+    def body(self, slots: dict[str, int]) -> list[Instr]:
         """The steps as a Program takes them."""
         places = {"c": PRODUCT, **slots}
 
@@ -106,13 +111,12 @@ class Fusion:
             kinds = {"row": (0, 1), "column": (1, 0), "number": (0, 0)}
             return kinds.get(name.rstrip("0123456789"), (self.cols + self.gap, 1))
 
-        code: list[Plain] = []
+        code: list[Instr] = []
         for name, outputs, inputs, params in self.steps:
-            ints = [self.cols + self.gap]
-            if name not in UPDATES:
-                ints = [n for i in inputs for n in strides(i)] + ints
+            row = self.cols + self.gap
+            record = UpdateStep(row) if name in UPDATES else MapStep(tuple(strides(i) for i in inputs), row)
             to, of = [place(o) for o in outputs], [place(i) for i in inputs]
-            code.append((name, CODE[np.dtype(self.dtype)], to, of, ints, list(params)))
+            code.append(Instr(name, CODE[np.dtype(self.dtype)], to, of, record, params))
         return code
 
     def outputs(self) -> list[str]:
@@ -121,10 +125,18 @@ class Fusion:
 
 
 class Fused:
-    """A program of one fused instruction: chain, or gemm with (a, b, k block continued) before the body."""
+    """A program of one fused instruction: chain, or gemm with (a, b, k block continued) before the body.
+
+    Its first steps are `marked` for the kernel to do in registers, where it can.
+    """
 
     def __init__(
-        self, fusion: Fusion, product: tuple[Array, Array] | None, keep: bool, continues: bool = False
+        self,
+        fusion: Fusion,
+        product: tuple[Array, Array] | None,
+        keep: bool,
+        continues: bool = False,
+        marked: bool = True,
     ) -> None:
         written = fusion.outputs()
         read = [name for name in fusion.arrays if name not in written]
@@ -132,21 +144,24 @@ class Fused:
         self.names = [*(["c"] if keep else []), *written, *factors, *read]
         slots = {name: i for i, name in enumerate(self.names)}
         outputs, inputs = [slots[n] for n in written], [slots[n] for n in (*factors, *read)]
-        ints: list[int] = [fusion.rows, fusion.cols]
+        body = fusion.body(slots)
+        record: Record = Chain(fusion.rows, fusion.cols)
         if product is not None:
             a, b = product
-            strides = [s // x.itemsize for x in (a, b) for s in x.strides]
-            ints += [a.shape[1], *strides, fusion.cols + fusion.gap, int(continues), 1]
-            outputs = [slots["c"] if keep else PRODUCT, *outputs]
+            rs_a, cs_a, rs_b, cs_b = (s // x.itemsize for x in (a, b) for s in x.strides)
+            row = fusion.cols + fusion.gap
+            matmul = Matmul((), fusion.rows, fusion.cols, a.shape[1], rs_a, cs_a, rs_b, cs_b, row, (), ())
+            record = matmul.gemm(*(register_steps(body) if marked else ())).replace(continues=continues)
+            outputs = [slots["c"], *outputs] if keep else outputs
         self.blank = {**fusion.arrays, **factors}
         shape = (fusion.rows, fusion.cols + fusion.gap)
         if keep:
             self.blank["c"] = blank(shape, fusion.dtype)
         name = "chain" if product is None else "gemm"
-        dtype, body = CODE[np.dtype(fusion.dtype)], fusion.body(slots)
-        code = (name, dtype, outputs, inputs, ints, [], body)
+        stores = keep or product is None
+        instr = Instr(name, CODE[np.dtype(fusion.dtype)], outputs, inputs, record, (), body, stores)
         self.specs = [(CODE[x.dtype], x.shape) for x in (self.blank[n] for n in self.names)]
-        self.code: Any = [code if body else code[:6]]
+        self.code = [instr.lower()]
 
     def __call__(self, start: Array | None = None) -> dict[str, Array]:
         """The arrays after a run on the active level. c begins with `start`."""

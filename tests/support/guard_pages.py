@@ -5,7 +5,7 @@ cannot be written; what lies around an output must stay as it was.
 """
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from typing import Any
@@ -15,7 +15,10 @@ import numpy.typing as npt
 
 from cases.kernel_rows import KERNELS, Kernel
 from chainrule import _core
-from reference import UPDATES, Update, bernoulli
+from chainrule._ir.elementwise import MapStep, UpdateStep
+from chainrule._ir.instruction import PRODUCT, Instr
+from chainrule.compiler.fuse import register_steps
+from reference import ROWWISE, UPDATES, Update, bernoulli
 from reference.bits import Array
 from support import programs
 from support.guarded_memory import PAGE, Output, Region
@@ -42,25 +45,24 @@ def elementwise() -> int:
 def _elementwise(kernel: Kernel, dtype: programs.Float, regions: list[Region], output: Output) -> int:
     count = PAGE // np.dtype(dtype).itemsize
     values = kernel.ordinary([(count,)] * len(kernel.domain), dtype, seed=71)
-    truth = kernel.truth(*values)
+    wanted = kernel.reference(*values)
     inputs = [region.fill(x) for region, x in zip(regions, values, strict=False)]
-    results = output.bytes.view(truth.dtype)
+    results = output.bytes.view(wanted.dtype)
     code = [programs.CODE[x.dtype] for x in (results, *inputs)]
     slots, calls = list(range(len(code))), 0
     for isa in every_level():
         for n in SIZES:
-            ints = [1, n, *([1] * len(inputs))]
-            instruction = (kernel.name, programs.CODE[np.dtype(dtype)], slots[:1], slots[1:], ints, kernel.params)
-            program = _core.Program([(c, (n,)) for c in code], [], [], [instruction])
+            instr = programs.flat(kernel.name, dtype, slots[0], slots[1:], n, kernel.params)
+            program = _core.Program([(c, (n,)) for c in code], [], [], [instr.lower()])
             for place in range(-1, 16):
-                # One position in the truth, and in each array its own: a bool array has more elements in its page.
+                # One position in the result, and in each array its own: a bool array has more elements in its page.
                 starts = [x.size - n if place < 0 else place for x in inputs]
                 first = min(starts)
                 out_start = results.size - n if place < 0 else place
                 views = [x[s : s + n] for x, s in zip(inputs, starts, strict=True)]
                 out = results[out_start : out_start + n]
                 program(out, *views)
-                expected = truth[first : first + n] if place >= 0 else truth[count - n :]
+                expected = wanted[first : first + n] if place >= 0 else wanted[count - n :]
                 output.check(out, expected.tobytes(), f"{kernel.name} on {isa}, {n} elements, place {place}")
                 calls += 1
     return calls
@@ -87,7 +89,7 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
         cases[f"{name} rows"] = (partial(programs.reduce, name, axis=1), [draw(rows, n)], (rows,), result)
         cases[f"{name} columns"] = (partial(programs.reduce, name, axis=0), [draw(rows, n)], (n,), result)
         cases[f"{name} down"] = (partial(programs.reduce, name, axis=0), [draw(n, rows)], (rows,), result)
-    for name in ("softmax", "log_softmax"):
+    for name in ROWWISE:
         cases[name] = (partial(programs.rowwise, name), [draw(rows, n)], (rows, n), dtype)
         cases[f"{name}_grad"] = (
             partial(programs.rowwise, f"{name}_grad"),
@@ -95,14 +97,13 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
             (rows, n),
             dtype,
         )
+        cases[f"{name} down"] = (partial(programs.rowwise, name), [draw(n, rows)], (n, rows), dtype)
     labels = index(n, rows)
     cases["cross_entropy"] = (programs.cross_entropy, [draw(rows, n), labels], (rows,), dtype)
     cases["cross_entropy_grad"] = (programs.cross_entropy_grad, [draw(rows, n), labels, draw(rows)], (rows, n), dtype)
     both = programs.cross_entropy_both
     cases["cross_entropy_both"] = (both, [draw(rows, n), labels, draw(rows)], (rows * n + rows,), dtype)
     cases["cross_entropy_both down"] = (both, [draw(n, rows), index(rows, n), draw(n)], (n * rows + n,), dtype)
-    cases["softmax down"] = (partial(programs.rowwise, "softmax"), [draw(n, rows)], (n, rows), dtype)
-    cases["log_softmax down"] = (partial(programs.rowwise, "log_softmax"), [draw(n, rows)], (n, rows), dtype)
     cases["copy"] = (programs.copy, [draw(rows, n)], (rows, n), dtype)
     cases["copy transposed"] = (lambda x, out: programs.copy(x.T, out), [draw(rows, n)], (n, rows), dtype)
     cases["cast"] = (lambda x, out: programs.cast(x, dtype, out), [draw(n).astype(other)], (n,), dtype)
@@ -117,8 +118,8 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
         folded = partial(programs.fold, image=(3, n), **window)
         cases[f"fold {step}"] = (folded, [draw(*columns.shape)], image[0].shape, dtype)
     batches = [draw(2, rows, n), draw(2, 3, n)]
-    cases["matmul_sum"] = (programs.matmul_sum, batches, (rows, 3), dtype)
-    cases["matmul_sum down"] = (programs.matmul_sum, [draw(2, n, rows), draw(2, 3, rows)], (n, 3), dtype)
+    cases["matmul_accumulate"] = (programs.matmul_accumulate, batches, (rows, 3), dtype)
+    cases["matmul_accumulate down"] = (programs.matmul_accumulate, [draw(2, n, rows), draw(2, 3, rows)], (n, 3), dtype)
     for name, entry in (("uniform", _core.uniform), ("normal", _core.normal)):
         cases[name] = (lambda out, entry=entry: (entry(5, 6, out, -1.0, 2.0), out)[1], [], (n,), dtype)
     return cases
@@ -171,8 +172,8 @@ def _update(name: str, states: int, row: Update, gradient: Region, outputs: list
                 _core.update_step(
                     name, got[0], gradient.put(values[1], place), tuple(got[1:]), numbers, clocks[calls % 17]
                 )
-                for output, out, truth in zip(outputs, got, (expected[0], *expected[2:]), strict=False):
-                    output.check(out, truth.tobytes(), f"{name} on {isa}, {n} elements, place {place}")
+                for output, out, wanted in zip(outputs, got, (expected[0], *expected[2:]), strict=False):
+                    output.check(out, wanted.tobytes(), f"{name} on {isa}, {n} elements, place {place}")
                 calls += 1
     return calls
 
@@ -231,32 +232,36 @@ def rows_of(flat: Array, rows: int, columns: int, gap: int) -> Array:
     return np.lib.stride_tricks.as_strided(flat, (rows, columns), ((columns + gap) * flat.itemsize, flat.itemsize))
 
 
-Step = programs.Plain
-
-
-def fused_bodies(n: int) -> dict[str, tuple[bool, list[str], list[str], list[Step]]]:
+def fused_bodies(code: int, n: int) -> dict[str, tuple[bool, list[str], list[str], list[Instr]]]:
     """Is the product kept, names of outputs and inputs after c, a and b, and steps; slots: c p v a b row y hyper."""
-    matrix, row = (n, 1), (0, 1)
-    p, v, y, hyper = 1, 2, 6, 7
+    matrix, row_vector = (n, 1), (0, 1)
+    p, v, row, y, hyper = 1, 2, 5, 6, 7
+    mask, kept = PRODUCT - 1, PRODUCT - 2
+
+    def step(name: str, out: int, *operands: tuple[int, tuple[int, int]]) -> Instr:
+        record = MapStep(tuple(strides for _, strides in operands), n)
+        return Instr(name, code, [out], [at for at, _ in operands], record)
+
+    c = (PRODUCT, matrix)
     return {
         "bias relu": (
             True,
             [],
             ["row"],
-            [("add", 0, [-1], [-1, 5], [*matrix, *row, n], []), ("relu", 0, [-1], [-1], [*matrix, n], [])],
+            [step("add", PRODUCT, c, (row, row_vector)), step("relu", PRODUCT, c)],
         ),
-        "mask": (True, [], ["y"], [("relu_grad", 0, [-1], [y, -1], [*matrix, *matrix, n], [])]),
+        "mask": (True, [], ["y"], [step("relu_grad", PRODUCT, (y, matrix), c)]),
         "locals": (
             False,
             ["p"],
             ["row", "y"],
             [
-                ("less", 0, [-2], [-1, 5], [*matrix, *row, n], []),
-                ("where", 0, [-3], [-2, -1, y], [*matrix, *matrix, *matrix, n], []),
-                ("sub", 0, [p], [-3, y], [*matrix, *matrix, n], []),
+                step("less", mask, c, (row, row_vector)),
+                step("where", kept, (mask, matrix), c, (y, matrix)),
+                step("sub", p, (kept, matrix), (y, matrix)),
             ],
         ),
-        "sgd": (False, ["p", "v"], ["hyper"], [("sgd", 0, [p, v], [-1, hyper], [n], [])]),
+        "sgd": (False, ["p", "v"], ["hyper"], [Instr("sgd", code, [p, v], [PRODUCT, hyper], UpdateStep(n))]),
     }
 
 
@@ -267,20 +272,17 @@ def fused_program(
     dtype: programs.Float, m: int, n: int, k: int, transposed: tuple[bool, bool], body: str
 ) -> tuple[Any, list[str]]:
     """A gemm with this body over the arrays it uses, in the order of their names."""
-    keep, outputs, inputs, steps = fused_bodies(n)[body]
     code = programs.CODE[np.dtype(dtype)]
+    keep, outputs, inputs, steps = fused_bodies(code, n)[body]
     used = [name for name in NAMES if name in (*(["c"] if keep else []), *outputs, "a", "b", *inputs)]
     slot = {NAMES.index(name): i for i, name in enumerate(used)}
-    strides = [*((1, m) if transposed[0] else (k, 1)), *((1, k) if transposed[1] else (n, 1))]
-
-    def slots(places: Sequence[int]) -> list[int]:
-        return [place if place < 0 else slot[place] for place in places]
-
-    renamed = [(name, code, slots(to), slots(of), ints, reals) for name, _, to, of, ints, reals in steps]
-    to = [slot[0] if keep else -1, *(slot[NAMES.index(name)] for name in outputs)]
-    of = [slot[NAMES.index(name)] for name in ("a", "b", *inputs)]
+    shapes = (k, m) if transposed[0] else (m, k), (n, k) if transposed[1] else (k, n)
+    record = programs.one_matmul(*shapes, transposed).gemm(*register_steps(steps))
+    to = [NAMES.index(name) for name in (*(["c"] if keep else []), *outputs)]
+    of = [NAMES.index(name) for name in ("a", "b", *inputs)]
+    instr = Instr("gemm", code, to, of, record, (), steps, stores_product=keep)
     spec = [(programs.CODE[np.dtype(d)], s) for s, d in (fused_shape(name, dtype, m, n, k) for name in used)]
-    return _core.Program(spec, [], [], [("gemm", code, to, of, [m, n, k, *strides, n, 0, 1], [], renamed)]), used
+    return _core.Program(spec, [], [], [instr.lower(slot)]), used
 
 
 def fused_shape(name: str, dtype: programs.Float, m: int, n: int, k: int) -> tuple[tuple[int], npt.DTypeLike]:
@@ -298,7 +300,7 @@ def fused() -> int:
         for i, (m, n, k) in enumerate(shapes):
             transposed = (i % 2 == 1, i // 2 % 2 == 1)
             rng = np.random.default_rng(i)
-            for body in fused_bodies(n):
+            for body in fused_bodies(0, n):
                 force_level(ISAS[-1])
                 program, used = fused_program(dtype, m, n, k, transposed, body)
                 values = {

@@ -11,6 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from chainrule import _core
+from chainrule._ir import records
+from chainrule._ir.elementwise import Map
+from chainrule._ir.instruction import Instr
+from chainrule._ir.products import Matmul, MatmulAccumulate
+from chainrule._ir.record import Record
+from chainrule._ir.shapes import contiguous_strides
 from reference import float64_functions
 from reference.bits import Array
 from reference.elementary import NUMPY64, Function
@@ -21,7 +27,6 @@ CODE: dict[np.dtype[Any], int] = {np.dtype(dtype): code for code, dtype in enume
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
 Float = type[np.floating[Any]]
 Pair = tuple[int, int]
-Plain = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float]]
 
 
 def execute(
@@ -29,16 +34,29 @@ def execute(
     dtype: npt.DTypeLike,
     outputs: Sequence[Array],
     inputs: Sequence[Array],
-    ints: Sequence[int],
+    record: Record,
     reals: Sequence[float] = (),
-    body: Sequence[Plain] = (),
+    body: Sequence[Instr] = (),
 ) -> None:
     """Run one instruction that writes into the caller's C-contiguous `outputs`; slots are outputs, then inputs."""
     arrays = [*outputs, *inputs]
-    slots = range(len(arrays))
-    plain = (name, CODE[np.dtype(dtype)], slots[: len(outputs)], slots[len(outputs) :], ints, reals)
-    code = (*plain, body) if body else plain
-    _core.Program([(CODE[a.dtype], a.shape) for a in arrays], [], [], [code])(*arrays)
+    slots = list(range(len(arrays)))
+    instr = Instr(name, CODE[np.dtype(dtype)], slots[: len(outputs)], slots[len(outputs) :], record, reals, body)
+    _core.Program([(CODE[a.dtype], a.shape) for a in arrays], [], [], [instr.lower()])(*arrays)
+
+
+def flat(name: str, dtype: npt.DTypeLike, out: int, ins: Sequence[int], n: int, params: Sequence[float] = ()) -> Instr:
+    """An elementwise instruction over n elements of each slot."""
+    return Instr(name, CODE[np.dtype(dtype)], [out], list(ins), Map((n,), ((1,),) * len(ins)), params)
+
+
+def one_matmul(a: Sequence[int], b: Sequence[int], transposed: tuple[bool, bool] = (False, False)) -> Matmul:
+    """A product of two contiguous matrices of these shapes, read transposed where it says so."""
+    (m, k), n = a[:: -1 if transposed[0] else 1], b[0 if transposed[1] else 1]
+    (rs_a, cs_a), (rs_b, cs_b) = (
+        contiguous_strides(x)[:: -1 if swap else 1] for x, swap in zip((a, b), transposed, strict=True)
+    )
+    return Matmul((), m, n, k, rs_a, cs_a, rs_b, cs_b, rs_c=n, batch_a=(), batch_b=())
 
 
 def sgd_step(
@@ -69,8 +87,8 @@ def elementwise(name: str, *inputs: Array, params: Sequence[float] = (), out: Ar
     if out is None:
         out = blank(shape, np.bool_ if name in COMPARISONS else dtype)
     dims = list(shape) or [1]
-    strides = [s // x.itemsize for x in arrays for s in np.broadcast_to(x, dims).strides]
-    execute(name, dtype, [out], arrays, [len(dims), *dims, *strides], params)
+    record = Map(tuple(dims), tuple(_strides(np.broadcast_to(x, dims)) for x in arrays))
+    execute(name, dtype, [out], arrays, record, params)
     return out
 
 
@@ -81,10 +99,9 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     if out is None:
         out = blank((*batch, m, n), a.dtype)
     wide = [np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b)]
-    strides = [[s // x.itemsize for s in x.strides] for x in wide]
-    inner = [s for x in strides for s in x[-2:]]
-    ints = [len(batch), *batch, m, n, k, *inner, n, *(s for x in strides for s in x[:-2])]
-    execute("matmul", a.dtype, [out], [_memory(a), _memory(b)], ints)
+    (*batch_a, rs_a, cs_a), (*batch_b, rs_b, cs_b) = map(_strides, wide)
+    record = Matmul(batch, m, n, k, rs_a, cs_a, rs_b, cs_b, n, tuple(batch_a), tuple(batch_b))
+    execute("matmul", a.dtype, [out], [_memory(a), _memory(b)], record)
     return out
 
 
@@ -97,13 +114,16 @@ def reduce(name: str, x: Array, axis: int | tuple[int, ...] | None = None, out: 
         out = blank(shape, np.int64 if name == "argmax" else x.dtype)
     if x.ndim == 0 or x.ndim - 1 in axes or name == "argmax":
         rows = contiguous(sequences(x, axes))
-        execute(name, x.dtype, [out], [rows], [out.size, rows.shape[-1], 1, 1])
+        record = records.Reduce(out.size, rows.shape[-1], 1, records.ReduceMode.LANE_RULE)
+        execute(name, x.dtype, [out], [rows], record)
         return out
     first, count = min(axes, default=0), len(axes)
     if axes != tuple(range(first, first + count)):  # not neighbours: in front
         x, first = np.transpose(x, (*axes, *kept)), 0
     sizes = np.split(np.asarray(x.shape, np.int64), [first, first + count])
-    execute(name, x.dtype, [out], [contiguous(x)], [*(int(part.prod()) for part in sizes), 0])
+    outer, reduced, inner = (int(part.prod()) for part in sizes)
+    record = records.Reduce(outer, reduced, inner, records.ReduceMode.START_CHAIN)
+    execute(name, x.dtype, [out], [contiguous(x)], record)
     return out
 
 
@@ -112,7 +132,7 @@ def rowwise(name: str, *inputs: Array, out: Array | None = None) -> Array:
     x = inputs[0]
     if out is None:
         out = blank(x.shape, x.dtype)
-    execute(name, x.dtype, [out], inputs, [x.size // max(x.shape[-1], 1), x.shape[-1]])
+    execute(name, x.dtype, [out], inputs, records.Rowwise(x.size // max(x.shape[-1], 1), x.shape[-1]))
     return out
 
 
@@ -120,7 +140,7 @@ def cross_entropy(logits: Array, labels: Array, out: Array | None = None) -> Arr
     """Loss per row of logits (rows, classes)."""
     if out is None:
         out = blank(logits.shape[:1], logits.dtype)
-    execute("cross_entropy", logits.dtype, [out], [logits, labels], logits.shape)
+    execute("cross_entropy", logits.dtype, [out], [logits, labels], records.CrossEntropy(*logits.shape))
     return out
 
 
@@ -128,7 +148,7 @@ def cross_entropy_grad(logits: Array, labels: Array, g: Array, out: Array | None
     """Gradient by the logits; g (rows,) arrives."""
     if out is None:
         out = blank(logits.shape, logits.dtype)
-    execute("cross_entropy_grad", logits.dtype, [out], [logits, labels, g], logits.shape)
+    execute("cross_entropy_grad", logits.dtype, [out], [logits, labels, g], records.CrossEntropy(*logits.shape))
     return out
 
 
@@ -137,8 +157,8 @@ def cross_entropy_both(logits: Array, labels: Array, g: Array, out: Array | None
     if out is None:
         out = blank(logits.size + logits.shape[0], logits.dtype)
     gradient, loss = out[: logits.size].reshape(logits.shape), out[logits.size :]
-    ints = [*logits.shape, g.ndim]
-    execute("cross_entropy_both", logits.dtype, [loss, gradient], [logits, labels, np.atleast_1d(g)], ints)
+    record = records.CrossEntropyBoth(*logits.shape, upstream_step=g.ndim)
+    execute("cross_entropy_both", logits.dtype, [loss, gradient], [logits, labels, np.atleast_1d(g)], record)
     return out
 
 
@@ -168,8 +188,8 @@ def copy(x: Array, out: Array | None = None) -> Array:
     if out is None:
         out = blank(x.shape, x.dtype)
     dims = (1,) * max(2 - x.ndim, 0) + x.shape
-    strides = [s // x.itemsize for view in (out.reshape(dims), x.reshape(dims)) for s in view.strides]
-    execute("copy", x.dtype, [out], [_memory(x)], [len(dims), 0, 0, *dims, *strides])
+    record = records.Copy(0, 0, dims, _strides(out.reshape(dims)), _strides(x.reshape(dims)))
+    execute("copy", x.dtype, [out], [_memory(x)], record)
     return out
 
 
@@ -177,7 +197,7 @@ def cast(x: Array, dtype: npt.DTypeLike, out: Array | None = None) -> Array:
     """x in another dtype."""
     if out is None:
         out = blank(x.shape, dtype)
-    execute("cast", dtype, [out], [x], [x.size, CODE[x.dtype]])
+    execute("cast", dtype, [out], [x], records.Cast(x.size, source_dtype=CODE[x.dtype]))
     return out
 
 
@@ -185,7 +205,7 @@ def take(x: Array, index: Array, out: Array | None = None) -> Array:
     """Rows of x (rows, n) by index."""
     if out is None:
         out = blank((index.size, x.shape[1]), x.dtype)
-    execute("take", x.dtype, [out], [x, index], [index.size, x.shape[1]])
+    execute("take", x.dtype, [out], [x, index], records.Take(index.size, x.shape[1]))
     return out
 
 
@@ -193,7 +213,7 @@ def index_add(g: Array, index: Array, rows: int, out: Array | None = None) -> Ar
     """The gradient of take: rows of g (index.size, n) added up at their index."""
     if out is None:
         out = blank((rows, g.shape[1]), g.dtype)
-    execute("index_add", g.dtype, [out], [g, index], [*g.shape, rows])
+    execute("index_add", g.dtype, [out], [g, index], records.IndexAdd(index.size, g.shape[1], out_rows=rows))
     return out
 
 
@@ -201,10 +221,10 @@ def unfold(
     x: Array, kernel: Pair, dilation: Pair = (1, 1), padding: Pair = (0, 0), stride: Pair = (1, 1), out: Any = None
 ) -> Array:
     """Windows of images (n, channels, h, w) as columns, 0 outside."""
-    windows = _windows(x.shape[2:], kernel, dilation, padding, stride)
+    record = _windows(x.shape, kernel, dilation, padding, stride)
     if out is None:
-        out = blank((x.shape[0], x.shape[1] * kernel[0] * kernel[1], windows[-2] * windows[-1]), x.dtype)
-    execute("unfold", x.dtype, [out], [x], [*x.shape[:2], *windows], [0.0])
+        out = blank((x.shape[0], x.shape[1] * kernel[0] * kernel[1], record.out_h * record.out_w), x.dtype)
+    execute("unfold", x.dtype, [out], [x], record, [0.0])
     return np.asarray(out)
 
 
@@ -221,23 +241,37 @@ def fold(
     n, channels = columns.shape[0], columns.shape[1] // (kernel[0] * kernel[1])
     if out is None:
         out = blank((n, channels, *image), columns.dtype)
-    ints = [n, channels, *_windows(image, kernel, dilation, padding, stride)]
-    execute("fold", columns.dtype, [out], [columns], ints)
+    record = _windows((n, channels, *image), kernel, dilation, padding, stride)
+    execute("fold", columns.dtype, [out], [columns], record)
     return np.asarray(out)
 
 
-def _windows(image: Sequence[int], kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> list[int]:
+def _windows(images: Sequence[int], kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> records.Windows:
+    n, channels, *image = images
     counts = [(image[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(2)]
-    return [*image, *kernel, *stride, *dilation, *padding, *counts]
+    return records.Windows(n, channels, *image, *kernel, *stride, *dilation, *padding, *counts)
 
 
-def matmul_sum(a: Array, b: Array, out: Array | None = None, continues: bool = False) -> Array:
+def matmul_accumulate(a: Array, b: Array, out: Array | None = None, continues: bool = False) -> Array:
     """The sum over i of a[i] @ b[i].T, a (n, m, l) and b (n, k, l); `continues`: the chains go on from out."""
     (n, m, length), k = a.shape, b.shape[1]
     if out is None:
         out = blank((m, k), a.dtype)
-    ints = [n, m, k, length, length, 1, 1, length, k, m * length, k * length, int(continues)]
-    execute("matmul_sum", a.dtype, [out], [a, b], ints)
+    record = MatmulAccumulate(
+        batch=n,
+        m=m,
+        n=k,
+        k=length,
+        rs_a=length,
+        cs_a=1,
+        rs_b=1,
+        cs_b=length,
+        rs_c=k,
+        batch_a=m * length,
+        batch_b=k * length,
+        continues=continues,
+    )
+    execute("matmul_accumulate", a.dtype, [out], [a, b], record)
     return out
 
 
@@ -267,6 +301,11 @@ def scalar_float64() -> Iterator[None]:
     """The reference with the scalar level's float64 functions: their bits are defined by cpp/math."""
     with float64_functions(**{name: scalar(name) for name in NUMPY64}):
         yield
+
+
+def _strides(x: Array) -> tuple[int, ...]:
+    """In elements."""
+    return tuple(s // x.itemsize for s in x.strides)
 
 
 def _memory(x: Array) -> Array:

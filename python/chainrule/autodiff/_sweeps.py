@@ -1,8 +1,8 @@
-"""The two walks over the graph: gradients newest first (reverse mode), tangents oldest first (forward mode).
+"""The two sweeps over the graph: gradients newest first (reverse mode), tangents oldest first (forward mode).
 
-Both are loops, not recursion, so depth is bounded by memory only. Every op's rules are written in ops: where they may
-record, they make nodes, and their results can be differentiated again; else they only compute. `transforms.py` has the
-functions of functions that are made of these walks.
+Both are loops, not recursion, so depth is bounded by memory only. Every op's rules are written in ops: while recording
+is enabled they create nodes, so that their results can be differentiated again. `_transforms.py` defines the function
+transformations based on these sweeps.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..ops._operands import as_tensor
 __all__ = ["backward", "is_grad_enabled", "no_grad"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+Visit = Callable[[Tensor, int, Tensor, Tensor], None]
 
 
 class no_grad:  # noqa: N801 (PyTorch's name)
@@ -42,10 +43,10 @@ class no_grad:  # noqa: N801 (PyTorch's name)
 
     def __enter__(self) -> None:
         self._before.append(grad_mode.enabled)
-        grad_mode.set(self._wanted, grad_mode.trace)
+        grad_mode.set(self._wanted, grad_mode.executor)
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.set(self._before.pop(), grad_mode.trace)
+        grad_mode.set(self._before.pop(), grad_mode.executor)
 
     def __call__(self, function: F) -> F:
         """Decorate a function."""
@@ -59,20 +60,20 @@ class no_grad:  # noqa: N801 (PyTorch's name)
 
 
 class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
-    """The opposite, for functions that differentiate whatever the caller's mode is."""
+    """The opposite of no_grad, for functions that differentiate regardless of the caller's mode."""
 
     _wanted = True
 
 
 @contextmanager
 def differentiating_by(parameters: Iterable[int]) -> Iterator[None]:
-    """What depends on these tensors, by number, keeps its graph inside the block: somebody outside wants it."""
+    """Context in which tensors that depend on these parameters (by number) keep their graph for the caller."""
     before = grad_mode.sources
-    grad_mode.differentiate_by(before.union(parameters))
+    grad_mode.set_sources(before.union(parameters))
     try:
         yield
     finally:
-        grad_mode.differentiate_by(before)
+        grad_mode.set_sources(before)
 
 
 def is_grad_enabled() -> bool:
@@ -85,12 +86,12 @@ def is_grad_enabled() -> bool:
     return grad_mode.enabled
 
 
-# The graph between sources (tensors to differentiate by) and outputs. Sources are told by number and are independent of
-# each other: no walk goes behind one, even where one was computed from another.
+# The subgraph between sources (tensors to differentiate with respect to) and outputs. Sources are identified by number
+# and treated as independent: no sweep continues to their inputs, even if one was computed from another.
 
 
-def history(outputs: Iterable[Tensor], sources: Collection[int] = ()) -> list[Tensor]:
-    """Every tensor behind the outputs that requires a gradient or is a source, newest first."""
+def ancestors(outputs: Iterable[Tensor], sources: Collection[int] = ()) -> list[Tensor]:
+    """All ancestors of the outputs that require a gradient or are sources, newest first; outputs included."""
     seen: dict[int, Tensor] = {}
     waiting = [t for t in outputs if t._requires_grad or t._number in sources]
     while waiting:
@@ -103,8 +104,8 @@ def history(outputs: Iterable[Tensor], sources: Collection[int] = ()) -> list[Te
     return [seen[number] for number in sorted(seen, reverse=True)]
 
 
-def path(reached: Sequence[Tensor], sources: Collection[int]) -> list[Tensor]:
-    """What of a history depends on a source, newest first."""
+def subgraph(reached: Sequence[Tensor], sources: Collection[int]) -> list[Tensor]:
+    """The ancestors that depend on a source, newest first."""
     leads = set(sources)
     found = []
     for t in reversed(reached):
@@ -114,8 +115,8 @@ def path(reached: Sequence[Tensor], sources: Collection[int]) -> list[Tensor]:
     return found[::-1]
 
 
-def check_unchanged(t: Tensor, what: str) -> None:
-    """Refuse a node of which a value was overwritten since."""
+def check_not_overwritten(t: Tensor, what: str) -> None:
+    """Raise RuntimeError if a value that the node's rules need was overwritten since the forward pass."""
     assert t._op is not None
     for i, (x, version) in enumerate(zip((*t._inputs, t), t._saved, strict=True)):
         if x._version[0] != version:
@@ -126,8 +127,8 @@ def check_unchanged(t: Tensor, what: str) -> None:
             )
 
 
-def _sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Undo broadcasting: sum the gradient over the axes along which the argument was repeated."""
+def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Undo broadcasting: sum the gradient over the axes along which the argument was broadcast."""
     if g.shape == shape:
         return g
     extra = g.ndim - len(shape)
@@ -135,22 +136,26 @@ def _sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     return ops.reshape(ops.sum(g, axes), shape)
 
 
-def pull_back(
+def reverse_sweep(
     outputs: Sequence[Tensor],
     gradients: Sequence[Tensor | None],
     sources: Collection[int],
     nodes: Sequence[Tensor] | None = None,
+    what: str = "backward",
+    visit: Visit | None = None,
 ) -> dict[int, Tensor]:
-    """Gradients of sum(outputs * gradients) by source number; none for a source that does not matter.
+    """Gradients of sum(outputs * gradients) by source number; sources without influence are omitted.
 
-    `nodes` is the path between them, for callers that walk it often.
+    `nodes` is the subgraph between them, for callers that sweep it often; `what` begins errors. For inspection,
+    `visit(node, i, part, total)` is called for each edge, with the gradient that the node passes to its input i and the
+    gradient accumulated there so far.
     """
     pending: dict[int, Tensor] = {}
     for out, g in zip(outputs, gradients, strict=True):
         if g is not None:
             pending[out._number] = ops.add(pending[out._number], g) if out._number in pending else g
     found: dict[int, Tensor] = {}
-    nodes = path(history(outputs, sources), sources) if nodes is None else nodes
+    nodes = subgraph(ancestors(outputs, sources), sources) if nodes is None else nodes
     matter = {t._number for t in nodes}
     for t in nodes:
         if t._number not in pending:
@@ -159,7 +164,7 @@ def pull_back(
         if t._number in sources:
             found[t._number] = g
             continue
-        check_unchanged(t, "backward")
+        check_not_overwritten(t, what)
         assert t._op is not None
         for i, x in enumerate(t._inputs):
             if x._number not in matter:
@@ -167,37 +172,44 @@ def pull_back(
             part = t._op.gradient(i, g, t, t._inputs, t._attrs)
             if part is None:
                 continue
-            part = _sum_to(part, x.shape)
+            part = sum_to(part, x.shape)
             before = pending.get(x._number)
-            pending[x._number] = part if before is None else ops.add(before, part)
+            total = part if before is None else ops.add(before, part)
+            pending[x._number] = total
+            if visit is not None:
+                visit(t, i, part, total)
     return found
 
 
-def push_forward(
+def forward_sweep(
     outputs: Sequence[Tensor],
     tangents: Mapping[int, Tensor],
     sources: Collection[int],
     nodes: Sequence[Tensor] | None = None,
-) -> list[Tensor | None]:
-    """The derivative of each output along the tangents, given by source number; None for one that does not change."""
+    what: str = "jvp",
+) -> dict[int, Tensor]:
+    """The directional derivative of each node by number, for tangents by source number; zero ones are omitted.
+
+    `nodes` and `what` as for the reverse sweep.
+    """
     found = dict(tangents)
-    nodes = path(history(outputs, sources), sources) if nodes is None else nodes
+    nodes = subgraph(ancestors(outputs, sources), sources) if nodes is None else nodes
     for t in reversed(nodes):
         if t._number in sources:
             continue
         given = [found.get(x._number) for x in t._inputs]
         if all(g is None for g in given):
             continue
-        check_unchanged(t, "jvp")
+        check_not_overwritten(t, what)
         assert t._op is not None
         tangent = t._op.tangent(given, t, t._inputs, t._attrs)
         if tangent is not None:
             found[t._number] = ops.broadcast_to(tangent, t.shape)
-    return [found.get(out._number) for out in outputs]
+    return found
 
 
 def seed(output: Tensor, gradient: Any, what: str) -> Tensor:
-    """The gradient that arrives at an output: 1 for one element, else what the caller gives."""
+    """The upstream gradient of an output: the caller's, or by default 1 for an output of one element."""
     if gradient is None:
         if output.size != 1:
             raise ValueError(f"{what}: the output has shape {output.shape}; expected one element, or pass a gradient")
@@ -211,9 +223,9 @@ def seed(output: Tensor, gradient: Any, what: str) -> Tensor:
 def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
     """Add the gradient of `output` to the `grad` of every leaf that requires one.
 
-    Arguments: `output`, a tensor made from such leaves; `gradient`, of its shape (default 1 for one element);
+    Arguments: `output`, a tensor computed from such leaves; `gradient`, of its shape (default 1 for one element);
     `create_graph`, whether the gradients can be differentiated again.
-    Errors: ValueError without a gradient for more than one element or for an output without history; RuntimeError when
+    Errors: ValueError without a gradient for more than one element or for an output without a graph; RuntimeError when
     a value that the graph needs was overwritten.
 
     >>> import chainrule as cr
@@ -223,18 +235,19 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
     6.0
     """
     if not output._requires_grad:
-        raise ValueError("backward: no tensor behind the output requires a gradient")
-    nodes = history([output])
+        raise ValueError("backward: the output does not depend on a tensor that requires a gradient")
+    nodes = ancestors([output])
     leaves = {t._number: t for t in nodes if t._op is None}
     with enable_grad() if create_graph else no_grad():
         first = seed(output, gradient, "backward")
-        found = pull_back([output], [first], leaves, nodes)
+        found = reverse_sweep([output], [first], leaves, nodes)
         new, taken = {}, {id(first._version)}
         for number, g in found.items():
             before = leaves[number].grad
             if before is not None:
                 g = ops.add(before, g)
-            elif id(g._version) in taken and grad_mode.trace.has_values:  # memory of the seed or of another leaf's grad
+            elif id(g._version) in taken and grad_mode.executor.has_values:
+                # It shares the memory of the seed or of another leaf's grad.
                 g = ops.add(g, 0) if create_graph else Tensor._wrap(g._data.copy())
             taken.add(id(g._version))
             new[number] = g

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import nn, ops
 from .._tensor import tensor
+from .._util.dtypes import Array
 from ..config import active_isa, get_num_threads, numerics_version
 from ..data import load_digits
 from ..optim import SGD
@@ -30,8 +30,6 @@ _SHAPES = ((1, 1, 1), (1, 64, 10), (3, 7, 5), (17, 33, 9), (32, 64, 64), (65, 12
 _UNARY = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "softplus", "relu", "leaky_relu", "square")
 _BINARY = ("add", "sub", "mul", "div", "maximum", "minimum")
 _REDUCTIONS = ("sum", "mean", "max", "min", "argmax")
-
-Array = npt.NDArray[Any]
 
 
 def digest() -> str:

@@ -1,9 +1,8 @@
-"""Compiling: trace a function, fuse, plan memory, run it as one program (docs/compiling.md)."""
+"""The compiler: trace a function, fuse, plan memory, run it as one program (docs/compiling.md)."""
 
 from __future__ import annotations
 
 from .._util.errors import CompileError
-from .jit import Compiled, compile
-from .plan import Plan
+from .jit import compile
 
-__all__ = ["CompileError", "Compiled", "Plan", "compile"]
+__all__ = ["CompileError", "compile"]

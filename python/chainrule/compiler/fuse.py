@@ -1,30 +1,35 @@
-"""Fusions: what is done while the numbers are still in the nearest cache. Never a rounding changes.
+"""Fusions: several operations in one pass over memory. No rounding changes.
 
-gemm                a matrix product with what follows on its elements: bias, activation, an activation's derivative,
+gemm                a matrix product and the following elementwise steps: bias, activation, an activation's derivative,
                     SGD's update
-chain               elementwise instructions in one pass over blocks
+chain               elementwise instructions in one pass over blocks of elements
 cross_entropy_both  softmax, loss and gradient in one pass over the rows
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ..ops._op import Spec
-from ..ops._strides import contiguous_strides, product
+from .._ir.elementwise import Chain, Map, MapStep, Update
+from .._ir.instruction import PRODUCT, Instr
+from .._ir.products import Matmul
+from .._ir.record import Record, Region
+from .._ir.records import CrossEntropy, CrossEntropyBoth
+from .._ir.table import INSTRUCTIONS
+from .._ir.values import Value
+from .._util.dtypes import Spec
 from .dataflow import Flow
-from .trace import ELEMENTWISE, Instr, Value
 
-__all__ = ["fuse", "uniform_constants"]
+__all__ = ["fuse", "register_steps", "uniform_constants"]
 
-# A product that only its body sees is made in one block of k (kc of cpp/kernels/gemm.cpp, by dtype).
-_ONE_BLOCK = (512, 256)
-_WINDOW = 12  # how many instructions a chain looks ahead
-_MOST = 24  # instructions in a chain: their blocks must stay in L1
-
-Region = tuple[int, int]
+# A product that is not stored must be computed in one block of k (gemm_depth of cpp/kernel_table.h): its size by dtype.
+_DEPTH_BLOCK = (512, 256)
+_FIRST_LOCAL = PRODUCT - 1  # values local to the body of a chain have ids from here down
+_WINDOW = 12  # instructions after the first one that are considered for a chain
+_MAX_CHAIN = 24  # instructions of a chain: their blocks must stay in L1
 
 
 def fuse(code: list[Instr], values: list[Value], outputs: Collection[int]) -> list[Instr]:
@@ -33,32 +38,34 @@ def fuse(code: list[Instr], values: list[Value], outputs: Collection[int]) -> li
     _cross_entropies(flow)
     for at in range(len(code)):
         instr = flow.code[at]
-        if instr is not None and instr.name == "matmul" and instr.ints[0] == 0 and instr.ints[1] * instr.ints[2] > 0:
-            _product(flow, at)
+        if instr is not None and isinstance(instr.record, Matmul):
+            matmul = instr.record
+            if not matmul.batch and matmul.m * matmul.n > 0:
+                _fuse_product(flow, at, instr, matmul)
     _chains(flow)
     return flow.result()
 
 
 def uniform_constants(code: list[Instr], values: list[Value]) -> None:
-    """A constant array of equal elements is read as one number."""
-    one: dict[int, int | None] = {}
+    """Replace constant arrays of equal elements by scalars."""
+    scalars: dict[int, int | None] = {}
     for instr in code:
-        if instr.name not in ELEMENTWISE:
+        if not isinstance(instr.record, Map):
             continue
-        ndim = instr.ints[0]
         for i, v in enumerate(instr.ins):
             value = values[v]
             if not value.constant or value.array is None or value.array.size < 2:
                 continue
-            if v not in one:
-                one[v] = _one_number(values, value)
-            number = one[v]
-            if number is not None:
-                instr.ins[i] = number
-                instr.ints[1 + ndim * (1 + i) : 1 + ndim * (2 + i)] = [0] * ndim
+            if v not in scalars:
+                scalars[v] = _scalar_of(values, value)
+            scalar = scalars[v]
+            if scalar is not None:
+                instr.ins[i] = scalar
+                instr.record = instr.record.with_scalar_input(i)
 
 
-def _one_number(values: list[Value], value: Value) -> int | None:
+def _scalar_of(values: list[Value], value: Value) -> int | None:
+    """The id of a new scalar, if all elements of a constant have the same bits."""
     assert value.array is not None
     flat = value.array.reshape(-1)
     raw = flat.view(np.uint8).reshape(flat.size, -1)
@@ -70,7 +77,7 @@ def _one_number(values: list[Value], value: Value) -> int | None:
 
 
 def _cross_entropies(flow: Flow) -> None:
-    """Loss and gradient of the same scores and labels."""
+    """Join cross entropy and its gradient by the same scores and labels."""
     losses: dict[tuple[int, ...], int] = {}
     for at, instr in enumerate(flow.code):
         if instr is None:
@@ -82,160 +89,150 @@ def _cross_entropies(flow: Flow) -> None:
             loss = flow.code[host]
             if loss is None or not flow.may_join(at, host):
                 continue
-            g = flow.values[instr.ins[2]]
-            number = _one_number(flow.values, g) if g.constant and g.array is not None and g.array.size else None
+            upstream = flow.values[instr.ins[2]]
+            uniform = upstream.constant and upstream.array is not None and upstream.array.size > 0
+            scalar = _scalar_of(flow.values, upstream) if uniform else None
+            assert isinstance(instr.record, CrossEntropy)
             both = Instr(
                 "cross_entropy_both",
                 instr.dtype,
                 [*loss.outs, *instr.outs],
-                [*loss.ins, instr.ins[2] if number is None else number],
-                [*instr.ints, int(number is None)],
+                [*loss.ins, instr.ins[2] if scalar is None else scalar],
+                CrossEntropyBoth(instr.record.rows, instr.record.cols, upstream_step=int(scalar is None)),
             )
             flow.replace(host, both, [at])
 
 
-# Elementwise instructions on a region of rows and columns.
+def _step(instr: Instr, record: Record, local: dict[int, int]) -> Instr:
+    """An instruction as a step of a body, with the ids of the values that are local to the body."""
+    outs, ins = [local.get(v, v) for v in instr.outs], [local.get(v, v) for v in instr.ins]
+    return Instr(instr.name, instr.dtype, outs, ins, record, instr.reals)
 
 
-def _operands(instr: Instr, region: Region) -> list[list[int]] | None:
-    """(row stride, step) of each input over the region, or None where one is no matrix, vector or number there."""
-    rows, columns = region
-    ndim, dims = instr.ints[0], instr.ints[1 : 1 + instr.ints[0]]
-    if product(dims) != rows * columns:
-        return None
-    found = []
-    for i in range(len(instr.ins)):
-        strides = instr.ints[1 + ndim * (1 + i) : 1 + ndim * (2 + i)]
-        if strides == contiguous_strides(dims):
-            found.append([columns, 1])
-        elif not any(strides):
-            found.append([0, 0])
-        elif dims == [rows, columns] and strides == [0, 1]:
-            found.append([0, 1])
-        elif dims == [rows, columns] and strides == [1, 0]:
-            found.append([1, 0])
-        else:
-            return None
-    return found
+# Matrix products with the following elementwise steps.
 
 
-def _part(instr: Instr, operands: list[list[int]], columns: int, names: dict[int, int]) -> Instr:
-    """The sub-instruction: inputs and output under the names they have inside of the host."""
-    ints = [n for operand in operands for n in operand]
-    outs, ins = [names.get(v, v) for v in instr.outs], [names.get(v, v) for v in instr.ins]
-    return Instr(instr.name, instr.dtype, outs, ins, [*ints, columns], instr.reals)
-
-
-def _update_part(instr: Instr, region: Region, names: dict[int, int]) -> Instr | None:
-    """SGD's update as a sub-instruction."""
-    # Those with more states stay apart: taken in, Adam's made a step of 784-512-256-10 5 % slower, with 2048 x 2048
-    # weights 12 %, and that of 2-16-16-2 2 % faster.
-    if instr.name != "sgd" or instr.ints[0] != region[0] * region[1]:
-        return None
-    ins = [names.get(instr.ins[0], instr.ins[0]), *instr.ins[1:]]
-    return Instr(instr.name, instr.dtype, list(instr.outs), ins, [region[1]])
-
-
-def _product(flow: Flow, at: int) -> None:
-    """A matrix product takes in what follows on its elements."""
-    matmul = flow.code[at]
-    assert matmul is not None
-    m, n, k = matmul.ints[1:4]
-    region = (m, n)
-    host = Instr("gemm", matmul.dtype, list(matmul.outs), list(matmul.ins), [*matmul.ints[1:9], 0, 1])
-    gone: list[int] = []
-    here = matmul.outs[0]  # the value that the product's memory holds after the parts so far; -1 inside of them
-    current, in_place = here, True
-    flow.replace(at, host, [])
-    while True:
-        found = _next_part(flow, at, current, region, {here: -1})
-        if found is None:
-            break
-        position, part = found
-        follower = flow.code[position]
-        assert follower is not None
-        sole = flow.read_once(current)
-        updates = part.name not in ELEMENTWISE
-        kept = not (updates and sole and in_place and k <= _ONE_BLOCK[matmul.dtype])
-        if not updates and sole and in_place:
-            part.outs = [-1]
-            here = follower.outs[0]
+def _fuse_product(flow: Flow, at: int, matmul: Instr, record: Matmul) -> None:
+    """Fuse the following elementwise steps into a matrix product, as long as each reads the result of the last one."""
+    gemm = record.gemm()
+    product = Instr("gemm", matmul.dtype, list(matmul.outs), list(matmul.ins), gemm)
+    flow.replace(at, product, [])
+    in_memory = matmul.outs[0]  # the value that the product's memory holds after the steps so far
+    newest, in_place = in_memory, True  # the result of the last step, and whether it is the value in memory
+    while (found := _follower(flow, at, newest, in_memory, record)) is not None:
+        position, follower, step = found
+        updates = isinstance(follower.record, Update)
+        consumed = flow.read_once(newest)
+        stored = not (updates and consumed and in_place and record.k <= _DEPTH_BLOCK[matmul.dtype])
+        if not updates and consumed and in_place:
+            step.outs = [PRODUCT]
+            in_memory = follower.outs[0]
         elif not updates:
             in_place = False
-        extra = [v for v in follower.ins if v not in (current, here) and v not in host.ins]
-        others = [*[v for v in host.outs[1:] if v not in follower.outs], *[v for v in follower.outs if v != here]]
-        outs = [here, *others] if kept else others
-        host = Instr("gemm", host.dtype, outs, [*host.ins, *extra], host.ints, [], [*host.body, part], kept)
-        gone.append(position)
-        flow.replace(at, host, [position])
+        outs = [v for v in product.outs[1:] if v not in follower.outs]
+        outs += [v for v in follower.outs if v != in_memory]
+        if stored:
+            outs.insert(0, in_memory)
+        ins = product.ins + [v for v in follower.ins if v != newest and v != in_memory and v not in product.ins]
+        product = Instr("gemm", product.dtype, outs, ins, gemm, (), [*product.body, step], stored)
+        flow.replace(at, product, [position])
         if updates:
             break
-        current = follower.outs[0]
+        newest = follower.outs[0]
+    if product.body and product.body[0].outs == [PRODUCT]:
+        product.record = record.gemm(*register_steps(product.body))
 
 
-def _next_part(flow: Flow, at: int, current: int, region: Region, names: dict[int, int]) -> tuple[int, Instr] | None:
-    """The first reader of `current` that may become a part of the instruction at `at`."""
-    for position in flow.readers(current):
+def _follower(flow: Flow, at: int, newest: int, in_memory: int, product: Matmul) -> tuple[int, Instr, Instr] | None:
+    """The first reader of the newest value that may become a step of the product at `at`: position, itself, step."""
+    region, local = (product.m, product.n), {in_memory: PRODUCT}
+    for position in flow.readers(newest):
         if position == at:
             continue
-        follower = flow.code[position]
-        assert follower is not None
-        part = None
-        if follower.name in ELEMENTWISE:
-            operands = _operands(follower, region)
-            if operands is not None and operands[follower.ins.index(current)] == [region[1], 1]:
-                part = _part(follower, operands, region[1], names)
-        elif follower.ins[:1] == [current]:
-            part = _update_part(follower, region, names)
-        if part is not None and flow.may_join(position, at):
-            return position, part
+        instr = flow.code[position]
+        assert instr is not None
+        # An update reads the gradient first.
+        joins = INSTRUCTIONS[instr.name].joins_product and instr.ins[0] == newest
+        if isinstance(instr.record, Update) and not joins:
+            continue
+        record = instr.record.step(region)
+        fits = not isinstance(record, MapStep) or record.operands[instr.ins.index(newest)] == (product.n, 1)
+        if record is not None and fits and flow.may_join(position, at):
+            return position, instr, _step(instr, record, local)
     return None
 
 
+def register_steps(body: Sequence[Instr]) -> tuple[bool, bool, bool]:
+    """Whether the body begins with a bias, relu, relu's gradient on the product, which the kernel applies itself."""
+    remaining = iter(body)
+    step = next(remaining, None)
+    if bias := step is not None and _adds_row_vector(step):
+        step = next(remaining, None)
+    if relu := step is not None and step.name == "relu" and step.outs == step.ins == [PRODUCT]:
+        step = next(remaining, None)
+    relu_grad = step is not None and _masks_product(step)
+    return bias, relu, relu_grad
+
+
+def _adds_row_vector(step: Instr) -> bool:
+    if step.name != "add" or step.outs != [PRODUCT] or step.ins.count(PRODUCT) != 1:
+        return False
+    assert isinstance(step.record, MapStep)
+    return step.record.operands[1 - step.ins.index(PRODUCT)] == (0, 1)
+
+
+def _masks_product(step: Instr) -> bool:
+    """Whether it is relu's gradient with the product as upstream gradient; relu's input: any matrix or row vector."""
+    if step.name != "relu_grad" or step.outs != [PRODUCT] or step.ins[0] == PRODUCT or step.ins[1] != PRODUCT:
+        return False
+    assert isinstance(step.record, MapStep)
+    return step.record.operands[0][1] == 1
+
+
+# Chains of elementwise instructions.
+
+
+class _Chain(NamedTuple):
+    """Instructions to be joined, their positions, and the region that they iterate over."""
+
+    maps: list[Instr]
+    positions: list[int]
+    region: Region
+
+
 def _chains(flow: Flow) -> None:
-    """Elementwise instructions over the same elements, linked by what they read, become one."""
-    at = 0
-    while at < len(flow.code):
+    """Join elementwise instructions over the same elements, if one reads values that another uses."""
+    for at in range(len(flow.code)):
         first = flow.code[at]
-        if first is not None and first.name in ELEMENTWISE and product(first.ints[1 : 1 + first.ints[0]]) > 0:
-            _chain(flow, at)
-        at += 1
+        if first is None or not isinstance(first.record, Map) or first.record.operations() == 0:
+            continue
+        region = first.record.elementwise_region()
+        if region is not None:
+            _extend_chain(flow, at, _Chain([first], [at], region))
 
 
-def _region(instr: Instr) -> Region | None:
-    dims = instr.ints[1 : 1 + instr.ints[0]]
-    region = (1, dims[0]) if len(dims) == 1 else (dims[0], product(dims[1:]))
-    return region if _operands(instr, region) is not None else None
-
-
-def _chain(flow: Flow, at: int) -> None:
-    first = flow.code[at]
-    assert first is not None
-    region = _region(first)
-    if region is None:
-        return
-    parts, positions, touched = [first], [at], {*first.ins, *first.outs}
+def _extend_chain(flow: Flow, at: int, chain: _Chain) -> None:
+    """Join the following instructions to the one at `at`."""
+    touched = {*chain.maps[0].ins, *chain.maps[0].outs}
     for position in range(at + 1, min(len(flow.code), at + 1 + _WINDOW)):
         instr = flow.code[position]
-        if instr is None or instr.name not in ELEMENTWISE or len(parts) == _MOST:
+        if instr is None or not isinstance(instr.record, Map) or len(chain.maps) == _MAX_CHAIN:
             continue
-        common = _common_region(instr, region)
+        common = _common_region(instr.record, chain.region)
         changing = {v for v in touched if not flow.values[v].constant}
-        if common is None or changing.isdisjoint(instr.ins) or any(_operands(p, common) is None for p in parts):
+        if common is None or changing.isdisjoint(instr.ins):
             continue
-        if not flow.may_join(position, at):
+        if any(p.record.step(common) is None for p in chain.maps) or not flow.may_join(position, at):
             continue
-        parts.append(instr)
-        positions.append(position)
-        region = common
+        chain = _Chain([*chain.maps, instr], [*chain.positions, position], common)
         touched |= {*instr.ins, *instr.outs}
-        # Anew at each step, so that the flow knows what is read where.
-        flow.replace(at, _make_chain(flow, parts, positions, region), [position])
+        # Updated after each step, so that the data flow is current.
+        flow.replace(at, _chain_instruction(flow, chain), [position])
 
 
-def _common_region(instr: Instr, region: Region) -> Region | None:
-    """The region of both, if they go over the same elements."""
-    own = _region(instr)
+def _common_region(record: Map, region: Region) -> Region | None:
+    """The common region, if both iterate over the same elements."""
+    own = record.elementwise_region()
     if own is None or own[0] * own[1] != region[0] * region[1]:
         return None
     if own == region or own[0] == 1:
@@ -243,16 +240,16 @@ def _common_region(instr: Instr, region: Region) -> Region | None:
     return own if region[0] == 1 else None
 
 
-def _make_chain(flow: Flow, parts: Sequence[Instr], positions: Sequence[int], region: Region) -> Instr:
-    inside = set(positions)
-    made = [v for p in parts for v in p.outs]
-    local = [v for v in made if v not in flow.outputs and all(r in inside for r in flow.readers(v))]
-    names = {v: -2 - i for i, v in enumerate(local)}
+def _chain_instruction(flow: Flow, chain: _Chain) -> Instr:
+    inside = set(chain.positions)
+    results = [v for p in chain.maps for v in p.outs]
+    local = [v for v in results if v not in flow.outputs and all(r in inside for r in flow.readers(v))]
+    local_ids = {v: _FIRST_LOCAL - i for i, v in enumerate(local)}
     body = []
-    for p in parts:
-        operands = _operands(p, region)
-        assert operands is not None
-        body.append(_part(p, operands, region[1], names))
-    outs = [v for v in made if v not in names]
-    ins = list(dict.fromkeys(v for p in parts for v in p.ins if v not in made))
-    return Instr("chain", parts[0].dtype, outs, ins, list(region), [], body)
+    for p in chain.maps:
+        record = p.record.step(chain.region)
+        assert record is not None
+        body.append(_step(p, record, local_ids))
+    outs = [v for v in results if v not in local_ids]
+    ins = list(dict.fromkeys(v for p in chain.maps for v in p.ins if v not in results))
+    return Instr("chain", chain.maps[0].dtype, outs, ins, Chain(*chain.region), body=body)

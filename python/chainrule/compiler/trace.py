@@ -1,165 +1,128 @@
-"""Tracing: a function is run once on tensors without values, and every op appends its instructions to a list.
+"""Tracing: a function runs once on tensors without values, and every op appends its instructions to a list.
 
 The list is flat and in program order: forward, backward and updates alike, because gradient rules are written in ops
-and optimizers append their updates. Values are numbered; what exists outside of the function is bound by reference, so
-that later runs see its values of then. Nothing outside changes while a function is traced.
+and optimizers append their updates. A value is identified by its index in `Trace.values`, its id. Captured arrays,
+those that exist outside the function, are bound by reference: each run reads their current values. Nothing outside the
+function changes while it is traced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from .._ir.elementwise import Update
+from .._ir.instruction import Instr
+from .._ir.record import Record
+from .._ir.records import Advance, Bernoulli, CheckFinite, CheckIndex, Copy, Draw
+from .._ir.values import Value
 from .._tensor import Tensor
+from .._util.dtypes import Array, Shape, Spec
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
-from ..ops._op import ELEMENTWISE, Attrs, Op, Shape, Spec
+from ..ops._op import Attrs, Op
 from ..ops._operands import as_tensor
-from ..ops._strides import contiguous_strides
-from .tracer import Phantom, refuse, user_line
+from .tracer import TracerValue, raise_value_unknown, user_line
 
-__all__ = ["ELEMENTWISE", "Check", "Instr", "Trace", "Value"]
-
-Array = npt.NDArray[Any]
-_TO_BOOL = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
-
-
-@dataclass(eq=False)
-class Instr:
-    """One instruction over value numbers; `body` as in the core's fused instructions."""
-
-    name: str
-    dtype: int
-    outs: list[int]
-    ins: list[int]
-    ints: list[int]
-    reals: list[float] = field(default_factory=list)
-    body: list[Instr] = field(default_factory=list)
-    kept: bool = True  # of a gemm: whether outs[0] is the product; else only the body sees it
-
-    @property
-    def checks(self) -> bool:
-        """Whether it can refuse to go on."""
-        return self.name.startswith("check_")
-
-    def uses(self) -> list[int]:
-        """All values it names."""
-        return [*self.outs, *self.ins]
-
-    def may_overwrite(self, source: int, out: int) -> bool:
-        """Whether `out` may be written onto `source`, element by element."""
-        if self.name not in ELEMENTWISE or self.outs != [out] or source in self._of_other_size():
-            return False
-        ndim = self.ints[0]
-        whole = contiguous_strides(self.ints[1 : 1 + ndim])
-        strides = [self.ints[1 + ndim * (1 + i) : 1 + ndim * (2 + i)] for i, v in enumerate(self.ins) if v == source]
-        return all(s == whole for s in strides)
-
-    def _of_other_size(self) -> list[int]:
-        """Inputs whose elements are larger or smaller than those of the output: what is bool beside floats."""
-        if self.name == "where":
-            return self.ins[:1]
-        return self.ins if self.name in _TO_BOOL else []
-
-    def lower(self, slots: dict[int, int]) -> tuple[Any, ...]:
-        """The core's code tuple; negative numbers are places inside of a fused instruction."""
-        outs = [slots.get(v, v) for v in self.outs]
-        code = (self.name, self.dtype, outs if self.kept else [-1, *outs], [slots.get(v, v) for v in self.ins])
-        rest = (self.ints, self.reals)
-        return (*code, *rest, [part.lower(slots) for part in self.body]) if self.body else (*code, *rest)
-
-
-@dataclass(eq=False)
-class Value:
-    """A numbered value. `array` is the memory of what exists outside; `constant`, that nobody can change it."""
-
-    spec: Spec
-    array: Array | None = None
-    constant: bool = False
+__all__ = ["Check", "Trace"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """An instruction that can refuse to go on, and the error to raise then from its position and number."""
+    """An instruction that can stop the program, and a function from position and value of an element to the error."""
 
     instr: Instr
     error: Callable[[int, int], Exception]
 
 
 def _memory(array: Array) -> Any:
-    """What arrays have in common that are one; a reshaped view is the same memory."""
+    """The same key for arrays with the same memory, such as a reshaped view."""
     return array.__array_interface__["data"][0], array.size, array.dtype
 
 
 class Trace:
-    """What one run of the function appended; the executor (`_util/mode.py`) while it runs."""
+    """The instructions of one run of the function; the current executor (`_util/mode.py`) during that run.
+
+    The `grad` of tensors is not changed while they are traced; the trace records it by tensor number. At the end of a
+    trace, the state of a tensor determines the effect of each call on its `grad` (`plan.GradEffect`):
+
+    ============================================  ================  ================  ==========  ===================
+    the function                                  `grads`           `entry_grads`     `consumed`  `grad` after a call
+    ============================================  ================  ================  ==========  ===================
+    neither reads nor sets it                     no entry          no entry          no          unchanged
+    reads it                                      gradient at entry gradient at entry no          unchanged
+    reads it, then sets it (accumulation)         last gradient     gradient at entry any         last gradient
+    sets it without reading it (after zeroing)    last gradient     no entry          no          last gradient
+    likewise, and an optimizer consumes it        last gradient     no entry          yes         None
+    zeroes it at the end                          None              any               no          None
+    ============================================  ================  ================  ==========  ===================
+
+    The gradient at entry is an input of the program, or None.
+    """
 
     has_values = False
 
     def __init__(self) -> None:
         self.values: list[Value] = []
         self.code: list[Instr] = []
-        self.inputs: list[int] = []  # values given at each call
+        self.inputs: list[int] = []  # values passed at each call
         self.checks: list[Check] = []
-        self.start = Tensor._wrap(np.zeros(()))._number  # tensors with smaller numbers were there before
-        self.arguments: dict[int, Tensor] = {}  # what the caller gave, by the number of its stand-in
-        self.captured: dict[int, Tensor] = {}  # tensors from outside that gradients may be asked for, by value
+        self.start = Tensor._wrap(np.zeros(()))._number  # tensors with smaller numbers existed before the trace
+        self.arguments: dict[int, Tensor] = {}  # tensors passed by the caller, by the number of the traced tensor
+        self.captured: dict[int, Tensor] = {}  # captured tensors that require a gradient, by value
         self._bound: dict[Any, int] = {}
-        self._seen: dict[Any, int] = {}  # the value of an op that was appended before
-        self._read: set[int] = set()  # tensors from outside whose values were read
+        self._seen: dict[Any, int] = {}  # results of appended ops, for reuse (common subexpressions)
+        self._read: set[int] = set()  # captured tensors whose values are read
         self._writes = 0
-        # Gradients: `grads` is what `grad` of a tensor is now, by its number; the objects themselves stay as they are.
-        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
-        self.entry_grads: dict[int, tuple[Tensor, int | None]] = {}  # those read before they were set: their input
-        self.consumed: set[int] = set()
-        self.bumped: list[list[int]] = []
-        self._draws: dict[int, tuple[Array, int]] = {}  # states of generators, and how often each was drawn from
-        self.own_states: list[Array] = []  # of generators made inside: every run begins with them as they were made
-        self.guards: list[tuple[Any, str, Any]] = []  # (object, attribute, value): what the trace relies on
+        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # the current `grad` of tensors
+        self.entry_grads: dict[int, tuple[Tensor, int | None]] = {}  # `grad` at entry, if read before set
+        self.consumed: set[int] = set()  # tensors whose gradient an optimizer has consumed
+        self.bumped: list[list[int]] = []  # versions of overwritten memory
+        self._draws: dict[int, tuple[Array, int]] = {}  # states of generators, and their numbers of draws
+        self.own_states: list[Array] = []  # of generators created in the function: every run begins with these states
+        self.guards: list[tuple[Any, str, Any]] = []  # (object, attribute, value) that the trace depends on
 
     # Values.
 
     def new(self, spec: Spec) -> int:
-        """Number a new value."""
+        """Append a value; return its id."""
         self.values.append(Value(spec))
         return len(self.values) - 1
 
     def input(self, spec: Spec) -> Tensor:
-        """A tensor whose values every call brings."""
+        """A traced tensor whose values are passed at each call."""
         value = self.new(spec)
         self.inputs.append(value)
-        return Tensor._wrap(Phantom(self, value, spec))
+        return Tensor._wrap(TracerValue(self, value, spec))
 
     def bind(self, array: Array, constant: bool) -> int:
-        """Number an array that exists outside, or a constant."""
-        where = _memory(array)
-        found = self._bound.get(where)
+        """The id of a captured array or of a constant."""
+        memory = _memory(array)
+        found = self._bound.get(memory)
         if found is None:
-            if array.size > 0 and any(where == _memory(t._data) for t in self.arguments.values()):
+            if array.size > 0 and any(memory == _memory(t._data) for t in self.arguments.values()):
                 raise CompileError(
-                    f"compile: a tensor is an argument and also used from outside ({user_line()}); pass it or capture "
-                    "it, not both"
+                    f"compile: a tensor is both an argument and captured ({user_line()}); either pass it or capture it"
                 )
-            found = self._bound[where] = self.new(Spec(array.shape, array.dtype))
+            found = self._bound[memory] = self.new(Spec(array.shape, array.dtype))
             self.values[found].array, self.values[found].constant = array, constant
         return found
 
     def value(self, tensor: Tensor) -> int:
-        """The number of a tensor's value."""
+        """The id of a tensor's value."""
         data = tensor._data
-        if isinstance(data, Phantom):
+        if isinstance(data, TracerValue):
             if data.trace is not self:
                 raise CompileError(
-                    f"compile: a tensor from inside of another compiled function was kept and used ({user_line()}); "
-                    "return it from the function"
+                    f"compile: a tensor created while another function was traced is used ({user_line()}); return "
+                    "it from that function"
                 )
             return data.value
-        value = self.bind(data, self._made_inside(tensor))
+        value = self.bind(data, self._created_inside(tensor))
         if tensor._number < self.start and tensor._number not in self._read:
             self._read.add(tensor._number)
             if tensor._op is None and tensor._data.dtype.kind == "f":
@@ -168,35 +131,36 @@ class Trace:
                 self.captured[value] = tensor
         return value
 
-    def _made_inside(self, tensor: Tensor) -> bool:
-        """Whether the function made its memory, from what is fixed: a constant."""
+    def _created_inside(self, tensor: Tensor) -> bool:
+        """Whether the function created its memory. Such a tensor is a constant, unless it is a traced one."""
         return tensor._version[1] >= self.start
 
-    def look(self, tensor: Tensor) -> None:
-        """Refuse to show the values of now of a tensor from outside: later runs would not ask again."""
-        if not isinstance(tensor._data, Phantom) and not self._made_inside(tensor):
-            refuse(tensor.shape)
+    def require_values(self, tensor: Tensor) -> None:
+        """Raise if the tensor is captured: later runs would not read its values again."""
+        if not isinstance(tensor._data, TracerValue) and not self._created_inside(tensor):
+            raise_value_unknown(tensor.shape)
 
     def _is_constant(self, tensor: Tensor) -> bool:
-        return not isinstance(tensor._data, Phantom) and self.values[self.value(tensor)].constant
+        return not isinstance(tensor._data, TracerValue) and self.values[self.value(tensor)].constant
 
     # Instructions.
 
     def apply(self, op: Op, inputs: tuple[Tensor, ...], attrs: Attrs) -> Any:
-        """Append an op; of constants alone it is computed now."""
+        """Append an op; if all operands are constants, compute it now."""
         if all(self._is_constant(t) for t in inputs):
             return EAGER.apply(op, inputs, attrs)
         values = [self.value(t) for t in inputs]
         plan = op.plan(op.name, [Spec(t._data.shape, t._data.dtype) for t in inputs], attrs)
-        changing = any(self.values[v].array is not None and not self.values[v].constant for v in values)
-        key = (op, attrs, *values, *[t._data.shape for t in inputs], self._writes if changing else 0)
+        mutable = any(self.values[v].array is not None and not self.values[v].constant for v in values)
+        key = (op, attrs, *values, *[t._data.shape for t in inputs], self._writes if mutable else 0)
         out = self._seen.get(key)
         if out is None:
             out = self._seen[key] = self.new(plan.out)
             slots = [*values, out, *[self.new(spec) for spec in plan.temporaries]]
-            for name, dtype, outs, ins, ints, reals in plan.code:
-                self.emit(Instr(name, dtype, [slots[i] for i in outs], [slots[i] for i in ins], list(ints), reals))
-        return Phantom(self, out, plan.out)
+            for step in plan.code:
+                outs, ins = [slots[i] for i in step.outs], [slots[i] for i in step.ins]
+                self.code.append(Instr(step.name, step.dtype, outs, ins, step.record, step.reals))
+        return TracerValue(self, out, plan.out)
 
     def emit(self, instr: Instr) -> Instr:
         """Append an instruction."""
@@ -204,21 +168,21 @@ class Trace:
         return instr
 
     def in_place(
-        self, name: str, outputs: Sequence[Tensor | Array], inputs: Sequence[Tensor | Array], ints: Sequence[int]
+        self, name: str, outputs: Sequence[Tensor | Array], inputs: Sequence[Tensor | Array], record: Record
     ) -> None:
-        """Append an instruction that overwrites tensors or arrays from outside."""
-        outs = [self._outside(t) for t in outputs]
+        """Append an instruction that overwrites captured tensors or arrays."""
+        outs = [self._overwritten(t) for t in outputs]
         ins = [self.value(t) if isinstance(t, Tensor) else self.bind(t, False) for t in inputs]
-        self.emit(Instr(name, self.values[outs[0]].spec.code, outs, ins, list(ints)))
+        self.emit(Instr(name, self.values[outs[0]].spec.code, outs, ins, record))
         self._writes += 1
 
     def operand(self, tensor: Tensor, values: Any) -> Tensor:
-        """A tensor of the same dtype."""
+        """Convert values to a tensor of the same dtype."""
         return as_tensor(values, tensor.dtype).astype(tensor.dtype)
 
     def overwrite(self, tensor: Tensor, values: Tensor) -> None:
-        """Append a copy onto a tensor from outside."""
-        self.in_place("copy", [tensor], [values], [2, 0, 0, 1, tensor.size, 0, 1, 0, 1])
+        """Append a copy into a captured tensor."""
+        self.in_place("copy", [tensor], [values], Copy.contiguous(tensor.size))
 
     def update(
         self,
@@ -226,121 +190,123 @@ class Trace:
         parameter: Tensor,
         gradient: Tensor,
         states: tuple[Array, ...],
-        numbers: Array,
-        clock: Array | None,
+        hyperparameters: Array,
+        step_state: Array | None,
     ) -> None:
-        """Append an optimizer's step for one parameter, which uses the gradient up."""
-        inputs: list[Tensor | Array] = [gradient, numbers, *([] if clock is None else [clock])]
-        self.in_place(rule, [parameter, *states], inputs, [parameter.size])
+        """Append an optimizer's update of one parameter, which consumes the gradient."""
+        inputs: list[Tensor | Array] = [gradient, hyperparameters, *([] if step_state is None else [step_state])]
+        self.in_place(rule, [parameter, *states], inputs, Update(parameter.size))
         self.consumed.add(parameter._number)
-        self.bump(parameter._version)
+        self.bump_version(parameter._version)
 
-    def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
-        """Append the end of a step."""
-        self.in_place("advance", clocks, [numbers], [kind])
+    def advance(self, step_states: Sequence[Array], hyperparameters: Array, kind: int) -> None:
+        """Append the increment of the step states at the end of a step."""
+        self.in_place("advance", step_states, [hyperparameters], Advance(kind))
 
-    def _outside(self, target: Tensor | Array) -> int:
-        if isinstance(target, Tensor) and (isinstance(target._data, Phantom) or self._made_inside(target)):
-            given = isinstance(target._data, Phantom) and target._data.value in self.inputs
-            what = "an argument" if given else "a tensor made inside of the function"
+    def _overwritten(self, target: Tensor | Array) -> int:
+        if isinstance(target, Tensor) and (isinstance(target._data, TracerValue) or self._created_inside(target)):
+            is_input = isinstance(target._data, TracerValue) and target._data.value in self.inputs
+            what = "an argument" if is_input else "a tensor created inside the function"
             raise CompileError(
-                f"compile: {what} would be overwritten ({user_line()}); return or use the new value instead, or let "
-                "the function use a tensor from outside"
+                f"compile: {what} cannot be overwritten ({user_line()}); return or use the new value instead, or "
+                "capture a tensor and overwrite that"
             )
         value = self.value(target) if isinstance(target, Tensor) else self.bind(target, False)
         self.values[value].constant = False
         return value
 
     def check_index(self, index: Tensor, low: int, high: int, error: Callable[[int, int], Exception]) -> Tensor:
-        """Append a check of an index; returns what it writes, with negative ones counted from the end."""
-        return self._check("check_index", index, [index.size, low, high], error)
+        """Append a check of an index; return the checked index, where negative values are counted from the end."""
+        return self._check("check_index", index, CheckIndex(index.size, low, high), error)
 
     def check_finite(self, tensor: Tensor, error: Callable[[int, int], Exception]) -> None:
         """Append a check that no element is NaN or infinite."""
-        self._check("check_finite", tensor, [tensor.size], error)
+        self._check("check_finite", tensor, CheckFinite(tensor.size), error)
 
-    def refuse(self, wrong: Tensor, error: Callable[[int, int], Exception]) -> None:
-        """Append a check that a bool tensor holds nowhere."""
+    def check_false(self, wrong: Tensor, error: Callable[[int, int], Exception]) -> None:
+        """Append a check that a bool tensor is false everywhere."""
         self.check_index(wrong.astype(np.int64), 0, 1, error)
 
-    def _check(self, name: str, tensor: Tensor, ints: Sequence[int], error: Callable[[int, int], Exception]) -> Tensor:
-        """Append a check of a tensor's values, which stops the program with `error(position, number)`."""
+    def _check(self, name: str, tensor: Tensor, record: Record, error: Callable[[int, int], Exception]) -> Tensor:
+        """Append a check of a tensor's values, which stops the program with `error(position, value)`."""
         value = self.value(tensor)
         spec = self.values[value].spec
         status, out = self.new(Spec((3,), np.dtype(np.int64))), self.new(spec)
-        instr = self.emit(Instr(name, spec.code, [status, out], [value], list(ints)))
+        instr = self.emit(Instr(name, spec.code, [status, out], [value], record))
         self.checks.append(Check(instr, error))
-        return Tensor._wrap(Phantom(self, out, Spec(tensor.shape, spec.dtype)))
+        return Tensor._wrap(TracerValue(self, out, Spec(tensor.shape, spec.dtype)))
 
     def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], p: float, value: float) -> Any:
         """Append a draw of a mask: 0 with probability p, else `value`, from the next stream of a generator."""
-        before = self._draws.get(id(state), (state, 0))[1]
-        self._draws[id(state)] = state, before + 1
+        earlier = self._draws.get(id(state), (state, 0))[1]
+        self._draws[id(state)] = state, earlier + 1
         spec = Spec(shape, dtype)
         if spec.size == 0:
             return np.zeros(shape, dtype)
-        # An element's number counts from the first row of the batch: a block of rows has its own of these.
+        # The counter of an element is relative to the first row of the batch, so a row block needs its row numbers.
         rows = self.bind(np.arange(shape[0] if shape else 1), True)
         out = self.new(spec)
-        ints = [spec.size, spec.size // self.values[rows].spec.size, before]
-        self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], ints, [p, value]))
-        return Phantom(self, out, spec)
+        record = Bernoulli(spec.size, row_size=spec.size // self.values[rows].spec.size, earlier_draws=earlier)
+        self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], record, [p, value]))
+        return TracerValue(self, out, spec)
 
-    def adopt(self, state: Array) -> None:
-        """Note the state of a generator that is made inside."""
+    def register_generator(self, state: Array) -> None:
+        """Record the state of a generator that the function creates."""
         self.own_states.append(state)
 
-    def owns(self, state: Array) -> bool:
-        """Whether it is the state of a generator that was made inside."""
+    def owns_generator(self, state: Array) -> bool:
+        """Whether the function created the generator with this state."""
         return any(state is own for own in self.own_states)
 
     def finish(self) -> None:
-        """Append what is done once, at the end: generators go on to the streams of the next run."""
+        """Append the instructions at the end of a run: generators advance to the streams of the next run."""
         for state, count in self._draws.values():
-            if not self.owns(state):
-                self.in_place("draw", [state], [], [count])
+            if not self.owns_generator(state):
+                self.in_place("draw", [state], [], Draw(count))
 
     @property
     def changes(self) -> bool:
-        """Whether a run changes more than its results."""
+        """Whether a run has side effects."""
         return bool(self.bumped or self.grads or self._draws)
 
     # State of tensors: gradients and versions.
 
     def get_grad(self, tensor: Tensor) -> Tensor | None:
-        """What `tensor.grad` is at this point of the function."""
+        """The value of `tensor.grad` at this point of the function."""
         if tensor._number in self.grads:
             return self.grads[tensor._number][1]
         if tensor._number >= self.start and tensor._number not in self.arguments:
             return tensor._grad
-        before = self.arguments.get(tensor._number, tensor)._grad
-        now = None if before is None else self.input(Spec(before.shape, before.dtype))
-        self.entry_grads[tensor._number] = (tensor, None if now is None else self.value(now))
-        if now is None and tensor._number < self.start:
+        grad = self.arguments.get(tensor._number, tensor)._grad
+        traced = None if grad is None else self.input(Spec(grad.shape, grad.dtype))
+        self.entry_grads[tensor._number] = (tensor, None if traced is None else self.value(traced))
+        if traced is None and tensor._number < self.start:
             self.guard(tensor, "_grad")
-        self.grads[tensor._number] = (tensor, now)
-        return now
+        self.grads[tensor._number] = (tensor, traced)
+        return traced
 
     def set_grad(self, tensor: Tensor, gradient: Tensor | None) -> None:
         """`tensor.grad = gradient` at this point of the function."""
         self.grads[tensor._number] = (tensor, gradient)
         self.consumed.discard(tensor._number)
 
-    def keep_requires_grad(self, tensor: Tensor, value: bool) -> None:
-        """Refuse to change it on a tensor from outside: later runs would not."""
+    def check_requires_grad(self, tensor: Tensor, value: bool) -> None:
+        """Raise if `requires_grad` of a captured tensor would change: later runs would not change it."""
         if tensor._number < self.start and tensor._requires_grad != value:
-            raise CompileError(f"compile: requires_grad is changed inside ({user_line()}); change it outside")
+            raise CompileError(
+                f"compile: requires_grad of a captured tensor is changed ({user_line()}); change it outside"
+            )
 
     def forbid(self, message: str) -> None:
-        """Refuse what a program could not repeat."""
+        """Raise the error of an operation that a program could not repeat."""
         raise CompileError(message)
 
     def guard(self, owner: Any, attribute: str) -> None:
-        """Note that the trace holds for this very object as the owner's attribute; another one traces anew."""
+        """Record that the trace depends on the identity of an attribute; another object causes a new trace."""
         self.guards.append((owner, attribute, getattr(owner, attribute)))
 
-    def bump(self, version: list[int]) -> None:
-        """Note that memory is overwritten; taken back at the end of tracing and done again by every run."""
+    def bump_version(self, version: list[int]) -> None:
+        """Increment the version of overwritten memory; undone at the end of tracing and repeated by every run."""
         version[0] += 1
         self.bumped.append(version)
 

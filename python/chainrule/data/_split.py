@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._util.checks import is_integer
+from .._util.dtypes import Array
 from ..random import Generator
 
 __all__ = ["batches", "epoch_order", "k_fold", "split", "train_validation_split"]
@@ -17,7 +17,6 @@ __all__ = ["batches", "epoch_order", "k_fold", "split", "train_validation_split"
 _EPOCH_STREAM = 2**32
 _SPLIT_STREAM = 2**33
 
-Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import nn, ops
 from .._tensor import Tensor, tensor
+from .._util.dtypes import Array
 from ..autodiff._transforms import grad
 from ..compiler import compile
 from ..inspect import saturation as saturation_report
@@ -45,7 +44,6 @@ __all__ = [
     "width",
 ]
 
-Array = npt.NDArray[Any]
 F64 = np.float64
 
 

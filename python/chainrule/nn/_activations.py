@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .. import ops
 from .._tensor import Tensor, tensor
 from .._util.checks import check_size
+from .._util.dtypes import FLOATS
 from .._util.exports import own_names
 from ..random import Generator
 from ._linear import Linear
@@ -292,7 +293,7 @@ class PReLU(Module):
     def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: npt.DTypeLike = np.float32) -> None:
         self.num_parameters, self.init = check_size("PReLU: num_parameters", num_parameters), float(init)
         kind = np.dtype(dtype)
-        if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+        if kind not in FLOATS:
             raise TypeError(f"PReLU: dtype must be float32 or float64, got {kind}")
         self.weight = Parameter(ops.broadcast_to(tensor(self.init, dtype=kind), (self.num_parameters,)).numpy())
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from .._tensor import Tensor
+from .._util.exports import own_names
 from ._module import Buffer, Module, Parameter
-
-__all__ = ["Sequential"]
 
 
 class Sequential(Module):
@@ -76,3 +75,7 @@ class Sequential(Module):
         if isinstance(index, slice):
             return Sequential(*self._layers[index])
         return self._layers[index]
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +10,11 @@ import numpy.typing as npt
 from .. import ops
 from .._tensor import Tensor
 from .._util.checks import check_size
+from .._util.exports import own_names
 from ..ops._windows import Pair, pair_of
 from ..random import Generator
 from ._init import check_init, draw_weight
 from ._module import Module, Parameter, Stored
-
-__all__ = ["Conv2d"]
 
 
 class Conv2d(Module):
@@ -90,3 +89,7 @@ class Conv2d(Module):
             "dtype": str(self.weight.dtype),
             "init": self.init,
         }
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
 from .._util.checks import check_number
+from .._util.exports import own_names
 from ..ops._dropout import dropout
 from ..random import Generator
 from ._module import Module
-
-__all__ = ["Dropout"]
 
 
 class Dropout(Module):
@@ -40,3 +39,7 @@ class Dropout(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Compute y from x."""
         return dropout(x, self.p, self.training, self.generator)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

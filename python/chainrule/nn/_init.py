@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import tensor
+from .._util.dtypes import FLOATS
 from ..random import Generator, default_generator
 
 __all__ = ["check_init", "draw_weight"]
@@ -21,7 +22,7 @@ def check_init(name: str, init: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
     if init not in _INITS:
         raise ValueError(f"{name}: init must be one of {', '.join(_INITS)}, got {init!r}")
     kind = np.dtype(dtype)
-    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+    if kind not in FLOATS:
         raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
     return kind
 

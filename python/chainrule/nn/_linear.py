@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +10,10 @@ import numpy.typing as npt
 from .. import ops
 from .._tensor import Tensor
 from .._util.checks import check_size
+from .._util.exports import own_names
 from ..random import Generator
 from ._init import check_init, draw_weight
 from ._module import Module, Parameter, Stored
-
-__all__ = ["Linear"]
 
 
 class Linear(Module):
@@ -74,3 +73,7 @@ class Linear(Module):
             "dtype": str(self.weight.dtype),
             "init": self.init,
         }
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

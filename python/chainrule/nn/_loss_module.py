@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.checks import check_number
 from ._module import Module
 
 __all__ = ["LOSSES", "LossModule", "PenalizedLoss", "takes"]
@@ -125,10 +126,8 @@ class PenalizedLoss:
     def __init__(
         self, loss: Callable[..., Tensor], model: Module, *, l1: float = 0.0, l2: float = 0.0, biases: bool = True
     ) -> None:
-        for name, factor in (("l1", l1), ("l2", l2)):
-            if not 0 <= factor < float("inf"):
-                raise ValueError(f"PenalizedLoss: {name} must be at least 0 and finite, got {factor!r}")
-        self.loss, self.model, self.l1, self.l2, self.biases = loss, model, l1, l2, biases
+        self.l1, self.l2 = check_number("PenalizedLoss: l1", l1), check_number("PenalizedLoss: l2", l2)
+        self.loss, self.model, self.biases = loss, model, biases
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         total = self.loss(*inputs, **options)

@@ -13,7 +13,7 @@ from .._util.arrays import aligned_full
 from .._util.mode import grad_mode
 from ..autodiff._inputs import HasParameters
 from ._predictor import PredictCache
-from ._record_calls import noted
+from ._record_calls import call_recorder
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -83,12 +83,12 @@ class Module(HasParameters):
     @property
     def training(self) -> bool:
         """Whether the module is in training mode (see `train` and `eval`); compiled functions trace each mode."""
-        grad_mode.trace.guard(self, "_training")
+        grad_mode.executor.guard(self, "_training")
         return self._training
 
     @training.setter
     def training(self, value: bool) -> None:
-        grad_mode.trace.forbid("train, eval: the mode is changed inside a compiled function; change it outside")
+        grad_mode.executor.forbid("train, eval: the mode is changed inside a compiled function; change it outside")
         self._training = bool(value)
 
     def forward(self, *inputs: Any, **options: Any) -> Tensor:
@@ -96,9 +96,9 @@ class Module(HasParameters):
         raise NotImplementedError(f"{type(self).__name__}: forward is not written")
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
-        if noted.calls is None:
+        if call_recorder.calls is None:
             return self.forward(*inputs, **options)
-        result: Tensor = noted.call(self, inputs, options)
+        result: Tensor = call_recorder.call(self, inputs, options)
         return result
 
     def config(self) -> dict[str, Any]:

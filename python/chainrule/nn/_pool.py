@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.exports import own_names
 from ..ops._windows import Pair, pair_of
 from ._module import Module
-
-__all__ = ["AvgPool2d", "GlobalAvgPool2d", "MaxPool2d"]
 
 
 class MaxPool2d(Module):
@@ -114,3 +113,7 @@ class GlobalAvgPool2d(Module):
         if x.ndim != 4:
             raise ValueError(f"GlobalAvgPool2d: x must be (n, channels, h, w), got shape {x.shape}")
         return ops.mean(x, axis=(2, 3))
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -19,10 +19,9 @@ from .._util.arrays import real_array
 from .._util.dtypes import CODES, Spec
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
-from ..compiler import Compiled
-from ..compiler.jit import Plan
+from ..compiler.jit import Compiled, Plan
 from ._evaluate import Model, evaluating, input_dtype, predict_eagerly
-from ._record_calls import noted
+from ._record_calls import call_recorder
 from ._watch import UnwatchableError, Watch
 
 __all__ = ["PredictCache", "Predictor"]
@@ -114,7 +113,7 @@ class PredictCache:
 
     def __call__(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
         """The model's outputs for the rows of X."""
-        if grad_mode.trace is not EAGER or noted.calls is not None or self._failures >= _MOST_FAILURES:
+        if grad_mode.executor is not EAGER or call_recorder.calls is not None or self._failures >= _MOST_FAILURES:
             return self._eagerly(model, _rows(X), batch_size)
         holds = self._entries is not None and _core.unchanged(self._entries, model)
         result: Any = NotImplemented
@@ -254,7 +253,7 @@ def _check_forward(model: Any, given: np.dtype[Any], dtype: np.dtype[Any], shape
     plan = _trace(model, dtype, given, (1 if own else _PROBE, *shape), None if own else 1)
     blocks = plan.built.blocks
     code = [*blocks.before, *blocks.loop, *blocks.after]
-    if plan.versions or plan.cleared or plan.grad_outputs or any(instr.name == "bernoulli" for instr in code):
+    if plan.versions or plan.gradients or any(instr.name == "bernoulli" for instr in code):
         raise CompileError("predict: the forward pass changes something, or draws random numbers")
     if not own and (blocks.rows != _PROBE or blocks.after or blocks.sums):
         raise CompileError("predict: the outputs of rows depend on other rows")

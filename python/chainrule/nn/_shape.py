@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .. import ops
 from .._tensor import Tensor
+from .._util.exports import own_names
 from ._module import Module
-
-__all__ = ["Flatten"]
 
 
 class Flatten(Module):
@@ -23,3 +24,7 @@ class Flatten(Module):
         for size in x.shape[1:]:
             columns *= size
         return ops.reshape(x, (len(x), columns))
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import _core
 from .._tensor import Tensor
-from ..compiler import Compiled
+from ..compiler.jit import Compiled
 from ._evaluate import Model
 
 __all__ = ["UnwatchableError", "Watch"]

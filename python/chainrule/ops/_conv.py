@@ -1,19 +1,22 @@
-"""Convolution: windows of the images as columns (unfold), times the weights (docs/arithmetic.md, Convolution)."""
+"""Convolution: windows of the images as columns (unfold, im2col), times the weights (docs/arithmetic.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from .._ir.instruction import Instr
+from .._ir.products import Matmul, MatmulAccumulate
+from .._ir.shapes import contiguous_strides
 from .._tensor import Tensor
 from ._arithmetic import _float_dtype, add
 from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
 from ._operands import one, pair
 from ._shape import broadcast_to, reshape
-from ._strides import contiguous_strides, copy_code
+from ._strides import copy_code
 from ._windows import Pair, Windows, image_of, pair_of, windows_of
 
-# Columns (n, channels * kh * kw, oh * ow) of images (n, channels, h, w). attrs: the windows; what lies outside.
+# Columns (n, channels * kh * kw, oh * ow) of images (n, channels, h, w). attrs: the windows; the padding value.
 
 
 def _unfold_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -21,7 +24,7 @@ def _unfold_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     windows, outside = attrs
     n, channels = x.shape[:2]
     out = Spec((n, channels * windows.elements, windows.positions), x.dtype)
-    return Plan(out, [(name, x.code, [1], [0], [n, channels, *windows], [outside])])
+    return Plan(out, [Instr(name, x.code, [1], [0], windows.record(n, channels), [outside])])
 
 
 def _fold_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -29,7 +32,7 @@ def _fold_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     windows: Windows = attrs[0]
     n, channels = columns.shape[0], columns.shape[1] // windows.elements
     out = Spec((n, channels, windows.h, windows.w), columns.dtype)
-    return Plan(out, [(name, columns.code, [1], [0], [n, channels, *windows], [])])
+    return Plan(out, [Instr(name, columns.code, [1], [0], windows.record(n, channels))])
 
 
 _UNFOLD: Op = register(
@@ -44,63 +47,80 @@ _FOLD: Op = register(Op("fold", _fold_plan, (lambda g, y, x, a: columns_of(g, a[
 
 
 def columns_of(x: Tensor, windows: Windows, outside: float) -> Tensor:
-    """The windows of images as columns."""
+    """Arrange the windows of images as columns (im2col)."""
     return apply(_UNFOLD, (x,), (windows, outside))
 
 
-# One matrix with each of a batch, and what becomes of it by differentiation: a sum over the batch. Both are linear in
+# The product of one matrix with each of a batch, and its gradient, a sum of products over the batch. Both are linear in
 # both arguments, and each is the gradient of the other.
 
 
-def _each_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+def _batched_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     """y[i] = w @ x[i], (m, k) and (n, k, l) to (n, m, l); attrs: whether w is read transposed."""
     w, x = specs
     (swap,) = attrs
     n, k, columns = x.shape
     m = w.shape[1] if swap else w.shape[0]
-    strides = [1, m] if swap else [k, 1]
-    ints = [1, n, m, columns, k, *strides, columns, 1, columns, 0, k * columns]
-    return Plan(Spec((n, m, columns), x.dtype), [("matmul", x.code, [2], [0, 1], ints, [])])
+    record = Matmul(
+        batch=(n,),
+        m=m,
+        n=columns,
+        k=k,
+        rs_a=1 if swap else k,
+        cs_a=m if swap else 1,
+        rs_b=columns,
+        cs_b=1,
+        rs_c=columns,
+        batch_a=(0,),
+        batch_b=(k * columns,),
+    )
+    return Plan(Spec((n, m, columns), x.dtype), [Instr("matmul", x.code, [2], [0, 1], record)])
 
 
-def _sum_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+def _accumulate_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     """sum over i of a[i] @ b[i].T, (n, m, l) and (n, k, l) to (m, k), each element one chain over i and l."""
     a, b = specs
     (n, m, length), k = a.shape, b.shape[1]
     out = Spec((m, k), a.dtype)
     if m > k:
-        ints = [n, m, k, length, length, 1, 1, length, k, m * length, k * length, 0]
-        return Plan(out, [(name, a.code, [2], [0, 1], ints, [])])
-    # The kernel turns its second factor: the smaller one, and the result is turned back.
-    ints = [n, k, m, length, length, 1, 1, length, m, k * length, m * length, 0]
-    turn = copy_code(a.code, 2, 3, (m, k), contiguous_strides((m, k)), [1, m])
-    return Plan(out, [(name, a.code, [3], [1, 0], ints, []), turn], [Spec((k, m), a.dtype)])
+        return Plan(out, [Instr(name, a.code, [2], [0, 1], _by_transpose(n, m, k, length))])
+    # The kernel transposes its second factor. Make that the smaller one, and transpose the result back.
+    transpose = copy_code(a.code, 2, 3, (m, k), contiguous_strides((m, k)), [1, m])
+    transposed = Instr(name, a.code, [3], [1, 0], _by_transpose(n, k, m, length))
+    return Plan(out, [transposed, transpose], [Spec((k, m), a.dtype)])
 
 
-def _each(w: Tensor, x: Tensor, swap: bool) -> Tensor:
-    return apply(_EACH, (w, x), (swap,))
+def _by_transpose(batch: int, m: int, n: int, k: int) -> MatmulAccumulate:
+    """The sum of a[i] (m, k) times the transpose of b[i] (n, k)."""
+    return MatmulAccumulate(
+        batch=batch, m=m, n=n, k=k, rs_a=k, cs_a=1, rs_b=1, cs_b=k, rs_c=n, batch_a=m * k, batch_b=n * k
+    )
 
 
-def _sum(a: Tensor, b: Tensor) -> Tensor:
-    return apply(_SUM, (a, b))
+def _batched(w: Tensor, x: Tensor, swap: bool) -> Tensor:
+    return apply(_BATCHED, (w, x), (swap,))
 
 
-_EACH: Op = register(
+def _accumulated(a: Tensor, b: Tensor) -> Tensor:
+    return apply(_ACCUMULATE, (a, b))
+
+
+_BATCHED: Op = register(
     Op(
-        "matmul_each",
-        _each_plan,
+        "batched_matmul",
+        _batched_plan,
         (
-            lambda g, y, x, a: _sum(x[1], g) if a[0] else _sum(g, x[1]),
-            lambda g, y, x, a: _each(x[0], g, not a[0]),
+            lambda g, y, x, a: _accumulated(x[1], g) if a[0] else _accumulated(g, x[1]),
+            lambda g, y, x, a: _batched(x[0], g, not a[0]),
         ),
         (LINEAR, LINEAR),
     )
 )
-_SUM: Op = register(
+_ACCUMULATE: Op = register(
     Op(
-        "matmul_sum",
-        _sum_plan,
-        (lambda g, y, x, a: _each(g, x[1], False), lambda g, y, x, a: _each(g, x[0], True)),
+        "matmul_accumulate",
+        _accumulate_plan,
+        (lambda g, y, x, a: _batched(g, x[1], False), lambda g, y, x, a: _batched(g, x[0], True)),
         (LINEAR, LINEAR),
     )
 )
@@ -113,10 +133,11 @@ def unfold(
     padding: int | Pair = 0,
     stride: int | Pair = 1,
 ) -> Tensor:
-    """Windows of images as columns, out[i, (c*kh + y)*kw + x, r*ow + s] = element (y, x) of window (r, s).
+    """Arrange the windows of images as columns (im2col).
 
-    Window (r, s) of channel c begins at row r*stride - padding, column s*stride - padding; its elements are `dilation`
-    apart; elements outside of the image are 0.
+    out[i, (c*kh + y)*kw + x, r*ow + s] = element (y, x) of window (r, s) of channel c of image i. Window (r, s) begins
+    at row r*stride - padding, column s*stride - padding; its elements are `dilation` apart; elements outside the image
+    are 0.
 
     Arguments: `x` (n, channels, h, w), float; the others integers or pairs (height, width), in PyTorch's order.
     Returns: a tensor (n, channels * kh * kw, oh * ow), oh = (h + 2*padding - dilation*(kh - 1) - 1) // stride + 1.
@@ -144,12 +165,12 @@ def fold(
     padding: int | Pair = 0,
     stride: int | Pair = 1,
 ) -> Tensor:
-    """Columns added up to images: the transpose of `cr.unfold`. Where windows overlap, their elements are summed.
+    """Add columns up to images (col2im), the transpose of `cr.unfold`; overlapping elements are summed.
 
     Arguments: `x` (n, channels * kh * kw, oh * ow), float; `output_size`, (h, w) of the images; the others as
     `cr.unfold`.
     Returns: a tensor (n, channels, h, w), each element +0 plus those of its windows, (y, x) ascending.
-    Errors: ValueError for shapes that do not fit, TypeError for dtypes.
+    Errors: ValueError for inconsistent shapes, TypeError for dtypes.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -169,14 +190,14 @@ def fold(
 
 
 def _plain_windows(name: str, image: Pair, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Windows:
-    around = pair_of(name, "padding", padding, 0)
+    pads = pair_of(name, "padding", padding, 0)
     return windows_of(
         name,
         image,
         pair_of(name, "kernel_size", kernel_size, 1),
         pair_of(name, "stride", stride, 1),
         pair_of(name, "dilation", dilation, 1),
-        [(p, p) for p in around],
+        [(p, p) for p in pads],
     )
 
 
@@ -188,15 +209,15 @@ def conv2d(
     padding: int | Pair | str = 0,
     dilation: int | Pair = 1,
 ) -> Tensor:
-    """Two-dimensional convolution (cross-correlation, as in PyTorch) of images with all filters of a layer.
+    """Two-dimensional convolution (cross-correlation, as in PyTorch) of images with a bank of filters.
 
     out[i, o, r, s] = bias[o] + sum over (c, y, x) of weight[o, c, y, x] * image[i, c, r*stride + y*dilation - padding,
-    s*stride + x*dilation - padding], elements outside of the image being 0: one fma chain over (c, y, x) ascending,
+    s*stride + x*dilation - padding], elements outside the image being 0: one fma chain over (c, y, x) ascending,
     then the bias.
 
     Arguments: `x` (n, in_channels, h, w); `weight` (out_channels, in_channels, kh, kw); `bias` (out_channels,) or
     None; all of one float dtype; `stride`, `dilation`, integers or pairs (height, width); `padding`, the same,
-    "valid" (0) or "same" (with stride 1: the output is as large as the image; an odd rest goes to the bottom right).
+    "valid" (0) or "same" (with stride 1: the output has the size of the image; odd padding goes to the bottom right).
     Returns: a tensor (n, out_channels, oh, ow), oh = (h + 2*padding - dilation*(kh - 1) - 1) // stride + 1.
     Errors: ValueError showing the shapes, also for a kernel larger than the image with its padding; TypeError for
     dtypes.
@@ -220,13 +241,13 @@ def conv2d(
             raise ValueError(
                 f"conv2d: bias must have shape ({out_channels},), got {offset.shape} (weight: {filters.shape})"
             )
-    if windows.whole:
+    if windows.is_pointwise:
         columns = reshape(images, (n, channels, windows.positions))
     else:
         columns = columns_of(images, windows, 0.0)
-    y = _each(reshape(filters, (out_channels, channels * windows.elements)), columns, False)
+    y = _batched(reshape(filters, (out_channels, channels * windows.elements)), columns, False)
     if offset is not None:
-        # Along the positions first: its gradient is then a sum over the batch, which row blocks continue.
+        # Broadcast along the positions first: the gradient is then a sum over the batch, which row blocks can continue.
         plane = broadcast_to(reshape(offset, (out_channels, 1)), (out_channels, windows.positions))
         y = add(y, plane)
     return reshape(y, (n, out_channels, windows.oh, windows.ow))
@@ -241,19 +262,19 @@ def _conv_windows(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation
     if x.shape[1] != weight.shape[1]:
         raise ValueError(f"conv2d: x has {x.shape[1]} channels, weight expects {weight.shape[1]} {shapes}")
     kernel = (weight.shape[2], weight.shape[3])
-    steps, gaps = pair_of("conv2d", "stride", stride, 1), pair_of("conv2d", "dilation", dilation, 1)
+    strides, dilations = pair_of("conv2d", "stride", stride, 1), pair_of("conv2d", "dilation", dilation, 1)
     if not isinstance(padding, str):
-        around = [(p, p) for p in pair_of("conv2d", "padding", padding, 0)]
+        pads = [(p, p) for p in pair_of("conv2d", "padding", padding, 0)]
     elif padding == "valid":
-        around = [(0, 0), (0, 0)]
+        pads = [(0, 0), (0, 0)]
     elif padding == "same":
-        if steps != (1, 1):
+        if strides != (1, 1):
             raise ValueError(f'conv2d: padding "same" needs stride 1, got {stride!r}')
-        totals = [gap * (k - 1) for gap, k in zip(gaps, kernel, strict=True)]
-        around = [(total // 2, total - total // 2) for total in totals]
+        totals = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
+        pads = [(total // 2, total - total // 2) for total in totals]
     else:
         raise ValueError(f'conv2d: padding must be an integer, a pair, "same" or "valid", got {padding!r}')
-    return windows_of("conv2d", image_of("conv2d", x.shape), kernel, steps, gaps, around)
+    return windows_of("conv2d", image_of("conv2d", x.shape), kernel, strides, dilations, pads)
 
 
 __all__ = ["conv2d", "fold", "unfold"]

@@ -5,31 +5,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._ir.instruction import Instr
+from .._ir.products import Matmul
+from .._ir.shapes import product
 from .._tensor import Tensor
 from ._arithmetic import _float_dtype, add
 from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
 from ._shape import reshape
-from ._strides import broadcast_shapes, broadcast_strides, product
+from ._strides import broadcast_shapes, broadcast_strides
 
 
 def _matmul_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    """attrs: whether the last two axes of a, of b, are swapped (read through strides, nothing is copied)."""
+    """attrs: whether the last two axes of a and of b are transposed (by strides, without a copy)."""
     a, b = specs
     dtype = _float_dtype(name, specs)
     (m, k), (k_b, n) = (s.shape[-2:][::-1] if swap else s.shape[-2:] for s, swap in zip(specs, attrs, strict=True))
     if k != k_b:
         raise ValueError(f"{name}: a has {k} columns, b has {k_b} rows (a: {a.shape}, b: {b.shape})")
     batch = broadcast_shapes(name, [a.shape[:-2], b.shape[:-2]])
-    ints = [len(batch), *batch, m, n, k]
-    for spec, swap in zip(specs, attrs, strict=True):
-        strides = [spec.shape[-1], 1]
-        ints += strides[::-1] if swap else strides
-    ints.append(n)
-    for spec in specs:
-        matrix = spec.shape[-2] * spec.shape[-1]
-        ints += [stride * matrix for stride in broadcast_strides(spec.shape[:-2], batch)]
-    return Plan(Spec((*batch, m, n), dtype), [("matmul", a.code, [2], [0, 1], ints, [])])
+    (rs_a, cs_a), (rs_b, cs_b) = (
+        (1, spec.shape[-1]) if swap else (spec.shape[-1], 1) for spec, swap in zip(specs, attrs, strict=True)
+    )
+    record = Matmul(
+        batch=batch,
+        m=m,
+        n=n,
+        k=k,
+        rs_a=rs_a,
+        cs_a=cs_a,
+        rs_b=rs_b,
+        cs_b=cs_b,
+        rs_c=n,
+        batch_a=_batch_strides(a, batch),
+        batch_b=_batch_strides(b, batch),
+    )
+    return Plan(Spec((*batch, m, n), dtype), [Instr("matmul", a.code, [2], [0, 1], record)])
+
+
+def _batch_strides(spec: Spec, batch: tuple[int, ...]) -> tuple[int, ...]:
+    """The distance between consecutive matrices along each batch axis, in elements."""
+    if not batch:
+        return ()
+    matrix = spec.shape[-2] * spec.shape[-1]
+    return tuple([stride * matrix for stride in broadcast_strides(spec.shape[:-2], batch)])
 
 
 def _product(a: Tensor, b: Tensor, swap_a: bool, swap_b: bool) -> Tensor:
@@ -52,10 +71,10 @@ _MATMUL = register(Op("matmul", _matmul_plan, (_by_a, _by_b), (LINEAR, LINEAR)))
 def matmul(a: Any, b: Any) -> Tensor:
     """Matrix product, out[..., i, j] = sum over k of a[..., i, k] * b[..., k, j], each one fma chain over k.
 
-    Arguments: `a` (..., m, k), `b` (..., k, n), of one float dtype; leading axes broadcast; 1-d arguments are a row or
-    a column that is dropped from the result, as in NumPy.
+    Arguments: `a` (..., m, k), `b` (..., k, n), of one float dtype; leading axes broadcast; a 1-d argument is
+    treated as a row or column whose axis is removed from the result, as in NumPy.
     Returns: a tensor (..., m, n).
-    Errors: ValueError for lengths that differ or 0-d arguments, TypeError for dtypes.
+    Errors: ValueError for mismatched lengths or 0-d arguments, TypeError for dtypes.
 
     >>> import chainrule as cr
     >>> cr.matmul([[1.0, 2.0]], [[3.0], [4.0]]).numpy()
@@ -72,7 +91,7 @@ def matmul(a: Any, b: Any) -> Tensor:
             f"(a: {first.shape}, b: {second.shape})"
         )
     if right.ndim == 2 and left.ndim > 2:
-        # Rows of all batches as one matrix: the gradient of b is then one chain over all rows.
+        # Join the rows of all batches into one matrix, so that the gradient of b is one chain over all rows.
         flat = reshape(left, (product(left.shape[:-1]), left.shape[-1]))
         out = reshape(_product(flat, right, False, False), (*left.shape[:-1], right.shape[-1]))
     else:

@@ -1,43 +1,28 @@
-"""Shapes to loops: broadcasting, merging of axes, strides. Plans are built once per shape: nothing here is hot."""
+"""From shapes to loops: broadcasting, merging of axes, strides. Plans are built once per shape: nothing here is hot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .._ir.elementwise import Map
+from .._ir.instruction import Instr
+from .._ir.records import Copy
+from .._ir.shapes import contiguous_strides, product
 from .._util.checks import is_integer
-from ._op import Code, Plan, Shape, Spec
+from ._op import Shape, Spec
 
 __all__ = [
     "axes_of",
     "broadcast_shapes",
     "broadcast_strides",
-    "contiguous_strides",
     "copy_code",
     "map_code",
-    "product",
     "transpose_code",
 ]
 
 
-def product(shape: Sequence[int]) -> int:
-    """Number of elements."""
-    n = 1
-    for length in shape:
-        n *= length
-    return n
-
-
-def contiguous_strides(shape: Sequence[int]) -> list[int]:
-    """Strides in elements of a C-contiguous array."""
-    strides, step = [], 1
-    for length in reversed(shape):
-        strides.append(step)
-        step *= length
-    return strides[::-1]
-
-
 def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
-    """NumPy's broadcasting; the error begins with the op's name and shows the shapes."""
+    """Broadcast shapes by NumPy's rules; the error begins with the op's name and shows the shapes."""
     ndim = max(len(s) for s in shapes)
     result = []
     for axis in range(-ndim, 0):
@@ -52,15 +37,14 @@ def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
     return tuple(result)
 
 
-def broadcast_strides(shape: Shape, out: Shape) -> list[int]:
-    """Strides with which a contiguous array of `shape` is read as one of shape `out`: 0 along broadcast axes."""
+def broadcast_strides(shape: Shape, out: Shape) -> tuple[int, ...]:
+    """Strides that read a contiguous array of `shape` as one of shape `out`: 0 along broadcast axes."""
     strides = contiguous_strides(shape)
-    padded = [0] * (len(out) - len(shape)) + [0 if n == 1 else s for n, s in zip(shape, strides, strict=True)]
-    return padded
+    return (0,) * (len(out) - len(shape)) + tuple([0 if n == 1 else s for n, s in zip(shape, strides, strict=True)])
 
 
 def merge_axes(dims: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
-    """Drop axes of length 1 and join neighbours that every operand walks in one stride; at least one axis remains."""
+    """Drop axes of length 1 and merge adjacent axes that are contiguous in every operand; at least one axis remains."""
     merged: list[int] = []
     steps: list[list[int]] = [[] for _ in strides]
     for axis, length in enumerate(dims):
@@ -88,15 +72,14 @@ def map_code(
     in_slots: Sequence[int],
     shapes: Sequence[Shape],
     reals: list[float],
-) -> Code:
+) -> Instr:
     """The instruction of an elementwise kernel with broadcast inputs and a contiguous output."""
     if product(out) == 0:
-        return (name, dtype, [out_slot], list(in_slots), [1, 0] + [1] * len(shapes), reals)
-    dims, strides = merge_axes(out, [broadcast_strides(s, out) for s in shapes])
-    ints = [len(dims), *dims]
-    for own in strides:
-        ints += own
-    return (name, dtype, [out_slot], list(in_slots), ints, reals)
+        record = Map((0,), ((1,),) * len(shapes))
+    else:
+        dims, strides = merge_axes(out, [broadcast_strides(s, out) for s in shapes])
+        record = Map(tuple(dims), tuple(map(tuple, strides)))
+    return Instr(name, dtype, [out_slot], list(in_slots), record, reals)
 
 
 def copy_code(
@@ -108,7 +91,7 @@ def copy_code(
     in_strides: Sequence[int],
     out_offset: int = 0,
     in_offset: int = 0,
-) -> Code:
+) -> Instr:
     """The instruction of a strided copy."""
     if product(dims) == 0:
         merged, steps = [0], [[1], [1]]
@@ -116,12 +99,12 @@ def copy_code(
         merged, steps = merge_axes(dims, [out_strides, in_strides])
     while len(merged) < 2:
         merged, steps = [1, *merged], [[0, *s] for s in steps]
-    ints = [len(merged), out_offset, in_offset, *merged, *steps[0], *steps[1]]
-    return ("copy", dtype, [out_slot], [in_slot], ints, [])
+    record = Copy(out_offset, in_offset, tuple(merged), tuple(steps[0]), tuple(steps[1]))
+    return Instr("copy", dtype, [out_slot], [in_slot], record)
 
 
-def transpose_code(spec: Spec, axes: Sequence[int], out_slot: int, in_slot: int) -> tuple[Code, Spec]:
-    """The copy that permutes axes, and what it gives."""
+def transpose_code(spec: Spec, axes: Sequence[int], out_slot: int, in_slot: int) -> tuple[Instr, Spec]:
+    """The copy that permutes axes, and the spec of its result."""
     shape = tuple(spec.shape[a] for a in axes)
     strides = contiguous_strides(spec.shape)
     code = copy_code(spec.code, out_slot, in_slot, shape, contiguous_strides(shape), [strides[a] for a in axes])
@@ -129,7 +112,7 @@ def transpose_code(spec: Spec, axes: Sequence[int], out_slot: int, in_slot: int)
 
 
 def axes_of(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """Sorted non-negative axes; all of them for None."""
+    """Resolve an axis argument to sorted non-negative axes; None means all."""
     if axis is None:
         return tuple(range(ndim))
     given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
@@ -143,8 +126,3 @@ def axes_of(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int
             raise ValueError(f"{name}: axis {a} is given twice in {axis!r}")
         result.add(int(a) % ndim)
     return tuple(sorted(result))
-
-
-def simple_plan(out: Spec, code: Code) -> Plan:
-    """A plan of one instruction."""
-    return Plan(out, [code])

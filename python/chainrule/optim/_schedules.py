@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from .._util.checks import check_integer, check_number
 from ._base import Optimizer
 
 __all__ = ["CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "SequentialLR", "StepLR"]
@@ -289,10 +290,10 @@ def cos_pi(n: int, d: int) -> float:
 def at_least(schedule: object, least: int, **numbers: Any) -> Any:
     """The number, after its check; one that must be at least 1 is a count."""
     ((name, number),) = numbers.items()
-    if least == 1 and (isinstance(number, bool) or not isinstance(number, (int, np.integer))):
-        raise TypeError(f"{type(schedule).__name__}: {name} must be an integer, got {number!r}")
-    if not (np.isfinite(number) and number >= least):
-        raise ValueError(f"{type(schedule).__name__}: {name} must be a finite number of at least {least}, got {number}")
+    what = f"{type(schedule).__name__}: {name}"
+    if least == 1:
+        check_integer(what, number)
+    check_number(what, number, least)
     return number
 
 

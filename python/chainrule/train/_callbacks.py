@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from .._util.checks import check_integer, check_number
 from ..nn import Module
 from ._history import History
 
@@ -74,15 +75,11 @@ class EarlyStopping(Callback):
         mode: str = "min",
         restore_best: bool = True,
     ) -> None:
-        if isinstance(patience, bool) or not isinstance(patience, (int, np.integer)):
-            raise TypeError(f"EarlyStopping: patience must be an integer, got {patience!r}")
-        if patience < 1:
-            raise ValueError(f"EarlyStopping: patience must be at least 1, got {patience}")
-        if not (np.isfinite(min_delta) and min_delta >= 0):
-            raise ValueError(f"EarlyStopping: min_delta must be a finite number of at least 0, got {min_delta}")
+        self.patience = check_integer("EarlyStopping: patience", patience, 1)
+        self.min_delta = check_number("EarlyStopping: min_delta", min_delta)
         if mode not in ("min", "max"):
             raise ValueError(f"EarlyStopping: mode must be 'min' or 'max', got {mode!r}")
-        self.patience, self.min_delta, self.monitor, self.mode = int(patience), float(min_delta), monitor, mode
+        self.monitor, self.mode = monitor, mode
         self.restore_best = restore_best
         self._forget()
 

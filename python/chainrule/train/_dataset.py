@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_bad
+from .._util.arrays import first_nonfinite, is_plain
 from ..nn import Module
 from ..nn._evaluate import evaluating, input_dtype, predict_eagerly, to_model_input
 from ..nn._loss_module import takes
 from ..nn._preprocessing.base import split_preprocessing
 from ..ops._op import OPS, apply
 
-__all__ = ["Metric", "Rows", "check_counts", "prepare", "prepare_validation", "resolve_metrics"]
+__all__ = ["Metric", "Rows", "prepare", "prepare_validation", "resolve_metrics"]
 
 Loss = Callable[..., Tensor]  # (prediction, target), and sample_weight where there are weights
 _TAKE = OPS["take"]
@@ -46,15 +46,6 @@ class Rows:
         """The rows of these numbers, which are in range: inputs, targets, and what else the loss takes."""
         x, y = (apply(_TAKE, (source, rows)) for source in (self.x, self.y))
         return x, y, {} if self.weight is None else {"sample_weight": apply(_TAKE, (self.weight, rows))}
-
-
-def check_counts(caller: str, **counts: int) -> None:
-    """Raise ValueError or TypeError unless every named number is an integer of at least 1."""
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise TypeError(f"{caller}: {name} must be an integer, got {value!r}")
-        if value < 1:
-            raise ValueError(f"{caller}: {name} must be at least 1, got {value}")
 
 
 def prepare(
@@ -165,9 +156,9 @@ def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any],
     """What the preprocessing makes of the rows, some at a time; it must be finite."""
     to_model_input(inputs[:1], dtype, name)  # an error about what X holds tells this name
     x = Tensor._wrap(front.predict(inputs) if inputs.ndim > 1 else predict_eagerly(front, inputs))
-    place = first_bad(x.numpy())
+    place = first_nonfinite(x.numpy())
     if place is not None:
-        cause = first_bad(np.asarray(inputs[place[0]], dtype=np.float64))
+        cause = first_nonfinite(np.asarray(inputs[place[0]], dtype=np.float64))
         if cause is not None:
             raise _not_finite(inputs, (place[0], *cause), name, dtype)
         raise _not_finite(x.numpy(), place, f"{name} behind its preprocessing: x", dtype)
@@ -196,10 +187,10 @@ def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Rows, caller: str) 
 
 
 def _numbers(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
-    plain = type(array) is np.ndarray and array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
-    # Used as it is: a copy of Fashion-MNIST takes as long as half an epoch.
-    converted = Tensor._wrap(array) if plain and array.dtype.isnative else to_model_input(array, dtype, name)
-    place = first_bad(converted.numpy())
+    # Used as it is where it can be: a copy of Fashion-MNIST takes as long as half an epoch.
+    usable = array.dtype == dtype and is_plain(array)
+    converted = Tensor._wrap(array) if usable else to_model_input(array, dtype, name)
+    place = first_nonfinite(converted.numpy())
     if place is not None:
         raise _not_finite(array, place, name, dtype)
     return converted

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .._tensor import Tensor
+from .._util.checks import check_integer
 from .._util.interrupt import DeferredInterrupt
 from ..nn import Module
 from ..nn._evaluate import EVALUATION_ROWS, evaluating, predict_eagerly
 from ._callbacks import Callback
-from ._dataset import Metric, Rows, check_counts, prepare_validation, resolve_metrics
+from ._dataset import Metric, Rows, prepare_validation, resolve_metrics
 from ._history import History
 from ._progress import make_progress
 from ._trainer import Optimizer, Trainer, weighted_mean
@@ -88,7 +89,7 @@ def fit(
     >>> history.loss[-1] < 0.5 * history.loss[0]
     True
     """
-    check_counts("fit", epochs=epochs)
+    check_integer("fit: epochs", epochs, 1)
     trainer = _FitTrainer(
         model,
         X,

@@ -11,14 +11,15 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.checks import check_integer
 from .._util.interrupt import DeferredInterrupt
 from .._util.mode import grad_mode
-from ..compiler import Compiled
+from ..compiler.jit import Compiled
 from ..data._split import epoch_order
 from ..nn import Module
 from ..optim import clip_grad_norm_, clip_grad_value_
 from ..random import default_generator
-from ._dataset import check_counts, prepare
+from ._dataset import prepare
 
 __all__ = ["Optimizer", "Trainer", "weighted_mean"]
 
@@ -95,7 +96,9 @@ class Trainer:
         if nonfinite not in ("raise", "continue"):
             raise ValueError(f"{self._caller}: nonfinite must be 'raise' or 'continue', got {nonfinite!r}")
         counts = {"batch_size": batch_size, "micro_batch": micro_batch}
-        check_counts(self._caller, **{name: count for name, count in counts.items() if count is not None})
+        for name, count in counts.items():
+            if count is not None:
+                check_integer(f"{self._caller}: {name}", count, 1)
         _check_bounds(self._caller, clip_norm=clip_norm, clip_value=clip_value)
         self.rows = prepare(model, X, y, loss, optimizer.params, sample_weight, self._caller)
         self.model, self.loss, self.optimizer = model, loss, optimizer
@@ -213,7 +216,7 @@ class _NotFiniteError(FloatingPointError):
 
 
 def _require_finite(value: Tensor) -> None:
-    grad_mode.trace.check_finite(value, lambda at, number: _NotFiniteError(number))
+    grad_mode.executor.check_finite(value, lambda at, number: _NotFiniteError(number))
 
 
 def weighted_mean(losses: npt.NDArray[np.float64], n: int, batch_size: int) -> float:

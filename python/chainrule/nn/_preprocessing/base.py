@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ... import ops
 from ..._tensor import Tensor
 from ..._util.checks import check_size
+from ..._util.dtypes import FLOATS
 from ..._util.mode import grad_mode
 from ...autodiff._sweeps import no_grad
 from ...ops._operands import one
@@ -40,7 +41,7 @@ class Preprocessing(Module):
     def __init__(self, in_features: int, dtype: npt.DTypeLike | None) -> None:
         self.in_features = check_size(f"{type(self).__name__}: features", in_features)
         self.dtype = None if dtype is None else np.dtype(dtype)
-        if self.dtype not in (None, np.dtype(np.float32), np.dtype(np.float64)):
+        if self.dtype not in (None, *FLOATS):
             raise TypeError(f"{type(self).__name__}: dtype must be float32 or float64, got {self.dtype}")
 
     @property
@@ -93,7 +94,7 @@ class Preprocessing(Module):
         name = type(self).__name__
         if given.ndim == 0 or given.shape[-1] != self.in_features:
             raise ValueError(f"{name}: x must have shape (..., {self.in_features}), got {given.shape}")
-        grad_mode.trace.guard(self, "fitted")
+        grad_mode.executor.guard(self, "fitted")
         if not self.fitted:
             raise ValueError(f"{name}: the layer is not fitted; call fit(X), or cr.nn.fit_preprocessing(model, X)")
         out = given.dtype if given.dtype.kind == "f" else np.dtype(np.float32)

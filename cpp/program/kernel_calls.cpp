@@ -1,0 +1,332 @@
+// Instructions that call one kernel of the level's table on each thread's share. Outputs are contiguous.
+#include <algorithm>
+#include <stdexcept>
+
+#include "program/costs.h"
+#include "program/instructions.h"
+#include "program/slots.h"
+
+namespace chainrule {
+namespace {
+
+template <class Row>
+const Row& row(const Instruction& op) {
+  return *static_cast<const Row*>(op.kernel);
+}
+template <class Fn>
+Fn function(const Instruction& op) {
+  return *static_cast<const Fn*>(op.kernel);
+}
+
+// Elementwise. The kernel loops over the two innermost dimensions.
+void run_map(const Instruction& op, void* const* slots, Share share, void*) {
+  const MapRow& kernel = row<MapRow>(op);
+  const schema::Map map(op);
+  const int64_t ndim = map.ndim;
+  const int64_t inner = map.dims[ndim - 1], rows = ndim > 1 ? map.dims[ndim - 2] : 1;
+  int64_t lines = rows;
+  for (int64_t d = 0; d + 2 < ndim; ++d) lines *= map.dims[d];
+  const int64_t out_size = kernel.writes_bool ? 1 : item_size(op.dtype);
+  const bool split_lines = lines >= 4 * share.count;
+  const Range part = split_lines ? share_range(lines, 1, share) : Range{0, lines};
+  const Range columns = split_lines ? Range{0, inner} : share_range(inner, kElementGrain, share);
+  if (columns.begin >= columns.end) return;
+  MapArgs args;
+  args.n = columns.end - columns.begin;
+  args.rs_out = inner;
+  args.param = op.reals.data();
+  for (int i = 0; i < kernel.inputs; ++i) {
+    args.cs_in[i] = map.stride(i, ndim - 1);
+    args.rs_in[i] = ndim > 1 ? map.stride(i, ndim - 2) : 0;
+  }
+  for (int64_t r = part.begin; r < part.end; r += args.rows) {
+    args.rows = std::min(part.end - r, rows - r % rows);
+    args.out = out_bytes(op, slots) + (r * inner + columns.begin) * out_size;
+    for (int i = 0; i < kernel.inputs; ++i) {
+      int64_t at = columns.begin * args.cs_in[i], rest = r;
+      for (int64_t d = ndim - 2; d >= 0; --d) {
+        at += rest % map.dims[d] * map.stride(i, d);
+        rest /= map.dims[d];
+      }
+      const int64_t size = i == 0 && kernel.reads_bool ? 1 : item_size(op.dtype);
+      args.in[i] = offset(in_bytes(op, slots, static_cast<size_t>(i)), at, size);
+    }
+    kernel.fn[op.dtype](args);
+  }
+}
+Counts map_counts(const Instruction& op) { return {1, static_cast<size_t>(row<MapRow>(op).inputs), kAny}; }
+void prepare_map(Instruction& op, const KernelTable&) { op.reals.resize(kMapParams); }
+double map_work(const Instruction& op) {
+  const schema::Map map(op);
+  return static_cast<double>(row<MapRow>(op).cost) * volume_of(map.dims, map.ndim);
+}
+
+void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
+  const ReduceRow& kernel = row<ReduceRow>(op);
+  const auto [outer, reduced, inner, mode] = schema::read<schema::Reduce>(op);
+  const int64_t size = item_size(op.dtype), out_size = kernel.columns[0] == nullptr ? 8 : size;
+  const char* const x = in_bytes(op, slots, 0);
+  char* const y = out_bytes(op, slots);
+  if (mode == schema::kLaneRule) {
+    const Range part = share_range(outer, 1, share);
+    kernel.rows[op.dtype](part.end - part.begin, reduced, offset(x, part.begin * reduced, size),
+                          y + part.begin * out_size);
+    return;
+  }
+  const bool split_outer = outer >= share.count;
+  const Range blocks = split_outer ? share_range(outer, 1, share) : Range{0, outer};
+  const Range columns = split_outer ? Range{0, inner} : share_range(inner, 16, share);
+  for (int64_t i = blocks.begin; i < blocks.end; ++i) {
+    kernel.columns[op.dtype](reduced, columns.end - columns.begin, offset(x, i * reduced * inner + columns.begin, size),
+                             inner, y + (i * inner + columns.begin) * size, mode == schema::kStartChain);
+  }
+}
+void prepare_reduce(Instruction& op, const KernelTable&) {
+  const int64_t mode = schema::read<schema::Reduce>(op).mode;
+  if (mode < schema::kStartChain || mode > schema::kContinueChain)
+    throw std::invalid_argument(op.name + ": mode must be 0, 1 or 2");
+  if (mode != schema::kLaneRule && row<ReduceRow>(op).columns[0] == nullptr)
+    throw std::invalid_argument(op.name + ": reduces rows only (mode 1)");
+}
+double reduction_work(const Instruction& op, double per_element) {
+  const auto [outer, reduced, inner, mode] = schema::read<schema::Reduce>(op);
+  const double work = per_element * volume(outer, reduced, inner);
+  return mode == schema::kLaneRule ? work + kPerRow * static_cast<double>(outer) : work;
+}
+double reduce_work(const Instruction& op) { return reduction_work(op, kPerElement); }
+double sum_work(const Instruction& op) { return reduction_work(op, 0.5 * kPerElement); }
+
+// Softmax, log-softmax and their gradients.
+void run_rowwise(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [rows, cols] = schema::read<schema::Rowwise>(op);
+  const Range part = share_range(rows, 1, share);
+  const int64_t at = part.begin * cols, size = item_size(op.dtype);
+  const void* in[2];
+  for (size_t i = 0; i < op.inputs.size(); ++i) in[i] = offset(in_bytes(op, slots, i), at, size);
+  row<RowwiseRow>(op).fn[op.dtype](part.end - part.begin, cols, in, out_bytes(op, slots) + at * size);
+}
+Counts rowwise_counts(const Instruction& op) { return {1, static_cast<size_t>(row<RowwiseRow>(op).inputs), 0}; }
+double rowwise_work(const Instruction& op) {
+  const auto [rows, cols] = schema::read<schema::Rowwise>(op);
+  return kPerScore * volume(rows, cols);
+}
+
+// Inputs: logits, labels.
+void run_cross_entropy(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [rows, cols] = schema::read<schema::CrossEntropy>(op);
+  const Range part = share_range(rows, 1, share);
+  const int64_t size = item_size(op.dtype);
+  function<CrossEntropyFn>(op)(part.end - part.begin, cols, offset(in_bytes(op, slots, 0), part.begin * cols, size),
+                               input<int64_t>(op, slots, 1) + part.begin, out_bytes(op, slots) + part.begin * size);
+}
+
+// Inputs: logits, labels, the upstream gradient of each row.
+void run_cross_entropy_grad(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [rows, cols] = schema::read<schema::CrossEntropy>(op);
+  const Range part = share_range(rows, 1, share);
+  const int64_t size = item_size(op.dtype);
+  function<CrossEntropyGradFn>(op)(part.end - part.begin, cols, offset(in_bytes(op, slots, 0), part.begin * cols, size),
+                                   input<int64_t>(op, slots, 1) + part.begin,
+                                   offset(in_bytes(op, slots, 2), part.begin, size),
+                                   out_bytes(op, slots) + part.begin * cols * size);
+}
+double cross_entropy_work(const Instruction& op) {
+  const auto [rows, cols] = schema::read<schema::CrossEntropy>(op);
+  return kPerScore * volume(rows, cols);
+}
+
+// Outputs: loss, gradient. Inputs: logits, labels, upstream gradient of the loss.
+void run_cross_entropy_both(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [rows, cols, upstream_step] = schema::read<schema::CrossEntropyBoth>(op);
+  const Range part = share_range(rows, 1, share);
+  const int64_t size = item_size(op.dtype);
+  function<CrossEntropyBothFn>(op)(part.end - part.begin, cols, offset(in_bytes(op, slots, 0), part.begin * cols, size),
+                                   input<int64_t>(op, slots, 1) + part.begin,
+                                   offset(in_bytes(op, slots, 2), part.begin * upstream_step, size), upstream_step,
+                                   out_bytes(op, slots) + part.begin * size,
+                                   slot<char>(slots, op.outputs[1]) + part.begin * cols * size);
+}
+double cross_entropy_both_work(const Instruction& op) {
+  const auto both = schema::read<schema::CrossEntropyBoth>(op);
+  return kPerScore * volume(both.rows, both.cols);
+}
+
+// The windows as the kernels take them.
+Windows kernel_windows(const schema::Windows& w) {
+  return {w.height,     w.width,      w.kernel_h, w.kernel_w, w.stride_h, w.stride_w,
+          w.dilation_h, w.dilation_w, w.pad_top,  w.pad_left, w.out_h,    w.out_w};
+}
+// Shared by lines of columns. reals: the value outside of the planes.
+void run_unfold(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto w = schema::read<schema::Windows>(op);
+  const Range part = share_range(w.images * w.channels * w.kernel_h * w.kernel_w, 1, share);
+  function<UnfoldFn>(op)(kernel_windows(w), part.begin, part.end, in_bytes(op, slots, 0), out_bytes(op, slots),
+                         op.reals[0]);
+}
+// Shared by planes.
+void run_fold(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto w = schema::read<schema::Windows>(op);
+  const Range part = share_range(w.images * w.channels, 1, share);
+  function<FoldFn>(op)(kernel_windows(w), part.begin, part.end, in_bytes(op, slots, 0), out_bytes(op, slots));
+}
+void prepare_windows(Instruction& op, const KernelTable&) {
+  const auto w = schema::read<schema::Windows>(op);
+  if (std::min({w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w}) < 1)
+    throw std::invalid_argument(op.name + ": kernel, stride and dilation must be at least 1");
+}
+double windows_work(const Instruction& op) {
+  const auto w = schema::read<schema::Windows>(op);
+  return 2 * kPerElement * volume(w.images, w.channels) * volume(w.kernel_h * w.kernel_w) * volume(w.out_h * w.out_w);
+}
+
+// An optimizer's step, in place: outputs p and its states; inputs g, the hyperparameters (float64) and, where the
+// kernel has one, the step state (float64), which are read when the instruction runs.
+void run_update(const Instruction& op, void* const* slots, Share share, void*) {
+  const Range part = share_range(schema::read<schema::Update>(op).n, kElementGrain, share);
+  const int64_t at = part.begin * item_size(op.dtype), n = part.end - part.begin;
+  const double* const step_state = op.inputs.size() > 2 ? input<double>(op, slots, 2) : nullptr;
+  UpdateArgs args = {
+      1, n, out_bytes(op, slots) + at, in_bytes(op, slots, 0) + at, {}, n, n, input<double>(op, slots, 1), step_state};
+  for (size_t i = 1; i < op.outputs.size(); ++i) args.s[i - 1] = slot<char>(slots, op.outputs[i]) + at;
+  row<UpdateRow>(op).fn[op.dtype](args);
+}
+Counts update_row_counts(const Instruction& op) { return update_counts(op, row<UpdateRow>(op)); }
+double update_work(const Instruction& op) {
+  return static_cast<double>(row<UpdateRow>(op).cost) * volume(schema::read<schema::Update>(op).n);
+}
+
+// The end of a step of an optimizer: outputs are step states, input the hyperparameters. The first number of a state
+// counts the steps; each other one is multiplied by the hyperparameter of the same position.
+void run_advance(const Instruction& op, void* const* slots, Share share, void*) {
+  const int64_t n = schema::read<schema::Advance>(op).n;
+  const Range part = share_range(static_cast<int64_t>(op.outputs.size()), 1, share);
+  const double* const hyperparameters = input<double>(op, slots, 0);
+  for (int64_t i = part.begin; i < part.end; ++i) {
+    double* const state = slot<double>(slots, op.outputs[static_cast<size_t>(i)]);
+    state[0] += 1;
+    for (int64_t k = 1; k < n; ++k) state[k] *= hyperparameters[k];
+  }
+}
+void prepare_advance(Instruction& op, const KernelTable&) {
+  if (op.outputs.empty()) throw std::invalid_argument("advance: expected step states");
+}
+double advance_work(const Instruction& op) { return kPerRow * static_cast<double>(op.outputs.size()); }
+
+// reals: low and high, or mean and standard deviation.
+void run_random(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [n, seed, stream] = schema::read<schema::Random>(op);
+  const Range part = share_range(n, kElementGrain, share);
+  function<RandomFn>(op)({static_cast<uint64_t>(seed), static_cast<uint64_t>(stream), part.begin, part.end - part.begin,
+                          out_bytes(op, slots) + part.begin * item_size(op.dtype), op.reals[0], op.reals[1]});
+}
+double random_work(const Instruction& op) { return kPerDraw * volume(schema::read<schema::Random>(op).n); }
+
+// Inputs: seed and stream of a generator (int64, read when the instruction runs), and the numbers of the rows (int64),
+// of which a block of rows has its own. reals: the probability of 0, the other value.
+void run_bernoulli(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [n, row_size, earlier_draws] = schema::read<schema::Bernoulli>(op);
+  const Range part = share_range(n, kElementGrain, share);
+  const int64_t* const generator = input<int64_t>(op, slots, 0);
+  const int64_t first_row = *input<int64_t>(op, slots, 1);
+  function<RandomFn>(op)({static_cast<uint64_t>(generator[0]),
+                          static_cast<uint64_t>(generator[1]) + static_cast<uint64_t>(earlier_draws),
+                          first_row * row_size + part.begin, part.end - part.begin,
+                          out_bytes(op, slots) + part.begin * item_size(op.dtype), op.reals[0], op.reals[1]});
+}
+void prepare_bernoulli(Instruction& op, const KernelTable&) {
+  if (schema::read<schema::Bernoulli>(op).n == 0) throw std::invalid_argument("bernoulli: expected elements");
+}
+double bernoulli_work(const Instruction& op) { return kPerBernoulli * volume(schema::read<schema::Bernoulli>(op).n); }
+
+constexpr InstructionRow kRows[] = {
+    {.record = &schema::kRecord<schema::Update>,
+     .run = run_update,
+     .work = update_work,
+     .kernel = row_of<&KernelTable::updates, &KernelTable::n_updates>,
+     .kernel_counts = update_row_counts},
+    {.record = &schema::kRecord<schema::Map>,
+     .run = run_map,
+     .work = map_work,
+     .kernel = row_of<&KernelTable::maps, &KernelTable::n_maps>,
+     .kernel_counts = map_counts,
+     .prepare = prepare_map},
+    {.name = "sum",  // half the cost of the other reductions
+     .record = &schema::kRecord<schema::Reduce>,
+     .run = run_reduce,
+     .work = sum_work,
+     .kernel = row_of<&KernelTable::reductions, &KernelTable::n_reductions>,
+     .prepare = prepare_reduce},
+    {.record = &schema::kRecord<schema::Reduce>,
+     .run = run_reduce,
+     .work = reduce_work,
+     .kernel = row_of<&KernelTable::reductions, &KernelTable::n_reductions>,
+     .prepare = prepare_reduce},
+    {.record = &schema::kRecord<schema::Rowwise>,
+     .run = run_rowwise,
+     .work = rowwise_work,
+     .kernel = row_of<&KernelTable::rowwise, &KernelTable::n_rowwise>,
+     .kernel_counts = rowwise_counts},
+    {.name = "cross_entropy",
+     .record = &schema::kRecord<schema::CrossEntropy>,
+     .counts = {1, 2, 0},
+     .run = run_cross_entropy,
+     .work = cross_entropy_work,
+     .kernel = function_of<&KernelTable::cross_entropy>},
+    {.name = "cross_entropy_grad",
+     .record = &schema::kRecord<schema::CrossEntropy>,
+     .counts = {1, 3, 0},
+     .run = run_cross_entropy_grad,
+     .work = cross_entropy_work,
+     .kernel = function_of<&KernelTable::cross_entropy_grad>},
+    {.name = "cross_entropy_both",
+     .record = &schema::kRecord<schema::CrossEntropyBoth>,
+     .counts = {2, 3, 0},
+     .run = run_cross_entropy_both,
+     .work = cross_entropy_both_work,
+     .kernel = function_of<&KernelTable::cross_entropy_both>},
+    {.name = "unfold",
+     .record = &schema::kRecord<schema::Windows>,
+     .counts = {1, 1, 1},
+     .run = run_unfold,
+     .work = windows_work,
+     .kernel = function_of<&KernelTable::unfold>,
+     .prepare = prepare_windows},
+    {.name = "fold",
+     .record = &schema::kRecord<schema::Windows>,
+     .run = run_fold,
+     .work = windows_work,
+     .kernel = function_of<&KernelTable::fold>,
+     .prepare = prepare_windows},
+    {.name = "advance",
+     .record = &schema::kRecord<schema::Advance>,
+     .counts = {kAny, 1, 0},
+     .dtypes = dtype_bit(kFloat64),
+     .run = run_advance,
+     .work = advance_work,
+     .prepare = prepare_advance},
+    {.name = "uniform",
+     .record = &schema::kRecord<schema::Random>,
+     .counts = {1, 0, 2},
+     .run = run_random,
+     .work = random_work,
+     .kernel = function_of<&KernelTable::uniform>},
+    {.name = "normal",
+     .record = &schema::kRecord<schema::Random>,
+     .counts = {1, 0, 2},
+     .run = run_random,
+     .work = random_work,
+     .kernel = function_of<&KernelTable::normal>},
+    {.name = "bernoulli",
+     .record = &schema::kRecord<schema::Bernoulli>,
+     .counts = {1, 2, 2},
+     .run = run_bernoulli,
+     .work = bernoulli_work,
+     .kernel = function_of<&KernelTable::bernoulli>,
+     .prepare = prepare_bernoulli},
+};
+
+}  // namespace
+
+std::span<const InstructionRow> kernel_instructions() { return kRows; }
+
+}  // namespace chainrule

@@ -1,0 +1,1 @@
+"""Intermediate representation: instructions over numbered values, described by records of named fields."""
