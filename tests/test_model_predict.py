@@ -46,7 +46,7 @@ def cache(model: nn.Module) -> PredictCache:
 
 def compiled(model: nn.Module) -> bool:
     """Whether the latest call left a program."""
-    return bool(cache(model)._kinds)
+    return bool(cache(model)._runs)
 
 
 def assert_right(model: nn.Module, x: np.ndarray | None = None, program: bool = True) -> None:
@@ -184,12 +184,12 @@ def test_it_is_evaluation_whatever_the_mode() -> None:
     model = net()
     expected = model.predict(rows(6)).tobytes()
     for change in (model.train, model.eval, model[2].train, model[2].eval, model.train):
-        kinds = cache(model)._kinds
+        runs = cache(model)._runs
         change()
         modes = [module.training for module in model.modules()]
         assert model.predict(rows(6)).tobytes() == expected
         assert [module.training for module in model.modules()] == modes
-        assert cache(model)._kinds is kinds  # nothing was compiled anew
+        assert cache(model)._runs is runs  # nothing was compiled again
     with cr.no_grad():
         assert model.predict(rows(6)).tobytes() == expected
 
@@ -214,7 +214,7 @@ def test_training_between_predictions() -> None:
     model = net()
     optimizer = cr.optim.SGD(model.parameters(), lr=0.1)
     assert_right(model)
-    kinds = cache(model)._kinds
+    runs = cache(model)._runs
     seen = set()
     for _ in range(3):
         labels = np.arange(6) % 4
@@ -223,7 +223,7 @@ def test_training_between_predictions() -> None:
         assert found.tobytes() == predict_eagerly(model, rows(6)).tobytes()
         seen.add(found.tobytes())
     assert len(seen) == 3
-    assert cache(model)._kinds is kinds
+    assert cache(model)._runs is runs
 
 
 # Models that cannot be compiled.
@@ -378,7 +378,7 @@ def test_inside_of_a_compiled_function() -> None:
     assert_right(model)
 
 
-def test_calls_of_layers_are_noted() -> None:
+def test_calls_of_layers_are_recorded() -> None:
     model = nn.Sequential(linear(), nn.Tanh())
     assert_right(model)
     assert "Tanh" in str(saturation(model, rows(6)))
