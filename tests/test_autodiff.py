@@ -86,7 +86,9 @@ class TestBackward:
             y.backward(np.ones(2))
 
     def test_needs_a_history(self) -> None:
-        with pytest.raises(ValueError, match=r"^backward: no tensor behind the output requires a gradient"):
+        with pytest.raises(
+            ValueError, match=r"^backward: the output does not depend on a tensor that requires a gradient"
+        ):
             (cr.tensor(1.0) * 2.0).backward()
 
     def test_leaves_never_share_their_grad(self) -> None:
@@ -291,7 +293,9 @@ class TestGrad:
 
     @pytest.mark.parametrize("argument", [[1, 2], [True], np.asarray([1, 2])], ids=str)
     def test_only_by_floats(self, argument: Any) -> None:
-        with pytest.raises(TypeError, match=r"^grad: can differentiate by float32 and float64 only, got (int64|bool)"):
+        with pytest.raises(
+            TypeError, match=r"^grad: can differentiate with respect to float32 and float64 only, got (int64|bool)"
+        ):
             cr.grad(cr.sum)(argument)
 
     @pytest.mark.parametrize(

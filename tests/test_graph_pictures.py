@@ -168,7 +168,7 @@ class TestSvg:
 @pytest.mark.parametrize("name", sorted(pictures.drawn()))
 def test_the_pictures_in_docs_are_those_drawn_now(name: str) -> None:
     text = pictures.drawn()[name]
-    assert (pictures.FOLDER / name).read_text(encoding="utf-8") == text, "run: python tests/pictures.py"
+    assert (pictures.FOLDER / name).read_text(encoding="utf-8") == text, "run: python tests/support/pictures.py"
     check_readable(text)
 
 

@@ -275,7 +275,7 @@ def test_labels_are_strict(name: str) -> None:
         loss(x, labels[1:])
     with pytest.raises(ValueError, match=rf"^{word}: .*got \(5,\) and \(5,\)"):
         loss(x[:, 0], labels)
-    with pytest.raises(TypeError, match=rf"^{word}: labels must be integers \(class numbers\), got float64"):
+    with pytest.raises(TypeError, match=rf"^{word}: labels must be integers \(class indices\), got float64"):
         loss(x, labels * 1.0)
     for wrong in (4, -1):
         with pytest.raises(ValueError, match=rf"^{word}: label {wrong} at row 2 is out of range for 4 classes"):
@@ -289,9 +289,7 @@ def test_the_words_and_weights_are_checked(name: str) -> None:
     last = "none or batchmean" if word == "kl_div" else "sum or none"
     with pytest.raises(ValueError, match=rf"^{word}: reduction must be mean, .*{last}, got 'product'"):
         loss(x, target, reduction="product")
-    with pytest.raises(
-        ValueError, match=rf"^{word}: sample_weight has shape \(4,\), expected one for each row, \(5,\)$"
-    ):
+    with pytest.raises(ValueError, match=rf"^{word}: sample_weight has shape \(4,\), expected one per row, \(5,\)$"):
         loss(x, target, sample_weight=ROWS[1:])
     with pytest.raises(ValueError, match=rf"^{word}: sample_weight .*\(5, 1\), .*; use sample_weight.reshape\(-1\)"):
         loss(x, target, sample_weight=ROWS[:, None])
@@ -300,8 +298,8 @@ def test_the_words_and_weights_are_checked(name: str) -> None:
 ERRORS: dict[str, tuple[Callable[[], object], str]] = {
     "zeros": (lambda: cr.hinge_loss(X, (SIGNS + 1) / 2), r"hinge_loss: the target at \(0, 0\) is neither -1 nor 1; wr"),
     "nan": (lambda: cr.perceptron_loss([1.0, 2.0], [1.0, np.nan]), r"perceptron_loss: the target at \(1,\) is neither"),
-    "below": (lambda: cr.binary_cross_entropy([0.5, -1e-30], [1.0, 0.0]), r"the prediction at \(1,\) is no probabili"),
-    "above": (lambda: cr.binary_cross_entropy([1.0000001, 0.5], [1.0, 0.0]), r"at \(0,\) is no probability from 0"),
+    "below": (lambda: cr.binary_cross_entropy([0.5, -1e-30], [1.0, 0.0]), r"the prediction at \(1,\) is not a prob"),
+    "above": (lambda: cr.binary_cross_entropy([1.0000001, 0.5], [1.0, 0.0]), r"at \(0,\) is not a probability from 0"),
     "delta": (lambda: cr.huber_loss(X, X, delta=0), "huber_loss: delta must be a finite number above 0, got 0"),
     "beta": (
         lambda: cr.smooth_l1_loss(X, X, beta=-1),
@@ -318,8 +316,11 @@ ERRORS: dict[str, tuple[Callable[[], object], str]] = {
     "no rows": (lambda: cr.mse_loss(1.0, 2.0, sample_weight=[1.0]), r"a prediction of shape \(\) has no rows"),
     "probabilities": (lambda: cr.cross_entropy(X, PROBABILITIES[:, 1:]), r"\(5, 4\), target \(5, 3\); give both"),
     "axes": (lambda: cr.cross_entropy(X[None], PROBABILITIES[None]), r"expected scores .*\(n, classes\), got \(1, 5"),
-    "nothing": (lambda: cr.l1_penalty([]), "l1_penalty: there are no parameters$"),
-    "biases only": (lambda: cr.l2_penalty(cr.tensor([1.0]), biases=False), "no parameters with two axes or more"),
+    "nothing": (lambda: cr.l1_penalty([]), "l1_penalty: expected at least one parameter$"),
+    "biases only": (
+        lambda: cr.l2_penalty(cr.tensor([1.0]), biases=False),
+        "l2_penalty: expected at least one parameter with two or more axes$",
+    ),
 }  # fmt: skip
 
 

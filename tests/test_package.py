@@ -20,7 +20,7 @@ from support import fresh_interpreter as fresh
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(cr.__file__).parent
 MODULES = sorted(m.name for m in pkgutil.walk_packages(cr.__path__, "chainrule.") if m.name != "chainrule._core")
-INTERNAL_PACKAGES = {"chainrule._util", "chainrule.cli"}  # their files are imported one by one
+INTERNAL_PACKAGES = {"chainrule._ir", "chainrule._util", "chainrule.cli"}  # their files are imported one by one
 
 
 def test_the_version_is_one() -> None:
@@ -94,6 +94,11 @@ class TestTypes:
     def test_the_stub_names_everything_in_the_core(self) -> None:
         tree = ast.parse((PACKAGE / "_core.pyi").read_text())
         names = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        names |= {
+            node.target.id
+            for node in tree.body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
         assert names == {name for name in dir(_core) if not name.startswith("_")}
 
     def test_the_stub_s_arguments_are_the_core_s(self) -> None:
@@ -111,6 +116,15 @@ class TestNames:
         assert module.__all__, name
         assert len(set(module.__all__)) == len(module.__all__)
         assert [n for n in module.__all__ if not hasattr(module, n)] == []
+
+    def test_what_is_imported_on_first_use_is_named_by_its_package(self) -> None:
+        for package, names in cr._ON_FIRST_USE.items():
+            exported = [] if package == "data" else importlib.import_module(f"chainrule.{package}").__all__
+            assert sorted(names) == sorted(exported), package
+            assert all(getattr(cr, name) is getattr(getattr(cr, package), name) for name in names)
+        assert set(cr._PACKAGE_OF) <= {*cr.__all__, *dir(cr)}
+        with pytest.raises(AttributeError, match=r"^module 'chainrule' has no attribute 'serach'$"):
+            _ = cr.serach  # type: ignore[attr-defined]
 
     def test_the_package_exports_all_that_is_public(self) -> None:
         submodules = {name.split(".")[1] for name in MODULES}

@@ -120,7 +120,7 @@ REFUSED: list[tuple[tuple[Any, ...], str]] = [
     ((*ONE, one("cast", Cast(4, F32), dtype=I64)), "cast: expected"),
     (
         (*ONE, one("copy", Copy(0, 0, (4,), (1,), (1,)))),
-        "copy: ints must begin with a number of dimensions from 2 to 32",
+        "copy: ints must begin with a number of dimensions",
     ),
     (([(7, (4,))], [], [], []), "unknown dtype 7"),
     (([(F32, (-1,))], [], [], []), r"shape \(-1,\) has too many elements"),

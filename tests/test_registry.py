@@ -114,11 +114,11 @@ def rules() -> Iterator[tuple[str, int]]:
 
 def test_every_row_runs_in_the_cases() -> None:
     # reshape shares memory: its instruction is for programs, which nothing runs yet.
-    assert sorted(set(OPS) - covered_ops()[0] - {"reshape"}) == [], "no case of tests/op_cases.py runs these rows"
+    assert sorted(set(OPS) - covered_ops()[0] - {"reshape"}) == [], "no case of tests/cases/op_cases.py runs these rows"
 
 
 def test_every_gradient_rule_is_used_by_the_cases() -> None:
-    assert sorted(set(rules()) - covered_ops()[1]) == [], "(row, argument): no case of tests/op_cases.py uses the rule"
+    assert sorted(set(rules()) - covered_ops()[1]) == [], "(row, argument): no case in tests/cases/op_cases.py"
 
 
 def test_every_gradient_rule_has_its_forward_rule() -> None:
@@ -148,5 +148,5 @@ def test_every_elementwise_kernel_has_a_reference_and_a_use() -> None:
 
 
 def test_a_name_is_taken_once() -> None:
-    with pytest.raises(ValueError, match=r"^register: op exp exists"):
+    with pytest.raises(ValueError, match=r"^register: op exp is already registered"):
         register(OPS["exp"])

@@ -242,7 +242,7 @@ class TestLeaves:
         assert_same_bits(t.numpy(), np.asarray([3.0, 0.1], np.float32))
         with pytest.raises(ValueError, match=r"^copy_: expected shape \(2,\), got \(1,\)"):
             t.copy_([1.0])
-        with pytest.raises(ValueError, match=r"^copy_: the tensor was made by an op"):
+        with pytest.raises(ValueError, match=r"^copy_: the tensor was created by an op"):
             (t * 2.0).copy_([1.0, 2.0])
         with pytest.raises(TypeError, match="drop fractions"):
             cr.tensor([1, 2]).copy_([0.5, 1.5])
@@ -282,5 +282,5 @@ class TestLeaves:
     def test_a_result_is_not_copied(self) -> None:
         y = cr.tensor([1.0], requires_grad=True) * 2.0
         for way in (copy.copy, copy.deepcopy, pickle.dumps):
-            with pytest.raises(ValueError, match=r"^copy: the tensor was made by an op"):
+            with pytest.raises(ValueError, match=r"^copy: the tensor was created by an op"):
                 way(y)

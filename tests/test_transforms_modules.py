@@ -70,7 +70,7 @@ class TestModules:
 
     def test_one_twice(self) -> None:
         m = model()
-        with pytest.raises(ValueError, match=r"^grad: argument 1 has a parameter \(weight\) that came before"):
+        with pytest.raises(ValueError, match=r"^grad: argument 1 has a parameter \(weight\) of an earlier argument"):
             cr.grad(lambda a, b: loss(a, X), (0, 1))(m, m[0])
 
     def test_another_module_s_parameters_keep_the_graph(self) -> None:

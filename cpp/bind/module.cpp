@@ -9,10 +9,6 @@ PYBIND11_MODULE(_core, m) {
   chainrule::bind_linalg(m);
   chainrule::bind_predict(m);
   chainrule::bind_program(m);
-<<<<<<< HEAD
   chainrule::bind_test_hooks(m);
-=======
-  chainrule::bind_trials(m);
   chainrule::bind_watch(m);
->>>>>>> main
 }

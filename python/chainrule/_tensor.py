@@ -1,11 +1,11 @@
-"""Tensor: an array that knows which op made it.
+"""Tensor: an array that records which op created it.
 
-Values are C-contiguous NumPy arrays, there at once (the graph is the tape). A tensor made by an op of tensors that
-require a gradient keeps the op, its inputs and attributes; that is the whole graph.
+Values are C-contiguous NumPy arrays, computed immediately (define-by-run: the graph is the tape). The result of an op
+on tensors that require a gradient stores the op, its inputs and its attributes. These references are the whole graph.
 
-This module, the ops and the reverse sweep are the package's one import circle: ops take and return tensors, and
-tensors have ops as operators and methods. It is closed here, at the end of the file, where Tensor is complete; all
-others import what they need at their head.
+This module, the ops and the reverse sweep form the package's only import cycle: ops take and return tensors, and
+tensors have ops as operators and methods. The cycle is closed by the imports at the end of this file, where Tensor is
+complete; all other modules import at the top.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Tensor", "from_dlpack", "tensor"]
 
-tensor_numbers = itertools.count()  # in the order in which tensors are made: what an op made is above its inputs
+sequence_numbers = itertools.count()  # one for each tensor, in order of creation: an output's is above its inputs'
 
 
 class Tensor(ArrayProtocol):
     """A multi-dimensional array of float32, float64, int64 or bool that can be differentiated.
 
-    Made by `cr.tensor` and by ops. Operators and methods follow NumPy, with its broadcasting.
+    Created by `cr.tensor` and by ops. Operators and methods follow NumPy, including its broadcasting.
 
     Arguments: as `cr.tensor`.
 
@@ -79,8 +79,8 @@ class Tensor(ArrayProtocol):
         self._inputs = ()
         self._attrs = ()
         self._saved = []
-        self._number = next(tensor_numbers)
-        self._version = [0, self._number]  # of the memory, and the first tensor of it; shared by all that share it
+        self._number = next(sequence_numbers)
+        self._version = [0, self._number]  # of the memory, and the tensor that allocated it; views share the list
 
     @staticmethod
     def _wrap(data: Any) -> Tensor:
@@ -91,46 +91,46 @@ class Tensor(ArrayProtocol):
     def _record(self, op: Op, inputs: tuple[Tensor, ...], attrs: tuple[Any, ...]) -> None:
         self._op, self._inputs, self._attrs = op, inputs, attrs
         self._saved = [t._version[0] for t in inputs]
-        self._saved.append(self._version[0])  # rules use the output, too
+        self._saved.append(self._version[0])  # gradient rules may use the output
         self._requires_grad = True
 
     def _bump(self) -> None:
-        """Say that the values were overwritten: a graph that saved them is now invalid."""
-        grad_mode.trace.bump(self._version)
+        """Record that the values were overwritten: a graph that saved them is now invalid."""
+        grad_mode.executor.bump_version(self._version)
 
-    # What it is.
+    # Properties.
 
     @property
     def is_leaf(self) -> bool:
-        """Whether no op made it, so that `backward` fills its `grad`."""
+        """Whether the tensor was not created by an op; `backward` accumulates gradients in leaves only."""
         return self._op is None
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients are computed for it; can be set on a leaf of a float dtype."""
+        """Whether gradients are computed for this tensor; can be set on leaves of a float dtype."""
         return self._requires_grad
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if self._op is not None:
-            raise ValueError("requires_grad: can be set on leaves only; use detach() for a tensor without history")
+            raise ValueError("requires_grad: can be set on leaves only; use detach() for a tensor without a graph")
         if value and self._data.dtype not in FLOATS:
             raise TypeError(f"requires_grad: only float32 and float64 have gradients, this tensor is {self.dtype}")
-        grad_mode.trace.keep_requires_grad(self, bool(value))
+        grad_mode.executor.check_requires_grad(self, bool(value))
         self._requires_grad = bool(value)
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that `backward` added up for this leaf, or None."""
-        found: Tensor | None = grad_mode.trace.get_grad(self)
+        """The gradient that `backward` accumulated for this leaf, or None."""
+        found: Tensor | None = grad_mode.executor.get_grad(self)
         return found
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
-        grad_mode.trace.set_grad(self, value)
+        grad_mode.executor.set_grad(self, value)
 
     def detach(self) -> Tensor:
-        """Return a tensor of the same memory without history.
+        """Return a tensor that shares this memory but not the graph.
 
         >>> import chainrule as cr
         >>> cr.tensor([1.0], requires_grad=True).detach().requires_grad
@@ -144,18 +144,18 @@ class Tensor(ArrayProtocol):
         """Overwrite the values of a leaf in place and return it.
 
         Arguments: `values`, array-like of this shape; a float dtype is cast with one rounding.
-        Errors: ValueError for another shape or a tensor made by an op; nothing changes then.
+        Errors: ValueError for another shape or a tensor created by an op; the values are then unchanged.
 
         >>> import chainrule as cr
         >>> cr.tensor([1.0, 2.0]).copy_([3.0, 4.0]).numpy()
         array([3., 4.], dtype=float32)
         """
         if self._op is not None:
-            raise ValueError("copy_: the tensor was made by an op; only leaves can be overwritten")
-        new = grad_mode.trace.operand(self, values)
+            raise ValueError("copy_: the tensor was created by an op; only leaves can be overwritten")
+        new = grad_mode.executor.operand(self, values)
         if new.shape != self.shape:
             raise ValueError(f"copy_: expected shape {self.shape}, got {new.shape}")
-        grad_mode.trace.overwrite(self, new)
+        grad_mode.executor.overwrite(self, new)
         self._bump()
         return self
 
@@ -164,7 +164,7 @@ class Tensor(ArrayProtocol):
         return ops.astype(self, dtype)
 
     def backward(self, gradient: Any = None) -> None:
-        """Add d self / d leaf, times `gradient`, to the `grad` of every leaf that requires it; see `cr.backward`."""
+        """Add d self / d leaf, times `gradient`, to the `grad` of every leaf that requires one; see `cr.backward`."""
         backward(self, gradient)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -172,7 +172,7 @@ class Tensor(ArrayProtocol):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._op is not None:
-            raise ValueError("copy: the tensor was made by an op; copy leaves, or use detach()")
+            raise ValueError("copy: the tensor was created by an op; copy leaves, or use detach()")
         return _rebuild, (type(self), self._data, self._requires_grad, self._version)
 
     # Arithmetic.
@@ -257,7 +257,7 @@ class Tensor(ArrayProtocol):
         return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def flatten(self, start_axis: int = 0) -> Tensor:
-        """Join the axes from `start_axis` on; see `cr.flatten`."""
+        """Merge the axes from `start_axis` on into one; see `cr.flatten`."""
         return ops.flatten(self, start_axis)
 
     # Reductions and functions.
@@ -271,15 +271,15 @@ class Tensor(ArrayProtocol):
         return ops.mean(self, axis, keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Largest over axes; see `cr.max`."""
+        """Maximum over axes; see `cr.max`."""
         return ops.max(self, axis, keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Smallest over axes; see `cr.min`."""
+        """Minimum over axes; see `cr.min`."""
         return ops.min(self, axis, keepdims)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """Index of the largest; see `cr.argmax`."""
+        """Index of the maximum; see `cr.argmax`."""
         return ops.argmax(self, axis, keepdims)
 
     def exp(self) -> Tensor:
@@ -312,18 +312,18 @@ class Tensor(ArrayProtocol):
 
 
 def _rebuild(cls: type[Tensor], data: Array, requires_grad: bool, version: list[int]) -> Tensor:
-    """A copied leaf: another node, also where copy.copy shares the memory."""
+    """Create the copy of a leaf: a separate node, although copy.copy shares the memory."""
     self = cls.__new__(cls)
     self._init(data)
     self._requires_grad, self._version = requires_grad, version
     return self
 
 
-_core.register_tensor(Tensor, tensor_numbers)  # results of compiled functions are made there
+_core.register_tensor(Tensor, sequence_numbers)  # the core creates the results of compiled functions
 
 
 def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """Make a tensor from numbers, lists, arrays or tensors; the data is copied.
+    """Create a tensor from numbers, lists, arrays or tensors; the data is copied.
 
     Arguments: `data`, array-like of any shape; `dtype`, float32, float64, int64 or bool (default: Python floats give
     float32, NumPy arrays keep float32 and float64, integers give int64, bools bool); `requires_grad`.
@@ -338,7 +338,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
 
 
 def from_dlpack(array: Any) -> Tensor:
-    """Make a tensor from an object with DLPack on the CPU (a torch or JAX array); the data is copied.
+    """Create a tensor from a CPU array that supports DLPack (PyTorch, JAX); the data is copied.
 
     >>> import numpy as np
     >>> import chainrule as cr

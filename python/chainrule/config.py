@@ -1,4 +1,4 @@
-"""What this installation is and how it runs: ISA level, threads, versions."""
+"""Configuration of this installation: instruction-set level, threads, versions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
-numerics_version = 1  # raised when docs/arithmetic.md changes a bit
+numerics_version = 1  # incremented when a change of docs/arithmetic.md changes results
 
 
 def built_isas() -> list[str]:
@@ -56,7 +56,7 @@ def active_isa() -> str:
 def use_isa(name: str) -> None:
     """Use another available instruction-set level from now on; the results have the same bits.
 
-    Errors: ValueError that lists what there is.
+    Errors: ValueError that lists the available levels.
 
     >>> import chainrule as cr
     >>> cr.use_isa(cr.active_isa())
@@ -66,7 +66,7 @@ def use_isa(name: str) -> None:
 
 
 def get_num_threads() -> int:
-    """Return how many threads are used where work is plenty.
+    """Return the maximum number of threads, which large operations use.
 
     >>> import chainrule as cr
     >>> cr.get_num_threads() >= 1
@@ -104,7 +104,7 @@ def config() -> dict[str, Any]:
 
 
 def show_config() -> None:
-    """Print `cr.config.config()`, a line for each entry; what a bug report should hold.
+    """Print `cr.config.config()`, one line per entry, for bug reports.
 
     >>> import chainrule as cr
     >>> cr.show_config()  # doctest: +ELLIPSIS

@@ -1,4 +1,4 @@
-"""Seeded random numbers from Philox streams: a function of (seed, stream), never of threads or the machine."""
+"""Seeded random numbers from Philox streams, a function of (seed, stream) only, not of threads or machine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Generator", "default_generator", "manual_seed"]
 
 
 class Generator:
-    """Draws arrays; every call takes the next stream of its seed.
+    """Random number generator; each call draws from the next stream of its seed.
 
-    Arguments: `seed` and `stream`, integers from 0 to 2**64 - 1; `stream` is that of the next draw.
-    Errors: ValueError outside of that range.
+    Arguments: `seed` and `stream`, integers from 0 to 2**64 - 1; `stream` is used by the next draw.
+    Errors: ValueError outside that range.
     Source: Philox4x32-10 (Salmon et al., SC 2011), see docs/arithmetic.md.
 
     >>> import chainrule as cr
@@ -29,8 +29,8 @@ class Generator:
     """
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
-        self._state = np.zeros(2, np.int64)  # the bits of seed and stream, which compiled programs read and move on
-        grad_mode.trace.adopt(self._state)
+        self._state = np.zeros(2, np.int64)  # the bits of seed and stream, which compiled programs read and advance
+        grad_mode.executor.register_generator(self._state)
         self.seed, self.stream = seed, stream
 
     @property
@@ -51,17 +51,17 @@ class Generator:
     def stream(self, value: int) -> None:
         self._set(1, _word("stream", value))
 
-    def _set(self, place: int, value: int) -> None:
-        if not grad_mode.trace.owns(self._state):
-            grad_mode.trace.forbid("random: seed or stream is set inside a compiled function; set it outside")
-        self._state.view(np.uint64)[place] = value
+    def _set(self, index: int, value: int) -> None:
+        if not grad_mode.executor.owns_generator(self._state):
+            grad_mode.executor.forbid("random: seed or stream is set inside a compiled function; set it outside")
+        self._state.view(np.uint64)[index] = value
 
     def state_dict(self) -> dict[str, int]:
-        """Return seed and stream, all that the next draws depend on."""
+        """Return seed and stream, the complete state of the generator."""
         return {"seed": self.seed, "stream": self.stream}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Take over what `state_dict` returned; ValueError for other numbers, nothing changes then."""
+        """Restore a state returned by `state_dict`; ValueError if it is invalid, the generator is then unchanged."""
         seed, stream = _word("seed", state.get("seed", -1)), _word("stream", state.get("stream", -1))
         self.seed, self.stream = seed, stream
 
@@ -69,7 +69,7 @@ class Generator:
         return type(self), (self.seed, self.stream)
 
     def _next(self) -> int:
-        grad_mode.trace.forbid(
+        grad_mode.executor.forbid(
             "random: numbers drawn inside a compiled function would be the same at every call; draw them outside and "
             "pass them as an argument"
         )
@@ -142,7 +142,7 @@ _default = Generator()
 
 
 def default_generator() -> Generator:
-    """Return the generator that layers draw from when they are given none; seed 0 until `cr.manual_seed`.
+    """Return the generator that layers use by default; its seed is 0 until `cr.manual_seed`.
 
     >>> import chainrule as cr
     >>> isinstance(cr.random.default_generator(), cr.random.Generator)
@@ -152,7 +152,7 @@ def default_generator() -> Generator:
 
 
 def manual_seed(seed: int) -> None:
-    """Seed the default generator and begin its streams anew.
+    """Seed the default generator and reset it to stream 0.
 
     >>> import chainrule as cr
     >>> cr.manual_seed(7)

@@ -115,7 +115,7 @@ def test_row_07_gradients_add_at_branches() -> None:
 
 
 def tensor_functions() -> list[tuple[str, Callable[..., cr.Tensor], list[np.ndarray]]]:
-    """Every case of tests/op_cases.py that has a gradient: all ops, in many shapes, broadcasting included."""
+    """Every case of tests/cases/op_cases.py that has a gradient: all ops, in many shapes, broadcasting included."""
     found = []
     for name, cases in op_cases.CASES.items():
         for case in cases:

@@ -8,6 +8,7 @@ from . import reduce
 from .bits import Array
 from .elementary import exp, log, sigmoid, softplus
 from .fma import fma
+from .row import ROWWISE, RowwiseRow
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -30,6 +31,9 @@ def softmax_grad(y: Array, g: Array, axis: int = -1) -> Array:
     return np.moveaxis(y * (g - s), -1, axis)
 
 
+ROWWISE["softmax"] = RowwiseRow(softmax, softmax_grad, "y")
+
+
 @np.errstate(all="ignore")
 def log_softmax(x: Array, axis: int = -1) -> Array:
     """``(x - m) - log(S)``."""
@@ -45,6 +49,9 @@ def log_softmax_grad(y: Array, g: Array, axis: int = -1) -> Array:
     y, g = np.moveaxis(y, axis, -1), np.moveaxis(g, axis, -1)
     s = reduce.lane_sum(g)[..., None]
     return np.moveaxis(fma(-exp(y), s, g), -1, axis)
+
+
+ROWWISE["log_softmax"] = RowwiseRow(log_softmax, log_softmax_grad, "y")
 
 
 @np.errstate(all="ignore")

@@ -1,4 +1,4 @@
-"""The pictures in docs/pictures, drawn by the code: `python tests/pictures.py` writes them, a test compares."""
+"""The pictures in docs/pictures, drawn by the code: `python tests/support/pictures.py` writes them, a test compares."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""The instructions of the core as Python sees them: records with named fields, and instructions over value numbers."""
+"""Intermediate representation: instructions over numbered values, described by records of named fields."""

@@ -1,9 +1,8 @@
-"""Records of elementwise instructions, of updates, and of both as steps of a fused body."""
+"""Records of elementwise instructions and optimizer updates, alone and as steps of a fused body."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .record import Batch, Record, Region, RowBlock, RowRole
@@ -15,9 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["Chain", "Map", "MapStep", "Update", "UpdateStep"]
 
 
-@dataclass(frozen=True, slots=True)
 class Map(Record):
-    """An elementwise kernel over `dims`: a contiguous output, and the strides of each input."""
+    """An elementwise kernel over `dims`, with a contiguous output and strided inputs."""
 
     dims: tuple[int, ...]
     strides: tuple[tuple[int, ...], ...]
@@ -28,8 +26,8 @@ class Map(Record):
 
     def encode(self) -> list[int]:
         wire = [len(self.dims), *self.dims]
-        for own in self.strides:
-            wire += own
+        for input_strides in self.strides:
+            wire += input_strides
         return wire
 
     def operations(self) -> int:
@@ -41,9 +39,9 @@ class Map(Record):
             return RowRole.AFTER
         whole = contiguous_strides(dims)
         for strides, v in zip(self.strides, ins, strict=True):
-            own = strides[0] * (dims[0] // rows) == batch.row_size(v) and (strides == whole or dims[0] == rows)
-            # Rows of its own, or the same for every row.
-            if not (own and batch.has_rows(v)) and (v in batch.by_rows or strides[0] != 0):
+            by_row = strides[0] * (dims[0] // rows) == batch.row_size(v) and (strides == whole or dims[0] == rows)
+            # Either one row per row of the batch, or the same elements for every row.
+            if not (by_row and batch.has_rows(v)) and (v in batch.by_rows or strides[0] != 0):
                 return RowRole.AFTER
         return RowRole.ROWS
 
@@ -51,7 +49,7 @@ class Map(Record):
         return self.strides[i][0] != 0
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
-        return replace(self, dims=(block.scaled(self.dims[0]), *self.dims[1:]))
+        return self.replace(dims=(block.scaled(self.dims[0]), *self.dims[1:]))
 
     def elementwise_region(self) -> Region | None:
         first, *rest = self.dims
@@ -59,7 +57,10 @@ class Map(Record):
         return region if self.operands(region) is not None else None
 
     def operands(self, region: Region) -> tuple[tuple[int, int], ...] | None:
-        """(row stride, step) of each input over the region; None where one is no matrix, vector or number there."""
+        """(row stride, column stride) of each input over the region.
+
+        None if an input is not a matrix, a row or column vector or a scalar over it.
+        """
         rows, columns = region
         if product(self.dims) != rows * columns:
             return None
@@ -83,14 +84,13 @@ class Map(Record):
     def may_overwrite(self, i: int) -> bool:
         return self.strides[i] == contiguous_strides(self.dims)
 
-    def with_one_number(self, i: int) -> Self:
-        """The same, with a single number as input i."""
-        return replace(self, strides=(*self.strides[:i], (0,) * len(self.dims), *self.strides[i + 1 :]))
+    def with_scalar_input(self, i: int) -> Self:
+        """A copy in which input i is a scalar."""
+        return self.replace(strides=(*self.strides[:i], (0,) * len(self.dims), *self.strides[i + 1 :]))
 
 
-@dataclass(frozen=True, slots=True)
 class MapStep(Record):
-    """A Map inside of a body: (row stride, step) of each input, and the row stride of the output."""
+    """A Map inside a fused body: (row stride, column stride) of each input, and the row stride of the output."""
 
     operands: tuple[tuple[int, int], ...]
     out_row_stride: int
@@ -100,12 +100,14 @@ class MapStep(Record):
         return ["operands[inputs][2]", "out_row_stride"]
 
     def encode(self) -> list[int]:
-        return [*(n for operand in self.operands for n in operand), self.out_row_stride]
+        wire: list[int] = []
+        for operand in self.operands:
+            wire += operand
+        return [*wire, self.out_row_stride]
 
 
-@dataclass(frozen=True, slots=True)
 class Chain(Record):
-    """A body of elementwise steps over a region."""
+    """A fused body of elementwise steps over a region."""
 
     rows: int
     cols: int
@@ -118,15 +120,17 @@ class Chain(Record):
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         if self.rows > 1:
-            return replace(self, rows=block.scaled(self.rows))
-        return replace(self, cols=block.scaled(self.cols))
+            return self.replace(rows=block.scaled(self.rows))
+        return self.replace(cols=block.scaled(self.cols))
 
 
-@dataclass(frozen=True, slots=True)
 class Update(Record):
-    """An optimizer's step on a parameter of `n` elements."""
+    """An optimizer's update of a parameter of `n` elements."""
 
     n: int
+
+    def encode(self) -> list[int]:
+        return [self.n]
 
     def operations(self) -> int:
         return self.n
@@ -136,8 +140,7 @@ class Update(Record):
         return UpdateStep(columns) if rows * columns == self.n else None
 
 
-@dataclass(frozen=True, slots=True)
 class UpdateStep(Record):
-    """An Update inside of a body: the row stride of the parameter, its states and the gradient."""
+    """An Update inside a fused body: the row stride of the parameter, its states and the gradient."""
 
     row_stride: int

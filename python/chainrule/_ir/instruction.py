@@ -1,4 +1,4 @@
-"""Instructions over numbered values."""
+"""Instructions over numbered values (the numbers index a program's list of values)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .table import INSTRUCTIONS
 
 __all__ = ["PRODUCT", "Instr", "flops"]
 
-# In a fused body: the value that the kernel has just computed. Numbers below it are values that only the body knows.
+# In a fused body: the value that the kernel has just computed. Numbers below it are temporaries of the body.
 PRODUCT = -1
 _NO_SLOTS: Mapping[int, int] = {}
 
 
 @dataclass(eq=False, slots=True)
 class Instr:
-    """One instruction over value numbers; `body` holds the steps of a fused one."""
+    """One instruction over numbered values; `body` holds the steps of a fused instruction."""
 
     name: str
     dtype: int
@@ -27,36 +27,40 @@ class Instr:
     record: Record
     reals: Sequence[float] = ()
     body: Sequence[Instr] = ()
-    stores_product: bool = True  # of a gemm: whether outs[0] is the product; else only the body sees it
+    stores_product: bool = True  # of a gemm: whether outs[0] is the product, which else exists only inside the body
 
     def uses(self) -> list[int]:
-        """All values it names."""
+        """All values that it reads or writes."""
         return [*self.outs, *self.ins]
 
     def may_overwrite(self, source: int, out: int) -> bool:
-        """Whether `out` may be written onto `source`, element by element."""
+        """Whether `out` may share the memory of `source`: each element is read before it is overwritten."""
         if self.outs != [out]:
             return False
-        at = [i for i, v in enumerate(self.ins) if v == source]
-        resized = INSTRUCTIONS[self.name].resized_inputs
-        return bool(at) and all(i not in resized and self.record.may_overwrite(i) for i in at)
+        read = False
+        for i, v in enumerate(self.ins):
+            if v == source:
+                read = True
+                if not self.record.may_overwrite(i) or i in INSTRUCTIONS[self.name].resized_inputs:
+                    return False
+        return read
 
     def row_role(self, batch: Batch) -> RowRole:
-        """What it does with the rows of a batch."""
+        """How it treats the rows of a batch."""
         role = self.record.row_role(batch, self.outs, self.ins)
         return RowRole.AFTER if role is RowRole.SUM and not INSTRUCTIONS[self.name].sums_rows else role
 
     def cut(self, block: RowBlock, role: RowRole) -> Instr:
-        """The same for a block of rows."""
+        """The same instruction restricted to a block of rows."""
         record = self.record.cut(block, role, self.outs, self.ins)
         return Instr(self.name, self.dtype, self.outs, self.ins, record, self.reals, self.body, self.stores_product)
 
     def with_inputs(self, ins: list[int]) -> Instr:
-        """The same on other values."""
+        """The same instruction with other inputs."""
         return Instr(self.name, self.dtype, self.outs, ins, self.record, self.reals, self.body, self.stores_product)
 
     def lower(self, slots: Mapping[int, int] = _NO_SLOTS) -> tuple[Any, ...]:
-        """The core's code tuple, values under their slots; negative numbers are places inside of a fused body."""
+        """Encode for the core, with values replaced by slots; negative numbers are temporaries of a fused body."""
         outs = [slots.get(v, v) for v in self.outs]
         if not self.stores_product:
             outs.insert(0, PRODUCT)
@@ -65,6 +69,6 @@ class Instr:
 
 
 def flops(instr: Instr) -> int:
-    """Floating-point operations of an instruction: 2 for a multiply-add, 1 for any other result of an element."""
+    """Floating-point operations of an instruction: 2 for a multiply-add, 1 for any other result per element."""
     own = INSTRUCTIONS[instr.name].flops * instr.record.operations()
     return own + instr.record.body_elements() * sum(INSTRUCTIONS[step.name].flops for step in instr.body)

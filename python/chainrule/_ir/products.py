@@ -1,9 +1,8 @@
-"""Records of matrix products, c (m, n) = a (m, k) @ b (k, n), with row and column strides of a and b."""
+"""Records of matrix products c (m, n) = a (m, k) @ b (k, n); rs_ and cs_ are row and column strides."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .record import Batch, Record, RowBlock, RowRole
@@ -16,16 +15,15 @@ __all__ = ["Gemm", "Matmul", "MatmulAccumulate"]
 
 
 def _own_products(batch: Batch, ins: Sequence[int], count: int, strides: tuple[int, int]) -> bool:
-    """Whether each of `count` products is of its own row, or of what is the same for every row."""
+    """Whether each of `count` products uses one row of a batched input, or an input shared by all rows."""
     return all(
         stride * (count // batch.rows) == batch.row_size(v) if v in batch.by_rows else stride == 0
         for v, stride in zip(ins, strides, strict=True)
     )
 
 
-@dataclass(frozen=True, slots=True)
 class Matmul(Record):
-    """Products of a batch, whose axes have their own strides in a and b; without axes one product."""
+    """A batched product; the batch axes have separate strides in a and b. Without batch axes, one product."""
 
     batch: tuple[int, ...]
     m: int
@@ -59,7 +57,7 @@ class Matmul(Record):
         return RowRole.ROWS if good else RowRole.AFTER
 
     def _role_of_one(self, batch: Batch, a: int, b: int) -> RowRole:
-        """Rows of a times the same b for all; or a.T @ b, a chain over the rows of both."""
+        """ROWS if the rows of a are multiplied by one b; SUM for a.T @ b, a chain over the rows of both."""
         row_a, row_b = batch.row_size(a), batch.row_size(b)
         rows_of_a = (self.m, self.rs_a, self.cs_a, self.k) == (batch.rows, row_a, 1, row_a)
         if rows_of_a and batch.has_rows(a) and b not in batch.by_rows:
@@ -73,20 +71,21 @@ class Matmul(Record):
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         if self.batch:
-            return replace(self, batch=(block.scaled(self.batch[0]), *self.batch[1:]))
-        return replace(self, m=block.scaled(self.m))
+            return self.replace(batch=(block.scaled(self.batch[0]), *self.batch[1:]))
+        if role is RowRole.SUM:  # it does not continue: only where it is empty and does not become a Gemm
+            return self.replace(k=block.rows)
+        return self.replace(m=block.scaled(self.m))
 
     def gemm(self, bias: bool = False, relu: bool = False, relu_grad: bool = False) -> Gemm:
-        """The same product as a fused instruction; only without a batch."""
-        strides = (self.rs_a, self.cs_a, self.rs_b, self.cs_b, self.rs_c)
-        return Gemm(self.m, self.n, self.k, *strides, bias=bias, relu=relu, relu_grad=relu_grad)
+        """The same product as a fused instruction; requires an empty batch."""
+        m, n, k, rs_a, cs_a, rs_b, cs_b = self.m, self.n, self.k, self.rs_a, self.cs_a, self.rs_b, self.cs_b
+        return Gemm(m, n, k, rs_a, cs_a, rs_b, cs_b, self.rs_c, False, True, bias, relu, relu_grad)
 
 
-@dataclass(frozen=True, slots=True)
 class MatmulAccumulate(Record):
     """The sum over a batch of products: each element is one chain over the batch and k.
 
-    `continues`: the chains go on from what c holds.
+    `continues`: the chains start from the values that c already holds.
     """
 
     batch: int
@@ -111,15 +110,15 @@ class MatmulAccumulate(Record):
         return RowRole.SUM if good else RowRole.AFTER
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
-        return replace(self, batch=block.scaled(self.batch), continues=not block.first)
+        return self.replace(batch=block.scaled(self.batch), continues=not block.first)
 
 
-@dataclass(frozen=True, slots=True)
 class Gemm(Record):
-    """A product with a fused body. `continues`: its chains go on from what c holds; `ends`: the body follows.
+    """A product with a fused body.
 
-    `bias`, `relu`, `relu_grad`: the first steps of the body, in this order, that the kernel does in registers: a row
-    vector added to the product, relu of it, relu's gradient with it as upstream gradient.
+    `continues`: its chains start from the values that c already holds. `ends`: the chains are complete, run the body.
+    `bias`, `relu`, `relu_grad`: the first steps of the body, in this order, which the kernel computes in registers: a
+    row vector added to the product, relu of the result, relu's gradient with the result as upstream gradient.
     """
 
     m: int
@@ -136,6 +135,10 @@ class Gemm(Record):
     relu: bool = False
     relu_grad: bool = False
 
+    def encode(self) -> list[int]:  # as Record's, which takes longer: most instructions of a training step are these
+        product = (self.m, self.n, self.k, self.rs_a, self.cs_a, self.rs_b, self.cs_b, self.rs_c)
+        return [*product, self.continues, self.ends, self.bias, self.relu, self.relu_grad]
+
     def operations(self) -> int:
         return self.m * self.n * self.k
 
@@ -144,5 +147,5 @@ class Gemm(Record):
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         if role is RowRole.SUM:
-            return replace(self, k=block.rows, continues=not block.first)
-        return replace(self, m=block.scaled(self.m))
+            return self.replace(k=block.rows, continues=not block.first)
+        return self.replace(m=block.scaled(self.m))

@@ -1,12 +1,11 @@
-"""One record for each family of instructions: its integers by name (cpp/program/schema.h has the same), and answers.
+"""One record per instruction family: its integers by name (as in cpp/program/schema.h) and its properties.
 
-Matrix products are in `products.py`, elementwise instructions and what is fused from them in `elementwise.py`.
+Matrix products are in `products.py`, elementwise instructions and fused bodies in `elementwise.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -39,16 +38,15 @@ __all__ = [
 
 
 class ReduceMode(IntEnum):
-    """In which order a reduction goes through its elements."""
+    """The order in which a reduction combines its elements."""
 
     START_CHAIN = 0  # one ascending chain per output
     LANE_RULE = 1  # whole rows: the last axis is among the reduced ones, and `inner` is 1
-    CONTINUE_CHAIN = 2  # as START_CHAIN, going on from what the output holds
+    CONTINUE_CHAIN = 2  # like START_CHAIN, starting from the values that the output already holds
 
 
-@dataclass(frozen=True, slots=True)
 class Reduce(Record):
-    """sum, max, min, argmax of the middle one of three axes."""
+    """sum, max, min, argmax over the middle one of three axes."""
 
     outer: int
     reduced: int
@@ -70,14 +68,13 @@ class Reduce(Record):
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         if role is RowRole.ROWS:
-            return replace(self, outer=block.scaled(self.outer))
+            return self.replace(outer=block.scaled(self.outer))
         mode = ReduceMode.START_CHAIN if block.first else ReduceMode.CONTINUE_CHAIN
-        return replace(self, reduced=block.scaled(self.reduced), mode=mode)
+        return self.replace(reduced=block.scaled(self.reduced), mode=mode)
 
 
-@dataclass(frozen=True, slots=True)
 class Rowwise(RowsFirst):
-    """softmax, log_softmax and their gradients, of each row."""
+    """softmax, log_softmax and their gradients, row by row."""
 
     rows: int
     cols: int
@@ -86,14 +83,12 @@ class Rowwise(RowsFirst):
         return self.rows * self.cols
 
 
-@dataclass(frozen=True, slots=True)
 class CrossEntropy(Rowwise):
     """Cross entropy of each row of scores, or its gradient."""
 
 
-@dataclass(frozen=True, slots=True)
 class CrossEntropyBoth(Rowwise):
-    """Cross entropy and its gradient; `upstream_step` is 0 where one number is the upstream gradient of all rows."""
+    """Cross entropy and its gradient; `upstream_step` is 0 if one scalar is the upstream gradient of all rows."""
 
     upstream_step: int
 
@@ -101,9 +96,8 @@ class CrossEntropyBoth(Rowwise):
         return i < 2 or self.upstream_step != 0
 
 
-@dataclass(frozen=True, slots=True)
 class Windows(RowsFirst):
-    """unfold, fold: windows over planes of images."""
+    """unfold (im2col) and fold (col2im): windows over the planes of images."""
 
     images: int
     channels: int
@@ -124,27 +118,24 @@ class Windows(RowsFirst):
         return self.images * self.channels * self.kernel_h * self.kernel_w * self.out_h * self.out_w
 
 
-@dataclass(frozen=True, slots=True)
 class Advance(Record):
-    """The end of an optimizer's step: `n` numbers of each step state."""
+    """The end of an optimizer step; each step state has `n` elements."""
 
     n: int
 
 
-@dataclass(frozen=True, slots=True)
 class Random(Record):
-    """uniform, normal: draws of one stream."""
+    """uniform, normal: draws from one stream."""
 
     n: int
     seed: int
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
 class Bernoulli(RowsFirst):
-    """A mask of rows of `row_size`, from the stream that follows `earlier_draws` others of the same run.
+    """A dropout mask of rows of `row_size` elements, drawn after `earlier_draws` other streams of the same run.
 
-    Its second input are the numbers of the rows, of which a block has its own.
+    The second input is the index of each row in the batch, which is sliced for a block of rows.
     """
 
     n: int
@@ -158,7 +149,6 @@ class Bernoulli(RowsFirst):
         return i == 1
 
 
-@dataclass(frozen=True, slots=True)
 class Copy(Record):
     """A strided copy."""
 
@@ -170,7 +160,7 @@ class Copy(Record):
 
     @classmethod
     def contiguous(cls, n: int) -> Copy:
-        """Of n elements as they lie; the core wants two axes."""
+        """A copy of n contiguous elements; the core expects at least two axes."""
         return cls(0, 0, dims=(1, n), out_strides=(0, 1), in_strides=(0, 1))
 
     @classmethod
@@ -184,7 +174,7 @@ class Copy(Record):
         return RowRole.AFTER if self._row_axis(batch, outs[0], ins[0]) is None else RowRole.ROWS
 
     def _row_axis(self, batch: Batch, out: int, source: int) -> int | None:
-        """The axis that goes over rows (or over all elements of all rows)."""
+        """The axis that iterates over rows (or over all elements of all rows)."""
         row_out, row_in = batch.row_size(out), batch.row_size(source)
         if self.out_offset >= row_out or batch.values[out].spec.size != row_out * batch.rows:
             return None
@@ -193,41 +183,38 @@ class Copy(Record):
             if rest or per_row == 0 or self.out_strides[axis] * per_row != row_out:
                 continue
             step = self.in_strides[axis]
-            own = step * per_row == row_in and self.in_offset < row_in
-            if own if source in batch.by_rows else step == 0:
+            by_row = step * per_row == row_in and self.in_offset < row_in
+            if by_row if source in batch.by_rows else step == 0:
                 return axis
         return None
 
     def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
         axis = self._row_axis(block.batch, outs[0], ins[0])
         assert axis is not None
-        return replace(self, dims=(*self.dims[:axis], block.scaled(self.dims[axis]), *self.dims[axis + 1 :]))
+        return self.replace(dims=(*self.dims[:axis], block.scaled(self.dims[axis]), *self.dims[axis + 1 :]))
 
 
-@dataclass(frozen=True, slots=True)
 class Fill(RowsFirst):
-    """One number everywhere."""
+    """Fill with one value."""
 
     n: int
 
 
-@dataclass(frozen=True, slots=True)
 class Cast(RowsFirst):
-    """Elements of another dtype."""
+    """Convert elements to another dtype."""
 
     n: int
     source_dtype: int
 
 
-@dataclass(frozen=True, slots=True)
 class Take(RowsFirst):
-    """Rows of a table, by index."""
+    """Gather rows of a table by index."""
 
     rows: int
     row_size: int
 
     def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
-        table, index = ins  # a row may ask for any row of the table
+        table, index = ins  # an index may select any row of the table
         good = index in batch.by_rows and table not in batch.by_rows and self.rows % batch.rows == 0
         return RowRole.ROWS if good else RowRole.AFTER
 
@@ -235,34 +222,30 @@ class Take(RowsFirst):
         return i == 1
 
 
-@dataclass(frozen=True, slots=True)
 class IndexAdd(Record):
-    """Rows added up at their index in `out_rows` rows."""
+    """Scatter-add of rows into `out_rows` rows, by index."""
 
     rows: int
     row_size: int
     out_rows: int
 
 
-@dataclass(frozen=True, slots=True)
 class Gather(RowsFirst):
-    """One element of each row, by index."""
+    """Gather one element of each row, by index."""
 
     rows: int
     cols: int
 
 
-@dataclass(frozen=True, slots=True)
 class Scatter(RowsFirst):
-    """One element into each row, by index; zero elsewhere."""
+    """Scatter one element into each row, by index; zero elsewhere."""
 
     rows: int
     cols: int
 
 
-@dataclass(frozen=True, slots=True)
 class CheckIndex(RowsFirst):
-    """Stops at an integer outside of [low, high); adds `high` to negative ones."""
+    """Check that integers are in [low, high); adds `high` to negative ones."""
 
     is_check: ClassVar[bool] = True
 
@@ -271,17 +254,15 @@ class CheckIndex(RowsFirst):
     high: int
 
 
-@dataclass(frozen=True, slots=True)
 class CheckFinite(Record):
-    """Stops at a number that is not finite."""
+    """Check that all elements are finite."""
 
     is_check: ClassVar[bool] = True
 
     n: int
 
 
-@dataclass(frozen=True, slots=True)
 class Draw(Record):
-    """A generator goes on by so many streams."""
+    """Advance a generator by `draws` streams."""
 
     draws: int

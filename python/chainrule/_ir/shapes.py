@@ -7,7 +7,7 @@ from math import prod
 
 __all__ = ["contiguous_strides", "product"]
 
-product = prod  # of lengths: the number of elements
+product = prod  # the number of elements of a shape
 
 
 def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Values of a program by number: what is known of each before it is computed."""
+"""The values of a program, and what is known of each at compile time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Value"]
 
 @dataclass(eq=False, slots=True)
 class Value:
-    """A numbered value. `array` is the memory of a captured one; `constant`, that nobody can change it."""
+    """A numbered value. `array` is the memory of a captured array, `constant` marks it as immutable."""
 
     spec: Spec
     array: Array | None = None

@@ -1,1 +1,1 @@
-"""The ground of the package: arrays, trees, errors and files. Imports nothing of chainrule above it."""
+"""The lowest layer of the package: arrays, trees, errors and files. Imports nothing of chainrule but the core."""

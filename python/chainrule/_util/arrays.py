@@ -1,4 +1,4 @@
-"""From what people hand in to arrays of our dtypes. Casts that may round go through the core."""
+"""Conversion of user data to arrays of the supported dtypes. Casts that may round are done by the core."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy.typing as npt
 
 from .. import _core
 from .dtypes import BOOL, CODES, FLOAT32, INT64, Array
-from .programs import PROGRAMS, keep_program
+from .programs import PROGRAMS, cache_program
 
-__all__ = ["aligned_full", "cast_array", "constant", "first_bad", "is_plain", "real_array", "to_array"]
+__all__ = ["aligned_full", "cast_array", "constant", "first_nonfinite", "is_plain", "real_array", "to_array"]
 
-_LINE = _core.ALIGNMENT  # bytes
-_MANY = 1024  # elements; for fewer, 3 us to find a place are not worth it
+_CACHE_LINE = _core.ALIGNMENT  # bytes
+_ALIGN_FROM = 1024  # elements; smaller arrays do not repay the 3 us that aligned allocation takes
 
 
 def to_array(data: Any, dtype: npt.DTypeLike | None) -> Array:
-    """A fresh C-contiguous array of one of our dtypes; `cr.tensor` tells the rules."""
+    """Return a new C-contiguous array of a supported dtype; see `cr.tensor` for the rules."""
     python_numbers = not _has_dtype(data)
     if isinstance(data, (list, tuple)) and any(_has_dtype(item) and not isinstance(item, np.generic) for item in data):
         data = [np.asarray(item) for item in data]
@@ -28,7 +28,7 @@ def to_array(data: Any, dtype: npt.DTypeLike | None) -> Array:
         array = np.asarray(data)
     except ValueError as error:
         raise ValueError(f"tensor: the data is ragged: {error}") from None
-    target = _natural_dtype(array.dtype, python_numbers)
+    target = _default_dtype(array.dtype, python_numbers)
     if dtype is not None:
         target = np.dtype(dtype)
         if target not in CODES:
@@ -37,7 +37,7 @@ def to_array(data: Any, dtype: npt.DTypeLike | None) -> Array:
 
 
 def is_plain(array: Array) -> bool:
-    """Whether kernels read an array as it is: contiguous, aligned, of a dtype of the core, and no subclass.
+    """Whether kernels can read an array without conversion: contiguous, aligned, of a supported dtype, no subclass.
 
     >>> import numpy as np
     >>> from chainrule._util.arrays import is_plain
@@ -48,7 +48,7 @@ def is_plain(array: Array) -> bool:
 
 
 def _has_dtype(data: Any) -> bool:
-    """Whether the data says what its numbers are: an array, a buffer; not a list."""
+    """Whether the data has a dtype, as arrays and buffers do and lists do not."""
     if hasattr(data, "__array__"):
         return True
     try:
@@ -58,7 +58,7 @@ def _has_dtype(data: Any) -> bool:
     return True
 
 
-def _natural_dtype(given: np.dtype[Any], python_numbers: bool) -> np.dtype[Any]:
+def _default_dtype(given: np.dtype[Any], python_numbers: bool) -> np.dtype[Any]:
     if given.kind == "f" and given.itemsize <= 8:
         return FLOAT32 if python_numbers or given.itemsize == 2 else given.newbyteorder("=")
     if given.kind == "b":
@@ -69,29 +69,29 @@ def _natural_dtype(given: np.dtype[Any], python_numbers: bool) -> np.dtype[Any]:
 
 
 def aligned_full(shape: tuple[int, ...], dtype: np.dtype[Any], values: npt.ArrayLike) -> Array:
-    """A C-contiguous array of these values that begins with a line of the cache, which NumPy's do by chance.
+    """Return a C-contiguous array of these values, aligned to a cache line; NumPy's arrays are so only by chance.
 
-    A vector of AVX-512 is a line. Where parameters and velocities begin somewhere else, every load touches two: a
+    An AVX-512 vector fills a cache line. If parameters and velocities are not aligned, every load touches two lines: a
     training step takes 1.5 to 3 % longer, a prediction of one row 8 to 15 %.
     """
     size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + _LINE, np.uint8)
-    start = -memory.__array_interface__["data"][0] % _LINE
+    memory = np.empty(size + _CACHE_LINE, np.uint8)
+    start = -memory.__array_interface__["data"][0] % _CACHE_LINE
     array = memory[start : start + size].view(dtype).reshape(shape)
     array[...] = values
     return array
 
 
 def cast_array(array: Array, target: np.dtype[Any]) -> Array:
-    """A fresh array of dtype `target`. NumPy casts only where no floating-point mode of the caller can change a bit."""
+    """Return a new array of dtype `target`. NumPy casts only where the caller's floating-point mode changes no bits."""
     given = array.dtype.newbyteorder("=")
     if target == BOOL and given.kind != "b":
         raise TypeError(f"tensor: {given} to bool is not a cast; compare instead, for example x != 0")
     if target == INT64 and given.kind == "f":
         raise TypeError(f"tensor: {given} to int64 would drop fractions; round with NumPy first")
-    # float32 to float64 is exact, too, but not where subnormals are flushed.
+    # float32 to float64 is exact as well, except in a mode that flushes subnormals to zero.
     if given == target or target == INT64 or given.kind == "b" or given.itemsize <= 2:
-        if array.size < _MANY:
+        if array.size < _ALIGN_FROM:
             return np.array(array, dtype=target, order="C", copy=True)
         return aligned_full(array.shape, target, array)
     wide = np.array(array, dtype=INT64 if given.kind in "iu" else given, order="C")
@@ -99,13 +99,13 @@ def cast_array(array: Array, target: np.dtype[Any]) -> Array:
 
 
 def _rounded(array: Array, target: np.dtype[Any]) -> Array:
-    """Cast with the core's instruction, as the op `astype` does."""
+    """Cast with the core's instruction, like the op `astype`."""
     key = ("cast", array.dtype, target, array.shape)
     program = PROGRAMS.get(key)
     if program is None:
         given, wanted, shape = CODES[array.dtype], CODES[target], list(array.shape)
         cast = [("cast", wanted, [1], [0], [array.size, given], list[float]())]
-        program = keep_program(key, _core.Program([(given, shape)], [(wanted, shape)], [], cast))
+        program = cache_program(key, _core.Program([(given, shape)], [(wanted, shape)], [], cast))
     rounded: Array = program(array)
     return rounded
 
@@ -115,24 +115,24 @@ _CONSTANTS_MAX = 1024
 
 
 def constant(value: Any, dtype: np.dtype[Any]) -> Array:
-    """A 0-d array of a number, rounded once. Those of Python numbers are kept: the same few come again and again."""
+    """Return a number as a 0-d array, rounded once. Python numbers are cached, because the same few recur."""
     if isinstance(value, (np.generic, np.ndarray)):
         return to_array(value, dtype)
-    key = (value or repr(value), dtype)  # zeros of both signs are equal
+    key = (value or repr(value), dtype)  # 0.0 == -0.0, so zeros are told apart by their text
     found = _constants.get(key)
     if found is None:
         if len(_constants) >= _CONSTANTS_MAX:
             _constants.clear()
         found = _constants[key] = cast_array(np.array(float(value)), dtype)
-        found.flags.writeable = False  # every user of this number shares it
+        found.flags.writeable = False  # the array is shared by all uses of this number
     return found
 
 
 def real_array(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Array:
-    """Return numbers of any real dtype in `dtype` (float32 or float64).
+    """Convert an array of any real dtype to `dtype` (float32 or float64).
 
     Arguments: `values`, an array of integers, bools or floats of up to 64 bits; `dtype`; `name`, for the error.
-    Returns: an array that shares nothing with `values`, rounded once.
+    Returns: a new array, each value rounded once.
     Errors: TypeError when the values are not real numbers.
 
     >>> import numpy as np
@@ -146,12 +146,12 @@ def real_array(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Array:
     return to_array(array, dtype)
 
 
-def first_bad(array: Array) -> tuple[int, ...] | None:
+def first_nonfinite(array: Array) -> tuple[int, ...] | None:
     """Return the index of the first value that is not finite, or None.
 
     >>> import numpy as np
-    >>> from chainrule._util.arrays import first_bad
-    >>> first_bad(np.array([[0.0, 1.0], [np.nan, 2.0]]))
+    >>> from chainrule._util.arrays import first_nonfinite
+    >>> first_nonfinite(np.array([[0.0, 1.0], [np.nan, 2.0]]))
     (1, 0)
     """
     finite = np.isfinite(array)

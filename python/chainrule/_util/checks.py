@@ -1,4 +1,4 @@
-"""Checks of the numbers that users give. `what` begins the message: the caller and its argument, "Conv2d: stride"."""
+"""Validation of numeric arguments. `what` begins the message: the caller and its argument, "Conv2d: stride"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["check_integer", "check_number", "check_size", "is_integer"]
 
 
 def is_integer(value: Any) -> bool:
-    """Whether a value is an integer of Python or NumPy; True and False are none.
+    """Whether a value is a Python or NumPy integer; bools are not.
 
     >>> from chainrule._util.checks import is_integer
     >>> is_integer(3), is_integer(3.0), is_integer(True)
@@ -21,7 +21,7 @@ def is_integer(value: Any) -> bool:
 
 
 def check_integer(what: str, value: Any, minimum: int | None = None) -> int:
-    """The value as an int; TypeError unless it is an integer, ValueError below `minimum`.
+    """Return the value as an int; TypeError unless it is an integer, ValueError below `minimum`.
 
     >>> from chainrule._util.checks import check_integer
     >>> check_integer("fit: epochs", 0, 1)
@@ -37,7 +37,7 @@ def check_integer(what: str, value: Any, minimum: int | None = None) -> int:
 
 
 def check_size(what: str, value: Any) -> int:
-    """The value as an int; ValueError unless it is an integer of at least 1, as the sizes of a layer are.
+    """Return the value as an int; ValueError unless it is an integer of at least 1, like the sizes of a layer.
 
     >>> from chainrule._util.checks import check_size
     >>> check_size("Linear: in_features", 4)
@@ -51,7 +51,7 @@ def check_size(what: str, value: Any) -> int:
 def check_number(
     what: str, value: Any, minimum: float = 0, maximum: float | None = None, *, above: bool = False
 ) -> float:
-    """The value as a float; ValueError unless it is finite, at least `minimum` (or above it) and at most `maximum`.
+    """Return the value as a float; ValueError unless finite, >= `minimum` (> with `above`) and <= `maximum`.
 
     >>> from chainrule._util.checks import check_number
     >>> check_number("huber_loss: delta", 0.0, above=True)

@@ -1,4 +1,4 @@
-"""The dtypes of the core, and what stands for an array in annotations."""
+"""The dtypes of the core, and type aliases for arrays and shapes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FLOAT64: np.dtype[Any] = np.dtype(np.float64)
 INT64: np.dtype[Any] = np.dtype(np.int64)
 BOOL: np.dtype[Any] = np.dtype(np.bool_)
 
-# dtype codes of the core.
+# The core's dtype codes.
 CODES: dict[Any, int] = {FLOAT32: 0, FLOAT64: 1, INT64: 2, BOOL: 3}
 FLOATS: tuple[np.dtype[Any], ...] = (FLOAT32, FLOAT64)
 
 
 @dataclass(frozen=True)
 class Spec:
-    """Shape and dtype of an argument, all that a plan may depend on besides attributes."""
+    """Shape and dtype of an argument; besides attributes, a plan depends on nothing else."""
 
     shape: Shape
     dtype: np.dtype[Any]

@@ -1,4 +1,4 @@
-"""Errors of more than one module."""
+"""Exceptions that several modules raise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["CompileError"]
 
 
 class CompileError(TypeError):
-    """A function asks for something that a compiled program cannot do; the message says what to write instead.
+    """A function does something that a compiled program cannot; the message says what to write instead.
 
     >>> import chainrule as cr
     >>> try:

@@ -1,7 +1,7 @@
-"""`__all__` of modules by rule: what a file defines, and what a package collects from its files.
+"""Computed `__all__` lists: the public names a module defines, and those a package collects from its modules.
 
-Set under `if not TYPE_CHECKING`, where type checkers go by the definitions and the star imports themselves; a list that
-they cannot read would hide everything from them.
+Assign them under `if not TYPE_CHECKING`. Type checkers follow the definitions and star imports themselves; a computed
+`__all__`, which they cannot evaluate, would hide every name from them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["own_names", "public_names"]
 
 
 def public_names(namespace: Mapping[str, Any]) -> list[str]:
-    """The functions and classes of a namespace that do not begin with an underscore, sorted.
+    """Return the functions and classes of a namespace without a leading underscore, sorted by name.
 
     >>> public_names({"scale": 2.0, "own_names": own_names, "_hidden": own_names})
     ['own_names']
@@ -27,7 +27,7 @@ def public_names(namespace: Mapping[str, Any]) -> list[str]:
 
 
 def own_names(namespace: Mapping[str, Any]) -> list[str]:
-    """The public names that a module defines itself, not those that it imports.
+    """Return the public names that a module defines itself, without those that it imports.
 
     >>> own_names({"__name__": "elsewhere", "imported": own_names})
     []

@@ -1,4 +1,4 @@
-"""Files that are written as a whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["write_atomic"]
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file so that its name shows either the old content or all of the new, also after a power cut.
+    """Write a file atomically: readers see the old or the complete new content, even after a power failure.
 
     Order: a temporary file in the same folder, write, fsync, rename, fsync of the folder.
 
     Arguments: `path`; `content`.
-    Errors: OSError; then the old file is untouched and the temporary one removed.
+    Errors: OSError; the old file is then unchanged and the temporary one removed.
 
     >>> import os, tempfile
     >>> from chainrule._util.files import write_atomic

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the end of a step."""
+"""Deferred Ctrl-C: an interrupt takes effect at the end of a training step."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["DeferredInterrupt"]
 
 
 class DeferredInterrupt:
-    """While `in_step` is set, SIGINT waits; `leave_step` passes it on to the handler that was there before.
+    """Defers SIGINT while `in_step` is set; `leave_step` passes it on to the previously installed handler.
 
-    Between steps (validation, callbacks, printing) SIGINT acts at once, because nothing half-done can be seen then.
-    Outside the main thread, or where Python's SIGINT is ignored or foreign, this does nothing.
+    Between steps (validation, callbacks, printing) SIGINT is handled immediately, because the state is consistent then.
+    Outside the main thread, or if SIGINT is ignored or its handler was not installed from Python, this does nothing.
 
     >>> from chainrule._util.interrupt import DeferredInterrupt
     >>> with DeferredInterrupt() as interrupt:
@@ -40,7 +40,7 @@ class DeferredInterrupt:
         return self
 
     def leave_step(self) -> None:
-        """Mark the end of a step; a SIGINT that came meanwhile acts now."""
+        """Mark the end of a step and handle a SIGINT received during it."""
         self.in_step = False
         if self._pending:
             self._pending = False

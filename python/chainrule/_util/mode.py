@@ -1,7 +1,7 @@
-"""What happens when an op is called: it runs at once, or a trace notes it. Nobody above has to ask which.
+"""Eager or traced execution: ops call the current executor, and no caller needs to know which one it is.
 
-`grad_mode.trace` is an executor. Outside of compiled functions it is EAGER, which computes, reads and overwrites there
-and then; while a function is traced it is the compiler's Trace, which has the same methods and appends to a program.
+`grad_mode.executor` is EAGER outside compiled functions: it computes, reads and overwrites immediately. While a
+function is traced it is the compiler's Trace, which has the same methods and appends instructions to a program.
 """
 
 from __future__ import annotations
@@ -16,49 +16,49 @@ from .. import _core
 from .arrays import to_array
 from .dtypes import Array, Shape, Spec
 from .errors import CompileError
-from .programs import PROGRAMS, keep_program
+from .programs import PROGRAMS, cache_program
 
 __all__ = ["EAGER", "Eager", "Executor", "grad_mode"]
 
-# Tensors stand above this module: it knows of their attributes only.
+# Tensor is defined in a layer above this one, so only its attributes are used here.
 _Tensor = Any
 _Error = Callable[[int, Any], Exception]
 
 
 class Executor(Protocol):
-    """What tensors, ops, generators, modules and optimizers ask for.
+    """The operations that tensors, ops, generators, modules and optimizers delegate to the current mode.
 
-    `apply` and `draw` return what a tensor holds: arrays, or what stands for them while a function is traced.
+    `apply` and `draw` return a tensor's data: an array, or a tracer value while a function is traced.
     """
 
-    has_values: bool  # whether results are there at once, in memory of their own
+    has_values: bool  # whether results are available immediately, in newly allocated memory
 
     def apply(self, op: Any, inputs: tuple[_Tensor, ...], attrs: tuple[Any, ...]) -> Any:
-        """Run an op."""
+        """Execute an op and return the data of its output."""
 
     def check_index(self, index: _Tensor, low: int, high: int, error: _Error) -> _Tensor:
-        """Raise `error(position, number)` for the first element outside of low .. high - 1.
+        """Raise `error(position, value)` for the first element outside low .. high - 1.
 
-        Returns the index; where `low` is negative, its negative elements are counted from `high`.
+        Returns the index; if `low` is negative, negative elements are counted from `high`.
         """
 
     def check_finite(self, tensor: _Tensor, error: _Error) -> None:
-        """Raise `error(position, number)` for the first element that is NaN or infinite.
+        """Raise `error(position, value)` for the first element that is NaN or infinite.
 
-        `number` is the element only where values are there.
+        `value` is that element only in eager execution.
         """
 
-    def refuse(self, wrong: _Tensor, error: _Error) -> None:
-        """Raise `error(position, 1)` for the first element at which a bool tensor holds."""
+    def check_false(self, wrong: _Tensor, error: _Error) -> None:
+        """Raise `error(position, 1)` for the first True element of a bool tensor."""
 
     def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], p: float, value: float) -> Any:
-        """A mask of 0, with probability p, and `value`, from the next stream of a generator's state."""
+        """Draw a mask from the next stream of a generator's state: 0 with probability p, else `value`."""
 
     def operand(self, tensor: _Tensor, values: Any) -> Any:
-        """What `overwrite` will write: values in the tensor's dtype, with their shape."""
+        """Convert values to the tensor's dtype, for `overwrite`; their shape is preserved."""
 
     def overwrite(self, tensor: _Tensor, values: Any) -> None:
-        """Write an operand of the tensor's shape over its values."""
+        """Overwrite a tensor's values in place with an operand of the same shape."""
 
     def update(
         self,
@@ -66,73 +66,73 @@ class Executor(Protocol):
         parameter: _Tensor,
         gradient: _Tensor,
         states: tuple[Array, ...],
-        numbers: Array,
-        clock: Array | None,
+        hyperparameters: Array,
+        step_state: Array | None,
     ) -> None:
-        """A step of an optimizer for one parameter, a change of its memory.
+        """Apply an optimizer's update rule to one parameter, in place.
 
-        `rule` is the row of the core's table, `numbers` its options.
+        `rule` is the name of the instruction in the core's table.
         """
 
-    def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
-        """End a step: the counters of these parameters go on."""
+    def advance(self, step_states: Sequence[Array], hyperparameters: Array, kind: int) -> None:
+        """End an optimizer step: advance the step counters of these parameters."""
 
-    def bump(self, version: list[int]) -> None:
-        """Count a change of memory."""
+    def bump_version(self, version: list[int]) -> None:
+        """Increment a version counter: the memory was overwritten."""
 
     def get_grad(self, tensor: _Tensor) -> Any:
-        """What `tensor.grad` is now."""
+        """Return the current `tensor.grad`."""
 
     def set_grad(self, tensor: _Tensor, gradient: Any) -> None:
-        """`tensor.grad = gradient`."""
+        """Assign `tensor.grad`."""
 
-    def adopt(self, state: Array) -> None:
-        """A generator with this state was made."""
+    def register_generator(self, state: Array) -> None:
+        """Record that a generator with this state was created."""
 
-    def owns(self, state: Array) -> bool:
-        """Whether seed and stream of this state may be set."""
+    def owns_generator(self, state: Array) -> bool:
+        """Whether the seed and stream of this state may be set."""
 
-    # What a program could not repeat. Running at once, all of it is allowed.
+    # Operations that a compiled program could not repeat. Eager execution allows all of them.
 
-    def look(self, tensor: _Tensor) -> None:
-        """Python looks at the values of a tensor."""
+    def require_values(self, tensor: _Tensor) -> None:
+        """Raise CompileError if Python cannot read the values of a tensor."""
 
     def guard(self, owner: Any, attribute: str) -> None:
-        """What follows relies on this attribute."""
+        """Make a traced program valid only while this attribute is the same object."""
 
-    def keep_requires_grad(self, tensor: _Tensor, value: bool) -> None:
-        """`requires_grad` of a tensor is set."""
+    def check_requires_grad(self, tensor: _Tensor, value: bool) -> None:
+        """Raise CompileError if `requires_grad` cannot be set to this value."""
 
     def forbid(self, message: str) -> None:
-        """Something happens that must not happen in a compiled function; `message` says what, and the way out."""
+        """Raise CompileError with this message if a function is being traced."""
 
 
 class Eager:
-    """Runs everything at once."""
+    """The executor outside compiled functions: computes each result immediately."""
 
     __slots__ = ()
 
     has_values = True
 
     def apply(self, op: Any, inputs: tuple[_Tensor, ...], attrs: tuple[Any, ...]) -> Any:
-        """Run an op on C-contiguous arrays, with the program for their shapes."""
+        """Run an op on C-contiguous arrays, with the cached program for their shapes and dtypes."""
         arrays = [t._data for t in inputs]
         key = (op, attrs, *[(a.dtype, a.shape) for a in arrays])
         program = PROGRAMS.get(key)
         if program is None:
-            program = keep_program(key, _build(op, arrays, attrs))
+            program = cache_program(key, _build(op, arrays, attrs))
         try:
             return program(*arrays)
         except TypeError:
             if all(isinstance(a, np.ndarray) for a in arrays):
                 raise
             raise CompileError(
-                f"{op.name}: a tensor from inside of a compiled function is used after it was traced; it has no "
-                "values: return it from the function"
+                f"{op.name}: a tensor created inside a compiled function is used after tracing and has no values; "
+                "return it from the function"
             ) from None
 
     def check_index(self, index: _Tensor, low: int, high: int, error: _Error) -> _Tensor:
-        """Raise for the first element out of range."""
+        """Compare all elements now and raise for the first one out of range."""
         values = index._data
         wrong = (values < low) | (values >= high)
         if wrong.any():
@@ -141,19 +141,19 @@ class Eager:
         return index if low >= 0 else index._wrap(np.where(values < 0, values + high, values))
 
     def check_finite(self, tensor: _Tensor, error: _Error) -> None:
-        """Raise for the first element that is not."""
+        """Test all elements now and raise for the first one that is NaN or infinite."""
         finite = np.isfinite(tensor._data)
         if not finite.all():
             at = int(np.argmin(finite))
             raise error(at, tensor._data.flat[at].item())
 
-    def refuse(self, wrong: _Tensor, error: _Error) -> None:
-        """Raise for the first element."""
+    def check_false(self, wrong: _Tensor, error: _Error) -> None:
+        """Test all elements now and raise for the first one that is True."""
         if wrong._data.any():
             raise error(int(np.argmax(wrong._data)), 1)
 
     def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], p: float, value: float) -> Any:
-        """Draw, and go on to the next stream."""
+        """Draw the mask and advance the generator to its next stream."""
         words = state.view(np.uint64)
         seed, stream = words.tolist()
         out = np.empty(shape, dtype)
@@ -162,11 +162,11 @@ class Eager:
         return out
 
     def operand(self, tensor: _Tensor, values: Any) -> Any:
-        """An array."""
+        """Convert to a new array of the tensor's dtype."""
         return to_array(values, tensor.dtype)
 
     def overwrite(self, tensor: _Tensor, values: Any) -> None:
-        """Write an array."""
+        """Copy an array into the tensor's memory."""
         tensor._data[...] = values
 
     def update(
@@ -175,48 +175,48 @@ class Eager:
         parameter: _Tensor,
         gradient: _Tensor,
         states: tuple[Array, ...],
-        numbers: Array,
-        clock: Array | None,
+        hyperparameters: Array,
+        step_state: Array | None,
     ) -> None:
-        """Run the rule."""
-        _core.update_step(rule, parameter._data, gradient._data, states, numbers, clock)
+        """Run the rule's kernel and increment the parameter's version."""
+        _core.update_step(rule, parameter._data, gradient._data, states, hyperparameters, step_state)
         parameter._version[0] += 1
 
-    def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
-        """Count the step."""
-        if clocks:
-            _core.advance(clocks, numbers)
+    def advance(self, step_states: Sequence[Array], hyperparameters: Array, kind: int) -> None:
+        """Advance the step counters."""
+        if step_states:
+            _core.advance(step_states, hyperparameters)
 
-    def bump(self, version: list[int]) -> None:
-        """Count."""
+    def bump_version(self, version: list[int]) -> None:
+        """Increment the version counter."""
         version[0] += 1
 
     def get_grad(self, tensor: _Tensor) -> Any:
-        """Read."""
+        """Return the stored gradient."""
         return tensor._grad
 
     def set_grad(self, tensor: _Tensor, gradient: Any) -> None:
-        """Set."""
+        """Store the gradient."""
         tensor._grad = gradient
 
-    def adopt(self, state: Array) -> None:
-        """Nothing to note."""
+    def register_generator(self, state: Array) -> None:
+        """Do nothing: only a trace distinguishes generators created inside the function."""
 
-    def owns(self, state: Array) -> bool:
-        """All of them."""
+    def owns_generator(self, state: Array) -> bool:
+        """Return True: outside a trace every generator may be set."""
         return True
 
-    def look(self, tensor: _Tensor) -> None:
-        """Allowed."""
+    def require_values(self, tensor: _Tensor) -> None:
+        """Do nothing: in eager execution every tensor has values."""
 
     def guard(self, owner: Any, attribute: str) -> None:
-        """Nothing is kept for later that could rely on it."""
+        """Do nothing: eager execution creates no program that could become invalid."""
 
-    def keep_requires_grad(self, tensor: _Tensor, value: bool) -> None:
-        """Allowed."""
+    def check_requires_grad(self, tensor: _Tensor, value: bool) -> None:
+        """Do nothing: without a program to repeat, any tensor may change it."""
 
     def forbid(self, message: str) -> None:
-        """Allowed."""
+        """Do nothing: the restriction applies to compiled functions only."""
 
 
 def _build(op: Any, arrays: Sequence[Array], attrs: tuple[Any, ...]) -> _core.Program:
@@ -233,22 +233,23 @@ EAGER = Eager()
 
 
 class _GradMode(threading.local):
-    """What ops do, per thread: whether they record the graph, and who executes them."""
+    """Per-thread mode of ops: whether they record the graph, and which executor runs them."""
 
     enabled = True
-    trace: Executor = EAGER
-    sources: frozenset[int] = frozenset()  # parameters that transformations around differentiate by
-    calls: bool | None = True  # what compiled calls ask: `enabled`, or None where they must look further
+    executor: Executor = EAGER
+    sources: frozenset[int] = frozenset()  # parameters that enclosing transformations differentiate by
+    # One value for the fast path of compiled calls to compare: `enabled`, or None where that path does not apply.
+    call_mode: bool | None = True
 
-    def set(self, enabled: bool, trace: Executor) -> None:
-        """Change the mode."""
-        self.enabled, self.trace = enabled, trace
-        self.calls = enabled if trace is EAGER and not self.sources else None
+    def set(self, enabled: bool, executor: Executor) -> None:
+        """Set the recording flag and the executor."""
+        self.enabled, self.executor = enabled, executor
+        self.call_mode = enabled if executor is EAGER and not self.sources else None
 
-    def differentiate_by(self, sources: frozenset[int]) -> None:
-        """Change the parameters that are differentiated by."""
+    def set_sources(self, sources: frozenset[int]) -> None:
+        """Set the parameters that enclosing transformations differentiate by."""
         self.sources = sources
-        self.set(self.enabled, self.trace)
+        self.set(self.enabled, self.executor)
 
 
 grad_mode = _GradMode()

@@ -1,19 +1,19 @@
-"""Programs of single ops, kept by what they were built for: the next call of the same kind finds its own."""
+"""Cache of single-op programs, keyed by op, attributes, shapes and dtypes."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
-__all__ = ["PROGRAMS", "clear_programs", "keep_program"]
+__all__ = ["PROGRAMS", "cache_program", "clear_programs"]
 
 T = TypeVar("T")
 
 PROGRAMS: dict[Any, Any] = {}
-_PROGRAMS_MAX = 4096  # shapes that vary without end (ragged data) must not fill the memory
+_PROGRAMS_MAX = 4096  # bounds memory when shapes keep changing, as with ragged data
 
 
-def keep_program(key: Any, program: T) -> T:
-    """Keep a program for the next call with this key, and return it."""
+def cache_program(key: Any, program: T) -> T:
+    """Store a program under its key and return it."""
     if len(PROGRAMS) >= _PROGRAMS_MAX:
         PROGRAMS.clear()
     PROGRAMS[key] = program
@@ -21,5 +21,5 @@ def keep_program(key: Any, program: T) -> T:
 
 
 def clear_programs() -> None:
-    """Forget all programs: they hold kernels of the ISA level that was active when they were built."""
+    """Empty the cache: programs hold kernels of the ISA level that was active when they were built."""
     PROGRAMS.clear()

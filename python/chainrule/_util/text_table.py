@@ -1,4 +1,4 @@
-"""Tables as text in a monospaced font."""
+"""Plain-text tables for monospaced fonts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["cells", "text_table"]
 
 
 def cells(text: str) -> int:
-    """How many character cells a text takes.
+    """Return the display width of a text in character cells.
 
     >>> from chainrule._util.text_table import cells
     >>> cells("layer"), cells("層")
@@ -19,7 +19,7 @@ def cells(text: str) -> int:
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[str]], ruled: bool = True) -> str:
-    """Columns two spaces apart; `ruled`, with a line under the head.
+    """Format rows as columns two spaces apart; `ruled` adds a line under the header.
 
     >>> from chainrule._util.text_table import text_table
     >>> print(text_table(["op", "shape"], [["linear", "(32, 10)"]]))

@@ -1,4 +1,4 @@
-"""Arguments and results as trees: tuples, named tuples, lists, dicts and slices of leaves."""
+"""Trees (pytrees) of arguments and results: tuples, named tuples, lists, dicts and slices of leaves."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["along", "flatten", "is_array", "is_container", "rebuild"]
+__all__ = ["flatten", "is_array", "is_container", "leaves_with_paths", "rebuild"]
 
 
 def is_array(leaf: Any) -> bool:
-    """Whether a leaf brings values that may change from call to call: a tensor or an array, not a number."""
+    """Whether a leaf is a tensor or an array, whose values may change from call to call; numbers are static."""
     return isinstance(leaf, np.ndarray) or (hasattr(leaf, "__array__") and not isinstance(leaf, np.generic))
 
 
 def is_container(tree: Any) -> bool:
-    """Whether it is a tree of parts."""
+    """Whether a value is a container with children, not a leaf."""
     return isinstance(tree, tuple) or type(tree) in (list, dict)
 
 
 def flatten(tree: Any, leaves: list[Any], is_leaf: Callable[[Any], bool] = is_array) -> Any:
-    """Append the leaves of a tree to `leaves`; return its structure, hashable, which holds everything else."""
+    """Append the leaves of a tree to `leaves`; return its structure, a hashable value that holds everything else."""
     if is_leaf(tree):
         leaves.append(tree)
         return (None,)
@@ -37,7 +37,7 @@ def flatten(tree: Any, leaves: list[Any], is_leaf: Callable[[Any], bool] = is_ar
 
 
 def rebuild(structure: Any, leaf: Callable[[], Any]) -> Any:
-    """The tree of a structure, with `leaf()` called for each array in order."""
+    """Build a tree from its structure, calling `leaf()` for each leaf in order."""
     kind, *items = structure
     if kind is None:
         return leaf()
@@ -52,10 +52,12 @@ def rebuild(structure: Any, leaf: Callable[[], Any]) -> Any:
     return kind([rebuild(item, leaf) for item in items])
 
 
-def along(structure: Any, tree: Any = None, where: str = "", given: bool = False) -> Iterator[tuple[str, Any]]:
-    """The place of each leaf of a structure (`['W'][0].bias`), and what another tree has there.
+def leaves_with_paths(
+    structure: Any, tree: Any = None, where: str = "", given: bool = False
+) -> Iterator[tuple[str, Any]]:
+    """Iterate over the leaves of a structure: the path of each (`['W'][0].bias`) and another tree's value there.
 
-    With `given` the tree must be of this structure, but None may stand for any part of it; TypeError otherwise.
+    With `given` the tree must have this structure, with None allowed in place of any subtree; TypeError otherwise.
     """
     kind, *items = structure
     if kind is None:
@@ -67,26 +69,26 @@ def along(structure: Any, tree: Any = None, where: str = "", given: bool = False
     if kind == "named":
         (named, *parts) = items
         keys, names = range(len(parts)), [f".{name}" for name in named._fields]
-    inside: list[Any] = [None] * len(parts)
+    children: list[Any] = [None] * len(parts)
     if given and tree is not None:
         same_kind = type(tree) is dict if kind is dict else isinstance(tree, (tuple, list))
         if not same_kind or set(keys) != set(tree if kind is dict else range(len(tree))):
-            wanted = f"a dict of {', '.join(map(repr, keys))}" if kind is dict else f"{len(parts)} parts"
-            raise TypeError(f"expected {wanted}{where and ' at ' + where}, got {_shown(tree)}")
-        inside = [tree[key] for key in keys]
-    for name, part, item in zip(names, parts, inside, strict=True):
-        yield from along(part, item, where + name, given)
+            expected = f"a dict of {', '.join(map(repr, keys))}" if kind is dict else f"{len(parts)} parts"
+            raise TypeError(f"expected {expected}{where and ' at ' + where}, got {_describe(tree)}")
+        children = [tree[key] for key in keys]
+    for name, part, item in zip(names, parts, children, strict=True):
+        yield from leaves_with_paths(part, item, where + name, given)
 
 
-def _shown(tree: Any) -> str:
-    """What a tree is, for errors."""
+def _describe(tree: Any) -> str:
+    """Describe a tree, for errors."""
     if type(tree) is dict:
         return f"a dict of {', '.join(map(repr, tree))}"
     return f"{type(tree).__name__} of {len(tree)} parts" if is_container(tree) else type(tree).__name__
 
 
 class _Static:
-    """Anything that is no array: part of the key, by value where it can be hashed, else the object itself."""
+    """A static leaf, part of the cache key: compared by value if hashable, else by identity."""
 
     __slots__ = ("key", "value")
 

@@ -1,4 +1,4 @@
-"""Custom ops, written in Python, with their derivatives."""
+"""Custom ops: Python functions with user-defined derivatives."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def custom_op(
     vjp: Callable[..., Any] | None = None,
     jvp: Callable[..., Any] | None = None,
 ) -> Callable[..., Any]:
-    """Make a function of tensors an op with derivatives of its own; without `forward`, a decorator.
+    """Turn a function of tensors into an op with its own derivative rules; without `forward`, a decorator.
 
-    Written in ops, it works inside `cr.compile` and can be differentiated as often as its rules can. With `.numpy()` it
-    works too, but compiling it is an error, and so is differentiating a rule that looked at values.
+    Written in ops, it works inside `cr.compile` and can be differentiated as often as its rules can. Code that uses
+    `.numpy()` works, too, but cannot be compiled, and a rule that reads values cannot be differentiated again.
 
-    Arguments: `name`, for errors and graphs, not that of another op; `forward(*tensors)`, which returns a tensor and
-    records no graph itself; `vjp(g, out, inputs)`, from the gradient of the result to the gradients of the arguments,
-    a tuple in their order (None: there is none; for one argument it may be a tensor); `jvp(tangents, out, inputs)`,
-    from the tangents of the arguments (0 where there is none) to the tangent of the result. Without it forward mode
-    transposes `vjp`, which is linear in g.
+    Arguments: `name`, for errors and graphs, different from every other op; `forward(*tensors)`, which returns a tensor
+    and records no graph itself; `vjp(g, out, inputs)`, from the upstream gradient to the gradients of the arguments, a
+    tuple in their order (None for no gradient; for one argument it may be a tensor); `jvp(tangents, out, inputs)`,
+    from the tangents of the arguments (zeros for those without) to the tangent of the result. Without `jvp`, forward
+    mode transposes `vjp`, which is linear in g.
     Returns: a function of tensors, arrays or numbers.
-    Errors: TypeError and ValueError naming the op and the argument when a rule returns what does not fit.
+    Errors: TypeError and ValueError naming the op and the argument when a rule returns a wrong type, shape or dtype.
 
     >>> import chainrule as cr
     >>> cube = cr.custom_op("cube", lambda x: x * x * x, lambda g, out, x: g * 3.0 * x[0] * x[0])
@@ -43,9 +43,9 @@ def custom_op(
     (12.0, 12.0)
     """
     if not isinstance(name, str) or not name or name in OPS:
-        raise ValueError(f"custom_op: expected a name that no op has, got {name!r}")
+        raise ValueError(f"custom_op: name must be a non-empty string that no other op has, got {name!r}")
     if vjp is None:
-        raise TypeError(f"{name}: expected a vjp; where there is no gradient it returns None")
+        raise TypeError(f"{name}: expected a vjp rule; it may return None for arguments without a gradient")
     if forward is None:
         return lambda function: custom_op(name, function, vjp, jvp)
     compute = forward
@@ -67,26 +67,26 @@ def custom_op(
 
 
 def _no_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    raise TypeError(f"{name}: has no instructions of its own")
+    raise TypeError(f"{name}: a custom op has no instructions")
 
 
 class _Rules:
-    """The rules of one call, what they return checked."""
+    """The derivative rules of one call; checks the results of the user's functions."""
 
     def __init__(self, name: str, vjp: Callable[..., Any], jvp: Callable[..., Any] | None) -> None:
         self.name, self._vjp, self._jvp = name, vjp, jvp
-        self._made: tuple[Tensor, list[Tensor | None]] | None = None
+        self._cached: tuple[Tensor, list[Tensor | None]] | None = None
 
     def gradient(self, i: int, g: Tensor, out: Tensor, inputs: Inputs, attrs: Attrs) -> Tensor | None:
-        """The gradient by argument i; all of them are computed for the first that is asked for."""
-        if self._made is None or self._made[0] is not g:
-            self._made = (g, self._gradients(g, out, inputs))
-        return self._made[1][i]
+        """The gradient with respect to argument i; the first request computes those of all arguments."""
+        if self._cached is None or self._cached[0] is not g:
+            self._cached = (g, self._gradients(g, out, inputs))
+        return self._cached[1][i]
 
     def _gradients(self, g: Tensor, out: Tensor, inputs: Inputs) -> list[Tensor | None]:
-        upstream = make_input_leaf(g) if grad_mode.enabled else g  # of its own, to see what is made from it
-        made = self._vjp(upstream, out, inputs)
-        parts = [made] if isinstance(made, Tensor) and len(inputs) == 1 else made
+        upstream = make_input_leaf(g) if grad_mode.enabled else g  # a new leaf, to detect results that depend on it
+        result = self._vjp(upstream, out, inputs)
+        parts = [result] if isinstance(result, Tensor) and len(inputs) == 1 else result
         if not isinstance(parts, (tuple, list)) or len(parts) != len(inputs):
             got = f"{len(parts)}" if isinstance(parts, (tuple, list)) else type(parts).__name__
             raise TypeError(f"{self.name}: vjp must return a gradient for each of {len(inputs)} arguments, got {got}")
@@ -94,7 +94,7 @@ class _Rules:
             if part is not None:
                 self._check(part, x, f"vjp's gradient of argument {i}")
         return [
-            part if part is None else self._linked(part, [upstream], inputs, f"vjp's gradient of argument {i}")
+            part if part is None else self._attach_node(part, [upstream], inputs, f"vjp's gradient of argument {i}")
             for i, part in enumerate(parts)
         ]
 
@@ -106,12 +106,12 @@ class _Rules:
             zeros_like(x) if t is None and x.dtype.kind == "f" else t for t, x in zip(tangents, inputs, strict=True)
         ]
         leaves = [make_input_leaf(t) if t is not None and grad_mode.enabled else t for t in given]
-        made = self._jvp(tuple(leaves), out, inputs)
-        self._check(made, out, "jvp's tangent")
-        return self._linked(made, [t for t in leaves if t is not None], inputs, "jvp's tangent")
+        result = self._jvp(tuple(leaves), out, inputs)
+        self._check(result, out, "jvp's tangent")
+        return self._attach_node(result, [t for t in leaves if t is not None], inputs, "jvp's tangent")
 
     def _transposed(self, tangents: Tangents, out: Tensor, inputs: Inputs) -> Tensor | None:
-        """vjp is linear in g, g -> J^T g; so the gradient of <vjp(g), t> by g is J t."""
+        """J t, as the gradient of <vjp(g), t> with respect to g, because vjp is linear in g: g -> J^T g."""
         with enable_grad():
             g = make_input_leaf(zeros_like(out))
             gradients = self._gradients(g, out, inputs)
@@ -120,29 +120,30 @@ class _Rules:
         g._requires_grad = False
         return found.get(g._number)
 
-    def _check(self, made: Any, like: Tensor, what: str) -> None:
-        if not isinstance(made, Tensor):
-            raise TypeError(f"{self.name}: {what} must be a tensor, got {type(made).__name__}")
-        if made.shape != like.shape or made.dtype != like.dtype:
+    def _check(self, result: Any, like: Tensor, what: str) -> None:
+        if not isinstance(result, Tensor):
+            raise TypeError(f"{self.name}: {what} must be a tensor, got {type(result).__name__}")
+        if result.shape != like.shape or result.dtype != like.dtype:
             raise ValueError(
-                f"{self.name}: {what} is {made.dtype} {made.shape}, expected {like.dtype} {like.shape}, as its value"
+                f"{self.name}: {what} is {result.dtype} {result.shape}, expected {like.dtype} {like.shape} like its "
+                "value"
             )
 
-    def _linked(self, made: Tensor, given: Sequence[Tensor], inputs: Inputs, what: str) -> Tensor:
-        """What a rule made; where it was made outside of ops, a node that refuses to be differentiated."""
-        if not grad_mode.enabled or any(_depends(made, t) for t in given):
-            return made
-        made = made.detach()
-        refuse = _Refusal(
-            f"{self.name}: {what} was not made from what was given by ops, so it cannot be differentiated again; "
-            "write the rule in ops, and return None where there is no gradient"
+    def _attach_node(self, result: Tensor, given: Sequence[Tensor], inputs: Inputs, what: str) -> Tensor:
+        """The result of a rule; if it was not computed by ops, with a node that raises when differentiated."""
+        if not grad_mode.enabled or any(_depends(result, t) for t in given):
+            return result
+        result = result.detach()
+        rule = _NotDifferentiable(
+            f"{self.name}: {what} was not computed by ops from its arguments, so it cannot be differentiated again; "
+            "write the rule in ops, and return None for arguments without a gradient"
         )
-        made._record(Op(self.name, _no_plan, variadic_vjp=refuse, variadic_jvp=refuse), (*given, *inputs), ())
-        return made
+        result._record(Op(self.name, _no_plan, variadic_vjp=rule, variadic_jvp=rule), (*given, *inputs), ())
+        return result
 
 
-class _Refusal:
-    """Both rules of what was made outside of ops."""
+class _NotDifferentiable:
+    """The derivative rule, in both modes, of a result that was not computed by ops: it raises."""
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -151,9 +152,9 @@ class _Refusal:
         raise TypeError(self.message)
 
 
-def _depends(made: Tensor, given: Tensor) -> bool:
-    """Whether one tensor was made from another; what is older than that cannot have been."""
-    seen, waiting = set(), [made]
+def _depends(result: Tensor, given: Tensor) -> bool:
+    """Whether one tensor was computed from another; tensors older than `given` are not searched."""
+    seen, waiting = set(), [result]
     while waiting:
         t = waiting.pop()
         if t is given:

@@ -1,4 +1,4 @@
-"""Analytic derivatives against central differences."""
+"""Gradient checking: analytic derivatives against central differences."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from .._tensor import Tensor, tensor
 from .._util.checks import check_size
 from .._util.dtypes import Array
-from .._util.trees import along, flatten
-from ._inputs import as_float, is_leaf, rebuilt
+from .._util.trees import flatten, leaves_with_paths
+from ._inputs import as_float, is_leaf, unflatten
 from ._recording import Recording
 from ._sweeps import no_grad
 
@@ -32,10 +32,10 @@ def gradcheck(
     A function with several outputs is checked through their sum with fixed random weights.
 
     Arguments: `f`, a function of tensors that returns a tensor or a tree of them; `inputs`, its arguments, as those of
-    `cr.vjp`, all floats float64 (anything else is passed on unchanged); `eps`, the step; `atol`, `rtol`: |analytic -
+    `cr.vjp`, all floats float64 (other values are passed on unchanged); `eps`, the step; `atol`, `rtol`: |analytic -
     numeric| <= atol + rtol * |numeric|; `seed`, of the weights; `order`, 2 to check the gradient's derivatives, too.
     Returns: True.
-    Errors: AssertionError naming the place and index of the worst entry; TypeError for floats that are not float64.
+    Errors: AssertionError naming the path and index of the worst entry; TypeError for floats that are not float64.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -57,31 +57,31 @@ def gradcheck(
 
 
 def _copy(argument: Any, name: str) -> Any:
-    """The argument, floats as float64 tensors with memory of their own; modules and anything else as they are."""
+    """Copy the floats of an argument to new float64 tensors; modules and other values are returned unchanged."""
     leaves: list[Any] = []
     structure = flatten(argument, leaves, is_leaf)
     copies = []
-    for (place, _), leaf in zip(along(structure, where=name), leaves, strict=True):
+    for (path, _), leaf in zip(leaves_with_paths(structure, where=name), leaves, strict=True):
         x = as_float(leaf, np.float64)
         if x is not None and x.dtype != np.float64:
-            raise TypeError(f"gradcheck: {place} is {x.dtype}; differences need float64")
+            raise TypeError(f"gradcheck: {path} is {x.dtype}; differences need float64")
         copies.append(leaf if x is None else Tensor(x))
-    return rebuilt(structure, copies)
+    return unflatten(structure, copies)
 
 
 def _run(f: Callable[..., Any], arguments: Sequence[Any]) -> Recording:
     run = Recording("gradcheck", f, arguments, {}, range(len(arguments)), others=True)
-    run.inputs.paths = [place.replace("argument", "input", 1) for place in run.inputs.paths]
-    for place, x in zip(run.inputs.paths, run.inputs.sources, strict=True):
+    run.inputs.paths = [path.replace("argument", "input", 1) for path in run.inputs.paths]
+    for path, x in zip(run.inputs.paths, run.inputs.sources, strict=True):
         if x.dtype != np.float64:
-            raise TypeError(f"gradcheck: {place} is {x.dtype}; differences need float64")
+            raise TypeError(f"gradcheck: {path} is {x.dtype}; differences need float64")
     if not run.inputs.sources:
         raise ValueError("gradcheck: no input is float64")
     return run
 
 
 def _gradient(f: Callable[..., Any], weights: Sequence[Tensor]) -> Callable[..., Any]:
-    """The gradients of all floats among the arguments."""
+    """A function that computes the gradients of all floats among its arguments."""
 
     def computed(*arguments: Any) -> list[Tensor]:
         return Recording("gradcheck", f, arguments, {}, range(len(arguments)), others=True).pull(weights)
@@ -98,9 +98,9 @@ def _worst(
     atol: float,
     rtol: float,
 ) -> str | None:
-    """The entry that is wrong by most, or None."""
+    """Describe the entry with the largest error beyond the tolerance, or return None."""
     worst: tuple[float, str] | None = None
-    for place, x, gradient in zip(run.inputs.paths, run.inputs.sources, run.pull(weights), strict=True):
+    for path, x, gradient in zip(run.inputs.paths, run.inputs.sources, run.pull(weights), strict=True):
         for index in np.ndindex(x.shape):
             numeric = _weighted(_difference(f, arguments, run, x._data, index, eps), weights)
             e = np.zeros(x.shape)
@@ -109,7 +109,7 @@ def _worst(
             for mode, got in (("reverse", float(gradient._data[index])), ("forward", _weighted(pushed, weights))):
                 excess = abs(got - numeric) - (atol + rtol * abs(numeric))
                 if not excess <= 0 and (worst is None or not excess <= worst[0]):
-                    worst = (excess, f"{place} at {index}: analytic {got!r} ({mode} mode), numeric {numeric!r}")
+                    worst = (excess, f"{path} at {index}: analytic {got!r} ({mode} mode), numeric {numeric!r}")
     return None if worst is None else worst[1]
 
 
@@ -120,7 +120,7 @@ def _weighted(changes: Sequence[Array], weights: Sequence[Tensor]) -> float:
 def _difference(
     f: Callable[..., Any], arguments: Sequence[Any], run: Recording, memory: Array, index: tuple[int, ...], eps: float
 ) -> list[Array]:
-    """The change of each output: taken before outputs are added up, a large one does not drown the others."""
+    """The central difference of each output. They are not summed first, so a large output hides no small change."""
     before, ends = memory[index], []
     try:
         for step in (eps, -eps):

@@ -1,4 +1,4 @@
-"""The matrices of derivatives: Jacobian and Hessian, a row or a column for each sweep through the graph."""
+"""Jacobian and Hessian matrices, computed one row or column per sweep through the graph."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .. import ops
 from .._tensor import Tensor
 from .._util.mode import grad_mode
 from ._recording import Recording
-from ._transforms import ArgNums, chosen, grad, positions_of
+from ._transforms import ArgNums, grad, positions_of, select_by_argnums
 
-__all__ = ["Sweep", "compile_sweeps_with", "hessian", "jacobian"]
+__all__ = ["Sweep", "hessian", "jacobian", "set_sweep_compiler"]
 
 _MODES = ("auto", "forward", "reverse")
 
 Sweep = Callable[[Tensor], list[Tensor]]
 
-# What makes a program of a sweep that runs often, for arguments like a tensor: the compiler, which stands above this
-# package and enters itself. Without it sweeps run as they are.
+# Compiles a sweep that runs often, for arguments like a given tensor. The compiler is in a layer above this package and
+# registers itself here; by default sweeps are not compiled.
 _compiled: list[Callable[[Sweep, Tensor], Sweep]] = [lambda sweep, like: sweep]
 
 
-def compile_sweeps_with(compiler: Callable[[Sweep, Tensor], Sweep]) -> None:
-    """Let sweeps that run often become programs."""
+def set_sweep_compiler(compiler: Callable[[Sweep, Tensor], Sweep]) -> None:
+    """Register the function that compiles sweeps that run often."""
     _compiled[0] = compiler
 
 
@@ -35,10 +35,10 @@ def jacobian(
 ) -> Callable[..., Any]:
     """Return a function that computes the Jacobian of f, J[i, j] = d result[i] / d argument[j].
 
-    Rows belong to results, columns to arguments. The transpose (gradients side by side) is the other layout in use.
+    Rows belong to results, columns to arguments (numerator layout).
 
     Arguments: `f`, `argnums`, `has_aux` as `cr.grad`, but f may return a tensor of any shape, or a tree; `mode`,
-    "reverse" (a row at a time), "forward" (a column at a time) or "auto", whichever are fewer.
+    "reverse" (one row at a time), "forward" (one column at a time) or "auto", whichever needs fewer sweeps.
     Returns: a function that returns a tensor of shape result.shape + argument.shape: for each tensor of the results a
     tree like the argument; or (that, extra) with `has_aux`.
     Errors: as `cr.grad`; ValueError for another mode.
@@ -58,49 +58,49 @@ def jacobian(
         columns, rows = (sum(t.size for t in part) for part in (run.inputs.sources, run.outputs))
         forward = columns < rows if mode == "auto" else mode == "forward"
         blocks = _by_columns(run) if forward else _by_rows(run)
-        found = run.result([chosen(argnums, positions, run.inputs.by_argument(row)) for row in blocks])
+        found = run.result([select_by_argnums(argnums, positions, run.inputs.by_argument(row)) for row in blocks])
         return (found, run.extra()) if has_aux else found
 
     return computed
 
 
 def _by_rows(run: Recording) -> list[list[Tensor]]:
-    """The Jacobian of each output by each source: one reverse sweep for each element of an output."""
+    """The Jacobian blocks, for each output a list over sources: one reverse sweep per element of an output."""
     blocks = []
     for i, out in enumerate(run.outputs):
-        rows = _swept(run, partial(_row, run, i), out, run.inputs.sources)
+        rows = _run_sweeps(run, partial(_row, run, i), out, run.inputs.sources)
         blocks.append([ops.reshape(t, out.shape + x.shape) for t, x in zip(rows, run.inputs.sources, strict=True)])
     return blocks
 
 
 def _row(run: Recording, i: int, e: Tensor) -> list[Tensor]:
-    """What gradient e of output i gives, for each source."""
+    """The gradient with respect to each source, for the upstream gradient e of output i."""
     return run.pull([e if k == i else None for k in range(len(run.outputs))])
 
 
 def _column(run: Recording, x: Tensor, e: Tensor) -> list[Tensor]:
-    """What tangent e of a source gives, for each output."""
+    """The tangent of each output, for the tangent e of a source."""
     return run.push({x._number: e})
 
 
 def _by_columns(run: Recording) -> list[list[Tensor]]:
-    """The same: one forward sweep for each element of a source."""
-    turned = []
+    """The same blocks as `_by_rows`: one forward sweep per element of a source."""
+    transposed = []
     for x in run.inputs.sources:
-        columns = _swept(run, partial(_column, run, x), x, run.outputs)
+        columns = _run_sweeps(run, partial(_column, run, x), x, run.outputs)
         flat = [ops.reshape(t, (x.size, out.size)) for t, out in zip(columns, run.outputs, strict=True)]
-        turned.append([ops.reshape(t.T, out.shape + x.shape) for t, out in zip(flat, run.outputs, strict=True)])
-    return [[blocks[i] for blocks in turned] for i in range(len(run.outputs))]
+        transposed.append([ops.reshape(t.T, out.shape + x.shape) for t, out in zip(flat, run.outputs, strict=True)])
+    return [[blocks[i] for blocks in transposed] for i in range(len(run.outputs))]
 
 
-_MANY_SWEEPS = 32  # from where on a program is worth its making: then a sweep takes a third of the time, on small nets
+_COMPILE_FROM = 32  # sweeps that repay compilation: on small nets a compiled sweep takes a third of the time
 
 
-def _swept(run: Recording, sweep: Sweep, t: Tensor, like: list[Tensor]) -> list[Tensor]:
-    """What the sweeps from 1 in each element of t give, stacked: (t.size, *shape) for each tensor in `like`."""
-    if t.size and (run.keeps_graph or not grad_mode.trace.has_values):
+def _run_sweeps(run: Recording, sweep: Sweep, t: Tensor, like: list[Tensor]) -> list[Tensor]:
+    """Run a sweep from each unit vector of t and stack the results: (t.size, *shape) for each tensor in `like`."""
+    if t.size and (run.keeps_graph or not grad_mode.executor.has_values):
         return [ops.stack(found) for found in zip(*[sweep(e) for e in _basis(t)], strict=True)]
-    if t.size >= _MANY_SWEEPS:
+    if t.size >= _COMPILE_FROM:
         sweep = _compiled[0](sweep, t)
     whole = [np.empty((t.size, *x.shape), x.dtype) for x in like]
     for i, e in enumerate(_basis(t)):
@@ -110,7 +110,7 @@ def _swept(run: Recording, sweep: Sweep, t: Tensor, like: list[Tensor]) -> list[
 
 
 def _basis(t: Tensor) -> Iterator[Tensor]:
-    """1 in one element after the other, 0 in the rest."""
+    """The unit vectors of t's shape, in order."""
     for i in range(t.size):
         e = np.zeros(t.size, t.dtype)
         e[i] = 1
@@ -120,8 +120,8 @@ def _basis(t: Tensor) -> Iterator[Tensor]:
 def hessian(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """Return a function that computes the Hessian of f, H[i, j] = d^2 f / d argument[i] d argument[j].
 
-    Forward mode over reverse mode: the gradient's Jacobian, a column at a time. Where only its product with a vector
-    is wanted, `cr.hvp` is made for that.
+    Forward mode over reverse mode: the Jacobian of the gradient, one column at a time. `cr.hvp` computes the product
+    with a vector without forming the matrix.
 
     Arguments: as `cr.grad`.
     Returns: a function that returns a tensor of shape argument.shape + argument.shape; for a tree a tree of trees, for

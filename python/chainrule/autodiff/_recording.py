@@ -1,6 +1,6 @@
-"""One run of a function with its graph recorded: what every function transformation is made of.
+"""One run of a function with its graph recorded, the basis of every function transformation.
 
-Gradients are pulled back through the graph, or tangents pushed forward, as often as one likes.
+Gradients can be pulled back through the graph, and tangents pushed forward, any number of times.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Any
 
 from .._tensor import Tensor
 from .._util.mode import grad_mode
-from .._util.trees import along, flatten
-from ._inputs import Inputs, along_given, is_leaf, is_tensor, like, rebuilt, zeros_like
+from .._util.trees import flatten, leaves_with_paths
+from ._inputs import Inputs, as_like, is_leaf, is_tensor, match_structure, unflatten, zeros_like
 from ._sweeps import ancestors, differentiating_by, enable_grad, forward_sweep, no_grad, reverse_sweep, subgraph
 
 __all__ = ["Recording"]
 
 
 class Recording:
-    """A run of `f(*args, **kwargs)`: `arguments` are the positions to differentiate by, `others` as for Inputs.
+    """A run of `f(*args, **kwargs)`, differentiable with respect to the arguments at the positions `arguments`.
 
-    The function returns a tree of tensors, with `single` one tensor; with `has_aux` also a second value, which is not
-    differentiated.
+    The function returns a tree of tensors, or one tensor with `single`; with `has_aux` also a second value, which is
+    not differentiated. `others` is as for Inputs.
     """
 
     def __init__(
@@ -51,28 +51,28 @@ class Recording:
         self.outputs: list[Tensor] = []
         self.structure = flatten(value, self.outputs, is_leaf)
         self._check_outputs(value, single)
-        reached = ancestors(self.outputs, self.inputs.numbers)
-        self._nodes = subgraph(reached, self.inputs.numbers)
-        # A value that depends on more than these inputs has derivatives that do, too.
-        self._nested, self._recording = self._goes_further(reached), recording
+        reached = ancestors(self.outputs, self.inputs.source_numbers)
+        self._nodes = subgraph(reached, self.inputs.source_numbers)
+        # If the outputs depend on more than these inputs, so do their derivatives.
+        self._nested, self._recording = self._depends_on_more(reached), recording
         self.keeps_graph = recording and self._nested
         self.inputs.require_grad(False)
 
-    def _goes_further(self, reached: Iterable[Tensor]) -> bool:
-        """Whether these ancestors are more than this call's.
+    def _depends_on_more(self, reached: Iterable[Tensor]) -> bool:
+        """Whether these ancestors include nodes that do not belong to this call.
 
-        That is another leaf (an outer transformation's input, parameters), what is behind an input leaf, or a parameter
-        that is differentiated by outside, too.
+        These are other leaves (inputs of an outer transformation, parameters), ancestors of an input leaf, and
+        parameters that an enclosing transformation also differentiates with respect to.
         """
-        own, outside = self.inputs.numbers, grad_mode.sources
-        return any((t._op is None) != (t._number in own) or t._number in outside for t in reached)
+        inputs, outer = self.inputs.source_numbers, grad_mode.sources
+        return any((t._op is None) != (t._number in inputs) or t._number in outer for t in reached)
 
     # Results.
 
     def _check_outputs(self, value: Any, single: bool) -> None:
         if not self.outputs or (single and self.structure != (None,)):
             raise TypeError(f"{self.what}: the function must return a tensor, got {type(value).__name__}")
-        for (where, _), out in zip(along(self.structure), self.outputs, strict=True):
+        for (where, _), out in zip(leaves_with_paths(self.structure), self.outputs, strict=True):
             at = where and f" at result{where}"
             if not isinstance(out, Tensor):
                 raise TypeError(f"{self.what}: the function must return a tensor, got {type(out).__name__}{at}")
@@ -80,59 +80,59 @@ class Recording:
                 raise TypeError(f"{self.what}: the function must return float32 or float64, got {out.dtype}{at}")
 
     def leaves(self, value: Any) -> list[Tensor]:
-        """The tensors of another result of the function."""
+        """The tensors in another result of the function."""
         leaves: list[Tensor] = []
         flatten(value, leaves, is_leaf)
         return leaves
 
     def result(self, values: Sequence[Any]) -> Any:
-        """One value for each output, as the function's result."""
-        return rebuilt(self.structure, values)
+        """Arrange one value per output like the function's result."""
+        return unflatten(self.structure, values)
 
     def value(self) -> Any:
-        """The function's result, without the graph where nobody could use it."""
+        """The function's result, detached where no outer transformation needs the graph."""
         return self.result([t if self.keeps_graph or not t._requires_grad else t.detach() for t in self.outputs])
 
     def extra(self) -> Any:
-        """The function's second value, likewise."""
+        """The function's second value, detached likewise."""
         leaves: list[Tensor] = []
         structure = flatten(self.aux, leaves, is_tensor)
-        return rebuilt(structure, [t if t._op is None or self._kept(t) else t.detach() for t in leaves])
+        return unflatten(structure, [t if t._op is None or self._needs_graph(t) else t.detach() for t in leaves])
 
-    def _kept(self, t: Tensor) -> bool:
-        return self._recording and self._goes_further(ancestors([t], self.inputs.numbers))
+    def _needs_graph(self, t: Tensor) -> bool:
+        return self._recording and self._depends_on_more(ancestors([t], self.inputs.source_numbers))
 
     def seeds(self, tree: Any) -> list[Tensor | None]:
-        """What the caller gives as gradients of the results; None for a part of them is none."""
-        given = along_given(self.what, "gradient", self.structure, tree, "result")
+        """The caller's upstream gradients of the results; a subtree may be None for no gradient."""
+        given = match_structure(self.what, "gradient", self.structure, tree, "result")
         return [
-            None if g is None else like(self.what, f"the gradient of {place}", g, out, "result")
-            for (place, g), out in zip(given, self.outputs, strict=True)
+            None if g is None else as_like(self.what, f"the gradient of {path}", g, out, "result")
+            for (path, g), out in zip(given, self.outputs, strict=True)
         ]
 
     # Derivatives.
 
     def pull(self, gradients: Sequence[Tensor | None]) -> list[Tensor]:
-        """The gradient by each source."""
-        with self._require_grad_again(), self._mode(gradients):
-            found = reverse_sweep(self.outputs, gradients, self.inputs.numbers, self._nodes)
+        """The gradient with respect to each source."""
+        with self._require_grad_again(), self._grad_mode_for(gradients):
+            found = reverse_sweep(self.outputs, gradients, self.inputs.source_numbers, self._nodes)
         return [found[t._number] if t._number in found else zeros_like(t) for t in self.inputs.sources]
 
     def push(self, tangents: Mapping[int, Tensor]) -> list[Tensor]:
-        """The tangent of each output; `tangents` are given by source number."""
-        with self._require_grad_again(), self._mode(tangents.values()):
-            found = forward_sweep(self.outputs, tangents, self.inputs.numbers, self._nodes)
+        """The tangent of each output; `tangents` maps source numbers to tangents."""
+        with self._require_grad_again(), self._grad_mode_for(tangents.values()):
+            found = forward_sweep(self.outputs, tangents, self.inputs.source_numbers, self._nodes)
         return [found[out._number] if out._number in found else zeros_like(out) for out in self.outputs]
 
     @contextmanager
     def _require_grad_again(self) -> Iterator[None]:
-        """The input leaves require gradients inside the block."""
+        """Context in which the input leaves require gradients."""
         self.inputs.require_grad(True)
         try:
             yield
         finally:
             self.inputs.require_grad(False)
 
-    def _mode(self, given: Iterable[Tensor | None]) -> no_grad:
-        further = self._nested or any(t is not None and t._requires_grad for t in given)
-        return enable_grad() if further and grad_mode.enabled else no_grad()
+    def _grad_mode_for(self, given: Iterable[Tensor | None]) -> no_grad:
+        needs_graph = self._nested or any(t is not None and t._requires_grad for t in given)
+        return enable_grad() if needs_graph and grad_mode.enabled else no_grad()

@@ -1,8 +1,8 @@
 """The two sweeps over the graph: gradients newest first (reverse mode), tangents oldest first (forward mode).
 
-Both are loops, not recursion, so depth is bounded by memory only. Every op's rules are written in ops: where they may
-record, they make nodes, and their results can be differentiated again; else they only compute. `_transforms.py` has the
-function transformations that are made of these sweeps.
+Both are loops, not recursion, so depth is bounded by memory only. Every op's rules are written in ops: while recording
+is enabled they create nodes, so that their results can be differentiated again. `_transforms.py` defines the function
+transformations based on these sweeps.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class no_grad:  # noqa: N801 (PyTorch's name)
 
     def __enter__(self) -> None:
         self._before.append(grad_mode.enabled)
-        grad_mode.set(self._wanted, grad_mode.trace)
+        grad_mode.set(self._wanted, grad_mode.executor)
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.set(self._before.pop(), grad_mode.trace)
+        grad_mode.set(self._before.pop(), grad_mode.executor)
 
     def __call__(self, function: F) -> F:
         """Decorate a function."""
@@ -60,20 +60,20 @@ class no_grad:  # noqa: N801 (PyTorch's name)
 
 
 class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
-    """The opposite, for functions that differentiate whatever the caller's mode is."""
+    """The opposite of no_grad, for functions that differentiate regardless of the caller's mode."""
 
     _wanted = True
 
 
 @contextmanager
 def differentiating_by(parameters: Iterable[int]) -> Iterator[None]:
-    """What depends on these tensors, by number, keeps its graph inside the block: somebody outside wants it."""
+    """Context in which tensors that depend on these parameters (by number) keep their graph for the caller."""
     before = grad_mode.sources
-    grad_mode.differentiate_by(before.union(parameters))
+    grad_mode.set_sources(before.union(parameters))
     try:
         yield
     finally:
-        grad_mode.differentiate_by(before)
+        grad_mode.set_sources(before)
 
 
 def is_grad_enabled() -> bool:
@@ -86,12 +86,12 @@ def is_grad_enabled() -> bool:
     return grad_mode.enabled
 
 
-# The graph between sources (tensors to differentiate by) and outputs. Sources are told by number and are independent of
-# each other: no sweep goes behind one, even where one was computed from another.
+# The subgraph between sources (tensors to differentiate with respect to) and outputs. Sources are identified by number
+# and treated as independent: no sweep continues to their inputs, even if one was computed from another.
 
 
 def ancestors(outputs: Iterable[Tensor], sources: Collection[int] = ()) -> list[Tensor]:
-    """Every tensor behind the outputs that requires a gradient or is a source, newest first."""
+    """All ancestors of the outputs that require a gradient or are sources, newest first; outputs included."""
     seen: dict[int, Tensor] = {}
     waiting = [t for t in outputs if t._requires_grad or t._number in sources]
     while waiting:
@@ -105,7 +105,7 @@ def ancestors(outputs: Iterable[Tensor], sources: Collection[int] = ()) -> list[
 
 
 def subgraph(reached: Sequence[Tensor], sources: Collection[int]) -> list[Tensor]:
-    """What of these ancestors depends on a source, newest first."""
+    """The ancestors that depend on a source, newest first."""
     leads = set(sources)
     found = []
     for t in reversed(reached):
@@ -115,8 +115,8 @@ def subgraph(reached: Sequence[Tensor], sources: Collection[int]) -> list[Tensor
     return found[::-1]
 
 
-def check_unchanged(t: Tensor, what: str) -> None:
-    """Refuse a node of which a value was overwritten since."""
+def check_not_overwritten(t: Tensor, what: str) -> None:
+    """Raise RuntimeError if a value that the node's rules need was overwritten since the forward pass."""
     assert t._op is not None
     for i, (x, version) in enumerate(zip((*t._inputs, t), t._saved, strict=True)):
         if x._version[0] != version:
@@ -128,7 +128,7 @@ def check_unchanged(t: Tensor, what: str) -> None:
 
 
 def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Undo broadcasting: sum the gradient over the axes along which the argument was repeated."""
+    """Undo broadcasting: sum the gradient over the axes along which the argument was broadcast."""
     if g.shape == shape:
         return g
     extra = g.ndim - len(shape)
@@ -144,11 +144,11 @@ def reverse_sweep(
     what: str = "backward",
     visit: Visit | None = None,
 ) -> dict[int, Tensor]:
-    """Gradients of sum(outputs * gradients) by source number; none for a source that does not matter.
+    """Gradients of sum(outputs * gradients) by source number; sources without influence are omitted.
 
-    `nodes` is the subgraph between them, for callers that sweep it often; `what` begins errors. For those who look on:
-    `visit(node, i, part, total)` is called for each edge, with what the node passes back to its input i and the sum of
-    what that input has got so far.
+    `nodes` is the subgraph between them, for callers that sweep it often; `what` begins errors. For inspection,
+    `visit(node, i, part, total)` is called for each edge, with the gradient that the node passes to its input i and the
+    gradient accumulated there so far.
     """
     pending: dict[int, Tensor] = {}
     for out, g in zip(outputs, gradients, strict=True):
@@ -164,7 +164,7 @@ def reverse_sweep(
         if t._number in sources:
             found[t._number] = g
             continue
-        check_unchanged(t, what)
+        check_not_overwritten(t, what)
         assert t._op is not None
         for i, x in enumerate(t._inputs):
             if x._number not in matter:
@@ -188,7 +188,7 @@ def forward_sweep(
     nodes: Sequence[Tensor] | None = None,
     what: str = "jvp",
 ) -> dict[int, Tensor]:
-    """The derivative of each node along the tangents, which are given by source number; none where it is 0.
+    """The directional derivative of each node by number, for tangents by source number; zero ones are omitted.
 
     `nodes` and `what` as for the reverse sweep.
     """
@@ -200,7 +200,7 @@ def forward_sweep(
         given = [found.get(x._number) for x in t._inputs]
         if all(g is None for g in given):
             continue
-        check_unchanged(t, what)
+        check_not_overwritten(t, what)
         assert t._op is not None
         tangent = t._op.tangent(given, t, t._inputs, t._attrs)
         if tangent is not None:
@@ -209,7 +209,7 @@ def forward_sweep(
 
 
 def seed(output: Tensor, gradient: Any, what: str) -> Tensor:
-    """The upstream gradient of an output: 1 for one element, else what the caller gives."""
+    """The upstream gradient of an output: the caller's, or by default 1 for an output of one element."""
     if gradient is None:
         if output.size != 1:
             raise ValueError(f"{what}: the output has shape {output.shape}; expected one element, or pass a gradient")
@@ -223,9 +223,9 @@ def seed(output: Tensor, gradient: Any, what: str) -> Tensor:
 def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
     """Add the gradient of `output` to the `grad` of every leaf that requires one.
 
-    Arguments: `output`, a tensor made from such leaves; `gradient`, of its shape (default 1 for one element);
+    Arguments: `output`, a tensor computed from such leaves; `gradient`, of its shape (default 1 for one element);
     `create_graph`, whether the gradients can be differentiated again.
-    Errors: ValueError without a gradient for more than one element or for an output without history; RuntimeError when
+    Errors: ValueError without a gradient for more than one element or for an output without a graph; RuntimeError when
     a value that the graph needs was overwritten.
 
     >>> import chainrule as cr
@@ -235,7 +235,7 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
     6.0
     """
     if not output._requires_grad:
-        raise ValueError("backward: no tensor behind the output requires a gradient")
+        raise ValueError("backward: the output does not depend on a tensor that requires a gradient")
     nodes = ancestors([output])
     leaves = {t._number: t for t in nodes if t._op is None}
     with enable_grad() if create_graph else no_grad():
@@ -246,7 +246,8 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
             before = leaves[number].grad
             if before is not None:
                 g = ops.add(before, g)
-            elif id(g._version) in taken and grad_mode.trace.has_values:  # memory of the seed or of another leaf's grad
+            elif id(g._version) in taken and grad_mode.executor.has_values:
+                # It shares the memory of the seed or of another leaf's grad.
                 g = ops.add(g, 0) if create_graph else Tensor._wrap(g._data.copy())
             taken.add(id(g._version))
             new[number] = g

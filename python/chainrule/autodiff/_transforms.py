@@ -1,7 +1,7 @@
 """Function transformations: gradients, and products with the Jacobian and the Hessian.
 
-Each records one run of the function (`_recording.py`) and sweeps through its graph (`_sweeps.py`), so each can be
-nested in each, and all work inside `cr.compile`. docs/autodiff.md tells what may be an argument and a result.
+Each records one run of the function (`_recording.py`) and sweeps through its graph (`_sweeps.py`), so they can be
+nested arbitrarily and work inside `cr.compile`. docs/autodiff.md describes the supported arguments and results.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from .._util.checks import is_integer
 from ._recording import Recording
 from ._sweeps import seed
 
-__all__ = ["ArgNums", "chosen", "grad", "hvp", "jvp", "positions_of", "value_and_grad", "vjp"]
+__all__ = ["ArgNums", "grad", "hvp", "jvp", "positions_of", "select_by_argnums", "value_and_grad", "vjp"]
 
 ArgNums = int | Sequence[int]
 
 
 def positions_of(what: str, argnums: ArgNums, args: Sequence[Any]) -> list[int]:
-    """The arguments of a call that `argnums` names, counted from 0."""
+    """Resolve `argnums` to non-negative positions in the arguments of a call."""
     given: list[Any] = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     for n in given:
         if not is_integer(n):
@@ -30,22 +30,22 @@ def positions_of(what: str, argnums: ArgNums, args: Sequence[Any]) -> list[int]:
     return [int(n) % len(args) for n in given]
 
 
-def chosen(argnums: ArgNums, positions: Sequence[int], trees: dict[int, Any]) -> Any:
-    """What was found for each argument: alone for one position, else a tuple."""
+def select_by_argnums(argnums: ArgNums, positions: Sequence[int], trees: dict[int, Any]) -> Any:
+    """Arrange one result per argument like `argnums`: a single value for an integer, else a tuple."""
     return tuple(trees[n] for n in positions) if isinstance(argnums, (tuple, list)) else trees[positions[0]]
 
 
 def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """Return a function that computes f and its gradient by some arguments, in reverse mode.
+    """Return a function that computes f and its gradient with respect to some arguments, in reverse mode.
 
     Arguments: `f`, from tensors (and anything else) to a tensor of one element, or (value, extra) with `has_aux`;
-    `argnums`, the position, or positions, of the arguments to differentiate by: float tensors, arrays or numbers, trees
+    `argnums`, position(s) of the arguments to differentiate with respect to: float tensors, arrays or numbers, trees
     of them (tuples, lists, dicts; None may be among the leaves), or modules.
     Returns: a function of f's arguments that returns (value, gradient), or ((value, extra), gradient); a tuple of
-    gradients for a tuple of positions. A tree's gradient is a tree like it, a module's a dict by the names of its
-    parameters that require a gradient. Nested, it gives higher derivatives.
-    Errors: ValueError for a value of more elements; TypeError for an argument, naming the place in it, or a value that
-    is no float array.
+    gradients for a tuple of positions. The gradient of a tree is a tree of the same structure, that of a module a dict
+    by the names of its parameters that require a gradient. Nesting gives higher derivatives.
+    Errors: ValueError for a value of several elements; TypeError for an argument, naming the path in it, or a value
+    that is not a float array.
 
     >>> import chainrule as cr
     >>> value, gradient = cr.value_and_grad(lambda x: (x * x).sum())(cr.tensor([1.0, 2.0]))
@@ -61,7 +61,7 @@ def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = 
         run = Recording("grad", f, args, kwargs, positions, has_aux, single=True)
         gradients = run.pull([seed(run.outputs[0], None, "grad")])
         result = (run.value(), run.extra()) if has_aux else run.value()
-        return result, chosen(argnums, positions, run.inputs.by_argument(gradients))
+        return result, select_by_argnums(argnums, positions, run.inputs.by_argument(gradients))
 
     return computed
 
@@ -89,11 +89,11 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     """Compute f and a function that pulls gradients back through it, g -> J^T g, in reverse mode.
 
     Arguments: `f`, from `primals` to a tensor or a tree of them, or (results, extra) with `has_aux`; `primals`, as
-    arguments of `cr.grad`; those that are no floats are passed on, and their gradient is None.
-    Returns: (results, pullback), or (results, pullback, extra). `pullback(g)` takes a tree like the results (None for
-    parts of it: 0; without an argument 1, for one element) and returns a tuple with a gradient for each primal; it can
-    be called as often as one likes.
-    Errors: TypeError and ValueError naming the place where a primal, a result or g does not fit.
+    arguments of `cr.grad`; those that are not floats are passed on, and their gradient is None.
+    Returns: (results, pullback), or (results, pullback, extra). `pullback(g)` takes a tree like the results (None in
+    place of a subtree means 0; the default is 1, for one element) and returns a tuple with one gradient per primal; it
+    can be called any number of times.
+    Errors: TypeError and ValueError naming the path of a primal, a result or a part of g that does not fit.
 
     >>> import chainrule as cr
     >>> y, pullback = cr.vjp(cr.exp, cr.tensor([0.0, 1.0]))
@@ -115,10 +115,10 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     """Compute f and its derivative along a direction, J t, in forward mode.
 
     Arguments: `f`, from `primals` to a tensor or a tree of them, or (results, extra) with `has_aux`; `primals`, a tuple
-    of its arguments, as those of `cr.grad`; `tangents`, a tuple of trees like them (None for parts of them: 0), for a
-    module a dict by parameter name.
+    of its arguments, as those of `cr.grad`; `tangents`, a tuple of trees like them (None in place of a subtree
+    means 0), for a module a dict by parameter name.
     Returns: (results, tangents of the results), or (results, tangents, extra).
-    Errors: TypeError and ValueError naming the place where a primal, a tangent or a result does not fit.
+    Errors: TypeError and ValueError naming the path of a primal, a tangent or a result that does not fit.
 
     >>> import chainrule as cr
     >>> y, slope = cr.jvp(lambda x: x * x * x, (cr.tensor(2.0),), (cr.tensor(1.0),))
@@ -132,7 +132,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
 
 
 def _check_tuples(what: str, primals: Any, tangents: Any) -> None:
-    """Refuse what is no tuple with one part for each argument."""
+    """Raise unless both are tuples with one item per argument."""
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, (tuple, list)):
             raise TypeError(f"{what}: {name} must be a tuple with one for each argument, got {type(given).__name__}")
@@ -141,12 +141,12 @@ def _check_tuples(what: str, primals: Any, tangents: Any) -> None:
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """Multiply the Hessian of f with a vector, H v, without forming it: the gradient's derivative along v.
+    """Multiply the Hessian of f by a vector, H v, without forming it: the gradient's derivative along v.
 
-    Forward mode over reverse mode; it costs a few gradients (docs/autodiff.md).
+    Forward mode over reverse mode, at the cost of a few gradients (docs/autodiff.md).
 
     Arguments: `f`, from `primals` to a tensor of one element; `primals`, `tangents`: tuples as those of `cr.jvp`.
-    Returns: a tree like the primal, for several primals a tuple of them.
+    Returns: a tree like the primal; for several primals, a tuple of trees.
     Errors: as `cr.jvp` and `cr.grad`.
 
     >>> import chainrule as cr

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._ir.elementwise import Chain, Map, MapStep
+from .._ir.elementwise import Chain, Map, MapStep, Update
 from .._ir.instruction import PRODUCT, Instr
 from .._ir.products import Matmul
 from .._ir.record import Record, Region
@@ -61,7 +61,7 @@ def uniform_constants(code: list[Instr], values: list[Value]) -> None:
             scalar = scalars[v]
             if scalar is not None:
                 instr.ins[i] = scalar
-                instr.record = instr.record.with_one_number(i)
+                instr.record = instr.record.with_scalar_input(i)
 
 
 def _scalar_of(values: list[Value], value: Value) -> int | None:
@@ -112,19 +112,6 @@ def _step(instr: Instr, record: Record, local: dict[int, int]) -> Instr:
 # Matrix products with the following elementwise steps.
 
 
-class _Follower(NamedTuple):
-    """An instruction that may become the next step of a matrix product, and that step."""
-
-    position: int
-    instr: Instr
-    step: Instr
-
-    @property
-    def updates(self) -> bool:
-        """Whether it is an optimizer's update; otherwise it is elementwise."""
-        return not isinstance(self.step.record, MapStep)
-
-
 def _fuse_product(flow: Flow, at: int, matmul: Instr, record: Matmul) -> None:
     """Fuse the following elementwise steps into a matrix product, as long as each reads the result of the last one."""
     gemm = record.gemm()
@@ -133,48 +120,45 @@ def _fuse_product(flow: Flow, at: int, matmul: Instr, record: Matmul) -> None:
     in_memory = matmul.outs[0]  # the value that the product's memory holds after the steps so far
     newest, in_place = in_memory, True  # the result of the last step, and whether it is the value in memory
     while (found := _follower(flow, at, newest, in_memory, record)) is not None:
+        position, follower, step = found
+        updates = isinstance(follower.record, Update)
         consumed = flow.read_once(newest)
-        stored = not (found.updates and consumed and in_place and record.k <= _DEPTH_BLOCK[matmul.dtype])
-        if not found.updates and consumed and in_place:
-            found.step.outs = [PRODUCT]
-            in_memory = found.instr.outs[0]
-        elif not found.updates:
+        stored = not (updates and consumed and in_place and record.k <= _DEPTH_BLOCK[matmul.dtype])
+        if not updates and consumed and in_place:
+            step.outs = [PRODUCT]
+            in_memory = follower.outs[0]
+        elif not updates:
             in_place = False
-        results = [v for v in product.outs[1:] if v not in found.instr.outs]
-        results += [v for v in found.instr.outs if v != in_memory]
-        product = Instr(
-            "gemm",
-            product.dtype,
-            [in_memory, *results] if stored else results,
-            [*product.ins, *(v for v in found.instr.ins if v not in (newest, in_memory, *product.ins))],
-            gemm,
-            body=[*product.body, found.step],
-            stores_product=stored,
-        )
-        flow.replace(at, product, [found.position])
-        if found.updates:
+        outs = [v for v in product.outs[1:] if v not in follower.outs]
+        outs += [v for v in follower.outs if v != in_memory]
+        if stored:
+            outs.insert(0, in_memory)
+        ins = product.ins + [v for v in follower.ins if v != newest and v != in_memory and v not in product.ins]
+        product = Instr("gemm", product.dtype, outs, ins, gemm, (), [*product.body, step], stored)
+        flow.replace(at, product, [position])
+        if updates:
             break
-        newest = found.instr.outs[0]
-    product.record = record.gemm(*register_steps(product.body))
+        newest = follower.outs[0]
+    if product.body and product.body[0].outs == [PRODUCT]:
+        product.record = record.gemm(*register_steps(product.body))
 
 
-def _follower(flow: Flow, at: int, newest: int, in_memory: int, product: Matmul) -> _Follower | None:
-    """The first reader of the newest value that may become a step of the product at `at`."""
+def _follower(flow: Flow, at: int, newest: int, in_memory: int, product: Matmul) -> tuple[int, Instr, Instr] | None:
+    """The first reader of the newest value that may become a step of the product at `at`: position, itself, step."""
     region, local = (product.m, product.n), {in_memory: PRODUCT}
     for position in flow.readers(newest):
         if position == at:
             continue
         instr = flow.code[position]
         assert instr is not None
-        record = instr.record.step(region)
-        if record is None:
+        # An update reads the gradient first.
+        joins = INSTRUCTIONS[instr.name].joins_product and instr.ins[0] == newest
+        if isinstance(instr.record, Update) and not joins:
             continue
-        if isinstance(record, MapStep):
-            fits = record.operands[instr.ins.index(newest)] == (product.n, 1)
-        else:  # an update: its first input is the gradient
-            fits = INSTRUCTIONS[instr.name].joins_product and instr.ins[0] == newest
-        if fits and flow.may_join(position, at):
-            return _Follower(position, instr, _step(instr, record, local))
+        record = instr.record.step(region)
+        fits = not isinstance(record, MapStep) or record.operands[instr.ins.index(newest)] == (product.n, 1)
+        if record is not None and fits and flow.may_join(position, at):
+            return position, instr, _step(instr, record, local)
     return None
 
 

@@ -19,7 +19,7 @@ from .._util.errors import CompileError
 from .._util.mode import grad_mode
 from .._util.trees import flatten, rebuild
 from ..autodiff._inputs import zeros_like
-from ..autodiff._jacobian import Sweep, compile_sweeps_with
+from ..autodiff._jacobian import Sweep, set_sweep_compiler
 from .backward import attach_backward
 from .build import build
 from .plan import GradEffect, GradUse, Plan, no_plan
@@ -49,14 +49,14 @@ class Compiled(Generic[F]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; trace the function first if none exists."""
-        if grad_mode.calls is self._fast_mode and not kwargs:
+        if grad_mode.call_mode is self._fast_mode and not kwargs:
             result = self._fast(*args)
             if result is not NotImplemented:
                 return result
         return self._find_and_run(args, kwargs)
 
     def _find_and_run(self, args: Any, kwargs: Any) -> Any:
-        if not grad_mode.trace.has_values:
+        if not grad_mode.executor.has_values:
             return self.function(*args, **kwargs)
         plan, structure, leaves, arrays = self._find(args, kwargs)
         if plan is not self._last:
@@ -265,4 +265,4 @@ def _compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
     return program
 
 
-compile_sweeps_with(_compiled_sweep)
+set_sweep_compiler(_compiled_sweep)

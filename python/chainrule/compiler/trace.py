@@ -135,7 +135,7 @@ class Trace:
         """Whether the function created its memory. Such a tensor is a constant, unless it is a traced one."""
         return tensor._version[1] >= self.start
 
-    def look(self, tensor: Tensor) -> None:
+    def require_values(self, tensor: Tensor) -> None:
         """Raise if the tensor is captured: later runs would not read its values again."""
         if not isinstance(tensor._data, TracerValue) and not self._created_inside(tensor):
             raise_value_unknown(tensor.shape)
@@ -190,18 +190,18 @@ class Trace:
         parameter: Tensor,
         gradient: Tensor,
         states: tuple[Array, ...],
-        numbers: Array,
-        clock: Array | None,
+        hyperparameters: Array,
+        step_state: Array | None,
     ) -> None:
         """Append an optimizer's update of one parameter, which consumes the gradient."""
-        inputs: list[Tensor | Array] = [gradient, numbers, *([] if clock is None else [clock])]
+        inputs: list[Tensor | Array] = [gradient, hyperparameters, *([] if step_state is None else [step_state])]
         self.in_place(rule, [parameter, *states], inputs, Update(parameter.size))
         self.consumed.add(parameter._number)
-        self.bump(parameter._version)
+        self.bump_version(parameter._version)
 
-    def advance(self, clocks: Sequence[Array], numbers: Array, kind: int) -> None:
+    def advance(self, step_states: Sequence[Array], hyperparameters: Array, kind: int) -> None:
         """Append the increment of the step states at the end of a step."""
-        self.in_place("advance", clocks, [numbers], Advance(kind))
+        self.in_place("advance", step_states, [hyperparameters], Advance(kind))
 
     def _overwritten(self, target: Tensor | Array) -> int:
         if isinstance(target, Tensor) and (isinstance(target._data, TracerValue) or self._created_inside(target)):
@@ -223,7 +223,7 @@ class Trace:
         """Append a check that no element is NaN or infinite."""
         self._check("check_finite", tensor, CheckFinite(tensor.size), error)
 
-    def refuse(self, wrong: Tensor, error: Callable[[int, int], Exception]) -> None:
+    def check_false(self, wrong: Tensor, error: Callable[[int, int], Exception]) -> None:
         """Append a check that a bool tensor is false everywhere."""
         self.check_index(wrong.astype(np.int64), 0, 1, error)
 
@@ -250,18 +250,18 @@ class Trace:
         self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], record, [p, value]))
         return TracerValue(self, out, spec)
 
-    def adopt(self, state: Array) -> None:
+    def register_generator(self, state: Array) -> None:
         """Record the state of a generator that the function creates."""
         self.own_states.append(state)
 
-    def owns(self, state: Array) -> bool:
+    def owns_generator(self, state: Array) -> bool:
         """Whether the function created the generator with this state."""
         return any(state is own for own in self.own_states)
 
     def finish(self) -> None:
         """Append the instructions at the end of a run: generators advance to the streams of the next run."""
         for state, count in self._draws.values():
-            if not self.owns(state):
+            if not self.owns_generator(state):
                 self.in_place("draw", [state], [], Draw(count))
 
     @property
@@ -290,7 +290,7 @@ class Trace:
         self.grads[tensor._number] = (tensor, gradient)
         self.consumed.discard(tensor._number)
 
-    def keep_requires_grad(self, tensor: Tensor, value: bool) -> None:
+    def check_requires_grad(self, tensor: Tensor, value: bool) -> None:
         """Raise if `requires_grad` of a captured tensor would change: later runs would not change it."""
         if tensor._number < self.start and tensor._requires_grad != value:
             raise CompileError(
@@ -305,7 +305,7 @@ class Trace:
         """Record that the trace depends on the identity of an attribute; another object causes a new trace."""
         self.guards.append((owner, attribute, getattr(owner, attribute)))
 
-    def bump(self, version: list[int]) -> None:
+    def bump_version(self, version: list[int]) -> None:
         """Increment the version of overwritten memory; undone at the end of tracing and repeated by every run."""
         version[0] += 1
         self.bumped.append(version)

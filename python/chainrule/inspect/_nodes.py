@@ -65,7 +65,7 @@ def check_outputs(outputs: Sequence[Any]) -> None:
         what = "the output" if len(outputs) == 1 else f"output {i}"
         if not isinstance(y, Tensor):
             raise TypeError(f"graph: {what} is {type(y).__name__}; expected a tensor computed by ops")
-        if not (grad_mode.trace.has_values and isinstance(y._data, np.ndarray)):
+        if not (grad_mode.executor.has_values and isinstance(y._data, np.ndarray)):
             raise CompileError(
                 f"graph: {what} {y.shape} was created inside of a compiled function, where tensors have no values; "
                 "call the function without cr.compile to see its graph"

@@ -83,12 +83,12 @@ class Module(HasParameters):
     @property
     def training(self) -> bool:
         """Whether the module is in training mode (see `train` and `eval`); compiled functions trace each mode."""
-        grad_mode.trace.guard(self, "_training")
+        grad_mode.executor.guard(self, "_training")
         return self._training
 
     @training.setter
     def training(self, value: bool) -> None:
-        grad_mode.trace.forbid("train, eval: the mode is changed inside a compiled function; change it outside")
+        grad_mode.executor.forbid("train, eval: the mode is changed inside a compiled function; change it outside")
         self._training = bool(value)
 
     def forward(self, *inputs: Any, **options: Any) -> Tensor:

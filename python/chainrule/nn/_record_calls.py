@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .._tensor import tensor_numbers
+from .._tensor import sequence_numbers
 
 __all__ = ["Call", "call_recorder", "record_module_calls"]
 
@@ -36,13 +36,13 @@ class _CallRecorder(threading.local):
         """Run a module's forward and record the call."""
         calls = self.calls
         assert calls is not None
-        before, first = len(calls), next(tensor_numbers)
+        before, first = len(calls), next(sequence_numbers)
         self.depth += 1
         try:
             output = module.forward(*inputs, **options)
         finally:
             self.depth -= 1
-        calls.append(Call(module, inputs, output, first, next(tensor_numbers), self.depth == 0, len(calls) == before))
+        calls.append(Call(module, inputs, output, first, next(sequence_numbers), self.depth == 0, len(calls) == before))
         return output
 
 

@@ -1,6 +1,6 @@
-"""All ops as functions. `_op.py` says what an op is; each file registers its rows and defines public functions.
+"""All ops as functions. `_op.py` defines the op table; each file registers its rows and defines public functions.
 
-What a file exports is public here: a new op needs no line of its own.
+All public names of the files are exported here, so a new op needs no entry in this file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Activation functions; _math.py says how to add one.
+"""Activation functions; see _math.py for how to add one.
 
-The gradient at a kink is stated for each. At infinity values and gradients take the limit of the formula.
+The gradient at a kink is stated for each. At infinity, values and gradients are the limits of the formulas.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ._arithmetic import (
     sub,
     where,
 )
-from ._math import _near, _unary, sigmoid
+from ._math import _limited, _unary, sigmoid
 from ._op import OPS, Attrs, Op, apply, register
 from ._operands import one, pair
 from ._reduce import max
@@ -66,9 +66,9 @@ _CLIP = _unary("clip", "x", None)
 def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
     """Limit to an interval, min(max(x, min), max); the gradient passes where min <= x <= max.
 
-    Arguments: `x`, a float tensor, array or number of any shape; `min`, `max`, numbers; None: no bound on this side.
+    Arguments: `x`, a float tensor, array or number of any shape; `min`, `max`, numbers, or None for no bound.
     Returns: a tensor of x's shape and dtype; `max` everywhere if min > max.
-    Errors: ValueError without a bound, TypeError for bounds that are no numbers: use cr.maximum and cr.minimum.
+    Errors: ValueError without a bound, TypeError for bounds that are not numbers: use cr.maximum and cr.minimum.
 
     >>> import chainrule as cr
     >>> cr.clip([-2.0, 0.5, 3.0], 0.0, 1.0).numpy()
@@ -76,8 +76,8 @@ def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("clip: expected min, max or both, got neither")
-    low = float("-inf") if min is None else _number("clip", "min", min)
-    high = float("inf") if max is None else _number("clip", "max", max)
+    low = float("-inf") if min is None else _float_argument("clip", "min", min)
+    high = float("inf") if max is None else _float_argument("clip", "max", max)
     return apply(_CLIP, (one(x),), (low, high))
 
 
@@ -85,7 +85,7 @@ _HARDTANH = _unary("hardtanh", "y", None)
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """Tanh of three lines, min(max(x, min_val), max_val); the gradient is 0 at the kinks, as relu's.
+    """Piecewise-linear tanh, min(max(x, min_val), max_val); like relu, it has gradient 0 at the kinks.
 
     Arguments: `x`, a float tensor, array or number of any shape; `min_val`, `max_val`, numbers.
     Errors: ValueError unless min_val < max_val.
@@ -94,7 +94,7 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     >>> cr.hardtanh([-2.0, 0.5, 3.0]).numpy()
     array([-1. ,  0.5,  1. ], dtype=float32)
     """
-    low, high = _number("hardtanh", "min_val", min_val), _number("hardtanh", "max_val", max_val)
+    low, high = _float_argument("hardtanh", "min_val", min_val), _float_argument("hardtanh", "max_val", max_val)
     if not low < high:
         raise ValueError(f"hardtanh: expected min_val < max_val, got {min_val} and {max_val}")
     return apply(_HARDTANH, (one(x),), (low, high))
@@ -104,16 +104,16 @@ _HARDSIGMOID = _unary("hardsigmoid", "y", None)
 
 
 def hardsigmoid(x: Any, slope: float = 1 / 6) -> Tensor:
-    """Sigmoid of three lines, slope * x + 1/2 between 0 and 1; the gradient is 0 at the kinks.
+    """Piecewise-linear sigmoid, slope * x + 1/2 clipped to 0 and 1; the gradient is 0 at the kinks.
 
-    Arguments: `x`, a float tensor, array or number of any shape; `slope`, a number. Slope 1 is the piecewise-linear
-    unit: 1 from 1/2 on, x + 1/2, 0 up to -1/2.
+    Arguments: `x`, a float tensor, array or number of any shape; `slope`, a number. With slope 1 it
+    rises from 0 at x = -1/2 to 1 at x = 1/2.
 
     >>> import chainrule as cr
     >>> cr.hardsigmoid([-3.0, 0.0, 1.5]).numpy()
     array([0.  , 0.5 , 0.75], dtype=float32)
     """
-    return apply(_HARDSIGMOID, (one(x),), (_number("hardsigmoid", "slope", slope),))
+    return apply(_HARDSIGMOID, (one(x),), (_float_argument("hardsigmoid", "slope", slope),))
 
 
 def _softsign_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
@@ -125,7 +125,7 @@ _SOFTSIGN = _unary("softsign", "x", _softsign_second)
 
 
 def softsign(x: Any) -> Tensor:
-    """Rational sigmoid, x / (1 + |x|); its second derivative at 0 is taken as 0.
+    """Softsign, x / (1 + |x|); its second derivative at 0 is defined as 0.
 
     >>> import chainrule as cr
     >>> cr.softsign([-1.0, 3.0]).numpy()
@@ -170,14 +170,14 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
     >>> cr.elu([-1.0, 2.0]).numpy()
     array([-0.63212055,  2.        ], dtype=float32)
     """
-    return apply(_ELU, (one(x),), (_number("elu", "alpha", alpha),))
+    return apply(_ELU, (one(x),), (_float_argument("elu", "alpha", alpha),))
 
 
 _SELU = _unary("selu", "x", _exponential_second("selu"))
 
 
 def selu(x: Any) -> Tensor:
-    """Self-normalising unit, 1.0507 * elu(x, 1.67326); the gradient at 0 is 1.7581. (Klambauer et al., 2017)
+    """Scaled exponential linear unit, 1.0507 * elu(x, 1.67326); the gradient at 0 is 1.7581. (Klambauer et al., 2017)
 
     >>> import chainrule as cr
     >>> cr.selu([-1.0, 2.0]).numpy()
@@ -188,10 +188,10 @@ def selu(x: Any) -> Tensor:
 
 def _silu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
     """beta s (1-s) (2 + z (1-2s)) with z = beta x, s = sigmoid(z)."""
-    z = _near(mul(k[0], a[0]))
+    z = _limited(mul(k[0], a[0]))
     s = sigmoid(z)
-    curve = apply(OPS["sigmoid_grad"], (s, mul(mul(gg, k[1]), a[0])))
-    return mul(curve, add(2, mul(z, sub(1, add(s, s)))))
+    factor = apply(OPS["sigmoid_grad"], (s, mul(mul(gg, k[1]), a[0])))
+    return mul(factor, add(2, mul(z, sub(1, add(s, s)))))
 
 
 _SILU = _unary("silu", "x", _silu_second)
@@ -200,18 +200,18 @@ _SILU = _unary("silu", "x", _silu_second)
 def silu(x: Any, beta: float = 1.0) -> Tensor:
     """Sigmoid-weighted linear unit, x * sigmoid(beta * x); also called swish.
 
-    Arguments: `x`, a float tensor, array or number of any shape; `beta`, a number; for one that is trained write
+    Arguments: `x`, a float tensor, array or number of any shape; `beta`, a number; for a trainable one write
     x * cr.sigmoid(beta * x). (Elfwing et al., 2018; Ramachandran et al., 2017)
 
     >>> import chainrule as cr
     >>> cr.silu([-1.0, 2.0]).numpy()
     array([-0.26894143,  1.7615942 ], dtype=float32)
     """
-    return apply(_SILU, (one(x),), (_number("silu", "beta", beta),))
+    return apply(_SILU, (one(x),), (_float_argument("silu", "beta", beta),))
 
 
 def swish(x: Any, beta: float = 1.0) -> Tensor:
-    """Another name of `cr.silu`, x * sigmoid(beta * x).
+    """Alias of `cr.silu`, x * sigmoid(beta * x).
 
     >>> import chainrule as cr
     >>> cr.swish([-1.0, 2.0], beta=2.0).numpy()
@@ -224,7 +224,7 @@ def swish(x: Any, beta: float = 1.0) -> Tensor:
 
 def _gelu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
     """The density times 2 - x^2."""
-    return mul(apply(OPS["ndtr_grad"], (k[0], mul(gg, k[1]))), sub(2, square(_near(k[0]))))
+    return mul(apply(OPS["ndtr_grad"], (k[0], mul(gg, k[1]))), sub(2, square(_limited(k[0]))))
 
 
 # 2 sqrt(2/pi) (1, 0.044715), and three and six times the latter.
@@ -233,13 +233,13 @@ _LINEAR, _CUBIC, _CUBIC3, _CUBIC6 = 1.5957691216057308, 0.07135481627260025, 0.2
 
 def _gelu_tanh_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
     """s (1-s) (2 z' + x z'' + x z'^2 (1-2s)) with z = x (c + e x^2), s = sigmoid(z)."""
-    x = _near(k[0])
+    x = _limited(k[0])
     q = square(x)
     s = sigmoid(mul(x, add(_LINEAR, mul(_CUBIC, q))))
     slope = add(_LINEAR, mul(_CUBIC3, q))
-    turn = mul(mul(x, square(slope)), sub(1, add(s, s)))
-    curve = apply(OPS["sigmoid_grad"], (s, mul(gg, k[1])))
-    return mul(curve, add(add(add(slope, slope), mul(_CUBIC6, q)), turn))
+    curvature = mul(mul(x, square(slope)), sub(1, add(s, s)))
+    factor = apply(OPS["sigmoid_grad"], (s, mul(gg, k[1])))
+    return mul(factor, add(add(add(slope, slope), mul(_CUBIC6, q)), curvature))
 
 
 _GELU = _unary("gelu", "x", _gelu_second)
@@ -251,7 +251,7 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
 
     Arguments: `x`, a float tensor, array or number of any shape; `approximate`, "none", or "tanh" for x / 2 * (1 +
     tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))).
-    Errors: ValueError for another word. (Hendrycks and Gimpel, 2016)
+    Errors: ValueError for another value. (Hendrycks and Gimpel, 2016)
 
     >>> import chainrule as cr
     >>> cr.gelu([-1.0, 2.0]).numpy()
@@ -262,16 +262,16 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     return apply(_GELU if approximate == "none" else _GELU_TANH, (one(x),))
 
 
-def _flat(g: Tensor, y: Tensor, x: tuple[Tensor, ...], a: Attrs) -> Tensor:
-    """0, but NaN where x is NaN."""
+def _zero_gradient(g: Tensor, y: Tensor, x: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """Gradient 0, but NaN where x is NaN."""
     return where(not_equal(x[0], x[0]), x[0], 0)
 
 
-_SIGN = register(Op("sign", _map_plan, (_flat,)))
+_SIGN = register(Op("sign", _map_plan, (_zero_gradient,)))
 
 
 def sign(x: Any) -> Tensor:
-    """Sign, 1 above 0, -1 below, 0 at zeros of both signs; NaN stays NaN, the gradient is 0 everywhere.
+    """Sign: 1 above 0, -1 below, 0 at +0 and -0; NaN stays NaN, the gradient is 0 everywhere.
 
     >>> import chainrule as cr
     >>> cr.sign([-2.0, 0.0, 3.0]).numpy()
@@ -280,11 +280,11 @@ def sign(x: Any) -> Tensor:
     return apply(_SIGN, (one(x),))
 
 
-_HEAVISIDE = register(Op("heaviside", _map_plan, (_flat,)))
+_HEAVISIDE = register(Op("heaviside", _map_plan, (_zero_gradient,)))
 
 
 def heaviside(x: Any, value: float = 0.5) -> Tensor:
-    """Unit step, 1 above 0, 0 below, `value` at zeros of both signs; NaN stays NaN, the gradient is 0 everywhere.
+    """Heaviside step: 1 above 0, 0 below, `value` at +0 and -0; NaN stays NaN, the gradient is 0 everywhere.
 
     Arguments: `x`, a float tensor, array or number of any shape; `value`, a number, usually 0, 0.5 or 1.
 
@@ -292,7 +292,7 @@ def heaviside(x: Any, value: float = 0.5) -> Tensor:
     >>> cr.heaviside([-2.0, 0.0, 3.0]).numpy()
     array([0. , 0.5, 1. ], dtype=float32)
     """
-    return apply(_HEAVISIDE, (one(x),), (_number("heaviside", "value", value),))
+    return apply(_HEAVISIDE, (one(x),), (_float_argument("heaviside", "value", value),))
 
 
 _PRELU = register(
@@ -308,12 +308,12 @@ _PRELU = register(
 
 
 def prelu(x: Any, weight: Any) -> Tensor:
-    """Rectified linear unit with a trained slope, max(0, x) + weight * min(0, x).
+    """Parametric rectified linear unit, max(0, x) + weight * min(0, x).
 
     The gradient at x = 0 is that of x < 0. (He et al., 2015)
 
-    Arguments: `x`, a float tensor; `weight`, of its dtype, broadcasts with x: one number, one for each feature, shape
-    (features,), or one for each channel of images (n, channels, height, width), shape (channels, 1, 1).
+    Arguments: `x`, a float tensor; `weight`, of its dtype, broadcasts with x: a scalar, shape (features,) for one slope
+    per feature, or shape (channels, 1, 1) for one per channel of images (n, channels, height, width).
     Returns: a tensor of the broadcast shape.
     Errors: TypeError for mixed dtypes, ValueError for shapes that do not broadcast.
 
@@ -326,11 +326,11 @@ def prelu(x: Any, weight: Any) -> Tensor:
 
 
 def maxout(x: Any, pieces: int, axis: int = -1) -> Tensor:
-    """Largest of each group of `pieces` neighbours along an axis; the gradient of a tie goes to the first.
+    """Maximum of each group of `pieces` adjacent elements along an axis; at a tie the gradient goes to the first.
 
-    Arguments: `x`, a float tensor; `pieces`, how many elements make a group; `axis`, whose length is a multiple of it.
-    Returns: a tensor whose axis is `pieces` times shorter; NaN where a group has one.
-    Errors: ValueError for pieces below 1 or an axis that it does not divide. (Goodfellow et al., 2013)
+    Arguments: `x`, a float tensor; `pieces`, the group size; `axis`, whose length is a multiple of it.
+    Returns: a tensor whose axis is `pieces` times shorter; NaN where a group contains NaN.
+    Errors: ValueError for pieces below 1 or an axis length that is not a multiple of it. (Goodfellow et al., 2013)
 
     >>> import chainrule as cr
     >>> cr.maxout([1.0, 3.0, -2.0, -5.0], 2).numpy()
@@ -349,8 +349,8 @@ def maxout(x: Any, pieces: int, axis: int = -1) -> Tensor:
     return max(reshape(source, groups), along + 1)
 
 
-def _number(op: str, name: str, value: Any) -> float:
-    """A number that the op takes besides arrays."""
+def _float_argument(op: str, name: str, value: Any) -> float:
+    """Convert a scalar attribute of an op to float; TypeError unless it is a number."""
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         return float(value)
     raise TypeError(f"{op}: {name} must be a number, got {type(value).__name__}")

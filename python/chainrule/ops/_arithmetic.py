@@ -1,4 +1,4 @@
-"""Elementwise ops: arithmetic, comparisons, elementary functions and activations."""
+"""Elementwise arithmetic, comparisons and selection."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _DIV = _map_op("div", lambda g, y, x, a: div(g, x[1]), lambda g, y, x, a: neg(di
 _NEG = _map_op("neg", lambda g, y, x, a: neg(g))
 _ABS = _map_op("abs", lambda g, y, x, a: where(greater(x[0], 0), g, where(less(x[0], 0), neg(g), mul(x[0], 0))))
 _SQUARE = _map_op("square", lambda g, y, x, a: mul(g, add(x[0], x[0])))
-# A tie goes to the first argument; a NaN argument gets the gradient.
+# At a tie the first argument gets the gradient; a NaN argument always gets it.
 _MAXIMUM = _map_op(
     "maximum",
     lambda g, y, x, a: where(greater_equal(x[0], x[1]), g, where(not_equal(x[0], x[0]), g, 0)),
@@ -125,7 +125,7 @@ def div(a: Any, b: Any) -> Tensor:
 
 
 def neg(x: Any) -> Tensor:
-    """Change the sign, -x.
+    """Negate, -x.
 
     >>> import chainrule as cr
     >>> cr.neg([1.0, -2.0]).numpy()
@@ -174,7 +174,7 @@ def power(x: Any, exponent: float) -> Tensor:
         raise ValueError(f"power: expected an integer or 0.5, got {exponent}; write cr.exp({exponent} * cr.log(x))")
     n = int(exponent)
     if n == 0:
-        return where(less(base, base), base, 1)  # 1 everywhere, NaN**0 included; a node, so that its gradient is 0
+        return where(less(base, base), base, 1)  # 1 everywhere, NaN**0 included; a node, so that the gradient is 0
     result: Tensor | None = None
     left = n if n > 0 else -n
     while left:
@@ -188,7 +188,7 @@ def power(x: Any, exponent: float) -> Tensor:
 
 
 def maximum(a: Any, b: Any) -> Tensor:
-    """The larger of two, elementwise; NaN if either is NaN, +0 over -0.
+    """Elementwise maximum of two tensors; NaN if either is NaN, and +0 is larger than -0.
 
     The gradient goes to the larger argument, at a tie to the first. Arguments as `cr.add`.
 
@@ -200,7 +200,7 @@ def maximum(a: Any, b: Any) -> Tensor:
 
 
 def minimum(a: Any, b: Any) -> Tensor:
-    """The smaller of two, elementwise; NaN if either is NaN, -0 under +0.
+    """Elementwise minimum of two tensors; NaN if either is NaN, and -0 is smaller than +0.
 
     The gradient goes to the smaller argument, at a tie to the first. Arguments as `cr.add`.
 
@@ -212,9 +212,9 @@ def minimum(a: Any, b: Any) -> Tensor:
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:
-    """Choose elementwise, a where the condition holds, else b.
+    """Select elementwise, a where the condition is true, else b.
 
-    Arguments: `condition`, bool; `a`, `b`, of one float dtype; shapes that broadcast together.
+    Arguments: `condition`, bool; `a`, `b`, of one float dtype; the three shapes broadcast.
 
     >>> import chainrule as cr
     >>> x = cr.tensor([-1.0, 2.0])

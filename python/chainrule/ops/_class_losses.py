@@ -1,4 +1,4 @@
-"""Losses of classes: scores (n, classes) against labels (n,), or against probabilities of the classes."""
+"""Classification losses: scores (n, classes) against labels (n,) or class probabilities (n, classes)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ._shape import broadcast_to, reshape
 from ._softmax import log_softmax, softmax
 
 
-# Cross entropy per row. The labels are an int64 tensor argument without gradient, checked by the public function.
+# Cross entropy per row. The labels are an int64 tensor without gradient, checked by the public function.
 def _cross_entropy_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     x = specs[0]
     return Plan(Spec(x.shape[:1], x.dtype), [Instr(name, x.code, [2], [0, 1], CrossEntropy(*x.shape))])
@@ -53,7 +53,7 @@ def _probability_error(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _at_labels(number: Any, scores: Tensor, labels: Tensor) -> Tensor:
-    """A number at the label of each row, 0 elsewhere: (n, classes)."""
+    """One-hot rows (n, classes) times `number`: `number` at the label of each row, 0 elsewhere."""
     return scatter(broadcast_to(pair(scores, number)[1], labels.shape), labels, scores.shape[1])
 
 
@@ -83,12 +83,12 @@ def cross_entropy(
 
     Arguments: `logits` (n, classes), scores before softmax; `target`, labels (n,), integers from 0 to classes - 1, or
     probabilities q (n, classes) of the logits' dtype, for -sum(q * log(softmax(logits))); `reduction`, "mean" (over
-    rows), "sum" or "none"; `weight`, one number for each class, by which its part of the sum is multiplied;
-    `label_smoothing` s, from 0 to 1, takes (1 - s) * q + s / classes for q; `sample_weight`, one number for each row.
-    With weights the mean is divided by the sum of the rows' weights: that of its label (1 for probabilities) times its
+    rows), "sum" or "none"; `weight`, one factor per class for its terms of the sum; `label_smoothing` s, from 0
+    to 1, replaces q by (1 - s) * q + s / classes; `sample_weight`, one factor per row. With weights, the mean is the
+    weighted sum divided by the sum of row weights, each the weight of the row's label (1 for probabilities) times its
     sample weight; it is 0 when that sum is 0.
     Returns: a 0-d tensor, or (n,) for "none"; the mean of no rows is NaN.
-    Errors: ValueError for shapes, a label out of range (naming its row), the options; TypeError for dtypes.
+    Errors: ValueError for shapes, options, or a label out of range (naming its row); TypeError for dtypes.
 
     >>> import chainrule as cr
     >>> cr.cross_entropy([[0.0, 0.0]], [1]).item()
@@ -106,29 +106,31 @@ def cross_entropy(
     else:
         labels = labels_of(name, scores, target)
     classes = None if weight is None else class_weight(name, scores, weight)
-    share = None if classes is None or labels is None else apply(OPS["take"], (classes, labels))
+    row_weight = None if classes is None or labels is None else apply(OPS["take"], (classes, labels))
     if labels is not None and not label_smoothing:
         rows = apply(_CROSS_ENTROPY, (scores, labels))
-        return reduced(name, rows if share is None else mul(rows, share), reduction, sample_weight, share)
+        return reduced(
+            name, rows if row_weight is None else mul(rows, row_weight), reduction, sample_weight, row_weight
+        )
     q = _smoothed(scores, target if labels is None else labels, label_smoothing)
     rows = neg(sum(mul(log_softmax(scores), q if classes is None else mul(q, classes)), -1))
-    return reduced(name, rows, reduction, sample_weight, share)
+    return reduced(name, rows, reduction, sample_weight, row_weight)
 
 
 def _is_probabilities(target: Any) -> bool:
-    """Numbers that are no integers, with an axis of classes; labels of a wrong dtype are told by `labels_of`."""
+    """Whether the target is floating-point with an axis of classes; `labels_of` rejects labels of a wrong dtype."""
     given = target if hasattr(target, "dtype") else np.asarray(target)
     return given.dtype.kind == "f" and given.ndim > 1
 
 
 def _smoothed(scores: Tensor, target: Tensor, smoothing: float) -> Tensor:
-    """(1 - s) * q + s / classes, for labels with (1 - s) at the label."""
+    """(1 - s) * q + s / classes, where labels stand for one-hot q."""
     if not smoothing:
         return target
     s = pair(scores, smoothing)[1]
-    kept = sub(1, s)
-    share = mul(target, kept) if target.ndim > 1 else _at_labels(kept, scores, target)
-    return add(share, div(s, scores.shape[1]))
+    rest = sub(1, s)
+    scaled = mul(target, rest) if target.ndim > 1 else _at_labels(rest, scores, target)
+    return add(scaled, div(s, scores.shape[1]))
 
 
 def nll_loss(
@@ -136,7 +138,7 @@ def nll_loss(
 ) -> Tensor:
     """Negative log likelihood of labels, -log_probabilities[label] per row, then the reduction.
 
-    Arguments: `log_probabilities` (n, classes), as `cr.log_softmax` gives them; `target`, labels (n,), integers from 0
+    Arguments: `log_probabilities` (n, classes), as returned by `cr.log_softmax`; `target`, labels (n,), integers from 0
     to classes - 1; the rest, returns and errors as `cr.cross_entropy`.
 
     >>> import chainrule as cr
@@ -145,11 +147,11 @@ def nll_loss(
     """
     name, scores = "nll_loss", one(log_probabilities)
     labels = labels_of(name, scores, target)
-    rows, share = neg(gather(scores, labels)), None
+    rows, row_weight = neg(gather(scores, labels)), None
     if weight is not None:
-        share = apply(OPS["take"], (class_weight(name, scores, weight), labels))
-        rows = mul(rows, share)
-    return reduced(name, rows, reduction, sample_weight, share)
+        row_weight = apply(OPS["take"], (class_weight(name, scores, weight), labels))
+        rows = mul(rows, row_weight)
+    return reduced(name, rows, reduction, sample_weight, row_weight)
 
 
 def multi_margin_loss(
@@ -162,12 +164,12 @@ def multi_margin_loss(
     weight: Any = None,
     sample_weight: Any = None,
 ) -> Tensor:
-    """Hinge loss of classes: per row the sum of max(0, margin - x[label] + x[j])**p over j != label, / classes.
+    """Multi-class hinge loss: per row the sum of max(0, margin - x[label] + x[j])**p over j != label, / classes.
 
     The gradient at the margin is 0.
 
     Arguments: `scores` x (n, classes); `target`, labels (n,), integers from 0 to classes - 1; `p`, 1 or 2; `margin`;
-    `weight`, one number for each class, by which the loss of its rows is multiplied (the mean is still over n);
+    `weight`, one factor per class for the losses of its rows (the mean is still over n);
     `reduction` and `sample_weight`, returns and errors as `cr.cross_entropy`.
     Source: Crammer and Singer, On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines, 2001.
 

@@ -1,4 +1,4 @@
-"""Convolution: windows of the images as columns (unfold), times the weights (docs/arithmetic.md, Convolution)."""
+"""Convolution: windows of the images as columns (unfold, im2col), times the weights (docs/arithmetic.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._shape import broadcast_to, reshape
 from ._strides import copy_code
 from ._windows import Pair, Windows, image_of, pair_of, windows_of
 
-# Columns (n, channels * kh * kw, oh * ow) of images (n, channels, h, w). attrs: the windows; what lies outside.
+# Columns (n, channels * kh * kw, oh * ow) of images (n, channels, h, w). attrs: the windows; the padding value.
 
 
 def _unfold_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -47,11 +47,11 @@ _FOLD: Op = register(Op("fold", _fold_plan, (lambda g, y, x, a: columns_of(g, a[
 
 
 def columns_of(x: Tensor, windows: Windows, outside: float) -> Tensor:
-    """The windows of images as columns."""
+    """Arrange the windows of images as columns (im2col)."""
     return apply(_UNFOLD, (x,), (windows, outside))
 
 
-# One matrix with each of a batch, and what becomes of it by differentiation: a sum over the batch. Both are linear in
+# The product of one matrix with each of a batch, and its gradient, a sum of products over the batch. Both are linear in
 # both arguments, and each is the gradient of the other.
 
 
@@ -84,7 +84,7 @@ def _accumulate_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     out = Spec((m, k), a.dtype)
     if m > k:
         return Plan(out, [Instr(name, a.code, [2], [0, 1], _by_transpose(n, m, k, length))])
-    # The kernel transposes its second factor: the smaller one, and the result is transposed back.
+    # The kernel transposes its second factor. Make that the smaller one, and transpose the result back.
     transpose = copy_code(a.code, 2, 3, (m, k), contiguous_strides((m, k)), [1, m])
     transposed = Instr(name, a.code, [3], [1, 0], _by_transpose(n, k, m, length))
     return Plan(out, [transposed, transpose], [Spec((k, m), a.dtype)])
@@ -133,10 +133,11 @@ def unfold(
     padding: int | Pair = 0,
     stride: int | Pair = 1,
 ) -> Tensor:
-    """Windows of images as columns, out[i, (c*kh + y)*kw + x, r*ow + s] = element (y, x) of window (r, s).
+    """Arrange the windows of images as columns (im2col).
 
-    Window (r, s) of channel c begins at row r*stride - padding, column s*stride - padding; its elements are `dilation`
-    apart; elements outside of the image are 0.
+    out[i, (c*kh + y)*kw + x, r*ow + s] = element (y, x) of window (r, s) of channel c of image i. Window (r, s) begins
+    at row r*stride - padding, column s*stride - padding; its elements are `dilation` apart; elements outside the image
+    are 0.
 
     Arguments: `x` (n, channels, h, w), float; the others integers or pairs (height, width), in PyTorch's order.
     Returns: a tensor (n, channels * kh * kw, oh * ow), oh = (h + 2*padding - dilation*(kh - 1) - 1) // stride + 1.
@@ -164,12 +165,12 @@ def fold(
     padding: int | Pair = 0,
     stride: int | Pair = 1,
 ) -> Tensor:
-    """Columns added up to images: the transpose of `cr.unfold`. Where windows overlap, their elements are summed.
+    """Add columns up to images (col2im), the transpose of `cr.unfold`; overlapping elements are summed.
 
     Arguments: `x` (n, channels * kh * kw, oh * ow), float; `output_size`, (h, w) of the images; the others as
     `cr.unfold`.
     Returns: a tensor (n, channels, h, w), each element +0 plus those of its windows, (y, x) ascending.
-    Errors: ValueError for shapes that do not fit, TypeError for dtypes.
+    Errors: ValueError for inconsistent shapes, TypeError for dtypes.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -189,14 +190,14 @@ def fold(
 
 
 def _plain_windows(name: str, image: Pair, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Windows:
-    around = pair_of(name, "padding", padding, 0)
+    pads = pair_of(name, "padding", padding, 0)
     return windows_of(
         name,
         image,
         pair_of(name, "kernel_size", kernel_size, 1),
         pair_of(name, "stride", stride, 1),
         pair_of(name, "dilation", dilation, 1),
-        [(p, p) for p in around],
+        [(p, p) for p in pads],
     )
 
 
@@ -208,15 +209,15 @@ def conv2d(
     padding: int | Pair | str = 0,
     dilation: int | Pair = 1,
 ) -> Tensor:
-    """Two-dimensional convolution (cross-correlation, as in PyTorch) of images with all filters of a layer.
+    """Two-dimensional convolution (cross-correlation, as in PyTorch) of images with a bank of filters.
 
     out[i, o, r, s] = bias[o] + sum over (c, y, x) of weight[o, c, y, x] * image[i, c, r*stride + y*dilation - padding,
-    s*stride + x*dilation - padding], elements outside of the image being 0: one fma chain over (c, y, x) ascending,
+    s*stride + x*dilation - padding], elements outside the image being 0: one fma chain over (c, y, x) ascending,
     then the bias.
 
     Arguments: `x` (n, in_channels, h, w); `weight` (out_channels, in_channels, kh, kw); `bias` (out_channels,) or
     None; all of one float dtype; `stride`, `dilation`, integers or pairs (height, width); `padding`, the same,
-    "valid" (0) or "same" (with stride 1: the output is as large as the image; an odd rest goes to the bottom right).
+    "valid" (0) or "same" (with stride 1: the output has the size of the image; odd padding goes to the bottom right).
     Returns: a tensor (n, out_channels, oh, ow), oh = (h + 2*padding - dilation*(kh - 1) - 1) // stride + 1.
     Errors: ValueError showing the shapes, also for a kernel larger than the image with its padding; TypeError for
     dtypes.
@@ -240,13 +241,13 @@ def conv2d(
             raise ValueError(
                 f"conv2d: bias must have shape ({out_channels},), got {offset.shape} (weight: {filters.shape})"
             )
-    if windows.whole:
+    if windows.is_pointwise:
         columns = reshape(images, (n, channels, windows.positions))
     else:
         columns = columns_of(images, windows, 0.0)
     y = _batched(reshape(filters, (out_channels, channels * windows.elements)), columns, False)
     if offset is not None:
-        # Along the positions first: its gradient is then a sum over the batch, which row blocks continue.
+        # Broadcast along the positions first: the gradient is then a sum over the batch, which row blocks can continue.
         plane = broadcast_to(reshape(offset, (out_channels, 1)), (out_channels, windows.positions))
         y = add(y, plane)
     return reshape(y, (n, out_channels, windows.oh, windows.ow))
@@ -261,19 +262,19 @@ def _conv_windows(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation
     if x.shape[1] != weight.shape[1]:
         raise ValueError(f"conv2d: x has {x.shape[1]} channels, weight expects {weight.shape[1]} {shapes}")
     kernel = (weight.shape[2], weight.shape[3])
-    steps, gaps = pair_of("conv2d", "stride", stride, 1), pair_of("conv2d", "dilation", dilation, 1)
+    strides, dilations = pair_of("conv2d", "stride", stride, 1), pair_of("conv2d", "dilation", dilation, 1)
     if not isinstance(padding, str):
-        around = [(p, p) for p in pair_of("conv2d", "padding", padding, 0)]
+        pads = [(p, p) for p in pair_of("conv2d", "padding", padding, 0)]
     elif padding == "valid":
-        around = [(0, 0), (0, 0)]
+        pads = [(0, 0), (0, 0)]
     elif padding == "same":
-        if steps != (1, 1):
+        if strides != (1, 1):
             raise ValueError(f'conv2d: padding "same" needs stride 1, got {stride!r}')
-        totals = [gap * (k - 1) for gap, k in zip(gaps, kernel, strict=True)]
-        around = [(total // 2, total - total // 2) for total in totals]
+        totals = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
+        pads = [(total // 2, total - total // 2) for total in totals]
     else:
         raise ValueError(f'conv2d: padding must be an integer, a pair, "same" or "valid", got {padding!r}')
-    return windows_of("conv2d", image_of("conv2d", x.shape), kernel, steps, gaps, around)
+    return windows_of("conv2d", image_of("conv2d", x.shape), kernel, strides, dilations, pads)
 
 
 __all__ = ["conv2d", "fold", "unfold"]

@@ -1,4 +1,4 @@
-"""Dropout: random zeros in training, from a generator's streams."""
+"""Dropout, drawn from the streams of a generator."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator 
     """Set elements to 0 with probability p and multiply the others by 1 / (1 - p); without training return x.
 
     y = x * mask, where element i of the mask is 0 when the i-th random word is below p * 2^32, else 1 / (1 - p) (all
-    are 0 when p is 1). The gradient is g * mask. Every call takes the next stream of the generator, also every run of a
-    compiled function, whose results can then not be differentiated further.
+    are 0 when p is 1). The gradient is g * mask. Every call takes the next stream of the generator, and
+    so does every run of a compiled function, whose results then cannot be differentiated outside it.
 
     Arguments: `x`, float32 or float64 of any shape; `p`, from 0 to 1; `training`; `generator` (default: that of
     `cr.manual_seed`).
@@ -41,11 +41,11 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator 
     if not training or p == 0:
         return tensor
     source = default_generator() if generator is None else generator
-    mask = grad_mode.trace.draw(source._state, tensor.shape, tensor.dtype, p, _scale(p))
+    mask = grad_mode.executor.draw(source._state, tensor.shape, tensor.dtype, p, _scale(p))
     return ops.mul(tensor, Tensor._wrap(mask))
 
 
 @lru_cache
 def _scale(p: float) -> float:
-    """What is kept is multiplied by it."""
+    """The factor of the remaining elements, 1 / (1 - p)."""
     return 0.0 if p == 1 else float(ops.div(np.float64(1), ops.sub(np.float64(1), np.float64(p))).item())

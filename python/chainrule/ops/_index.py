@@ -1,4 +1,4 @@
-"""One element per row, chosen by an integer: gather, and its transpose, scatter."""
+"""Gather one element per row by index, and its transpose, scatter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decompositions in the arithmetic of the contract, for what is fitted in closed form."""
+"""Matrix decompositions with reproducible bits, for models that are fitted in closed form."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def symmetric_eigen(a: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues and eigenvectors of a symmetric matrix, a = vectors' @ diag(values) @ vectors.
 
     Arguments: `a`, float64 of shape (n, n), symmetric and finite.
-    Returns: `(values, vectors)`: float64 of shape (n,), largest first; (n, n), one unit vector per row. The largest
-    component of a vector by magnitude is positive.
-    Errors: ValueError when the iteration does not converge, which no finite matrix has shown.
+    Returns: `(values, vectors)`: float64 of shape (n,), descending; (n, n), one unit vector per row. The component of
+    largest magnitude of each vector is positive.
+    Errors: ValueError if the iteration does not converge, which has not occurred for any finite matrix.
     Source: Householder and implicit QL of Martin, Reinsch and Wilkinson (1968), in `cpp/host/eigen.cpp`.
 
     >>> import chainrule as cr
@@ -31,5 +31,5 @@ def symmetric_eigen(a: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def covariance(centred: Tensor) -> Tensor:
-    """x' @ x / n for rows x of mean 0, float64 of shape (n, columns)."""
+    """x' @ x / n for n centred rows x, float64 of shape (n, columns)."""
     return ops.div(ops.matmul(ops.transpose(centred), centred), float(len(centred)))

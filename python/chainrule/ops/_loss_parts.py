@@ -1,4 +1,4 @@
-"""What the losses share: their shapes, checks of targets, and reductions with weights."""
+"""Shared parts of the losses: checks of shapes and targets, and weighted reductions."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ._operands import own, pair
 from ._reduce import mean, sum
 from ._shape import astype, reshape
 
-__all__ = ["class_weight", "labels_of", "matched", "reduced", "refuse_where", "weights"]
+__all__ = ["class_weight", "labels_of", "matched", "raise_where", "reduced", "weights"]
 
 
 def matched(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
-    """Prediction and target as tensors of one shape and dtype."""
+    """Convert prediction and target to tensors; they must have one shape and dtype."""
     p, t = pair(prediction, target)
     _float_dtype(name, [p, t])
     if p.shape != t.shape:
@@ -34,12 +34,12 @@ def matched(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 
 def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
-    """Class numbers (n,) for scores (n, classes), as int64, checked."""
+    """Convert class indices (n,) for scores (n, classes) to an int64 tensor and check their range."""
 
     _float_dtype(name, [scores])
     given = labels._data if isinstance(labels, Tensor) else np.asarray(labels)
     if given.dtype.kind not in "iu":
-        raise TypeError(f"{name}: labels must be integers (class numbers), got {given.dtype}")
+        raise TypeError(f"{name}: labels must be integers (class indices), got {given.dtype}")
     if scores.ndim != 2 or given.shape != scores.shape[:1]:
         advice = "; use labels.reshape(-1)" if given.shape == (*scores.shape[:1], 1) else ""
         raise ValueError(
@@ -52,33 +52,33 @@ def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
 
     checked: Tensor
     if isinstance(labels, Tensor):
-        checked = grad_mode.trace.check_index(labels, 0, classes, out_of_range)
-    else:  # an array is looked at now, also while a function is traced
+        checked = grad_mode.executor.check_index(labels, 0, classes, out_of_range)
+    else:  # an array is checked immediately, also while a function is traced
         fixed = Tensor._wrap(np.array(given, dtype=INT64, order="C"))
         checked = EAGER.check_index(fixed, 0, classes, out_of_range)
     return checked
 
 
 def weights(given: Any, like: Tensor) -> Tensor:
-    """Numbers of any dtype, rounded once to that of `like`."""
+    """Convert weights of any dtype to that of `like`, rounded once."""
     return astype(own(given if hasattr(given, "dtype") else np.asarray(given)), like.dtype)
 
 
 def class_weight(name: str, scores: Tensor, weight: Any) -> Tensor:
-    """One weight for each class, (classes,), in the dtype of the scores (n, classes)."""
+    """Convert class weights (classes,) to the dtype of the scores (n, classes)."""
     given = weights(weight, scores)
     if given.shape != scores.shape[-1:]:
-        raise ValueError(f"{name}: weight has shape {given.shape}, expected one for each class, {scores.shape[-1:]}")
+        raise ValueError(f"{name}: weight has shape {given.shape}, expected one per class, {scores.shape[-1:]}")
     return given
 
 
-def refuse_where(wrong: Tensor, error: Callable[[tuple[int, ...]], Exception]) -> None:
-    """Raise `error(index)` for the first element at which the bool tensor `wrong` holds; a check when traced."""
+def raise_where(wrong: Tensor, error: Callable[[tuple[int, ...]], Exception]) -> None:
+    """Raise `error(index)` for the first True element of `wrong`; while traced, append a check that does so."""
 
-    def at_place(at: int, number: int) -> Exception:
+    def at_index(at: int, value: int) -> Exception:
         return error(tuple(int(i) for i in np.unravel_index(at, wrong.shape)))
 
-    grad_mode.trace.refuse(wrong, at_place)
+    grad_mode.executor.check_false(wrong, at_index)
 
 
 def reduced(
@@ -86,24 +86,26 @@ def reduced(
     values: Tensor,
     reduction: str,
     sample_weight: Any = None,
-    share: Tensor | None = None,
+    row_weight: Tensor | None = None,
     batchmean: bool = False,
 ) -> Tensor:
-    """The losses of all elements, (n, ...), as `reduction` says, rows weighted by `sample_weight` (n,).
+    """Reduce the losses of all elements, (n, ...), with rows weighted by `sample_weight` (n,).
 
-    none, sum   the weighted losses
-    mean        their sum / the sum of the weights of all elements; `share` (n,) are weights that the losses of the rows
-                have in them already
-    batchmean   as mean, the elements of a row counted as one; only where the loss knows the word
+    none        the weighted losses
+    sum         their sum
+    mean        their sum / the sum of the weights of all elements, including `row_weight` (n,), the weights that
+                `values` already contain
+    batchmean   as mean, with the elements of a row counted as one; only for losses that set `batchmean`
     """
-    words = ("mean", "sum", "none", *(["batchmean"] * batchmean))
-    if reduction not in words:
-        raise ValueError(f"{name}: reduction must be {', '.join(words[:-1])} or {words[-1]}, got {reduction!r}")
-    weight = share
+    reductions = ("mean", "sum", "none", *(["batchmean"] * batchmean))
+    if reduction not in reductions:
+        expected = f"{', '.join(reductions[:-1])} or {reductions[-1]}"
+        raise ValueError(f"{name}: reduction must be {expected}, got {reduction!r}")
+    weight = row_weight
     if sample_weight is not None:
         by_row = _row_weight(name, values, sample_weight)
         values = mul(values, reshape(by_row, (-1, *(1,) * (values.ndim - 1))) if values.ndim > 1 else by_row)
-        weight = by_row if share is None else mul(by_row, share)
+        weight = by_row if row_weight is None else mul(by_row, row_weight)
     if reduction == "none":
         return values
     if reduction == "sum":
@@ -117,14 +119,12 @@ def _row_weight(name: str, values: Tensor, sample_weight: Any) -> Tensor:
     weight, rows = weights(sample_weight, values), _rows(name, values)
     if weight.shape != (rows,):
         advice = "; use sample_weight.reshape(-1)" if weight.shape == (rows, 1) else ""
-        raise ValueError(
-            f"{name}: sample_weight has shape {weight.shape}, expected one for each row, ({rows},){advice}"
-        )
+        raise ValueError(f"{name}: sample_weight has shape {weight.shape}, expected one per row, ({rows},){advice}")
     return weight
 
 
 def _divisor(weight: Tensor, times: int) -> Tensor:
-    """The sum of the weights of all elements; 1 if it is 0, so that a batch without weight has loss and gradient 0."""
+    """The sum of the weights of all elements, or 1 if it is 0, so that loss and gradient are 0 then."""
     total = sum(weight)
     if times != 1:
         total = mul(total, times)
@@ -133,5 +133,5 @@ def _divisor(weight: Tensor, times: int) -> Tensor:
 
 def _rows(name: str, values: Tensor) -> int:
     if values.ndim == 0:
-        raise ValueError(f"{name}: a prediction of shape () has no rows to weight or to count")
+        raise ValueError(f"{name}: a prediction of shape () has no rows to weight or count")
     return values.shape[0]

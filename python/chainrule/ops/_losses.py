@@ -1,7 +1,7 @@
-"""Losses of numbers: prediction and target of one shape. Different shapes are an error, never a broadcast.
+"""Regression, binary and distribution losses: prediction and target have one shape and are never broadcast.
 
-Most are a formula in ops, so that their gradients are those of its parts and compiling fuses them; docs/losses.md has
-the table. `reduction` and `sample_weight` are the same for all: `reduced` in _loss_parts.py.
+Most are composed of ops, so that autodiff derives their gradients and the compiler fuses them; docs/losses.md lists
+them. `reduction` and `sample_weight` are the same for all: `reduced` in _loss_parts.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ._arithmetic import (
     sub,
     where,
 )
-from ._loss_parts import matched, reduced, refuse_where, weights
+from ._loss_parts import matched, raise_where, reduced, weights
 from ._math import exp, log, log1p, sigmoid, softplus
 from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
@@ -43,12 +43,12 @@ def mse_loss(
     """Squared error, (prediction - target)**2, then the reduction over all elements.
 
     Arguments: `prediction` and `target`, tensors of one shape and float dtype; `reduction`, "mean" (over all elements),
-    "sum" or "none"; `half`, take half of it, whose gradient is prediction - target; `sample_weight`, one number for
-    each row of the prediction: elements are multiplied by their row's weight, and the mean is divided by the sum of
-    the weights of all elements (0 when that is 0).
+    "sum" or "none"; `half`, halve the loss, so that its gradient is prediction - target; `sample_weight`, one factor
+    per row of the prediction: elements are multiplied by the weight of their row, and the mean is their sum divided by
+    the sum of the weights of all elements (0 when that is 0).
     Returns: a 0-d tensor, or the prediction's shape for "none"; the mean of no elements is NaN.
-    Errors: ValueError when the shapes differ (saying how to fix it), TypeError for dtypes. All losses of numbers take
-    the same.
+    Errors: ValueError when the shapes differ (saying how to fix it), TypeError for dtypes. These arguments are
+    common to the losses that refer to this one.
 
     >>> import chainrule as cr
     >>> cr.mse_loss([1.0, 2.0], [1.0, 4.0]).item()
@@ -79,7 +79,7 @@ def huber_loss(
 ) -> Tensor:
     """Squared error near 0 and absolute error beyond: d**2 / 2 where |d| <= delta, else delta * (|d| - delta / 2).
 
-    d = prediction - target. The gradient is d, cut off at -delta and delta.
+    d = prediction - target. The gradient is d, clipped to -delta and delta.
 
     Arguments: `delta`, above 0; the rest, returns and errors as `cr.mse_loss`. Source: Huber, Robust Estimation of a
     Location Parameter, 1964.
@@ -94,7 +94,7 @@ def huber_loss(
 
 
 def _huber(d: Tensor, delta: float) -> Tensor:
-    """c * (d - c/2) with c = d, cut off at -delta and delta: both branches in one, and its derivative is c."""
+    """c * (d - c/2) with c = d clipped to -delta and delta, which covers both branches and has the derivative c."""
     c = clip(d, -delta, delta)
     return mul(c, sub(d, mul(c, 0.5)))
 
@@ -102,7 +102,7 @@ def _huber(d: Tensor, delta: float) -> Tensor:
 def smooth_l1_loss(
     prediction: Any, target: Any, reduction: str = "mean", *, beta: float = 1.0, sample_weight: Any = None
 ) -> Tensor:
-    """Absolute error with a smooth bottom, huber_loss(delta=beta) / beta; beta = 0 is `cr.l1_loss`.
+    """Absolute error, smooth at 0: huber_loss(delta=beta) / beta; beta = 0 is `cr.l1_loss`.
 
     Arguments: `beta`, at least 0; the rest, returns and errors as `cr.mse_loss`.
 
@@ -116,23 +116,23 @@ def smooth_l1_loss(
     return reduced("smooth_l1_loss", div(_huber(d, width), width) if width else abs(d), reduction, sample_weight)
 
 
-# Two classes as -1 and 1.
+# Two classes, encoded as -1 and 1.
 
 
 def _signs(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
     p, t = matched(name, prediction, target)
 
-    def neither(place: tuple[int, ...]) -> Exception:
-        return ValueError(f"{name}: the target at {place} is neither -1 nor 1; write 2 * target - 1 for 0 and 1")
+    def neither(index: tuple[int, ...]) -> Exception:
+        return ValueError(f"{name}: the target at {index} is neither -1 nor 1; write 2 * target - 1 for 0 and 1")
 
-    refuse_where(not_equal(square(t), 1), neither)
+    raise_where(not_equal(square(t), 1), neither)
     return p, t
 
 
 def hinge_loss(
     prediction: Any, target: Any, reduction: str = "mean", *, margin: float = 1.0, sample_weight: Any = None
 ) -> Tensor:
-    """Hinge loss of two classes, max(0, margin - target * prediction); its gradient at the margin is 0.
+    """Binary hinge loss, max(0, margin - target * prediction); its gradient at the margin is 0.
 
     Arguments: `prediction`, scores; `target`, -1 or 1 for each; `margin`; the rest and returns as `cr.mse_loss`.
     Errors: as `cr.mse_loss`, ValueError for a target that is neither -1 nor 1. Source: Cortes and Vapnik,
@@ -147,9 +147,9 @@ def hinge_loss(
 
 
 def perceptron_loss(prediction: Any, target: Any, reduction: str = "mean", *, sample_weight: Any = None) -> Tensor:
-    """Perceptron loss, max(0, -target * prediction): a step by its gradient is the perceptron's rule.
+    """Perceptron loss, max(0, -target * prediction): gradient descent on it is the perceptron learning rule.
 
-    Its gradient at a score of 0 is 0: from weights of 0 nothing is learnt, begin with others.
+    Its gradient at a score of 0 is 0, so weights of 0 never change; initialise them differently.
 
     Arguments, returns and errors as `cr.hinge_loss`. Source: Rosenblatt, The Perceptron, 1958.
 
@@ -161,19 +161,19 @@ def perceptron_loss(prediction: Any, target: Any, reduction: str = "mean", *, sa
     return reduced("perceptron_loss", relu(neg(mul(t, p))), reduction, sample_weight)
 
 
-# Bernoulli.
+# Binary cross entropy.
 
 
 def _bce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    """(t - 1) * max(log1p(-p), floor) - t * max(log(p), floor); arguments p, t and the numbers floor and 1."""
+    """(t - 1) * max(log1p(-p), floor) - t * max(log(p), floor); arguments p, t and the scalars floor and 1."""
     p, shapes = specs[0], [s.shape for s in specs]
     steps = [("log", [0]), ("maximum", [5, 2]), ("neg", [0]), ("log1p", [7]), ("maximum", [8, 2])]
     steps += [("sub", [1, 3]), ("mul", [10, 9]), ("mul", [1, 6]), ("sub", [11, 12])]
-    made = [*range(5, 5 + len(steps) - 1), 4]
+    outs = [*range(5, 5 + len(steps) - 1), 4]
     every = [*shapes, *[p.shape] * len(steps)]
     code = [
         map_code(step, p.code, p.shape, out, ins, [every[i] for i in ins], [])
-        for out, (step, ins) in zip(made, steps, strict=True)
+        for out, (step, ins) in zip(outs, steps, strict=True)
     ]
     return Plan(p, code, [p] * (len(steps) - 1))
 
@@ -201,7 +201,7 @@ _BCE = register(
 def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", *, sample_weight: Any = None) -> Tensor:
     """Binary cross entropy of probabilities, -(target * log(p) + (1 - target) * log(1 - p)), then the reduction.
 
-    The logarithms are at least -100, so that the loss of a sure and wrong prediction is 100, not infinite; the
+    The logarithms are clamped to -100, so that the loss of a certain but wrong prediction is 100, not infinite; the
     gradient is (p - target) / max(p * (1 - p), 1e-12). `cr.binary_cross_entropy_with_logits` is accurate near 0 and 1.
 
     Arguments: `prediction`, probabilities; `target`, from 0 to 1; the rest and returns as `cr.mse_loss`.
@@ -214,11 +214,11 @@ def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", 
     name = "binary_cross_entropy"
     p, t = matched(name, prediction, target)
 
-    def outside(place: tuple[int, ...]) -> Exception:
-        advice = "take binary_cross_entropy_with_logits for scores"
-        return ValueError(f"{name}: the prediction at {place} is no probability from 0 to 1; {advice}")
+    def outside(index: tuple[int, ...]) -> Exception:
+        advice = "use binary_cross_entropy_with_logits for scores"
+        return ValueError(f"{name}: the prediction at {index} is not a probability from 0 to 1; {advice}")
 
-    refuse_where(less(mul(p, sub(1, p)), 0), outside)
+    raise_where(less(mul(p, sub(1, p)), 0), outside)
     floor, unit = pair(p, -100)[1], pair(p, 1)[1]
     return reduced(name, apply(_BCE_OF_PROBABILITIES, (p, t, floor, unit)), reduction, sample_weight)
 
@@ -228,8 +228,8 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """Binary cross entropy of scores before the sigmoid, (1 - target) * x + log(1 + e**-x), then the reduction.
 
-    Arguments: `logits`, scores; `target`, from 0 to 1; `pos_weight`, how much target 1 counts against 0: a number, or
-    one for each column of the scores, (1 - target) * x + (1 + (pos_weight - 1) * target) * log(1 + e**-x); the rest,
+    Arguments: `logits`, scores; `target`, from 0 to 1; `pos_weight`, the weight of target 1 relative to 0: a number, or
+    one per column of the scores, (1 - target) * x + (1 + (pos_weight - 1) * target) * log(1 + e**-x); the rest,
     returns and errors as `cr.mse_loss`.
 
     >>> import chainrule as cr
@@ -247,7 +247,7 @@ def binary_cross_entropy_with_logits(
     return reduced(name, add(mul(sub(1, t), x), mul(positives, softplus(neg(x)))), reduction, sample_weight)
 
 
-# Counts, and distributions.
+# Counts and distributions.
 
 
 def poisson_nll_loss(
@@ -262,8 +262,8 @@ def poisson_nll_loss(
 ) -> Tensor:
     """Negative log likelihood of counts, e**x - target * x for the logarithm x of the rate, then the reduction.
 
-    Arguments: `prediction`, the logarithm of the rate, or with `log_input=False` the rate r, of which
-    r - target * log(r + eps) is taken; `target`, counts; `full`, add Stirling's approximation of log(target!), which is
+    Arguments: `prediction`, the logarithm of the rate, or with `log_input=False` the rate r, for the
+    loss r - target * log(r + eps); `target`, counts; `full`, add Stirling's approximation of log(target!), which is
     target * log(target) - target + log(2 * pi * target) / 2 for targets above 1; the rest, returns and errors as
     `cr.mse_loss`.
 
@@ -294,9 +294,10 @@ def kl_div(
 ) -> Tensor:
     """Kullback-Leibler divergence from the prediction to the target, target * (log(target) - prediction).
 
-    Arguments: `prediction`, logarithms of probabilities (`cr.log_softmax`); `target`, probabilities, of which 0 counts
-    nothing, or with `log_target` their logarithms; `reduction`, "batchmean" for the divergence itself (summed over a
-    row, mean over rows), or "mean" over all elements, "sum", "none"; the rest, returns and errors as `cr.mse_loss`.
+    Arguments: `prediction`, logarithms of probabilities (`cr.log_softmax`); `target`, probabilities, or with
+    `log_target` their logarithms (a probability of 0 contributes 0); `reduction`, "batchmean" for the divergence itself
+    (summed over a row, mean over rows), or "mean" over all elements, "sum", "none"; the rest, returns and errors as
+    `cr.mse_loss`.
 
     >>> import chainrule as cr
     >>> cr.kl_div(cr.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean").item()

@@ -1,8 +1,8 @@
-"""Elementary functions and activations: a kernel for the value, one for the gradient from what backward keeps.
+"""Elementary functions: a kernel for the value, and one for the gradient, computed from the saved tensor.
 
-To add one: its struct in cpp/kernels/activations.h, a line `_activation(...)` and a function here, and its truth in
-tests/reference. `second` is the gradient of the gradient kernel `g * h(kept)` by `kept`, times gg; None where h is
-constant almost everywhere.
+To add one: its kernel struct in cpp/kernels, a line `_unary(...)` and a function here, and its reference
+implementation in tests/reference. `second` is the derivative of the gradient kernel `g * h(saved)` with respect to
+`saved`, times gg; None if h is constant almost everywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ._operands import one
 
 
 def _unary(name: str, saves: str, second: Rule | None) -> Op:
-    """Register the ops `name` and `name_grad`; saves is "x" or "y"."""
+    """Register the ops `name` and `name_grad`; `saves` names the saved tensor, the input "x" or the output "y"."""
 
     def by_g(gg: Tensor, d: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         return apply(gradient, (inputs[0], gg), attrs)
@@ -30,12 +30,12 @@ def _unary(name: str, saves: str, second: Rule | None) -> Op:
     return register(Op(name, _map_plan, (by_x,)))
 
 
-def _bell_slope(name: str, gg: Tensor, k: tuple[Tensor, ...]) -> Tensor:
+def _apply_gradient(name: str, gg: Tensor, k: tuple[Tensor, ...]) -> Tensor:
     return apply(OPS[f"{name}_grad"], (k[0], mul(gg, k[1])))
 
 
-def _near(x: Tensor) -> Tensor:
-    """x where e**x and e**-x**2 are not 0 yet: infinity times 0 would be NaN."""
+def _limited(x: Tensor) -> Tensor:
+    """Limit x to +-1000, beyond which e**x or e**-x**2 is 0 and an infinite x would give NaN."""
     return minimum(maximum(x, -1000.0), 1000.0)
 
 
@@ -48,7 +48,7 @@ def exp(x: Any) -> Tensor:
     """Exponential, e**x; correctly rounded on float32, at most 1 ULP on float64.
 
     Arguments: `x`, a float tensor, array or number of any shape. Returns: a tensor of its shape and dtype.
-    Errors: TypeError for other dtypes. All functions here take the same.
+    Errors: TypeError for other dtypes. The other elementary functions take the same arguments.
 
     >>> import chainrule as cr
     >>> cr.exp([0.0, 1.0]).numpy()
@@ -148,7 +148,7 @@ def softplus(x: Any) -> Tensor:
     return apply(_SOFTPLUS, (one(x),))
 
 
-_ERF = _unary("erf", "x", lambda gg, d, k, a: mul(_bell_slope("erf", gg, k), mul(-2, _near(k[0]))))
+_ERF = _unary("erf", "x", lambda gg, d, k, a: mul(_apply_gradient("erf", gg, k), mul(-2, _limited(k[0]))))
 
 
 def erf(x: Any) -> Tensor:
@@ -161,11 +161,11 @@ def erf(x: Any) -> Tensor:
     return apply(_ERF, (one(x),))
 
 
-_NDTR = _unary("ndtr", "x", lambda gg, d, k, a: mul(_bell_slope("ndtr", gg, k), neg(_near(k[0]))))
+_NDTR = _unary("ndtr", "x", lambda gg, d, k, a: mul(_apply_gradient("ndtr", gg, k), neg(_limited(k[0]))))
 
 
 def ndtr(x: Any) -> Tensor:
-    """Distribution function of the normal distribution, (1 + erf(x / sqrt(2))) / 2, accurate in both tails.
+    """Cumulative distribution function of the standard normal, (1 + erf(x / sqrt(2))) / 2, accurate in both tails.
 
     >>> import chainrule as cr
     >>> cr.ndtr([0.0, -10.0]).numpy()

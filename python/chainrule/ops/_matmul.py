@@ -17,7 +17,7 @@ from ._strides import broadcast_shapes, broadcast_strides
 
 
 def _matmul_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    """attrs: whether the last two axes of a, of b, are swapped (read through strides, nothing is copied)."""
+    """attrs: whether the last two axes of a and of b are transposed (by strides, without a copy)."""
     a, b = specs
     dtype = _float_dtype(name, specs)
     (m, k), (k_b, n) = (s.shape[-2:][::-1] if swap else s.shape[-2:] for s, swap in zip(specs, attrs, strict=True))
@@ -44,7 +44,7 @@ def _matmul_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 
 
 def _batch_strides(spec: Spec, batch: tuple[int, ...]) -> tuple[int, ...]:
-    """From one matrix to the next along each axis of the batch."""
+    """The distance between consecutive matrices along each batch axis, in elements."""
     if not batch:
         return ()
     matrix = spec.shape[-2] * spec.shape[-1]
@@ -71,10 +71,10 @@ _MATMUL = register(Op("matmul", _matmul_plan, (_by_a, _by_b), (LINEAR, LINEAR)))
 def matmul(a: Any, b: Any) -> Tensor:
     """Matrix product, out[..., i, j] = sum over k of a[..., i, k] * b[..., k, j], each one fma chain over k.
 
-    Arguments: `a` (..., m, k), `b` (..., k, n), of one float dtype; leading axes broadcast; 1-d arguments are a row or
-    a column that is dropped from the result, as in NumPy.
+    Arguments: `a` (..., m, k), `b` (..., k, n), of one float dtype; leading axes broadcast; a 1-d argument is
+    treated as a row or column whose axis is removed from the result, as in NumPy.
     Returns: a tensor (..., m, n).
-    Errors: ValueError for lengths that differ or 0-d arguments, TypeError for dtypes.
+    Errors: ValueError for mismatched lengths or 0-d arguments, TypeError for dtypes.
 
     >>> import chainrule as cr
     >>> cr.matmul([[1.0, 2.0]], [[3.0], [4.0]]).numpy()
@@ -91,7 +91,7 @@ def matmul(a: Any, b: Any) -> Tensor:
             f"(a: {first.shape}, b: {second.shape})"
         )
     if right.ndim == 2 and left.ndim > 2:
-        # Rows of all batches as one matrix: the gradient of b is then one chain over all rows.
+        # Join the rows of all batches into one matrix, so that the gradient of b is one chain over all rows.
         flat = reshape(left, (product(left.shape[:-1]), left.shape[-1]))
         out = reshape(_product(flat, right, False, False), (*left.shape[:-1], right.shape[-1]))
     else:

@@ -1,9 +1,9 @@
-"""The op table: what an op is, and the one way to run one.
+"""The op table: the definition of an op, and `apply`, the single function that runs one.
 
 An op is a row: its name, `plan` (shape rule and instructions), `vjp`, one gradient rule per argument for reverse mode,
-and `jvp`, one tangent rule per argument for forward mode. Rules are written in ops, so that gradients and tangents are
-nodes of the graph like any other and can be differentiated again. Everything that goes over all ops (autodiff, tests,
-documentation) iterates over `OPS`.
+and `jvp`, one tangent rule per argument for forward mode. Rules are written in ops, so gradients and tangents are
+ordinary nodes of the graph and can be differentiated again. Code that covers all ops (autodiff, tests, documentation)
+iterates over `OPS`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = [
     "OPS",
     "SYMMETRIC",
     "Attrs",
+    "Forward",
     "Op",
     "Plan",
     "Rule",
@@ -39,7 +40,7 @@ Attrs = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Plan:
-    """What an op does for given specs: the output, and instructions over slots (arguments, output, temporaries)."""
+    """An op for given specs: the output, and instructions over slots (arguments, output, temporaries)."""
 
     out: Spec
     code: list[Instr]
@@ -47,12 +48,13 @@ class Plan:
 
 
 # Reverse: rule(g, out, inputs, attrs) -> gradient of one argument, of the broadcast shape.
-# Forward: rule(t, out, inputs, attrs) -> what one argument's tangent t adds to the output's, broadcasts to its shape.
+# Forward: rule(t, out, inputs, attrs) -> the term of one argument's tangent t in the output's, broadcasts to its shape.
 Rule = Callable[[Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor]
 Tangents = Sequence[Tensor | None]
 
-# Forward rules that need no formula. LINEAR: linear in this argument while the others are fixed, so the op itself, with
-# the tangent in the argument's place. SYMMETRIC: the Jacobian is its own transpose, so the reverse rule.
+# Forward rules without a formula. LINEAR: the op is linear in this argument while the others are fixed, so the rule is
+# the op itself, applied to the tangent in place of the argument. SYMMETRIC: the Jacobian is symmetric, so the reverse
+# rule is also the forward rule.
 LINEAR: Final = "linear"
 SYMMETRIC: Final = "symmetric"
 Forward = Rule | Literal["linear", "symmetric"]
@@ -62,10 +64,10 @@ Forward = Rule | Literal["linear", "symmetric"]
 class Op:
     """A row of the table.
 
-    `plan(name, specs, attrs)` checks shapes (its errors begin with the op's name) and gives the instructions. `vjp` and
-    `jvp` have a rule or None for each argument: None where the derivative is 0 or does not exist. Elementwise ops need
-    no `jvp`. A variadic op has one reverse rule, given the argument's index, too, and one forward rule, given all
-    tangents (None where there is none).
+    `plan(name, specs, attrs)` checks shapes (its errors begin with the op's name) and returns the instructions. `vjp`
+    and `jvp` have a rule or None for each argument: None if the derivative is 0 or does not exist. Elementwise ops need
+    no `jvp`. A variadic op has one reverse rule, which also takes the argument's index, and one forward rule, which
+    takes all tangents (None for arguments without one).
     """
 
     name: str
@@ -76,14 +78,14 @@ class Op:
     variadic_jvp: Callable[[Tangents, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
 
     def gradient(self, i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor | None:
-        """The gradient by argument i, or None where the op has none."""
+        """The gradient with respect to argument i, or None if the op has none."""
         if self.variadic_vjp is not None:
             return self.variadic_vjp(i, g, out, inputs, attrs)
         rule = self.vjp[i] if i < len(self.vjp) else None
         return None if rule is None else rule(g, out, inputs, attrs)
 
     def tangent(self, tangents: Tangents, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor | None:
-        """The tangent of the output, of a shape that broadcasts to it; None where it is 0."""
+        """The tangent of the output, in a shape that broadcasts to the output's; None if it is 0."""
         if self.variadic_jvp is not None:
             return self.variadic_jvp(tangents, out, inputs, attrs)
         total: Tensor | None = None
@@ -94,7 +96,7 @@ class Op:
         return total
 
     def _part(self, i: int, t: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor | None:
-        """What the tangent of argument i adds."""
+        """The term of argument i's tangent in the output's."""
         rule = self.forward_rule(i)
         if rule is None:
             if i < len(self.vjp) and self.vjp[i] is not None:
@@ -105,7 +107,7 @@ class Op:
         return self.gradient(i, t, out, inputs, attrs) if rule == SYMMETRIC else rule(t, out, inputs, attrs)
 
     def forward_rule(self, i: int) -> Forward | None:
-        """The forward rule of argument i."""
+        """The forward rule of argument i, or None."""
         if not self.jvp and self.name in ELEMENTWISE:  # a diagonal Jacobian is symmetric
             return SYMMETRIC if i < len(self.vjp) and self.vjp[i] is not None else None
         return self.jvp[i] if i < len(self.jvp) else None
@@ -119,16 +121,16 @@ OPS: dict[str, Op] = {}
 
 
 def register(op: Op) -> Op:
-    """Add a row; a name can be taken once."""
+    """Add a row to the table; ValueError if the name is taken."""
     if op.name in OPS:
-        raise ValueError(f"register: op {op.name} exists")
+        raise ValueError(f"register: op {op.name} is already registered")
     OPS[op.name] = op
     return op
 
 
 def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
-    """Run an op on tensors (or append it to a trace), and its node to the graph where a gradient is wanted."""
-    out = Tensor._wrap(grad_mode.trace.apply(op, inputs, attrs))
+    """Run an op on tensors, or append it to a trace, and record it in the graph if an input requires a gradient."""
+    out = Tensor._wrap(grad_mode.executor.apply(op, inputs, attrs))
     if grad_mode.enabled and op.differentiable and out._data.dtype in FLOATS:
         for t in inputs:
             if t._requires_grad:

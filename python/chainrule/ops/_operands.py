@@ -1,4 +1,4 @@
-"""The arguments of the public functions as tensors."""
+"""Conversion of the public functions' arguments to tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["as_tensor", "number_dtype", "one", "own", "pair"]
 
 
 def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
-    """`value` itself if it is a tensor; else one for an op to read. Python and NumPy scalars take `dtype`."""
+    """Return a tensor unchanged, and convert other values to one for an op to read; scalars take `dtype`."""
     if isinstance(value, Tensor):
         return value
     array = value if isinstance(value, np.ndarray) else None
@@ -23,28 +23,29 @@ def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
     if dtype is not None and scalar:
         return Tensor._wrap(constant(value, dtype))
     if array is not None and is_plain(array):
-        # A graph keeps its inputs: the caller may change the array before backward. Without a graph it is read at once.
-        keep = grad_mode.enabled or not grad_mode.trace.has_values
-        return Tensor._wrap(array.copy() if keep else array)
+        # The graph saves its inputs, so copy: the caller may change the array before backward. Without a graph the op
+        # reads the array immediately.
+        saved = grad_mode.enabled or not grad_mode.executor.has_values
+        return Tensor._wrap(array.copy() if saved else array)
     return Tensor._wrap(to_array(value, None))
 
 
 def number_dtype(like: Any) -> np.dtype[Any]:
-    """What a Python number becomes beside `like`: its float dtype, else float32."""
-    own: np.dtype[Any] = getattr(like, "dtype", FLOAT32)
-    if own in FLOATS:
-        return own
-    native = np.dtype(own).newbyteorder("=")
+    """The dtype of a Python number combined with `like`: the latter's float dtype, else float32."""
+    dtype: np.dtype[Any] = getattr(like, "dtype", FLOAT32)
+    if dtype in FLOATS:
+        return dtype
+    native = np.dtype(dtype).newbyteorder("=")
     return native if native in FLOATS else FLOAT32
 
 
 def one(x: Any) -> Tensor:
-    """An operand, for an op to read."""
+    """Convert an operand to a tensor for an op to read; it may share the memory of an array."""
     return x if isinstance(x, Tensor) else as_tensor(x, number_dtype(x))
 
 
 def pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Two operands; a scalar takes the other's dtype."""
+    """Convert two operands to tensors; a scalar takes the other's dtype."""
     if isinstance(a, Tensor):
         return a, b if isinstance(b, Tensor) else as_tensor(b, number_dtype(a))
     if isinstance(b, Tensor) or (isinstance(b, np.ndarray) and b.ndim):
@@ -54,5 +55,5 @@ def pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
 
 def own(x: Any) -> Tensor:
-    """An operand of which a view may be returned: the memory is not that of the caller's array."""
+    """Convert an operand to a tensor that shares no memory with a caller's array, so that views may be returned."""
     return x if isinstance(x, Tensor) else Tensor(x)

@@ -1,4 +1,4 @@
-"""Pooling: the largest or the mean of each window, made of windows as columns and reductions."""
+"""Pooling: maximum or mean of each window, composed of unfold and reductions."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def _pool_windows(
     _float_dtype(name, [images])
     image = image_of(name, images.shape)
     kernel = pair_of(name, "kernel_size", kernel_size, 1)
-    steps = kernel if stride is None else pair_of(name, "stride", stride, 1)
-    around = pair_of(name, "padding", padding, 0)
-    gaps = pair_of(name, "dilation", dilation, 1)
-    if any(2 * p > gap * (k - 1) + 1 for p, gap, k in zip(around, gaps, kernel, strict=True)):
+    strides = kernel if stride is None else pair_of(name, "stride", stride, 1)
+    pads = pair_of(name, "padding", padding, 0)
+    dilations = pair_of(name, "dilation", dilation, 1)
+    if any(2 * p > d * (k - 1) + 1 for p, d, k in zip(pads, dilations, kernel, strict=True)):
         raise ValueError(f"{name}: padding must be at most half of the kernel {kernel}, got {padding!r}")
-    return windows_of(name, image, kernel, steps, gaps, [(p, p) for p in around], ceil_mode)
+    return windows_of(name, image, kernel, strides, dilations, [(p, p) for p in pads], ceil_mode)
 
 
 def _by_window(images: Tensor, windows: Windows, outside: float) -> Tensor:
-    """(n, channels, elements of a window, windows)."""
+    """The windows as (n, channels, elements of a window, windows)."""
     columns = columns_of(images, windows, outside)
     return reshape(columns, (*images.shape[:2], windows.elements, windows.positions))
 
@@ -45,14 +45,14 @@ def max_pool2d(
     dilation: int | Pair = 1,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The largest element of each window, channel by channel.
+    """Maximum of each window, for each channel.
 
     out[i, c, r, s] = max over (y, x) of x[i, c, r*stride + y*dilation - padding, s*stride + x*dilation - padding];
-    outside of the image is -inf. NaN propagates; the gradient goes to the first of equal elements, row by row.
+    the padding is -inf. NaN propagates; at a tie the gradient goes to the first element in row-major order.
 
     Arguments: `x` (n, channels, h, w), float; `kernel_size`, `stride` (default: kernel_size), `padding` (at most half
-    of the kernel) and `dilation`, integers or pairs (height, width); `ceil_mode`, one window more where rows or
-    columns are left over.
+    of the kernel) and `dilation`, integers or pairs (height, width); `ceil_mode`, add a window where rows or
+    columns remain.
     Returns: a tensor (n, channels, oh, ow), oh = (h + 2*padding - dilation*(kh - 1) - 1) // stride + 1.
     Errors: ValueError for shapes and a kernel larger than the image, TypeError for dtypes.
 
@@ -77,13 +77,13 @@ def avg_pool2d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """The mean of each window, channel by channel.
+    """Mean of each window, for each channel.
 
     out[i, c, r, s] = sum over (y, x) ascending of x[i, c, r*stride + y - padding, s*stride + x - padding], divided by
-    the number of elements; outside of the image is 0.
+    the number of elements; the padding is 0.
 
-    Arguments: as `cr.max_pool2d`; `count_include_pad`, whether padding counts as elements (what `ceil_mode` adds never
-    does); `divisor_override`, a number to divide by instead.
+    Arguments: as `cr.max_pool2d`; `count_include_pad`, whether padding counts as elements (elements added by
+    `ceil_mode` never do); `divisor_override`, a number to divide by instead.
     Returns: a tensor (n, channels, oh, ow). Errors: as `cr.max_pool2d`.
 
     >>> import numpy as np
@@ -95,7 +95,7 @@ def avg_pool2d(
     images = one(x)
     windows = _pool_windows("avg_pool2d", images, kernel_size, stride, padding, 1, ceil_mode)
     if divisor_override is not None and (not is_integer(divisor_override) or divisor_override == 0):
-        raise ValueError(f"avg_pool2d: divisor_override must be an integer that is not 0, got {divisor_override!r}")
+        raise ValueError(f"avg_pool2d: divisor_override must be a nonzero integer, got {divisor_override!r}")
     counts = _counts(windows, pair_of("avg_pool2d", "padding", padding, 0) if count_include_pad else (0, 0))
     if divisor_override is not None:
         divisor: Any = int(divisor_override)
@@ -108,7 +108,7 @@ def avg_pool2d(
 
 
 def _counts(windows: Windows, padding: Pair) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Elements of each window that lie in the image with so much padding."""
+    """The number of elements of each window inside the image extended by `padding`."""
     lengths = []
     for axis in range(2):
         length, step, before, count, k = (windows[i + axis] for i in (0, 4, 8, 10, 2))

@@ -21,12 +21,12 @@ from ._strides import axes_of, transpose_code
 Axis = int | Sequence[int] | None
 
 
-def _kept(shape: Shape, axes: tuple[int, ...]) -> Shape:
+def _without(shape: Shape, axes: tuple[int, ...]) -> Shape:
     return tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
 def _reduce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    """attrs: the sorted axes. The reduced elements of one output are a sequence in C order."""
+    """attrs: the sorted axes. The elements reduced to one output form a sequence in C order."""
     (x,) = specs
     (axes,) = attrs
     _float_dtype(name, specs)
@@ -35,12 +35,12 @@ def _reduce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     before = [i for i in range(last) if i not in axes]
     after = list(range(last + 1, ndim))
     order = [*before, *axes, *after]
-    if name == "argmax":  # an index is no chain over values: rows only
+    if name == "argmax":  # an index is not a chain over values: argmax reduces rows only
         before, after, order = [*before, *after], [], [*before, *after, *axes]
     by_rows = bool(axes) and order[-1] in axes
     outer, reduced, inner = (product([x.shape[i] for i in part]) for part in (before, axes, after))
     record = Reduce(outer, reduced, inner, ReduceMode.LANE_RULE if by_rows else ReduceMode.START_CHAIN)
-    out = Spec(_kept(x.shape, axes), np.dtype(np.int64) if name == "argmax" else x.dtype)
+    out = Spec(_without(x.shape, axes), np.dtype(np.int64) if name == "argmax" else x.dtype)
     if order == list(range(ndim)):
         return Plan(out, [Instr(name, x.code, [1], [0], record)])
     code, transposed = transpose_code(x, order, 2, 0)
@@ -58,15 +58,15 @@ def _sum_rule(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Te
 
 
 def _as_rows(shape: Shape, axes: tuple[int, ...]) -> tuple[tuple[int, ...], Shape]:
-    """The order of axes and then the shape in which the elements of one output are a row."""
-    kept = tuple(i for i in range(len(shape)) if i not in axes)
-    return (*kept, *axes), (product(_kept(shape, axes)), product([shape[i] for i in axes]))
+    """The order of axes, and the 2-d shape, in which the elements reduced to one output are a row."""
+    remaining = tuple(i for i in range(len(shape)) if i not in axes)
+    return (*remaining, *axes), (product(_without(shape, axes)), product([shape[i] for i in axes]))
 
 
 def _extreme_rules(largest: bool) -> tuple[tuple[Rule], tuple[Rule]]:
-    """Gradient and tangent are those of the first of equal extremes."""
+    """Gradient and tangent rules of max and min: at a tie, those of the first extreme element."""
 
-    def chosen(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    def extreme_index(x: Tensor, axes: tuple[int, ...]) -> Tensor:
         order, rows = _as_rows(x.shape, axes)
         elements = reshape(transpose(x.detach(), order), rows)
         return apply(_ARGMAX, (elements if largest else neg(elements),), ((1,),))
@@ -77,15 +77,15 @@ def _extreme_rules(largest: bool) -> tuple[tuple[Rule], tuple[Rule]]:
         (axes,) = attrs
         shape = x[0].shape
         order, rows = _as_rows(shape, axes)
-        placed = scatter(reshape(g, rows[:1]), chosen(x[0], axes), rows[1])
-        return transpose(reshape(placed, [shape[i] for i in order]), [order.index(i) for i in range(len(shape))])
+        scattered = scatter(reshape(g, rows[:1]), extreme_index(x[0], axes), rows[1])
+        return transpose(reshape(scattered, [shape[i] for i in order]), [order.index(i) for i in range(len(shape))])
 
     def forward(t: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         from ._index import gather
 
         (axes,) = attrs
         order, rows = _as_rows(t.shape, axes)
-        return reshape(gather(reshape(transpose(t, order), rows), chosen(x[0], axes)), out.shape)
+        return reshape(gather(reshape(transpose(t, order), rows), extreme_index(x[0], axes)), out.shape)
 
     return (reverse,), (forward,)
 
@@ -106,11 +106,11 @@ def _reduce(op: Op, x: Any, axis: Axis, keepdims: bool, needs_elements: bool) ->
 
 
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Sum over axes, in the order that docs/arithmetic.md fixes.
+    """Sum over axes, in the order specified in docs/arithmetic.md.
 
     Arguments: `x`, a float tensor; `axis`, an integer, a tuple or None for all; `keepdims`, keep the axes, with
     length 1.
-    Returns: a tensor without these axes; the sum of nothing is 0.
+    Returns: a tensor without these axes; the sum of no elements is 0.
     Errors: ValueError for an axis out of range, TypeError for dtypes.
 
     >>> import chainrule as cr
@@ -135,9 +135,9 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Largest element over axes; NaN if there is one. The gradient goes to the first of equal ones.
+    """Maximum over axes; NaN if any element is NaN. At a tie the gradient goes to the first element.
 
-    Arguments as `cr.sum`. Errors: ValueError when there are no elements.
+    Arguments as `cr.sum`. Errors: ValueError if there are no elements.
 
     >>> import chainrule as cr
     >>> cr.max([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
@@ -147,9 +147,9 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Smallest element over axes; NaN if there is one. The gradient goes to the first of equal ones.
+    """Minimum over axes; NaN if any element is NaN. At a tie the gradient goes to the first element.
 
-    Arguments as `cr.sum`. Errors: ValueError when there are no elements.
+    Arguments as `cr.sum`. Errors: ValueError if there are no elements.
 
     >>> import chainrule as cr
     >>> cr.min([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
@@ -159,9 +159,9 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Index of the largest element along an axis (None: of all, in C order), as int64: the first, or the first NaN.
+    """Index of the first maximum along an axis (None: of all elements, in C order) as int64; of the first NaN if any.
 
-    Errors: ValueError when there are no elements or the axis is out of range.
+    Errors: ValueError if there are no elements or the axis is out of range.
 
     >>> import chainrule as cr
     >>> cr.argmax([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()

@@ -1,4 +1,4 @@
-"""Ops that move elements: reshape, transpose, broadcast_to, slices, concatenation, rows by index, casts."""
+"""Data movement: reshape, transpose, broadcast_to, slices, concatenation, gathering rows by index, casts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ._strides import (
     transpose_code,
 )
 
-# reshape shares memory and runs nothing; it has a row for its gradient and for programs.
+# reshape shares memory and computes nothing; the op exists for its gradient and for compiled programs.
 
 
 def _reshape_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -44,9 +44,9 @@ _RESHAPE = register(
 
 
 def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
-    """Give the elements another shape, in C order.
+    """Change the shape, keeping the elements in C order.
 
-    Arguments: `x`, any tensor; `shape`, lengths with the same product; one may be -1: what is left.
+    Arguments: `x`, any tensor; `shape`, lengths with the same product; one may be -1, to be inferred.
     Returns: a tensor that shares x's memory.
     Errors: ValueError when the sizes differ.
 
@@ -69,7 +69,7 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
 
 
 def flatten(x: Any, start_axis: int = 0) -> Tensor:
-    """Join the axes from `start_axis` on into one.
+    """Merge the axes from `start_axis` on into one.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -110,7 +110,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     source = own(x)
     order = tuple(range(source.ndim))[::-1] if axes is None else tuple(int(a) for a in axes)
     if axes is not None and axes_of("transpose", order, source.ndim) != tuple(range(source.ndim)):
-        raise ValueError(f"transpose: axes {order} are no permutation of {source.ndim} axes")
+        raise ValueError(f"transpose: axes {order} are not a permutation of {source.ndim} axes")
     order = tuple(a % source.ndim for a in order)
     if order == tuple(range(source.ndim)):
         return source
@@ -124,13 +124,13 @@ def _broadcast_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     return Plan(Spec(shape, x.dtype), [code])
 
 
-# Broadcasting is undone in one place for all ops: autodiff sums the gradient to the argument's shape. So is a tangent
-# broadcast to the output's.
+# Autodiff undoes broadcasting for all ops in one place: it sums the gradient to the argument's shape. Likewise it
+# broadcasts a tangent to the output's shape.
 _BROADCAST_TO = register(Op("broadcast_to", _broadcast_plan, (lambda g, y, x, a: g,), (lambda t, y, x, a: t,)))
 
 
 def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
-    """Repeat along axes of length 1 and new leading axes.
+    """Broadcast along axes of length 1 and new leading axes.
 
     Errors: ValueError when x does not broadcast to the shape.
 
@@ -148,7 +148,7 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
     return apply(_BROADCAST_TO, (source,), (wanted,))
 
 
-# Slices: attrs are the shape, strides and offset of the part inside the whole, and the whole's shape.
+# Slices: attrs are the shape, strides and offset of the slice within x, and the shape of x.
 
 
 def _slice_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -171,7 +171,7 @@ _SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_SLICE_
 
 
 def getitem(x: Any, index: Any) -> Tensor:
-    """Index with integers, slices, None and Ellipsis as in NumPy, or rows with an integer array; what `x[index]` does.
+    """Implement `x[index]`: integers, slices, None and Ellipsis as in NumPy, or an integer array that selects rows.
 
     Errors: IndexError out of range; TypeError for other kinds of index.
 
@@ -187,10 +187,12 @@ def getitem(x: Any, index: Any) -> Tensor:
         basic = part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice))
         if not basic or isinstance(part, bool):
             raise TypeError(
-                f"index: expected integers, slices, None or ..., got {part!r}; for rows by number use cr.take"
+                f"index: expected integers, slices, None or ..., got {part!r}; for rows by index use cr.take"
             )
-    view = (*parts, ...) if Ellipsis not in parts else parts  # the ellipsis keeps a single element an array
-    # Only where elements lie is asked, never their values: any memory will do.
+    view = (
+        (*parts, ...) if Ellipsis not in parts else parts
+    )  # with an ellipsis NumPy returns a view, also of a single element
+    # Only the addresses of elements are computed, never their values, so any memory will do.
     size = source.dtype.itemsize
     whole = np.lib.stride_tricks.as_strided(
         np.empty(1, source.dtype), source.shape, [s * size for s in contiguous_strides(source.shape)]
@@ -237,7 +239,7 @@ _CONCATENATE = register(
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     """Join tensors along an axis.
 
-    Arguments: `tensors`, at least one, of one dtype and of shapes that differ in that axis only.
+    Arguments: `tensors`, at least one, of one dtype, with shapes that differ only in that axis.
     Errors: ValueError for shapes, TypeError for dtypes.
 
     >>> import chainrule as cr
@@ -254,7 +256,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
         if t.ndim != parts[0].ndim or any(
             n != m for d, (n, m) in enumerate(zip(t.shape, parts[0].shape, strict=True)) if d != at
         ):
-            raise ValueError(f"concatenate: shapes {parts[0].shape} and {t.shape} differ outside of axis {axis}")
+            raise ValueError(f"concatenate: shapes {parts[0].shape} and {t.shape} differ outside axis {axis}")
     return apply(_CONCATENATE, parts, (at,))
 
 
@@ -277,7 +279,7 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     return concatenate([reshape(t, shape) for t in parts], at)
 
 
-# Rows by index. The indices are an int64 tensor argument without gradient, checked before they come here.
+# Rows by index. The indices are an int64 tensor without gradient, checked by the public function.
 
 
 def _take_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -301,21 +303,21 @@ _INDEX_ADD: Op = register(Op("index_add", _index_add_plan, (lambda g, y, x, a: a
 
 
 def index_tensor(name: str, index: Any, length: int) -> Tensor:
-    """Integer indices as an int64 tensor, checked to lie in [-length, length) and made non-negative."""
+    """Convert indices to an int64 tensor, check that they are in [-length, length) and make them non-negative."""
     given = index._data if isinstance(index, Tensor) else np.asarray(index)
     empty_list = isinstance(index, (list, tuple)) and given.size == 0
     if given.dtype.kind not in "iu" and not empty_list:
         raise TypeError(f"{name}: expected integers, got {given.dtype}")
     shape = given.shape
 
-    def out_of_range(at: int, number: int) -> Exception:
-        place = tuple(int(i) for i in np.unravel_index(at, shape))
-        return IndexError(f"{name}: {number} at position {place} is out of range for {length}")
+    def out_of_range(at: int, value: int) -> Exception:
+        position = tuple(int(i) for i in np.unravel_index(at, shape))
+        return IndexError(f"{name}: {value} at position {position} is out of range for {length}")
 
     checked: Tensor
     if isinstance(index, Tensor):
-        checked = grad_mode.trace.check_index(index, -length, length, out_of_range)
-    else:  # an array is looked at now, also while a function is traced
+        checked = grad_mode.executor.check_index(index, -length, length, out_of_range)
+    else:  # an array is checked immediately, also while a function is traced
         fixed = Tensor._wrap(np.array(given, dtype=INT64, order="C"))
         checked = EAGER.check_index(fixed, -length, length, out_of_range)
     return checked
@@ -324,9 +326,9 @@ def index_tensor(name: str, index: Any, length: int) -> Tensor:
 def take(x: Any, indices: Any) -> Tensor:
     """Gather rows, out[i] = x[indices[i]].
 
-    Arguments: `x` (n, ...); `indices`, integers of any shape, negative ones counted from the end.
+    Arguments: `x` (n, ...); `indices`, integers of any shape; negative ones count from the end.
     Returns: a tensor of shape indices.shape + x.shape[1:].
-    Errors: IndexError naming the position, TypeError for indices that are no integers.
+    Errors: IndexError naming the position, TypeError for indices that are not integers.
 
     >>> import chainrule as cr
     >>> cr.take([[1.0], [2.0], [3.0]], [2, 0]).numpy()
@@ -354,8 +356,8 @@ _ASTYPE = register(Op("astype", _cast_plan, (lambda g, y, x, a: astype(g, x[0].d
 def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
     """Convert to another dtype, with one rounding to nearest.
 
-    Arguments: `dtype`, float32, float64 or int64. float to int64 and anything to bool are not casts here.
-    Errors: TypeError saying what to write instead.
+    Arguments: `dtype`, float32, float64 or int64. Casts from float to int64 and to bool are not supported.
+    Errors: TypeError that names the alternative.
 
     >>> import chainrule as cr
     >>> cr.astype([1, 2], "float64").numpy()

@@ -1,4 +1,4 @@
-"""Shapes to loops: broadcasting, merging of axes, strides. Plans are built once per shape: nothing here is hot."""
+"""From shapes to loops: broadcasting, merging of axes, strides. Plans are built once per shape: nothing here is hot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
-    """NumPy's broadcasting; the error begins with the op's name and shows the shapes."""
+    """Broadcast shapes by NumPy's rules; the error begins with the op's name and shows the shapes."""
     ndim = max(len(s) for s in shapes)
     result = []
     for axis in range(-ndim, 0):
@@ -38,13 +38,13 @@ def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
 
 
 def broadcast_strides(shape: Shape, out: Shape) -> tuple[int, ...]:
-    """Strides with which a contiguous array of `shape` is read as one of shape `out`: 0 along broadcast axes."""
+    """Strides that read a contiguous array of `shape` as one of shape `out`: 0 along broadcast axes."""
     strides = contiguous_strides(shape)
     return (0,) * (len(out) - len(shape)) + tuple([0 if n == 1 else s for n, s in zip(shape, strides, strict=True)])
 
 
 def merge_axes(dims: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
-    """Drop axes of length 1 and join neighbours that every operand walks in one stride; at least one axis remains."""
+    """Drop axes of length 1 and merge adjacent axes that are contiguous in every operand; at least one axis remains."""
     merged: list[int] = []
     steps: list[list[int]] = [[] for _ in strides]
     for axis, length in enumerate(dims):
@@ -104,7 +104,7 @@ def copy_code(
 
 
 def transpose_code(spec: Spec, axes: Sequence[int], out_slot: int, in_slot: int) -> tuple[Instr, Spec]:
-    """The copy that permutes axes, and what it gives."""
+    """The copy that permutes axes, and the spec of its result."""
     shape = tuple(spec.shape[a] for a in axes)
     strides = contiguous_strides(spec.shape)
     code = copy_code(spec.code, out_slot, in_slot, shape, contiguous_strides(shape), [strides[a] for a in axes])
@@ -112,7 +112,7 @@ def transpose_code(spec: Spec, axes: Sequence[int], out_slot: int, in_slot: int)
 
 
 def axes_of(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """Sorted non-negative axes; all of them for None."""
+    """Resolve an axis argument to sorted non-negative axes; None means all."""
     if axis is None:
         return tuple(range(ndim))
     given = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .._ir.elementwise import Update
+from .._ir.table import Entry, add_instruction
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, constant
 from .._util.dtypes import Array
@@ -101,6 +103,9 @@ class Optimizer:
     True
     """
 
+    # The updates that it calls, and the flops of each per element, without weight decay and optional states.
+    _updates: ClassVar[tuple[tuple[str, int], ...]] = ()
+    _joins_product: ClassVar[bool] = False  # whether they are fused into matrix products
     _options: ClassVar[dict[str, Option[Any]]]
     _clock: ClassVar[int] = 0  # numbers that change from step to step; 0: none
     _all_states: ClassVar[tuple[str, ...]] = ()  # in the order of the kernel
@@ -109,11 +114,13 @@ class Optimizer:
 
     def __init_subclass__(cls) -> None:
         cls._options = options_of(cls)
+        for name, flops in vars(cls).get("_updates", ()):
+            add_instruction(name, Entry(Update, flops, joins_product=cls._joins_product))
 
     @classmethod
     def _kernel(cls, options: Mapping[str, Any]) -> str:
-        """The name of the update for these options."""
-        raise NotImplementedError
+        """The name of the update for these options, one of `_updates`."""
+        return cls._updates[0][0]
 
     @classmethod
     def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:
@@ -131,7 +138,7 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> None:
         name = type(self).__name__
-        grad_mode.trace.forbid(
+        grad_mode.executor.forbid(
             f"{name}: made inside a compiled function, where its state would not last; make it outside"
         )
         found = list(params)
@@ -155,7 +162,7 @@ class Optimizer:
 
     @classmethod
     def _outside(cls, name: str) -> None:
-        grad_mode.trace.forbid(
+        grad_mode.executor.forbid(
             f"{cls.__name__}: {name} is changed inside a compiled function; change it outside, the program follows"
         )
 
@@ -179,22 +186,22 @@ class Optimizer:
         array([2.], dtype=float32)
         """
         ready = [self._ready(group) for group in self.param_groups]
-        trace = grad_mode.trace
+        executor = grad_mode.executor
         for group, gradients in zip(self.param_groups, ready, strict=True):
-            trace.guard(group, "_states")
+            executor.guard(group, "_states")
             clocks = []
             for i, gradient in gradients:
                 parameter, states, clock = group.params[i], group._states[i], group._clocks[i]
-                trace.update(group._update, parameter, gradient, states, group._numbers, clock)
+                executor.update(group._update, parameter, gradient, states, group._numbers, clock)
                 if clock is not None:
                     clocks.append(clock)
             if clocks:
-                trace.advance(clocks, group._numbers, self._clock)
+                executor.advance(clocks, group._numbers, self._clock)
 
     def _ready(self, group: Group) -> list[tuple[int, Tensor]]:
         """The places and gradients of the parameters that have one."""
         found = []
-        get_grad = grad_mode.trace.get_grad
+        get_grad = grad_mode.executor.get_grad
         for i, parameter in enumerate(group.params):
             gradient = get_grad(parameter)
             if gradient is None:

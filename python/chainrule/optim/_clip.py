@@ -94,7 +94,7 @@ def _part(gradient: Tensor, norm_type: float) -> Tensor:
 
 
 def _require_finite(norm: Tensor) -> Tensor:
-    grad_mode.trace.check_finite(norm, lambda at, number: _not_finite())
+    grad_mode.executor.check_finite(norm, lambda at, number: _not_finite())
     return norm
 
 

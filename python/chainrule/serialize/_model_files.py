@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._util.files import write_atomic
 from ..config import __version__, numerics_version
-from ..data._schema import PREPARATION_PREFIX, Preparation, former_inputs
 from ..nn import LAYERS, Module, Sequential
+
+if TYPE_CHECKING:
+    from ..data._schema import Preparation
 
 __all__ = ["ModelFormatError", "load", "load_prepared", "save"]
 
@@ -115,6 +117,9 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
     FileNotFoundError: [Errno 2] No such file or directory: 'there/is/nothing/here'
     """
     import json
+
+    # Below this layer, but 1 ms that importing chainrule need not wait for.
+    from ..data._schema import PREPARATION_PREFIX, Preparation, former_inputs
 
     name = os.fspath(path)
     with open(name, "rb") as file:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_bad, is_plain
+from .._util.arrays import first_nonfinite, is_plain
 from ..nn import Module
 from ..nn._evaluate import evaluating, input_dtype, predict_eagerly, to_model_input
 from ..nn._loss_module import takes
@@ -156,9 +156,9 @@ def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any],
     """What the preprocessing makes of the rows, some at a time; it must be finite."""
     to_model_input(inputs[:1], dtype, name)  # an error about what X holds tells this name
     x = Tensor._wrap(front.predict(inputs) if inputs.ndim > 1 else predict_eagerly(front, inputs))
-    place = first_bad(x.numpy())
+    place = first_nonfinite(x.numpy())
     if place is not None:
-        cause = first_bad(np.asarray(inputs[place[0]], dtype=np.float64))
+        cause = first_nonfinite(np.asarray(inputs[place[0]], dtype=np.float64))
         if cause is not None:
             raise _not_finite(inputs, (place[0], *cause), name, dtype)
         raise _not_finite(x.numpy(), place, f"{name} behind its preprocessing: x", dtype)
@@ -190,7 +190,7 @@ def _numbers(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor
     # Used as it is where it can be: a copy of Fashion-MNIST takes as long as half an epoch.
     usable = array.dtype == dtype and is_plain(array)
     converted = Tensor._wrap(array) if usable else to_model_input(array, dtype, name)
-    place = first_bad(converted.numpy())
+    place = first_nonfinite(converted.numpy())
     if place is not None:
         raise _not_finite(array, place, name, dtype)
     return converted

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_bad
+from .._util.arrays import first_nonfinite
 from .._util.checks import check_number
 from ..autodiff._sweeps import no_grad
 from ..nn import Linear
@@ -64,7 +64,7 @@ def _table(values: npt.ArrayLike, name: str) -> Tensor:
         table = ops.reshape(table, (-1, 1))
     if table.ndim != 2:
         raise ValueError(f"linear_regression: {name} must have an axis of rows and one of columns, got {table.shape}")
-    place = first_bad(table.numpy())
+    place = first_nonfinite(table.numpy())
     if place is not None:
         raise ValueError(f"linear_regression: {name}[{place[0]}, {place[1]}] is {table.numpy()[place]}")
     return table

@@ -216,7 +216,7 @@ class _NotFiniteError(FloatingPointError):
 
 
 def _require_finite(value: Tensor) -> None:
-    grad_mode.trace.check_finite(value, lambda at, number: _NotFiniteError(number))
+    grad_mode.executor.check_finite(value, lambda at, number: _NotFiniteError(number))
 
 
 def weighted_mean(losses: npt.NDArray[np.float64], n: int, batch_size: int) -> float:

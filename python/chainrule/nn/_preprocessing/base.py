@@ -94,7 +94,7 @@ class Preprocessing(Module):
         name = type(self).__name__
         if given.ndim == 0 or given.shape[-1] != self.in_features:
             raise ValueError(f"{name}: x must have shape (..., {self.in_features}), got {given.shape}")
-        grad_mode.trace.guard(self, "fitted")
+        grad_mode.executor.guard(self, "fitted")
         if not self.fitted:
             raise ValueError(f"{name}: the layer is not fitted; call fit(X), or cr.nn.fit_preprocessing(model, X)")
         out = given.dtype if given.dtype.kind == "f" else np.dtype(np.float32)

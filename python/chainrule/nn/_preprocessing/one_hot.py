@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ... import ops
 from ..._tensor import Tensor
 from ..._util.mode import grad_mode
-from ...ops._loss_parts import refuse_where
+from ...ops._loss_parts import raise_where
 from .._module import Buffer, Stored
 from .base import Preprocessing
 
@@ -86,7 +86,7 @@ class OneHot(Preprocessing):
         self._set(categories)
 
     def _map(self, x: Tensor) -> Tensor:
-        grad_mode.trace.guard(self, "values")
+        grad_mode.executor.guard(self, "values")
         parts, known = [], []
         copied = at = 0
         for column, size in zip(self.columns, self.sizes._data.tolist(), strict=True):
@@ -108,7 +108,7 @@ class OneHot(Preprocessing):
             column = self.columns[index[-1]]
             return ValueError(f"OneHot: x[{row}, {column}] of this batch is not a category of that column")
 
-        refuse_where(ops.equal(known, 0.0), error)
+        raise_where(ops.equal(known, 0.0), error)
 
     def config(self) -> dict[str, Any]:
         sizes = dict(zip(self.columns, self.sizes._data.tolist(), strict=True))
