@@ -153,7 +153,7 @@ class Watch:
         self._follow_all([item for key, item in vars(value).items() if key not in skipped])
 
     def _class(self, cls: type) -> None:
-        """A class outside chainrule, and its bases; attributes are followed once code that may run contains their names."""
+        """A class outside chainrule and its bases: attributes are followed once code that may run names them."""
         for base in cls.__mro__:
             if _package(base.__module__) in _TRUSTED or any(base is known for known, _ in self._classes):
                 continue
