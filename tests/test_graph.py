@@ -361,7 +361,7 @@ class TestRefusals:
             return argument
 
         for function in (traced, lambda a: a * len(str(outside.trace())), lambda a: a * len(str(outside.flops()))):
-            with pytest.raises(cr.CompileError, match=r"^graph: .*inside of a compiled function"):
+            with pytest.raises(cr.CompileError, match=r"^graph: .*inside a compiled function"):
                 cr.compile(function)(cr.tensor([3.0, 4.0], dtype="float64"))
 
 

@@ -216,5 +216,5 @@ class TestRefusals:
             cr.saturation(model, X)
             return x
 
-        with pytest.raises(cr.CompileError, match=r"^saturation: values are not known inside of a compiled function"):
+        with pytest.raises(cr.CompileError, match=r"^saturation: values are not known inside a compiled function"):
             cr.compile(function)(cr.tensor([1.0]))

@@ -169,7 +169,7 @@ def report(
     """Implementation of `cr.saturation`."""
     if not isinstance(model, Module):
         raise TypeError(f"saturation: model must be a Module, got {type(model).__name__}")
-    grad_mode.executor.forbid("saturation: values are not known inside of a compiled function; call it outside")
+    grad_mode.executor.forbid("saturation: values are not known inside a compiled function; call it outside")
     if (y is None) != (loss is None):
         raise ValueError("saturation: gradients need both y and loss=")
     rows = None if y is None or loss is None else _rows(model, X, y, loss, "saturation: ")
