@@ -1,4 +1,4 @@
-"""Feature maps: the products and bases that they say, differentiable, compiled, saved."""
+"""Feature maps: their documented products and bases, differentiable, compiled, saved."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_gradients_compiling_and_files(make: Callable[[], nn.Module], tmp_path: 
         (lambda: nn.RBFFeatures(X)(X[:, :2]), r"RBFFeatures: x must have shape \(..., 3\), got \(9, 2\)"),
     ],
 )
-def test_refused(call: Callable[[], object], message: str) -> None:
+def test_rejected(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
 

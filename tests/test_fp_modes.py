@@ -1,4 +1,4 @@
-"""The caller's floating-point mode changes no bit, on no thread, and is there again after every call."""
+"""The caller's floating-point mode changes no bit on any thread and is restored after every call."""
 
 import ctypes
 import itertools

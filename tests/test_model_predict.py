@@ -1,4 +1,4 @@
-"""model.predict sees every change of a model and of the code around it, and has the bits of model(x)."""
+"""model.predict follows every change of a model and of the code it calls, and has the bits of model(x)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""model.predict of models that cannot be compiled: the bits of the ops one by one, and the same effects."""
+"""model.predict of models that cannot be compiled: the bits of eager execution, and the same side effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers, losses and what a Module keeps track of."""
+"""Layers, losses and Module's registration of parameters, buffers and submodules."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_linear_draws_from_the_seeded_generator() -> None:
         ({"dtype": np.int64}, TypeError, "dtype must be float32 or float64, got int64"),
     ],
 )
-def test_linear_refuses(arguments: dict[str, object], error: type[Exception], message: str) -> None:
+def test_linear_rejects(arguments: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         nn.Linear(**{"in_features": 3, "out_features": 2, **arguments})  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The package as a whole: what it exports, documents and types, its examples, what importing it costs."""
+"""The package as a whole: exports, documentation, types, examples, import time."""
 
 import ast
 import doctest

@@ -1,4 +1,4 @@
-"""Layers that are fitted on data: what they learn, where they are used, and that nothing fits them by itself."""
+"""Fitted layers: their statistics, where they apply, and that only explicit calls fit them."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_missing_values_count_as_the_mean() -> None:
         (lambda: nn.OneHot(2, [1], "zeros"), [[7, np.nan]], ValueError, "column 1 has no value"),
     ],
 )
-def test_refused(make: Callable[[], Any], X: Any, error: type[Exception], message: str) -> None:
+def test_rejected(make: Callable[[], Any], X: Any, error: type[Exception], message: str) -> None:
     if X is None:
         with pytest.raises(error, match=message):
             make()
@@ -187,7 +187,7 @@ def test_fit_preprocessing_feeds_each_layer_through_the_ones_before() -> None:
 
 
 class Own(nn.Module):
-    """A model of one's own, with a layer that its forward may leave out."""
+    """A custom model with a layer that its forward may skip."""
 
     def __init__(self, use: bool) -> None:
         self.prepare, self.other, self.use = nn.Standardize(3), nn.Standardize(3), use
@@ -223,12 +223,12 @@ def test_fit_preprocessing_changes_all_layers_or_none() -> None:
 
 
 def test_training_sees_float64_and_leaves_the_fitted_numbers_alone() -> None:
-    """Rows go through the preprocessing once; the bits are those of the whole model at every step."""
+    """Rows go through the preprocessing once; the bits are those of running the complete model in every step."""
     X = table()
     y = (X[:, 0] > 1e6).astype(np.int64)
 
     class Whole(nn.Module):
-        """The same model, not known to begin with preprocessing."""
+        """The same model, with preprocessing that is not recognised as such."""
 
         def __init__(self, model: nn.Module) -> None:
             self.model = model
@@ -318,16 +318,16 @@ def test_saved_with_the_model(tmp_path: Path) -> None:
 
 
 def test_sizes_in_a_file_are_believed_only_with_values(tmp_path: Path) -> None:
-    from test_io import forged
+    from test_serialize import forged
 
     huge = 10**12
     for name, config, values, message in (
-        ("Standardize", {"features": huge}, {"mean": np.zeros(3), "std": np.ones(3)}, "mean should have shape"),
-        ("OneHot", {"features": 3, "columns": {"1": huge}}, {}, r"sizes should have shape \(1,\)"),
+        ("Standardize", {"features": huge}, {"mean": np.zeros(3), "std": np.ones(3)}, "mean has shape .*, expected"),
+        ("OneHot", {"features": 3, "columns": {"1": huge}}, {}, r"sizes is missing, expected shape \(1,\)"),
         ("OneHot", {"features": 3, "columns": {"1": huge}}, {"sizes": np.full(1, 2), "values": np.zeros(2)},
          r"OneHot has sizes \[2\] for columns \{'1': 1000000000000\}"),
         ("OneHot", {"features": 3, "columns": [1]}, {"sizes": np.full(1, huge), "values": np.zeros(2)},
-         r"values should have shape \(1000000000000,\)"),
+         r"values has shape .*, expected shape \(1000000000000,\)"),
     ):  # fmt: skip
         with pytest.raises(cr.ModelFormatError, match=message):
             cr.load(forged(tmp_path / "m", {"class": name, "config": config}, values))

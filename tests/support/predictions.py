@@ -1,4 +1,4 @@
-"""Rows, a net, and the check that its predictions are those of the ops one by one."""
+"""Rows, a net, and the check that its predictions have the bits of eager execution."""
 
 from __future__ import annotations
 
