@@ -1,7 +1,6 @@
 """Fused instructions have the bits of the separate instructions: any shape, body, level and number of threads."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ def sgd_with_all(f: Fusion) -> None:
 
 def update(name: str) -> Callable[[Fusion], None]:
     def body(f: Fusion) -> None:
-        f.update(name, UPDATES[name].states[-1], UPDATES[name].numbers[1])
+        f.update(name, UPDATES[name].states[-1], UPDATES[name].hyperparameters[1])
 
     body.__name__ = name
     return body
@@ -209,7 +208,7 @@ def test_a_body_waits_for_the_end() -> None:
     marks = register_steps(body)
     assert marks == (True, False, False)
     ends = one_matmul(a.shape, b.shape).gemm(*marks)
-    execute("gemm", np.float32, [c], [a, b, row], replace(ends, ends=False), body=body)
+    execute("gemm", np.float32, [c], [a, b, row], ends.replace(ends=False), body=body)
     assert_same_bits(c, matmul(a, b))
     execute("gemm", np.float32, [c], [a, b, row], ends, body=body)
     assert_same_bits(c, matmul(a, b) + row)
@@ -333,7 +332,7 @@ def rejected() -> Iterator[tuple[Any, str]]:
         return Instr("chain", 0, [0], [1], Chain(3, 4), (), steps).lower()
 
     def gemm(stored: bool, k: int, *steps: Instr, **flags: bool) -> tuple[Any, ...]:
-        record = replace(one_matmul((3, k), (k, 4)).gemm(), **flags)
+        record = one_matmul((3, k), (k, 4)).gemm().replace(**flags)
         outs = [0, 0] if stored else [0]
         return Instr("gemm", 0, outs, [1, 2], record, (), steps, stores_product=stored).lower()
 

@@ -270,7 +270,7 @@ def test_metadata_of_the_function() -> None:
         return x * 2.0
 
     assert (documented.__name__, documented.__doc__) == ("documented", "What it does.")
-    with pytest.raises(ValueError, match=r"^compile: there is no program before the first call"):
+    with pytest.raises(ValueError, match=r"^compile: no program exists before the first call"):
         _ = documented.program
     documented(X)
     assert "mul" in documented.program

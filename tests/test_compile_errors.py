@@ -162,12 +162,12 @@ REFUSED: tuple[tuple[Function, str], ...] = (
     (learning_rate, r"^SGD: lr is changed inside a compiled function; change it outside"),
     (optimizer_inside, r"^SGD: made inside a compiled function"),
     (evaluation_mode, r"^train, eval: the mode is changed inside a compiled function; change it outside"),
-    (frozen_inside, r"^compile: requires_grad is changed inside"),
-    (argument_overwritten, r"^compile: an argument would be overwritten"),
-    (argument_under_a_view, r"^compile: an argument would be overwritten"),
-    (result_overwritten, r"^compile: a tensor made inside of the function would be overwritten"),
-    (own_buffer_overwritten, r"^compile: a tensor made inside of the function would be overwritten"),
-    (tensor_of_another_trace, r"^compile: a tensor from inside of another compiled function was kept and used"),
+    (frozen_inside, r"^compile: requires_grad of a captured tensor is changed"),
+    (argument_overwritten, r"^compile: an argument cannot be overwritten"),
+    (argument_under_a_view, r"^compile: an argument cannot be overwritten"),
+    (result_overwritten, r"^compile: a tensor created inside the function cannot be overwritten"),
+    (own_buffer_overwritten, r"^compile: a tensor created inside the function cannot be overwritten"),
+    (tensor_of_another_trace, r"^compile: a tensor created while another function was traced is used"),
 )  # fmt: skip
 
 
@@ -237,7 +237,7 @@ def test_what_can_be_compiled(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("view", [lambda t: t, lambda t: t.detach(), lambda t: t.reshape(-1, 4)], ids=range(3))
 def test_an_argument_that_is_also_captured(view: Callable[[cr.Tensor], cr.Tensor]) -> None:
     captured = cr.tensor(X)
-    with pytest.raises(cr.CompileError, match=r"^compile: a tensor is an argument and also captured"):
+    with pytest.raises(cr.CompileError, match=r"^compile: a tensor is both an argument and captured"):
         cr.compile(lambda x: x * 1.0 + captured.reshape(*x.shape))(view(captured))
     cr.compile(lambda x: x * 1.0 + captured)(captured.numpy().copy())
 

@@ -97,9 +97,9 @@ def test_gradients_compiling_and_files(make: Callable[[], nn.Module], tmp_path: 
     [
         (lambda: nn.PolynomialFeatures(2, 0), "PolynomialFeatures: features must be an integer of at least 1, got 0"),
         (lambda: nn.PolynomialFeatures(0, 2), "PolynomialFeatures: degree must be an integer of at least 1, got 0"),
-        (lambda: nn.PolynomialFeatures(65, 2), "makes more than 1048576 products, or the degree is above 64"),
-        (lambda: nn.PolynomialFeatures(8, 30), "degree 8 of 30 features makes more than 1048576 products"),
-        (lambda: nn.PolynomialFeatures(1, 10**12), "makes more than"),
+        (lambda: nn.PolynomialFeatures(65, 2), "has more than 1048576 products, or the degree is above 64"),
+        (lambda: nn.PolynomialFeatures(8, 30), "degree 8 of 30 features has more than 1048576 products"),
+        (lambda: nn.PolynomialFeatures(1, 10**12), "has more than"),
         (
             lambda: nn.PolynomialFeatures(2, 3)(X[:, :2]),
             r"PolynomialFeatures: x must have shape \(..., 3\) for features=3, got",

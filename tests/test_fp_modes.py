@@ -13,7 +13,7 @@ import pytest
 import native
 from cases.kernel_rows import KERNELS
 from chainrule import _core
-from reference import UPDATES, assert_same_bits, special_values
+from reference import ROWWISE, UPDATES, assert_same_bits, special_values
 from reference.bits import Array
 from support import fresh_interpreter as fresh
 from support import short_training as training
@@ -99,10 +99,8 @@ def all_kernels(dtype: type[np.floating]) -> dict[str, Callable[[], Array]]:
         "sum of columns": lambda: reduce("sum", a, 0),
         "max": lambda: reduce("max", a, 1),
         "argmax": lambda: reduce("argmax", a, 1),
-        "softmax": lambda: rowwise("softmax", a),
-        "log_softmax": lambda: rowwise("log_softmax", a),
-        "softmax_grad": lambda: rowwise("softmax_grad", a, g),
-        "log_softmax_grad": lambda: rowwise("log_softmax_grad", a, g),
+        **{name: partial(rowwise, name, a) for name in ROWWISE},
+        **{f"{name}_grad": partial(rowwise, f"{name}_grad", a, g) for name in ROWWISE},
         "cross_entropy": lambda: cross_entropy(a, labels),
         "cross_entropy_grad": lambda: cross_entropy_grad(a, labels, g[:, 0].copy()),
         "cross_entropy_both": lambda: cross_entropy_both(a, labels, g[:, 0].copy()),
@@ -115,7 +113,7 @@ def all_kernels(dtype: type[np.floating]) -> dict[str, Callable[[], Array]]:
         "matmul_accumulate": lambda: matmul_accumulate(a.reshape(1, 13, 29), g.reshape(1, 13, 29)),
     }
     for name, row in UPDATES.items():
-        for numbers in row.numbers:
+        for numbers in row.hyperparameters:
             clock = np.array(row.advanced(row.start, numbers))
             arrays = [a, *(abs(a) * dtype(0.5 + i) for i in range(row.states[-1]))]
             runs[f"{name} {numbers}"] = partial(updated, name, arrays, np.array([*numbers, 0.0]), g, clock)

@@ -109,6 +109,6 @@ def test_as_text() -> None:
 def test_a_compiled_call_says_where_its_count_is() -> None:
     x = leaf(2, 3)
     costs = cr.graph(cr.sum(cr.compile(lambda x: cr.tanh(x) * x)(x))).flops()
-    assert str(costs).endswith("\n?: not an op of the table; a compiled function's .program tells")
+    assert str(costs).endswith("\n?: not an op of the table; see the compiled function's .program")
     assert [row.known for row in costs.rows] == [True, False, True]
     assert costs.rows[1].backward_flops > 0

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-from chainrule.inspect._layout import Item, _crossings, _first_order, _layers, _order, _places, _settle, arrange
+from chainrule.inspect._layout import (
+    Item,
+    _crossings,
+    _first_order,
+    _isotonic_heights,
+    _layers,
+    _order,
+    _vertices,
+    arrange,
+)
 
 
 def test_lines_lead_to_the_right_and_what_is_read_once_stands_beside() -> None:
@@ -41,11 +50,11 @@ def test_sweeps_take_crossings_out() -> None:
         for _ in range(16):
             items.append(Item(5, 5, [(int(draw.integers(len(items))), -4), (int(draw.integers(len(items))), 4)]))
         layer = _layers(items)
-        places, _ = _places(items, layer)
-        first = _first_order(places, max(layer) + 1)
-        swept = _order(places, max(layer) + 1)
+        vertices, _ = _vertices(items, layer)
+        first = _first_order(vertices, max(layer) + 1)
+        swept = _order(vertices, max(layer) + 1)
         assert [sorted(a) for a in first] == [sorted(b) for b in swept]
-        before, after = _crossings(first, places), _crossings(swept, places)
+        before, after = _crossings(first, vertices), _crossings(swept, vertices)
         assert after <= before
         fewer += after < before
     assert fewer > 10
@@ -56,7 +65,7 @@ def test_heights_are_the_nearest_that_keep_the_gaps() -> None:
     for _ in range(50):
         n = int(draw.integers(2, 7))
         wanted, weights, gaps = draw.uniform(0, 20, n), draw.uniform(0.5, 3, n), draw.uniform(1, 6, n - 1)
-        found = np.array(_settle(list(wanted), list(weights), list(gaps)))
+        found = np.array(_isotonic_heights(list(wanted), list(weights), list(gaps)))
         assert (np.diff(found) >= gaps - 1e-9).all()
         cost = (weights * (found - wanted) ** 2).sum()
         for _ in range(200):

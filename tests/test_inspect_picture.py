@@ -15,9 +15,9 @@ import pytest
 
 import chainrule as cr
 from chainrule._util.text_table import cells
-from chainrule.inspect._formulas import gate
+from chainrule.inspect._formulas import symbol
 from chainrule.inspect._graph import Graph
-from chainrule.nn._record_calls import noted
+from chainrule.nn._record_calls import call_recorder
 from support import pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -256,7 +256,7 @@ class TestLayers:
         small = cr.graph(lambda: cr.sum(self.model(1)(x)))
         assert small.to_svg() == small.to_svg(by="op") != small.to_svg(by="module")
 
-    def test_noting_calls_ends_with_the_block(self) -> None:
+    def test_recording_calls_ends_with_the_block(self) -> None:
         model, x = self.model(1), cr.tensor([[0.5, -1.5, 2.0, 1.0]])
 
         def fails() -> cr.Tensor:
@@ -265,13 +265,13 @@ class TestLayers:
 
         with pytest.raises(RuntimeError, match="on the way"):
             cr.graph(fails)
-        assert noted.calls is None
+        assert call_recorder.calls is None
         inner = cr.graph(lambda: cr.sum(model(x)) * cr.graph(lambda: cr.sum(model(x)))["ξ1"].tensor.detach())
         assert {node.layer.path for node in inner if node.layer is not None} == {"0", "1"}
 
     def test_what_cannot_be_drawn_by_layers(self) -> None:
         x = cr.tensor(2.0, requires_grad=True)
-        with pytest.raises(ValueError, match=r"^draw: it is not known which layer made which node; pass a function"):
+        with pytest.raises(ValueError, match=r"^draw: the layers of the nodes are not known; pass a function"):
             cr.graph(x * x).to_svg(by="module")
         with pytest.raises(ValueError, match=r"^draw: by must be 'op' or 'module', got 'layer'"):
             cr.graph(x * x).to_dot(by="layer")
@@ -296,7 +296,7 @@ class TestLarge:
         for _ in range(3000):
             y = y * 1.0
         graph = cr.graph(y)
-        with pytest.raises(ValueError, match=r"^draw: 3001 nodes are too many for a picture, expected at most 3000"):
+        with pytest.raises(ValueError, match=r"^draw: 3001 nodes are too many for a drawing, expected at most 3000"):
             graph.to_svg()
         assert graph._repr_svg_() is None
 
@@ -335,7 +335,7 @@ class TestDot:
         found = self.read(graph.to_dot())
         labels = {node.get_name(): node.get_label() for node in found.get_nodes() if node.get_name().startswith("n")}
         del labels["node"]
-        signs = [gate(node) if node.kind == "op" else "" for node in graph]
+        signs = [symbol(node) if node.kind == "op" else "" for node in graph]
         assert list(labels.values())[-len(graph) :] == [
             f'"{node.name}: {sign}"' if sign else f'"{node.name}"' for node, sign in zip(graph, signs, strict=True)
         ]

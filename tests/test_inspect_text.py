@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule._util.text_table import cells, text_table
-from chainrule.inspect._formulas import FORMULAS, expression, gate, partial
+from chainrule.inspect._formulas import FORMULAS, expression, partial, symbol
 from chainrule.inspect._text import array_text, number
 from support import fresh_interpreter as fresh
 from support import pictures
@@ -97,7 +97,7 @@ class TestFormulas:
         ],
     )
     def test_signs_of_gates(self, build: Callable[[cr.Tensor], cr.Tensor], sign: str) -> None:
-        assert gate(cr.graph(build(leaf(2.5))).nodes[-1]) == sign
+        assert symbol(cr.graph(build(leaf(2.5))).nodes[-1]) == sign
 
     def test_an_op_without_a_row_is_shown_by_its_name(self) -> None:
         x = leaf([[1.0, 2.0]])

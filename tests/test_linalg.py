@@ -148,7 +148,7 @@ def test_dependent_columns_cannot_be_whitened() -> None:
         (lambda: nn.PCA(3, 4), None, "PCA: components must be at most the 3 features, got 4"),
         (lambda: nn.PCA(3, 0), None, "PCA: components must be an integer of at least 1, got 0"),
         (lambda: nn.Whiten(3, eps=-1.0), None, "Whiten: eps must be a finite number of at least 0, got -1.0"),
-        (lambda: nn.PCA(2), [[1, 2]], "PCA: needs at least 2 rows, got 1"),
+        (lambda: nn.PCA(2), [[1, 2]], "PCA: X must have at least 2 rows, got 1"),
         (lambda: nn.PCA(2), [[1e200, 1], [2, 3]], "PCA: the values are too large; put a Standardize before it"),
     ],
 )

@@ -165,7 +165,7 @@ def test_inside_of_a_compiled_function() -> None:
     assert_right(model)
 
 
-def test_calls_of_layers_are_noted() -> None:
+def test_calls_of_layers_are_recorded() -> None:
     model = nn.Sequential(linear(), nn.Tanh())
     assert_right(model)
     assert "Tanh" in str(saturation(model, rows(6)))

@@ -3,7 +3,6 @@
 The quick tier checks that every fault still finds its place; the full tier builds each one and runs its tests.
 """
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.build_objects import ROOT, build
-
-LEVELS = ("levels avx512 avx2 scalar", "levels avx2 scalar")  # built by CMakeLists.txt on x86-64, built here
+from support.build_objects import LEVELS, ROOT, build, copy_tree
 
 
 @dataclass(frozen=True)
@@ -172,16 +169,9 @@ def test_levels_find_their_place() -> None:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the sources with two levels, built."""
-    if shutil.which("cmake") is None:
-        pytest.skip("needs cmake")
-    copy = tmp_path_factory.mktemp("mutants")
-    for name in ("cpp", "python"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    lists = (ROOT / "CMakeLists.txt").read_text()
-    (copy / "CMakeLists.txt").write_text(lists.replace(*LEVELS))
-    build(copy, copy / "build")
-    yield copy
-    shutil.rmtree(copy)
+    with copy_tree(tmp_path_factory.mktemp("mutants"), "cpp", "python") as copy:
+        build(copy, copy / "build")
+        yield copy
 
 
 def run(tree: Path, tests: str) -> subprocess.CompletedProcess[str]:

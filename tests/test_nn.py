@@ -126,7 +126,7 @@ def test_sequential_is_a_list_of_modules() -> None:
     assert len(model) == 4
     with pytest.raises(TypeError, match="layer 1 is not a Module but int"):
         nn.Sequential(nn.ReLU(), 3)  # type: ignore[arg-type]
-    with pytest.raises(NotImplementedError, match="Module: forward is not written"):
+    with pytest.raises(NotImplementedError, match="Module: forward is not implemented"):
         nn.Module()(1)
 
 

@@ -63,7 +63,7 @@ def test_steps_are_those_of_the_reference(name: str) -> None:
     """With the reference's hyperparameters as options; states that the options do not require do not exist."""
     kind = CLASSES[name]
     row = UPDATES[kernels(kind)[0]]
-    for numbers in row.numbers:
+    for numbers in row.hyperparameters:
         (p,) = parameters()[:1]
         optimizer = kind([p], **options(kind, numbers))
         expected, states = p.numpy().copy(), [s.copy() for s in optimizer.param_groups[0]._states[0]]
@@ -203,7 +203,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
 
 for _name in EVERY.keys() - CHANGES.keys() - {"amsgrad", "adamw", "centered"}:  # an optimizer without a row above
     _kind = next(kind for key, kind in CLASSES.items() if key.lower() == _name)
-    _numbers = UPDATES[kernels(_kind)[0]].numbers
+    _numbers = UPDATES[kernels(_kind)[0]].hyperparameters
     _first, _other = options(_kind, _numbers[0]), options(_kind, _numbers[1])
     CHANGES[_name] = [{key: value} for key, value in _other.items() if value != _first[key]]
 

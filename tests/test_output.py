@@ -111,8 +111,8 @@ def test_an_output_layer_is_saved_with_its_kind(tmp_path: Any) -> None:
             ("classes", 3),
             "Output: kind must be one of binary, multilabel, multiclass, continuous, count, got",
         ),
-        (("binary", 3, 2), "Output: binary takes 1 score for each row, got out_features=2"),
-        (("multiclass", 3), "Output: multiclass takes a score for each of 2 classes or more, got out_features=1"),
+        (("binary", 3, 2), "Output: binary expects 1 score for each row, got out_features=2"),
+        (("multiclass", 3), "Output: multiclass expects a score for each of 2 classes or more, got out_features=1"),
         (("count", 0), "in_features must be an integer of at least 1"),
     ],
 )

@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.layers import example
 from chainrule import nn
+from chainrule.nn._loss_module import LOSSES as LOSS_MODULES
+from chainrule.nn._loss_module import LossModule
+from reference import losses as loss_rows
 from reference.bits import Array
 from support import numpy_net
 from support.numpy_net import ACTIVATIONS, LOSSES
@@ -95,6 +99,46 @@ NETS: dict[str, Callable[[Dtype], Nets]] = {
 }
 
 
+def by_differences(kind: type[nn.Module]) -> Callable[[Dtype], Nets] | None:
+    """A net with the layer of the class's example, if it takes rows of numbers: the gradients are differences."""
+    found = example(kind)
+    if len(found.inputs) != 1 or found.inputs[0].ndim > 2:
+        return None
+    inputs, outputs = found.inputs[0].shape[-1], found.layer(*found.inputs).shape[-1]
+
+    def made(dtype: Dtype) -> nn.Module:
+        config = found.layer.config()
+        return kind(**{**config, **({"dtype": dtype} if "dtype" in config else {})})
+
+    def nets(dtype: Dtype) -> Nets:
+        layer, exact = made(dtype), made(np.float64)
+        for p, own in zip(exact.parameters(), layer.parameters(), strict=True):
+            p.copy_(own.numpy().astype(np.float64))
+
+        def function(x: Array, *parameters: Array) -> Array:
+            for p, value in zip(exact.parameters(), parameters, strict=True):
+                p.copy_(value)
+            return np.array(exact(x).numpy())
+
+        plain = numpy_net.ByDifferences(function, *(p.numpy() for p in layer.parameters()))
+        return nets_of([linear(FEATURES, inputs, dtype, 1), (layer, plain), linear(outputs, CLASSES, dtype, 2)])
+
+    return nets
+
+
+def by_its_row(kind: type[LossModule]) -> numpy_net.Loss:
+    """A loss by its row of the reference."""
+    name = kind.function.__name__
+    return lambda x, t: (float(loss_rows.loss(x, t, name=name)), loss_rows.loss_grad(x, t, np.ones(()), name=name)[0])
+
+
+# Layers and losses without a row above.
+LOSSES |= {kind.__name__: by_its_row(kind) for kind in LOSS_MODULES if kind.__name__ not in LOSSES}
+for _name, _kind in nn.LAYERS.items():
+    if _name not in {*LEFT_OUT, *LOSSES, *NETS} and (_made := by_differences(_kind)) is not None:
+        NETS[_name] = _made
+
+
 def assert_close(found: Array, expected: Array, tolerance: float, where: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance, err_msg=where)
 
@@ -124,7 +168,7 @@ def assert_trains_alike(nets: Nets, loss: str, x: Array, target: Array, dtype: D
 
 
 def test_every_layer_and_loss_is_compared() -> None:
-    """A new one has a line here, or a reason."""
+    """A new one has a line here or a reason, if it is not compared by differences or by its row of the reference."""
     assert set(cr.nn.LAYERS) - set(LEFT_OUT) == {*NETS, *LOSSES}
 
 

@@ -11,7 +11,7 @@ from reference.quantile import ppnd16
 
 SEED, STREAM = 0x1234_5678_9ABC_DEF0, 2**32 + 7
 
-# Random123, tests/kat_vectors: counter, key, result.
+# kat_vectors of Random123: counter, key, result.
 KNOWN_ANSWERS = [
     ([0] * 4, (0, 0), [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
     ([0xFFFFFFFF] * 4, (0xFFFFFFFF, 0xFFFFFFFF), [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),

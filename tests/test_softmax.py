@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cases.kernel_rows import label
-from reference import assert_same_bits
+from reference import ROWWISE, assert_same_bits
 from reference import softmax_losses as reference
 from reference.bits import Array
 from support.programs import Float, cross_entropy, cross_entropy_both, cross_entropy_grad, rowwise, scalar_float64
@@ -39,23 +39,23 @@ def compare(run: Function, in_numpy: Function, make: Callable[[tuple[int, int]],
 
 
 @each_dtype
-@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("name", ROWWISE)
 @pytest.mark.parametrize("scale", [1.0, 40.0])
 def test_values(name: str, dtype: Float, scale: float) -> None:
-    in_numpy: Function = getattr(reference, name)
+    in_numpy: Function = ROWWISE[name].value
     compare(lambda x: rowwise(name, x), in_numpy, lambda shape: (values(shape, dtype, scale, 51),))
 
 
 @each_dtype
-@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("name", ROWWISE)
 def test_gradients(name: str, dtype: Float) -> None:
-    forward: Function = getattr(reference, name)
-    in_numpy: Function = getattr(reference, f"{name}_grad")
+    row = ROWWISE[name]
 
     def make(shape: tuple[int, int]) -> tuple[Array, Array]:
-        return np.ascontiguousarray(forward(values(shape, dtype, 3.0, 52))), values(shape, dtype, 2.0, 53)
+        x = values(shape, dtype, 3.0, 52)
+        return np.ascontiguousarray(row.value(x)) if row.kept == "y" else x, values(shape, dtype, 2.0, 53)
 
-    compare(lambda y, g: rowwise(f"{name}_grad", y, g), in_numpy, make)
+    compare(lambda kept, g: rowwise(f"{name}_grad", kept, g), row.gradient, make)
 
 
 def labels(shape: tuple[int, int]) -> Array:

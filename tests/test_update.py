@@ -41,7 +41,7 @@ def compare(
     p, g, *states = arrays
     expected_p, expected_states = UPDATES[name].step(p, g, states, numbers, clock)
     got = [x.copy() for x in arrays]
-    time = np.array(clock) if UPDATES[name].clock else None
+    time = np.array(clock) if UPDATES[name].step_state else None
     hyperparameters = np.array([*numbers, 0.0])
     _core.update_step(name, got[0], got[1], tuple(got[2:]), hyperparameters, time)
     _core.advance([] if time is None else [time], hyperparameters)
@@ -58,10 +58,10 @@ def compare(
 def variants(name: str) -> Iterator[tuple[int, tuple[float, ...], list[float]]]:
     """Combinations of states, hyperparameters and step states."""
     row = UPDATES[name]
-    clocks = [[], [0.0], [7.0]][1 if row.clock == 1 else 0 : 3 if row.clock == 1 else 1]
-    if row.clock == 3:
+    clocks = [[], [0.0], [7.0]][1 if row.step_state == 1 else 0 : 3 if row.step_state == 1 else 1]
+    if row.step_state == 3:
         clocks = [row.start, [3.0, 0.5, 0.9]]
-    yield from itertools.product(row.states, row.numbers, clocks)
+    yield from itertools.product(row.states, row.hyperparameters, clocks)
 
 
 @each_dtype
@@ -122,7 +122,7 @@ def test_a_centered_average_of_equal_gradients_has_a_root(dtype: Float) -> None:
 @each_update
 def test_many_steps(name: str, dtype: Float) -> None:
     row = UPDATES[name]
-    for states, numbers in itertools.product(row.states, row.numbers[1:2]):
+    for states, numbers in itertools.product(row.states, row.hyperparameters[1:2]):
         start = values(300, dtype, 64, states)
         for setting in every_setting(threads=(1, 2)):
             arrays, clock = [start[0], *start[2:]], row.start

@@ -34,7 +34,7 @@ from cases.derivative_draws import (
 from cases.derivative_layers import CASES as LAYERS
 from cases.derivative_losses import CASES as LOSSES
 from chainrule.ops._op import OPS, apply
-from reference import REFERENCE
+from reference import REFERENCE, ROWWISE
 from reference.bits import Array
 from reference.table import GRADIENTS, ORDINARY, Row
 
@@ -256,10 +256,8 @@ CASES: dict[str, Generator] = {
     "matmul": matmul,
     "linear": linear,
     **derivative_images.CASES,
-    "softmax": partial(along_an_axis, cr.softmax),
-    "log_softmax": partial(along_an_axis, cr.log_softmax),
-    "softmax_grad": partial(rows_kernel, "softmax_grad"),
-    "log_softmax_grad": partial(rows_kernel, "log_softmax_grad"),
+    **{name: partial(along_an_axis, getattr(cr, name)) for name in ROWWISE},
+    **{f"{name}_grad": partial(rows_kernel, f"{name}_grad") for name in ROWWISE},
     "cross_entropy_grad": cross_entropy_grad,
     "bce_with_logits": lambda rng: (row("bce_with_logits"), [draw(rng, s) for s in broadcasting(rng, 2)]),
     "reshape": reshaped,

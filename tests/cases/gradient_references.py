@@ -8,9 +8,10 @@ import numpy as np
 
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
-from reference import REFERENCE, activations, conv, linear_grad, matmul, reduce, softmax_losses
+from reference import REFERENCE, ROWWISE, activations, conv, linear_grad, matmul, reduce
 from reference.bits import Array
 from reference.losses import loss_grad
+from reference.row import RowwiseRow
 from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
@@ -122,8 +123,8 @@ def _pool(gradient: Callable[..., Array]) -> Reference:
     return lambda case, x, y, g: [gradient(x[0], g, **_options(case))]
 
 
-def _softmax(gradient: Callable[..., Array]) -> Reference:
-    return lambda case, x, y, g: [gradient(y, g, **_options(case))]
+def _rowwise(row: RowwiseRow) -> Reference:
+    return lambda case, x, y, g: [row.gradient(y if row.kept == "y" else x[0], g, **_options(case))]
 
 
 def _loss(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> Sequence[Array]:
@@ -174,8 +175,7 @@ REFERENCES: dict[str, Reference] = {
     "fold": _fold,
     "max_pool2d": _pool(conv.max_pool2d_grad),
     "avg_pool2d": _pool(conv.avg_pool2d_grad),
-    "softmax": _softmax(softmax_losses.softmax_grad),
-    "log_softmax": _softmax(softmax_losses.log_softmax_grad),
+    **{name: _rowwise(row) for name, row in ROWWISE.items()},
     **dict.fromkeys(KINDS, _loss),
     **dict.fromkeys(PENALTIES, _penalty),
     **dict.fromkeys(MOVES, _moved),

@@ -1,6 +1,6 @@
 """The table of public functions: their arguments and their NumPy reference. Tests iterate over it.
 
-A new op is one row in `CASES`; an elementwise one with a row in `reference.table` is included.
+A new op is one row in `CASES`; elementwise and row-wise ops with a row in the reference are included.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,9 +12,10 @@ import numpy as np
 
 import chainrule as cr
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
-from reference import REFERENCE, activations, conv, linear, matmul, reduce, softmax_losses
+from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
 from reference.losses import loss
+from reference.row import RowwiseRow
 from reference.table import ORDINARY, Interval, Row
 from support.programs import scalar_float64
 
@@ -200,13 +201,13 @@ def _pools() -> Iterator[Case]:
         yield _case("avg_pool2d", [shape], function, reference, note=f"{options}")
 
 
-# Softmax.
+# Ops on rows: the rows of the reference.
 
 
-def _softmax(name: str) -> Iterator[Case]:
+def _rowwise(name: str, row: RowwiseRow) -> Iterator[Case]:
     for shape, axis in (((7,), 0), ((3, 5), -1), ((3, 5), 0), ((2, 3, 4), 1), ((3, 1), 1), ((0, 3), 1), ((2, 4099), 1)):
-        function, reference = partial(getattr(cr, name), axis=axis), partial(getattr(softmax_losses, name), axis=axis)
-        yield _case(name, [shape], function, reference, (-20.0, 20.0), note=f"axis {axis}")
+        function, reference = partial(getattr(cr, name), axis=axis), partial(row.value, axis=axis)
+        yield _case(name, [shape], function, reference, row.domain, note=f"axis {axis}")
 
 
 # Losses.
@@ -289,8 +290,8 @@ def _table() -> dict[str, list[Case]]:
     table.add(_maxout())
     for name in ("sum", "mean", "max", "min", "argmax"):
         table.add(_reductions(name))
-    for name in ("softmax", "log_softmax"):
-        table.add(_softmax(name))
+    for name, rowwise in ROWWISE.items():
+        table.add(_rowwise(name, rowwise))
     table.add(_case("matmul", shapes, cr.matmul, matmul) for shapes in PRODUCTS)
     table.add(_case("linear", shapes, cr.linear, linear) for shapes in LAYERS)
     table.add(_convolutions())

@@ -53,7 +53,7 @@ EVERY: dict[str, Make] = {
 COVERED = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
 for _name, _kind in CLASSES.items():
     if _name not in COVERED:
-        EVERY[_name.lower()] = partial(_kind, **options(_kind, UPDATES[kernels(_kind)[0]].numbers[0]))
+        EVERY[_name.lower()] = partial(_kind, **options(_kind, UPDATES[kernels(_kind)[0]].hyperparameters[0]))
 each_optimizer = pytest.mark.parametrize("make", EVERY.values(), ids=EVERY.keys())
 
 

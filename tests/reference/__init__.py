@@ -8,8 +8,10 @@
     activations     activation functions and their gradients
     elementary_gradients   gradients of the elementary functions
     table           REFERENCE: one row per elementwise op
+    softmax_losses  softmax and its losses; ROWWISE: one row per row-wise op
     samples         test data; special values
-    matmul, conv, reduce, softmax_losses, updates, philox
+    updates         UPDATES: one row per optimizer's step
+    matmul, conv, reduce, losses, philox
 
 It is independent of the kernels and slow; it is itself checked by tests/test_reference*.py.
 """
@@ -21,12 +23,14 @@ from .fma import fma
 from .matmul import linear, linear_grad, matmul
 from .philox import bernoulli, normal, permutation, philox4x32, uniform, words
 from .samples import any_bits, arguments, normals, special_arguments, special_values
+from .softmax_losses import ROWWISE
 from .table import GRADIENTS, REFERENCE, Row
 from .updates import UPDATES, Update, sgd_step
 
 __all__ = [
     "GRADIENTS",
     "REFERENCE",
+    "ROWWISE",
     "UPDATES",
     "Row",
     "Update",

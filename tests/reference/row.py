@@ -1,4 +1,4 @@
-"""What a row of the table of elementwise ops is. A row stands behind the functions of its op."""
+"""What a row of the tables of elementwise and row-wise ops is. A row stands behind the functions of its op."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,4 +46,20 @@ def at_zero(**attributes: float) -> tuple[float, ...]:
     return (0.0,)
 
 
+@dataclass(frozen=True)
+class RowwiseRow:
+    """What one op on rows is: a row of the result needs the whole row of the input.
+
+    value, gradient: ``value(x, axis)`` and the kernel `<op>_grad`, ``gradient(kept, g, axis)``
+    kept:            "x" or "y": what is saved for the gradient
+    domain:          an interval of ordinary values
+    """
+
+    value: Callable[..., Array]
+    gradient: Callable[..., Array]
+    kept: Literal["x", "y"]
+    domain: Interval = (-20.0, 20.0)
+
+
 REFERENCE: dict[str, Row] = {}
+ROWWISE: dict[str, RowwiseRow] = {}

@@ -6,9 +6,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
+LEVELS = ("levels avx512 avx2 scalar", "levels avx2 scalar")  # what CMakeLists.txt builds on x86-64, what copies build
 TARGETS = ("chainrule_core", "kernels_scalar", "kernels_avx2", "kernels_avx512")  # folders of objects, by target
 
 
@@ -62,3 +67,20 @@ def build(source: Path, folder: Path, targets: tuple[str, ...] = (), flags: str 
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{command} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+
+
+@contextmanager
+def copy_tree(into: Path, *names: str) -> Iterator[Path]:
+    """A copy of these files and folders, to be built with two levels; removed at the end."""
+    if shutil.which("cmake") is None:
+        pytest.skip("needs cmake")
+    for name in names:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, into / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+        else:
+            shutil.copy(ROOT / name, into / name)
+    lists = (ROOT / "CMakeLists.txt").read_text()
+    (into / "CMakeLists.txt").write_text(lists.replace(*LEVELS))
+    shutil.copy(ROOT / "pyproject.toml", into)
+    yield into
+    shutil.rmtree(into)

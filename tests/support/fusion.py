@@ -68,7 +68,7 @@ class Fusion:
         for array in arrays[1:]:
             np.abs(self.arrays[array], out=self.arrays[array])
         row, inputs = UPDATES[name], ["c", self.hyper(*numbers)]
-        if row.clock:
+        if row.step_state:
             self.arrays["clock"] = np.array(row.advanced(row.start, numbers))
             inputs.append("clock")
         self.step(name, arrays, inputs)

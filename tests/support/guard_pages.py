@@ -18,7 +18,7 @@ from chainrule import _core
 from chainrule._ir.elementwise import MapStep, UpdateStep
 from chainrule._ir.instruction import PRODUCT, Instr
 from chainrule.compiler.fuse import register_steps
-from reference import UPDATES, Update, bernoulli
+from reference import ROWWISE, UPDATES, Update, bernoulli
 from reference.bits import Array
 from support import programs
 from support.guarded_memory import PAGE, Output, Region
@@ -89,7 +89,7 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
         cases[f"{name} rows"] = (partial(programs.reduce, name, axis=1), [draw(rows, n)], (rows,), result)
         cases[f"{name} columns"] = (partial(programs.reduce, name, axis=0), [draw(rows, n)], (n,), result)
         cases[f"{name} down"] = (partial(programs.reduce, name, axis=0), [draw(n, rows)], (rows,), result)
-    for name in ("softmax", "log_softmax"):
+    for name in ROWWISE:
         cases[name] = (partial(programs.rowwise, name), [draw(rows, n)], (rows, n), dtype)
         cases[f"{name}_grad"] = (
             partial(programs.rowwise, f"{name}_grad"),
@@ -97,14 +97,13 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
             (rows, n),
             dtype,
         )
+        cases[f"{name} down"] = (partial(programs.rowwise, name), [draw(n, rows)], (n, rows), dtype)
     labels = index(n, rows)
     cases["cross_entropy"] = (programs.cross_entropy, [draw(rows, n), labels], (rows,), dtype)
     cases["cross_entropy_grad"] = (programs.cross_entropy_grad, [draw(rows, n), labels, draw(rows)], (rows, n), dtype)
     both = programs.cross_entropy_both
     cases["cross_entropy_both"] = (both, [draw(rows, n), labels, draw(rows)], (rows * n + rows,), dtype)
     cases["cross_entropy_both down"] = (both, [draw(n, rows), index(rows, n), draw(n)], (n * rows + n,), dtype)
-    cases["softmax down"] = (partial(programs.rowwise, "softmax"), [draw(n, rows)], (n, rows), dtype)
-    cases["log_softmax down"] = (partial(programs.rowwise, "log_softmax"), [draw(n, rows)], (n, rows), dtype)
     cases["copy"] = (programs.copy, [draw(rows, n)], (rows, n), dtype)
     cases["copy transposed"] = (lambda x, out: programs.copy(x.T, out), [draw(rows, n)], (n, rows), dtype)
     cases["cast"] = (lambda x, out: programs.cast(x, dtype, out), [draw(n).astype(other)], (n,), dtype)
@@ -159,12 +158,12 @@ def update() -> int:
 
 
 def _update(name: str, states: int, row: Update, gradient: Region, outputs: list[Output]) -> int:
-    calls, numbers = 0, np.array([*row.numbers[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0])
+    calls, numbers = 0, np.array([*row.hyperparameters[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0])
     for isa in every_level():
         for dtype, n in product(FLOATS, SIZES[:140]):
             values = np.abs(np.random.default_rng(n).standard_normal((2 + states, n)).astype(dtype))
             expected = values.copy()
-            clocks = [np.array(row.advanced(row.start, numbers)) if row.clock else None for _ in range(18)]
+            clocks = [np.array(row.advanced(row.start, numbers)) if row.step_state else None for _ in range(18)]
             _core.update_step(name, expected[0], expected[1], tuple(expected[2:]), numbers, clocks[17])
             for place in (None, *range(16)):
                 got = [output.array((n,), dtype, place) for output in outputs[: 1 + states]]

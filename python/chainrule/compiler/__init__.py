@@ -1,4 +1,4 @@
-"""Compiling: trace a function, fuse, plan memory, run it as one program (docs/compiling.md)."""
+"""The compiler: trace a function, fuse, plan memory, run it as one program (docs/compiling.md)."""
 
 from __future__ import annotations
 

@@ -21,55 +21,57 @@ from .trace import Trace
 __all__ = ["CompiledProgram", "build"]
 
 
-# Of activations that a block of rows keeps alive, and of weights: together they fit into L2 (Zen 4, 1 MiB). Half of it
-# takes 4 % longer for a net of 50 columns, whose weights are packed anew for each block; twice as much is no faster.
-_BLOCK_BYTES, _MOST_WEIGHTS = 512 << 10, 256 << 10
-_WORTH_BYTES = 768 << 10  # from where on blocks of rows are worth it
-_FEWEST_ROWS = 64
-# Images are products by themselves, and larger than weights: a step with 64 of 28 x 28 took 15.5 ms, by 4 of them 11.5.
-_FEWEST_IMAGES = 4
+# Bytes of the live activations of a row block, and of the weights: together they fit into L2 (Zen 4, 1 MiB). Half as
+# much takes 4 % longer for a net of 50 columns, whose weights are packed again for each block; twice as much is no
+# faster.
+_BLOCK_BYTES, _MAX_WEIGHT_BYTES = 512 << 10, 256 << 10
+_MIN_LIVE_BYTES = 768 << 10  # from this size on, row blocks are faster
+_MIN_ROWS = 64
+# One image is a matrix product by itself, and larger than the weights: a step with 64 images of 28 x 28 took 15.5 ms in
+# one block, 11.5 ms in blocks of 4.
+_MIN_IMAGES = 4
 
 
 @dataclass(eq=False)
 class CompiledProgram:
-    """A program, what it was built from, and what its memory is for. Made anew when the ISA level changes."""
+    """A program with the instructions it was built from and its memory plan. Rebuilt when the ISA level changes."""
 
-    blocks: RowBlocks  # one block of all rows where there is no loop
+    blocks: RowBlocks  # without a loop, one block of all rows
     block_rows: int
     values: list[Value]
     inputs: list[int]
     outputs: list[int]
-    output_specs: list[Spec]  # the shapes of the outputs: a reshape makes no value of its own
-    errors: dict[int, Any]  # by the value that the check writes first
+    output_specs: list[Spec]  # the shapes of the outputs: a reshape creates no new value
+    errors: dict[int, Any]  # by the first output of the check
     arena_bytes: int = 0
-    live_bytes: int = 0  # largest sum of temporaries that hold a value at the same time
+    live_bytes: int = 0  # the largest sum of temporaries that are live at the same time
     program: _core.Program = field(init=False)
 
     def __post_init__(self) -> None:
         blocks = self.blocks
-        listed = [*blocks.before, *blocks.loop, *blocks.after]
-        seen = {*self.inputs, *self.outputs}
-        used = dict.fromkeys(v for instr in listed for v in instr.uses() if v not in seen)
+        code = [*blocks.before, *blocks.loop, *blocks.after]
+        external = {*self.inputs, *self.outputs}
+        used = dict.fromkeys(v for instr in code for v in instr.uses() if v not in external)
         self.bound = [v for v in used if self.values[v].array is not None]
         self.temporaries = [v for v in used if self.values[v].array is None]
         self.sizes = [self._elements(v) for v in self.temporaries]
         sizes = {v: _padded(n, self.values[v].spec) for v, n in zip(self.temporaries, self.sizes, strict=True)}
-        self.offsets, self.arena_bytes, self.live_bytes = plan_memory(listed, sizes, self._during_loop())
+        self.offsets, self.arena_bytes, self.live_bytes = plan_memory(code, sizes, self._loop_range())
         self.load()
 
     def _elements(self, v: int) -> int:
         size = self.values[v].spec.size
         return size // self.blocks.rows * self.block_rows if self.blocks.per_block(v) else size
 
-    def _during_loop(self) -> tuple[int, int, set[int]]:
-        """The loop's positions, and what is alive in all of it: whatever more than one block uses."""
+    def _loop_range(self) -> tuple[int, int, set[int]]:
+        """The loop's first and end position, and the values used by more than one block: live in the whole loop."""
         begin = len(self.blocks.before)
         users = (v for instr in self.blocks.loop for v in instr.uses())
-        through = {v for v in users if not self.blocks.per_block(v)} if self.block_rows < self.blocks.rows else set()
-        return begin, begin + len(self.blocks.loop), through
+        shared = {v for v in users if not self.blocks.per_block(v)} if self.block_rows < self.blocks.rows else set()
+        return begin, begin + len(self.blocks.loop), shared
 
     def load(self) -> None:
-        """Make the program for the ISA level that is active now."""
+        """Create the program for the active ISA level."""
         blocks, rows = self.blocks, self.block_rows
         order = [*self.inputs, *self.outputs, *self.bound, *self.temporaries]
         slots = {v: i for i, v in enumerate(order)}
@@ -101,16 +103,16 @@ class CompiledProgram:
         )
 
 
-def _failed(errors: dict[int, Any], number: int, at: int, wrong: int) -> Exception:
-    """The exception for what a check found. It knows no program: C++ holds it, and a cycle would never be freed."""
-    error: Exception = errors[number](at, wrong)
+def _failed(errors: dict[int, Any], check: int, position: int, wrong: int) -> Exception:
+    """The exception of a failed check; the program holds this function, which must not refer back to the program."""
+    error: Exception = errors[check](position, wrong)
     return error
 
 
 def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | None = None) -> CompiledProgram:
-    """The program of a trace that returns these values, as reshaped last.
+    """The program of a trace that returns these values, each with the shape of its spec.
 
-    `micro_batch`: so many rows at a time, else as many as the cache wants.
+    `micro_batch`: rows of a block; by default chosen by the size of the cache.
     """
     code = list(trace.code)
     returned: list[int] = []
@@ -130,7 +132,7 @@ def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | 
         return CompiledProgram(fused, rows, trace.values, inputs, returned, specs, errors)
 
     whole = compiled(RowBlocks(1, [], code, []), 1)
-    if micro_batch is None and whole.live_bytes < _WORTH_BYTES:
+    if micro_batch is None and whole.live_bytes < _MIN_LIVE_BYTES:
         return whole
     for rows in _row_counts(trace):
         blocks = plan_row_blocks(code, trace.values, trace.inputs, returned, rows)
@@ -141,7 +143,7 @@ def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | 
 
 
 def _fused(blocks: RowBlocks, trace: Trace, outputs: Sequence[int]) -> RowBlocks:
-    """Fusions inside of each part."""
+    """Apply the fusions inside each part."""
     read_later = {v for instr in (*blocks.loop, *blocks.after) for v in instr.ins}
     parts = (
         fuse(blocks.before, trace.values, {*outputs, *read_later}),
@@ -152,13 +154,13 @@ def _fused(blocks: RowBlocks, trace: Trace, outputs: Sequence[int]) -> RowBlocks
 
 
 def _row_counts(trace: Trace) -> list[int]:
-    """What the number of rows may be: first lengths of the arguments, the most frequent first."""
+    """Candidates for the number of rows: first dimensions of the arguments, the most frequent first."""
     lengths = [trace.values[v].spec.shape[0] for v in trace.inputs if trace.values[v].spec.shape]
     return sorted({n for n in lengths if n > 1}, key=lambda n: (-lengths.count(n), -n))
 
 
 def _block_rows(blocks: RowBlocks, trace: Trace) -> int:
-    """Rows of a block: as many as keep the activations in L2, if the weights leave room there. 0: no blocks."""
+    """Rows of a block, so that its activations stay in L2; 0 (no blocks) if the weights leave no room there."""
     used = {v for instr in blocks.loop for v in instr.uses()}
     read_whole = {v for instr in blocks.loop if not isinstance(instr.record, Take) for v in instr.uses()}
 
@@ -169,15 +171,15 @@ def _block_rows(blocks: RowBlocks, trace: Trace) -> int:
     per_row = sum(bytes_of(v) for v in used & blocks.by_rows) // blocks.rows
     if not blocks.loop or per_row == 0:
         return 0
-    # About half of what the loop names is alive at the same time.
+    # About half of the loop's values are live at the same time.
     size = 2 * _BLOCK_BYTES // per_row
     if any(instr.name == "unfold" for instr in blocks.loop):
-        size = max(size, _FEWEST_IMAGES)
-        most_weights = max(size * per_row, _MOST_WEIGHTS)
+        size = max(size, _MIN_IMAGES)
+        max_weights = max(size * per_row, _MAX_WEIGHT_BYTES)
     else:
-        size = max(size // 16 * 16, _FEWEST_ROWS)
-        most_weights = _MOST_WEIGHTS
-    if weights > most_weights:
+        size = max(size // 16 * 16, _MIN_ROWS)
+        max_weights = _MAX_WEIGHT_BYTES
+    if weights > max_weights:
         return 0
     return -(-blocks.rows // -(-blocks.rows // size))
 

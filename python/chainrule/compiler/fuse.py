@@ -1,8 +1,8 @@
-"""Fusions: what is done while the numbers are still in the nearest cache. Never a rounding changes.
+"""Fusions: several operations in one pass over memory. No rounding changes.
 
-gemm                a matrix product with what follows on its elements: bias, activation, an activation's derivative,
+gemm                a matrix product and the following elementwise steps: bias, activation, an activation's derivative,
                     SGD's update
-chain               elementwise instructions in one pass over blocks
+chain               elementwise instructions in one pass over blocks of elements
 cross_entropy_both  softmax, loss and gradient in one pass over the rows
 """
 
@@ -25,11 +25,11 @@ from .dataflow import Flow
 
 __all__ = ["fuse", "register_steps", "uniform_constants"]
 
-# A product that only its body sees is made in one block of k (gemm_depth of cpp/kernel_table.h, by dtype).
-_ONE_BLOCK = (512, 256)
-_FIRST_LOCAL = PRODUCT - 1  # values that only the body of a chain sees are numbered from here down
-_WINDOW = 12  # how many instructions a chain looks ahead
-_MOST = 24  # instructions in a chain: their blocks must stay in L1
+# A product that is not stored must be computed in one block of k (gemm_depth of cpp/kernel_table.h): its size by dtype.
+_DEPTH_BLOCK = (512, 256)
+_FIRST_LOCAL = PRODUCT - 1  # values local to the body of a chain have ids from here down
+_WINDOW = 12  # instructions after the first one that are considered for a chain
+_MAX_CHAIN = 24  # instructions of a chain: their blocks must stay in L1
 
 
 def fuse(code: list[Instr], values: list[Value], outputs: Collection[int]) -> list[Instr]:
@@ -47,8 +47,8 @@ def fuse(code: list[Instr], values: list[Value], outputs: Collection[int]) -> li
 
 
 def uniform_constants(code: list[Instr], values: list[Value]) -> None:
-    """A constant array of equal elements is read as one number."""
-    one: dict[int, int | None] = {}
+    """Replace constant arrays of equal elements by scalars."""
+    scalars: dict[int, int | None] = {}
     for instr in code:
         if not isinstance(instr.record, Map):
             continue
@@ -56,15 +56,16 @@ def uniform_constants(code: list[Instr], values: list[Value]) -> None:
             value = values[v]
             if not value.constant or value.array is None or value.array.size < 2:
                 continue
-            if v not in one:
-                one[v] = _one_number(values, value)
-            number = one[v]
-            if number is not None:
-                instr.ins[i] = number
+            if v not in scalars:
+                scalars[v] = _scalar_of(values, value)
+            scalar = scalars[v]
+            if scalar is not None:
+                instr.ins[i] = scalar
                 instr.record = instr.record.with_scalar_input(i)
 
 
-def _one_number(values: list[Value], value: Value) -> int | None:
+def _scalar_of(values: list[Value], value: Value) -> int | None:
+    """The id of a new scalar, if all elements of a constant have the same bits."""
     assert value.array is not None
     flat = value.array.reshape(-1)
     raw = flat.view(np.uint8).reshape(flat.size, -1)
@@ -76,7 +77,7 @@ def _one_number(values: list[Value], value: Value) -> int | None:
 
 
 def _cross_entropies(flow: Flow) -> None:
-    """Loss and gradient of the same scores and labels."""
+    """Join cross entropy and its gradient by the same scores and labels."""
     losses: dict[tuple[int, ...], int] = {}
     for at, instr in enumerate(flow.code):
         if instr is None:
@@ -90,29 +91,29 @@ def _cross_entropies(flow: Flow) -> None:
                 continue
             upstream = flow.values[instr.ins[2]]
             uniform = upstream.constant and upstream.array is not None and upstream.array.size > 0
-            number = _one_number(flow.values, upstream) if uniform else None
+            scalar = _scalar_of(flow.values, upstream) if uniform else None
             assert isinstance(instr.record, CrossEntropy)
             both = Instr(
                 "cross_entropy_both",
                 instr.dtype,
                 [*loss.outs, *instr.outs],
-                [*loss.ins, instr.ins[2] if number is None else number],
-                CrossEntropyBoth(instr.record.rows, instr.record.cols, upstream_step=int(number is None)),
+                [*loss.ins, instr.ins[2] if scalar is None else scalar],
+                CrossEntropyBoth(instr.record.rows, instr.record.cols, upstream_step=int(scalar is None)),
             )
             flow.replace(host, both, [at])
 
 
 def _step(instr: Instr, record: Record, local: dict[int, int]) -> Instr:
-    """An instruction as a step of a body, values that only the body sees under the numbers they have there."""
+    """An instruction as a step of a body, with the ids of the values that are local to the body."""
     outs, ins = [local.get(v, v) for v in instr.outs], [local.get(v, v) for v in instr.ins]
     return Instr(instr.name, instr.dtype, outs, ins, record, instr.reals)
 
 
-# Products with what follows on their elements.
+# Matrix products with the following elementwise steps.
 
 
 def _fuse_product(flow: Flow, at: int, matmul: Instr, record: Matmul) -> None:
-    """A matrix product takes in what follows on its elements, as long as each step reads the result of the last."""
+    """Fuse the following elementwise steps into a matrix product, as long as each reads the result of the last one."""
     gemm = record.gemm()
     product = Instr("gemm", matmul.dtype, list(matmul.outs), list(matmul.ins), gemm)
     flow.replace(at, product, [])
@@ -122,7 +123,7 @@ def _fuse_product(flow: Flow, at: int, matmul: Instr, record: Matmul) -> None:
         position, follower, step = found
         updates = isinstance(follower.record, Update)
         consumed = flow.read_once(newest)
-        stored = not (updates and consumed and in_place and record.k <= _ONE_BLOCK[matmul.dtype])
+        stored = not (updates and consumed and in_place and record.k <= _DEPTH_BLOCK[matmul.dtype])
         if not updates and consumed and in_place:
             step.outs = [PRODUCT]
             in_memory = follower.outs[0]
@@ -162,13 +163,13 @@ def _follower(flow: Flow, at: int, newest: int, in_memory: int, product: Matmul)
 
 
 def register_steps(body: Sequence[Instr]) -> tuple[bool, bool, bool]:
-    """Whether the body begins with a bias, relu, relu's gradient, each on the product, which the kernel then takes."""
-    waiting = iter(body)
-    step = next(waiting, None)
+    """Whether the body begins with a bias, relu, relu's gradient on the product, which the kernel applies itself."""
+    remaining = iter(body)
+    step = next(remaining, None)
     if bias := step is not None and _adds_row_vector(step):
-        step = next(waiting, None)
+        step = next(remaining, None)
     if relu := step is not None and step.name == "relu" and step.outs == step.ins == [PRODUCT]:
-        step = next(waiting, None)
+        step = next(remaining, None)
     relu_grad = step is not None and _masks_product(step)
     return bias, relu, relu_grad
 
@@ -181,7 +182,7 @@ def _adds_row_vector(step: Instr) -> bool:
 
 
 def _masks_product(step: Instr) -> bool:
-    """Whether it is relu's gradient, of any matrix or row vector, with the product as upstream gradient."""
+    """Whether it is relu's gradient with the product as upstream gradient; relu's input: any matrix or row vector."""
     if step.name != "relu_grad" or step.outs != [PRODUCT] or step.ins[0] == PRODUCT or step.ins[1] != PRODUCT:
         return False
     assert isinstance(step.record, MapStep)
@@ -192,7 +193,7 @@ def _masks_product(step: Instr) -> bool:
 
 
 class _Chain(NamedTuple):
-    """Instructions that become one, their positions, and the region that they go over."""
+    """Instructions to be joined, their positions, and the region that they iterate over."""
 
     maps: list[Instr]
     positions: list[int]
@@ -200,7 +201,7 @@ class _Chain(NamedTuple):
 
 
 def _chains(flow: Flow) -> None:
-    """Elementwise instructions over the same elements, linked by what they read, become one."""
+    """Join elementwise instructions over the same elements, if one reads values that another uses."""
     for at in range(len(flow.code)):
         first = flow.code[at]
         if first is None or not isinstance(first.record, Map) or first.record.operations() == 0:
@@ -211,11 +212,11 @@ def _chains(flow: Flow) -> None:
 
 
 def _extend_chain(flow: Flow, at: int, chain: _Chain) -> None:
-    """Take what follows into the instruction at `at`."""
+    """Join the following instructions to the one at `at`."""
     touched = {*chain.maps[0].ins, *chain.maps[0].outs}
     for position in range(at + 1, min(len(flow.code), at + 1 + _WINDOW)):
         instr = flow.code[position]
-        if instr is None or not isinstance(instr.record, Map) or len(chain.maps) == _MOST:
+        if instr is None or not isinstance(instr.record, Map) or len(chain.maps) == _MAX_CHAIN:
             continue
         common = _common_region(instr.record, chain.region)
         changing = {v for v in touched if not flow.values[v].constant}
@@ -225,12 +226,12 @@ def _extend_chain(flow: Flow, at: int, chain: _Chain) -> None:
             continue
         chain = _Chain([*chain.maps, instr], [*chain.positions, position], common)
         touched |= {*instr.ins, *instr.outs}
-        # Anew at each step, so that the flow knows what is read where.
-        flow.replace(at, _make_chain(flow, chain), [position])
+        # Updated after each step, so that the data flow is current.
+        flow.replace(at, _chain_instruction(flow, chain), [position])
 
 
 def _common_region(record: Map, region: Region) -> Region | None:
-    """The region of both, if they go over the same elements."""
+    """The common region, if both iterate over the same elements."""
     own = record.elementwise_region()
     if own is None or own[0] * own[1] != region[0] * region[1]:
         return None
@@ -239,16 +240,16 @@ def _common_region(record: Map, region: Region) -> Region | None:
     return own if region[0] == 1 else None
 
 
-def _make_chain(flow: Flow, chain: _Chain) -> Instr:
+def _chain_instruction(flow: Flow, chain: _Chain) -> Instr:
     inside = set(chain.positions)
-    made = [v for p in chain.maps for v in p.outs]
-    local = [v for v in made if v not in flow.outputs and all(r in inside for r in flow.readers(v))]
-    names = {v: _FIRST_LOCAL - i for i, v in enumerate(local)}
+    results = [v for p in chain.maps for v in p.outs]
+    local = [v for v in results if v not in flow.outputs and all(r in inside for r in flow.readers(v))]
+    local_ids = {v: _FIRST_LOCAL - i for i, v in enumerate(local)}
     body = []
     for p in chain.maps:
         record = p.record.step(chain.region)
         assert record is not None
-        body.append(_step(p, record, names))
-    outs = [v for v in made if v not in names]
-    ins = list(dict.fromkeys(v for p in chain.maps for v in p.ins if v not in made))
+        body.append(_step(p, record, local_ids))
+    outs = [v for v in results if v not in local_ids]
+    ins = list(dict.fromkeys(v for p in chain.maps for v in p.ins if v not in results))
     return Instr("chain", chain.maps[0].dtype, outs, ins, Chain(*chain.region), body=body)

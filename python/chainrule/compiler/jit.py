@@ -1,4 +1,4 @@
-"""cr.compile: a function becomes a program, one for each kind of arguments."""
+"""cr.compile: trace a function into programs, one for each combination of argument shapes, dtypes and constants."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from .tracer import TracerValue
 
 __all__ = ["Compiled", "Plan", "compile"]
 
-_MANY_PLANS = 64  # from where on somebody should know
-_MOST_PLANS = 512
+_WARN_PLANS = 64  # number of traces that raises a warning
+_MAX_PLANS = 512
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Compiled(Generic[F]):
-    """A function with its programs; made by `cr.compile`."""
+    """A function with its programs, as `cr.compile` returns it."""
 
     def __init__(self, function: F, micro_batch: int | None = None) -> None:
         self.function, self._micro_batch = function, micro_batch
@@ -48,7 +48,7 @@ class Compiled(Generic[F]):
         update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the program for these arguments; trace the function first where there is none yet."""
+        """Run the program for these arguments; trace the function first if none exists."""
         if grad_mode.call_mode is self._fast_mode and not kwargs:
             result = self._fast(*args)
             if result is not NotImplemented:
@@ -69,11 +69,11 @@ class Compiled(Generic[F]):
         return plan.result(outputs)
 
     def _remember(self, plan: Plan) -> None:
-        self._fast, self._fast_mode = no_plan, True  # it borrows from the plan
+        self._fast, self._fast_mode = no_plan, True  # the fast call holds borrowed references to the old plan
         self._last = plan
 
     def plan_of(self, *args: Any, **kwargs: Any) -> Plan:
-        """The plan for such arguments; nothing is run."""
+        """The plan for arguments like these; nothing is run."""
         plan = self._find(args, kwargs)[0]
         self._remember(plan)
         return plan
@@ -82,11 +82,11 @@ class Compiled(Generic[F]):
         leaves: list[Any] = []
         structure = flatten((args, kwargs), leaves)
         arrays = [_canonical(leaf) for leaf in leaves]
-        marks = [(a.shape, a.dtype, _wants_grad(leaf)) for a, leaf in zip(arrays, leaves, strict=True)]
+        marks = [(a.shape, a.dtype, _grad_state(leaf)) for a, leaf in zip(arrays, leaves, strict=True)]
         plans = self._plans.setdefault((structure, *marks, grad_mode.enabled, grad_mode.sources), [])
-        plan = next((p for p in plans if p.holds(leaves)), None)
+        plan = next((p for p in plans if p.guards_hold(leaves)), None)
         if plan is None:
-            with _without_collections():
+            with _gc_disabled():
                 plan = _trace(self.function, structure, leaves, arrays, self._micro_batch)
             plans.append(plan)
             self._traced += 1
@@ -94,46 +94,46 @@ class Compiled(Generic[F]):
         return plan, structure, leaves, arrays
 
     def _limit(self) -> None:
-        """Plans hold memory; a function that is traced again and again gets values that should be arrays."""
-        if self._traced == _MANY_PLANS:
+        """Warn about repeated tracing (its usual cause: a value that should be an array); bound the number of plans."""
+        if self._traced == _WARN_PLANS:
             warnings.warn(
-                f"compile: {getattr(self, '__name__', 'the function')} was traced {_MANY_PLANS} times; numbers and "
-                "objects among the arguments are fixed at tracing: pass what changes from call to call as an array, in "
-                "few shapes",
+                f"compile: {getattr(self, '__name__', 'the function')} was traced {_WARN_PLANS} times; numbers and "
+                "objects among the arguments are constants of a trace: pass values that change between calls as arrays "
+                "of few different shapes",
                 stacklevel=4,
             )
-        if len(self._plans) > _MOST_PLANS:
+        if len(self._plans) > _MAX_PLANS:
             del self._plans[next(iter(self._plans))]
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """As a method: the object is the first argument."""
+        """Bind to an object, like a method: the object is the first argument."""
         return self if instance is None else MethodType(self, instance)
 
     @property
     def program(self) -> str:
-        """What the last call ran, as text: instructions with what is fused into them, operations, memory."""
+        """The program of the last call as text: instructions with their fused steps, operation counts, memory."""
         if self._last is None:
-            raise ValueError("compile: there is no program before the first call")
+            raise ValueError("compile: no program exists before the first call")
         return describe(self._last.built)
 
 
 def compile(function: F) -> Compiled[F]:
-    """Make a function of tensors into programs that run in one call of the core; also as a decorator.
+    """Compile a function of tensors into programs that run in one call of the core; also usable as a decorator.
 
     The first call with given shapes and dtypes traces the function: its ops, `backward()` and `optimizer.step()` are
-    noted instead of run, then fused and given memory. Later calls run the program. Bits equal those of the function
-    itself.
+    recorded instead of run, then fused and assigned memory. Later calls run the program. The results have the same bits
+    as those of the function itself.
 
-    Tensors and arrays among the arguments (also in tuples, lists, dicts) are read anew at every call; so are tensors
+    Tensors and arrays among the arguments (also in tuples, lists, dicts) are read at every call, and likewise tensors
     that the function captures, such as parameters, and the options of optimizers, such as the learning rate.
-    Everything else is fixed when it is traced: numbers and other arguments (another value traces again), captured NumPy
-    arrays, Python's own branches and loops. A gradient that `optimizer.step()` has used up, in a function that
-    began with `zero_grad()`, is not kept: `grad` is None afterwards; return it to look at it.
+    Everything else is constant in a trace: numbers and other arguments (another value traces again), captured NumPy
+    arrays, Python's own branches and loops. A gradient that `optimizer.step()` has consumed, in a function that
+    began with `zero_grad()`, is not saved: `grad` is None afterwards; return it to inspect it.
 
-    Arguments: `function`, from tensors, arrays and anything else to a tensor, or a tuple, list or dict of them.
-    Returns: a callable with the same arguments; its `program` shows what the last call ran.
-    Errors: `cr.CompileError` at the line that asks for a tensor's value while it is traced; whatever the function
-    raises. Nothing has changed then.
+    Arguments: `function`, from tensors, arrays and any other objects to a tensor, or a tuple, list or dict of them.
+    Returns: a callable with the same arguments; its `program` shows the program of the last call.
+    Errors: `cr.CompileError` at the line that reads a tensor's value while the function is traced; everything that the
+    function raises. Nothing has changed then.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -153,8 +153,8 @@ def compile(function: F) -> Compiled[F]:
 
 
 @contextmanager
-def _without_collections() -> Iterator[None]:
-    """A trace of thousands of objects, all of them alive, is not searched for garbage again and again."""
+def _gc_disabled() -> Iterator[None]:
+    """Stop garbage collection while tracing: it would scan thousands of live objects repeatedly."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -165,15 +165,15 @@ def _without_collections() -> Iterator[None]:
 
 
 def _canonical(leaf: Any) -> Array:
-    """The array of an argument as programs read it."""
+    """The array of an argument in the form that programs read."""
     if isinstance(leaf, Tensor):
         return leaf._data
     array = leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf)
     return array if is_plain(array) else to_array(array, None)
 
 
-def _wants_grad(leaf: Any) -> int:
-    """0 without a gradient, 1 with one that is None so far, 2 with one."""
+def _grad_state(leaf: Any) -> int:
+    """0 if it requires no gradient, 1 if `grad` is None, 2 if `grad` is a tensor."""
     return 0 if not isinstance(leaf, Tensor) or not leaf._requires_grad else 1 if leaf._grad is None else 2
 
 
@@ -189,13 +189,13 @@ def _trace(
     arguments = []
     for leaf, array in zip(leaves, arrays, strict=True):
         argument = trace.input(Spec(array.shape, array.dtype))
-        argument._requires_grad = _wants_grad(leaf) > 0
+        argument._requires_grad = _grad_state(leaf) > 0
         arguments.append(argument)
         if isinstance(leaf, Tensor):
             trace.arguments[argument._number] = leaf
     positions = {argument._number: i for i, argument in enumerate(arguments)}
-    waiting = iter(arguments)
-    args, kwargs = rebuild(structure, lambda: next(waiting))
+    remaining = iter(arguments)
+    args, kwargs = rebuild(structure, lambda: next(remaining))
     with trace.running():
         result = function(*args, **kwargs)
         trace.finish()
@@ -203,7 +203,7 @@ def _trace(
 
 
 def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int | None) -> Plan:
-    """The plan of a trace: results, and what happens to gradients. `positions` of arguments, by tensor number."""
+    """The plan of a trace: its results and its effects on gradients. `positions`: of arguments, by tensor number."""
     outputs: list[tuple[int, Spec]] = []
     differentiable: list[bool] = []
 
@@ -243,20 +243,20 @@ def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int
 
 
 def _grad_effect(trace: Trace, number: int, gradient: Tensor | None, argument: bool) -> GradEffect:
-    """What a call leaves in `grad` of the tensor of this number, whose gradient is `gradient` in the end."""
+    """The effect of a call on `grad` of the tensor with this number; `gradient`: its `grad` at the end of the trace."""
     read = number in trace.entry_grads
     before = trace.entry_grads[number][1] if read else None
     if gradient is None:
-        # That a captured tensor's gradient was None is guarded.
-        return GradEffect.KEPT if read and before is None and not argument else GradEffect.CLEARED
+        # For a captured tensor, a guard checks that its gradient is None.
+        return GradEffect.UNCHANGED if read and before is None and not argument else GradEffect.CLEARED
     if number in trace.consumed and not read:
         return GradEffect.CONSUMED
     unchanged = read and isinstance(gradient._data, TracerValue) and gradient._data.value == before
-    return GradEffect.KEPT if unchanged else GradEffect.SET
+    return GradEffect.UNCHANGED if unchanged else GradEffect.SET
 
 
 def _compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
-    """A sweep of autodiff as a program, unless rules of custom ops look at values."""
+    """Compile a sweep of autodiff; return the sweep itself if the rule of a custom op reads values."""
     program = Compiled(sweep)
     try:
         program.plan_of(zeros_like(like))

@@ -1,9 +1,9 @@
-"""Where temporaries lie: memory whose value is dead is used again.
+"""Memory planning: offsets of temporaries in one arena, where dead values make room for new ones.
 
-Temporaries become allocations, with a size and a lifetime; one that may be written onto a dying one shares its
-allocation. Allocations that are alive at the same time must not overlap. The bound is the largest sum alive at once.
-Taking allocations as they come is fast, and reaches it where layers are alike; else the largest ones are placed first,
-or those that take most of memory and time.
+Each temporary belongs to an allocation with a size and a lifetime; a result that may overwrite an operand in its last
+use shares the operand's allocation. Allocations that are live at the same time must not overlap. The lower bound of the
+arena's size is the largest sum of sizes that are live at once. Best fit in program order is fast, and reaches the bound
+if all layers are alike; otherwise first fit is tried, by decreasing size and by decreasing size times lifetime.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .._ir.instruction import Instr
 
 __all__ = ["Allocation", "arrange", "plan_memory"]
 
-# What is asked for, in times of the bound: soon, and in the end.
-_GOOD, _TRIES = 1.1, 12
-_FAIR, _MOST_TRIES = 1.2, 100
+# Accepted sizes in multiples of the lower bound: 1.1 in the first 12 attempts of an order, then 1.2.
+_GOOD_RATIO, _GOOD_ATTEMPTS = 1.1, 12
+_FAIR_RATIO, _MAX_ATTEMPTS = 1.2, 100
 
 
 class Allocation(NamedTuple):
-    """Bytes that are needed from one position of the program to another, both included."""
+    """Bytes that are live from position `first` of the program to position `last`, both included."""
 
     size: int
     first: int
@@ -33,29 +33,29 @@ class Allocation(NamedTuple):
 
 
 def plan_memory(
-    code: Sequence[Instr], sizes: dict[int, int], during: tuple[int, int, set[int]]
+    code: Sequence[Instr], sizes: dict[int, int], loop: tuple[int, int, set[int]]
 ) -> tuple[list[int], int, int]:
-    """Offsets of the temporaries in `sizes`, the size of the arena, and the largest sum alive at once.
+    """Offsets of the temporaries in `sizes`, the size of the arena, and the largest sum of sizes live at once.
 
-    `during`: the beginning and end of a loop, and the temporaries that are alive in all of it.
+    `loop`: the first and end position of a loop, and the temporaries that are live in all of it.
     """
-    allocations, allocation_of, most = _allocations(code, sizes, during)
-    offsets, size = arrange(allocations, most)
-    return [offsets[allocation_of[v]] for v in sizes], size, most
+    allocations, allocation_of, bound = _allocations(code, sizes, loop)
+    offsets, size = arrange(allocations, bound)
+    return [offsets[allocation_of[v]] for v in sizes], size, bound
 
 
 def _allocations(
-    code: Sequence[Instr], sizes: dict[int, int], during: tuple[int, int, set[int]]
+    code: Sequence[Instr], sizes: dict[int, int], loop: tuple[int, int, set[int]]
 ) -> tuple[list[Allocation], dict[int, int], int]:
-    """The allocations, that of each temporary, and the largest sum alive at once."""
+    """The allocations, the allocation of each temporary, and the largest sum of sizes live at once."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
-    begin, end, through = during
+    begin, end, whole_loop = loop
     for i, instr in enumerate(code):
         for v in instr.uses():
             if v in sizes:
-                first.setdefault(v, min(i, begin) if v in through else i)
-                last[v] = max(i, end - 1) if v in through else i
+                first.setdefault(v, min(i, begin) if v in whole_loop else i)
+                last[v] = max(i, end - 1) if v in whole_loop else i
     starts: dict[int, list[int]] = defaultdict(list)
     for v, i in first.items():
         starts[i].append(v)
@@ -64,36 +64,36 @@ def _allocations(
         ends[i].append(v)
     allocations: list[Allocation] = []
     allocation_of: dict[int, int] = {}
-    alive = most = 0
+    live = bound = 0
     for i, instr in enumerate(code):
         dying = [v for v in ends[i] if first[v] < i]
         for v in starts[i]:
-            heir = next((d for d in dying if instr.may_overwrite(d, v) and sizes[d] == sizes[v]), None)
-            if heir is not None:
-                allocation_of[v] = allocation_of[heir]
+            overwritten = next((d for d in dying if instr.may_overwrite(d, v) and sizes[d] == sizes[v]), None)
+            if overwritten is not None:
+                allocation_of[v] = allocation_of[overwritten]
                 allocations[allocation_of[v]] = allocations[allocation_of[v]]._replace(last=last[v])
-                dying.remove(heir)
+                dying.remove(overwritten)
             else:
                 allocation_of[v] = len(allocations)
                 allocations.append(Allocation(sizes[v], i, last[v]))
-                alive += sizes[v]
-        most = max(most, alive)
-        alive -= sum(sizes[v] for v in (*dying, *[v for v in ends[i] if first[v] == i]))
-    return allocations, allocation_of, most
+                live += sizes[v]
+        bound = max(bound, live)
+        live -= sum(sizes[v] for v in (*dying, *[v for v in ends[i] if first[v] == i]))
+    return allocations, allocation_of, bound
 
 
-def arrange(allocations: Sequence[Allocation], most: int) -> tuple[list[int], int]:
-    """Offsets of allocations, and the end of the last; `most` is the bound. They are given in the order of `first`."""
-    best = _as_they_come(allocations)
-    for weigh in (_largest, _largest_in_time):
-        if best[1] <= _GOOD * most:
+def arrange(allocations: Sequence[Allocation], bound: int) -> tuple[list[int], int]:
+    """Offsets of allocations that are sorted by `first`, and the size of the arena; `bound`: the lower bound of it."""
+    best = _best_fit(allocations)
+    for priority in (_by_size, _by_size_and_lifetime):
+        if best[1] <= _GOOD_RATIO * bound:
             break
-        order = sorted(range(len(allocations)), key=lambda k: weigh(allocations[k]))
-        # The one that reached the end is placed before all others, again and again.
-        for attempt in range(_MOST_TRIES):
-            if best[1] <= (_GOOD if attempt < _TRIES else _FAIR) * most:
+        order = sorted(range(len(allocations)), key=lambda k: priority(allocations[k]))
+        # Each attempt places the allocation that reached the arena's end before all others.
+        for attempt in range(_MAX_ATTEMPTS):
+            if best[1] <= (_GOOD_RATIO if attempt < _GOOD_ATTEMPTS else _FAIR_RATIO) * bound:
                 break
-            offsets, size = _in_order(allocations, order)
+            offsets, size = _first_fit(allocations, order)
             if size < best[1]:
                 best = offsets, size
             top = next(k for k in order if offsets[k] + allocations[k].size == size)
@@ -102,32 +102,32 @@ def arrange(allocations: Sequence[Allocation], most: int) -> tuple[list[int], in
     return best
 
 
-def _largest(allocation: Allocation) -> tuple[int, int]:
-    """Of equal ones that which is needed longest: what lies at the bottom leaves no gap below it."""
+def _by_size(allocation: Allocation) -> tuple[int, int]:
+    """Larger ones first; of equal ones the longest-lived, because allocations at the bottom leave no gap below them."""
     return -allocation.size, allocation.first - allocation.last
 
 
-def _largest_in_time(allocation: Allocation) -> int:
+def _by_size_and_lifetime(allocation: Allocation) -> int:
     return -allocation.size * (allocation.last - allocation.first + 1)
 
 
-def _in_order(allocations: Sequence[Allocation], order: Sequence[int]) -> tuple[list[int], int]:
-    """Each allocation in turn at the lowest offset that is free during its lifetime."""
+def _first_fit(allocations: Sequence[Allocation], order: Sequence[int]) -> tuple[list[int], int]:
+    """First fit: each allocation, in this order, at the lowest offset that is free during its lifetime."""
     size, first, last = (np.array([b[i] for b in allocations], np.int64) for i in range(3))
     begin, end = np.zeros_like(size), np.zeros_like(size)
     placed = np.zeros(len(allocations), np.bool_)
     for k in order:
-        beside = np.flatnonzero(placed & (first <= last[k]) & (last >= first[k]))
-        beside = beside[np.argsort(begin[beside], kind="stable")]
-        free = np.concatenate([[0], np.maximum.accumulate(end[beside])])
-        room = np.append(begin[beside], np.iinfo(np.int64).max) - free
+        conflicting = np.flatnonzero(placed & (first <= last[k]) & (last >= first[k]))
+        conflicting = conflicting[np.argsort(begin[conflicting], kind="stable")]
+        free = np.concatenate([[0], np.maximum.accumulate(end[conflicting])])
+        room = np.append(begin[conflicting], np.iinfo(np.int64).max) - free
         begin[k] = free[np.argmax(room >= size[k])]
         end[k], placed[k] = begin[k] + size[k], size[k] > 0
     return begin.tolist(), int(end.max(initial=0))
 
 
-def _as_they_come(allocations: Sequence[Allocation]) -> tuple[list[int], int]:
-    """Each allocation in the smallest gap that is large enough."""
+def _best_fit(allocations: Sequence[Allocation]) -> tuple[list[int], int]:
+    """Best fit in program order: each allocation in the smallest gap that is large enough."""
     arena = _Arena()
     offsets: list[int] = []
     ends = sorted(range(len(allocations)), key=lambda k: allocations[k].last)
@@ -141,7 +141,7 @@ def _as_they_come(allocations: Sequence[Allocation]) -> tuple[list[int], int]:
 
 
 class _Arena:
-    """Gaps by offset; neighbouring ones are joined."""
+    """Free gaps by offset; adjacent gaps are merged."""
 
     def __init__(self) -> None:
         self.size = 0

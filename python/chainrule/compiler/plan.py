@@ -1,4 +1,4 @@
-"""What one kind of call of a compiled function does."""
+"""The plan of a compiled function for one kind of call: its program and the effects of a call."""
 
 from __future__ import annotations
 
@@ -20,79 +20,79 @@ __all__ = ["Plan", "no_plan"]
 
 
 def no_plan(*_: Any) -> Any:
-    """The fast call where there is none."""
+    """Stands for a missing fast call."""
     return NotImplemented
 
 
 class GradEffect(Enum):
-    """What a call leaves in `grad` of a tensor whose gradient the function touched (a table of cases: `Trace`)."""
+    """The effect of a call on `grad` of a tensor whose gradient the function reads or sets (all cases: `Trace`)."""
 
-    KEPT = "as it was"
+    UNCHANGED = "unchanged"
     SET = "an output of the program"
     CLEARED = "None"
-    CONSUMED = "None: an optimizer has used it up"
+    CONSUMED = "None: an optimizer has consumed it"
 
 
 @dataclass(frozen=True)
 class GradUse:
-    """What a call does with `grad` of one tensor."""
+    """How a call uses `grad` of one tensor."""
 
-    tensor: Tensor | int  # a captured one, or the number of an argument
+    tensor: Tensor | int  # a captured tensor, or the index of an argument
     effect: GradEffect
-    read: bool  # whether the gradient at the beginning is an input of the program, after the arguments
-    output: int = -1  # of the program, where it is SET
+    read: bool  # whether the gradient at entry is an input of the program, after the arguments
+    output: int = -1  # index of the program's output if the effect is SET
 
 
 @dataclass(eq=False)
 class Plan:
-    """What one kind of call does: the program, and what happens to captured tensors besides it."""
+    """One kind of call: the program, and its effects on tensors besides the result."""
 
     built: CompiledProgram
     structure: Any  # of the result
-    results: list[Any]  # for each array of the result: the number of its output, or an object that was captured
-    guards: list[tuple[Any, str, Any]]  # (object, attribute, value) for which the trace holds
+    results: list[Any]  # for each leaf of the result: the index of its output, or a captured object
+    guards: list[tuple[Any, str, Any]]  # (object, attribute, value): the trace is valid while these are unchanged
     gradients: list[GradUse]
-    versions: list[list[int]]  # of memory that is overwritten
-    sources: list[Tensor | int]  # what results can be differentiated by: tensors, or numbers of arguments
-    differentiable: list[bool]  # for each output, whether it can be
-    statics: list[Any] = field(default_factory=list)
-    derivatives: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # of outputs, compiled
+    versions: list[list[int]]  # versions of memory that is overwritten
+    sources: list[Tensor | int]  # inputs with gradients: captured tensors, or indices of arguments
+    differentiable: list[bool]  # for each output
+    statics: list[Any] = field(default_factory=list)  # constant arguments of the fast call
+    derivatives: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # compiled sweeps of outputs
 
     def __post_init__(self) -> None:
-        # By what a call has to do, so that it need not look.
-        none = (GradEffect.CLEARED, GradEffect.CONSUMED)
+        # Sorted by effect once, so that a call does not check each tensor.
+        empty = (GradEffect.CLEARED, GradEffect.CONSUMED)
         self._read = [use.tensor for use in self.gradients if use.read]
         self._set = [(use.tensor, use.output) for use in self.gradients if use.effect is GradEffect.SET]
-        emptied = [use.tensor for use in self.gradients if use.effect in none]
-        self._cleared = [t for t in emptied if isinstance(t, Tensor)]
-        self._cleared_arguments = [t for t in emptied if isinstance(t, int)]
+        cleared = [use.tensor for use in self.gradients if use.effect in empty]
+        self._cleared = [t for t in cleared if isinstance(t, Tensor)]
+        self._cleared_arguments = [t for t in cleared if isinstance(t, int)]
 
-    def holds(self, leaves: Sequence[Any]) -> bool:
-        """Whether what the trace relied on is still so."""
+    def guards_hold(self, leaves: Sequence[Any]) -> bool:
+        """Whether everything that the trace depends on is unchanged."""
         for owner, attribute, value in self.guards:
             if getattr(owner, attribute) is not value:
                 return False
-        wanted = self.built.inputs[len(self.built.inputs) - len(self._read) :]
-        for grad, v in zip(self._given(leaves), wanted, strict=True):
+        expected = self.built.inputs[len(self.built.inputs) - len(self._read) :]
+        for grad, v in zip(self._entry_grads(leaves), expected, strict=True):
             if grad is None or self.built.values[v].spec != Spec(grad.shape, grad.dtype):
                 return False
         return True
 
-    def _given(self, leaves: Sequence[Any]) -> list[Tensor | None]:
+    def _entry_grads(self, leaves: Sequence[Any]) -> list[Tensor | None]:
         return [(leaves[t] if isinstance(t, int) else t)._grad for t in self._read]
 
     def fast_call(self, args: Sequence[Any]) -> Callable[..., Any]:
-        """A call in C++ for arguments like these, where the result is tensors and no argument is a tree."""
-        alone = self.structure == (None,)
-        plain = alone or (self.structure[0] is tuple and all(item == (None,) for item in self.structure[1:]))
+        """A call in C++ for arguments like these, if the result is one tensor or a tuple and no argument is a tree."""
+        single = self.structure == (None,)
+        plain = single or (self.structure[0] is tuple and all(item == (None,) for item in self.structure[1:]))
         in_order = self.results == list(range(len(self.built.outputs)))
         nested = any(isinstance(a, (tuple, list, dict)) for a in args)
         gradients = self._read or self._set or self._cleared_arguments or any(self.differentiable)
         if not plain or not in_order or nested or gradients:
             return no_plan
         statics = [None if is_array(a) else (a,) for a in args]
-        self.statics = statics  # the fast call borrows them
-        return _core.fast_call(self.built.program, statics, self.guards, self.versions, self._cleared, alone)
+        self.statics = statics  # the fast call holds borrowed references
+        return _core.fast_call(self.built.program, statics, self.guards, self.versions, self._cleared, single)
 
     @property
     def output_dtypes(self) -> list[np.dtype[Any]]:
@@ -101,15 +101,15 @@ class Plan:
 
     def _loaded(self) -> _core.Program:
         if self.built.program.isa != _core.active_isa():
-            self.built.load()  # a fast call keeps the old program: it will not fit
+            self.built.load()  # a fast call holds the old program, and rejects itself for this level
         return self.built.program
 
     def run_rows(self, index: Array, results: Array, first: int, seconds: float) -> int:
-        """Calls number `first`, ... on the rows of `index`, results one by one into `results`; returns the next."""
+        """Run call i on row i of `index` into `results[i]`, from `first` on for about `seconds`; return the next i."""
         if self._read or self._set:
             raise CompileError("compile: gradients persist between steps; call zero_grad() inside the compiled step")
-        if not self.holds([]):
-            raise CompileError("compile: what the trace relies on has changed between two steps")
+        if not self.guards_hold([]):
+            raise CompileError("compile: an attribute that the trace depends on has changed between two steps")
         done = self._loaded().run_rows(index, results, first, seconds)
         for version in self.versions:
             version[0] += 1
@@ -118,26 +118,26 @@ class Plan:
         return done
 
     def run(self, leaves: Sequence[Any], arrays: Sequence[Array]) -> list[Tensor]:
-        """One call; the outputs of the program as tensors."""
-        given = [grad._data for grad in self._given(leaves) if grad is not None]
-        made = self._loaded()(*arrays, *given)
-        outputs = made if isinstance(made, tuple) else (made,)
+        """Run one call; return the outputs of the program as tensors."""
+        grads = [grad._data for grad in self._entry_grads(leaves) if grad is not None]
+        returned = self._loaded()(*arrays, *grads)
+        outputs = returned if isinstance(returned, tuple) else (returned,)
         for version in self.versions:
             version[0] += 1
         for tensor in self._cleared:
             tensor._grad = None
-        for number in self._cleared_arguments:
-            leaves[number]._grad = None
+        for i in self._cleared_arguments:
+            leaves[i]._grad = None
         for target, i in self._set:
             (leaves[target] if isinstance(target, int) else target)._grad = Tensor._wrap(outputs[i])
         return [Tensor._wrap(array) for array in outputs]
 
     def result(self, outputs: Sequence[Tensor]) -> Any:
         """The function's result with these outputs."""
-        found = iter(self.results)
+        remaining = iter(self.results)
 
         def leaf() -> Any:
-            result = next(found)
+            result = next(remaining)
             return outputs[result] if isinstance(result, int) else result
 
         return rebuild(self.structure, leaf)

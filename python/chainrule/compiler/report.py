@@ -1,4 +1,4 @@
-"""What a program does, as text."""
+"""Programs as text."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["describe"]
 
 
 def describe(compiled: CompiledProgram) -> str:
-    """The instructions in order: results, name, operands, what is fused into them, operations; and the memory."""
+    """The instructions in order (results, name, operands, fused steps, operation counts) and the memory."""
     names = {v: f"x{i}" for i, v in enumerate(compiled.inputs)}
     names |= {v: f"y{i}" for i, v in enumerate(compiled.outputs)}
     names |= {v: f"p{i}" for i, v in enumerate(compiled.bound)}
     names |= {v: f"t{i}" for i, v in enumerate(compiled.temporaries)}
     blocks, lines, total = compiled.blocks, [], 0
     looped = compiled.block_rows < blocks.rows
-    shown = {*compiled.inputs, *compiled.bound}
+    declared = {*compiled.inputs, *compiled.bound}
 
     def named(v: int) -> str:
-        if v in shown:
+        if v in declared:
             return names[v]
-        shown.add(v)
+        declared.add(v)
         return f"{names[v]}{tuple(compiled.values[v].spec.shape)}".replace(" ", "")
 
     for part in (blocks.before, blocks.loop, blocks.after):
@@ -47,6 +47,6 @@ def describe(compiled: CompiledProgram) -> str:
         f"  memory: {bound} bytes captured, {compiled.arena_bytes} bytes for {len(compiled.temporaries)} temporaries "
         f"({compiled.live_bytes} alive at most)"
     )
-    given = [f"  {names[v]}{tuple(specs[v].shape)}: {specs[v].dtype}" for v in compiled.inputs]
-    given += [f"  {names[v]}{tuple(specs[v].shape)}: captured" for v in compiled.bound]
-    return "\n".join([head, *given, *lines])
+    operands_text = [f"  {names[v]}{tuple(specs[v].shape)}: {specs[v].dtype}" for v in compiled.inputs]
+    operands_text += [f"  {names[v]}{tuple(specs[v].shape)}: captured" for v in compiled.bound]
+    return "\n".join([head, *operands_text, *lines])

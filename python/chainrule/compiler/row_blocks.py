@@ -1,9 +1,9 @@
-"""Row blocks: a batch goes through the program a few rows at a time, so that activations stay in cache.
+"""Row blocks: a batch runs through the program a few rows at a time, so that activations stay in cache.
 
-Most instructions treat every row by itself; sums over the rows (weight and bias gradients) are chains over ascending
-rows, which the next block continues. So the bits are those of the whole batch. What needs all rows at once, and
-everything that overwrites captured memory, runs after the last block; but sums of what is given for each row (weights
-of rows and labels, by whose sum a mean is divided) run before the first.
+Most instructions compute every row independently; sums over the rows (weight and bias gradients) are chains over
+ascending rows, which the next block continues. Therefore the bits are those of the whole batch. Instructions that need
+all rows at once, and all that overwrite captured memory, run after the last block; sums of one input value per row
+(sample weights, by whose sum a mean is divided) run before the first block.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ __all__ = ["RowBlocks", "plan_row_blocks"]
 
 @dataclass(eq=False)
 class RowBlocks:
-    """A program in three parts; `loop` is for all rows, to be cut into blocks."""
+    """A program in three parts; `loop` covers all rows and is cut into blocks."""
 
     rows: int
     before: list[Instr]
     loop: list[Instr]
     after: list[Instr]
-    given: set[int] = field(default_factory=set)  # arguments, and captured arrays, that have a row for each row
-    by_rows: set[int] = field(default_factory=set)  # values of which a block has its own rows
-    sums: set[int] = field(default_factory=set)  # values that grow from block to block
+    whole: set[int] = field(default_factory=set)  # of `by_rows`: those with all rows in memory before the loop
+    by_rows: set[int] = field(default_factory=set)  # values with one row, or several, for each row of the batch
+    sums: set[int] = field(default_factory=set)  # values accumulated over the blocks
     needed: set[int] = field(default_factory=set)  # values of the loop that are read after it
 
     def streamed(self, v: int) -> bool:
-        """Whether a value has all its rows in memory, of which a block takes the next ones."""
-        return v in self.by_rows and (v in self.needed or v in self.given)
+        """Whether all rows of a value are in memory, and each block reads or writes the next ones."""
+        return v in self.by_rows and (v in self.needed or v in self.whole)
 
     def per_block(self, v: int) -> bool:
-        """Whether a value lives for one block only."""
+        """Whether a value is live within one block only."""
         return v in self.by_rows and not self.streamed(v)
 
     def cut(self, values: list[Value], rows: int, first: bool) -> list[Instr]:
-        """The loop for a block of so many rows: the first one, or one that continues its sums."""
+        """The loop for a block of `rows` rows: the first one, or one that continues the sums."""
         block = RowBlock(Batch(self.rows, values, self.by_rows), rows, first)
         return [instr.cut(block, RowRole.SUM if instr.outs[0] in self.sums else RowRole.ROWS) for instr in self.loop]
 
@@ -58,26 +58,26 @@ def plan_row_blocks(
         shape = values[v].spec.shape
         if shape and shape[0] == rows:
             blocks.by_rows.add(v)
-            blocks.given.add(v)
-    early: set[int] = set()  # values made before the loop, as a whole
-    ahead = _sums_of_given(code, values, rows)
-    late: set[int] = set()  # values known after it
-    written: set[int] = set()  # captured memory that is overwritten by then, which the loop must not read
+            blocks.whole.add(v)
+    early: set[int] = set()  # values computed before the loop
+    first = _sums_of_inputs(code, values, rows)
+    late: set[int] = set()  # values computed after the loop
+    written: set[int] = set()  # captured memory that has been overwritten, which the loop must not read
     for instr in code:
         overwrites = {v for v in instr.outs if values[v].array is not None}
         role = RowRole.AFTER
-        if id(instr) in ahead:
-            own = {v for v in _results(instr) if values[v].spec.shape[:1] == (rows,)}
-            blocks.by_rows |= own
-            blocks.given |= own
+        if id(instr) in first:
+            results = {v for v in _results(instr) if values[v].spec.shape[:1] == (rows,)}
+            blocks.by_rows |= results
+            blocks.whole |= results
             blocks.before.append(instr)
             early.update(instr.outs)
             continue
-        if overwrites or not late.isdisjoint(instr.ins) or _touches(written, instr.ins, values):
+        if overwrites or not late.isdisjoint(instr.ins) or _reads_memory(written, instr.ins, values):
             written.update(id(owner(values[v])) for v in overwrites)
         elif blocks.by_rows.isdisjoint(instr.ins) and blocks.by_rows.isdisjoint(instr.outs):
-            # It reads no rows so far, but may make its result block by block: a broadcast, say.
-            if not _makes_rows(instr, batch):
+            # It reads no rows, but its result may be computed block by block, for example a broadcast.
+            if not _produces_rows(instr, batch):
                 blocks.before.append(instr)
                 early.update(instr.outs)
                 continue
@@ -102,42 +102,42 @@ def plan_row_blocks(
 
 
 def _results(instr: Instr) -> list[int]:
-    """What it computes: all outputs but the status of a check."""
+    """The outputs without the status of a check."""
     return instr.outs[1:] if instr.record.is_check else instr.outs
 
 
-def _sums_of_given(code: Sequence[Instr], values: list[Value], rows: int) -> set[int]:
-    """Sums over one number for each row, gathered or computed from what is given, with the instructions that they need.
+def _sums_of_inputs(code: Sequence[Instr], values: list[Value], rows: int) -> set[int]:
+    """Ids of the sums over one value per row, gathered or computed from inputs, and of the instructions they depend on.
 
-    As identities of instructions. All rows of them take little memory, and what follows from such a sum need not wait
-    for the last block.
+    All rows of these values take little memory, and instructions that depend on such a sum need not wait for the last
+    block.
     """
     outs = {v for instr in code for v in instr.outs}
-    made: dict[int, Instr] = {}
+    early: dict[int, Instr] = {}  # by result, the instructions that may run before the loop
     found: set[int] = set()
     for instr in code:
-        if any(values[v].array is not None for v in instr.outs):  # what is read later may be another value
+        if any(values[v].array is not None for v in instr.outs):  # captured memory may have another value from here on
             break
-        if any(v in outs and v not in made for v in instr.ins) or any(values[v].spec.size > rows for v in instr.outs):
+        if any(v in outs and v not in early for v in instr.ins) or any(values[v].spec.size > rows for v in instr.outs):
             continue
         if isinstance(instr.record, (Map, Take, CheckIndex, Cast, Copy)):
-            made.update(dict.fromkeys(instr.outs, instr))
-        elif instr.name == "sum" and values[instr.ins[0]].spec.shape == (rows,) and instr.ins[0] in made:
+            early.update(dict.fromkeys(instr.outs, instr))
+        elif instr.name == "sum" and values[instr.ins[0]].spec.shape == (rows,) and instr.ins[0] in early:
             found.add(id(instr))
-            waiting = [instr.ins[0]]
-            while waiting:
-                source = made.get(waiting.pop())
+            pending = [instr.ins[0]]
+            while pending:
+                source = early.get(pending.pop())
                 if source is not None and id(source) not in found:
                     found.add(id(source))
-                    waiting.extend(source.ins)
+                    pending.extend(source.ins)
     return found
 
 
-def _touches(memory: set[int], numbers: Sequence[int], values: list[Value]) -> bool:
-    return bool(memory) and any(values[v].array is not None and id(owner(values[v])) in memory for v in numbers)
+def _reads_memory(memory: set[int], ins: Sequence[int], values: list[Value]) -> bool:
+    return bool(memory) and any(values[v].array is not None and id(owner(values[v])) in memory for v in ins)
 
 
-def _makes_rows(instr: Instr, batch: Batch) -> bool:
+def _produces_rows(instr: Instr, batch: Batch) -> bool:
     shapes = (batch.values[v].spec.shape for v in instr.outs)
     if instr.record.is_check or not all(shape[:1] > (0,) and shape[0] % batch.rows == 0 for shape in shapes):
         return False
@@ -145,12 +145,12 @@ def _makes_rows(instr: Instr, batch: Batch) -> bool:
 
 
 def _with_slices(instr: Instr, values: list[Value], blocks: RowBlocks, batch: Batch, role: RowRole) -> Instr:
-    """Captured arrays that are read row by row get a number of their own: a block reads other rows of them."""
+    """Give captured arrays that are read row by row a new value id, because each block reads other rows of them."""
     ins = list(instr.ins)
     for i, v in enumerate(ins):
         if v not in blocks.by_rows and batch.sliceable(v) and instr.record.reads_by_row(i, role):
             values.append(Value(values[v].spec, values[v].array, values[v].constant))
             ins[i] = len(values) - 1
             blocks.by_rows.add(ins[i])
-            blocks.given.add(ins[i])
+            blocks.whole.add(ins[i])
     return instr.with_inputs(ins)

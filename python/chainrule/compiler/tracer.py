@@ -1,4 +1,4 @@
-"""What a tensor holds while a function is traced: shape and dtype, no values."""
+"""Tracer values: the data of a tensor while a function is traced, with shape and dtype but no values."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-__all__ = ["TracerValue", "refuse", "user_line"]
+__all__ = ["TracerValue", "raise_value_unknown", "user_line"]
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 
 def user_line() -> str:
-    """File and line of the innermost frame outside of this package: `net.py:12`."""
+    """File and line of the innermost frame outside this package: `net.py:12`."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
 
 
-def refuse(shape: Shape) -> NoReturn:
-    """Say that values cannot be looked at."""
+def raise_value_unknown(shape: Shape) -> NoReturn:
+    """Raise the CompileError for reading the values of a traced tensor."""
     raise CompileError(
         f"compile: the value of a tensor {shape} is not known while the function is traced ({user_line()}). "
-        "For a choice by value use cr.where; for a NumPy function the op of chainrule; to look at values return "
-        "the tensor from the function; what changes from call to call must be an argument"
+        "To select by value, use cr.where; instead of a NumPy function, use the op of chainrule; to inspect values, "
+        "return the tensor from the function; values that change between calls must be arguments"
     )
 
 
 class TracerValue:
-    """Stands for the array of a traced tensor. Only shape and dtype can be asked; anything else is an error."""
+    """Replaces the array of a traced tensor. Only shape and dtype are available; all other accesses raise."""
 
     __slots__ = ("dtype", "shape", "trace", "value")
 
@@ -62,19 +62,19 @@ class TracerValue:
         return int(self.dtype.itemsize)
 
     def reshape(self, wanted: Shape) -> TracerValue:
-        """The same value under another shape; ValueError when it does not fit, as NumPy's."""
-        free = [i for i, n in enumerate(wanted) if n == -1]
+        """The same value with another shape; ValueError if the sizes differ, as in NumPy."""
+        inferred = [i for i, n in enumerate(wanted) if n == -1]
         known = product([n for n in wanted if n != -1])
         shape = tuple(int(n) for n in wanted)
-        if len(free) == 1 and known > 0 and self.size % known == 0:
+        if len(inferred) == 1 and known > 0 and self.size % known == 0:
             shape = tuple(self.size // known if n == -1 else n for n in shape)
         if min(shape, default=0) < 0 or product(shape) != self.size:
             raise ValueError("shape")
         return TracerValue(self.trace, self.value, Spec(shape, self.dtype))
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        refuse(self.shape)
+    def _raise(self, *_: Any, **__: Any) -> NoReturn:
+        raise_value_unknown(self.shape)
 
-    # What Tensor asks of its array where it needs values.
-    item = tolist = view = copy = astype = __array__ = __dlpack__ = __dlpack_device__ = _refuse
-    __getitem__ = __setitem__ = __iter__ = __bool__ = __float__ = __int__ = _refuse
+    # Tensor's accesses to the values of its array.
+    item = tolist = view = copy = astype = __array__ = __dlpack__ = __dlpack_device__ = _raise
+    __getitem__ = __setitem__ = __iter__ = __bool__ = __float__ = __int__ = _raise

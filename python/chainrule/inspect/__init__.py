@@ -1,8 +1,9 @@
-"""Seeing it: a tensor's graph as tables, as a picture, as costs; and how saturated a model's layers are.
+"""Graph inspection (tables of values and derivatives, drawings, costs) and saturation reports of models.
 
-`_nodes.py` finds and names the nodes, `_derivatives.py` sweeps through them, `_tables.py` and `_cost.py` tabulate;
-`_picture.py` says what is drawn, `_layout.py` where, `_svg.py` and `_dot.py` write it down. To give an op a formula and
-a sign, add a row to `_formulas.py`. All that is loaded when it is first used: not for everyone who imports chainrule.
+`_nodes.py` collects and names the nodes, `_derivatives.py` sweeps through them, `_tables.py` and `_cost.py` tabulate;
+`_picture.py` builds the drawing, `_layout.py` positions its elements, `_svg.py` and `_dot.py` write it. To give an op a
+formula and a symbol, add a row to `_formulas.py`. These modules are imported on first use, to keep `import chainrule`
+fast.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ def graph(
     model: Module | None = None,
     gradient: Any = None,
 ) -> Graph:
-    """Return the graph behind a tensor, to print, draw and count.
+    """Return the computational graph of a tensor, to print, draw and count its costs.
 
-    Arguments: `y`, a tensor that ops made from tensors that require a gradient, or several, or a function without
-    arguments that computes it; `names`, tensors by name (others are x0, x1, ... for leaves, c0, ... for constants, ξ1,
-    ... for what ops made; single constants without a name are shown where they are used); `model`, a module whose
-    parameters and layers have their names (without it: the modules that the function calls); `gradient`, where the
-    backward pass begins, of y's shape (default 1 for one element), or one for each of several.
+    Arguments: `y`, the result of ops on tensors that require a gradient, or several such tensors, or a function without
+    arguments that computes them; `names`, tensors by name (others are x0, x1, ... for leaves, c0, ... for constants,
+    ξ1, ... for results of ops; scalar constants without a name are shown where they are used); `model`, a module whose
+    parameters and layers have their names (default: the modules that the function calls); `gradient`, the upstream
+    gradient at which the backward pass begins, of y's shape (default 1 for one element), or one for each of several.
     Returns: a `Graph`: `trace()`, `draw(path)`, `to_dot()`, `flops()`.
-    Errors: TypeError for what is no tensor; ValueError for a tensor without history, names of tensors that y does not
-    depend on; `CompileError` inside of a compiled function, where tensors have no values.
+    Errors: TypeError for anything but tensors; ValueError for a tensor without a graph, and for names of tensors that y
+    does not depend on; `CompileError` inside a compiled function, where tensors have no values.
 
-    For a function it is noted which layer makes which node. For a tensor that was computed before, layers are known by
-    the parameters that nodes read: those without parameters are drawn as ops.
+    For a function, the calls of layers are recorded. For a tensor that was computed before, layers are recognized by
+    the parameters that nodes read; layers without parameters are drawn as ops.
 
     >>> import chainrule as cr
     >>> x = cr.tensor([0.2, 0.4], requires_grad=True)
@@ -62,16 +63,16 @@ def saturation(
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     threshold: float = 0.01,
 ) -> Saturation:
-    """Report for each layer where derivatives vanish, which units are dead, and how large gradients are.
+    """Report for each layer the share of vanishing derivatives, the dead units and the gradient norms.
 
-    The model runs once on all rows, in evaluation mode; no `grad` is touched. A unit is one element of a row's output.
-    The derivative is that of the output's elements by the input's: σ'(z) = σ(z)(1 - σ(z)) for Sigmoid.
+    The model runs once on all rows, in evaluation mode; no `grad` changes. A unit is one element of a row's output.
+    The derivative is the elementwise one of the output with respect to the input: σ'(z) = σ(z)(1 - σ(z)) for Sigmoid.
 
-    Arguments: `model`; `X` (n, ...), some rows of data; `y` and `loss`, as for `cr.fit`, to see gradients, too;
-    `threshold`, what counts as vanishing.
+    Arguments: `model`; `X` (n, ...), some rows of data; `y` and `loss`, as for `cr.fit`, to report gradients as well;
+    `threshold`, below which a derivative counts as vanishing.
     Returns: a `Saturation`: printed, a table; `report["2"]`, the layer of that name; `plot(path)`.
-    Errors: TypeError for a model that is no Module or data that are no numbers; ValueError for no rows, `y` without
-    `loss` or the other way round; what the model and the loss raise.
+    Errors: TypeError if the model is not a Module or the data are not numeric; ValueError for no rows, `y` without
+    `loss` or vice versa; any error of the model and the loss.
     Source: X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
 
     >>> import chainrule as cr

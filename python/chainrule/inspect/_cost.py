@@ -1,7 +1,7 @@
-"""Operations and bytes of every node, forward and backward.
+"""Operation counts and memory traffic of every node, forward and backward.
 
-Forward they are those of the op's instructions, backward those that the gradient rules append to a trace: nothing is
-computed.
+The forward counts are those of the op's instructions; the backward counts are those of the instructions that the
+gradient rules append to a trace. Nothing is computed.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ __all__ = ["Cost", "Costs", "costs"]
 
 @dataclass
 class Cost:
-    """Of one node: operations, and bytes that instructions read and write."""
+    """The cost of one node: operations, and bytes that its instructions read and write."""
 
     node: Node
     flops: int = 0
     backward_flops: int = 0
     bytes: int = 0
     backward_bytes: int = 0
-    known: bool = True  # False for a call that is no op of the table: a compiled function's `.program` tells
+    known: bool = True  # False for a call of a compiled function, which is not an op of the table; see its `.program`
 
 
 class Costs:
-    """What a forward and a backward pass cost: a row for each node, and the sums. Printed, a table.
+    """The costs of a forward and a backward pass: a row for each node, and the sums. Printed, a table.
 
-    A multiply-add counts as 2 operations, any other result of an element as 1, as in `compile`'s `.program`; what the
-    backward pass would compute twice from the same values counts once, as there. Bytes are those of the operands and
-    results of each instruction by itself: what is read twice counts twice.
+    A multiply-add counts as 2 operations, any other operation on an element as 1, as in `compile`'s `.program`; equal
+    computations of the backward pass count once, as there. Bytes are summed over the operands and results of each
+    instruction: a value that is read twice counts twice.
     """
 
     def __init__(self, rows: Sequence[Cost]) -> None:
@@ -84,7 +84,7 @@ class Costs:
         sums = [str(n) for n in (self.forward, self.backward, self.bytes, self.backward_bytes)]
         text = text_table(head, [*rows, ("", "all", "", *sums)])
         if not all(row.known for row in self.rows):
-            return f"{text}\n?: not an op of the table; a compiled function's .program tells"
+            return f"{text}\n?: not an op of the table; see the compiled function's .program"
         return f"{text}\nbackward / forward: {self.backward / self.forward:.3f} flop" if self.forward else text
 
     __repr__ = __str__
@@ -95,18 +95,18 @@ def _bytes(code: Sequence[Instr], spec_of: Callable[[int], Spec]) -> int:
 
 
 def costs(nodes: Sequence[Node], seeds: dict[int, Tensor]) -> Costs:
-    """Count; `seeds` are gradients of the outputs by tensor number, that only shapes are asked of."""
+    """Count; `seeds`: upstream gradients of the outputs by tensor number, of which only the shapes matter."""
     rows = {node.number: Cost(node) for node in nodes}
     for node in nodes:
-        found, row = instructions(node), rows[node.number]
-        if found is None:
+        planned, row = instructions(node), rows[node.number]
+        if planned is None:
             row.known = False
         else:
-            row.flops, row.bytes = sum(map(flops, found[0])), _bytes(found[0], found[1].__getitem__)
+            row.flops, row.bytes = sum(map(flops, planned[0])), _bytes(planned[0], planned[1].__getitem__)
     trace, at = Trace(), 0
 
     def count(step: Step) -> None:
-        """Count what was appended since the step before."""
+        """Count the instructions appended since the previous step."""
         nonlocal at
         new, at = trace.code[at:], len(trace.code)
         row = rows[step.node.number]

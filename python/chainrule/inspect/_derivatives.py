@@ -1,6 +1,6 @@
 """The chain rule over a graph's nodes, edge by edge: reverse mode, forward mode, local derivatives.
 
-Nothing of it touches `grad`.
+No `grad` changes.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ __all__ = ["Step", "instructions", "is_elementwise", "local", "reverse", "tangen
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What a node passes back to its input number `at`."""
+    """One step of reverse mode: a node's contribution to the gradient of its input number `at`."""
 
     node: Node
     at: int
     part: Tensor  # local derivative times the upstream gradient
-    total: Tensor  # the sum of what the input has got so far
+    total: Tensor  # the input's gradient so far: the sum of the contributions
 
 
 def reverse(
     nodes: Sequence[Node], totals: dict[int, Tensor], visit: Callable[[Step], None] = lambda step: None
 ) -> None:
-    """Reverse mode, edge by edge: `totals`, gradients by tensor number, are added up, `visit` is called for each step.
+    """Reverse mode, edge by edge: accumulate gradients in `totals`, by tensor number, and call `visit` for each step.
 
-    It begins with the gradients of the outputs. To be used where ops record no graph.
+    At the beginning `totals` has the upstream gradients of the outputs. To be called under `no_grad`.
     """
     by_number = {node.number: node for node in nodes}
     outputs = [by_number[number].tensor for number in totals]
     leaves = {node.number for node in nodes if node.tensor._op is None}
 
-    def note(t: Tensor, i: int, part: Tensor, total: Tensor) -> None:
+    def record(t: Tensor, i: int, part: Tensor, total: Tensor) -> None:
         totals[t._inputs[i]._number] = total
         visit(Step(by_number[t._number], i, part, total))
 
-    reverse_sweep(outputs, list(totals.values()), leaves, ancestors(outputs), "trace", note)
+    reverse_sweep(outputs, list(totals.values()), leaves, ancestors(outputs), "trace", record)
 
 
 def _rule(node: Node, i: int, g: Tensor) -> Tensor | None:
@@ -56,7 +56,7 @@ def _rule(node: Node, i: int, g: Tensor) -> Tensor | None:
 
 
 def instructions(node: Node) -> tuple[list[Instr], list[Spec]] | None:
-    """What the node's op runs, over numbers of the given specs; None for a call that is no op of the table."""
+    """The instructions of the node's op and the specs of their values; None if it is not an op of the table."""
     t = node.tensor
     if t._op is None or any(x._version is t._version for x in t._inputs):
         return [], []  # a reshape shares memory
@@ -69,16 +69,16 @@ def instructions(node: Node) -> tuple[list[Instr], list[Spec]] | None:
 
 
 def is_elementwise(node: Node) -> bool:
-    """Whether each element of the node depends on the elements at its place only."""
-    found = instructions(node)
-    return found is not None and bool(found[0]) and all(isinstance(instr.record, Map) for instr in found[0])
+    """Whether each element of the node depends only on the elements of the inputs at the same index."""
+    planned = instructions(node)
+    return planned is not None and bool(planned[0]) and all(isinstance(instr.record, Map) for instr in planned[0])
 
 
 def local(node: Node, i: int) -> Tensor | None:
-    """The derivative of a node by input i.
+    """The derivative of a node with respect to input i.
 
-    Of an elementwise op: of each element, in the node's shape. Of one element: in the input's shape. Else the Jacobian,
-    a row for each element of the node, a column for each of the input; None where it is too large to be shown.
+    For an elementwise op: elementwise, in the node's shape. For a node of one element: in the input's shape. Otherwise
+    the Jacobian, with a row for each element of the node and a column for each of the input; None if too large to show.
     """
     t = node.tensor
     x = t._inputs[i]
@@ -89,9 +89,9 @@ def local(node: Node, i: int) -> Tensor | None:
             return None
         rows = []
         for k in range(t.size):
-            unit = np.zeros(t.size, t.dtype)
-            unit[k] = 1
-            row = _rule(node, i, Tensor._wrap(unit.reshape(t.shape)))
+            one_hot = np.zeros(t.size, t.dtype)
+            one_hot[k] = 1
+            row = _rule(node, i, Tensor._wrap(one_hot.reshape(t.shape)))
             if row is None:
                 return None
             rows.append(sum_to(row, x.shape))

@@ -1,4 +1,4 @@
-"""A picture in Graphviz's language."""
+"""A drawing in Graphviz's DOT language."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _quoted(text: str) -> str:
 
 
 def _beside(value: str, gradient: str | None) -> str:
-    """Value over gradient, in their colours."""
+    """The value above the gradient, in their colours."""
     rows = [f'<font color="#1a7f37">{escape(value)}</font>'] if value else []
     rows += [f'<font color="#cf222e">{escape(gradient)}</font>'] if gradient is not None else []
     return f"<{'<br/>'.join(rows)}>" if rows else '""'
@@ -32,7 +32,7 @@ def _node(i: int, box: Box) -> str:
 
 
 def to_dot(picture: Picture) -> str:
-    """Write a picture down; a box that nothing reads has a point behind it, to show its value."""
+    """Write a drawing; a box without readers gets an edge to a point, labelled with its value."""
     lines = ["digraph {", "  rankdir=LR;", '  node [fontname="monospace"];', '  edge [fontname="monospace"];']
     lines += [_node(i, box) for i, box in enumerate(picture.boxes)]
     for box_number, box in enumerate(picture.boxes):

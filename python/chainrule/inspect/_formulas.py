@@ -1,7 +1,7 @@
-"""How ops are written: the expression of a node, its partial derivatives, the sign in its gate.
+"""Formulas of ops: the expression of a node, its partial derivatives, its symbol in drawings.
 
-An op without a row here is shown by its name. In the formulas {0}, {1} are the arguments, {y} the node, {a} the
-attributes, and in rules that are no derivatives of one element by another, ȳ is the gradient that arrives.
+An op without a row here is shown by its name. In the formulas {0}, {1} are the arguments, {y} is the node, {a} are the
+attributes, and ȳ is the upstream gradient (in rules that are not elementwise derivatives).
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 from ._nodes import Node
 
-__all__ = ["FORMULAS", "Formula", "expression", "gate", "partial"]
+__all__ = ["FORMULAS", "Formula", "expression", "partial", "symbol"]
 
 
 @dataclass(frozen=True)
 class Formula:
-    """The expression, what the gradient by each argument is, and the sign in pictures."""
+    """The expression, the gradient with respect to each argument, and the symbol in drawings."""
 
     text: str
     partials: tuple[str, ...]
-    sign: str
+    symbol: str
 
 
 FORMULAS: dict[str, Formula] = {
@@ -73,17 +73,17 @@ def _operands(node: Node) -> list[str]:
 
 
 def _matmul(node: Node) -> Formula:
-    """The product and its rules; attrs say which arguments are read transposed."""
-    turned = node.tensor._attrs
-    a, b = (f"{{{i}}}.T" if swap else f"{{{i}}}" for i, swap in enumerate(turned))
-    a_back, b_back = (f"{{{i}}}" if swap else f"{{{i}}}.T" for i, swap in enumerate(turned))
-    by_a = f"{b} @ ȳ.T" if turned[0] else f"ȳ @ {b_back}"
-    by_b = f"ȳ.T @ {a}" if turned[1] else f"{a_back} @ ȳ"
+    """The product and its gradient rules; attrs: which arguments are read transposed."""
+    transposed = node.tensor._attrs
+    a, b = (f"{{{i}}}.T" if swap else f"{{{i}}}" for i, swap in enumerate(transposed))
+    a_back, b_back = (f"{{{i}}}" if swap else f"{{{i}}}.T" for i, swap in enumerate(transposed))
+    by_a = f"{b} @ ȳ.T" if transposed[0] else f"ȳ @ {b_back}"
+    by_b = f"ȳ.T @ {a}" if transposed[1] else f"{a_back} @ ȳ"
     return Formula(f"{a} @ {b}", (by_a, by_b), "@")
 
 
 def _batched_matmul(node: Node) -> Formula:
-    """One matrix with each of a batch; attrs say whether it is read transposed."""
+    """The product of one matrix with each of a batch; attrs: whether it is read transposed."""
     if node.tensor._attrs[0]:
         return Formula("{0}.T @ {1}[i]", ("sum({1}[i] @ ȳ[i].T)", "{0} @ ȳ[i]"), "@")
     return Formula("{0} @ {1}[i]", ("sum(ȳ[i] @ {1}[i].T)", "{0}.T @ ȳ[i]"), "@")
@@ -93,12 +93,12 @@ _BY_ATTRIBUTES = {"matmul": _matmul, "batched_matmul": _batched_matmul}
 
 
 def _formula(node: Node) -> Formula | None:
-    made = _BY_ATTRIBUTES.get(node.op)
-    return FORMULAS.get(node.op) if made is None else made(node)
+    build = _BY_ATTRIBUTES.get(node.op)
+    return FORMULAS.get(node.op) if build is None else build(node)
 
 
 def expression(node: Node) -> str:
-    """The node as made from its inputs, `1 + ξ2`; for others what they are."""
+    """An op node as an expression of its inputs, `1 + ξ2`; for others their kind."""
     if node.kind != "op":
         return node.kind
     formula, names = _formula(node), _operands(node)
@@ -108,25 +108,25 @@ def expression(node: Node) -> str:
 
 
 def partial(node: Node, i: int) -> str:
-    """The derivative of the node by input i, or the gradient of that input where it is no number per element."""
+    """The derivative of the node with respect to input i, or its gradient rule if the op is not elementwise."""
     formula, names = _formula(node), _operands(node)
     if formula is None or i >= len(formula.partials):
         return f"{node.op}'({', '.join(names)})"
     return formula.partials[i].format(*names, y=node.name, a=node.tensor._attrs)
 
 
-def gate(node: Node) -> str:
-    """The sign in the node's gate: `*`, `+1`, `1/x`."""
+def symbol(node: Node) -> str:
+    """The symbol of the node in drawings: `*`, `+1`, `1/x`."""
     formula = _formula(node)
-    sign = node.op if formula is None else formula.sign
+    text = node.op if formula is None else formula.symbol
     literals = [x.kind == "literal" for x in node.inputs]
     if not any(literals):
-        return sign
+        return text
     if node.op == "mul":
-        return sign + node.inputs[literals.index(True)].name
+        return text + node.inputs[literals.index(True)].name
     parts = [name if literal else "x" for name, literal in zip(_operands(node), literals, strict=True)]
     if node.op == "add":
-        return sign + parts[literals.index(True)]
+        return text + parts[literals.index(True)]
     if node.op in ("sub", "div"):
-        return sign + parts[1] if literals[1] else f"{parts[0]}{sign}x"
-    return f"{sign}({', '.join(parts)})"
+        return text + parts[1] if literals[1] else f"{parts[0]}{text}x"
+    return f"{text}({', '.join(parts)})"

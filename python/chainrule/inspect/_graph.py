@@ -1,4 +1,4 @@
-"""Graph: what is behind a tensor, to look at."""
+"""Graph: the computational graph of tensors, for inspection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .._util.files import write_atomic
 from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
 from ..nn import Module
-from ..nn._record_calls import Call, noting_calls
+from ..nn._record_calls import Call, record_module_calls
 from ._cost import Costs, costs
 from ._derivatives import Step, local, reverse, tangents
 from ._dot import to_dot
@@ -29,9 +29,9 @@ __all__ = ["Graph", "build"]
 
 
 class Graph:
-    """The nodes behind tensors, as `cr.graph` returns them: `nodes`, inputs before what is made from them.
+    """The nodes that tensors depend on, as `cr.graph` returns them: `nodes`, in topological order, inputs first.
 
-    `graph["q"]` is the node of that name; a notebook shows a graph as a picture.
+    `graph["q"]` is the node of that name; a notebook shows a graph as a drawing.
     """
 
     def __init__(self, nodes: Sequence[Node], outputs: Sequence[Tensor], gradients: Sequence[Any]) -> None:
@@ -39,7 +39,7 @@ class Graph:
         by_number = {node.number: node for node in self.nodes}
         self.outputs = [by_number[t._number] for t in outputs]
         self._given = list(gradients)
-        self._reversed: tuple[dict[int, Tensor], list[Step]] | None = None
+        self._backward_result: tuple[dict[int, Tensor], list[Step]] | None = None
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -51,14 +51,16 @@ class Graph:
         for node in self.nodes:
             if node.name == name:
                 return node
-        raise KeyError(f"graph: no node is named {name!r}; there are {', '.join(node.name for node in self.nodes)}")
+        raise KeyError(
+            f"graph: no node is named {name!r}; available nodes: {', '.join(node.name for node in self.nodes)}"
+        )
 
     def __repr__(self) -> str:
         ends = ", ".join(f"{node.name} {node.tensor.shape}" for node in self.outputs)
         return f"Graph({len(self.nodes)} nodes, to {ends})"
 
     def gradient(self, name: str) -> Array | None:
-        """Return the gradient of the outputs by a node, None where nothing depends on it; `grad` is not touched.
+        """Return the gradient of the outputs with respect to a node, None without dependence; `grad` is unchanged.
 
         Errors: KeyError for the name; ValueError for an output of more than one element without `gradient=`.
 
@@ -71,16 +73,16 @@ class Graph:
         return None if found is None else found.numpy()
 
     def trace(self, wrt: Tensor | None = None, tangent: Any = None, digits: int | None = None) -> Tables:
-        """Tabulate the forward and the backward pass: values; local derivatives, what arrives, their products, sums.
+        """Tabulate both passes: values; upstream gradients, local derivatives, their products, sums.
 
-        Forward mode: a column has every node's derivative by `wrt`, d node / d wrt * tangent; the last line has what
-        both modes found for the outputs.
+        With `wrt`, also forward mode: a column with every node's derivative d node / d wrt * tangent, and a last line
+        with the derivative of the outputs by both modes.
 
         Arguments: `wrt`, a leaf of the graph; `tangent`, of its shape (default 1 for one element); `digits`,
         significant digits of the text (default 7 for float32, 10 for float64).
         Returns: `Tables`: printed, text; `forward` and `backward`, lists of rows.
-        Errors: ValueError for an output of more than one element without `gradient=`, a `wrt` that is no leaf of the
-        graph, a tangent of another shape; RuntimeError when a value was overwritten after the forward pass.
+        Errors: ValueError for an output of more than one element without `gradient=`, a `wrt` that is not a leaf of
+        the graph, a tangent of another shape; RuntimeError if a value was overwritten after the forward pass.
 
         >>> import chainrule as cr
         >>> x, y = (cr.tensor(value, requires_grad=True) for value in (-2.0, 5.0))
@@ -100,22 +102,22 @@ class Graph:
         ξ1    -4                  x      dξ1/dx = 1        1      -4                -4
                                   y      dξ1/dy = 1        1      -4                -4
         """
-        totals, done = self.backward_pass()
-        pushed: dict[int, Tensor] = {}
+        totals, steps = self.backward_pass()
+        node_tangents: dict[int, Tensor] = {}
         agreement = None
         if wrt is not None:
             leaf = self._leaf(wrt)
-            along = _start(leaf, tangent, "trace: tangent")
-            pushed = tangents(self.outputs, leaf.number, along)
-            ends = [(g, pushed.get(number)) for number, g in self._seeds().items()]
+            along = _seed(leaf, tangent, "trace: tangent")
+            node_tangents = tangents(self.outputs, leaf.number, along)
+            ends = [(g, node_tangents.get(number)) for number, g in self._seeds().items()]
             both = _inner(ends), _inner([(totals.get(leaf.number), along)])
             name = leaf.name if tangent is None else f"{leaf.name} * tangent"
             agreement = Agreement(name, *(np.asarray(value, wrt.dtype) for value in both))
         forward = [
-            ForwardRow(node, node.value, pushed[node.number].numpy() if node.number in pushed else None)
+            ForwardRow(node, node.value, node_tangents[node.number].numpy() if node.number in node_tangents else None)
             for node in self.nodes
         ]
-        return Tables(forward, [self._row(step, totals) for step in done], self._label(), agreement, digits)
+        return Tables(forward, [self._row(step, totals) for step in steps], self._label(), agreement, digits)
 
     def flops(self) -> Costs:
         """Count operations and bytes of every node, forward and backward; nothing is computed.
@@ -133,7 +135,7 @@ class Graph:
         return costs(self.nodes, seeds)
 
     def to_dot(self, by: str | None = None) -> str:
-        """Return the graph in Graphviz's language; `by` as in `draw`.
+        """Return the graph in Graphviz's DOT language; `by` as in `draw`.
 
         >>> import chainrule as cr
         >>> x = cr.tensor(3.0, requires_grad=True)
@@ -143,7 +145,7 @@ class Graph:
         return to_dot(self._picture(by))
 
     def to_svg(self, by: str | None = None) -> str:
-        """Return the picture as SVG; `by` as in `draw`.
+        """Return the drawing as SVG; `by` as in `draw`.
 
         >>> import chainrule as cr
         >>> x = cr.tensor(3.0, requires_grad=True)
@@ -153,20 +155,20 @@ class Graph:
         return to_svg(self._picture(by))
 
     def _repr_svg_(self) -> str | None:
-        """The picture for a notebook; None, so that it shows text, where there is too much to be drawn."""
+        """The drawing for a notebook; None if the graph is too large to draw, so that the notebook shows text."""
         return self.to_svg() if fits(self.nodes) else None
 
     def draw(self, path: str | os.PathLike[str], by: str | None = None) -> None:
-        """Draw the graph, left to right: gates, above each line the value (green), below it the gradient (red).
+        """Draw the graph, left to right: op nodes, above each edge the value (green), below it the gradient (red).
 
-        Where a value is used more than once, each use shows in red what it passes back; they add up to the gradient.
+        If a value is used more than once, each use shows its contribution in red; their sum is the gradient.
 
-        Arguments: `path`, of an .svg file; `by`: "op", one gate for each node, or "module", one box for each layer,
-        with the number of its parameters and the shape of its output (default: "module" for more than 100 nodes, if a
-        layer is known: see `cr.graph`). Without `gradient=`, an output of more than one element has no gradients to
-        show.
-        Errors: ValueError for other endings, an unknown `by`, or "module" where no layer is known; OSError when the
-        file cannot be written (an old one stays whole).
+        Arguments: `path`, of an .svg file; `by`: "op", one symbol for each node, or "module", one box for each layer,
+        with the number of its parameters and the shape of its output (default: "module" for more than 100 nodes, if
+        layers are known: see `cr.graph`). Without `gradient=`, no gradients are shown for an output of more than one
+        element.
+        Errors: ValueError for other extensions, an unknown `by`, or "module" if no layer is known; OSError if the file
+        cannot be written (an existing file is unchanged then).
 
         >>> import os, tempfile
         >>> import chainrule as cr
@@ -178,36 +180,35 @@ class Graph:
         """
         if not os.fspath(path).lower().endswith(".svg"):
             raise ValueError(
-                f"draw: expected a path that ends in .svg, got {os.fspath(path)!r}; Graphviz makes others of to_dot()"
+                f"draw: expected a path that ends in .svg, got {os.fspath(path)!r}; "
+                "for other formats, use Graphviz with to_dot()"
             )
         write_atomic(path, self.to_svg(by).encode())
 
-    # What is behind these.
+    # Implementation.
 
     def backward_pass(self) -> tuple[dict[int, Tensor], list[Step]]:
-        """Gradients by tensor number, and the steps that made them; computed once."""
-        grad_mode.executor.forbid(
-            "graph: values are not known inside of a compiled function; look at the graph outside"
-        )
-        if self._reversed is None:
+        """Gradients by tensor number, and the steps that computed them; cached."""
+        grad_mode.executor.forbid("graph: values are not known inside a compiled function; inspect the graph outside")
+        if self._backward_result is None:
             totals, steps = self._seeds(), list[Step]()
             with no_grad():
                 reverse(self.nodes, totals, steps.append)
-            self._reversed = totals, steps
-        return self._reversed
+            self._backward_result = totals, steps
+        return self._backward_result
 
     def _picture(self, by: str | None) -> Picture:
         return picture(self.nodes, by, self.backward_pass if self.has_gradients() else None)
 
     def has_gradients(self) -> bool:
-        """Whether it is known where gradients begin."""
+        """Whether the upstream gradient of every output is known."""
         return all(g is not None or node.tensor.size == 1 for node, g in zip(self.outputs, self._given, strict=True))
 
     def _seeds(self) -> dict[int, Tensor]:
         """The gradients of the outputs by tensor number."""
         seeds: dict[int, Tensor] = {}
         for node, given in zip(self.outputs, self._given, strict=True):
-            g = _start(node, given, "graph: gradient")
+            g = _seed(node, given, "graph: gradient")
             with no_grad():
                 seeds[node.number] = ops.add(seeds[node.number], g) if node.number in seeds else g
         return seeds
@@ -216,7 +217,9 @@ class Graph:
         for node in self.nodes:
             if node.tensor is wrt and node.kind == "leaf":
                 return node
-        raise ValueError("trace: wrt is no leaf of this graph; pass a tensor that requires a gradient and leads to it")
+        raise ValueError(
+            "trace: wrt is not a leaf of this graph; pass a tensor that requires a gradient and that it depends on"
+        )
 
     def _label(self) -> str:
         names = [node.name for node in self.outputs]
@@ -235,21 +238,21 @@ class Graph:
         )
 
 
-def _start(node: Node, given: Any, what: str) -> Tensor:
-    """Where a pass begins: 1 for one element, else what the caller gives."""
+def _seed(node: Node, given: Any, what: str) -> Tensor:
+    """The first gradient or tangent of a pass: the caller's, or 1 for a node of one element."""
     t = node.tensor
     if given is None:
         if t.size != 1:
-            raise ValueError(f"{what}: {node.name} has more than one element; expected one of its shape {t.shape}")
+            raise ValueError(f"{what}: {node.name} has more than one element; expected an array of its shape {t.shape}")
         return Tensor._wrap(np.ones(t.shape, t.dtype))
     g = Tensor(given, t.dtype)
     if g.shape != t.shape:
-        raise ValueError(f"{what}: expected shape {t.shape} as of {node.name}, got {g.shape}")
+        raise ValueError(f"{what}: expected the shape {t.shape} of {node.name}, got {g.shape}")
     return g
 
 
 def _inner(pairs: Sequence[tuple[Tensor | None, Tensor | None]]) -> float:
-    """Sum of products."""
+    """The sum of inner products."""
     with no_grad():
         return sum(float(ops.sum(ops.mul(a, b)).item()) for a, b in pairs if a is not None and b is not None)
 
@@ -257,15 +260,15 @@ def _inner(pairs: Sequence[tuple[Tensor | None, Tensor | None]]) -> float:
 def build(
     y: Tensor | Sequence[Tensor] | Callable[[], Any], names: Mapping[str, Tensor] | None, model: Any, gradient: Any
 ) -> Graph:
-    """The graph of `cr.graph`."""
+    """Implementation of `cr.graph`."""
     if model is not None and not isinstance(model, Module):
         raise TypeError(f"graph: model is {type(model).__name__}, expected a cr.nn.Module")
     if isinstance(y, Module):
-        raise TypeError("graph: the output is a Module; pass what it computes, cr.graph(lambda: model(x))")
+        raise TypeError("graph: the output is a Module; pass its result, cr.graph(lambda: model(x))")
     calls: list[Call] = []
     result: Any = y
     if callable(y):
-        with noting_calls() as calls:
+        with record_module_calls() as calls:
             result = y()
     several = isinstance(result, (tuple, list))
     outputs = list(result) if several else [result]
@@ -277,8 +280,8 @@ def build(
         raise ValueError(f"graph: expected a gradient for each of {len(outputs)} outputs, got {len(gradients)}")
     modules = ([] if model is None else [model]) + [call.module for call in calls if call.outermost]
     nodes = collect(outputs, named(names, modules))
-    there = {node.number for node in nodes}
-    missing = [name for name, t in (names or {}).items() if t._number not in there]
+    present = {node.number for node in nodes}
+    missing = [name for name, t in (names or {}).items() if t._number not in present]
     if missing:
         raise ValueError(f"graph: the output does not depend on {', '.join(map(repr, missing))}")
     if calls:

@@ -1,4 +1,4 @@
-"""What is behind a tensor: its nodes in topological order, with names, and the layers that made them."""
+"""The computational graph of a tensor: its nodes in topological order, with names, and the layers they belong to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PREFIX = {"leaf": "x", "constant": "c", "op": "ξ"}
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A call of a module: where the module is inside of the model ("" for the model itself), and the module."""
+    """A call of a module: its path inside the model ("" for the model itself), and the module."""
 
     path: str
     module: Module
@@ -33,8 +33,8 @@ class Layer:
 class Node:
     """A tensor of a graph.
 
-    `kind` is "op", "leaf" (it has a gradient), "constant", or "literal": a single number without a name, which is shown
-    where it is used and is not among the graph's nodes.
+    `kind` is "op", "leaf" (it has a gradient), "constant", or "literal": a scalar constant without a name, which is
+    shown where it is used and is not among the graph's nodes.
     """
 
     name: str
@@ -45,52 +45,52 @@ class Node:
 
     @property
     def number(self) -> int:
-        """The tensor's number; an input's is smaller."""
+        """The tensor's number; those of inputs are smaller."""
         return self.tensor._number
 
     @property
     def op(self) -> str:
-        """Name of the op that made it, "" for others."""
+        """Name of the op that computed it, "" for others."""
         return "" if self.tensor._op is None else self.tensor._op.name
 
     @property
     def value(self) -> npt.NDArray[Any]:
-        """Its values, read-only."""
+        """The values, read-only."""
         return self.tensor.numpy()
 
 
 def check_outputs(outputs: Sequence[Any]) -> None:
-    """Refuse what has no graph."""
+    """Raise for anything that has no graph."""
     for i, y in enumerate(outputs):
         what = "the output" if len(outputs) == 1 else f"output {i}"
         if not isinstance(y, Tensor):
-            raise TypeError(f"graph: {what} is {type(y).__name__}; expected a tensor that ops made")
+            raise TypeError(f"graph: {what} is {type(y).__name__}; expected a tensor computed by ops")
         if not (grad_mode.executor.has_values and isinstance(y._data, np.ndarray)):
             raise CompileError(
-                f"graph: {what} {y.shape} is from inside of a compiled function, where tensors have no values; "
+                f"graph: {what} {y.shape} was created inside a compiled function, where tensors have no values; "
                 "call the function without cr.compile to see its graph"
             )
         if y._op is None:
             raise ValueError(
-                f"graph: {what} {y.shape} has no history: no op made it from tensors that require a gradient "
-                "(or gradients were off)"
+                f"graph: {what} {y.shape} has no graph: no op computed it from tensors that require a gradient "
+                "(or gradients were disabled)"
             )
 
 
 def collect(outputs: Sequence[Tensor], names: Mapping[int, str]) -> list[Node]:
-    """The nodes behind the outputs, inputs before what is made from them; `names` by tensor number."""
-    behind: dict[int, Tensor] = {}
-    waiting = list(outputs)
-    while waiting:
-        t = waiting.pop()
-        if t._number not in behind:
-            behind[t._number] = t
-            waiting.extend(t._inputs)
+    """The nodes that the outputs depend on, in topological order, inputs first; `names` by tensor number."""
+    ancestors: dict[int, Tensor] = {}
+    pending = list(outputs)
+    while pending:
+        t = pending.pop()
+        if t._number not in ancestors:
+            ancestors[t._number] = t
+            pending.extend(t._inputs)
     taken = set(names.values())
     counts = {"leaf": 0, "constant": 0, "op": 1}
     nodes: dict[int, Node] = {}
-    for key in sorted(behind):
-        t = behind[key]
+    for key in sorted(ancestors):
+        t = ancestors[key]
         kind = "op" if t._op is not None else "leaf" if t._requires_grad else "constant"
         given = names.get(key)
         if given is None and kind == "constant" and t.ndim == 0:
@@ -105,13 +105,15 @@ def collect(outputs: Sequence[Tensor], names: Mapping[int, str]) -> list[Node]:
 
 
 def named(names: Mapping[str, Any] | None, modules: Iterable[Module]) -> dict[int, str]:
-    """Names by tensor number: those given, and the parameters' of the modules."""
+    """Names by tensor number: the caller's, and those of the parameters of the modules."""
     found: dict[int, str] = {}
     for name, t in ({} if names is None else names).items():
         if not isinstance(name, str) or not name.isprintable() or not name:
             raise TypeError(f"graph: names must be printable strings, got {name!r}")
         if not isinstance(t, Tensor):
-            raise TypeError(f"graph: names[{name!r}] is {type(t).__name__}, expected a tensor; make it with cr.tensor")
+            raise TypeError(
+                f"graph: names[{name!r}] is {type(t).__name__}, expected a tensor; create it with cr.tensor"
+            )
         if t._number in found:
             raise ValueError(f"graph: {found[t._number]!r} and {name!r} are names of one tensor")
         found[t._number] = name
@@ -129,7 +131,7 @@ def named(names: Mapping[str, Any] | None, modules: Iterable[Module]) -> dict[in
 
 
 def layers_of_calls(nodes: Sequence[Node], calls: Sequence[Call], model: Module | None) -> None:
-    """Set the layer of the nodes that a call made in which no other module was called."""
+    """Set the layer of nodes computed by an innermost call, in which no other module was called."""
     paths: dict[int, str] = {}
     for root in ([] if model is None else [model]) + [call.module for call in calls if call.outermost]:
         for path, module in root.named_modules():
@@ -145,9 +147,10 @@ def layers_of_calls(nodes: Sequence[Node], calls: Sequence[Call], model: Module 
 
 
 def layers_of_parameters(nodes: Sequence[Node], model: Module) -> None:
-    """Set the layer of nodes by what they read, where calls were not noted: a module's parameters, besides data.
+    """Set the layer of nodes without recorded calls: of those that read data and the parameters of one module.
 
-    An add after a product belongs to it, if nothing else reads the product; a reshape may be between them.
+    An addition after a matrix product belongs to the same layer if it is the only reader of the product; a reshape may
+    be between them.
     """
     owners: dict[int, tuple[str, Module]] = {}
     for path, module in model.named_modules():

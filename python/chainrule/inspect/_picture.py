@@ -1,4 +1,4 @@
-"""What is drawn: boxes and lines with their texts. Where they are drawn is `layout.py`'s business."""
+"""The contents of a drawing: boxes and lines with their texts. Their positions are computed by `_layout.py`."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import numpy.typing as npt
 from .._tensor import Tensor
 from .._util.text_table import cells
 from ._derivatives import Step
-from ._formulas import expression, gate
+from ._formulas import expression, symbol
 from ._nodes import Layer, Node
 from ._text import array_text, norm, number, shape_text
 
 __all__ = ["Box", "Line", "Picture", "fits", "outputs_of", "picture"]
 
-_MANY = 100  # nodes, from where on layers are drawn
-_MOST = 3000  # nodes of a picture
+_MANY_NODES = 100  # above this, layers are drawn by default
+_MAX_NODES = 3000  # of a drawing by op
 _DIGITS = 4
-_FEW, _WIDE = 4, 24  # elements and characters that are written beside a line
+_MAX_ELEMENTS, _MAX_WIDTH = 4, 24  # elements and characters written beside a line
 
-# Gradients by tensor number, and the steps that made them.
+# Computes the gradients by tensor number, and the steps.
 Backward = Callable[[], tuple[dict[int, Tensor], list[Step]]]
 
 
 @dataclass
 class Box:
-    """A thing with texts: `lines` stand inside, `title` above, `value` and `gradient` (or None) to its right.
+    """A box with texts: `lines` inside, `title` above, `value` and `gradient` (or None) to its right.
 
-    `kind` is "op", "leaf", "constant" or "layer"; `tip` is shown to those who point at it.
+    `kind` is "op", "leaf", "constant" or "layer"; `tip` is the tooltip.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Box:
 
 @dataclass
 class Line:
-    """From box number `source`; `gradient` is what comes back along it, if that is not all that the source gets."""
+    """A line from box number `source`; `gradient`: its contribution, if the source's gradient is a sum of several."""
 
     source: int
     gradient: str | None = None
@@ -52,7 +52,7 @@ class Line:
 
 @dataclass
 class Picture:
-    """Boxes, inputs before what is made from them."""
+    """Boxes in topological order, inputs first."""
 
     boxes: list[Box]
 
@@ -62,31 +62,31 @@ def _has_layers(nodes: Sequence[Node]) -> bool:
 
 
 def fits(nodes: Sequence[Node]) -> bool:
-    """Whether the picture that is drawn when nobody says how is not too large."""
-    return len(nodes) <= _MOST or _has_layers(nodes)
+    """Whether the default drawing is small enough."""
+    return len(nodes) <= _MAX_NODES or _has_layers(nodes)
 
 
 def picture(nodes: Sequence[Node], by: str | None, backward: Backward | None) -> Picture:
-    """The picture by nodes ("op") or layers ("module"); `backward` computes the gradients, where there are any."""
-    chosen = by or ("module" if _has_layers(nodes) and len(nodes) > _MANY else "op")
+    """The drawing by nodes ("op") or layers ("module"); `backward` computes the gradients, if they are defined."""
+    chosen = by or ("module" if _has_layers(nodes) and len(nodes) > _MANY_NODES else "op")
     if chosen == "op":
-        if len(nodes) > _MOST:
-            raise ValueError(f"draw: {len(nodes)} nodes are too many for a picture, expected at most {_MOST}")
+        if len(nodes) > _MAX_NODES:
+            raise ValueError(f"draw: {len(nodes)} nodes are too many for a drawing, expected at most {_MAX_NODES}")
         return _by_op(nodes, backward)
     if chosen != "module":
         raise ValueError(f"draw: by must be 'op' or 'module', got {by!r}")
     if not _has_layers(nodes):
         raise ValueError(
-            "draw: it is not known which layer made which node; pass a function and the model, "
+            "draw: the layers of the nodes are not known; pass a function and the model, "
             "cr.graph(lambda: loss(model(x), y), model=model)"
         )
     return _by_layer(nodes)
 
 
 def _values(values: npt.NDArray[Any]) -> tuple[str, bool]:
-    """Text beside a line, and whether it is all of them."""
-    text = array_text(values, _DIGITS, _FEW) if 0 < values.size <= _FEW else ""
-    whole = text != "" and cells(text) <= _WIDE
+    """The text beside a line, and whether it has all values."""
+    text = array_text(values, _DIGITS, _MAX_ELEMENTS) if 0 < values.size <= _MAX_ELEMENTS else ""
+    whole = text != "" and cells(text) <= _MAX_WIDTH
     return text if whole else shape_text(values.shape), whole
 
 
@@ -102,13 +102,13 @@ def _by_op(nodes: Sequence[Node], backward: Backward | None) -> Picture:
     for node in nodes:
         for x in node.inputs:
             uses[x.number] = uses.get(x.number, 0) + 1
-    place = {node.number: i for i, node in enumerate(nodes)}
+    index = {node.number: i for i, node in enumerate(nodes)}
     boxes = []
     for node in nodes:
         total = totals.get(node.number)
         box = Box(
             node.kind,
-            [gate(node) if node.kind == "op" else node.name],
+            [symbol(node) if node.kind == "op" else node.name],
             node.name if node.kind == "op" else "",
             _values(node.value)[0],
             None if total is None else _gradient(total.numpy()),
@@ -117,7 +117,7 @@ def _by_op(nodes: Sequence[Node], backward: Backward | None) -> Picture:
         for i, x in enumerate(node.inputs):
             if x.kind != "literal":
                 part = parts.get((node.number, i)) if uses[x.number] > 1 else None
-                box.inputs.append(Line(place[x.number], None if part is None else _gradient(part.numpy())))
+                box.inputs.append(Line(index[x.number], None if part is None else _gradient(part.numpy())))
         boxes.append(box)
     return Picture(boxes)
 
@@ -129,7 +129,7 @@ def _tip(node: Node, gradient: npt.NDArray[Any] | None) -> str:
 
 
 def _by_layer(nodes: Sequence[Node]) -> Picture:
-    """A layer's nodes are one box, with the parameters that only they read."""
+    """One box for the nodes of a layer, and for the parameters that only they read."""
     owner: dict[int, Layer | Node] = {n.number: n if n.layer is None else n.layer for n in nodes}
     readers: dict[int, list[Layer | Node]] = {}
     for node in nodes:
@@ -141,14 +141,14 @@ def _by_layer(nodes: Sequence[Node]) -> Picture:
             inside = isinstance(reader, Layer) and any(p is node.tensor for p in reader.module.parameters())
             owner[node.number] = reader if inside else node
     last = {owner[node.number]: node for node in nodes}
-    place = {thing: i for i, thing in enumerate(sorted(last, key=lambda thing: last[thing].number))}
-    boxes = [_layer_box(thing, last[thing]) for thing in place]
+    index = {thing: i for i, thing in enumerate(sorted(last, key=lambda thing: last[thing].number))}
+    boxes = [_layer_box(thing, last[thing]) for thing in index]
     for node in nodes:
-        box = boxes[place[owner[node.number]]]
+        box = boxes[index[owner[node.number]]]
         for x in node.inputs:
             if x.kind == "literal" or owner[x.number] is owner[node.number]:
                 continue
-            source = place[owner[x.number]]
+            source = index[owner[x.number]]
             if all(line.source != source for line in box.inputs):
                 box.inputs.append(Line(source))
     return Picture(boxes)
@@ -157,7 +157,9 @@ def _by_layer(nodes: Sequence[Node]) -> Picture:
 def _layer_box(thing: Layer | Node, last: Node) -> Box:
     shape = shape_text(last.tensor.shape)
     if isinstance(thing, Node):
-        return Box(thing.kind, [gate(thing) if thing.kind == "op" else thing.name], value=shape, tip=expression(thing))
+        return Box(
+            thing.kind, [symbol(thing) if thing.kind == "op" else thing.name], value=shape, tip=expression(thing)
+        )
     parameters = sum(p.size for p in thing.module.parameters())
     kind = type(thing.module).__name__
     lines = [f"{thing.path}: {kind}" if thing.path else kind]
@@ -167,7 +169,7 @@ def _layer_box(thing: Layer | Node, last: Node) -> Box:
 
 
 def outputs_of(boxes: Sequence[Box]) -> list[list[tuple[int, int]]]:
-    """For each box the (box, input) pairs that it leads to."""
+    """For each box its readers as (box, input) pairs."""
     found: list[list[tuple[int, int]]] = [[] for _ in boxes]
     for i, box in enumerate(boxes):
         for at, line in enumerate(box.inputs):

@@ -1,7 +1,7 @@
-"""A picture as SVG: no scripts, no fonts of its own, the same text everywhere.
+"""A drawing as SVG: no scripts, no embedded fonts, the same text everywhere.
 
-Every box has its column to itself: what arrives to its left, its value and gradient to its right. So no text can meet a
-line or another text; lines cross between the columns only.
+Every layer is a column with room for the gradients of inputs to the left of its boxes, and for values and gradients to
+their right. Therefore no text overlaps a line or another text, and lines cross only between columns.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["to_svg"]
 
 _INSIDE, _BESIDE = 13.0, 11.0  # font sizes
 _CELL = 0.61  # width of a character, of the font size
-_ROUND = 17.0  # radius of a gate
+_ROUND = 17.0  # radius of an op's shape
 _PORT = 19.0  # between two inputs
-_LINE = 17.0  # between two lines inside of a box
+_LINE = 17.0  # between two lines inside a box
 _PAD = 6.0
 _MARGIN = 16.0
 _CHANNEL = (36.0, 150.0)  # between two columns
@@ -44,7 +44,7 @@ def _width(text: str, size: float) -> float:
 
 @dataclass
 class _Drawn:
-    """A box with its measures: half of the shape's width and height, and what it needs to its left and right."""
+    """A box with its sizes: half of the shape's width and height, and the room needed to its left and right."""
 
     box: Box
     half: float
@@ -54,7 +54,7 @@ class _Drawn:
 
     @property
     def ports(self) -> list[float]:
-        """The heights at which inputs arrive, from the middle."""
+        """The heights of the input ports relative to the middle."""
         n = len(self.box.inputs)
         return [(i - (n - 1) / 2) * _PORT for i in range(n)]
 
@@ -117,12 +117,12 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
 
 
 class _Columns:
-    """Where columns begin and end, and the middle of the boxes inside."""
+    """The begin, the end, and the middle of the boxes of each column."""
 
     def __init__(self, drawn: list[_Drawn], plan: Layout) -> None:
         count = max(plan.layer) + 1
         left, right = [0.0] * count, [0.0] * count
-        rise = [0.0] * count  # how high lines climb on their way to a column
+        rise = [0.0] * count  # the largest change of height of a line before a column
         for d, at in zip(drawn, plan.layer, strict=True):
             left[at], right[at] = max(left[at], d.left + d.half), max(right[at], d.half + d.right)
         for d, at, y in zip(drawn, plan.layer, plan.y, strict=True):
@@ -140,7 +140,7 @@ class _Columns:
 
 
 def _lines(drawn: list[_Drawn], plan: Layout, columns: _Columns, dy: float) -> list[str]:
-    """The lines: from a box to the end of its column, through the places it passes, to the boxes that read it."""
+    """The lines: from a box to the end of its column, through its dummy vertices, to the boxes that read it."""
     parts = []
     for i, d in enumerate(drawn):
         at, y = plan.layer[i], plan.y[i] + dy
@@ -166,7 +166,7 @@ def _lines(drawn: list[_Drawn], plan: Layout, columns: _Columns, dy: float) -> l
 
 
 def _edge(d: _Drawn, port: float) -> float:
-    """How far the shape reaches to the left at a height: its ends are round for ops."""
+    """The extent of the shape to the left at a height: ops have round ends."""
     if d.box.kind != "op":
         return d.half
     radius = min(d.half, d.tall)
@@ -176,7 +176,7 @@ def _edge(d: _Drawn, port: float) -> float:
 
 
 def to_svg(picture: Picture) -> str:
-    """Write a picture down."""
+    """Write a drawing."""
     drawn = [_measure(box) for box in picture.boxes]
     plan = arrange([d.item for d in drawn])
     columns = _Columns(drawn, plan)

@@ -1,4 +1,4 @@
-"""The forward and the backward pass as tables, as one writes them on paper."""
+"""The forward and the backward pass as tables, in the form of a calculation by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BackwardRow", "ForwardRow", "Tables"]
 
 @dataclass(frozen=True, eq=False)
 class ForwardRow:
-    """A node, its value, and in forward mode its derivative by the leaf that was asked for."""
+    """A node, its value, and in forward mode its derivative with respect to the selected leaf."""
 
     node: Node
     value: Array
@@ -25,10 +25,10 @@ class ForwardRow:
 
 @dataclass(frozen=True, eq=False)
 class BackwardRow:
-    """What a node passes back to one input.
+    """A node's contribution to the gradient of one input.
 
-    `local` is the derivative of the node by the input (None where it is too large to be formed), `upstream` the
-    gradient that arrived at the node, `part` their product, `total` what the input has got so far.
+    `local` is the derivative of the node with respect to the input (None if too large to be formed), `upstream` the
+    upstream gradient of the node, `part` their product, `total` the input's gradient so far.
     """
 
     node: Node
@@ -42,7 +42,7 @@ class BackwardRow:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The derivative of the outputs by the leaf that was asked for, a number, found by both modes."""
+    """The derivative of the outputs with respect to the selected leaf, a scalar, computed by both modes."""
 
     name: str
     forward: Array
@@ -50,7 +50,7 @@ class Agreement:
 
 
 class Tables:
-    """The two tables as rows, `forward` and `backward`, and with `wrt` their `agreement`; printed, as text."""
+    """Both tables as rows, `forward` and `backward`, and with `wrt` their `agreement`; printed, as text."""
 
     def __init__(
         self,
@@ -88,14 +88,14 @@ class Tables:
         y = self._output
         head = ("node", f"upstream d{y}/dnode", "input", "local derivative", "value", "upstream * local", "sum so far")
         rows: list[tuple[str, ...]] = []
-        before: Node | None = None
+        previous: Node | None = None
         for row in self.backward:
-            own = (row.node.name, self._text(row.upstream)) if row.node is not before else ("", "")
-            before = row.node
+            own = (row.node.name, self._text(row.upstream)) if row.node is not previous else ("", "")
+            previous = row.node
             left = "ȳ -> " if "ȳ" in row.formula else f"d{row.node.name}/d{row.input.name} = "
             formula = left + row.formula
             rows.append((*own, row.input.name, formula, self._local(row), self._text(row.part), self._text(row.total)))
-        note = "\nȳ: what arrives at the node (upstream)" if any("ȳ" in row.formula for row in self.backward) else ""
+        note = "\nȳ: the upstream gradient of the node" if any("ȳ" in row.formula for row in self.backward) else ""
         return text_table(head, rows) + note
 
     def _local(self, row: BackwardRow) -> str:

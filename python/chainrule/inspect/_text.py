@@ -1,4 +1,4 @@
-"""Numbers and arrays as text."""
+"""Scalars and arrays as text."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..autodiff._sweeps import no_grad
 
 __all__ = ["array_text", "norm", "number", "shape_text"]
 
-SMALL = 6  # elements that are shown one by one
+SMALL = 6  # arrays of up to this size are shown in full
 _DIGITS = {"float32": 7, "float64": 10}
 
 
 def number(value: Any, digits: int | None = None) -> str:
-    """One number with `digits` significant digits; by default 7 of a float32, 10 of a float64."""
+    """A scalar with `digits` significant digits; by default 7 for float32, 10 for float64."""
     array = np.asarray(value)
     if array.dtype.kind != "f":
         return str(array.item())
@@ -40,7 +40,7 @@ def shape_text(shape: Sequence[int]) -> str:
 
 
 def array_text(values: npt.NDArray[Any], digits: int | None = None, small: int = SMALL) -> str:
-    """All numbers of a small array, else its shape, norm, least and largest value."""
+    """All values of a small array, else its shape, norm, minimum and maximum."""
     if values.ndim == 0:
         return number(values, digits)
     if 0 < values.size <= small:

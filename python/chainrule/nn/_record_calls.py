@@ -1,4 +1,4 @@
-"""Which call of a module made which tensors; noted only inside of `noting_calls`, for pictures and reports."""
+"""Recording of module calls and the tensors that they create: for drawings and reports, only on request."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Any
 
 from .._tensor import sequence_numbers
 
-__all__ = ["Call", "noted", "noting_calls"]
+__all__ = ["Call", "call_recorder", "record_module_calls"]
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call: the tensors that it made are those with numbers from `first` up to `end`."""
+    """One call: it created the tensors with numbers from `first` up to, but not including, `end`."""
 
-    module: Any  # a Module, which stands above this file
+    module: Any  # a Module, which is defined above this file
     inputs: tuple[Any, ...]
     output: Any
     first: int
     end: int
-    outermost: bool  # no other noted call is around it
-    innermost: bool  # no other noted call is inside of it
+    outermost: bool  # not inside another recorded call
+    innermost: bool  # has no recorded call inside
 
 
-class _Noted(threading.local):
-    """The calls that were finished in this thread, or None: nobody asks."""
+class _CallRecorder(threading.local):
+    """The finished calls of this thread, or None while calls are not recorded."""
 
     calls: list[Call] | None = None
     depth = 0
 
     def call(self, module: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """Run a module's forward and note the call."""
+        """Run a module's forward and record the call."""
         calls = self.calls
         assert calls is not None
         before, first = len(calls), next(sequence_numbers)
@@ -46,16 +46,16 @@ class _Noted(threading.local):
         return output
 
 
-noted = _Noted()
+call_recorder = _CallRecorder()
 
 
 @contextmanager
-def noting_calls() -> Iterator[list[Call]]:
-    """Note the calls of modules that this thread makes inside the block, in the order in which they end."""
-    before = noted.calls, noted.depth
+def record_module_calls() -> Iterator[list[Call]]:
+    """Record the module calls of this thread inside the block, in the order in which they end."""
+    before = call_recorder.calls, call_recorder.depth
     calls: list[Call] = []
-    noted.calls, noted.depth = calls, 0
+    call_recorder.calls, call_recorder.depth = calls, 0
     try:
         yield calls
     finally:
-        noted.calls, noted.depth = before
+        call_recorder.calls, call_recorder.depth = before

@@ -24,6 +24,7 @@ __all__ = [
     "OPS",
     "SYMMETRIC",
     "Attrs",
+    "Forward",
     "Op",
     "Plan",
     "Rule",

@@ -1,23 +1,26 @@
-"""Softmax and its logarithm, along an axis."""
+"""Softmax and its logarithm, along an axis.
+
+Each is an instruction on rows: a kernel in cpp/kernels/softmax.cpp. docs/adding.md adds another one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._ir.instruction import Instr
 from .._ir.records import Rowwise
 from .._ir.shapes import product
+from .._ir.table import Entry, add_instruction
 from .._tensor import Tensor
+from .._util.exports import own_names
 from ._arithmetic import _float_dtype, mul, neg, sub
 from ._math import exp
-from ._op import LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
+from ._op import LINEAR, SYMMETRIC, Attrs, Forward, Op, Plan, Rule, Spec, apply, register
 from ._operands import one
 from ._reduce import sum
 from ._shape import transpose
 from ._strides import axes_of
-
-__all__ = ["log_softmax", "softmax"]
 
 
 def _rows_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -26,6 +29,12 @@ def _rows_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     shape = specs[0].shape
     record = Rowwise(rows=product(shape[:-1]), cols=shape[-1])
     return Plan(Spec(shape, dtype), [Instr(name, specs[0].code, [len(specs)], list(range(len(specs))), record)])
+
+
+def _rowwise(name: str, vjp: tuple[Rule | None, ...], jvp: tuple[Forward | None, ...], flops: int = 4) -> Op:
+    """Register a rowwise op and its instruction; `flops` are operations per element."""
+    add_instruction(name, Entry(Rowwise, flops))
+    return register(Op(name, _rows_plan, vjp, jvp))
 
 
 # softmax_grad(y, g) = y * (g - s), s = sum(y * g): linear in g, with a symmetric Jacobian.
@@ -49,25 +58,17 @@ def _log_softmax_by_g(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs
     return sub(gg, sum(mul(exp(x[0]), gg), -1, True))
 
 
-_SOFTMAX_GRAD: Op = register(
-    Op(
-        "softmax_grad",
-        _rows_plan,
-        (_softmax_second, lambda gg, d, x, a: apply(_SOFTMAX_GRAD, (x[0], gg))),
-        (_softmax_second_forward, LINEAR),
-    )
+_SOFTMAX_GRAD: Op = _rowwise(
+    "softmax_grad",
+    (_softmax_second, lambda gg, d, x, a: apply(_SOFTMAX_GRAD, (x[0], gg))),
+    (_softmax_second_forward, LINEAR),
 )
-_LOG_SOFTMAX_GRAD: Op = register(
-    Op("log_softmax_grad", _rows_plan, (_log_softmax_by_y, _log_softmax_by_g), (SYMMETRIC, LINEAR))
-)
-_SOFTMAX = register(Op("softmax", _rows_plan, (lambda g, y, x, a: apply(_SOFTMAX_GRAD, (y, g)),), (SYMMETRIC,)))
-_LOG_SOFTMAX = register(
-    Op(
-        "log_softmax",
-        _rows_plan,
-        (lambda g, y, x, a: apply(_LOG_SOFTMAX_GRAD, (y, g)),),
-        (lambda t, y, x, a: _log_softmax_by_g(t, y, (y,), a),),
-    )
+_LOG_SOFTMAX_GRAD: Op = _rowwise("log_softmax_grad", (_log_softmax_by_y, _log_softmax_by_g), (SYMMETRIC, LINEAR))
+_SOFTMAX = _rowwise("softmax", (lambda g, y, x, a: apply(_SOFTMAX_GRAD, (y, g)),), (SYMMETRIC,))
+_LOG_SOFTMAX = _rowwise(
+    "log_softmax",
+    (lambda g, y, x, a: apply(_LOG_SOFTMAX_GRAD, (y, g)),),
+    (lambda t, y, x, a: _log_softmax_by_g(t, y, (y,), a),),
 )
 
 
@@ -102,3 +103,7 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     array([[-0.6931472, -0.6931472]], dtype=float32)
     """
     return _along(_LOG_SOFTMAX, x, axis)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -33,9 +33,9 @@ class Adam(Optimizer):
     array([ 0.75, -1.75], dtype=float32)
     """
 
+    _updates = (("adam", 12),)
     _all_states = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     _step_state_size = 3  # steps, beta1^steps, beta2^steps
-    _update = "adam"
 
     betas = Pair(below=1.0)
     eps = Number()
@@ -53,10 +53,6 @@ class Adam(Optimizer):
     ) -> None:
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
         super().__init__(params, options)
-
-    @classmethod
-    def _kernel(cls, options: Mapping[str, Any]) -> str:
-        return cls._update
 
     @classmethod
     def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:
@@ -79,7 +75,7 @@ class AdamW(Adam):
     array([ 0.625, -1.5  ], dtype=float32)
     """
 
-    _update = "adamw"
+    _updates = (("adamw", 12),)
 
     def __init__(
         self,

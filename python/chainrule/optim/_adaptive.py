@@ -32,6 +32,7 @@ class RMSprop(Optimizer):
     array([ 0., -1.], dtype=float32)
     """
 
+    _updates = (("rmsprop", 9), ("rmsprop_centered", 15))
     _all_states = ("square_avg", "grad_avg", "momentum_buffer")
 
     alpha = Number(most=1.0)
@@ -84,6 +85,7 @@ class Adagrad(Optimizer):
     array([ 0.75, -1.75], dtype=float32)
     """
 
+    _updates = (("adagrad", 7),)
     _all_states = ("sum",)
     _step_state_size = 1  # steps
 
@@ -103,10 +105,6 @@ class Adagrad(Optimizer):
     ) -> None:
         options = {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay, "eps": eps}
         super().__init__(params, {**options, "initial_accumulator_value": initial_accumulator_value})
-
-    @classmethod
-    def _kernel(cls, options: Mapping[str, Any]) -> str:
-        return "adagrad"
 
     @classmethod
     def _initial_state_value(cls, options: Mapping[str, Any]) -> float:

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .._ir.elementwise import Update
+from .._ir.table import Entry, add_instruction
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, constant
 from .._util.dtypes import Array
@@ -104,6 +106,9 @@ class Optimizer:
     True
     """
 
+    # The updates that it calls, and the flops of each per element, without weight decay and optional states.
+    _updates: ClassVar[tuple[tuple[str, int], ...]] = ()
+    _joins_product: ClassVar[bool] = False  # whether they are fused into matrix products
     _options: ClassVar[dict[str, Option[Any]]]
     _step_state_size: ClassVar[int] = 0  # float64 values that advance with every step; 0: none
     _all_states: ClassVar[tuple[str, ...]] = ()  # in the order of the kernel
@@ -112,11 +117,13 @@ class Optimizer:
 
     def __init_subclass__(cls) -> None:
         cls._options = options_of(cls)
+        for name, flops in vars(cls).get("_updates", ()):
+            add_instruction(name, Entry(Update, flops, joins_product=cls._joins_product))
 
     @classmethod
     def _kernel(cls, options: Mapping[str, Any]) -> str:
-        """The name of the update kernel for these options."""
-        raise NotImplementedError
+        """The name of the update for these options, one of `_updates`."""
+        return cls._updates[0][0]
 
     @classmethod
     def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:

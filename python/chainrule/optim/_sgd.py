@@ -35,6 +35,8 @@ class SGD(Optimizer):
     array([0., 0.], dtype=float32)
     """
 
+    _updates = (("sgd", 4),)
+    _joins_product = True
     _all_states = ("velocity",)
 
     momentum = Number(below=1.0)
@@ -51,10 +53,6 @@ class SGD(Optimizer):
     ) -> None:
         options = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
         super().__init__(params, options)
-
-    @classmethod
-    def _kernel(cls, options: Mapping[str, Any]) -> str:
-        return "sgd"
 
     @classmethod
     def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:
