@@ -107,7 +107,7 @@ Instruction& prepared_map(const std::string& name, Dtype dtype, size_t inputs, i
     p.table = &table;
     p.work_per_element = p.op.work;
   }
-  schema::write_flat_map(p.op, inputs, elements);
+  schema::resize_flat_map(p.op, elements);
   p.op.work = p.work_per_element * static_cast<double>(elements);
   return p.op;
 }

@@ -107,10 +107,10 @@ struct FastCall {
 };
 
 // The data of an argument, or null when it does not fit.
-void* fitting(const FastCall& call, PyObject* argument, size_t i) {
-  if (PyObject_TypeCheck(argument, g_tensor->type)) {
-    if (slot_of(argument, g_tensor->requires_grad) != Py_False) return nullptr;
-    argument = slot_of(argument, g_tensor->data);
+void* fitting(const FastCall& call, const TensorClass& tensor, PyObject* argument, size_t i) {
+  if (PyObject_TypeCheck(argument, tensor.type)) {
+    if (slot_of(argument, tensor.requires_grad) != Py_False) return nullptr;
+    argument = slot_of(argument, tensor.data);
   }
   if (Py_TYPE(argument) != py::detail::npy_api::get().PyArray_Type_) return nullptr;
   const auto* const array = py::detail::array_proxy(argument);
@@ -150,6 +150,7 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
     return py::reinterpret_borrow<py::object>(Py_NotImplemented);
   const std::vector<void*>& bound = call.runs->bound_addresses();
   const size_t n_in = call.in_types.size(), n_out = call.out_types.size(), all = n_in + n_out + bound.size();
+  const TensorClass& tensor_class = *g_tensor;
   Addresses addresses(all);
   size_t taken = 0;
   for (size_t i = 0; i < n; ++i) {
@@ -157,7 +158,7 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
       if (args[i] != call.statics[i].ptr()) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
       continue;
     }
-    addresses[taken] = fitting(call, args[i], taken);
+    addresses[taken] = fitting(call, tensor_class, args[i], taken);
     if (addresses[taken] == nullptr) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
     ++taken;
   }
@@ -166,7 +167,7 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
   for (size_t i = 0; i < n_out; ++i) {
     py::array array = new_array(call.out_types[i], call.runs->outputs()[i].shape);
     addresses[n_in + i] = py::detail::array_proxy(array.ptr())->data;
-    py::object wrapped = g_tensor->wrap(std::move(array));
+    py::object wrapped = tensor_class.wrap(std::move(array));
     if (call.alone) {
       first = std::move(wrapped);
     } else {
@@ -177,7 +178,7 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
   call.runs->execute(addresses.data());
   for (const py::list& version : call.versions) bump(version);
   for (const py::object& tensor : call.cleared) {
-    PyObject*& grad = slot_of(tensor.ptr(), g_tensor->grad);
+    PyObject*& grad = slot_of(tensor.ptr(), tensor_class.grad);
     if (grad != Py_None) {
       PyObject* const old = grad;
       grad = Py_NewRef(Py_None);

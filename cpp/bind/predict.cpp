@@ -67,15 +67,20 @@ const Runnable& program_for(Predict& p, int64_t rows) {
   return *p.runs[i];
 }
 
-// How many of `rest` < block rows to compute next.
-int64_t next_rows(Predict& p, int64_t rest) {
+// The program that computes the next of `rest` < block rows, and how many.
+struct NextRows {
+  const Runnable* program;
+  int64_t rows;
+};
+NextRows next_rows(Predict& p, int64_t rest) {
   const auto size = static_cast<uint64_t>(rest);
-  const bool ready = p.isa == active_kernels().isa && p.runs[size] != nullptr;
-  if (ready || std::has_single_bit(size)) return rest;
-  if (p.isa == active_kernels().isa && p.exact >= kMostExact) return static_cast<int64_t>(std::bit_floor(size));
-  program_for(p, rest);
-  ++p.exact;
-  return rest;
+  const bool current = p.isa == active_kernels().isa;
+  if (current && p.runs[size] != nullptr) return {p.runs[size], rest};
+  const bool power = std::has_single_bit(size);
+  if (!power && current && p.exact >= kMostExact) rest = static_cast<int64_t>(std::bit_floor(size));
+  const Runnable& program = program_for(p, rest);
+  if (!power && rest == static_cast<int64_t>(size)) ++p.exact;
+  return {&program, rest};
 }
 
 struct RowBlocks {
@@ -121,8 +126,8 @@ void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
     run_block({&program_for(p, p.block), x, out, 1, 0, 0}, 0, false);
   }
   for (int64_t done = whole * p.block; done < n;) {
-    const int64_t rows = next_rows(p, n - done);
-    run_block({&program_for(p, rows), x + done * x_bytes, out + done * out_bytes, 1, 0, 0}, 0, false);
+    const auto [program, rows] = next_rows(p, n - done);
+    run_block({program, x + done * x_bytes, out + done * out_bytes, 1, 0, 0}, 0, false);
     done += rows;
   }
 }

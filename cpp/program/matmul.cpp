@@ -75,7 +75,7 @@ double matmul_work(const Instruction& op) {
 
 // Outputs: c. Inputs: a, b.
 void run_matmul_accumulate(const Instruction& op, void* const* slots, Share share, void* scratch) {
-  const auto s = schema::read<schema::MatmulAccumulate>(op);
+  const auto& s = schema::read<schema::MatmulAccumulate>(op);
   const int64_t size = item_size(op.dtype);
   const auto [rows, columns] = share_product(s.m, s.n, share);
   const GemmFn gemm = gemm_of(op);
@@ -99,7 +99,7 @@ void run_matmul_accumulate(const Instruction& op, void* const* slots, Share shar
   }
 }
 double matmul_accumulate_work(const Instruction& op) {
-  const auto s = schema::read<schema::MatmulAccumulate>(op);
+  const auto& s = schema::read<schema::MatmulAccumulate>(op);
   return static_cast<double>(s.batch) * product_work(s.m, s.n, s.k);
 }
 
@@ -143,7 +143,7 @@ WriteBack write_back(const FusedBody& body, void* const* slots, int64_t row, int
 // be kProduct where only the body reads the product: it is not stored then, which takes a k of at most gemm_depth,
 // no chains to continue, and an end.
 void run_gemm(const Instruction& op, void* const* slots, Share share, void* scratch) {
-  const auto s = schema::read<schema::Gemm>(op);
+  const auto& s = schema::read<schema::Gemm>(op);
   const int64_t size = item_size(op.dtype);
   const FusedBody& body = *op.fused;
   const bool ends = s.ends != 0;
@@ -208,7 +208,7 @@ class MarkedSteps {
 void prepare_gemm(Instruction& op, const KernelTable& table) {
   if (op.outputs.empty() || op.inputs.size() < 2)
     throw std::invalid_argument("gemm: expected outputs c, ... and inputs a, b, ...");
-  const auto s = schema::read<schema::Gemm>(op);
+  const auto& s = schema::read<schema::Gemm>(op);
   const int64_t size = item_size(op.dtype);
   if (op.outputs[0] == kProduct && (s.k > gemm_depth(size) || s.continues != 0 || s.ends == 0 || op.body.empty()))
     throw std::invalid_argument("gemm: a product that is not kept needs a body, an end, nothing to continue and k <= " +
@@ -222,7 +222,7 @@ void prepare_gemm(Instruction& op, const KernelTable& table) {
   op.fused = std::make_shared<const FusedBody>(std::move(body));
 }
 double gemm_work(const Instruction& op) {
-  const auto s = schema::read<schema::Gemm>(op);
+  const auto& s = schema::read<schema::Gemm>(op);
   return product_work(s.m, s.n, s.k) + (s.ends != 0 ? op.fused->cost * volume(s.m, s.n) : 0);
 }
 

@@ -2,9 +2,8 @@
 // members in the order of the list. Nothing else reads or writes `ints` by position; Python has the same records in
 // chainrule._ir.
 //
-// Sizes and strides count elements. Flags are 0 or 1. A record of fixed length is a struct that `read` fills in one
-// copy; a record with lists is a view of the instruction's list, whose lengths its first field or the number of inputs
-// gives.
+// Sizes and strides count elements. Flags are 0 or 1. A record of fixed length is a struct over the list; a record
+// with lists is a view of the instruction's list, whose lengths its first field or the number of inputs gives.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +11,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 #include "program/program.h"
 
@@ -19,15 +19,26 @@ namespace chainrule::schema {
 
 #define CR_TEXT(...) #__VA_ARGS__
 // A record of fixed length: its fields, and their names as text.
-#define CR_RECORD(Name, ...)                                                                    \
-  struct Name {                                                                                 \
-    int64_t __VA_ARGS__;                                                                        \
-    static constexpr const char* kName = #Name;                                                 \
-    static constexpr const char* kFields = CR_TEXT(__VA_ARGS__);                                \
-    static size_t length(const Instruction&, size_t) { return sizeof(Name) / sizeof(int64_t); } \
+#define CR_RECORD(Name, ...)                                                   \
+  struct Name {                                                                \
+    int64_t __VA_ARGS__;                                                       \
+    static constexpr const char* kName = #Name;                                \
+    static constexpr const char* kFields = CR_TEXT(__VA_ARGS__);               \
+    static size_t length(const Instruction&, size_t) { return kLength<Name>; } \
   }
 // One matrix product: c (m x n) = a (m x k) b (k x n), the row and column strides of a and b, the row stride of c.
 #define CR_PRODUCT m, n, k, rs_a, cs_a, rs_b, cs_b, rs_c
+
+// A record of fixed length is the list itself: to copy it for each run of an instruction took a measurable part of the
+// smallest products. Its members are all int64_t, so that the compiler may not take the two for different memory.
+template <class Record>
+inline constexpr size_t kLength = sizeof(Record) / sizeof(int64_t);
+template <class Record>
+const Record& record_at(const int64_t* ints) {
+  static_assert(std::is_aggregate_v<Record> && std::is_trivially_copyable_v<Record> &&
+                alignof(Record) == alignof(int64_t));
+  return *reinterpret_cast<const Record*>(ints);
+}
 
 // The number of dimensions with which a list begins. Throws std::invalid_argument where it is missing or not from
 // `least` to 32.
@@ -87,13 +98,14 @@ CR_RECORD(Product, CR_PRODUCT);
 struct Matmul {
   int64_t ndim;
   const int64_t* batch;
-  Product product;
+  const Product& product;
   const int64_t *batch_a, *batch_b;
-  explicit Matmul(const Instruction& op) : ndim(op.ints[0]), batch(op.ints.data() + 1) {
-    std::memcpy(&product, batch + ndim, sizeof product);
-    batch_a = batch + ndim + Product::length(op, 0);
-    batch_b = batch_a + ndim;
-  }
+  explicit Matmul(const Instruction& op)
+      : ndim(op.ints[0]),
+        batch(op.ints.data() + 1),
+        product(record_at<Product>(batch + ndim)),
+        batch_a(batch + ndim + kLength<Product>),
+        batch_b(batch_a + ndim) {}
 
   static constexpr const char* kName = "Matmul";
   static constexpr const char* kFields =
@@ -149,14 +161,12 @@ CR_RECORD(Draw, draws);
 #undef CR_TEXT
 
 template <class Record>
-Record read(const Instruction& op) {
-  Record record;
-  std::memcpy(&record, op.ints.data(), sizeof record);
-  return record;
+const Record& read(const Instruction& op) {
+  return record_at<Record>(op.ints.data());
 }
 template <class Record>
 void write(Instruction& op, const Record& record) {
-  op.ints.resize(sizeof record / sizeof(int64_t));
+  op.ints.resize(kLength<Record>);
   std::memcpy(op.ints.data(), &record, sizeof record);
 }
 // A Map over n contiguous elements of each input.
@@ -164,9 +174,11 @@ inline void write_flat_map(Instruction& op, size_t inputs, int64_t n) {
   op.ints.assign(2 + inputs, 1);  // one dimension, strides of 1
   op.ints[1] = n;
 }
+// Another number of elements for a list of write_flat_map.
+inline void resize_flat_map(Instruction& op, int64_t n) { op.ints[1] = n; }
 // A Matmul without a batch.
 inline void write_matmul(Instruction& op, const Product& product) {
-  op.ints.resize(1 + sizeof product / sizeof(int64_t));
+  op.ints.resize(1 + kLength<Product>);
   op.ints[0] = 0;
   std::memcpy(op.ints.data() + 1, &product, sizeof product);
 }
