@@ -1,4 +1,4 @@
-"""The markers of tests that are long or must run alone, and the core's settings put back after each test."""
+"""Markers of long tests and of tests that must run alone; the core's settings are restored after each test."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Long tests run only when they are asked for."""
+    """Long tests run only on request."""
     config.addinivalue_line("markers", "full: long tests, run by `pytest -m full`")
     config.addinivalue_line("markers", "alone: tests that measure time; no worker of pytest-xdist runs another beside")
     if not config.option.markexpr:
@@ -28,7 +28,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     if not hasattr(item.config, "workerinput"):
         return (yield)
     alone = item.get_closest_marker("alone") is not None
-    # Two locks, on files that every worker has: who wants to be alone keeps the entrance until the others have left.
+    # Two locks, on files that every worker has: a test that runs alone holds the first until the others have finished.
     with open(__file__) as entrance, (Path(__file__).parent.parent / "pyproject.toml").open() as room:
         fcntl.flock(entrance, fcntl.LOCK_EX)
         fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)

@@ -1,4 +1,4 @@
-"""Activation functions: what is chosen at kinks, ties and infinity, second derivatives, accuracy, and their layers."""
+"""Activation functions: conventions at kinks, ties and infinity, second derivatives, accuracy, and their layers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -128,7 +128,7 @@ def _mp_gate(x: Any) -> Any:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Errors of value and slope in ULP on an interval. A slope that passes through 0 has the ULP of its gate."""
+    """Errors of value and slope in ULP on an interval. Slopes that cross 0 use the ULP of their gate."""
 
     function: Activation
     exact: Callable[[Any], Any]
@@ -248,7 +248,7 @@ REFUSED: list[tuple[Callable[[], object], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("call", "error", "message"), REFUSED)
-def test_refused(call: Callable[[], object], error: type[Exception], message: str) -> None:
+def test_rejected(call: Callable[[], object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"^{message}"):
         call()
 

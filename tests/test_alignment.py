@@ -1,4 +1,4 @@
-"""Memory that kernels read again and again begins with a line of the cache."""
+"""Arrays that kernels read repeatedly are aligned to cache lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The array zoo: every layout that NumPy knows gives the bits of its plain copy, or a clear refusal; never a crash."""
+"""Array layouts: every layout of NumPy gives the bits of its contiguous copy or a clear error, never a crash."""
 
 from collections.abc import Callable
 from typing import Any
@@ -176,7 +176,7 @@ def test_refused_by_other_entries(case: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_sgd_refuses_arrays_that_share_memory(dtype: Float) -> None:
+def test_sgd_rejects_arrays_that_share_memory(dtype: Float) -> None:
     memory = np.ones(12, dtype)
     with pytest.raises(ValueError, match="overlap"):
         sgd_step(memory[:8], memory[4:], None, 0.1, 0.0, 0.0, False)

@@ -1,4 +1,4 @@
-"""Reverse mode: the bits of every gradient, graphs of every form, transformations and their nesting."""
+"""Reverse mode: the bits of every gradient, all forms of graphs, nested transformations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -120,7 +120,7 @@ class TestBackward:
 
 
 class TestOverwritten:
-    """Values that the graph keeps must not change under it."""
+    """Values saved by the graph must not be overwritten."""
 
     @pytest.mark.parametrize("position", [0, 1])
     def test_an_argument(self, position: int) -> None:

@@ -1,4 +1,4 @@
-"""The benchmarks: the table of cases is consistent, and a short run checks answers, times and writes results."""
+"""The benchmarks: the case table is consistent; a short run checks results, measures and writes files."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_chainrule_computes_the_functions(op: str) -> None:
 
 
 def check(runner: Runner, case: Case) -> list[np.ndarray]:
-    """Compare the runner's answers with the expected answer, which is returned."""
+    """Compare the runner's results with the expected result, which is returned."""
     data = problems.inputs(case)
     expected = problems.expected_answer(case, data)
     for build in runner.prepare(case, data).values():
@@ -122,7 +122,7 @@ def test_data_of_a_run_are_written_and_read(tmp_path: Path) -> None:
 
 
 class TwoVariants(Runner):
-    """One variant adds, one gives a wrong answer, one raises."""
+    """One variant adds, one returns a wrong result, one raises."""
 
     module = "numpy"
 

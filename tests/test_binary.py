@@ -1,4 +1,4 @@
-"""What the compiler made: no AVX outside the levels that are asked for it, nothing for the linker to merge, no libm."""
+"""The compiled objects: no AVX outside the levels that enable it, no symbols to merge at link time, no libm."""
 
 import platform
 import re
@@ -85,7 +85,7 @@ def test_each_level_has_its_own_instructions() -> None:
 
 @pytest.mark.parametrize("target", LEVELS)
 def test_nothing_can_be_merged_with_another_level(target: str) -> None:
-    """The linker keeps one of several weak symbols of a name: that of another level would then run."""
+    """The linker merges weak symbols of the same name: code of another level could then run."""
     namespace = "chainrule::" + target.removeprefix("kernels_") + "::"
     for path in compiled(target):
         for kind, name in symbols(path):

@@ -1,4 +1,4 @@
-"""Early stopping: when it ends, and with which weights; callbacks that know the model."""
+"""Early stopping: when it stops and which weights it restores; callbacks with access to the model."""
 
 from __future__ import annotations
 
@@ -127,8 +127,8 @@ def test_nan_is_not_better() -> None:
 
 def test_a_measure_that_there_is_not() -> None:
     for monitor, validation, message in (
-        ("val_loss", None, "no measure 'val_loss', only loss; pass validation= to fit"),
-        ("accuracy", HELD_OUT, "no measure 'accuracy', only loss, val_loss, val_accuracy$"),
+        ("val_loss", None, "unknown measure 'val_loss', expected one of loss; pass validation= to fit"),
+        ("accuracy", HELD_OUT, "unknown measure 'accuracy', expected one of loss, val_loss, val_accuracy$"),
     ):
         model = net()
         before = weights(model)
@@ -148,7 +148,7 @@ def test_a_measure_that_there_is_not() -> None:
         ({"mode": "auto"}, ValueError, "EarlyStopping: mode must be 'min' or 'max', got 'auto'"),
     ],
 )
-def test_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_rejected(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         cr.EarlyStopping(**arguments)
 

@@ -1,7 +1,6 @@
-"""Fused instructions give the bits of the same steps one by one: any shape, body, level and number of threads."""
+"""Fused instructions have the bits of the separate instructions: any shape, body, level and number of threads."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,7 +70,7 @@ def sgd_with_all(f: Fusion) -> None:
 
 def update(name: str) -> Callable[[Fusion], None]:
     def body(f: Fusion) -> None:
-        f.update(name, UPDATES[name].states[-1], UPDATES[name].numbers[1])
+        f.update(name, UPDATES[name].states[-1], UPDATES[name].hyperparameters[1])
 
     body.__name__ = name
     return body
@@ -94,7 +93,7 @@ def mixture(f: Fusion) -> None:
 
 
 def of_units(f: Fusion) -> None:
-    """Steps with two numbers, one and none."""
+    """Steps with two scalar parameters, one and none."""
     f.step("hardtanh", ["l"], ["c"], -0.75, 1.5)
     f.step("silu", ["m"], ["c"], 1.25)
     f.step("prelu", ["m"], ["m", f.array("row")])
@@ -117,8 +116,8 @@ BODIES: list[Callable[[Fusion], None]] = [
     of_units,
     *[update(name) for name in UPDATES if name != "sgd"],
 ]
-IN_PLACE = (bias_relu,)  # the product itself is changed: it has to be kept
-DEPTH = {np.float32: 512, np.float64: 256}  # k up to which a product need not be kept
+IN_PLACE = (bias_relu,)  # the product itself is changed: it must be stored
+DEPTH = {np.float32: 512, np.float64: 256}  # k up to which a product stays in registers
 
 
 def shapes(count: int, seed: int) -> Iterator[tuple[int, int, int]]:
@@ -209,7 +208,7 @@ def test_a_body_waits_for_the_end() -> None:
     marks = register_steps(body)
     assert marks == (True, False, False)
     ends = one_matmul(a.shape, b.shape).gemm(*marks)
-    execute("gemm", np.float32, [c], [a, b, row], replace(ends, ends=False), body=body)
+    execute("gemm", np.float32, [c], [a, b, row], ends.replace(ends=False), body=body)
     assert_same_bits(c, matmul(a, b))
     execute("gemm", np.float32, [c], [a, b, row], ends, body=body)
     assert_same_bits(c, matmul(a, b) + row)
@@ -323,7 +322,7 @@ def with_numbers(instr: Instr, *numbers: int) -> tuple[Any, ...]:
     return (name, dtype, outs, ins, numbers, *rest)
 
 
-def refused() -> Iterator[tuple[Any, str]]:
+def rejected() -> Iterator[tuple[Any, str]]:
     local, unset = FIRST_LOCAL, -9000
 
     def step(name: str, out: int, *ins: int, dtype: int = 0, stride: int = 1) -> Instr:
@@ -333,7 +332,7 @@ def refused() -> Iterator[tuple[Any, str]]:
         return Instr("chain", 0, [0], [1], Chain(3, 4), (), steps).lower()
 
     def gemm(stored: bool, k: int, *steps: Instr, **flags: bool) -> tuple[Any, ...]:
-        record = replace(one_matmul((3, k), (k, 4)).gemm(), **flags)
+        record = one_matmul((3, k), (k, 4)).gemm().replace(**flags)
         outs = [0, 0] if stored else [0]
         return Instr("gemm", 0, outs, [1, 2], record, (), steps, stores_product=stored).lower()
 
@@ -384,7 +383,7 @@ def refused() -> Iterator[tuple[Any, str]]:
     yield gemm(True, 5, step("add", PRODUCT, PRODUCT, PRODUCT), bias=True), unfit + "add"
 
 
-@pytest.mark.parametrize(("code", "message"), list(refused()))
-def test_refused(code: Any, message: str) -> None:
+@pytest.mark.parametrize(("code", "message"), list(rejected()))
+def test_rejected(code: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _core.Program([(0, (3, 4)), (0, (3, 4)), (0, (3, 4))], [], [], [code])

@@ -1,4 +1,4 @@
-"""Checkpoints: training that goes on from a file has the bits of training that never stopped."""
+"""Checkpoints: training resumed from a file has the bits of uninterrupted training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Y = (X[:, 0] > X[:, 1]).astype(np.int64)
 
 
 class Session:
-    """A net, its optimizer, a schedule, what was seen; named as the parts of a checkpoint."""
+    """A net, its optimizer, a schedule, a history; named as the parts of a checkpoint."""
 
     def __init__(self, make: Make, seed: int = 2) -> None:
         generator = cr.random.Generator(seed=seed)
@@ -100,7 +100,8 @@ def test_what_does_not_fit_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="load_state_dict: missing velocity"):
         cr.load_checkpoint(path, history=other.history, model=other.model, optimizer=other.optimizer)
     assert other.result() == before
-    with pytest.raises(ValueError, match="a has generator, history, model, optimizer, schedule, but not net"):
+    listed = "generator, history, model, optimizer, schedule"
+    with pytest.raises(ValueError, match=rf"a does not contain net, only {listed}$"):
         cr.load_checkpoint(path, net=other.model)
     with pytest.raises(TypeError, match="load_checkpoint: model is a list, which has no state_dict"):
         cr.load_checkpoint(path, model=[])  # type: ignore[arg-type]
@@ -134,18 +135,18 @@ def test_states_come_back_as_they_were(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({1: 2.0}, "save_checkpoint: part has a key that is no string"),
-        ({"a": [0, {2, 3}]}, r"save_checkpoint: part\.a\.1 is a set; a state holds numbers, strings and arrays"),
+        ({1: 2.0}, "save_checkpoint: part has a key that is not a string"),
+        ({"a": [0, {2, 3}]}, r"save_checkpoint: part\.a\.1 is a set; expected numbers, strings or arrays"),
         ({"a": np.ones(2, np.int8)}, r"save_checkpoint: part\.a is int8, expected one of float32"),
     ],
 )
-def test_other_states_are_refused(state: Any, message: str, tmp_path: Path) -> None:
+def test_other_states_are_rejected(state: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=message):
         cr.save_checkpoint(tmp_path / "a", part=Odd(state))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_damaged_files_are_refused(tmp_path: Path) -> None:
+def test_damaged_files_are_rejected(tmp_path: Path) -> None:
     model = cr.nn.Linear(3, 2)
     before = model.weight.numpy().copy()
     cr.save_checkpoint(tmp_path / "good", model=cr.nn.Linear(3, 2))
@@ -159,6 +160,6 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     cr.save(model, tmp_path / "model")
     with pytest.raises(cr.ModelFormatError, match="not a checkpoint"):
         cr.load_checkpoint(tmp_path / "model", model=model)
-    with pytest.raises(cr.ModelFormatError, match="not of a chainrule model"):
+    with pytest.raises(cr.ModelFormatError, match="but not a chainrule model"):
         cr.load(tmp_path / "good")
     np.testing.assert_array_equal(model.weight.numpy(), before)

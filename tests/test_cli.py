@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it saves, how it fails."""
+"""The command line: output, saved files, errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from test_data import idx, idx_folder
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_separate_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -54,7 +54,7 @@ def ok(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return shown.out
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The message of a command that must fail in one line and leave nothing."""
     before = sorted(os.listdir())
     code = run(arguments)
@@ -188,12 +188,12 @@ def test_decide_task(target: list[str], task: str | None, expected: tuple[str, t
 @pytest.mark.parametrize(
     ("target", "task", "message"),
     [
-        (["1", "1.0"], None, "f: the target has only one value, '1'"),
-        (["1", "NA"], "regression", "f: regression needs numbers in the target, found 'NA'"),
-        ([*map(str, range(30)), "NA"], None, "f: the target holds 30 different numbers, but also 'NA'; say which task"),
+        (["1", "1.0"], None, "f: the target has only one distinct value, '1'"),
+        (["1", "NA"], "regression", "f: regression requires a numeric target, found 'NA'"),
+        ([*map(str, range(30)), "NA"], None, "f: the target has 30 distinct numbers, but also 'NA'; specify the task"),
     ],
 )
-def test_decide_task_refuses(target: list[str], task: str | None, message: str) -> None:
+def test_decide_task_rejects(target: list[str], task: str | None, message: str) -> None:
     with pytest.raises(cr.data.DataError, match=message):
         decide_task(target, task, "f")
 
@@ -239,46 +239,48 @@ def test_options_reach_the_training(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 # Errors.
 
 
-def test_train_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_rejects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(flowers(tmp_path / "f.csv"))
-    assert "unknown target column 'Knid'; did you mean 'kind'?" in refused(capsys, "train", path, "--target", "Knid")
-    assert "--target COLUMN is missing" in refused(capsys, "train", path)
-    assert "has: length, width, kind" in refused(capsys, "train", path)
-    assert "nowhere.csv: No such file or directory" in refused(capsys, "train", "nowhere.csv", "--target", "x")
-    assert "--target and --task are for CSV files" in refused(capsys, "train", "--target", "x")
-    assert "contains neither train-images-idx3-ubyte nor train-images" in refused(capsys, "train", str(tmp_path))
-    assert "--hidden takes sizes like 256,128, got '8;4'" in refused(capsys, "train", "--hidden", "8;4")
-    assert "--hidden takes sizes" in refused(capsys, "train", "--hidden", "8,-4")
-    assert "no such folder" in refused(capsys, "train", "--out", "no/such/m")
-    assert "is a folder" in refused(capsys, "train", "--out", str(tmp_path))
-    assert "momentum must be below 1" in refused(capsys, "train", "--momentum", "1")
-    assert "fraction must be between 0 and 1" in refused(capsys, "train", "--holdout", "2")
-    assert "--epochs" in refused(capsys, "train", "--epochs", "0")
-    assert "--epochs" in refused(capsys, "train", "--epochs", "many")
-    assert "--bogus" in refused(capsys, "train", "--bogus")
-    assert "bogus" in refused(capsys, "bogus")
+    assert "unknown target column 'Knid'; did you mean 'kind'?" in error_line(capsys, "train", path, "--target", "Knid")
+    assert "--target COLUMN is missing" in error_line(capsys, "train", path)
+    assert "has: length, width, kind" in error_line(capsys, "train", path)
+    assert "nowhere.csv: No such file or directory" in error_line(capsys, "train", "nowhere.csv", "--target", "x")
+    assert "--target, --task, --categories and --ignore require a CSV file" in error_line(
+        capsys, "train", "--target", "x"
+    )
+    assert "contains neither train-images-idx3-ubyte nor train-images" in error_line(capsys, "train", str(tmp_path))
+    assert "--hidden must be sizes like 256,128, got '8;4'" in error_line(capsys, "train", "--hidden", "8;4")
+    assert "--hidden must be sizes" in error_line(capsys, "train", "--hidden", "8,-4")
+    assert "no such folder" in error_line(capsys, "train", "--out", "no/such/m")
+    assert "is a folder" in error_line(capsys, "train", "--out", str(tmp_path))
+    assert "momentum must be below 1" in error_line(capsys, "train", "--momentum", "1")
+    assert "fraction must be between 0 and 1" in error_line(capsys, "train", "--holdout", "2")
+    assert "--epochs" in error_line(capsys, "train", "--epochs", "0")
+    assert "--epochs" in error_line(capsys, "train", "--epochs", "many")
+    assert "--bogus" in error_line(capsys, "train", "--bogus")
+    assert "bogus" in error_line(capsys, "bogus")
 
 
 def test_train_says_where_the_data_are_bad(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = flowers(tmp_path / "f.csv")
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:50], "1,?,rose", *lines[50:]]))
-    assert "f.csv, line 51, column 'width': '?' is not a number" in refused(
+    assert "f.csv, line 51, column 'width': '?' is not a number" in error_line(
         capsys, "train", str(path), "--target", "kind"
     )
     path.write_text("\n".join([*lines[:50], "1,rose", *lines[50:]]))
-    assert "f.csv, line 51: 2 fields, expected 3" in refused(capsys, "train", str(path), "--target", "kind")
+    assert "f.csv, line 51: 2 fields, expected 3" in error_line(capsys, "train", str(path), "--target", "kind")
 
 
 def test_train_says_which_number_is_too_large(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = flowers(tmp_path / "f.csv")
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:50], "1,-2e155,rose", *lines[50:]]))
-    assert "f.csv, line 51, column 'width': -2e+155 is too large to standardise" in refused(
+    assert "f.csv, line 51, column 'width': -2e+155 is too large to standardise" in error_line(
         capsys, "train", str(path), "--target", "kind"
     )
-    assert "unknown column 'hue'" in refused(capsys, "train", str(path), "--target", "kind", "--ignore", "hue")
-    assert "so are --categories and --ignore" in refused(capsys, "train", "--ignore", "hue")
+    assert "unknown column 'hue'" in error_line(capsys, "train", str(path), "--target", "kind", "--ignore", "hue")
+    assert "--categories and --ignore require a CSV file" in error_line(capsys, "train", "--ignore", "hue")
 
 
 def test_training_that_diverges_saves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -291,34 +293,34 @@ def test_training_that_diverges_saves_nothing(tmp_path: Path, capsys: pytest.Cap
     assert os.listdir() == ["p.csv"]
 
 
-def test_predict_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predict_rejects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = prices(tmp_path / "p.csv", rows=20)
     ok(capsys, "train", str(path), "--target", "price", "--epochs", "1", "--quiet")
     model = "p.safetensors"
     Path("few.csv").write_text("Size,rooms\n1,2\n")
-    message = refused(capsys, "predict", model, "few.csv")
+    message = error_line(capsys, "predict", model, "few.csv")
     assert "few.csv: missing columns: size, age; did you mean 'Size'?" in message
     Path("bad.csv").write_text("size,age\n1,2\n3,x\n")
-    assert "bad.csv, line 3, column 'age': 'x' is not a number" in refused(capsys, "predict", model, "bad.csv")
-    assert "--probabilities is for classes" in refused(capsys, "predict", model, str(path), "--probabilities")
-    assert "No such file" in refused(capsys, "predict", "nowhere", str(path))
+    assert "bad.csv, line 3, column 'age': 'x' is not a number" in error_line(capsys, "predict", model, "bad.csv")
+    assert "--probabilities requires a classifier" in error_line(capsys, "predict", model, str(path), "--probabilities")
+    assert "No such file" in error_line(capsys, "predict", "nowhere", str(path))
     whole = Path(model).read_bytes()
     Path("cut").write_bytes(whole[:-1])
-    assert "cut: not a safetensors file" in refused(capsys, "predict", "cut", str(path))
+    assert "cut: not a safetensors file" in error_line(capsys, "predict", "cut", str(path))
     Path("flipped").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert "flipped: damaged, the checksum" in refused(capsys, "predict", "flipped", str(path))
+    assert "flipped: damaged: the checksum" in error_line(capsys, "predict", "flipped", str(path))
     cr.save(cr.nn.Linear(2, 1), "bare")
-    assert "bare: holds no column names" in refused(capsys, "predict", "bare", str(path))
-    assert "no/p.csv: No such file" in refused(capsys, "predict", model, str(path), "--out", "no/p.csv")
+    assert "bare: has no column names" in error_line(capsys, "predict", "bare", str(path))
+    assert "no/p.csv: No such file" in error_line(capsys, "predict", model, str(path), "--out", "no/p.csv")
 
 
 def test_idx_labels_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
     idx_folder(folder, train_images_idx3_ubyte=idx(0x0D, (3, 2, 2), b"\0" * 48))
-    assert "expected 8-bit images, got float32" in refused(capsys, "train", str(folder))
+    assert "expected 8-bit images, got float32" in error_line(capsys, "train", str(folder))
     idx_folder(folder, train_labels_idx1_ubyte=idx(0x09, (3,), b"\xff\0\1"))
-    assert "labels below 0" in refused(capsys, "train", str(folder))
+    assert "labels must be at least 0, got -" in error_line(capsys, "train", str(folder))
 
 
 def test_info_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -350,12 +352,12 @@ def test_ctrl_c_saves_and_exits_130() -> None:
     assert process.returncode == 130
     assert time.perf_counter() - begun < 2.0
     assert "Traceback" not in err
-    assert re.search(r"interrupted after \d+ whole epochs; saved digits.safetensors", err)
+    assert re.search(r"interrupted after \d+ completed epochs; saved digits.safetensors", err)
     model, preparation = load_prepared("digits.safetensors")
     X, y = cr.data.load_digits()
     assert preparation is not None
-    answers = preparation.answers(model.predict(X))
-    assert np.mean([int(answer) == label for answer, label in zip(answers, y, strict=True)]) > 0.5
+    predictions = preparation.predictions(model.predict(X))
+    assert np.mean([int(predicted) == label for predicted, label in zip(predictions, y, strict=True)]) > 0.5
 
 
 def test_errors_have_no_traceback_and_closed_pipes_are_quiet() -> None:
@@ -386,4 +388,4 @@ def test_without_typer_one_line_says_what_to_install() -> None:
     code = "import sys; sys.modules['typer'] = None; from chainrule.__main__ import main; main()"
     failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert failed.returncode == 2
-    assert failed.stderr == "chainrule: error: the command line needs typer: pip install typer tqdm\n"
+    assert failed.stderr == "chainrule: error: the command line requires typer: pip install typer tqdm\n"

@@ -1,4 +1,4 @@
-"""Gradient clipping: PyTorch's results; eager, compiled and in the core's epochs the same bits."""
+"""Gradient clipping: PyTorch's results; equal bits eager, compiled and in the Trainer's epochs."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_norm_that_is_not_finite(bad: float) -> None:
         (lambda p: clip_grad_value_(p, -0.5), "clip_grad_value_: clip_value must be at least 0, got -0.5"),
     ],
 )
-def test_refused(call: Any, message: str) -> None:
+def test_rejected(call: Any, message: str) -> None:
     found = parameters()
     before = gradients(found)
     with pytest.raises(ValueError, match=message):
@@ -155,7 +155,7 @@ def test_training_clips(options: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("name", ["clip_norm", "clip_value"])
-def test_fit_refuses_bounds(name: str) -> None:
+def test_fit_rejects_bounds(name: str) -> None:
     model = net()
     before = bits(list(model.parameters()))
     optimizer = cr.optim.SGD(model.parameters(), 0.5)

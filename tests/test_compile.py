@@ -1,4 +1,4 @@
-"""cr.compile: what a compiled function does is what the function does; and how often Python runs it."""
+"""cr.compile: compiled functions are equivalent to eager ones; how often Python runs the function."""
 
 import copy
 import pickle
@@ -39,7 +39,7 @@ def weights_overwritten(s: Session) -> Iterator[Any]:
 
 
 @scenario(traces=1)
-def any_tensor_from_outside(s: Session) -> Iterator[Any]:
+def any_captured_tensor(s: Session) -> Iterator[Any]:
     scale = cr.tensor([1.5, 2.5, 3.5, 4.5])
     predict = s.compile(lambda x: s.model(x * scale).reshape(-1))
     yield predict(s.x)

@@ -1,4 +1,4 @@
-"""Arguments and results of compiled functions: arrays of every kind, trees, and what is new at each call."""
+"""Arguments and results of compiled functions: arrays of every layout, trees, object identity across calls."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ def unaligned(x: Any) -> Any:
 
 
 class ArrayLike:
-    """What knows how to become an array."""
+    """An object with an array conversion method."""
 
     def __init__(self, x: Any) -> None:
         self.x = x
@@ -191,7 +191,7 @@ def test_compiled_does_what_eager_does(play: Scenario, traces: int) -> None:
     play_twice(play, traces)
 
 
-# What is new, and what is the same object.
+# New objects and identical objects across calls.
 
 
 def owners(result: Any) -> list[Any]:

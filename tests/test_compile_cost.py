@@ -1,4 +1,4 @@
-"""What compiling costs: time to trace and plan, memory of the plan, and no allocation in the calls after it."""
+"""The cost of compilation: time to trace and plan, memory of the plan, no allocation in later calls."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ from support import fresh_interpreter as fresh
 
 
 def chain(layers: int, width: int = 16, rows: int = 32) -> tuple[Callable[..., Any], tuple[Any, Any]]:
-    """A training step of a net of so many linear layers, and arguments."""
+    """A training step of a net with `layers` linear layers, and its arguments."""
     draw = cr.random.Generator(seed=layers)
     parts = [part for _ in range(layers) for part in (nn.Linear(width, width, generator=draw), nn.Tanh())]
     model = nn.Sequential(*parts)
@@ -44,7 +44,7 @@ def chain(layers: int, width: int = 16, rows: int = 32) -> tuple[Callable[..., A
 
 
 def seconds(layers: int) -> float:
-    """CPU time to trace and plan; from 250 layers on so many rows are worth blocks, which take time of their own."""
+    """CPU time to trace and plan; from 250 layers on it includes planning of row blocks."""
     step, arguments = chain(layers, rows=64)
     begun = time.process_time()
     Compiled(step).plan_of(*arguments)
@@ -144,7 +144,7 @@ def test_plans_use_little_memory_and_no_byte_twice() -> None:
             for w in by_offset[i + 1 :]:
                 if at[w] >= at[v] + size[v]:
                     break
-                # One instruction may write a result onto what it reads last.
+                # One instruction may overwrite the input that it reads last.
                 together = min(alive[v][1], alive[w][1]) - max(alive[v][0], alive[w][0])
                 heir = together == 0 and (at[v], size[v]) == (at[w], size[w])
                 assert together < 0 or heir, f"{what}: {v} and {w} overlap"
@@ -154,7 +154,7 @@ def test_the_bound_is_what_is_alive() -> None:
     """Without sharing it is the sum; the sum alive at once where each value dies before the next but one."""
     step, arguments = chain(40)
     built = Compiled(step).plan_of(*arguments).built
-    activations = 40 * 32 * 16 * 4  # kept for the gradient
+    activations = 40 * 32 * 16 * 4  # saved for the gradient
     assert activations <= built.live_bytes <= 1.2 * activations
     predict = Compiled(cr.no_grad()(chain_forward(40))).plan_of(arguments[0]).built
     assert predict.live_bytes <= 2 * 32 * 16 * 4
@@ -266,9 +266,9 @@ CASES = [("calls", name) for name in NETS] + [
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_no_allocation_in_steady_state(counter: str, kind: str, name: str) -> None:
-    """A thousand calls more ask for no memory more: results take what results before have freed.
+    """A thousand more calls allocate no memory: results reuse the memory of earlier ones.
 
-    The least of four counts: once in a while a thread that wakes up, or the garbage collector, asks for some.
+    The minimum of four counts: occasionally a waking thread or the garbage collector allocates.
     """
     options = {"threads": 1, "work": 30000, "micro_batch": None, "wrap": "", **NETS[name]}
     code = (CALLS if kind == "calls" else ROWS).format(**options)

@@ -1,4 +1,4 @@
-"""What a compiled function cannot do is an error at the line that asks for it; nothing has changed then."""
+"""Operations that a compiled function does not support raise at their line, before anything changes."""
 
 import inspect
 import re
@@ -20,7 +20,7 @@ X = np.random.default_rng(12).standard_normal((4, 3)).astype(np.float32)
 Function = Callable[[Session, cr.Tensor], Any]
 OTHER: list[cr.Tensor] = []
 
-# Functions that do something to the session, then what is refused, in the line that ends with "# here".
+# Functions that change the session, then perform the rejected operation in the line that ends with "# here".
 
 
 def choice_by_value(s: Session, x: cr.Tensor) -> Any:
@@ -189,12 +189,12 @@ def test_what_cannot_be_compiled(function: Function, message: str) -> None:
     cr.compile(lambda x: OTHER.insert(0, x * 1.0))(X)
     for p in s.model.parameters():
         p.grad = cr.tensor(np.full(p.shape, 0.5, np.float32))
-    refuse = [True]
+    fail = [True]
 
     @cr.compile
     def step(x: cr.Tensor) -> Any:
         loss = s.train(cr.concatenate([x, x[:, :1]], 1), s.labels[:4])
-        return function(s, x) if refuse else loss
+        return function(s, x) if fail else loss
 
     before, generator = everything(s), cr.random.default_generator()
     stream = generator.stream
@@ -211,7 +211,7 @@ def test_what_cannot_be_compiled(function: Function, message: str) -> None:
         else:
             assert not str(error.value).startswith("compile: ")
     # A good call works.
-    refuse.clear()
+    fail.clear()
     other = Session(False)
     expected = other.train(np.concatenate([X, X[:, :1]], 1), other.labels[:4])
     assert_equal(frozen(step(X)), frozen(expected), "the next call")
@@ -219,7 +219,7 @@ def test_what_cannot_be_compiled(function: Function, message: str) -> None:
 
 
 def test_what_can_be_compiled(capsys: pytest.CaptureFixture[str]) -> None:
-    """Printing, lengths, shapes, iteration, and values of what is made inside."""
+    """Printing, lengths, shapes, iteration, and values of tensors created inside."""
 
     @cr.compile
     def function(x: cr.Tensor) -> Any:
@@ -235,7 +235,7 @@ def test_what_can_be_compiled(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("view", [lambda t: t, lambda t: t.detach(), lambda t: t.reshape(-1, 4)], ids=range(3))
-def test_an_argument_that_is_also_used_from_outside(view: Callable[[cr.Tensor], cr.Tensor]) -> None:
+def test_an_argument_that_is_also_captured(view: Callable[[cr.Tensor], cr.Tensor]) -> None:
     captured = cr.tensor(X)
     with pytest.raises(cr.CompileError, match=r"^compile: a tensor is both an argument and captured"):
         cr.compile(lambda x: x * 1.0 + captured.reshape(*x.shape))(view(captured))

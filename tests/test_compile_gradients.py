@@ -1,4 +1,4 @@
-"""Gradients, and memory that compiled functions overwrite: as eager."""
+"""Gradients and in-place updates in compiled functions equal eager ones."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -54,8 +54,8 @@ def update_without_zero_grad(s: Session) -> Iterator[Any]:
 
 
 @scenario(traces=1)
-def gradients_from_outside(s: Session) -> Iterator[Any]:
-    """The compiled function makes the step only."""
+def gradients_of_captures(s: Session) -> Iterator[Any]:
+    """The compiled function runs the step only."""
     step = s.compile(lambda factor: s.optimizer.step() or cr.mul(factor, 2.0))
     for i in range(3):
         s.optimizer.zero_grad()
@@ -200,7 +200,7 @@ def swapped(s: Session) -> Iterator[Any]:
 
 @scenario(traces=1)
 def overwritten_under_a_view(s: Session) -> Iterator[Any]:
-    """A reshape and detach share memory with what is overwritten."""
+    """A reshape and detach share memory with the overwritten tensor."""
     a = cr.tensor(s.x)
     flat = a.reshape(-1)
 

@@ -76,7 +76,7 @@ def names(code: list[Instr]) -> set[str]:
 
 
 def test_the_nets_use_every_instruction() -> None:
-    """And the fusions are made: whatever a program may hold is in one of them."""
+    """Every instruction and fusion that programs can contain occurs in one of the nets."""
     seen: set[str] = set()
     looped = 0
     for seed in range(0, NETS, 2):
@@ -109,7 +109,7 @@ def test_the_nets_compute_numbers() -> None:
 
 @pytest.mark.parametrize("batch", [1, 5, 70])
 def test_weights_that_leave_the_caches(batch: int) -> None:
-    """Large weights are asked for ahead while their gradient is computed: with fewer rows than that takes, and more."""
+    """Large weights are prefetched while their gradient is computed: with fewer rows than that requires, and more."""
     draw = cr.random.Generator(seed=3)
     x, y = draw.normal((batch, 450)), draw.normal((batch, 3))
     with restored():

@@ -1,4 +1,4 @@
-"""Transformations inside of compiled functions, and of compiled functions: the bits of eager."""
+"""Transformations inside compiled functions, and of compiled functions, have the bits of eager execution."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -87,7 +87,7 @@ def trees_as_arguments(s: Session) -> Iterator[Any]:
 
 
 @scenario(traces=1)
-def an_op_of_one_s_own(s: Session) -> Iterator[Any]:
+def a_custom_op(s: Session) -> Iterator[Any]:
     cube = cr.custom_op("cube", lambda x: x * x * x, lambda g, y, x: g * 3.0 * cr.square(x[0]))
 
     def function(x: Any) -> Any:
@@ -153,7 +153,7 @@ def test_compiled_does_what_eager_does(play: Scenario, traces: int) -> None:
 
 
 def test_captures_and_points_have_the_right_gradient() -> None:
-    """The scenarios compare with eager; these numbers are known."""
+    """The scenarios compare with eager execution; here the values are known."""
     w = cr.nn.Parameter([2.0])
     double = w * 2.0
     cr.sum(cr.compile(lambda x: x * double * w)(cr.tensor([3.0]))).backward()

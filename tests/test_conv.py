@@ -26,7 +26,7 @@ def pattern(shape: tuple[int, ...], a: int, b: int) -> Array:
 
 
 def mark(x: Any) -> float:
-    """One number that depends on every element and its place."""
+    """One number that depends on every element and its position."""
     values = np.asarray(x).reshape(-1)
     return float((values * (np.arange(values.size) % 13 - 4)).sum())
 
@@ -166,7 +166,7 @@ def test_ties_go_to_the_first_element_of_a_window() -> None:
 
 
 def test_operations_are_counted() -> None:
-    """A multiply-add for each weight and place; backward one for the weights, one and a sum for the images."""
+    """A multiply-add per weight and position; backward one for the weights, one and a sum for the images."""
     x, weight = (cr.tensor(a, requires_grad=True) for a in draw(1, (2, 3, 6, 6), (4, 3, 3, 3)))
     costs = cr.graph(cr.conv2d(x, weight)).flops()
     products = 2 * 2 * 4 * 16 * 27
@@ -353,11 +353,11 @@ def test_second_derivatives_compile_to_the_same_bits() -> None:
         assert_same_bits(cr.compile(cr.grad(slope))(cr.tensor(weight)).numpy(), eager.numpy(), setting)
 
 
-def test_a_file_whose_weight_has_other_sizes_is_refused(tmp_path: Path) -> None:
+def test_a_file_whose_weight_has_other_sizes_is_rejected(tmp_path: Path) -> None:
     layer = nn.Conv2d(2, 3, 2, generator=cr.random.Generator(seed=1))
-    layer.kernel_size = (2, 3)  # what the file says of a weight (3, 2, 2, 2)
+    layer.kernel_size = (2, 3)  # the file then contradicts the weight's shape (3, 2, 2, 2)
     cr.save(layer, tmp_path / "model")
-    with pytest.raises(cr.ModelFormatError, match=r"weight should have shape \(3, 2, 2, 3\)"):
+    with pytest.raises(cr.ModelFormatError, match=r"weight has shape .*, expected shape \(3, 2, 2, 3\)"):
         cr.load(tmp_path / "model")
 
 

@@ -1,4 +1,4 @@
-"""One hash over the kernels, on this machine's levels and, where a cross compiler and qemu are at hand, on others."""
+"""One hash over the kernels, on this machine's levels and, if a cross compiler and qemu are available, on others."""
 
 from __future__ import annotations
 

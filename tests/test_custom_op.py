@@ -1,4 +1,4 @@
-"""Ops of one's own: values, derivatives of every order and mode, what their rules may return."""
+"""Custom ops: values, derivatives of every order and mode, return values of their rules."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def test_as_a_decorator() -> None:
 
 
 def test_the_rules_hold_not_the_graph_of_forward() -> None:
-    """A straight-through step: the derivative is what the rule says."""
+    """A straight-through step: the derivative is that of the rule."""
     step = cr.custom_op("step", lambda x: cr.where(x > 0, 1.0, x * 0.0), lambda g, out, x: g)
     x = cr.tensor([-1.0, 2.0], requires_grad=True)
     y = step(x)
@@ -82,7 +82,7 @@ def test_tangents_are_never_none_where_there_can_be_one() -> None:
 
 
 class TestNumPyInside:
-    """Allowed where values are known; what was made outside of ops has no further derivative, and says so."""
+    """Allowed where values are known; results computed without ops have no higher derivative and raise an error."""
 
     def test_forward(self) -> None:
         sine = cr.custom_op("sine", lambda x: cr.tensor(np.sin(x.numpy())), lambda g, out, x: g * cosine(x[0]))

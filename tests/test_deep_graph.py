@@ -1,4 +1,4 @@
-"""A graph as deep as memory allows: forward, backward and release without recursion, in a thread with a small stack."""
+"""Graphs as deep as memory allows: forward, backward and release without recursion, in a thread with a small stack."""
 
 import gc
 import sys

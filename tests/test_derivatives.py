@@ -1,4 +1,4 @@
-"""All derivatives of everything that has one, on random calls: against differences in float64, and with each other."""
+"""All derivatives of every differentiable function on random calls: against differences in float64 and each other."""
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Gradient descent, stochastic and by minibatches, through fit: what a step is in each (row 71 of the notes)."""
+"""Batch, stochastic and minibatch gradient descent through fit: the steps of each (row 71 of the lecture notes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training run has one digest on every level and number of threads, and its float32 bits are the reference's."""
+"""A training run has one digest on every level and number of threads; its float32 bits equal the reference's."""
 
 from collections.abc import Callable
 

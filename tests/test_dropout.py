@@ -1,4 +1,4 @@
-"""Dropout: masks from Philox words, the same compiled, eager, by rows, on every level and thread count."""
+"""Dropout: masks from Philox words, equal compiled, eager and by row blocks, on every level and thread count."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_every_micro_batch_gives_the_whole_batch() -> None:
 
 
 def test_blocks_of_rows_are_made() -> None:
-    """What needs the masks is in the loop, not after it."""
+    """Instructions that read the masks are in the loop, not after it."""
     generator = cr.random.Generator(seed=7)
     model = net(generator)
     optimizer = cr.optim.SGD(model.parameters(), lr=0.05)
@@ -231,13 +231,13 @@ def test_a_saved_model_keeps_the_probability(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.5, float("nan")])
-def test_refuses_probabilities(p: float) -> None:
+def test_rejects_probabilities(p: float) -> None:
     with pytest.raises(ValueError, match="dropout: p must be from 0 to 1, got"):
         cr.dropout(cr.tensor([1.0]), p)
     with pytest.raises(ValueError, match="Dropout: p must be from 0 to 1, got"):
         nn.Dropout(p)
 
 
-def test_refuses_other_dtypes() -> None:
+def test_rejects_other_dtypes() -> None:
     with pytest.raises(TypeError, match="dropout: expected float32 or float64, got int64"):
         cr.dropout(cr.tensor([1, 2]))

@@ -1,4 +1,4 @@
-"""Every elementwise kernel gives the reference's bits: all lengths, all strides, all levels, any number of threads."""
+"""Every elementwise kernel has the reference's bits: all lengths, strides, levels and numbers of threads."""
 
 import itertools
 from typing import Any

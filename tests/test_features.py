@@ -1,4 +1,4 @@
-"""Feature maps: the products and bases that they say, differentiable, compiled, saved."""
+"""Feature maps: their documented products and bases, differentiable, compiled, saved."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ def test_gradients_compiling_and_files(make: Callable[[], nn.Module], tmp_path: 
     [
         (lambda: nn.PolynomialFeatures(2, 0), "PolynomialFeatures: features must be an integer of at least 1, got 0"),
         (lambda: nn.PolynomialFeatures(0, 2), "PolynomialFeatures: degree must be an integer of at least 1, got 0"),
-        (lambda: nn.PolynomialFeatures(65, 2), "makes more than 1048576 products, or the degree is above 64"),
-        (lambda: nn.PolynomialFeatures(8, 30), "degree 8 of 30 features makes more than 1048576 products"),
-        (lambda: nn.PolynomialFeatures(1, 10**12), "makes more than"),
+        (lambda: nn.PolynomialFeatures(65, 2), "has more than 1048576 products, or the degree is above 64"),
+        (lambda: nn.PolynomialFeatures(8, 30), "degree 8 of 30 features has more than 1048576 products"),
+        (lambda: nn.PolynomialFeatures(1, 10**12), "has more than"),
         (
             lambda: nn.PolynomialFeatures(2, 3)(X[:, :2]),
             r"PolynomialFeatures: x must have shape \(..., 3\) for features=3, got",
@@ -110,7 +110,7 @@ def test_gradients_compiling_and_files(make: Callable[[], nn.Module], tmp_path: 
         (lambda: nn.RBFFeatures(X)(X[:, :2]), r"RBFFeatures: x must have shape \(..., 3\), got \(9, 2\)"),
     ],
 )
-def test_refused(call: Callable[[], object], message: str) -> None:
+def test_rejected(call: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
 

@@ -1,4 +1,4 @@
-"""Training: what it computes, what it refuses, and how it stops."""
+"""fit: results, argument checks, and interruption."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
     "nonfinite": ({"nonfinite": "ignore"}, ValueError, "fit: nonfinite must be 'raise' or 'continue'"),
     "empty": ({"X": X[:0], "y": LABELS[:0]}, ValueError, r"fit: X is empty, its shape is \(0, 5\)"),
     "lengths": ({"y": LABELS[:-1]}, ValueError, r"fit: X has 70 rows, y has 69 \(X: \(70, 5\), y: \(69,\)\)"),
-    "0-d": ({"X": np.float32(1)}, ValueError, "fit: X and y need an axis of rows"),
+    "0-d": ({"X": np.float32(1)}, ValueError, "fit: X and y must have an axis of rows"),
     "features": ({"X": X[:, :4]}, ValueError, "linear: x has 4 features, weight expects 5"),
     "text": ({"X": X.astype(str)}, TypeError, "fit: X must be real numbers, got dtype <U"),
     "complex": ({"X": X.astype(complex)}, TypeError, "fit: X must be real numbers, got dtype complex128"),
@@ -231,7 +231,7 @@ REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
         TypeError,
         "fit: y must be integer labels for this loss, got dtype float64",
     ),
-    "label-column": ({"y": LABELS[:, None]}, ValueError, r"fit: y has shape \(70, 1\), labels need shape \(70,\)"),
+    "label-column": ({"y": LABELS[:, None]}, ValueError, r"fit: y has shape \(70, 1\), labels must have shape \(70,\)"),
     "label-function": ({"y": LABELS + 1, "loss": cr.cross_entropy}, ValueError, "labels must be from 0 to 2"),
     "target-shape": ({"y": VALUES, "loss": nn.MSELoss()}, ValueError, r"\(1, 3\).*\(1, 2\)"),
     "no-scalar": (
@@ -243,7 +243,7 @@ REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
     "foreign-optimizer": (
         {"optimizer": SGD(net().parameters(), lr=0.1)},
         ValueError,
-        "fit: the optimizer holds none of the model's parameters",
+        "fit: the optimizer has none of the model's parameters",
     ),
     "validation-kind": ({"validation": X}, TypeError, r"fit: validation must be a pair \(X, y\), got ndarray"),
     "validation-nan": (
@@ -256,8 +256,8 @@ REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
         ValueError,
         r"fit: validation y\[2\] is 7, labels must be from 0 to 2",
     ),
-    "metric-name": ({"metrics": ["f1"], "validation": (X, LABELS)}, ValueError, "fit: metrics are 'accuracy' or"),
-    "metric-without-rows": ({"metrics": ["accuracy"]}, ValueError, "but there is no validation"),
+    "metric-name": ({"metrics": ["f1"], "validation": (X, LABELS)}, ValueError, "fit: metrics must be 'accuracy' or"),
+    "metric-without-rows": ({"metrics": ["accuracy"]}, ValueError, "fit: metrics require validation data"),
 }
 
 
@@ -274,7 +274,7 @@ def test_refused_before_the_model_is_touched(options: dict[str, object], error: 
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_refuses_what_is_no_model() -> None:
+def test_rejects_what_is_no_model() -> None:
     optimizer = SGD(net().parameters(), lr=0.1)
     with pytest.raises(TypeError, match="fit: model must be a Module, got builtin_function_or_method"):
         cr.fit(abs, X, LABELS, loss=cr.cross_entropy, optimizer=optimizer)  # type: ignore[arg-type]

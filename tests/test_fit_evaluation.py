@@ -1,4 +1,4 @@
-"""fit and Trainer: evaluation has the bits of the ops, errors name who was called, epochs are counted one way."""
+"""fit and Trainer: evaluation has the bits of the ops, errors name the called function, consistent epoch counts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_trainers_speak_of_themselves() -> None:
         ({"sample_weight": np.ones(3)}, "sample_weight has shape"),
         ({"loss": lambda a, b: 1.0}, "the loss must return a tensor"),
         ({"loss": lambda a, b: a}, "the loss must return a scalar"),
-        ({"optimizer": SGD([nn.Parameter([1.0])], lr=0.1)}, "the optimizer holds none"),
+        ({"optimizer": SGD([nn.Parameter([1.0])], lr=0.1)}, "the optimizer has none"),
     ]
     for changed, message in cases:
         with pytest.raises((ValueError, TypeError), match=f"^Trainer: {message}"):

@@ -1,4 +1,4 @@
-"""The caller's floating-point mode changes no bit, on no thread, and is there again after every call."""
+"""The caller's floating-point mode changes no bit on any thread and is restored after every call."""
 
 import ctypes
 import itertools
@@ -113,7 +113,7 @@ def all_kernels(dtype: type[np.floating]) -> dict[str, Callable[[], Array]]:
         "matmul_accumulate": lambda: matmul_accumulate(a.reshape(1, 13, 29), g.reshape(1, 13, 29)),
     }
     for name, row in UPDATES.items():
-        for numbers in row.numbers:
+        for numbers in row.hyperparameters:
             clock = np.array(row.advanced(row.start, numbers))
             arrays = [a, *(abs(a) * dtype(0.5 + i) for i in range(row.states[-1]))]
             runs[f"{name} {numbers}"] = partial(updated, name, arrays, np.array([*numbers, 0.0]), g, clock)

@@ -1,4 +1,4 @@
-"""The heart data of the lectures: categories, missing values and numbers, from the file to a net."""
+"""The heart data of the lectures, from file to net: categorical, missing and numeric values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_train_and_predict_from_the_file(
     lines = capsys.readouterr().out.splitlines()
     assert lines[:4] == [
         "heart: categories: ChestPain (4), Thal (3)",
-        "heart: missing values: Ca (4), Thal (2); a number counts as the mean, a category as none of the known",
+        "heart: missing values: Ca (4), Thal (2); replaced by the column mean, for categories by zeros",
         "heart: 242 rows to train on, 61 held out, classification",
         "net 18-64-32-2, SGD lr 0.02 momentum 0.9, batch 32, seed 0",
     ]

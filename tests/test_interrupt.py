@@ -1,4 +1,4 @@
-"""Ctrl-C while fit runs: at the end of a step, at once between steps, never half a step."""
+"""Ctrl-C during fit: at the end of the current step, immediately between steps, never within a step."""
 
 from __future__ import annotations
 

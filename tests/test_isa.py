@@ -1,4 +1,4 @@
-"""Levels of instructions: listed, forced, refused by name, and the forced one is the one that runs."""
+"""Instruction set levels: listed, selectable, rejected by name if unsupported; the selected level runs."""
 
 import ctypes
 import platform

@@ -1,4 +1,4 @@
-"""Jacobians, Hessians and products with them: layout, modes, trees, cost; the rows of the lectures about them."""
+"""Jacobians, Hessians and their products: layout, modes, trees, cost; the corresponding rows of the lecture notes."""
 
 import time
 import tracemalloc
@@ -154,7 +154,7 @@ def test_row_14_hessian_and_its_product_with_a_vector() -> None:
 
 @pytest.mark.parametrize("way", ["reverse", "forward"])
 def test_row_15_two_paths_to_one_variable(way: str) -> None:
-    """f = y + e^(xy) with x = cos t, y = t^2 at t = 1; cos is not among the ops: an op of one's own."""
+    """f = y + e^(xy) with x = cos t, y = t^2 at t = 1; cos is a custom op here."""
     sin = cr.custom_op("sin", lambda t: cr.tensor(np.sin(t.numpy())), lambda g, y, t: g * cos(t[0]))
     cos = cr.custom_op("cos", lambda t: cr.tensor(np.cos(t.numpy())), lambda g, y, t: -(g * sin(t[0])))
 

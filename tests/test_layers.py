@@ -35,7 +35,7 @@ def imports_of(name: str, path: Path, known: set[str]) -> set[str]:
                 above = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*above, *([base] if base else [])])
             inside = {f"{base}.{alias.name}" for alias in node.names} & known
-            # `from . import a` asks the package for nothing else where all names are modules.
+            # `from . import a` imports nothing else from the package where all names are modules.
             found |= inside if len(inside) == len(node.names) else {*inside, base}
     return (found & known) - {name}
 

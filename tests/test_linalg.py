@@ -1,4 +1,4 @@
-"""Eigenvectors in closed form, and the layers made of them."""
+"""Eigenvectors in closed form, and the layers based on them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_eigen_of_100_takes_milliseconds() -> None:
     assert min(once() for _ in range(5)) < 0.02
 
 
-def test_eigen_refuses() -> None:
+def test_eigen_rejects() -> None:
     a, values = symmetric(3), np.empty(3)
     with pytest.raises(ValueError, match=r"symmetric_eigen: expected a \(n, n\) and values \(n,\), got a \(3, 2\)"):
         _core.symmetric_eigen(a[:, :2].copy(), values)
@@ -148,11 +148,11 @@ def test_dependent_columns_cannot_be_whitened() -> None:
         (lambda: nn.PCA(3, 4), None, "PCA: components must be at most the 3 features, got 4"),
         (lambda: nn.PCA(3, 0), None, "PCA: components must be an integer of at least 1, got 0"),
         (lambda: nn.Whiten(3, eps=-1.0), None, "Whiten: eps must be a finite number of at least 0, got -1.0"),
-        (lambda: nn.PCA(2), [[1, 2]], "PCA: needs at least 2 rows, got 1"),
+        (lambda: nn.PCA(2), [[1, 2]], "PCA: X must have at least 2 rows, got 1"),
         (lambda: nn.PCA(2), [[1e200, 1], [2, 3]], "PCA: the values are too large; put a Standardize before it"),
     ],
 )
-def test_projections_refuse(make: object, X: object, message: str) -> None:
+def test_projections_reject(make: object, X: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make() if X is None else make().fit(X)  # type: ignore[operator]
 

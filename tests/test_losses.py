@@ -218,7 +218,7 @@ def test_no_rows(name: str) -> None:
         assert np.isnan(loss(x[:0], target[:0]).item())
 
 
-# Kinks: derivatives at the arguments where there is none.
+# Kinks: the chosen derivatives at arguments where the loss is not differentiable.
 
 KINKS: dict[str, tuple[Loss, float, float, float]] = {
     "l1": (cr.l1_loss, 2.0, 2.0, 0.0),

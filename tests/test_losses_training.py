@@ -1,4 +1,4 @@
-"""Losses in compiled functions and in training: bits of eager, micro-batches, weights of rows, penalties."""
+"""Losses in compiled functions and in training: bits of eager execution, micro-batches, sample weights, penalties."""
 
 from collections.abc import Callable
 from functools import partial
@@ -40,7 +40,7 @@ def test_compiled_equals_eager(name: str) -> None:
 
 TARGETS: dict[str, tuple[Callable[..., cr.Tensor], Array, Array]] = {
     "neither -1 nor 1; write": (cr.hinge_loss, np.ones((2, 3)), np.asarray([[1.0, -1.0, 1.0], [1.0, 0.0, 1.0]])),
-    "no probability from 0 to 1": (
+    "not a probability from 0 to 1": (
         cr.binary_cross_entropy,
         *(np.asarray([[0.5, 0.1, 1.0], [0.0, -0.1, 0.9]]), np.ones((2, 3))),
     ),
@@ -183,9 +183,9 @@ FIT_ERRORS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "text": ({"sample_weight": ["a"] * N}, TypeError, "fit: sample_weight must be real numbers"),
     "own loss": (
         {"sample_weight": WEIGHT, "loss": lambda p, t: cr.cross_entropy(p, t)},
-        *(TypeError, r"fit: the loss takes no sample_weight; it is f\(prediction, target, sample_weight\)"),
+        *(TypeError, r"fit: the loss does not accept sample_weight, expected f\(prediction, target, sample_weight\)"),
     ),
-    "one-hot": ({"y": np.eye(4, dtype=int)[OF_CLASSES]}, ValueError, r"y has shape \(90, 4\), labels need shape"),
+    "one-hot": ({"y": np.eye(4, dtype=int)[OF_CLASSES]}, ValueError, r"y has shape \(90, 4\), labels must have shape"),
     "float labels": ({"y": OF_CLASSES * 1.0}, TypeError, "y must be integer labels .*, got dtype float64"),
     "classes": ({"y": PROBABILITIES[:, 1:]}, ValueError, r"cross_entropy: .*\(1, 4\), target \(1, 3\)"),
     "margins": ({"y": PROBABILITIES, "loss": nn.MultiMarginLoss()}, TypeError, "y must be integer labels"),
@@ -193,7 +193,7 @@ FIT_ERRORS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 
 
 @pytest.mark.parametrize("name", FIT_ERRORS)
-def test_fit_refuses(name: str) -> None:
+def test_fit_rejects(name: str) -> None:
     options, kind, message = FIT_ERRORS[name]
     model = net()
     before = {name: value.copy() for name, value in model.state_dict().items()}
@@ -264,7 +264,7 @@ def test_a_large_l1_penalty_leaves_small_weights() -> None:
 
 
 def test_the_fast_path_is_as_it_was() -> None:
-    """Softmax, loss and gradient of labels without weights are one instruction, and there are no others for them."""
+    """Softmax, loss and gradient of labels without weights are exactly one instruction."""
     model = net()
     optimizer = cr.optim.SGD(model.parameters(), lr=0.1)
 

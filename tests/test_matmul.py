@@ -1,4 +1,4 @@
-"""The matrix product gives the bits of a plain chain of fma: any shape, transposition, level and number of threads."""
+"""The matrix product has the bits of a plain fma chain: any shape, transposition, level and number of threads."""
 
 import ctypes
 import mmap

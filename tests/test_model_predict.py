@@ -1,4 +1,4 @@
-"""model.predict sees every change of a model and of the code around it, and has the bits of model(x)."""
+"""model.predict follows every change of a model and of the code it calls, and has the bits of model(x)."""
 
 from __future__ import annotations
 
@@ -142,12 +142,12 @@ def test_it_is_evaluation_whatever_the_mode() -> None:
     model = net()
     expected = model.predict(rows(6)).tobytes()
     for change in (model.train, model.eval, model[2].train, model[2].eval, model.train):
-        kinds = cache(model)._kinds
+        runs = cache(model)._runs
         change()
         modes = [module.training for module in model.modules()]
         assert model.predict(rows(6)).tobytes() == expected
         assert [module.training for module in model.modules()] == modes
-        assert cache(model)._kinds is kinds  # nothing was compiled anew
+        assert cache(model)._runs is runs  # nothing was compiled again
     with cr.no_grad():
         assert model.predict(rows(6)).tobytes() == expected
 
@@ -172,7 +172,7 @@ def test_training_between_predictions() -> None:
     model = net()
     optimizer = cr.optim.SGD(model.parameters(), lr=0.1)
     assert_right(model)
-    kinds = cache(model)._kinds
+    runs = cache(model)._runs
     seen = set()
     for _ in range(3):
         labels = np.arange(6) % 4
@@ -181,4 +181,4 @@ def test_training_between_predictions() -> None:
         assert found.tobytes() == predict_eagerly(model, rows(6)).tobytes()
         seen.add(found.tobytes())
     assert len(seen) == 3
-    assert cache(model)._kinds is kinds
+    assert cache(model)._runs is runs

@@ -1,4 +1,4 @@
-"""model.predict of models that cannot be compiled: the bits of the ops one by one, and the same effects."""
+"""model.predict of models that cannot be compiled: the bits of eager execution, and the same side effects."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_inside_of_a_compiled_function() -> None:
     assert_right(model)
 
 
-def test_calls_of_layers_are_noted() -> None:
+def test_calls_of_layers_are_recorded() -> None:
     model = nn.Sequential(linear(), nn.Tanh())
     assert_right(model)
     assert "Tanh" in str(saturation(model, rows(6)))

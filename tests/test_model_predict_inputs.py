@@ -1,4 +1,4 @@
-"""model.predict: inputs of all kinds, copies, threads, memory, layers."""
+"""model.predict: inputs of all types and layouts, copies, threads, memory, layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers, losses and what a Module keeps track of."""
+"""Layers, losses and Module's registration of parameters, buffers and submodules."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_sequential_is_a_list_of_modules() -> None:
     assert len(model) == 4
     with pytest.raises(TypeError, match="layer 1 is not a Module but int"):
         nn.Sequential(nn.ReLU(), 3)  # type: ignore[arg-type]
-    with pytest.raises(NotImplementedError, match="Module: forward is not written"):
+    with pytest.raises(NotImplementedError, match="Module: forward is not implemented"):
         nn.Module()(1)
 
 
@@ -167,7 +167,7 @@ def test_linear_draws_from_the_seeded_generator() -> None:
         ({"dtype": np.int64}, TypeError, "dtype must be float32 or float64, got int64"),
     ],
 )
-def test_linear_refuses(arguments: dict[str, object], error: type[Exception], message: str) -> None:
+def test_linear_rejects(arguments: dict[str, object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         nn.Linear(**{"in_features": 3, "out_features": 2, **arguments})  # type: ignore[arg-type]
 

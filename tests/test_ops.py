@@ -1,4 +1,4 @@
-"""Every public function gives the bits of its reference on every level, alone and on several threads."""
+"""Every public function has the bits of its reference on every level, with one thread and several."""
 
 import platform
 from typing import Any
@@ -30,10 +30,10 @@ def test_the_bits_of_the_reference(name: str, dtype: type[np.floating[Any]]) -> 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="sets the MXCSR of x86-64")
 @pytest.mark.parametrize("mode", MODES)
 def test_the_mode_of_the_caller_changes_nothing(mode: str) -> None:
-    """Values, gradients, numbers in Python and casts: none of it is computed by NumPy or Python."""
+    """Values, gradients, numbers in Python and casts: none is computed by NumPy or Python."""
 
     def results(case: Case, inputs: list[Array]) -> list[Array]:
-        _convert._constants.clear()  # numbers are rounded once and kept
+        _convert._constants.clear()  # converted numbers are cached
         tensors = [cr.tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs]
         out = case.function(*tensors)
         if out.dtype.kind != "f":

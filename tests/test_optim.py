@@ -1,4 +1,4 @@
-"""Optimizers against PyTorch's numbers, SGD against its formula step by step; options, groups, state."""
+"""Optimizers against PyTorch's values, SGD against its formula; options, groups, state."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_step_follows_the_formula(options: dict[str, float], dtype: type) -> Non
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_options_are_declared_in_the_order_of_the_kernel(name: str) -> None:
-    declared = [number for option in CLASSES[name]._options.values() for number in option.number_names()]
+    declared = [number for option in CLASSES[name]._options.values() for number in option.kernel_names()]
     for kernel in kernels(CLASSES[name]):
         of_kernel = _core.update_options(kernel).split(", ")
         assert declared[: len(of_kernel)] == of_kernel, f"{name} and {kernel}: order the options as update.cpp does"
@@ -60,10 +60,10 @@ def test_every_update_belongs_to_an_optimizer() -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_steps_are_those_of_the_reference(name: str) -> None:
-    """With the numbers of the reference's row as options; a state that is not asked for is not there."""
+    """With the reference's hyperparameters as options; states that the options do not require do not exist."""
     kind = CLASSES[name]
     row = UPDATES[kernels(kind)[0]]
-    for numbers in row.numbers:
+    for numbers in row.hyperparameters:
         (p,) = parameters()[:1]
         optimizer = kind([p], **options(kind, numbers))
         expected, states = p.numpy().copy(), [s.copy() for s in optimizer.param_groups[0]._states[0]]
@@ -203,14 +203,14 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
 
 for _name in EVERY.keys() - CHANGES.keys() - {"amsgrad", "adamw", "centered"}:  # an optimizer without a row above
     _kind = next(kind for key, kind in CLASSES.items() if key.lower() == _name)
-    _numbers = UPDATES[kernels(_kind)[0]].numbers
+    _numbers = UPDATES[kernels(_kind)[0]].hyperparameters
     _first, _other = options(_kind, _numbers[0]), options(_kind, _numbers[1])
     CHANGES[_name] = [{key: value} for key, value in _other.items() if value != _first[key]]
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_options_changed_between_steps_are_those_of_compiled_steps(name: str) -> None:
-    """Also those for which a state begins or ends; each changes what the next steps do."""
+    """Including options that create or drop a state; each changes the next steps."""
 
     def once(compile: bool, changes: list[dict[str, Any]]) -> bytes:
         params = parameters()
@@ -266,7 +266,7 @@ def test_steps_are_counted_for_each_parameter() -> None:
         (SGD, {"lr": 0.1, "momentum": -0.1}, "SGD: momentum must be a finite number"),
         (SGD, {"lr": 0.1, "momentum": 1.0}, "SGD: momentum must be below 1"),
         (SGD, {"lr": 0.1, "weight_decay": -1.0}, "SGD: weight_decay must be a finite number"),
-        (SGD, {"lr": 0.1, "nesterov": True}, "SGD: nesterov needs a momentum"),
+        (SGD, {"lr": 0.1, "nesterov": True}, "SGD: nesterov requires a momentum"),
         (Adam, {"betas": (0.9, 1.0)}, r"Adam: betas must be below 1, got \(0.9, 1.0\)"),
         (AdamW, {"betas": (0.9,)}, r"AdamW: betas must be two numbers, got \(0.9,\)"),
         (AdamW, {"eps": -1e-8}, "AdamW: eps must be a finite number of at least 0"),
@@ -275,22 +275,22 @@ def test_steps_are_counted_for_each_parameter() -> None:
         (Adagrad, {"initial_accumulator_value": -1}, "Adagrad: initial_accumulator_value must be a finite"),
     ],
 )
-def test_refuses_options(kind: Any, arguments: dict[str, Any], message: str) -> None:
+def test_rejects_options(kind: Any, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kind(parameters(), **arguments)
 
 
-def test_refuses_parameters() -> None:
+def test_rejects_parameters() -> None:
     p = parameters()[0]
-    with pytest.raises(ValueError, match="SGD: there are no parameters"):
+    with pytest.raises(ValueError, match="SGD: expected at least one parameter, got none"):
         SGD([], lr=0.1)
-    with pytest.raises(ValueError, match="Adam: a parameter is given twice"):
+    with pytest.raises(ValueError, match="Adam: the same parameter appears twice"):
         Adam([{"params": [p]}, {"params": p}])
-    with pytest.raises(TypeError, match="RMSprop: parameter 1 is not a tensor that requires a gradient"):
+    with pytest.raises(TypeError, match="RMSprop: parameter 1 is not a tensor with requires_grad=True"):
         RMSprop([p, cr.tensor([1.0])])
-    with pytest.raises(TypeError, match="SGD: group 1 is no dict with 'params'"):
+    with pytest.raises(TypeError, match="SGD: group 1 is not a dict with 'params'"):
         SGD([{"params": [p]}, p], lr=0.1)  # type: ignore[list-item]
-    with pytest.raises(KeyError, match="Adam: no option is called 'momentum'"):
+    with pytest.raises(KeyError, match="Adam: unknown option 'momentum'"):
         Adam([{"params": [p], "momentum": 0.1}])
 
 

@@ -1,4 +1,4 @@
-"""Parameter groups; optimizers that stop and go on; epochs in the core."""
+"""Parameter groups, resumed optimizers, and optimizer steps within the Trainer's epochs."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def test_groups_have_options_of_their_own() -> None:
             _ = optimizer.lr
         optimizer.lr = 0.5
         assert optimizer.lr == 0.5
-        with pytest.raises(ValueError, match="SGD: nesterov needs a momentum above 0"):
+        with pytest.raises(ValueError, match="SGD: nesterov requires a momentum above 0"):
             optimizer.nesterov = True  # the second group has none
         assert not optimizer.nesterov
-        with pytest.raises(KeyError, match="SGD: no option is called 'alpha', only lr, momentum"):
+        with pytest.raises(KeyError, match="SGD: unknown option 'alpha', expected one of lr, momentum"):
             optimizer.param_groups[0]["alpha"] = 1.0
 
 
@@ -123,7 +123,7 @@ def test_bad_state_changes_nothing(change: dict[str, object], message: str) -> N
 
 @each_optimizer
 def test_epochs_in_the_core_have_the_bits_of_the_loop(make: Make) -> None:
-    """On every level and thread count, whole and by rows; clocks advance in the core."""
+    """On every level and thread count, with full batches and row blocks; the core advances step states."""
     X = cr.random.Generator(seed=1).normal((70, 5))
     y = (X[:, 0] > X[:, 1]).astype(np.int64)
 

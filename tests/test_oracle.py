@@ -1,4 +1,4 @@
-"""The C oracle: fma and chains against fractions, and that its sweep finds what is wrong."""
+"""The C oracle: fma and chains against fractions; its sweep detects wrong results."""
 
 import ctypes
 from collections.abc import Callable

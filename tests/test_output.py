@@ -1,4 +1,4 @@
-"""Output layers: from the kind of target to layer, loss and link (S2's table); which kind a target is."""
+"""Output layers: layer, loss and link by kind of target (S2's table); detection of the kind."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def test_every_kind_is_learnt_and_linked_to_its_mean() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_loss_is_the_negative_log_likelihood(kind: str) -> None:
-    """Of the distribution whose mean is the link of the scores, but for what does not depend on the scores."""
+    """Of the distribution whose mean is the link of the scores, up to terms that do not depend on the scores."""
     scores = np.asarray([[0.3, -1.2, 2.1], [1.5, 0.2, -0.4], [-0.6, 0.9, 0.1]])
     y = np.asarray([[0.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
     labels = np.asarray([2, 0, 1])
@@ -111,8 +111,8 @@ def test_an_output_layer_is_saved_with_its_kind(tmp_path: Any) -> None:
             ("classes", 3),
             "Output: kind must be one of binary, multilabel, multiclass, continuous, count, got",
         ),
-        (("binary", 3, 2), "Output: binary takes 1 score for each row, got out_features=2"),
-        (("multiclass", 3), "Output: multiclass takes a score for each of 2 classes or more, got out_features=1"),
+        (("binary", 3, 2), "Output: binary expects 1 score for each row, got out_features=2"),
+        (("multiclass", 3), "Output: multiclass expects a score for each of 2 classes or more, got out_features=1"),
         (("count", 0), "in_features must be an integer of at least 1"),
     ],
 )
@@ -164,13 +164,13 @@ def test_infer_kind(y: Any, kind: str) -> None:
         ([["a", "b"]], "columns of text have no kind"),
     ],
 )
-def test_infer_kind_refuses(y: Any, message: str) -> None:
+def test_infer_kind_rejects(y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^infer_kind: .*{message}"):
         cr.infer_kind(y)
 
 
 def test_the_command_line_decides_by_the_same_rule() -> None:
-    """decide_task sees text; what it takes for classes is what infer_kind does."""
+    """decide_task reads text; it treats the same targets as classes as infer_kind."""
     for values in ([0, 1, 1], list(range(MAX_CLASSES)), list(range(MAX_CLASSES + 1)), [0.5, 2.0], [1.0, 3.0, 7.0]):
         task, _ = decide_task([str(value) for value in values], None, "here")
         assert (task == "classification") == are_classes(values)

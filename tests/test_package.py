@@ -1,4 +1,4 @@
-"""The package as a whole: what it exports, documents and types, its examples, what importing it costs."""
+"""The package as a whole: exports, documentation, types, examples, import time."""
 
 import ast
 import doctest
@@ -123,8 +123,8 @@ class TestNames:
             assert sorted(names) == sorted(exported), package
             assert all(getattr(cr, name) is getattr(getattr(cr, package), name) for name in names)
         assert set(cr._PACKAGE_OF) <= {*cr.__all__, *dir(cr)}
-        with pytest.raises(AttributeError, match=r"^module 'chainrule' has no attribute 'serach'$"):
-            _ = cr.serach  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError, match=r"^module 'chainrule' has no attribute 'no_such_name'$"):
+            _ = cr.no_such_name  # type: ignore[attr-defined]
 
     def test_the_package_exports_all_that_is_public(self) -> None:
         submodules = {name.split(".")[1] for name in MODULES}

@@ -1,8 +1,8 @@
-"""Training agrees with plain NumPy in float64 that anyone can follow (tests/support/numpy_net.py).
+"""Training agrees with a plain NumPy implementation in float64 (tests/support/numpy_net.py).
 
 Losses, gradients and weights of every layer and every loss are compared after each of several steps of SGD, with and
-without momentum: within 1e-10 in float64, within 1e-5 in float32. (That they are right to the last bit is what
-tests/reference is for.)
+without momentum: within 1e-10 in float64, within 1e-5 in float32. (tests/reference checks the last
+bit.)
 """
 
 from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ def between(make: Callable[[Dtype], Pair], dtype: Dtype) -> Nets:
 
 
 def on_images(pair: Pair, features: int, dtype: Dtype) -> Nets:
-    """The layer behind a convolution, in front of a fully connected one with so many features."""
+    """The layer behind a convolution, before a fully connected one with `features` features."""
     flatten = (nn.Flatten(), numpy_net.Flatten())
     return nets_of([convolution(dtype), pair, flatten, linear(features, CLASSES, dtype, 2)])
 
@@ -184,7 +184,7 @@ def test_layers_train_as_in_numpy(name: str, dtype: Dtype, momentum: float) -> N
 
 
 def target_of(loss: str, rng: np.random.Generator, dtype: Dtype) -> Array:
-    """What the loss takes: labels, signs, counts, probabilities or any numbers."""
+    """A target for the loss: labels, signs, counts, probabilities or real numbers."""
     shape = (ROWS, CLASSES)
     if loss in ("CrossEntropyLoss", "NLLLoss", "MultiMarginLoss"):
         return rng.integers(0, CLASSES, ROWS)

@@ -1,4 +1,4 @@
-"""Predictor: the bits of model.predict for any number of rows, on any level and any number of threads."""
+"""Predictor: the bits of model.predict for any number of rows, level and number of threads."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_words_are_no_numbers() -> None:
         cr.Predictor(net())([["a"] * 5])
 
 
-def test_a_model_that_mixes_rows_is_refused() -> None:
+def test_a_model_that_mixes_rows_is_rejected() -> None:
     class Total(nn.Module):
         def forward(self, x: cr.Tensor) -> cr.Tensor:
             return cr.sum(x, axis=0)

@@ -1,4 +1,4 @@
-"""Layers that are fitted on data: what they learn, where they are used, and that nothing fits them by itself."""
+"""Fitted layers: their statistics, where they apply, and that only explicit calls fit them."""
 
 from __future__ import annotations
 
@@ -88,12 +88,17 @@ def test_missing_values_count_as_the_mean() -> None:
         (lambda: nn.OneHot(2, [1, 1]), None, ValueError, "columns must differ"),
         (lambda: nn.OneHot(2, {1: 0}), None, ValueError, "a column has at least 1 category"),
         (lambda: nn.OneHot(2, [1], unknown="ignore"), None, ValueError, "unknown must be error or zeros"),
-        (lambda: nn.OneHot(2, {1: 3}), [[7, 2], [7, 3]], ValueError, r"OneHot: x\[1, 1\] .* none of the categories"),
+        (
+            lambda: nn.OneHot(2, {1: 3}),
+            [[7, 2], [7, 3]],
+            ValueError,
+            r"OneHot: x\[1, 1\] .* is not a category of that column",
+        ),
         (lambda: nn.OneHot(2, [1]), [[7, np.nan]], ValueError, r"OneHot: X\[0, 1\] is nan"),
         (lambda: nn.OneHot(2, [1], "zeros"), [[7, np.nan]], ValueError, "column 1 has no value"),
     ],
 )
-def test_refused(make: Callable[[], Any], X: Any, error: type[Exception], message: str) -> None:
+def test_rejected(make: Callable[[], Any], X: Any, error: type[Exception], message: str) -> None:
     if X is None:
         with pytest.raises(error, match=message):
             make()
@@ -126,7 +131,7 @@ def test_one_hot_keeps_the_order_of_columns() -> None:
 def test_one_hot_learns_the_values_it_sees() -> None:
     X = np.array([[7.0, -3], [3.0, 0.1], [7.0, 2**40], [6.0, 0.1]])
     layer = nn.OneHot(2, [0, 1])
-    with pytest.raises(ValueError, match="known when the layer is fitted"):
+    with pytest.raises(ValueError, match="not known before the layer is fitted"):
         print(layer.out_features)
     layer.fit(X)
     assert layer.values.numpy().tolist() == [3, 6, 7, -3, 0.1, 2**40]
@@ -148,7 +153,7 @@ def test_unknown_categories() -> None:
     for bad in range(3):
         rows = x[[3, bad]]
         for call in (strict, compiled, strict.predict):
-            with pytest.raises(ValueError, match=r"OneHot: x\[1, 0\] of this batch is none of the categories"):
+            with pytest.raises(ValueError, match=r"OneHot: x\[1, 0\] of this batch is not a category of that column"):
                 call(rows)
 
 
@@ -178,11 +183,11 @@ def test_fit_preprocessing_feeds_each_layer_through_the_ones_before() -> None:
     first = nn.Standardize(6).fit(coded)
     assert model[1][0].mean.numpy().tobytes() == first.mean.numpy().tobytes()
     assert model[2].std.numpy().tobytes() == nn.Standardize(6).fit(first(coded)).std.numpy().tobytes()
-    assert all(not vars(layer).get("_awaited") for layer in model.modules())
+    assert all(not vars(layer).get("_unfitted") for layer in model.modules())
 
 
 class Own(nn.Module):
-    """A model of one's own, with a layer that its forward may leave out."""
+    """A custom model with a layer that its forward may skip."""
 
     def __init__(self, use: bool) -> None:
         self.prepare, self.other, self.use = nn.Standardize(3), nn.Standardize(3), use
@@ -199,7 +204,7 @@ def test_fit_preprocessing_changes_all_layers_or_none() -> None:
     nn.fit_preprocessing(model, X)
     before = model.state_dict()
     model.use = False
-    with pytest.raises(ValueError, match="the model's forward does not reach its Standardize"):
+    with pytest.raises(ValueError, match="the model's forward does not call its Standardize"):
         nn.fit_preprocessing(model, X * 2)
     model.use = True
     with pytest.raises(ValueError, match="is inf; every value must be finite"):
@@ -209,7 +214,7 @@ def test_fit_preprocessing_changes_all_layers_or_none() -> None:
     }
     nn.fit_preprocessing(model, X * 2)
     assert model.prepare.mean.numpy()[0] > 1.9 * before["prepare.mean"][0]
-    with pytest.raises(ValueError, match="the model has no layer that is fitted on data"):
+    with pytest.raises(ValueError, match="the model has no layer that is fitted to data"):
         nn.fit_preprocessing(nn.Sequential(nn.Linear(3, 1)), X)
     learned = nn.Sequential(nn.OneHot(3, [1]), nn.Standardize(6))
     with pytest.raises(ValueError, match=r"Standardize: X must have shape \(rows, 6\)"):
@@ -218,12 +223,12 @@ def test_fit_preprocessing_changes_all_layers_or_none() -> None:
 
 
 def test_training_sees_float64_and_leaves_the_fitted_numbers_alone() -> None:
-    """Rows go through the preprocessing once; the bits are those of the whole model at every step."""
+    """Rows go through the preprocessing once; the bits are those of running the complete model in every step."""
     X = table()
     y = (X[:, 0] > 1e6).astype(np.int64)
 
     class Whole(nn.Module):
-        """The same model, not known to begin with preprocessing."""
+        """The same model, with preprocessing that is not recognised as such."""
 
         def __init__(self, model: nn.Module) -> None:
             self.model = model
@@ -313,16 +318,16 @@ def test_saved_with_the_model(tmp_path: Path) -> None:
 
 
 def test_sizes_in_a_file_are_believed_only_with_values(tmp_path: Path) -> None:
-    from test_io import forged
+    from test_serialize import forged
 
     huge = 10**12
     for name, config, values, message in (
-        ("Standardize", {"features": huge}, {"mean": np.zeros(3), "std": np.ones(3)}, "mean should have shape"),
-        ("OneHot", {"features": 3, "columns": {"1": huge}}, {}, r"sizes should have shape \(1,\)"),
+        ("Standardize", {"features": huge}, {"mean": np.zeros(3), "std": np.ones(3)}, "mean has shape .*, expected"),
+        ("OneHot", {"features": 3, "columns": {"1": huge}}, {}, r"sizes is missing, expected shape \(1,\)"),
         ("OneHot", {"features": 3, "columns": {"1": huge}}, {"sizes": np.full(1, 2), "values": np.zeros(2)},
          r"OneHot has sizes \[2\] for columns \{'1': 1000000000000\}"),
         ("OneHot", {"features": 3, "columns": [1]}, {"sizes": np.full(1, huge), "values": np.zeros(2)},
-         r"values should have shape \(1000000000000,\)"),
+         r"values has shape .*, expected shape \(1000000000000,\)"),
     ):  # fmt: skip
         with pytest.raises(cr.ModelFormatError, match=message):
             cr.load(forged(tmp_path / "m", {"class": name, "config": config}, values))

@@ -1,4 +1,4 @@
-"""Programs of several instructions: temporaries, barriers between instructions, text, and refused nonsense."""
+"""Programs of several instructions: temporaries, barriers, text, rejected input."""
 
 from typing import Any
 
@@ -146,7 +146,7 @@ WRONG_ARRAYS: list[Any] = [
 
 
 @pytest.mark.parametrize("array", WRONG_ARRAYS, ids=str)
-def test_wrong_arrays_are_refused(array: Any) -> None:
+def test_wrong_arrays_are_rejected(array: Any) -> None:
     program = _core.Program(*ONE, one_map("neg", 4))
     with pytest.raises(TypeError, match="Program input"):
         program(array)

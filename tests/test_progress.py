@@ -1,4 +1,4 @@
-"""The progress line: plain, live, and with tqdm."""
+"""Progress output: plain, live, and with tqdm."""
 
 from __future__ import annotations
 

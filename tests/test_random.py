@@ -1,4 +1,4 @@
-"""Random draws give the reference's bits, whatever share of a stream each thread fills."""
+"""Random draws have the reference's bits for any partition of a stream among threads."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""sum, max, min and argmax give the reference's bits over any axes; the order of a sum is also measured."""
+"""sum, max, min and argmax have the reference's bits over any axes; the summation order is also measured."""
 
 import itertools
 from typing import Any

@@ -134,7 +134,7 @@ def test_float32_is_correctly_rounded(name: str) -> None:
 def test_float32_does_not_depend_on_the_float64_library(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.concatenate([any_bits(1500, np.float32, 5), arguments32(name)])
     expected = elementary.evaluate(name, x)
-    monkeypatch.setattr(elementary, "DOUBT", 2.0**-28)  # mpmath decides one argument in twenty
+    monkeypatch.setattr(elementary, "ERROR_BOUND", 2.0**-28)  # mpmath decides one argument in twenty
     assert_same_bits(elementary.evaluate(name, x), expected, name)
     monkeypatch.undo()
     good = elementary.NUMPY64[name]
@@ -176,7 +176,7 @@ def test_ulp_error(name: str) -> None:
     regular = (np.abs(nearest) > 1e-300) & np.isfinite(nearest)
     away = ulp_error(name, x, np.nextafter(nearest, np.inf))[regular]
     assert away.min() >= 0.5 and away.max() <= 2
-    assert ulp_error(name, x, elementary.evaluate(name, x)).max() < 8  # NumPy's own, far inside DOUBT
+    assert ulp_error(name, x, elementary.evaluate(name, x)).max() < 8  # NumPy's error is far below ERROR_BOUND
 
 
 def test_float64_functions_are_replaced_inside_the_block_only() -> None:

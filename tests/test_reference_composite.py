@@ -243,7 +243,7 @@ def test_sgd_step_takes_no_momentum_without_a_buffer() -> None:
     new, v = sgd_step(p, g, None, 0.1)
     assert v is None
     assert_same_bits(new, oracle.fma(np.float32(-0.1), g, p))
-    with pytest.raises(ValueError, match="buffer"):
+    with pytest.raises(ValueError, match=r"^sgd_step: momentum is 0\.9, expected a velocity v"):
         sgd_step(p, g, None, 0.1, momentum=0.9)
     with pytest.raises(ValueError, match="nesterov"):
         sgd_step(p, g, None, 0.1, nesterov=True)

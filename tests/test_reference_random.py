@@ -1,4 +1,4 @@
-"""The reference's random numbers: known answers, numbering of words, quantiles against mpmath, moments."""
+"""The reference's random numbers: published vectors, numbering of words, quantiles against mpmath, moments."""
 
 import itertools
 
@@ -24,7 +24,7 @@ KNOWN_ANSWERS = [
 
 
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN_ANSWERS)
-def test_philox_known_answers(counter: list[int], key: tuple[int, int], expected: list[int]) -> None:
+def test_philox_known_vectors(counter: list[int], key: tuple[int, int], expected: list[int]) -> None:
     assert_same_bits(philox4x32(np.asarray(counter, np.uint32), key), np.asarray(expected, np.uint32))
 
 

@@ -118,7 +118,7 @@ def test_every_row_runs_in_the_cases() -> None:
 
 
 def test_every_gradient_rule_is_used_by_the_cases() -> None:
-    assert sorted(set(rules()) - covered_ops()[1]) == [], "(row, argument): no case in tests/cases/op_cases.py"
+    assert sorted(set(rules()) - covered_ops()[1]) == [], "(row, argument): add a case to tests/cases/op_cases.py"
 
 
 def test_every_gradient_rule_has_its_forward_rule() -> None:

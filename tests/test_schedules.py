@@ -1,4 +1,4 @@
-"""Schedules give PyTorch's rates; saved and loaded they go on; in fit they step after every epoch."""
+"""Schedules have PyTorch's rates; saved and loaded they resume; in fit they step after every epoch."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_fit_steps_after_every_epoch(name: str, validation: Any) -> None:
     assert results[0] == results[1]
 
 
-def test_fit_refuses_a_foreign_schedule() -> None:
+def test_fit_rejects_a_foreign_schedule() -> None:
     model = cr.nn.Linear(4, 2)
     o = cr.optim.SGD(model.parameters(), 0.5)
     before = model.weight.numpy().copy()
@@ -196,9 +196,9 @@ def test_a_measure_that_there_is_not() -> None:
     o = cr.optim.SGD(model.parameters(), 0.5)
     schedule = ReduceLROnPlateau(o, monitor="val_f1")
     before = model.weight.numpy().copy()
-    with pytest.raises(ValueError, match=r"fit: the schedule follows 'val_f1'; available measures: loss$"):
+    with pytest.raises(ValueError, match=r"fit: the schedule monitors 'val_f1', expected one of loss$"):
         cr.fit(model, X, Y, loss=cr.cross_entropy, optimizer=o, schedule=schedule)
-    with pytest.raises(ValueError, match=r"there is no measure 'val_f1'; available measures: loss$"):
+    with pytest.raises(ValueError, match=r"unknown measure 'val_f1', expected one of loss$"):
         schedule(cr.History(loss=[1.0]))
     np.testing.assert_array_equal(model.weight.numpy(), before)
 
@@ -249,19 +249,19 @@ REFUSED: list[tuple[Callable[[Any], Any], type, str]] = [
     ),
     (lambda o: ReduceLROnPlateau(o, factor=1.0), ValueError, "ReduceLROnPlateau: factor must be below 1, got 1.0"),
     (lambda o: ReduceLROnPlateau(o, threshold_mode="x"), ValueError, "threshold_mode must be 'rel' or 'abs', got 'x'"),
-    (lambda o: SequentialLR(o, [StepLR(o, 2)], [3]), ValueError, "1 schedules need 0 ascending milestones above 0"),
-    (lambda o: SequentialLR(o, [StepLR(o, 2)] * 3, [3, 3]), ValueError, "3 schedules need 2 ascending milestones"),
+    (lambda o: SequentialLR(o, [StepLR(o, 2)], [3]), ValueError, "1 schedules require 0 ascending milestones above 0"),
+    (lambda o: SequentialLR(o, [StepLR(o, 2)] * 3, [3, 3]), ValueError, "3 schedules require 2 ascending milestones"),
     (
         lambda o: SequentialLR(o, [StepLR(optimizer(), 2)], []),
         ValueError,
         "schedule 0 was created for a different optimizer",
     ),
-    (lambda o: SequentialLR(o, [ReduceLROnPlateau(o)], []), TypeError, "is a ReduceLROnPlateau, no function of the"),
+    (lambda o: SequentialLR(o, [ReduceLROnPlateau(o)], []), TypeError, "is a ReduceLROnPlateau, not a function of the"),
 ]
 
 
 @pytest.mark.parametrize(("make", "error", "message"), REFUSED, ids=lambda x: x if isinstance(x, str) else "")
-def test_refused(make: Callable[[Any], Any], error: type[Exception], message: str) -> None:
+def test_rejected(make: Callable[[Any], Any], error: type[Exception], message: str) -> None:
     o = optimizer()
     with pytest.raises(error, match=message):
         make(o)

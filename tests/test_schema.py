@@ -1,4 +1,4 @@
-"""The records of instructions: the core's fields, and what each record answers."""
+"""The instruction records: the fields of the core, and the methods of each record."""
 
 from collections.abc import Callable
 from typing import Any
@@ -192,7 +192,7 @@ def test_sums_are_continued() -> None:
 
 
 def test_a_mask_has_its_own_rows() -> None:
-    """The numbers of the rows are an array that a block reads its part of."""
+    """The row indices are an array of which a block reads its part."""
     values = [Value(Spec(s, np.dtype(np.float32))) for s in ((12, 5), (2,))]
     values.append(Value(Spec((12,), np.dtype(np.int64)), np.arange(12), constant=True))
     batch, mask = Batch(ROWS, values, {0}), Bernoulli(60, 5, 0)

@@ -1,4 +1,4 @@
-"""The schema of instructions, as the compiled core tells it."""
+"""The instruction schema, as reported by the compiled core."""
 
 import itertools
 

@@ -52,7 +52,7 @@ def test_one_line_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_difference_in_any_part_is_seen(
     part: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One last bit of one result is turned; everything else is left out to be quick."""
+    """The last bit of one result is flipped; the rest is skipped for speed."""
     parts = ("_products", "_functions", "_reductions", "_draws", "_training")
     first = next(iter(getattr(selftest, part)())).copy()
     for other in parts:

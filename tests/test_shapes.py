@@ -1,4 +1,4 @@
-"""Broadcasting, indexing and moving of elements as in NumPy, over many random shapes; their errors."""
+"""Broadcasting, indexing and movement of elements as in NumPy, over many random shapes; their errors."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def test_broadcasting_is_undone_in_the_gradient(shape: tuple[int, ...], data: st
     y.backward(np.ones(y.shape))
     assert a.grad is not None
     assert b.grad is not None
-    # The sum over what was repeated, by linearity: d y / d a summed against a is the sum of all of y.
+    # The sum over the repeated elements, by linearity: d y / d a summed against a is the sum of all of y.
     for t in (a, b):
         assert t.grad is not None
         assert t.grad.shape == t.shape

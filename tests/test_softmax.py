@@ -1,4 +1,4 @@
-"""softmax, log_softmax and cross-entropy with their gradients give the reference's bits."""
+"""softmax, log_softmax and cross-entropy with their gradients have the reference's bits."""
 
 from collections.abc import Callable
 
@@ -82,7 +82,7 @@ def test_cross_entropy_grad(dtype: Float) -> None:
 
 
 def both(x: Array, target: Array, g: Array) -> Array:
-    """What cross_entropy_both writes, from the separate instructions."""
+    """The outputs of cross_entropy_both, from the separate instructions."""
     arrived = np.broadcast_to(g, x.shape[:1]).copy()
     return np.concatenate([cross_entropy_grad(x, target, arrived).ravel(), cross_entropy(x, target)])
 

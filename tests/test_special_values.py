@@ -1,7 +1,7 @@
 """NaN, infinities, signed zeros, subnormals, the largest: at every position of every length, as the reference says.
 
-An elementwise array of length n takes its elements in a circle from a list of special and ordinary values, once for
-each place in the list, so that every value meets every position, body and tail. Rows of reductions and softmax are
+An elementwise array of length n takes its elements cyclically from a list of special and ordinary values, once for
+each offset in the list, so that every value occurs at every position, body and tail. Rows of reductions and softmax are
 ordinary but for one special value, one row for each position and value.
 """
 
@@ -66,7 +66,7 @@ def test_elementwise(kernel: Kernel, dtype: Float) -> None:
 
 
 def run_rows(kernel: Kernel, n: int, out: Array, inputs: list[Array]) -> None:
-    """One call of the kernel per row: each row is an array of length n of its own."""
+    """One call of the kernel per row: each row is a separate array of length n."""
     instr = flat(kernel.name, inputs[-1].dtype, 0, range(1, len(inputs) + 1), n, kernel.params)
     program = _core.Program([(CODE[x.dtype], (n,)) for x in (out, *inputs)], [], [], [instr.lower()])
     for rows in zip(out, *inputs, strict=True):
@@ -78,7 +78,7 @@ def count(what: str, n: int) -> None:
 
 
 def extremes(dtype: Float) -> Array:
-    """The special values without the ones near 1: what a row of a reduction is tried with."""
+    """The special values without the ones near 1: for the rows of reductions."""
     values = special_values(dtype)
     limits = np.finfo(dtype)
     return np.asarray(values[~((np.abs(values) >= limits.eps) & (np.abs(values) < 2))])
@@ -108,7 +108,7 @@ def _rowwise(name: str) -> Pair:
 
 
 def _gradients(x: Array, function: Callable[[Array, Array], Array]) -> Array:
-    """The special value in the output kept from the forward pass, then in the gradient that arrives."""
+    """The special value in the saved output of the forward pass, then in the upstream gradient."""
     ordinary = np.random.default_rng(32).uniform(-2, 2, x.shape).astype(x.dtype)
     return np.stack([function(x, ordinary), function(ordinary, x)])
 

@@ -1,4 +1,4 @@
-"""Tensors: made from every kind of data, their operators, values, copies and rules."""
+"""Tensors: construction from every type of data, operators, values, copies and rules."""
 
 import copy
 import pickle
@@ -100,7 +100,7 @@ class TestConstruction:
         integers = np.asarray([2**24 + 1, -(2**53) - 1, 2**62 + 1])
         assert_same_bits(cr.tensor(integers, dtype=dtype).numpy(), integers.astype(dtype))
 
-    def test_dtype_that_loses_is_refused(self) -> None:
+    def test_dtype_that_loses_is_rejected(self) -> None:
         with pytest.raises(TypeError, match=r"^tensor: float64 to int64 would drop fractions"):
             cr.tensor([1.0], dtype=np.int64)
         with pytest.raises(TypeError, match=r"^tensor: int64 to bool is not a cast"):

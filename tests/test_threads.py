@@ -1,4 +1,4 @@
-"""Threads and processes: forked children work and never hang, Python threads do not disturb each other."""
+"""Threads and processes: forked children work and never deadlock, Python threads do not disturb each other."""
 
 import multiprocessing
 import os
@@ -85,7 +85,7 @@ def test_pools_of_processes(method: str) -> None:
 
 
 def run_together(bodies: list[Callable[[], None]]) -> None:
-    """Run the bodies in Python threads of their own; their exceptions are the test's."""
+    """Run each body in a Python thread; exceptions are raised in the test."""
     errors: list[BaseException] = []
 
     def guarded(body: Callable[[], None]) -> None:
@@ -231,7 +231,7 @@ def test_the_pool_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
 
 
 def test_phases_end_where_threads_must_wait() -> None:
-    """Instructions of 1 and of `shares` threads in turn: who reads what others wrote waits, who does not goes on."""
+    """Instructions of 1 and of `shares` threads in turn: threads that read results of others wait, others do not."""
     _core.set_min_parallel_work(10_000.0)
     large, small = 200_000, 64
 
@@ -259,7 +259,7 @@ def test_phases_end_where_threads_must_wait() -> None:
 
 
 def decide(choice: _core.PoolChoice, runs: int, alone: float, pool: float) -> tuple[list[bool], float]:
-    """What it chose, and its time as a part of one thread's."""
+    """The choice, and its time relative to one thread."""
     chosen: list[bool] = []
     took = 0.0
     for _ in range(runs):

@@ -1,4 +1,4 @@
-"""Trainer: epochs in the core have the bits of the loop written by hand, whole or by micro-batches."""
+"""Trainer: compiled epochs have the bits of an explicit loop, with full batches and micro-batches."""
 
 from __future__ import annotations
 

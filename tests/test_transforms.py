@@ -1,4 +1,4 @@
-"""jvp, vjp and their kin on functions: values, nesting, trees of arguments and results, extra results, errors."""
+"""jvp, vjp and related transformations of functions: values, nesting, trees, auxiliary results, errors."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

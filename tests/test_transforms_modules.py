@@ -1,4 +1,4 @@
-"""Transformations by modules: a module stands for its parameters, by name."""
+"""Transformations of modules: a module represents its parameters by name."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def loss(m: Any, x: Any) -> T:
 
 
 class TestModules:
-    """A module stands for its parameters, by name."""
+    """A module represents its parameters by name."""
 
     def test_the_gradient_by_name(self) -> None:
         m = model()

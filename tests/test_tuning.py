@@ -1,4 +1,4 @@
-"""Searches over hyper-parameters and restarts: what is tried, how it is ordered, what is kept."""
+"""Hyperparameter search and multi-start training: combinations, ranking, results."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def test_scores_by_name() -> None:
         2,
         1,
     ]
-    with pytest.raises(ValueError, match="no curve 'f1'; available curves: loss, val_loss, val_accuracy"):
+    with pytest.raises(ValueError, match="unknown curve 'f1'; available curves: loss, val_loss, val_accuracy"):
         cr.search(train, {"a": [1]}, score="f1")
-    with pytest.raises(ValueError, match="no curve 'accuracy'; did you mean 'val_accuracy'"):
+    with pytest.raises(ValueError, match="unknown curve 'accuracy'; did you mean 'val_accuracy'"):
         cr.search(train, {"a": [1]}, score="accuracy")
     assert cr.search(lambda a: (None, recorded(loss=[a])), {"a": [2.0, 1.0]}).score == "loss"
 
@@ -96,7 +96,7 @@ def test_trainings_that_break_off_come_last() -> None:
     assert [trial.params["lr"] for trial in found.trials] == [0.25, 0.5, 5.0, 1.0]
     assert found.trials[2].error == "the loss is inf for 5.0"
     assert found.trials[2].model is None
-    with pytest.raises(FloatingPointError, match=r"search: no training succeeded; the first: the loss is inf for 5\.0"):
+    with pytest.raises(FloatingPointError, match=r"search: no trial succeeded; the first: the loss is inf for 5\.0"):
         cr.search(train, {"lr": [5.0, 7.0]})
     with pytest.raises(ZeroDivisionError):
         cr.search(lambda a: 1 // a, {"a": [0]})  # type: ignore[arg-type, return-value]
@@ -106,14 +106,14 @@ def test_trainings_that_break_off_come_last() -> None:
     ("params", "options", "message"),
     [
         ({}, {}, "search: params is empty"),
-        ({"a": []}, {}, "search: a must be a sequence of values"),
-        ({"a": lambda g: 1}, {}, "search: a must be a sequence of values, or say how many trials to draw"),
+        ({"a": []}, {}, "search: a must be a non-empty sequence of values"),
+        ({"a": lambda g: 1}, {}, "search: a must be a non-empty sequence of values; functions require trials="),
         ({"a": []}, {"trials": 2}, "search: a has no values"),
         ({"a": [1]}, {"trials": 0}, "search: trials must be at least 1, got 0"),
-        ({"a": [1, 2]}, {}, "some trainings have validation, some have not"),
+        ({"a": [1, 2]}, {}, "only some trials have validation; specify the score, one of"),
     ],
 )
-def test_refused(params: dict[str, Any], options: dict[str, Any], message: str) -> None:
+def test_rejected(params: dict[str, Any], options: dict[str, Any], message: str) -> None:
     def train(a: int) -> tuple[None, cr.History]:
         return None, recorded(val_loss=[1.0] if a == 1 else [])
 

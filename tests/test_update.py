@@ -1,4 +1,4 @@
-"""The optimizers' steps, in place, give the reference's bits with every number of states and every option."""
+"""The optimizers' in-place update kernels have the reference's bits with every number of states and every option."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -37,11 +37,11 @@ def values(n: int, dtype: Float, seed: int, states: int) -> list[Array]:
 def compare(
     name: str, arrays: Sequence[Array], numbers: Sequence[float], clock: Sequence[float], what: str
 ) -> list[Array]:
-    """The step of the active level is the reference's; g stays as it is. Returns p and the states afterwards."""
+    """Compare a step of the active level with the reference; g must be unchanged. Returns p and the new states."""
     p, g, *states = arrays
     expected_p, expected_states = UPDATES[name].step(p, g, states, numbers, clock)
     got = [x.copy() for x in arrays]
-    time = np.array(clock) if UPDATES[name].clock else None
+    time = np.array(clock) if UPDATES[name].step_state else None
     hyperparameters = np.array([*numbers, 0.0])
     _core.update_step(name, got[0], got[1], tuple(got[2:]), hyperparameters, time)
     _core.advance([] if time is None else [time], hyperparameters)
@@ -56,12 +56,12 @@ def compare(
 
 
 def variants(name: str) -> Iterator[tuple[int, tuple[float, ...], list[float]]]:
-    """Numbers of states, options and clocks."""
+    """Combinations of states, hyperparameters and step states."""
     row = UPDATES[name]
-    clocks = [[], [0.0], [7.0]][1 if row.clock == 1 else 0 : 3 if row.clock == 1 else 1]
-    if row.clock == 3:
+    clocks = [[], [0.0], [7.0]][1 if row.step_state == 1 else 0 : 3 if row.step_state == 1 else 1]
+    if row.step_state == 3:
         clocks = [row.start, [3.0, 0.5, 0.9]]
-    yield from itertools.product(row.states, row.numbers, clocks)
+    yield from itertools.product(row.states, row.hyperparameters, clocks)
 
 
 @each_dtype
@@ -94,7 +94,7 @@ def test_special_values(name: str, dtype: Float) -> None:
 
 @each_dtype
 def test_hyper_parameters_are_rounded_once(dtype: Float) -> None:
-    """A number that rounds to zero in the arrays' dtype is zero: what it would multiply may be infinite."""
+    """A hyperparameter that rounds to zero in the arrays' dtype is zero: its factor may be infinite."""
     tiny = 1e-60 if dtype == np.float32 else 5e-324
     p, g, v = values(100, dtype, seed=63, states=1)
     p[::7], v[::5] = np.inf, -np.inf
@@ -122,7 +122,7 @@ def test_a_centered_average_of_equal_gradients_has_a_root(dtype: Float) -> None:
 @each_update
 def test_many_steps(name: str, dtype: Float) -> None:
     row = UPDATES[name]
-    for states, numbers in itertools.product(row.states, row.numbers[1:2]):
+    for states, numbers in itertools.product(row.states, row.hyperparameters[1:2]):
         start = values(300, dtype, 64, states)
         for setting in every_setting(threads=(1, 2)):
             arrays, clock = [start[0], *start[2:]], row.start
@@ -163,7 +163,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_refused(case: str) -> None:
+def test_rejected(case: str) -> None:
     (name, states, *rest), error, message = WRONG[case]
     numbers, clock = [*rest, *[np.zeros(5), np.zeros(3)][len(rest) :]]
     with pytest.raises(error, match=message):

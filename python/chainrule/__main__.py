@@ -6,13 +6,13 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; say in one line when its extra is not installed."""
+    """Run the command line; a missing typer is reported in one line."""
     try:
         from .cli.main import run
     except ModuleNotFoundError as error:
         if error.name != "typer":
             raise
-        print("chainrule: error: the command line needs typer: pip install typer tqdm", file=sys.stderr)
+        print("chainrule: error: the command line requires typer: pip install typer tqdm", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

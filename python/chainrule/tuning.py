@@ -1,4 +1,4 @@
-"""Choosing by trying: hyper-parameters on validation data, and restarts from different initial values."""
+"""Hyperparameter search and multi-start training."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["Search", "Trial", "multi_start", "search"]
 Train = Callable[..., tuple[Any, History]]
 Choices = Sequence[Any] | Callable[[Generator], Any]
 
-_DRAW_STREAM = 2**34  # apart from initialisation, the order of epochs and splits
+_DRAW_STREAM = 2**34  # distinct from the streams of initialisation, epoch orders and splits
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training: what was chosen, what came of it.
+    """One training run of a search: its hyperparameters and its result.
 
-    `params` are the arguments of the training; `model` and `history` what it returned; `score` the last value of the
-    curve that is compared. `error` is the message of a FloatingPointError that ended it; then model and history are
-    None, and the score is NaN.
+    `params` are the arguments of the training function; `model` and `history` its result; `score` the last value of the
+    compared curve. `error` is the message of a FloatingPointError that interrupted it; then model and history are None
+    and the score is NaN.
 
     >>> import chainrule as cr
     >>> cr.Trial({"lr": 0.1}, 0.25, None, None).score
@@ -44,7 +44,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """The trials of a search, best first; among equal scores the one that was tried first.
+    """The trials of a search, best first; equal scores in the order of the trials.
 
     >>> import chainrule as cr
     >>> found = cr.Search((cr.Trial({"lr": 0.1}, 0.25, None, None), cr.Trial({"lr": 2.0}, 0.5, None, None)), "val_loss")
@@ -65,7 +65,7 @@ class Search:
         return self.trials[0]
 
     def summary(self) -> str:
-        """The scores and parameters as a table, a line per trial."""
+        """The scores and hyperparameters as a table, one line per trial."""
         names = list(self.trials[0].params)
         rows = [[f"{trial.score:.4g}", *(str(trial.params[name]) for name in names)] for trial in self.trials]
         return text_table([self.score, *names], rows, ruled=False)
@@ -81,17 +81,17 @@ def search(
     mode: str = "min",
     largest: bool | None = None,
 ) -> Search:
-    """Train once for each choice of hyper-parameters and compare the results, on validation data as a rule.
+    """Train once per combination of hyperparameters and compare the results, usually on validation data.
 
-    Arguments: `train`, called with one value for each name in `params`, returns `(model, history)` of a model that it
-    builds anew; `params`, sequences of values: all combinations are tried, the last name varying fastest; `trials`,
-    instead of all combinations so many random ones: an element of each sequence, or the result of a function
-    (generator) -> value; `seed` of these draws; `score`, the curve in `History.measures` whose last value is compared:
-    "val_loss", "val_accuracy", "loss", ... (default: "val_loss", or "loss" when there was no validation); `mode`, "min"
-    or "max" where more is better, as for accuracy (`largest`, True or False, is its former name).
-    Returns: a `Search`: the trials, best first. One whose training ended in a FloatingPointError comes last.
-    Errors: ValueError when there is nothing to choose from, or for an unknown score; FloatingPointError when no
-    training succeeded; whatever else `train` raises.
+    Arguments: `train`, a function of one keyword argument for each name in `params` that returns `(model, history)` of
+    a new model; `params`, sequences of values by name (grid search: all combinations, the last name varies fastest);
+    `trials`, the number of random combinations instead (random search: an element of each sequence, or the result of a
+    function (generator) -> value); `seed` of these draws; `score`, the curve in `History.measures` whose last value is
+    compared: "val_loss", "val_accuracy", "loss", ... (default: "val_loss", without validation "loss"); `mode`, "min" or
+    "max" (for accuracy, for example); `largest`, its deprecated form, True or False.
+    Returns: a `Search`: the trials, best first; trials that raised FloatingPointError come last.
+    Errors: ValueError for empty `params` or sequences, or an unknown score; FloatingPointError when no trial succeeded;
+    any other exception of `train`.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -112,14 +112,14 @@ def search(
     """
     mode = _mode("search", mode, largest)
     if not params:
-        raise ValueError("search: params is empty, there is nothing to choose from")
-    chosen = _grid(params) if trials is None else _draws(params, trials, seed)
-    done = [_try(train, choice, score) for choice in chosen]
+        raise ValueError("search: params is empty, expected at least one hyperparameter")
+    combinations = _grid(params) if trials is None else _draws(params, trials, seed)
+    done = [_run_trial(train, combination, score) for combination in combinations]
     if all(trial.error for _, trial in done):
-        raise FloatingPointError(f"search: no training succeeded; the first: {done[0][1].error}")
+        raise FloatingPointError(f"search: no trial succeeded; the first: {done[0][1].error}")
     names = {name for name, trial in done if not trial.error}
     if len(names) > 1:
-        raise ValueError(f"search: some trainings have validation, some have not; say which score ({sorted(names)})")
+        raise ValueError(f"search: only some trials have validation; specify the score, one of {sorted(names)}")
     ordered = sorted((trial for _, trial in done), key=lambda trial: _rank(trial.score, mode))
     return Search(tuple(ordered), names.pop())
 
@@ -133,13 +133,13 @@ def multi_start(
     mode: str = "min",
     largest: bool | None = None,
 ) -> Search:
-    """Train from n different initial values and compare: a way out of bad local minima.
+    """Multi-start training: train from n random initialisations and compare, to avoid bad local minima.
 
-    It is the search over `seed` in seed, ..., seed + n - 1.
+    It is a `search` over `seed` in seed, ..., seed + n - 1.
 
-    Arguments: `train`, called with `seed=`, from which it draws the initial values, returns `(model, history)`; `n`, at
-    least 1; `seed`, the first; `score`, `mode` and `largest` as in `search`.
-    Returns: a `Search`: all starts, best first.
+    Arguments: `train`, a function of `seed=`, which determines the initialisation, that returns `(model, history)`;
+    `n`, at least 1; `seed`, the first; `score`, `mode` and `largest` as in `search`.
+    Returns: a `Search`: the trials, best first.
     Errors: as `search`; ValueError for n below 1.
 
     >>> import chainrule as cr
@@ -161,7 +161,7 @@ def multi_start(
 def _mode(caller: str, mode: str, largest: bool | None) -> str:
     if largest is not None:
         mode = "max" if largest else "min"
-        warnings.warn(f'{caller}: write mode="{mode}" instead of largest={largest}', DeprecationWarning, stacklevel=3)
+        warnings.warn(f'{caller}: use mode="{mode}" instead of largest={largest}', DeprecationWarning, stacklevel=3)
     if mode not in ("min", "max"):
         raise ValueError(f"{caller}: mode must be 'min' or 'max', got {mode!r}")
     return mode
@@ -170,7 +170,7 @@ def _mode(caller: str, mode: str, largest: bool | None) -> str:
 def _grid(params: Mapping[str, Choices]) -> Iterator[dict[str, Any]]:
     for name, values in params.items():
         if callable(values) or len(values) == 0:
-            raise ValueError(f"search: {name} must be a sequence of values, or say how many trials to draw")
+            raise ValueError(f"search: {name} must be a non-empty sequence of values; functions require trials=")
     return (dict(zip(params, values, strict=True)) for values in product(*params.values()))  # type: ignore[arg-type]
 
 
@@ -189,8 +189,8 @@ def _draw(name: str, values: Choices, generator: Generator) -> Any:
     return values[int(generator.permutation(len(values))[0])]
 
 
-def _try(train: Train, params: dict[str, Any], score: str | None) -> tuple[str, Trial]:
-    """The name of the score and the trial."""
+def _run_trial(train: Train, params: dict[str, Any], score: str | None) -> tuple[str, Trial]:
+    """Run one trial; return the name of the score and the trial."""
     try:
         model, history = train(**params)
     except FloatingPointError as error:
@@ -198,9 +198,9 @@ def _try(train: Train, params: dict[str, Any], score: str | None) -> tuple[str, 
     curves = history.measures
     name = score if score is not None else "val_loss" if history.val_loss else "loss"
     if not curves.get(name):
-        there = ", ".join(curve for curve, values in curves.items() if values)
+        available = ", ".join(curve for curve, values in curves.items() if values)
         hint = f"; did you mean 'val_{name}'?" if curves.get(f"val_{name}") else ""
-        raise ValueError(f"search: there is no curve {name!r}{hint}; available curves: {there or 'none'}")
+        raise ValueError(f"search: unknown curve {name!r}{hint}; available curves: {available or 'none'}")
     return name, Trial(params, curves[name][-1], model, history)
 
 

@@ -2,8 +2,8 @@
 
 `CASES` maps a name to a generator: rng -> (function of float64 tensors, arrays for them), of random shapes,
 broadcasting and axes. tests/test_derivatives.py compares all derivatives of fifty calls of each with differences and
-with each other; tests/test_registry.py tells which row of the op table has none. An elementwise op with a row in
-`reference.table` is here already, its kinks come from there.
+with each other; tests/test_registry.py reports rows of the op table without one. An elementwise op with a row in
+`reference.table` is included, with its kinks.
 
 Arguments must stay away from kinks and ties by more than `GAP`, which the steps of the differences do not cross.
 """
@@ -60,7 +60,7 @@ def elementwise(name: str, entry: Row, rng: Rng) -> Call:
 
 
 def gradient_kernel(name: str, entry: Row, rng: Rng) -> Call:
-    """`name_grad` of what is kept and of g."""
+    """`name_grad` of the saved value and the upstream gradient."""
     options = dict(pick_one(rng, entry.attributes))
     attrs = tuple(float(value) for value in options.values())
     assert entry.domain[0] is not None
@@ -205,7 +205,7 @@ def indexed(rng: Rng) -> Call:
 
 
 def part(rng: Rng) -> tuple[Any, Shape, Shape]:
-    """Attributes of slice and slice_grad: every second element of a row-wise part; its shape, and the whole's."""
+    """Attributes of slice and slice_grad: every second element of a row-wise part; both shapes."""
     whole = (int(rng.integers(2, 5)), int(rng.integers(3, 6)))
     shape = (whole[0] - 1, (whole[1] + 1) // 2)
     return (shape, (whole[1], 2), whole[1], whole), shape, whole

@@ -1,4 +1,4 @@
-"""Random shapes and values for the calls of derivative_cases, which stay away from kinks and ties."""
+"""Random shapes and values for the calls of derivative_cases, away from kinks and ties."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ GAP = 0.05
 
 
 def some_shape(rng: Rng, least: int = 0, most: int = 4, elements: int = 16) -> Shape:
-    """`least` to `most` axes of lengths 1 to 4, not more than so many elements."""
+    """`least` to `most` axes of lengths 1 to 4, with a limit on the elements."""
     while True:
         shape = tuple(int(n) for n in rng.integers(1, 5, rng.integers(least, most + 1)))
         if np.prod(shape) <= elements:
@@ -26,7 +26,7 @@ def some_shape(rng: Rng, least: int = 0, most: int = 4, elements: int = 16) -> S
 
 
 def broadcasting(rng: Rng, count: int) -> list[Shape]:
-    """Shapes that broadcast to one: leading axes are left out, lengths are 1."""
+    """Shapes that broadcast to one: leading axes are omitted, lengths are 1."""
     whole = some_shape(rng)
     shapes = []
     for _ in range(count):
@@ -43,7 +43,7 @@ def draw(rng: Rng, shape: Shape, interval: Interval = ORDINARY, kinks: Sequence[
 
 
 def away(x: Array, kinks: Sequence[float]) -> Array:
-    """What is too near to a kink, moved to either side of it."""
+    """Move values that are too close to a kink away from it, to either side."""
     for kink in kinks:
         x = np.where(np.abs(x - kink) < GAP, kink + np.where(x < kink, -GAP, GAP) * 1.5, x)
     return np.asarray(x)

@@ -40,12 +40,12 @@ def fully_connected(rng: Rng, n: int = 3) -> nn.Linear:
 
 
 def activation(build: Callable[[], nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
-    """As it is by default; kinks are at whole numbers."""
+    """Default arguments; kinks are at integers."""
     return build(), [draw(rng, some_shape(rng, 1), kinks=WHOLE)]
 
 
 def as_in_its_example(kind: type[nn.Module], rng: Rng) -> tuple[nn.Module, list[Array]]:
-    """Inputs of the example's shapes; integers stay as they are; kinks are at whole numbers."""
+    """Inputs of the example's shapes; integers are unchanged; kinks are at integers."""
     found = example(kind)
     inputs = [x.numpy() if isinstance(x, cr.Tensor) else np.asarray(x) for x in found.inputs]
     return copy.deepcopy(found.layer), [draw(rng, x.shape, kinks=WHOLE) if x.dtype.kind == "f" else x for x in inputs]
@@ -79,7 +79,7 @@ def dropped(rng: Rng) -> Call:
 
 
 def coded(rng: Rng) -> Call:
-    """Columns of numbers around one of categories."""
+    """Numeric columns around a categorical one."""
     module, rows = nn.OneHot(3, {1: 4}), int(rng.integers(1, 4))
     codes = rng.integers(0, 4, (rows, 1)).astype(np.float64)
     return lambda x: module(cr.concatenate([x[:, :1], codes, x[:, 1:]], 1)), [draw(rng, (rows, 2))]

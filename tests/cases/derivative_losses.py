@@ -110,7 +110,7 @@ def of_its_row(row: Loss, domains: tuple[Interval, ...], fixed: Array | None, rn
 
 
 def by_its_row(name: str) -> Iterator[Way]:
-    """The ways to call a loss that has none above: the cases of its row."""
+    """The calls of a loss without a row in `WAYS`: the cases of its reference row."""
     row = LOSSES[name]
     module = next(kind for kind in MODULES if kind.function is getattr(cr, name))
     for domains, options in row.cases:
@@ -122,7 +122,7 @@ WAYS += tuple(way for name in LOSSES if name not in {way[0] for way in WAYS} for
 
 
 def loss(ways: tuple[Way, ...], as_module: bool, rng: Rng) -> Call:
-    """One of the ways to call a loss, with random options."""
+    """A random call of a loss, with random options."""
     name, module, arguments, choices, by_shape, moving = pick_one(rng, ways)
     options = dict(pick_one(rng, choices))
     arrays = arguments(rng, **options)

@@ -33,7 +33,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _options(case: Case) -> dict[str, Any]:
-    """What the case passes besides arrays."""
+    """The arguments of the case besides arrays."""
     return dict(case.reference.keywords) if isinstance(case.reference, partial) else {}
 
 
@@ -136,7 +136,7 @@ def _penalty(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Ar
 
 
 def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
-    """Ops that move elements: each element's gradient goes back to where it came from, in ascending order."""
+    """Ops that move elements: each gradient is accumulated at its source, in ascending order."""
     ends = np.cumsum([x.size for x in inputs])
     sources = [np.arange(e - x.size, e).reshape(x.shape) for e, x in zip(ends, inputs, strict=True)]
     result = np.zeros(ends[-1], g.dtype)

@@ -16,7 +16,7 @@ COMPOSED = ("power",)  # made of other instructions in Python
 
 @dataclass(frozen=True)
 class Kernel:
-    """name of the instruction, reference(*inputs), a domain per input (None = bool), the numbers it takes."""
+    """name of the instruction, reference(*inputs), a domain per input (None = bool), its scalar parameters."""
 
     name: str
     function: Callable[..., Array]
@@ -35,7 +35,7 @@ class Kernel:
 
     @property
     def params(self) -> list[float]:
-        """The numbers of the instruction."""
+        """The scalar parameters of the instruction."""
         return [value for _, value in self.attributes]
 
     def bits(self, n: int, dtype: Float, seed: int) -> list[Array]:

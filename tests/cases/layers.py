@@ -1,6 +1,6 @@
-"""Layers from the examples in their docstrings: what tests that go over all layers make and call them with.
+"""Layers from the examples in their docstrings: the constructor arguments and inputs of tests over all layers.
 
-A new layer is in these tests by its example, which makes one and calls it.
+A new layer is included by its example, which constructs and calls it.
 """
 
 import doctest

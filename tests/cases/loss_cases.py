@@ -1,4 +1,4 @@
-"""Ways to call the losses of the reference and the penalties: reductions, weights of rows, and the options of a row."""
+"""Ways to call the losses of the reference and the penalties: reductions, sample weights, and the options of a row."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -59,7 +59,7 @@ def penalty(*parameters: Array, of: Callable[[Array], Array], biases: bool) -> A
 
 
 def penalty_grad(parameters: Sequence[Array], g: Array, name: str, biases: bool) -> list[Array | None]:
-    """By each parameter; None for one that is left out."""
+    """The gradient with respect to each parameter; None for an excluded one."""
     by = {
         "l1_penalty": lambda p: np.where(p > 0, g, np.where(p < 0, -g, p * 0)),
         "l2_penalty": lambda p: g * (p + p),

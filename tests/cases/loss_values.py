@@ -1,4 +1,4 @@
-"""What PyTorch 2.13 gives for the arguments below, in float64: (mean, sum, first three elements, gradient of the mean
+"""Results of PyTorch 2.13 for the arguments below, in float64: (mean, sum, first three elements, gradient of the mean
 at [:2, :2]); for `kl_div` the batchmean, too."""
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""The table of public functions: what to call them with, and their reference in NumPy. Tests iterate over it.
+"""The table of public functions: their arguments and their NumPy reference. Tests iterate over it.
 
-A new op is one row in `CASES`; an elementwise or row-wise one is here already by its row of the reference.
+A new op is one row in `CASES`; elementwise and row-wise ops with a row in the reference are included.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """Optimizers of every kind, parameters of three shapes, and a step on them.
 
-A new optimizer is here already: with the options of its kernel's row in `reference.UPDATES`.
+A new optimizer is included automatically, with the options of its kernel's row in `reference.UPDATES`.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ CLASSES: dict[str, type[Optimizer]] = {
 
 
 def kernels(kind: type[Optimizer]) -> list[str]:
-    """The names of the updates of a class: as it is made by default, and with each flag set."""
+    """The update kernels of a class: with default options and with each flag set."""
     found = []
     for flags in ({}, *({name: True} for name, option in kind._options.items() if type(option).__name__ == "Flag")):
         name = kind._kernel({**dict(kind([cr.nn.Parameter([1.0])]).param_groups[0]), **flags})
@@ -32,7 +32,7 @@ def kernels(kind: type[Optimizer]) -> list[str]:
 
 
 def options(kind: type[Optimizer], numbers: Sequence[float]) -> dict[str, Any]:
-    """The options of a class from a kernel's numbers."""
+    """The options of a class from the hyperparameters of a kernel."""
     left, found = list(numbers), {}
     for name, option in kind._options.items():
         if len(left) >= option.size:
@@ -53,7 +53,7 @@ EVERY: dict[str, Make] = {
 COVERED = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
 for _name, _kind in CLASSES.items():
     if _name not in COVERED:
-        EVERY[_name.lower()] = partial(_kind, **options(_kind, UPDATES[kernels(_kind)[0]].numbers[0]))
+        EVERY[_name.lower()] = partial(_kind, **options(_kind, UPDATES[kernels(_kind)[0]].hyperparameters[0]))
 each_optimizer = pytest.mark.parametrize("make", EVERY.values(), ids=EVERY.keys())
 
 

@@ -1,4 +1,4 @@
-"""Layers of random nets that take a row for an image: convolutions and pools."""
+"""Layers of random nets that interpret a row as an image: convolutions and pools."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def convolved(d: Draw, n: int) -> tuple[Layer, int]:
 
 @layer
 def filtered(d: Draw, n: int) -> tuple[Layer, int]:
-    """The channels of a row are images of their own."""
+    """The channels of a row are separate images."""
     _, h, w = image(n)
     weight, dilation = d.parameter(2, 1, 1 + d.below(3), 2), (1, 1 + d.below(2))
 

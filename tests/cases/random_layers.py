@@ -1,6 +1,6 @@
 """Layers of random nets: each draws its parameters and returns a function of rows, (batch, width) to (batch, width).
 
-A new kind of layer is one function with `@layer`; an elementwise op is here by its row of the reference.
+A new kind of layer is one function with `@layer`; an elementwise op is included by its row of the reference.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ TABLE_ROWS = 6  # of embeddings; words count from the end, too
 
 
 class Batch(NamedTuple):
-    """What one call of a step gets."""
+    """The arguments of one step."""
 
     x: cr.Tensor  # (rows, features)
     target: cr.Tensor  # (rows, outputs), between 0 and 1
@@ -88,7 +88,7 @@ ACTIVATIONS |= {
 
 @dataclass
 class Draw:
-    """The decisions of one net, in order, and the parameters made so far."""
+    """The decisions of one net, in order, and the parameters created so far."""
 
     rng: np.random.Generator
     dtype: type[np.floating[Any]]
@@ -210,7 +210,7 @@ def tied(d: Draw, n: int) -> tuple[Layer, int]:
 
 @layer
 def weight_squared(d: Draw, n: int) -> tuple[Layer, int]:
-    """Its gradient is made from the weight itself, which the update overwrites."""
+    """Its gradient depends on the weight itself, which the update overwrites."""
     weight, act, turned = d.parameter(n, n), d.activation(), d.chance(0.5)
     return lambda h, b: act(h @ (weight @ (weight.T if turned else weight))), n
 

@@ -1,4 +1,4 @@
-"""Random nets by seed: layers, loss, optimizer, and a step that trains them; the same twice for the same seed."""
+"""Random nets by seed: layers, loss, optimizer, and a training step; equal for equal seeds."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,13 +38,13 @@ class Net:
         return h
 
     def step(self, batch: Batch) -> Any:
-        """What is compiled."""
+        """The function to compile."""
         self.runs += 1
         return self.kind(self, batch)
 
     @property
     def drops_grad(self) -> bool:
-        """Whether a compiled step leaves no gradients behind: those that its own update used up."""
+        """Whether a compiled step leaves no gradients: its own update has consumed them."""
         return self.kind in DROPPING
 
     @property
@@ -233,12 +233,12 @@ DROPPING = {
 
 # One net by its number.
 
-LARGE = 25  # every so many nets there is a large one
+LARGE = 25  # every 25th net is large
 BATCHES = (1, 2, 3, 7, 8, 16, 31, 32, 33, 64, 100, 128, 130)
 
 
 def make(seed: int) -> Net:
-    """The net of this number, newly made."""
+    """Create the net of this seed."""
     large, wide = seed % LARGE == LARGE - 1, seed // LARGE % 2 == 0
     widths = WIDTHS if not large else (130, 520, 700) if wide else (64, 130, 200)
     d = Draw(np.random.default_rng(seed), np.float64 if seed % 4 == 2 else np.float32, widths)

@@ -1,5 +1,5 @@
-// The two variants of a float32 function (cpp/math/rounding.h) one input at a time. In a vector one doubtful lane takes all
-// lanes through the exact variant, so a run over consecutive inputs sees each input in one variant only:
+// The two variants of a float32 function (cpp/math/rounding.h) one input at a time. In a vector one doubtful lane takes
+// all lanes through the exact variant, so a run over consecutive inputs sees each input in one variant only:
 //   alone   each input decides for itself, in a vector of its equals (the scalar level has one lane; any level)
 //   exact   each input takes the exact variant, as beside a doubtful one (any level)
 #include <cstring>

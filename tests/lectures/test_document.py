@@ -1,4 +1,4 @@
-"""Every row and erratum has a test of its name and a place in docs/lectures.md, whose blocks print what they say."""
+"""Every row and erratum has a test named after it and a block in docs/lectures.md; the blocks' outputs are correct."""
 
 import ast
 import doctest
@@ -42,17 +42,17 @@ def test_every_row_and_erratum_is_in_the_document() -> None:
 
 
 @pytest.mark.parametrize(("numbers", "block"), BLOCKS, ids=[numbers for numbers, _ in BLOCKS])
-def test_a_block_prints_what_it_says(numbers: str, block: str) -> None:
+def test_a_block_prints_its_output(numbers: str, block: str) -> None:
     names: dict[str, Any] = {}
     exec(PREAMBLE[1], names)
     example = doctest.DocTestParser().get_doctest(block, names, f"row {numbers}", str(DOCUMENT), 0)
     assert example.examples[-1].want, "a block shows something"
-    said: list[str] = []
-    doctest.DocTestRunner(verbose=False).run(example, out=said.append)
-    assert not said, "".join(said)
+    failures: list[str] = []
+    doctest.DocTestRunner(verbose=False).run(example, out=failures.append)
+    assert not failures, "".join(failures)
 
 
-def test_pictures_are_there_and_small() -> None:
+def test_pictures_exist_and_are_small() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\((pictures/[^)]+)\)", TEXT)
     assert len(pictures) >= 8
     for picture in pictures:

@@ -1,4 +1,4 @@
-"""The pictures of the experiments: what they show, and what matplotlib makes of it where it is installed."""
+"""The plots of the experiments: their contents and, if matplotlib is installed, their files."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,7 @@ from chainrule.examples import experiments, plots
 
 
 @pytest.mark.parametrize("name", plots.PLOTS)
-def test_a_plot_shows_finite_numbers_and_a_title(name: str) -> None:
+def test_a_plot_has_finite_values_and_a_title(name: str) -> None:
     axes = MagicMock()
     plots.PLOTS[name](axes)
     assert axes.set.call_args.kwargs["title"]
@@ -36,7 +36,7 @@ def test_the_command_writes_every_picture(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
-def test_the_same_file_every_time(tmp_path: Path) -> None:
+def test_files_are_reproducible(tmp_path: Path) -> None:
     texts = []
     for i in range(2):
         plots.draw("steep_logistic", tmp_path / f"{i}.svg")

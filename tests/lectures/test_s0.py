@@ -23,7 +23,7 @@ def leaf(values: Any) -> cr.Tensor:
 
 
 def stages(functions: list[Callable[[cr.Tensor], cr.Tensor]], x: float) -> tuple[list[float], list[float]]:
-    """Values after each gate of a chain, and the gradient of the last one by the input of each gate."""
+    """The output of each gate of a chain, and the gradient of the last one with respect to each gate's input."""
     values = [cr.tensor(x, F64)]
     for f in functions:
         values.append(f(values[-1]))
@@ -55,7 +55,7 @@ def test_row_03_sigmoid_neuron_gate_by_gate() -> None:
     reduce(lambda v, gate: gate(v), gates, dot).backward()
     assert w.grad.numpy() == pytest.approx([-0.196612, -0.393224, 0.196612], abs=5e-7)
     assert x.grad.numpy() == pytest.approx([0.393224, -0.589836], abs=5e-7)
-    # The notes write 0.2 for what arrives at the sum, and give it to both inputs unchanged.
+    # The notes round the upstream gradient of the sum to 0.2, and pass it to both inputs unchanged.
     a, b = leaf(4.0), leaf(-3.0)
     (a + b).backward(cr.tensor(0.2, F64))
     assert (a.grad.item(), b.grad.item()) == (0.2, 0.2)
@@ -223,8 +223,8 @@ def test_row_30_maxout() -> None:
 def test_row_31_elu() -> None:
     x = np.array([-30.0, -2.0, -0.5, 0.0, 0.75, 4.0])
     for alpha in (1.0, 0.3):
-        truth = np.where(x >= 0.0, x, alpha * np.expm1(x))
-        assert cr.elu(x, alpha).numpy() == pytest.approx(truth, rel=1e-14)
+        expected = np.where(x >= 0.0, x, alpha * np.expm1(x))
+        assert cr.elu(x, alpha).numpy() == pytest.approx(expected, rel=1e-14)
         slope = cr.grad(lambda v, alpha=alpha: cr.sum(cr.elu(v, alpha)))(x[[0, 1, 2, 4, 5]]).numpy()
         assert slope == pytest.approx([*(alpha * np.exp(x[:3])), 1.0, 1.0], rel=1e-14)
 
@@ -239,8 +239,8 @@ def test_row_48_nets_of_two_and_three_layers() -> None:
     three = cr.nn.Sequential(printed[0], relu, printed[1], relu, printed[2])
     h1 = np.maximum(0.0, W1 @ x)
     h2 = np.maximum(0.0, W2 @ h1)
-    for net, truth in ((one, W1 @ x), (two, W2 @ h1), (three, W3 @ h2)):
-        assert net(x[None]).numpy()[0] == pytest.approx(truth, rel=1e-13)
+    for net, expected in ((one, W1 @ x), (two, W2 @ h1), (three, W3 @ h2)):
+        assert net(x[None]).numpy()[0] == pytest.approx(expected, rel=1e-13)
 
 
 class TestTwentyLines:
@@ -250,12 +250,12 @@ class TestTwentyLines:
 
     def test_row_49_gives_the_losses_of_the_listing(self) -> None:
         code = (
-            "from bench.listing import *\ndata = draw(DATA_SEED)\ntruth = np.array(listing(data, 2000))\n"
+            "from bench.listing import *\ndata = draw(DATA_SEED)\nexpected = np.array(listing(data, 2000))\n"
             "for dtype in (np.float64, np.float32):\n"
             "    found = np.array(compact(data, 2000, dtype, compiled=True))\n"
-            "    print(truth[-1] < 0.01 * truth[0], np.abs(found / truth - 1).max())"
+            "    print(expected[-1] < 0.01 * expected[0], np.abs(found / expected - 1).max())"
         )
-        lines = fresh.output(code, OPENBLAS_NUM_THREADS="1").splitlines()  # more threads fight for the CPUs
+        lines = fresh.output(code, OPENBLAS_NUM_THREADS="1").splitlines()  # more threads would compete for the CPUs
         for line, bound in zip(lines, (1e-10, 1e-4), strict=True):
             learned, error = line.split()
             assert learned == "True" and float(error) < bound

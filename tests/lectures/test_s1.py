@@ -52,8 +52,8 @@ def test_row_41_losses() -> None:
     regularised = cr.mse_loss(p, t, reduction="sum") + 0.1 * cr.l2_penalty(w)
     assert regularised.item() == pytest.approx(((p - t) ** 2).sum() + 0.1 * 15.5)
     q, y = np.array([0.9, 0.2, 0.7]), np.array([1.0, 0.0, 0.0])
-    truth = -(y * np.log(q) + (1 - y) * np.log(1 - q))
-    assert cr.binary_cross_entropy(q, y, reduction="none").numpy() == pytest.approx(truth, rel=1e-12)
+    expected = -(y * np.log(q) + (1 - y) * np.log(1 - q))
+    assert cr.binary_cross_entropy(q, y, reduction="none").numpy() == pytest.approx(expected, rel=1e-12)
 
 
 def test_row_67_convolution_primer() -> None:

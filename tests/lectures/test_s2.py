@@ -135,9 +135,9 @@ def test_row_24_pairs_of_value_and_derivative() -> None:
 def test_row_32_generalised_relu_softplus_swish() -> None:
     z = np.array([-30.0, -2.0, -0.5, 0.75, 3.0, 800.0])
     for alpha in (0.0, 0.1, -1.0, 1.0):
-        truth = np.maximum(0.0, z) + alpha * np.minimum(0.0, z)
-        assert cr.prelu(z, np.array(alpha)).numpy() == pytest.approx(truth, rel=1e-14)
-        assert cr.leaky_relu(z, negative_slope=alpha).numpy() == pytest.approx(truth, rel=1e-14)
+        expected = np.maximum(0.0, z) + alpha * np.minimum(0.0, z)
+        assert cr.prelu(z, np.array(alpha)).numpy() == pytest.approx(expected, rel=1e-14)
+        assert cr.leaky_relu(z, negative_slope=alpha).numpy() == pytest.approx(expected, rel=1e-14)
     assert cr.softplus(cr.tensor(0.0, F64)).item() == pytest.approx(0.693147, abs=5e-7)
     assert cr.softplus(z).numpy() == pytest.approx(np.logaddexp(0.0, z), rel=1e-14), "no overflow"
     assert cr.swish(z).numpy() == pytest.approx(z / (1.0 + np.exp(-z)), rel=1e-14)
@@ -208,9 +208,9 @@ def test_row_45_an_arbitrary_distribution_by_two_nets() -> None:
     samples = gan().samples
     left, right = samples[samples < 0], samples[samples > 0]
     quarters = np.array([0.25, 0.5, 0.75])
-    truth = [1.798, 2.0, 2.202]
-    assert np.quantile(right, quarters) == pytest.approx(truth, abs=0.2)
-    assert np.quantile(-left, quarters) == pytest.approx(truth, abs=0.2)
+    expected = [1.798, 2.0, 2.202]
+    assert np.quantile(right, quarters) == pytest.approx(expected, abs=0.2)
+    assert np.quantile(-left, quarters) == pytest.approx(expected, abs=0.2)
     assert 0.4 < len(left) / len(samples) < 0.6
     assert (np.abs(samples) < 1.0).mean() < 0.02
 
@@ -241,10 +241,10 @@ def test_row_66_radial_basis_functions() -> None:
     r = np.random.default_rng(66)
     X, centers, gamma = r.normal(size=(30, 2)), r.normal(size=(5, 2)), 0.7
     phi = cr.nn.RBFFeatures(centers, gamma)
-    truth = np.exp(-gamma * ((X[:, None] - centers) ** 2).sum(-1))
-    assert phi(X).numpy() == pytest.approx(truth, rel=1e-12)
+    expected = np.exp(-gamma * ((X[:, None] - centers) ** 2).sum(-1))
+    assert phi(X).numpy() == pytest.approx(expected, rel=1e-12)
     w = r.normal(size=(5, 1))
-    found = cr.linear_regression(phi(X), truth @ w, bias=False, dtype=F64)
+    found = cr.linear_regression(phi(X), expected @ w, bias=False, dtype=F64)
     assert found.weight.numpy() == pytest.approx(w, rel=1e-6), "f(x) = w · φ(x)"
     # On XOR an engineered map makes the classes separable; a learned one is a hidden layer.
     corners = cr.nn.RBFFeatures(patterns(2)[1:3], 1.0)(patterns(2))

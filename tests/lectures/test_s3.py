@@ -163,8 +163,8 @@ class TestBackprop:
         y_bar = p["W2"] @ hidden + p["b2"] - t
         h_bar = p["W2"].T @ y_bar
         z_bar = h_bar * hidden * (1.0 - hidden)
-        truth = {"W2": np.outer(y_bar, hidden), "b2": y_bar, "W1": np.outer(z_bar, x), "b1": z_bar}
-        for name, value in truth.items():
+        expected = {"W2": np.outer(y_bar, hidden), "b2": y_bar, "W1": np.outer(z_bar, x), "b1": z_bar}
+        for name, value in expected.items():
             assert leaves[name].grad.numpy() == pytest.approx(value, rel=1e-12), name
         for k, i in product(range(2), range(4)):
             assert leaves["W2"].grad.numpy()[k, i] == pytest.approx(y_bar[k] * hidden[i], rel=1e-12), "W̄2 = ȳ_k h_i"

@@ -105,7 +105,7 @@ class TestPerceptron:
         assert losses[:20] == sorted(losses[:20], reverse=True)
         assert 0 < wrong(descended) < 0.8 * np.mean(after_each_epoch)
 
-    def test_row_62_wrong_rows_are_refused(self) -> None:
+    def test_row_62_wrong_rows_are_rejected(self) -> None:
         with pytest.raises(ValueError, match=r"^perceptron: y contains 2, expected 0 or 1"):
             perceptron_rule(Perceptron(2), patterns(2), [0, 1, 1, 2])
         with pytest.raises(ValueError, match=r"^perceptron: X has shape \(4, 2\), y \(3,\)"):

@@ -8,11 +8,11 @@ from .elementwise import maximum
 from .fma import fma
 
 Pair = tuple[int, int]
-Around = tuple[Pair, Pair]  # (top, bottom), (left, right)
+Padding = tuple[Pair, Pair]  # (top, bottom), (left, right)
 
 
-def around(padding: Pair | str, kernel: Pair, dilation: Pair) -> Around:
-    """Padding on each side; an odd rest of "same" goes to the bottom right."""
+def resolve_padding(padding: Pair | str, kernel: Pair, dilation: Pair) -> Padding:
+    """Padding on each side; with an odd total, "same" pads one more at the bottom and at the right."""
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":
@@ -23,30 +23,30 @@ def around(padding: Pair | str, kernel: Pair, dilation: Pair) -> Around:
 
 
 def count(length: int, k: int, stride: int, dilation: int) -> int:
-    """Windows along an axis of the padded image."""
+    """The number of windows along an axis of the padded image."""
     return (length - dilation * (k - 1) - 1) // stride + 1
 
 
 def element(padded: Array, y: int, x: int, kernel: Pair, stride: Pair, dilation: Pair) -> Array:
-    """Element (y, x) of all windows, a view (n, channels, oh, ow)."""
+    """Element (y, x) of all windows, a view of shape (n, channels, oh, ow)."""
     rows, columns = (count(padded.shape[2 + i], kernel[i], stride[i], dilation[i]) for i in range(2))
     top, left = y * dilation[0], x * dilation[1]
     return padded[:, :, top :: stride[0], left :: stride[1]][:, :, :rows, :columns]
 
 
-def pad(x: Array, sides: Around, value: float = 0.0) -> Array:
-    """The image with its padding."""
+def pad(x: Array, sides: Padding, value: float = 0.0) -> Array:
+    """The padded image."""
     return np.pad(x, ((0, 0), (0, 0), *sides), constant_values=x.dtype.type(value))
 
 
 def elements(kernel: Pair) -> list[Pair]:
-    """(y, x) ascending."""
+    """The positions (y, x) of a window's elements, ascending."""
     return [(y, x) for y in range(kernel[0]) for x in range(kernel[1])]
 
 
 def unfold(x: Array, kernel: Pair, dilation: Pair = (1, 1), padding: Pair = (0, 0), stride: Pair = (1, 1)) -> Array:
-    """Columns (n, channels * kh * kw, oh * ow)."""
-    padded = pad(x, around(padding, kernel, dilation))
+    """The columns of all windows, shape (n, channels * kh * kw, oh * ow)."""
+    padded = pad(x, resolve_padding(padding, kernel, dilation))
     parts = [element(padded, *at, kernel, stride, dilation) for at in elements(kernel)]
     columns = np.stack(parts, 2)
     n, channels, size, rows, width = columns.shape
@@ -61,8 +61,8 @@ def fold(
     padding: Pair = (0, 0),
     stride: Pair = (1, 1),
 ) -> Array:
-    """Each element of the image: +0, then those of its windows, (y, x) ascending."""
-    sides = around(padding, kernel, dilation)
+    """The sum over windows for each element of the image: from +0, in ascending order of (y, x)."""
+    sides = resolve_padding(padding, kernel, dilation)
     n, size = columns.shape[0], kernel[0] * kernel[1]
     channels = columns.shape[1] // size
     parts = columns.reshape(n, channels, size, columns.shape[2])
@@ -71,9 +71,9 @@ def fold(
 
 @np.errstate(all="ignore")
 def fold_parts(
-    parts: list[Array], shape: tuple[int, ...], kernel: Pair, dilation: Pair, sides: Around, stride: Pair
+    parts: list[Array], shape: tuple[int, ...], kernel: Pair, dilation: Pair, sides: Padding, stride: Pair
 ) -> Array:
-    """As `fold`, of one array for each element of a window."""
+    """As `fold`, from one array per element of a window."""
     (top, bottom), (left, right) = sides
     n, channels, h, w = shape
     padded = np.zeros((n, channels, h + top + bottom, w + left + right), parts[0].dtype)
@@ -91,9 +91,9 @@ def conv2d(
     padding: Pair | str = (0, 0),
     dilation: Pair = (1, 1),
 ) -> Array:
-    """``c = +0; c = fma(weight[o,c,y,x], window[c,y,x], c)`` for (c, y, x) ascending, zeros around; then the bias."""
+    """``c = +0; c = fma(weight[o,c,y,x], window[c,y,x], c)`` for (c, y, x) ascending, zero padding; then the bias."""
     kernel = (weight.shape[2], weight.shape[3])
-    padded = pad(x, around(padding, kernel, dilation))
+    padded = pad(x, resolve_padding(padding, kernel, dilation))
     size = [count(padded.shape[2 + i], kernel[i], stride[i], dilation[i]) for i in range(2)]
     c = np.zeros((x.shape[0], weight.shape[0], *size), x.dtype)
     for channel in range(x.shape[1]):
@@ -112,13 +112,13 @@ def conv2d_grad(
     padding: Pair | str = (0, 0),
     dilation: Pair = (1, 1),
 ) -> tuple[Array, Array, Array]:
-    """Gradients by x, weight and bias.
+    """Gradients with respect to x, weight and bias.
 
-    x: for each (y, x) one chain over the output channels, then added up as `fold` does. weight: one chain over (image,
-    row, column). bias: a chain of adds over the images, then the lane sum over the positions.
+    x: for each (y, x) one chain over the output channels, then summed as in `fold`. weight: one chain over (image, row,
+    column). bias: a chain of additions over the images, then the lane sum over the positions.
     """
     kernel = (weight.shape[2], weight.shape[3])
-    sides = around(padding, kernel, dilation)
+    sides = resolve_padding(padding, kernel, dilation)
     parts = []
     for y, at in elements(kernel):
         c = np.zeros((x.shape[0], x.shape[1], *g.shape[2:]), x.dtype)
@@ -135,8 +135,10 @@ def conv2d_grad(
     return by_x, by_weight, by_bias
 
 
-def pool_sides(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil: bool) -> Around:
-    """Padding, with what `ceil_mode` adds at the bottom and at the right."""
+def pool_sides(
+    shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil: bool
+) -> Padding:
+    """Padding on each side, including the extra padding of `ceil_mode` at the bottom and at the right."""
     sides = []
     for length, k, step, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True):
         rest = (length + 2 * p - d * (k - 1) - 1) % step
@@ -147,7 +149,7 @@ def pool_sides(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair
 
 def _window_parts(
     x: Array, kernel: Pair, stride: Pair | None, padding: Pair, dilation: Pair, ceil: bool, value: float
-) -> tuple[list[Array], Around]:
+) -> tuple[list[Array], Padding]:
     step = kernel if stride is None else stride
     sides = pool_sides(x.shape, kernel, step, padding, dilation, ceil)
     padded = pad(x, sides, value)
@@ -162,7 +164,7 @@ def max_pool2d(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> Array:
-    """The largest of each window, -inf around."""
+    """The maximum of each window, with -inf as padding."""
     parts, _ = _window_parts(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
     result = parts[0]
     for part in parts[1:]:
@@ -179,7 +181,7 @@ def max_pool2d_grad(
     dilation: Pair = (1, 1),
     ceil_mode: bool = False,
 ) -> Array:
-    """g to the first of equal extremes, or the first NaN; added up as `fold` does."""
+    """g at the first maximum of each window, or at its first NaN; summed as in `fold`."""
     parts, sides = _window_parts(x, kernel, stride, padding, dilation, ceil_mode, -np.inf)
     chosen = np.argmax(np.stack(parts), 0)
     shares = [np.where(chosen == i, g, g.dtype.type(0)) for i in range(len(parts))]
@@ -229,7 +231,7 @@ def avg_pool2d_grad(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Array:
-    """``g / n`` to each element, added up as `fold` does."""
+    """``g / n`` at each element of a window, summed as in `fold`."""
     step = kernel if stride is None else stride
     sides = pool_sides(x.shape, kernel, step, padding, (1, 1), ceil_mode)
     share = np.asarray(g / _divisors(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override))

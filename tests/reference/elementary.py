@@ -1,12 +1,12 @@
 """exp, expm1, log, log1p, tanh, sigmoid, softplus, erf, ndtr.
 
-float32: the correctly rounded result. NumPy's float64 value d decides wherever d*(1 - 2^-45) and d*(1 + 2^-45)
-round to the same float32; elsewhere (about one argument in a million) mpmath says on which side of the midpoint
-the value lies.
+float32: the correctly rounded result. NumPy's float64 value d is used if d*(1 - 2^-45) and d*(1 + 2^-45) round to the
+same float32; otherwise (for about one argument in a million) mpmath determines on which side of the midpoint the value
+lies.
 
-float64: the contract fixes the sequence of operations in cpp/math, not the value; `exact.ulp_error` measures it. Here
-float64 is NumPy's, unless a test puts the kernels' own functions in place by `float64_functions`, so that what is
-built on them (softmax, losses, normal) can be compared bit by bit.
+float64: the contract fixes the sequence of operations in cpp/math, not the value; `exact.ulp_error` measures the error.
+Here float64 functions are NumPy's, unless a test substitutes the kernels' own functions by `float64_functions` to
+compare functions built on them (softmax, losses, normal) bit by bit.
 """
 
 import math
@@ -20,7 +20,7 @@ from .bits import Array
 from .exact import exact
 
 Function = Callable[[Array], Array]
-DOUBT = 2.0**-45  # far more than the error of any float64 libm, far less than a float32 ULP
+ERROR_BOUND = 2.0**-45  # far more than the error of any float64 libm, far less than a float32 ULP
 
 
 def _sigmoid64(x: Array) -> Array:
@@ -32,10 +32,10 @@ def _softplus64(x: Array) -> Array:
     return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
 
 
-ROOT_HALF, ROOT_HALF_LOW = 0.7071067811865476, -4.833646656726457e-17  # 1 / sqrt(2) and what it lacks
+ROOT_HALF, ROOT_HALF_LOW = 0.7071067811865476, -4.833646656726457e-17  # high and low part of 1 / sqrt(2)
 _SHORT = float(np.float32(ROOT_HALF))
 
-# NumPy has no erf: the C library's, one number at a time.
+# NumPy has no erf: the C library's, element by element.
 _erf64 = np.frompyfunc(math.erf, 1, 1)
 _erfc64 = np.frompyfunc(math.erfc, 1, 1)
 
@@ -45,7 +45,7 @@ def _erf(x: Array) -> Array:
 
 
 def _ndtr64(x: Array) -> Array:
-    """erfc(t) / 2, t = -x / sqrt(2), with the slope times what rounding t has lost: in the tail that is 2^-46 of it."""
+    """erfc(t) / 2, t = -x / sqrt(2), corrected to first order for the rounding error of t: 2^-46 of it in the tail."""
     t = -x * ROOT_HALF
     high = x.astype(np.float32).astype(np.float64)
     lost = -((high * _SHORT + t) + (high * (ROOT_HALF - _SHORT + ROOT_HALF_LOW) + (x - high) * ROOT_HALF))
@@ -72,14 +72,14 @@ def float64_functions(**functions: Function) -> Iterator[None]:
     """Use the given functions for float64 inside the block: ``with float64_functions(exp=kernel_exp): ...``."""
     unknown = functions.keys() - NUMPY64.keys()
     if unknown:
-        raise ValueError(f"float64_functions: unknown {sorted(unknown)}, there are {sorted(NUMPY64)}")
-    before = dict(_replaced64)
+        raise ValueError(f"float64_functions: unknown {sorted(unknown)}, expected some of {sorted(NUMPY64)}")
+    saved = dict(_replaced64)
     _replaced64.update(functions)
     try:
         yield
     finally:
         _replaced64.clear()
-        _replaced64.update(before)
+        _replaced64.update(saved)
 
 
 def evaluate(name: str, x: Array) -> Array:
@@ -92,11 +92,11 @@ def evaluate(name: str, x: Array) -> Array:
 
 
 def correctly_rounded(name: str, x: Array) -> Array:
-    """The float32 nearest to the mathematical value, for every float32 argument."""
+    """The float32 value nearest to the mathematical value, for every float32 argument."""
     with np.errstate(all="ignore"):
         d = np.asarray(NUMPY64[name](np.asarray(x, np.float64)))
-        inner = np.asarray(d * (1 - DOUBT)).astype(np.float32)
-        outer = np.asarray(d * (1 + DOUBT)).astype(np.float32)
+        inner = np.asarray(d * (1 - ERROR_BOUND)).astype(np.float32)
+        outer = np.asarray(d * (1 + ERROR_BOUND)).astype(np.float32)
     for index in np.argwhere((inner != outer) & ~np.isnan(d)):
         i = tuple(index)
         inner[i] = _decide(name, x[i], inner[i], outer[i])
@@ -104,15 +104,15 @@ def correctly_rounded(name: str, x: Array) -> Array:
 
 
 def _decide(name: str, x: np.float32, inner: np.float32, outer: np.float32) -> np.float32:
-    """The one of two neighbours (inner is nearer to zero) that is nearest to the value; 2^128 stands for infinity."""
+    """The neighbour (inner is closer to zero) that is nearest to the exact value; 2^128 represents infinity."""
     edge = float(outer) if np.isfinite(outer) else float(np.copysign(2.0**128, outer))
     midpoint = mpmath.mpf((float(inner) + edge) / 2)
     value = exact(name, float(x))
     if value == midpoint:
-        raise ArithmeticError(f"{name}({float(x).hex()}) is not decided by the precision of mpmath")
+        raise ArithmeticError(f"{name}({float(x).hex()}): mpmath's precision is insufficient to round correctly")
     # Comparisons of mpf are exact; abs() would round to mpmath's current precision first.
-    beyond = value > midpoint if midpoint > 0 else value < midpoint
-    return outer if beyond else inner
+    is_outer = value > midpoint if midpoint > 0 else value < midpoint
+    return outer if is_outer else inner
 
 
 def exp(x: Array) -> Array:

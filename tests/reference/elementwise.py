@@ -8,7 +8,7 @@ from .bits import Array
 
 
 def _ieee(function: Callable[..., Array]) -> Callable[..., Array]:
-    """A NumPy function that is the IEEE operation itself: one operation per element, warnings silenced."""
+    """A NumPy function that is one IEEE operation per element, without warnings."""
 
     def operation(*arguments: Array) -> Array:
         with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""The elementary functions in mpmath: they decide roundings to float32 and measure the ULP error of float64."""
+"""The elementary functions in mpmath, to determine roundings to float32 and the ULP error of float64 results."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from .bits import Array, same_bits
 
-PRECISION = 256  # bits; a float32 argument needs about 100 to be decided, float64 about 160
-TOP = 1024  # 2^1024 stands for float64 infinity when errors are measured
+PRECISION = 256  # bits; correct rounding needs about 100 for a float32 argument, about 160 for float64
+TOP = 1024  # 2^1024 represents float64 infinity in error computations
 
 
 def _sigmoid(x: Any) -> Any:
@@ -22,7 +22,7 @@ def _softplus(x: Any) -> Any:
 
 
 def _ndtr(x: Any) -> Any:
-    """Beyond 1000, where mpmath fails at some size, it is far below the smallest number, and from 1."""
+    """Clamped at +-1000, because mpmath fails for very large arguments; there the value is 0 or 1 in float64."""
     return mpmath.erfc(-min(max(x, -1000), 1000) / mpmath.sqrt(2)) / 2
 
 
@@ -64,8 +64,8 @@ def special(name: str, x: float) -> float | None:
 def ulp_error(name: str, x: npt.ArrayLike, y: npt.ArrayLike) -> Array:
     """``|y - f(x)| / ulp(f(x))`` of float64 results y of function `name`, elementwise.
 
-    ulp(v) is the distance of float64 numbers in v's binade (2^-1074 among subnormals); infinity counts as 2^1024.
-    Where the result is fixed (see `special`) the error is 0 or infinite; a NaN in the wrong place is infinite.
+    ulp(v) is the spacing of float64 values in v's binade (2^-1074 for subnormals); infinity counts as 2^1024. If the
+    result is fixed (see `special`), the error is 0 or infinite; for an unexpected NaN it is infinite.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     pairs = zip(x.ravel().tolist(), y.ravel().tolist(), strict=True)

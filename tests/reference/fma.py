@@ -1,11 +1,11 @@
 """Fused multiply-add in NumPy: ``a*b + c`` with one rounding, to nearest even.
 
 float32: the product is exact in float64; TwoSum with c gives the sum and its error; the sum is rounded to odd
-(Boldo and Melquiond, 2008), after which the rounding to float32 is the only one that counts. Right for all inputs.
+(Boldo and Melquiond, 2008), so that the final rounding to float32 is correct. Correct for all inputs.
 
-float64: Dekker's product, two TwoSums, one rounding to odd. Right while nothing over- or underflows on the way:
-2^-480 <= |a|, |b| <= 2^480 and c = 0 or 2^-960 <= |c| <= 2^960. Elements outside that domain are computed
-with exact fractions one by one, so that `fma64` too is right for all inputs.
+float64: Dekker's product, two TwoSums, one rounding to odd. Correct unless an intermediate result over- or underflows:
+2^-480 <= |a|, |b| <= 2^480 and c = 0 or 2^-960 <= |c| <= 2^960. Elements outside that domain are computed one by one
+with exact fractions, so `fma64` is also correct for all inputs.
 """
 
 from fractions import Fraction
@@ -27,7 +27,7 @@ def fma(a: npt.ArrayLike, b: npt.ArrayLike, c: npt.ArrayLike) -> Array:
 
 
 def fma32(a: Array, b: Array, c: Array) -> Array:
-    """``fmaf(a, b, c)`` on float32 arrays, right for all inputs."""
+    """``fmaf(a, b, c)`` on float32 arrays, correct for all inputs."""
     with np.errstate(all="ignore"):
         product = np.asarray(a, np.float64) * np.asarray(b, np.float64)
         s, error = two_sum(product, np.asarray(c, np.float64))
@@ -35,7 +35,7 @@ def fma32(a: Array, b: Array, c: Array) -> Array:
 
 
 def fma64(a: Array, b: Array, c: Array) -> Array:
-    """``fma(a, b, c)`` on float64 arrays, right for all inputs; fast inside the domain above."""
+    """``fma(a, b, c)`` on float64 arrays, correct for all inputs; fast inside the domain above."""
     a, b, c = (np.array(v, order="C") for v in np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (a, b, c))))
     shape = np.broadcast_shapes(a.shape, b.shape, c.shape)
     with np.errstate(all="ignore"):
@@ -52,7 +52,7 @@ def fma64(a: Array, b: Array, c: Array) -> Array:
 
 
 def exact_fma(a: float, b: float, c: float) -> float:
-    """One ``a*b + c`` by fractions, for finite a, b, c with a*b != 0; rounded to float64."""
+    """``a*b + c`` of scalars with exact fractions, for finite a, b, c with a*b != 0; rounded to float64."""
     exact = Fraction(a) * Fraction(b) + Fraction(c)
     try:
         return float(exact)

@@ -15,7 +15,7 @@ def matmul(a: Array, b: Array) -> Array:
     if a.ndim == 1:
         return matmul(a[None, :], b)[..., 0, :]
     if a.shape[-1] != b.shape[-2]:
-        raise ValueError(f"matmul: a {a.shape} and b {b.shape} do not fit")
+        raise ValueError(f"matmul: a has shape {a.shape}, b {b.shape}; expected (..., m, k) and (..., k, n)")
     leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     c = np.zeros((*leading, a.shape[-2], b.shape[-1]), a.dtype)
     for k in range(a.shape[-1]):
@@ -31,6 +31,6 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 
 def linear_grad(x: Array, weight: Array, g: Array) -> tuple[Array, Array, Array]:
-    """Gradients of `linear` by x, weight and bias: ``g @ W^T``, ``x^T @ g`` and the column sums of g over all rows."""
+    """Gradients of `linear` for x, weight and bias: ``g @ W^T``, ``x^T @ g`` and the column sums of g over all rows."""
     rows, g_rows = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
     return matmul(g, weight.T), matmul(rows.T, g_rows), reduce.sum(g_rows, axis=0)

@@ -1,4 +1,4 @@
-"""Random numbers: Philox4x32-10 (Salmon et al., 2011) and the draws made from its words."""
+"""Random numbers: Philox4x32-10 (Salmon et al., 2011) and the distributions computed from its words."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def uniform(
     high: float = 1.0,
     dtype: npt.DTypeLike = np.float32,
 ) -> Array:
-    """``fma(u, high - low, low)``, u in [0, 1) of 24 (float32) or 53 bits; what rounds to `high` becomes `low`."""
+    """``fma(u, high - low, low)``, u in [0, 1) with 24 (float32) or 53 bits; results equal to `high` become `low`."""
     dtype = np.dtype(dtype)
     lower, upper = np.asarray(low, dtype), np.asarray(high, dtype)
     u = _unit(seed, stream, int(np.prod(shape)), dtype)
@@ -79,8 +79,8 @@ def normal(
 
 def bernoulli(seed: int, stream: int, shape: Shape, p: float, value: float, dtype: npt.DTypeLike = np.float32) -> Array:
     """0 where word i is below ``floor(p * 2^32)``, else `value`."""
-    drawn = words(seed, stream, int(np.prod(shape))).astype(np.uint64) < np.uint64(int(p * 2.0**32))
-    return np.where(drawn, 0, value).astype(dtype).reshape(shape)
+    is_zero = words(seed, stream, int(np.prod(shape))).astype(np.uint64) < np.uint64(int(p * 2.0**32))
+    return np.where(is_zero, 0, value).astype(dtype).reshape(shape)
 
 
 def permutation(seed: int, stream: int, n: int) -> Array:

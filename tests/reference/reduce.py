@@ -1,6 +1,6 @@
 """sum, mean, max, min, argmax over any axes.
 
-Only the reduced axes choose the order of a sum: the last axis reduced = lane sum, otherwise = one ascending chain.
+The order of a sum depends only on the reduced axes: a lane sum if they include the last axis, else one ascending chain.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def lane_sum(sequence: Array) -> Array:
         return np.zeros(leading, sequence.dtype)
     chunks = -(-n // CHUNK)
     rows = CHUNK // LANES if chunks > 1 else -(-n // LANES)
-    # Lanes start at +0, so none is ever -0, and filling the last rows up with +0 changes nothing.
+    # Lanes start at +0 and are therefore never -0, so padding the last row with +0 does not change the result.
     filled = np.zeros((*leading, chunks * rows * LANES), sequence.dtype)
     filled[..., :n] = sequence
     filled = filled.reshape(*leading, chunks, rows, LANES)
@@ -62,19 +62,19 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """The largest; NaN if there is one; +0 before -0; ValueError of nothing."""
+    """The maximum; NaN if any element is NaN; +0 is larger than -0; ValueError without elements."""
     return _extreme(np.asarray(x), axis, keepdims, largest=True)
 
 
 def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """The smallest; NaN if there is one; -0 before +0; ValueError of nothing."""
+    """The minimum; NaN if any element is NaN; -0 is smaller than +0; ValueError without elements."""
     return _extreme(np.asarray(x), axis, keepdims, largest=False)
 
 
 def argmax(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """First index (int64) of the maximum or of the first NaN, in the C-order sequence of the reduced elements.
 
-    Zeros of both signs are equal here: the first of them counts.
+    +0 and -0 compare equal here: the first of them is the maximum.
     """
     x = np.asarray(x)
     axes = normalise(x.ndim, axis)
@@ -82,9 +82,9 @@ def argmax(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     if rows.shape[-1] == 0:
         raise ValueError("argmax: no elements")
     nan = np.isnan(rows)
-    top = np.where(nan, x.dtype.type(-np.inf), rows).max(-1, keepdims=True)
-    hit = np.where(nan.any(-1, keepdims=True), nan, rows == top)
-    first = np.asarray(hit.argmax(-1), np.int64)
+    largest = np.where(nan, x.dtype.type(-np.inf), rows).max(-1, keepdims=True)
+    is_maximum = np.where(nan.any(-1, keepdims=True), nan, rows == largest)
+    first = np.asarray(is_maximum.argmax(-1), np.int64)
     return first.reshape(result_shape(x.shape, axes, keepdims))
 
 
@@ -95,21 +95,21 @@ def _extreme(x: Array, axis: Axis, keepdims: bool, largest: bool) -> Array:
         raise ValueError(f"{'max' if largest else 'min'}: no elements")
     value = np.asarray(rows.max(-1) if largest else rows.min(-1))
     zero = rows == 0
-    chosen_sign = (zero & (np.signbit(rows) != largest)).any(-1)  # is there a +0 for max, a -0 for min?
-    zero_value = np.where(chosen_sign == largest, x.dtype.type(0.0), x.dtype.type(-0.0))
+    has_preferred_zero = (zero & (np.signbit(rows) != largest)).any(-1)  # +0 for max, -0 for min
+    zero_value = np.where(has_preferred_zero == largest, x.dtype.type(0.0), x.dtype.type(-0.0))
     value = np.where(np.isnan(rows).any(-1), x.dtype.type(np.nan), np.where(value == 0, zero_value, value))
     return value.reshape(result_shape(x.shape, axes, keepdims))
 
 
 def normalise(ndim: int, axis: Axis) -> tuple[int, ...]:
-    """The reduced axes, ascending and not negative."""
+    """The reduced axes, ascending and nonnegative."""
     if axis is None:
         return tuple(range(ndim))
     return tuple(sorted(a % ndim for a in ((axis,) if isinstance(axis, int) else axis)))
 
 
 def sequences(x: Array, axes: tuple[int, ...]) -> Array:
-    """x with its reduced elements, in C order, as one last axis behind the axes that stay."""
+    """x with its reduced axes merged, in C order, into one last axis after the remaining axes."""
     kept = [a for a in range(x.ndim) if a not in axes]
     n = int(np.prod([x.shape[a] for a in axes], dtype=np.int64))
     return np.transpose(x, (*kept, *axes)).reshape(*(x.shape[a] for a in kept), n)

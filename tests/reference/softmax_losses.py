@@ -64,10 +64,10 @@ def cross_entropy(logits: Array, labels: Array, reduction: Reduction = "mean") -
 
 @np.errstate(all="ignore")
 def cross_entropy_grad(logits: Array, labels: Array, g: Array, reduction: Reduction = "mean") -> Array:
-    """``(softmax(x) - onehot(t)) * g``; g is 0-d, or (n,) for reduction "none"; "mean" takes g / n."""
+    """``(softmax(x) - onehot(t)) * g``; g is 0-d, or (n,) for reduction "none"; "mean" uses g / n."""
     n, classes = logits.shape
     onehot = (np.asarray(labels)[:, None] == np.arange(classes)).astype(logits.dtype)
-    return np.asarray((softmax(logits) - onehot) * _arrived(g, (n,), logits.dtype, reduction)[:, None])
+    return np.asarray((softmax(logits) - onehot) * _element_upstream(g, (n,), logits.dtype, reduction)[:, None])
 
 
 @np.errstate(all="ignore")
@@ -79,10 +79,10 @@ def mse_loss(prediction: Array, target: Array, reduction: Reduction = "mean") ->
 
 @np.errstate(all="ignore")
 def mse_loss_grad(prediction: Array, target: Array, g: Array, reduction: Reduction = "mean") -> tuple[Array, Array]:
-    """By the prediction ``g * (d + d)``, by the target its negative."""
+    """``g * (d + d)`` for the prediction, its negative for the target."""
     d = prediction - target
-    by_prediction = np.asarray(_arrived(g, d.shape, d.dtype, reduction) * (d + d))
-    return by_prediction, -by_prediction
+    grad_prediction = np.asarray(_element_upstream(g, d.shape, d.dtype, reduction) * (d + d))
+    return grad_prediction, -grad_prediction
 
 
 @np.errstate(all="ignore")
@@ -96,9 +96,9 @@ def binary_cross_entropy_with_logits(logits: Array, target: Array, reduction: Re
 def binary_cross_entropy_with_logits_grad(
     logits: Array, target: Array, g: Array, reduction: Reduction = "mean"
 ) -> tuple[Array, Array]:
-    """By the logits ``g * (sigmoid(x) - t)``, by the target ``-(g * x)``."""
-    arrived = _arrived(g, logits.shape, logits.dtype, reduction)
-    return np.asarray(arrived * (sigmoid(logits) - target)), np.asarray(-(arrived * logits))
+    """``g * (sigmoid(x) - t)`` for the logits, ``-(g * x)`` for the target."""
+    upstream = _element_upstream(g, logits.shape, logits.dtype, reduction)
+    return np.asarray(upstream * (sigmoid(logits) - target)), np.asarray(-(upstream * logits))
 
 
 def _centred(rows: Array) -> Array:
@@ -111,8 +111,8 @@ def _reduced(loss: Array, reduction: Reduction) -> Array:
     return reduce.mean(loss) if reduction == "mean" else reduce.sum(loss)
 
 
-def _arrived(g: Array, shape: tuple[int, ...], dtype: np.dtype[np.floating], reduction: Reduction) -> Array:
-    """The gradient that arrives at the loss of each element: ``g / n`` for the mean, g otherwise, broadcast."""
+def _element_upstream(g: Array, shape: tuple[int, ...], dtype: np.dtype[np.floating], reduction: Reduction) -> Array:
+    """The upstream gradient of each element's loss: ``g / n`` for the mean, else g, broadcast."""
     g = np.asarray(g, dtype)
     if reduction == "mean":
         g = np.asarray(g / dtype.type(np.prod(shape, dtype=np.int64)))

@@ -1,4 +1,4 @@
-"""The steps of the optimizers: new values of a parameter and its states; the arguments stay as they are."""
+"""The update steps of the optimizers: new values of a parameter and its states; arguments are not modified."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from .fma import fma
 Result = tuple[Array, list[Array]]  # p, states
 
 
-def _rounded(p: Array, *numbers: float) -> list[Array]:
-    """Numbers in p's dtype, each rounded once."""
-    return [np.asarray(number, p.dtype) for number in numbers]
+def _rounded(p: Array, *values: float) -> list[Array]:
+    """The values in p's dtype, each rounded once."""
+    return [np.asarray(value, p.dtype) for value in values]
 
 
 def sgd_step(
@@ -31,26 +31,30 @@ def sgd_step(
     d = g if decay == 0 else fma(decay, p, g)
     if mu != 0:
         if v is None:
-            raise ValueError("sgd_step: momentum needs a buffer")
+            raise ValueError(f"sgd_step: momentum is {momentum}, expected a velocity v")
         v = fma(mu, v, d)
         d = fma(mu, v, d) if nesterov else v
     elif nesterov:
-        raise ValueError("sgd_step: nesterov needs momentum")
+        raise ValueError("sgd_step: nesterov requires momentum above 0")
     return fma(np.asarray(-rate), d, p), v
 
 
-def _sgd(p: Array, g: Array, states: Sequence[Array], numbers: Sequence[float], clock: Sequence[float]) -> Result:
-    lr, momentum, decay, nesterov = numbers[:4]
+def _sgd(
+    p: Array, g: Array, states: Sequence[Array], hyperparameters: Sequence[float], step_state: Sequence[float]
+) -> Result:
+    lr, momentum, decay, nesterov = hyperparameters[:4]
     new, v = sgd_step(p, g, states[0] if states else None, lr, momentum, decay, bool(nesterov))
     return new, [] if v is None else [v]
 
 
 def _adam(decoupled: bool) -> Callable[..., Result]:
     @np.errstate(all="ignore")
-    def step(p: Array, g: Array, states: Sequence[Array], numbers: Sequence[float], clock: Sequence[float]) -> Result:
-        lr, beta1, beta2, eps, weight_decay = (np.float64(x) for x in numbers[:5])
-        correction1 = 1 - np.float64(clock[1]) * beta1
-        correction2 = np.sqrt(1 - np.float64(clock[2]) * beta2)
+    def step(
+        p: Array, g: Array, states: Sequence[Array], hyperparameters: Sequence[float], step_state: Sequence[float]
+    ) -> Result:
+        lr, beta1, beta2, eps, weight_decay = (np.float64(x) for x in hyperparameters[:5])
+        correction1 = 1 - np.float64(step_state[1]) * beta1
+        correction2 = np.sqrt(1 - np.float64(step_state[2]) * beta2)
         decay, keep = _rounded(p, weight_decay, 1 - lr * weight_decay)
         rate, share1, second, share2, small = _rounded(
             p, lr * correction2 / correction1, 1 - beta1, beta2, 1 - beta2, eps * correction2
@@ -69,9 +73,11 @@ def _adam(decoupled: bool) -> Callable[..., Result]:
 
 def _rmsprop(centered: bool) -> Callable[..., Result]:
     @np.errstate(all="ignore")
-    def step(p: Array, g: Array, states: Sequence[Array], numbers: Sequence[float], clock: Sequence[float]) -> Result:
-        one_less = 1 - np.float64(numbers[1])
-        rate, alpha, eps, decay, mu, share = _rounded(p, *numbers[:5], one_less)
+    def step(
+        p: Array, g: Array, states: Sequence[Array], hyperparameters: Sequence[float], step_state: Sequence[float]
+    ) -> Result:
+        one_less = 1 - np.float64(hyperparameters[1])
+        rate, alpha, eps, decay, mu, share = _rounded(p, *hyperparameters[:5], one_less)
         d = g if decay == 0 else fma(decay, p, g)
         new = [fma(np.asarray(share * d), d, np.asarray(alpha * states[0]))]
         spread = new[0]
@@ -89,9 +95,11 @@ def _rmsprop(centered: bool) -> Callable[..., Result]:
 
 
 @np.errstate(all="ignore")
-def _adagrad(p: Array, g: Array, states: Sequence[Array], numbers: Sequence[float], clock: Sequence[float]) -> Result:
-    lr, lr_decay = np.float64(numbers[0]), np.float64(numbers[1])
-    rate, decay, eps = _rounded(p, lr / (1 + np.float64(clock[0]) * lr_decay), *numbers[2:4])
+def _adagrad(
+    p: Array, g: Array, states: Sequence[Array], hyperparameters: Sequence[float], step_state: Sequence[float]
+) -> Result:
+    lr, lr_decay = np.float64(hyperparameters[0]), np.float64(hyperparameters[1])
+    rate, decay, eps = _rounded(p, lr / (1 + np.float64(step_state[0]) * lr_decay), *hyperparameters[2:4])
     d = g if decay == 0 else fma(decay, p, g)
     s = fma(d, d, states[0])
     return fma(np.asarray(-rate), np.asarray(d / (np.sqrt(s) + eps)), p), [s]
@@ -99,21 +107,26 @@ def _adagrad(p: Array, g: Array, states: Sequence[Array], numbers: Sequence[floa
 
 @dataclass(frozen=True)
 class Update:
-    """A row: step(p, g, states, numbers, clock), how many states, sets of numbers worth testing, length of a clock."""
+    """A row: step(p, g, states, hyperparameters, step_state); possible numbers of states; sets of hyperparameters to
+    test; length of the step state.
+    """
 
     step: Callable[..., Result]
     states: tuple[int, ...]
-    numbers: tuple[tuple[float, ...], ...]
-    clock: int = 0
+    hyperparameters: tuple[tuple[float, ...], ...]
+    step_state: int = 0
 
-    def advanced(self, clock: Sequence[float], numbers: Sequence[float]) -> list[float]:
-        """The clock after a step."""
-        return [clock[0] + 1, *(c * n for c, n in zip(clock[1:], numbers[1:], strict=False))] if self.clock else []
+    def advanced(self, step_state: Sequence[float], hyperparameters: Sequence[float]) -> list[float]:
+        """The step state after a step: the step count, then powers of the betas."""
+        if not self.step_state:
+            return []
+        powers = (power * beta for power, beta in zip(step_state[1:], hyperparameters[1:], strict=False))
+        return [step_state[0] + 1, *powers]
 
     @property
     def start(self) -> list[float]:
-        """The clock before the first step."""
-        return [0.0, *[1.0] * (self.clock - 1)] if self.clock else []
+        """The step state before the first step."""
+        return [0.0, *[1.0] * (self.step_state - 1)] if self.step_state else []
 
 
 _ADAM = ((0.01, 0.9, 0.999, 1e-8, 0.0), (0.3, 0.8, 0.95, 1e-4, 0.02), (0.1, 0.0, 0.0, 0.5, 0.3))

@@ -1,4 +1,4 @@
-"""The compiled objects of the kernels: those of the tree's own build, or built once into a temporary folder."""
+"""The compiled objects of the kernels: those of the existing build tree, or of one temporary build."""
 
 import functools
 import os
@@ -19,12 +19,12 @@ TARGETS = ("chainrule_core", "kernels_scalar", "kernels_avx2", "kernels_avx512")
 
 @functools.cache
 def objects() -> dict[str, list[Path]] | None:
-    """Objects by target; None when there is neither an up-to-date build nor a cmake to make one.
+    """Objects by target; None when there is neither an up-to-date build nor cmake to build one.
 
-    The variable CHAINRULE_BUILD_DIR names a build tree; `pip install .` leaves one in build/.
+    The variable CHAINRULE_BUILD_DIR names a build tree; else it is build/, or one that `pip install .` leaves in there.
     """
     named = os.environ.get("CHAINRULE_BUILD_DIR")
-    folders = [Path(named)] if named else sorted((ROOT / "build").glob("*/"))
+    folders = [Path(named)] if named else [ROOT / "build", *sorted((ROOT / "build").glob("*/"))]
     for folder in folders:
         found = objects_in(folder)
         if found is not None:

@@ -1,4 +1,4 @@
-"""Scenarios that are played twice, with functions as they are and compiled: what they yield must be equal."""
+"""Scenarios run twice, eagerly and compiled, which must yield equal results."""
 
 from collections.abc import Callable, Iterator
 from functools import wraps

@@ -1,4 +1,4 @@
-"""Fused instructions: a body as steps on named arrays, run one by one or as a Program takes it."""
+"""Fused instructions: a body as steps on named arrays, run as separate instructions or as one Program."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ def values(shape: tuple[int, ...], dtype: Float, seed: int, specials: bool = Fal
 
 @dataclass
 class Fusion:
-    """A body on matrices of one shape, and the same steps as whole instructions.
+    """A body on matrices of one shape, and the same steps as separate instructions.
 
     Names are arrays in `arrays` (matrices with `gap` unused columns, rows "row...", columns "column...", numbers
     "number..."), "c" or locals.
@@ -68,7 +68,7 @@ class Fusion:
         for array in arrays[1:]:
             np.abs(self.arrays[array], out=self.arrays[array])
         row, inputs = UPDATES[name], ["c", self.hyper(*numbers)]
-        if row.clock:
+        if row.step_state:
             self.arrays["clock"] = np.array(row.advanced(row.start, numbers))
             inputs.append("clock")
         self.step(name, arrays, inputs)
@@ -78,7 +78,7 @@ class Fusion:
         self.steps.append((name, list(outputs), list(inputs), params))
 
     def one_by_one(self, product: Array | None) -> dict[str, Array]:
-        """The arrays afterwards, every step a whole instruction."""
+        """The arrays after running every step as a separate instruction."""
         arrays = {name: x.copy() for name, x in self.arrays.items()}
         if product is not None:
             arrays["c"] = blank((self.rows, self.cols + self.gap), self.dtype)
@@ -164,7 +164,7 @@ class Fused:
         self.code = [instr.lower()]
 
     def __call__(self, start: Array | None = None) -> dict[str, Array]:
-        """The arrays after a run on the active level. c begins with `start`."""
+        """The arrays after a run on the active level. c starts as `start`."""
         arrays = {name: self.blank[name].copy() for name in self.names}
         if start is not None:
             arrays["c"][:, : start.shape[1]] = start

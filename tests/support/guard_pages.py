@@ -1,7 +1,7 @@
-"""Kernels on arrays flush against pages that nobody may touch: a read or write outside ends the process.
+"""Kernels on arrays directly before inaccessible pages: a read or write outside ends the process.
 
-test_guard_pages.py runs elementwise, rows, update, matmul and fused in an interpreter each. Inputs lie in pages that
-cannot be written; what lies around an output must stay as it was.
+test_guard_pages.py runs elementwise, rows, update, matmul and fused each in a separate interpreter. Inputs are in
+read-only pages; the memory around an output must be unchanged.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ def every_level() -> Iterator[str]:
 
 
 def elementwise() -> int:
-    """Every kernel, every size, against the end and at 16 places behind the beginning."""
+    """Every kernel, every size, at the end of the region and at 16 offsets from its start."""
     kernels = {kernel.name: kernel for kernel in KERNELS}.values()
     regions, output = [Region() for _ in range(3)], Output()
     return sum(_elementwise(kernel, dtype, regions, output) for kernel in kernels for dtype in FLOATS)
@@ -158,12 +158,12 @@ def update() -> int:
 
 
 def _update(name: str, states: int, row: Update, gradient: Region, outputs: list[Output]) -> int:
-    calls, numbers = 0, np.array([*row.numbers[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0])
+    calls, numbers = 0, np.array([*row.hyperparameters[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0])
     for isa in every_level():
         for dtype, n in product(FLOATS, SIZES[:140]):
             values = np.abs(np.random.default_rng(n).standard_normal((2 + states, n)).astype(dtype))
             expected = values.copy()
-            clocks = [np.array(row.advanced(row.start, numbers)) if row.clock else None for _ in range(18)]
+            clocks = [np.array(row.advanced(row.start, numbers)) if row.step_state else None for _ in range(18)]
             _core.update_step(name, expected[0], expected[1], tuple(expected[2:]), numbers, clocks[17])
             for place in (None, *range(16)):
                 got = [output.array((n,), dtype, place) for output in outputs[: 1 + states]]
@@ -220,7 +220,7 @@ def matmul() -> int:
 def operand(
     region: Region, rows: int, columns: int, transposed: bool, gap: int, dtype: programs.Float, place: int | None
 ) -> Operand:
-    """A matrix that ends where the region ends, or begins at a place; `gap` unused elements between its rows."""
+    """A matrix at the end of the region, or at an offset from its start; `gap` unused elements between its rows."""
     lines, length = (columns, rows) if transposed else (rows, columns)
     size, stride = np.dtype(dtype).itemsize, length + gap
     address = region.begin + (region.size - (lines * stride - gap) * size if place is None else place * size)
@@ -233,7 +233,7 @@ def rows_of(flat: Array, rows: int, columns: int, gap: int) -> Array:
 
 
 def fused_bodies(code: int, n: int) -> dict[str, tuple[bool, list[str], list[str], list[Instr]]]:
-    """Is the product kept, names of outputs and inputs after c, a and b, and steps; slots: c p v a b row y hyper."""
+    """Whether the product is stored, outputs and inputs after c, a and b, and steps; slots: c p v a b row y hyper."""
     matrix, row_vector = (n, 1), (0, 1)
     p, v, row, y, hyper = 1, 2, 5, 6, 7
     mask, kept = PRODUCT - 1, PRODUCT - 2
@@ -330,7 +330,7 @@ def fused() -> int:
 
 
 def overread() -> int:
-    """What the guards are for: one element too many."""
+    """Check of the guards: an access one element too far."""
     return ctypes.c_uint8.from_address(Region().begin + PAGE).value
 
 

@@ -1,4 +1,4 @@
-"""Memory between pages that nobody may touch: a read or write outside ends the process."""
+"""Memory between inaccessible pages: a read or write outside ends the process."""
 
 import ctypes
 import mmap
@@ -24,7 +24,7 @@ def protect(address: int, size: int, access: int) -> None:
 
 
 class Region:
-    """Whole pages between two forbidden ones."""
+    """Pages between two inaccessible ones."""
 
     def __init__(self, pages: int = 1) -> None:
         self.size = pages * PAGE
@@ -36,14 +36,14 @@ class Region:
         protect(self.begin + self.size, PAGE, NONE)
 
     def fill(self, x: Array) -> Array:
-        """Set the whole region to x repeated; nobody may write to it any more. Returns it as one array."""
+        """Fill the region with x repeated and make it read-only; returns it as one array."""
         protect(self.begin, self.size, WRITE)
         self.bytes.view(x.dtype)[:] = np.resize(x, self.size // x.itemsize)
         protect(self.begin, self.size, READ)
         return self.bytes.view(x.dtype)
 
     def put(self, x: Array, place: int | None) -> Array:
-        """x at a place (see `array`), not to be written any more."""
+        """Store x at an offset (see `array`), read-only."""
         protect(self.begin, self.size, WRITE)
         view = self.array(x.shape, x.dtype, place)
         view[...] = x
@@ -51,7 +51,7 @@ class Region:
         return view
 
     def array(self, shape: Sequence[int], dtype: npt.DTypeLike, place: int | None) -> Array:
-        """Part of the region: against its end (None), or `place` elements behind its beginning."""
+        """Part of the region: at its end (None), or `place` elements after its start."""
         data = self.bytes.view(dtype)
         count = int(np.prod(shape))
         start = data.size - count if place is None else place

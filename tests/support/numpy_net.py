@@ -1,4 +1,4 @@
-"""A neural net in plain NumPy, as a textbook writes it: layers with `forward` and `backward`, losses, SGD, momentum.
+"""A neural net in plain NumPy, as in textbooks: layers with `forward` and `backward`, losses, SGD, momentum.
 
 Nothing here is rounded in a special way or shared with the package; tests/test_parity_numpy.py compares within a
 tolerance. The reference that has the package's bits is in tests/reference.
@@ -15,7 +15,7 @@ Windows = tuple[int, int, int]  # kernel size, stride, padding: the same for row
 
 
 class Layer:
-    """`backward` takes the upstream gradient, keeps those of the parameters and returns that of the input."""
+    """`backward` takes the upstream gradient, stores the gradients of the parameters and returns that of the input."""
 
     def __init__(self, *parameters: Array) -> None:
         self.parameters = [np.array(p, np.float64) for p in parameters]
@@ -136,7 +136,7 @@ class Flatten(Layer):
 
 
 class ImageLayer(Layer):
-    """What moves a window over images (n, channels, height, width): one step for each position of the output."""
+    """A layer that moves a window over images (n, channels, height, width), one step per position of the output."""
 
     outside = 0.0
 

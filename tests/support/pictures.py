@@ -1,4 +1,4 @@
-"""The pictures in docs/pictures, drawn by the code: `python tests/support/pictures.py` writes them, a test compares."""
+"""The pictures of docs/pictures: `python tests/support/pictures.py` writes them, test_inspect_picture.py compares."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).resolve().parent.parent.parent / "docs" / "pictures"
 
 
 def neuron() -> Graph:
-    """The sigmoid neuron of row 3, 1 / (1 + exp(-(w0*x0 + w1*x1 + w2))), gate by gate."""
+    """The sigmoid neuron of row 3, 1 / (1 + exp(-(w0*x0 + w1*x1 + w2))), one node per operation."""
     given = {"w0": 2.0, "x0": -1.0, "w1": -3.0, "x1": -2.0, "w2": -3.0}
     leaves = {name: cr.tensor(value, requires_grad=True) for name, value in given.items()}
     w0, x0, w1, x1, w2 = leaves.values()

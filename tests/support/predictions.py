@@ -1,4 +1,4 @@
-"""Rows, a net, and the check that its predictions are those of the ops one by one."""
+"""Rows, a net, and the check that its predictions have the bits of eager execution."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cache(model: nn.Module) -> PredictCache:
 
 def compiled(model: nn.Module) -> bool:
     """Whether the latest call left a program."""
-    return bool(cache(model)._kinds)
+    return bool(cache(model)._runs)
 
 
 def assert_right(model: nn.Module, x: np.ndarray | None = None, program: bool = True) -> None:

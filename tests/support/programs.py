@@ -1,6 +1,6 @@
 """Single instructions on NumPy arrays, one function per instruction family of cpp/program.
 
-Outputs are filled with a pattern before the run: an element that a kernel forgets shows.
+Outputs are filled with a pattern before the run: an element that a kernel does not write is detected.
 """
 
 from collections.abc import Iterator, Sequence
@@ -309,7 +309,7 @@ def _strides(x: Array) -> tuple[int, ...]:
 
 
 def _memory(x: Array) -> Array:
-    """The C-contiguous array under a transposed or broadcast view: what a Program accepts."""
+    """The C-contiguous array under a transposed or broadcast view, as a Program requires."""
     if x.flags.c_contiguous:
         return x
     dense = x[tuple(slice(0, 1) if s == 0 else slice(None) for s in x.strides)]

@@ -1,4 +1,4 @@
-"""A short training run in which every bit counts: its digest is one for all levels, threads and modes."""
+"""A short training run whose digest must be equal for all levels, threads and modes."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What every result has to be independent of: the level of instructions and the number of threads."""
+"""The settings that no result may depend on: the instruction set level and the number of threads."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

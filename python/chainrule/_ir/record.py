@@ -92,6 +92,13 @@ class Record:
 
     def __init__(self, *values: Any, **named: Any) -> None:
         fields = self.__dict__
+        # Nearly all are made of all values or all names: the general way takes 4 % of a trace.
+        if not named and len(values) == len(self._fields):
+            fields.update(zip(self._fields, values, strict=True))
+            return
+        if not values and named.keys() == self._names:
+            fields.update(named)
+            return
         fields.update(zip(self._fields, values, strict=False))
         repeated = fields.keys() & named.keys() or len(values) > len(self._fields)
         fields.update(named)

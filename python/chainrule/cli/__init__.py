@@ -1,1 +1,1 @@
-"""The command line: `main.py` reads the arguments, `task.py` trains, `selftest.py` compares machines."""
+"""The command line: `main.py` parses arguments, `task.py` trains, `selftest.py` computes the digest."""

@@ -1,6 +1,6 @@
-"""The command line `chainrule`: train, predict, info, selftest. Needs the extra `[cli]` (typer).
+"""The command line `chainrule`: train, predict, info, selftest. Requires typer.
 
-Every error is one line on stderr and exit code 2; Ctrl-C is exit code 130.
+Errors are printed in one line on stderr with exit code 2; Ctrl-C gives exit code 130.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def options(
 
 
 class Task(str, Enum):
-    """What to predict."""
+    """The kind of prediction."""
 
     classification = "classification"
     regression = "regression"
@@ -57,54 +57,60 @@ class Task(str, Enum):
 
 HeaderOption = Annotated[
     bool | None,
-    typer.Option("--header/--no-header", help="Whether line 1 of the CSV holds names.", show_default="found out"),
+    typer.Option("--header/--no-header", help="Whether line 1 of the CSV has column names.", show_default="detected"),
 ]
-DelimiterOption = Annotated[str, typer.Option(help="The character between two fields.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Threads.", show_default="the CPUs there are")]
+DelimiterOption = Annotated[str, typer.Option(help="The field delimiter.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Number of threads.", show_default="available CPUs")]
 
 
 @app.command()
 def train(
     source: Annotated[
         str | None,
-        typer.Argument(help="A CSV file, or a folder of IDX files.", show_default="the digits shipped inside"),
+        typer.Argument(help="A CSV file, or a folder of IDX files.", show_default="the bundled digits"),
     ] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict (CSV).")] = None,
-    task: Annotated[Task | None, typer.Option(help="What the target is (CSV).", show_default="found out")] = None,
+    task: Annotated[Task | None, typer.Option(help="The kind of target (CSV).", show_default="detected")] = None,
     categories: Annotated[
         list[str] | None,
-        typer.Option(help="A column of categories; those of text are found. May be repeated (CSV)."),
+        typer.Option(help="A categorical column; text columns are detected. May be repeated (CSV)."),
     ] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out. May be repeated (CSV).")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to exclude. May be repeated (CSV).")] = None,
     header: HeaderOption = None,
     delimiter: DelimiterOption = ",",
-    holdout: Annotated[float, typer.Option(help="Share of rows held out (not for IDX).")] = 0.2,
+    holdout: Annotated[float, typer.Option(help="Fraction of rows held out (not for IDX).")] = 0.2,
     hidden: Annotated[
-        str | None, typer.Option(help="Sizes of the hidden layers, like 256,128; 0 for none.", show_default="by data")
+        str | None,
+        typer.Option(help="Sizes of the hidden layers, like 256,128; 0 for none.", show_default="data-dependent"),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.", show_default="by data")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows per step.", show_default="by data")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the data.", show_default="data-dependent")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows per step.", show_default="data-dependent")] = None,
     lr: Annotated[
-        float | None, typer.Option(help="Learning rate of the first epoch; it falls evenly.", show_default="by data")
+        float | None,
+        typer.Option(help="Learning rate of the first epoch; decays linearly.", show_default="data-dependent"),
     ] = None,
     momentum: Annotated[float, typer.Option(help="Momentum of SGD.")] = 0.9,
     nesterov: Annotated[bool, typer.Option("--nesterov", help="Nesterov momentum.")] = False,
     weight_decay: Annotated[float, typer.Option(help="Weight decay (L2).")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes split, initial weights and order: same seed, same bits.")] = 0,
-    out: Annotated[str | None, typer.Option(help="Where to save the model.", show_default="NAME.safetensors")] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Determines split, initial weights and order; same seed, same bits.")
+    ] = 0,
+    out: Annotated[str | None, typer.Option(help="Model file.", show_default="NAME.safetensors")] = None,
     threads: ThreadsOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress line.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Disable progress output.")] = False,
 ) -> None:
     """Train a net and save it.
 
-    Without SOURCE on the handwritten digits shipped inside; on a CSV file with --target COLUMN; on a folder of IDX
-    files like Fashion-MNIST. Prints accuracy or error on held-out rows.
+    SOURCE is a CSV file (with --target COLUMN) or a folder of IDX files like Fashion-MNIST; the default is the bundled
+    handwritten digits. Prints accuracy or error on the held-out rows.
     """
     if threads is not None:
         set_num_threads(threads)
     columns: dict[str, Any] = {"categories": categories or (), "ignore": ignore or ()}
     reading = {"header": header, "delimiter": delimiter, **columns}
-    problem = _problem(source, target, task, reading, holdout, seed)
+    problem = _load_problem(source, target, task, reading, holdout, seed)
     chosen: dict[str, Any] = {"hidden": _sizes(hidden), "epochs": epochs, "batch_size": batch_size, "lr": lr}
     options = dataclasses.replace(
         problem.defaults,
@@ -115,7 +121,7 @@ def train(
     _train_and_save(problem, options, path, progress=not quiet)
 
 
-def _problem(
+def _load_problem(
     source: str | None,
     target: str | None,
     task: Task | None,
@@ -125,7 +131,7 @@ def _problem(
 ) -> training.Problem:
     is_file = source is not None and not os.path.isdir(source)
     if not is_file and (target is not None or task is not None or reading["categories"] or reading["ignore"]):
-        raise ValueError("train: --target and --task are for CSV files, and so are --categories and --ignore")
+        raise ValueError("train: --target, --task, --categories and --ignore require a CSV file")
     if source is None:
         return training.digits_problem(holdout=holdout, seed=seed)
     if not is_file:
@@ -149,12 +155,12 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
     except ValueError:
         sizes = (0,)
     if min(sizes) < 1:
-        raise ValueError(f"train: --hidden takes sizes like 256,128, got {text!r}")
+        raise ValueError(f"train: --hidden must be sizes like 256,128, got {text!r}")
     return sizes
 
 
 def _check_out(path: str) -> str:
-    """Find out before the training whether the model can be saved."""
+    """Check before training that the model can be saved."""
     folder = os.path.dirname(os.path.realpath(path))
     if os.path.isdir(path):
         raise IsADirectoryError(21, "is a folder, expected a file to save to", path)
@@ -180,7 +186,7 @@ def _train_and_save(problem: training.Problem, options: training.Options, path: 
         training.train(problem, model, options, progress, history)
     except KeyboardInterrupt:
         save(model, path, preparation=problem.preparation)
-        print(f"interrupted after {history.epochs} whole epochs; saved {path}", file=sys.stderr)
+        print(f"interrupted after {history.epochs} completed epochs; saved {path}", file=sys.stderr)
         raise
     save(model, path, preparation=problem.preparation)
     print(training.score(problem, history))
@@ -191,8 +197,8 @@ def _train_and_save(problem: training.Problem, options: training.Options, path: 
 @app.command()
 def predict(
     model: Annotated[str, typer.Argument(help="A model that chainrule train saved.")],
-    file: Annotated[str, typer.Argument(help="A CSV file with the model's columns; others are ignored.")],
-    out: Annotated[str | None, typer.Option(help="Where to write.", show_default="standard output")] = None,
+    file: Annotated[str, typer.Argument(help="A CSV file with the model's columns; other columns are ignored.")],
+    out: Annotated[str | None, typer.Option(help="Output file.", show_default="standard output")] = None,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Add one column per class.")] = False,
     header: HeaderOption = None,
     delimiter: DelimiterOption = ",",
@@ -203,19 +209,19 @@ def predict(
         set_num_threads(threads)
     net, preparation = load_prepared(model)
     if preparation is None:
-        raise ValueError(f"{model}: holds no column names, it was not saved by chainrule train")
+        raise ValueError(f"{model}: has no column names, expected a model saved by chainrule train")
     if probabilities and preparation.task == "regression":
-        raise ValueError(f"predict: --probabilities is for classes, {model} predicts a number")
+        raise ValueError(f"predict: --probabilities requires a classifier, {model} is a regression model")
     table = read_csv(
         file, columns=preparation.columns, categories=preparation.categories,
         missing="nan" if preparation.missing else "error", header=header, delimiter=delimiter,
     )  # fmt: skip
     scores = net.predict(table.features)
-    rows: list[list[Any]] = [["prediction"], *([answer] for answer in preparation.answers(scores))]
+    rows: list[list[Any]] = [["prediction"], *([text] for text in preparation.predictions(scores))]
     if probabilities:
         rows[0] += [f"probability_{name}" for name in preparation.classes]
-        for row, shares in zip(rows[1:], ops.softmax(scores, axis=1).numpy(), strict=True):
-            row += [str(share) for share in shares]
+        for row, values in zip(rows[1:], ops.softmax(scores, axis=1).numpy(), strict=True):
+            row += [str(value) for value in values]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     if out is None:
@@ -232,7 +238,7 @@ def info() -> None:
 
 @app.command()
 def selftest(threads: ThreadsOption = None) -> None:
-    """Print one line with a digest of this machine's results; equal lines mean equal bits."""
+    """Print one line with a digest of this machine's results; equal digests mean equal bits."""
     from .selftest import EXPECTED, digest, report
 
     if threads is not None:
@@ -247,21 +253,21 @@ def selftest(threads: ThreadsOption = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
-    Arguments: `arguments`, default those of the process.
-    Returns: the exit code: 0, 1 (selftest found other bits), 2 (an error, told in one line), 130 (Ctrl-C).
+    Arguments: `arguments`, default `sys.argv[1:]`.
+    Returns: the exit code: 0, 1 (the selftest digest differs), 2 (an error, printed in one line), 130 (Ctrl-C).
 
     >>> from chainrule.cli.main import run
     >>> run(["train", "--hidden", "many"])
     2
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    args = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=given or ["--help"], prog_name="chainrule", standalone_mode=False)
+        code = app(args=args or ["--help"], prog_name="chainrule", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except BrokenPipeError:  # the reader of our output has gone: no more to say
+    except BrokenPipeError:  # the reader of stdout has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
@@ -273,7 +279,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _one_line(error: Exception) -> str | None:
-    """The message for errors of input and usage; None for what would be a fault of chainrule."""
+    """Return the message of an input or usage error; None for other exceptions, which are bugs of chainrule."""
     if hasattr(error, "format_message"):  # typer's and click's usage errors
         text = str(error.format_message())
     elif isinstance(error, OSError) and error.strerror:

@@ -1,6 +1,6 @@
-"""One line to compare machines: a digest over matrix products, functions and a short training run.
+"""A digest over matrix products, elementwise functions, reductions, random draws and a short training run.
 
-Equal lines mean equal bits, whatever the threads and the instruction set. About 2 seconds.
+Equal digests mean equal bits, for any number of threads and instruction set. Takes about 2 seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..train._fit import fit
 
 __all__ = ["EXPECTED", "digest", "report"]
 
-# The digest of numerics version 1, the same everywhere: `chainrule selftest` prints it.
+# The digest of numerics version 1, equal on all machines: `chainrule selftest` prints it.
 EXPECTED = "9043019bc9273963370d13c757f15faabf736b6a65c85a6b3a0f6062a33e5527"
 
 _SEED = 20240229
@@ -35,7 +35,7 @@ _REDUCTIONS = ("sum", "mean", "max", "min", "argmax")
 def digest() -> str:
     """Compute the digest.
 
-    Returns: 64 hexadecimal digits, the SHA-256 of all results with every NaN made the same.
+    Returns: 64 hexadecimal digits, the SHA-256 of all results with canonical NaNs.
     Errors: none.
 
     >>> import chainrule as cr
@@ -51,7 +51,7 @@ def digest() -> str:
 
 
 def report(found: str) -> str:
-    """The line: numerics version, instruction set, threads, digest.
+    """Format the output line: numerics version, instruction set, threads, digest.
 
     >>> from chainrule.cli.selftest import report
     >>> report("ab12").split()[-2:]
@@ -62,7 +62,7 @@ def report(found: str) -> str:
 
 
 def _canonical(array: Array) -> bytes:
-    """Little-endian bytes in C order, with one NaN."""
+    """Little-endian bytes in C order, with canonical NaNs."""
     if array.dtype.kind == "f":
         array = np.where(np.isnan(array), array.dtype.type("nan"), array)
     return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
@@ -79,7 +79,7 @@ def _products() -> Iterator[Array]:
 
 
 def _bit_patterns(dtype: type[np.floating[Any]], count: int) -> Array:
-    """Values of all magnitudes, signs and kinds: bit patterns in equal steps, and the special ones."""
+    """Values of all magnitudes and signs: bit patterns in equal steps, and special values."""
     bits = np.uint32 if dtype is np.float32 else np.uint64
     step = 0x9E3779B97F4A7C15 >> (64 - 8 * np.dtype(bits).itemsize) | 1
     steps = np.arange(count, dtype=np.uint64) * np.uint64(step)  # wraps: an integer sequence over the whole range

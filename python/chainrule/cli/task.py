@@ -1,4 +1,4 @@
-"""What `chainrule train` does, without its command line: a data set becomes a problem, a net is trained and saved."""
+"""The implementation of `chainrule train`: problems from data sets, models, training and scores."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Options:
-    """How to train; the defaults of a kind of data are in its problem.
+    """Hyperparameters of a training; a problem has its defaults.
 
-    `lr` is the learning rate of the first epoch; it falls by lr / epochs after each epoch.
+    `lr` is the learning rate of the first epoch; it decreases by lr / epochs after each epoch.
 
     >>> from chainrule.cli.task import Options
     >>> Options(hidden=(32,), epochs=10, batch_size=32, lr=0.1).momentum
@@ -50,9 +50,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Problem:
-    """Rows to train on and rows held out, what is needed to use the model later, and good defaults.
+    """Training rows, held-out rows, the table schema and default hyperparameters.
 
-    `front` are the fitted layers that the model begins with; `notes` says what was decided about the data.
+    `front` are the fitted preprocessing layers of the model; `notes` describe how the data was interpreted.
 
     >>> from chainrule.cli.task import digits_problem
     >>> problem = digits_problem(holdout=0.2, seed=0)
@@ -70,11 +70,11 @@ class Problem:
 
 
 def digits_problem(*, holdout: float, seed: int) -> Problem:
-    """The digits that ship with chainrule, pixels divided by 16.
+    """The bundled digits, pixels divided by 16.
 
-    Arguments: `holdout`, the share of rows held out; `seed`, of the split.
+    Arguments: `holdout`, the fraction of rows held out; `seed`, of the split.
     Returns: a `Problem`.
-    Errors: ValueError for a share that leaves a part empty.
+    Errors: ValueError for a fraction that leaves a part empty.
     """
     X, y = load_digits()
     X_train, y_train, X_held, y_held = train_validation_split(X, y, fraction=holdout, seed=seed)
@@ -95,8 +95,9 @@ def idx_problem(folder: str | os.PathLike[str]) -> Problem:
     if X_train.dtype != np.uint8 or X_test.dtype != np.uint8:
         raise DataError(f"{where}: expected 8-bit images, got {X_train.dtype} and {X_test.dtype}")
     last = int(max(y_train.max(), y_test.max()))
-    if min(y_train.min(), y_test.min()) < 0:
-        raise DataError(f"{where}: there are labels below 0")
+    first = int(min(y_train.min(), y_test.min()))
+    if first < 0:
+        raise DataError(f"{where}: labels must be at least 0, got {first}")
     pixels = X_train[0].size
     preparation, front = _pixels(pixels, 255.0, classes=last + 1)
     return Problem(
@@ -110,7 +111,7 @@ def idx_problem(folder: str | os.PathLike[str]) -> Problem:
 
 
 def _pixels(columns: int, largest: float, classes: int) -> tuple[Preparation, tuple[Preprocessing]]:
-    """Columns are called "1", "2", ... as in a CSV without a header."""
+    """The schema and scaling of pixels; columns are named "1", "2", ... as in a CSV without a header."""
     names, labels = (tuple(str(i) for i in numbers) for numbers in (range(1, columns + 1), range(classes)))
     scaling = fixed_scaling(np.zeros(columns), np.full(columns, largest))
     return Preparation(names, "class", labels, None), (scaling,)
@@ -128,16 +129,16 @@ def csv_problem(
     holdout: float,
     seed: int,
 ) -> Problem:
-    """A CSV file; categories become columns of 0 and 1, all columns and a target of numbers are standardised.
+    """A CSV file; categories are one-hot encoded, all columns and a numeric target are standardised.
 
-    Means and deviations are those of the training rows. A missing number counts as the mean of its column, a missing
-    category as none of the known.
+    Means and deviations are those of the training rows. Missing numbers are replaced by the column mean, missing
+    categories by zeros.
 
     Arguments: `path`; `target`, its column; `task`, "classification", "regression" or None to decide from the target;
-    `categories`, `ignore`, `header` and `delimiter` as in `read_csv`; `holdout`, the share of rows held out; `seed`, of
-    the split.
+    `categories`, `ignore`, `header` and `delimiter` as in `read_csv`; `holdout`, the fraction of rows held out; `seed`,
+    of the split.
     Returns: a `Problem`.
-    Errors: `DataError` as `read_csv`, or when the target does not fit the task.
+    Errors: `DataError` as `read_csv`, or for a target that does not match the task.
     """
     where = os.fspath(path)
     table = read_csv(
@@ -163,7 +164,7 @@ def csv_problem(
         y_all = preparation.labels(texts)
     notes = table.notes
     if missing:
-        notes = (*notes[:-1], f"{notes[-1]}; a number counts as the mean, a category as none of the known")
+        notes = (*notes[:-1], f"{notes[-1]}; replaced by the column mean, for categories by zeros")
     return Problem(
         os.path.basename(where).removesuffix(".gz").removesuffix(".csv"),
         (X_train, y_all[train_rows]),
@@ -176,16 +177,16 @@ def csv_problem(
 
 
 def _check_sizes(table: Table, where: str) -> None:
-    """Refuse numbers whose squares float64 may not be able to add."""
+    """Raise DataError for numbers whose sum of squares may overflow float64."""
     large = np.argwhere(np.abs(table.features) > 1e150)
     if len(large):
         row, column = large[0]
-        place = f"{where}, line {table.lines[row]}, column {table.columns[column]!r}"
-        raise DataError(f"{place}: {table.features[row, column]} is too large to standardise")
+        location = f"{where}, line {table.lines[row]}, column {table.columns[column]!r}"
+        raise DataError(f"{location}: {table.features[row, column]} is too large to standardise")
 
 
 def build_model(problem: Problem, options: Options) -> Sequential:
-    """The problem's fitted layers, then a net of linear and relu layers, initialised from the seed.
+    """Build a model: the problem's preprocessing, then linear and relu layers, initialised from the seed.
 
     >>> from chainrule.cli.task import Options, build_model, digits_problem
     >>> problem = digits_problem(holdout=0.2, seed=0)
@@ -195,23 +196,23 @@ def build_model(problem: Problem, options: Options) -> Sequential:
     generator = Generator(options.seed)
     model = Sequential(*problem.front)
     sizes = (problem.front[-1].out_features, *options.hidden, problem.preparation.outputs)
-    for i, (inside, outside) in enumerate(pairwise(sizes)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         if i:
             model.append(ReLU())
-        model.append(Linear(inside, outside, init="he", generator=generator))
+        model.append(Linear(fan_in, fan_out, init="he", generator=generator))
     return model
 
 
 def train(problem: Problem, model: Module, options: Options, progress: bool, history: History) -> None:
-    """Train the model on the problem; `history` is filled as epochs end, also when training is interrupted.
+    """Train the model on the problem; `history` records each completed epoch, also when training is interrupted.
 
-    Arguments: `problem`; `model`, from `build_model`; `options`; `progress`, whether to show it; `history`, empty.
+    Arguments: `problem`; `model`, from `build_model`; `options`; `progress`, whether to display it; `history`, empty.
     Errors: as `fit`.
     """
     optimizer = SGD(model.parameters(), options.lr, options.momentum, options.nesterov, options.weight_decay)
 
-    # Not LinearLR, which rounds differently: a model file has the bits that it always had.
-    def lower_rate(record: History) -> None:
+    # Not LinearLR, which rounds differently: model files keep the bits of earlier versions.
+    def decay_rate(record: History) -> None:
         left = tensor(np.float64(options.epochs - record.epochs))
         optimizer.lr = ops.div(ops.mul(left, options.lr), float(options.epochs)).item()
 
@@ -225,13 +226,13 @@ def train(problem: Problem, model: Module, options: Options, progress: bool, his
         validation=problem.held_out,
         seed=options.seed,
         progress=progress,
-        callbacks=(lower_rate,),
+        callbacks=(decay_rate,),
         history=history,
     )
 
 
 def score(problem: Problem, history: History) -> str:
-    """The result on the held-out rows after the last epoch, in words.
+    """Describe the result on the held-out rows after the last epoch.
 
     >>> import chainrule as cr
     >>> from chainrule.cli.task import digits_problem, score
@@ -245,5 +246,5 @@ def score(problem: Problem, history: History) -> str:
         return f"held-out accuracy {100 * history.metrics['accuracy'][-1]:.2f} % of {len(y)} rows"
     unit = output.std.item()
     error = ops.mul(ops.sqrt(tensor(np.float64(history.val_loss[-1]))), unit).item()
-    guess = ops.mul(ops.sqrt(ops.mean(ops.square(tensor(y.astype(np.float64))))), unit).item()
-    return f"held-out RMSE {error:.4g} on {len(y)} rows (always guessing the mean: {guess:.4g})"
+    baseline = ops.mul(ops.sqrt(ops.mean(ops.square(tensor(y.astype(np.float64))))), unit).item()
+    return f"held-out RMSE {error:.4g} on {len(y)} rows (always guessing the mean: {baseline:.4g})"

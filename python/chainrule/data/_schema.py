@@ -1,6 +1,6 @@
-"""What a model trained from the command line knows beside its layers: columns, categories, classes.
+"""The schema of the table that a model was trained on: columns, categories, classes.
 
-It is stored in the model file, so that `chainrule predict MODEL FILE.csv` needs nothing else.
+`chainrule train` stores it in the model file; `chainrule predict MODEL FILE.csv` reads it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..nn import Standardize
 from ..nn._output import MAX_CLASSES, are_classes
 from . import DataError
 
-__all__ = ["PREPARATION_PREFIX", "Preparation", "decide_task", "fixed_scaling", "former_inputs"]
+__all__ = ["PREPARATION_PREFIX", "Preparation", "decide_task", "fixed_scaling", "legacy_input_scaling"]
 
 PREPARATION_PREFIX = "preparation."
 TASKS = ("classification", "regression")
@@ -26,11 +26,11 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Preparation:
-    """The names around a model: how a file becomes its input, and its output the answer.
+    """The table schema of a model: the conversion of a file to inputs, and of outputs to predictions.
 
-    `columns` names the features in order; `target` the target; `classes` the names of the classes by label, empty for
-    regression; `output` (one column, regression only) scales the target; `categories` the texts by code of each column
-    of categories; `missing`, whether the model takes missing values.
+    `columns`: the feature names in order; `target`: the target's name; `classes`: the class names by label, empty for
+    regression; `output`: the scaling of the target (one column, regression only); `categories`: the texts by code of
+    each categorical column; `missing`: whether the model accepts missing values.
 
     >>> from chainrule.data._schema import Preparation
     >>> Preparation(("size",), "kind", ("flat", "house"), None).task
@@ -51,26 +51,26 @@ class Preparation:
 
     @property
     def kind(self) -> str:
-        """The kind of target, as `cr.nn.Output`: two classes have two scores, too."""
+        """The kind of target, as in `cr.nn.Output`; two classes are "multiclass" too, with two scores."""
         return "continuous" if self.output is not None else "multiclass"
 
     @property
     def outputs(self) -> int:
-        """How many outputs the model has."""
+        """The number of outputs of the model."""
         return 1 if self.output is not None else len(self.classes)
 
     def labels(self, target: Sequence[str]) -> npt.NDArray[np.int64]:
-        """The labels of class names.
+        """Convert class names to labels.
 
-        Arguments: `target`, one name per row, as in the file.
+        Arguments: `target`, one name per row, as read from the file.
         Returns: int64 of shape (rows,).
-        Errors: KeyError for a name that is not a class.
+        Errors: KeyError for an unknown class name.
         """
         index = {name: i for i, name in enumerate(self.classes)}
         return np.array([index[class_name(value)] for value in target], dtype=np.int64)
 
-    def answers(self, prediction: npt.NDArray[Any]) -> list[str]:
-        """The model's outputs as text: class names, or numbers in the target's unit.
+    def predictions(self, prediction: npt.NDArray[Any]) -> list[str]:
+        """Convert the outputs of the model to text: class names, or numbers in the unit of the target.
 
         Arguments: `prediction`, of shape (rows, outputs).
         Returns: one string per row.
@@ -81,18 +81,18 @@ class Preparation:
         return [str(value) for value in self.output.inverse(prediction).numpy()[:, 0].tolist()]
 
     def describe(self) -> dict[str, Any]:
-        """The names, for the model file's JSON."""
+        """Return the names, for the JSON of the model file."""
         names = {name: getattr(self, name) for name in ("columns", "target", "classes", "categories", "missing")}
         return {**names, "task": self.task}
 
     def arrays(self) -> Arrays:
-        """The numbers, for the model file's tensors."""
+        """Return the arrays, for the tensors of the model file."""
         state = {} if self.output is None else self.output.state_dict()
         return {f"{PREPARATION_PREFIX}output.{name}": value for name, value in state.items()}
 
     @classmethod
     def rebuild(cls, names: dict[str, Any], arrays: Arrays) -> Preparation:
-        """The reverse of `describe` and `arrays`; KeyError, TypeError or ValueError when they do not fit."""
+        """Inverse of `describe` and `arrays`; KeyError, TypeError or ValueError for inconsistent arguments."""
         if names["task"] not in TASKS:
             raise ValueError(f"preparation: unknown task {names['task']!r}")
         columns = tuple(str(column) for column in names["columns"])
@@ -110,7 +110,7 @@ class Preparation:
 
 
 def fixed_scaling(mean: npt.ArrayLike, std: npt.ArrayLike) -> Standardize:
-    """The layer with these numbers instead of fitted ones, one of each per column.
+    """Create a Standardize layer with given means and deviations, one per column, instead of fitted ones.
 
     >>> from chainrule.data._schema import fixed_scaling
     >>> fixed_scaling([0.0, 0.0], [16.0, 16.0])([[8.0, 4.0]]).numpy()
@@ -123,25 +123,25 @@ def fixed_scaling(mean: npt.ArrayLike, std: npt.ArrayLike) -> Standardize:
 
 
 def _stored_scaling(arrays: Arrays, name: str, columns: int) -> Standardize:
-    former = {"mean": "shift", "std": "scale"}
+    legacy = {"mean": "shift", "std": "scale"}
     mean, std = (
-        arrays.get(f"{PREPARATION_PREFIX}{name}.{key}", arrays.get(f"{PREPARATION_PREFIX}{name}.{former[key]}"))
-        for key in former
+        arrays.get(f"{PREPARATION_PREFIX}{name}.{key}", arrays.get(f"{PREPARATION_PREFIX}{name}.{legacy[key]}"))
+        for key in legacy
     )
     if mean is None or std is None or mean.shape != (columns,) or std.shape != (columns,):
-        raise ValueError(f"preparation: {name} should have mean and std of shape ({columns},)")
+        raise ValueError(f"preparation: {name} requires mean and std of shape ({columns},)")
     return fixed_scaling(mean, std)
 
 
-def former_inputs(preparation: Preparation, arrays: Arrays) -> Standardize | None:
-    """The scaling of the inputs that files had beside the model before it became its first layer."""
+def legacy_input_scaling(preparation: Preparation, arrays: Arrays) -> Standardize | None:
+    """Return the input scaling of files written before it became the model's first layer, None for newer files."""
     if f"{PREPARATION_PREFIX}inputs.shift" not in arrays:
         return None
     return _stored_scaling(arrays, "inputs", len(preparation.columns))
 
 
 def class_name(text: str) -> str:
-    """The name of a class: a number in its shortest form, so that 1 and 1.0 are one class; any other text as it is.
+    """Return the name of a class: numbers in shortest form, so 1 and 1.0 are one class; other text is unchanged.
 
     >>> from chainrule.data._schema import class_name
     >>> class_name("1.0"), class_name("setosa")
@@ -154,7 +154,7 @@ def class_name(text: str) -> str:
 
 
 def to_number(text: str) -> float | None:
-    """The finite number a text stands for, or None.
+    """Convert text to a finite number; None if it is not one.
 
     >>> from chainrule.data._schema import to_number
     >>> to_number("1e3"), to_number("a"), to_number("nan")
@@ -168,12 +168,12 @@ def to_number(text: str) -> float | None:
 
 
 def decide_task(target: Sequence[str], task: str | None, where: str) -> tuple[str, tuple[str, ...]]:
-    """Decide from the target between classes and a quantity.
+    """Choose between classification and regression from the target.
 
     Classification: some value is not a number, or all are integers with at most 20 distinct values.
 
-    Arguments: `target`, the values as text; `task`, "classification", "regression", or None to decide; `where`, for
-    errors.
+    Arguments: `target`, the values as text; `task`, "classification", "regression", or None to choose; `where`, a
+    prefix of error messages.
     Returns: `(task, classes)`; the class names sorted, numbers by value, empty for regression.
     Errors: `DataError` for regression on text, for more than 20 numbers mixed with text, or for a single class.
 
@@ -187,17 +187,17 @@ def decide_task(target: Sequence[str], task: str | None, where: str) -> tuple[st
     numbers = {name: to_number(name) for name in names}
     values = [number for number in numbers.values() if number is not None]
     numeric = len(values) == len(names)
-    odd = min((name for name, number in numbers.items() if number is None), default="")
+    text = min((name for name, number in numbers.items() if number is None), default="")
     if task is None:
-        if odd and len(values) > MAX_CLASSES:
+        if text and len(values) > MAX_CLASSES:
             raise DataError(
-                f"{where}: the target holds {len(values)} different numbers, but also {odd!r}; say which task"
+                f"{where}: the target has {len(values)} distinct numbers, but also {text!r}; specify the task"
             )
-        task = "classification" if odd or are_classes(values) else "regression"
+        task = "classification" if text or are_classes(values) else "regression"
     if task == "regression":
-        if odd:
-            raise DataError(f"{where}: regression needs numbers in the target, found {odd!r}")
+        if text:
+            raise DataError(f"{where}: regression requires a numeric target, found {text!r}")
         return task, ()
     if len(names) < 2:
-        raise DataError(f"{where}: the target has only one value, {names.pop()!r}; there is nothing to learn")
+        raise DataError(f"{where}: the target has only one distinct value, {names.pop()!r}")
     return task, tuple(sorted(names, key=lambda name: (numbers[name] or 0.0 if numeric else 0.0, name)))

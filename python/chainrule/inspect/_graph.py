@@ -189,9 +189,7 @@ class Graph:
 
     def backward_pass(self) -> tuple[dict[int, Tensor], list[Step]]:
         """Gradients by tensor number, and the steps that computed them; cached."""
-        grad_mode.executor.forbid(
-            "graph: values are not known inside of a compiled function; look at the graph outside"
-        )
+        grad_mode.executor.forbid("graph: values are not known inside a compiled function; inspect the graph outside")
         if self._backward_result is None:
             totals, steps = self._seeds(), list[Step]()
             with no_grad():

@@ -67,7 +67,7 @@ def check_outputs(outputs: Sequence[Any]) -> None:
             raise TypeError(f"graph: {what} is {type(y).__name__}; expected a tensor computed by ops")
         if not (grad_mode.executor.has_values and isinstance(y._data, np.ndarray)):
             raise CompileError(
-                f"graph: {what} {y.shape} was created inside of a compiled function, where tensors have no values; "
+                f"graph: {what} {y.shape} was created inside a compiled function, where tensors have no values; "
                 "call the function without cr.compile to see its graph"
             )
         if y._op is None:

@@ -32,7 +32,7 @@ from ._shape import *
 
 _PUBLIC = _exports.public_names(globals())
 
-# The whole list of classes that a model file may name.
+# All classes that a model file may name.
 LAYERS: dict[str, type[Module]] = {
     name: kind
     for name in _PUBLIC

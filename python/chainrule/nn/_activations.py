@@ -88,7 +88,7 @@ class Softplus(Module):
 class Softmax(Module):
     """Probabilities along an axis, y_i = exp(x_i) / sum_j exp(x_j).
 
-    `CrossEntropyLoss` takes the scores before softmax; this layer is for models that shall output probabilities.
+    `CrossEntropyLoss` takes the scores before softmax; use this layer for models that output probabilities.
 
     Arguments: `axis`, the axis that sums to 1.
 
@@ -180,7 +180,7 @@ class GELU(Module):
 
 
 class Hardtanh(Module):
-    """Tanh of three lines, y = min(max(x, min_val), max_val); input and output of any one shape.
+    """Piecewise-linear tanh, y = min(max(x, min_val), max_val); input and output of any one shape.
 
     Arguments: `min_val` < `max_val`, numbers.
 
@@ -200,7 +200,7 @@ class Hardtanh(Module):
 
 
 class Hardsigmoid(Module):
-    """Sigmoid of three lines, y = slope * x + 1/2 between 0 and 1; input and output of any one shape.
+    """Piecewise-linear sigmoid, y = slope * x + 1/2 between 0 and 1; input and output of any one shape.
 
     Arguments: `slope`, a number; 1 gives the piecewise-linear unit.
 
@@ -278,11 +278,11 @@ class Heaviside(Module):
 class PReLU(Module):
     """Rectified linear unit with a trained slope, y = max(0, x) + weight * min(0, x).
 
-    `weight` has shape (num_parameters,): one slope for all, or one for each feature or channel, which is axis 1 of x,
-    or its only one. It begins at `init`.
+    `weight` has shape (num_parameters,): one slope for all elements, or one for each feature or channel, axis 1 of x
+    (axis 0 of a vector). Its initial value is `init`.
 
     Arguments: `num_parameters`, at least 1; `init`, a number; `dtype`, float32 or float64.
-    Errors: ValueError for a size below 1, TypeError for another dtype; in a call what `cr.prelu` raises.
+    Errors: ValueError for a size below 1, TypeError for another dtype; in a call, the errors of `cr.prelu`.
 
     >>> import chainrule as cr
     >>> cr.nn.PReLU(2)(cr.tensor([[-1.0, 2.0], [-2.0, -4.0]])).numpy()
@@ -313,8 +313,8 @@ class PReLU(Module):
 class Maxout(Linear):
     """Largest of `pieces` linear functions for each output, y_j = max over p of (x @ weight + bias)_(pieces * j + p).
 
-    `weight` has shape (in_features, out_features * pieces), `bias` (out_features * pieces,); they begin as those of a
-    `Linear` of these sizes. The gradient of a tie goes to the first piece. (Goodfellow et al., 2013)
+    `weight` has shape (in_features, out_features * pieces), `bias` (out_features * pieces,); they are initialized as in
+    a `Linear` of these sizes. The gradient of a tie goes to the first piece. (Goodfellow et al., 2013)
 
     Arguments: `pieces`, at least 1; the others, input and errors are those of `Linear`.
     Output: shape (..., out_features).
@@ -336,9 +336,9 @@ class Maxout(Linear):
         generator: Generator | None = None,
     ) -> None:
         check_size("Maxout: in_features", in_features)
-        outputs, each = check_size("Maxout: out_features", out_features), check_size("Maxout: pieces", pieces)
-        super().__init__(in_features, outputs * each, bias, dtype, init, generator)
-        self.out_features, self.pieces = outputs, each
+        outputs, count = check_size("Maxout: out_features", out_features), check_size("Maxout: pieces", pieces)
+        super().__init__(in_features, outputs * count, bias, dtype, init, generator)
+        self.out_features, self.pieces = outputs, count
 
     @classmethod
     def _stored_shape(cls, config: dict[str, Any]) -> tuple[Any, ...]:

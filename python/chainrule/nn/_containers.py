@@ -1,4 +1,4 @@
-"""Modules made of modules."""
+"""Containers: modules that consist of modules."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class Sequential(Module):
         return ((str(i), layer) for i, layer in enumerate(self._layers))
 
     def _input_dtype(self) -> np.dtype[Any] | None:
-        """That of the first layer that asks for one."""
-        wanted = (layer._input_dtype() for layer in self._layers)
-        return next((dtype for dtype in wanted if dtype is not None), None)
+        """The input dtype of the first layer that requires one."""
+        required = (layer._input_dtype() for layer in self._layers)
+        return next((dtype for dtype in required if dtype is not None), None)
 
     def __len__(self) -> int:
         return len(self._layers)

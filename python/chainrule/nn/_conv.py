@@ -18,18 +18,18 @@ from ._module import Module, Parameter, Stored
 
 
 class Conv2d(Module):
-    """Two-dimensional convolution, `cr.conv2d` with filters that are learned.
+    """Two-dimensional convolution, `cr.conv2d` with learned filters.
 
     `weight` has shape (out_channels, in_channels, kh, kw), PyTorch's, and is drawn uniformly from [-b, b), b = sqrt(6 /
-    (fan_in + fan_out)) with `init="glorot"`, sqrt(6 / fan_in) with `init="he"` (made for relu); fan_in = in_channels *
-    kh * kw, fan_out = out_channels * kh * kw. `bias` has shape (out_channels,) and begins at 0.
+    (fan_in + fan_out)) with `init="glorot"`, sqrt(6 / fan_in) with `init="he"` (for relu); fan_in = in_channels *
+    kh * kw, fan_out = out_channels * kh * kw. `bias` has shape (out_channels,) and is initialized with 0.
 
     Arguments: `in_channels`, `out_channels`, at least 1; `kernel_size`, `stride`, `padding` and `dilation` as in
-    `cr.conv2d`; `bias`, whether there is one; `dtype`, float32 or float64; `init`; `generator`, a `cr.random.Generator`
+    `cr.conv2d`; `bias`, whether to add one; `dtype`, float32 or float64; `init`; `generator`, a `cr.random.Generator`
     (default: the one that `cr.manual_seed` seeds).
     Input: x of shape (n, in_channels, h, w) in the layer's dtype. Output: shape (n, out_channels, oh, ow).
-    Errors: ValueError for sizes, an unknown init or padding; TypeError for another dtype; in a call what `cr.conv2d`
-    raises.
+    Errors: ValueError for sizes, an unknown init or padding; TypeError for another dtype; in a call, the errors of
+    `cr.conv2d`.
 
     >>> import numpy as np
     >>> import chainrule as cr

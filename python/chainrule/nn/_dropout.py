@@ -15,8 +15,8 @@ from ._module import Module
 class Dropout(Module):
     """Random zeros in training, y = x * mask (see `cr.dropout`); in evaluation mode y = x.
 
-    Arguments: `p`, the probability of a zero, from 0 to 1; `generator`, to draw from (default: that of
-    `cr.manual_seed`). A model file keeps p; the generator's seed and stream are saved by `cr.save_checkpoint(...,
+    Arguments: `p`, the probability of a zero, from 0 to 1; `generator`, to draw from (default: the one that
+    `cr.manual_seed` seeds). A model file saves p; the generator's seed and stream are saved by `cr.save_checkpoint(...,
     generator=generator)`.
     Errors: ValueError for p out of range.
 

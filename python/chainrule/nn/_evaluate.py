@@ -15,11 +15,11 @@ from ..autodiff._sweeps import no_grad
 
 __all__ = ["EVALUATION_ROWS", "Model", "evaluating", "input_dtype", "predict_eagerly", "to_model_input"]
 
-EVALUATION_ROWS = 1024  # rows evaluated at a time where every op is run by itself
+EVALUATION_ROWS = 1024  # rows evaluated at a time if every op runs separately
 
 
 class Model(Protocol):
-    """What evaluation needs of a Module, which is defined above this file."""
+    """The methods of Module that evaluation uses; Module is defined in a higher layer."""
 
     training: bool
 
@@ -33,12 +33,12 @@ class Model(Protocol):
         """The dtype of the parameters."""
 
     def _input_dtype(self) -> np.dtype[Any] | None:
-        """The dtype its input should have, if it asks for one."""
+        """The dtype that the input is converted to, or None."""
 
 
 @contextmanager
 def evaluating(model: Model) -> Iterator[None]:
-    """Evaluation mode and no gradients inside the block; every module's mode is put back after it."""
+    """Evaluation mode and no gradients inside the block; every module's mode is restored after it."""
     modes = [(inner, inner.training) for inner in model.modules()]
     for inner, _ in modes:
         inner.training = False
@@ -51,18 +51,18 @@ def evaluating(model: Model) -> Iterator[None]:
 
 
 def input_dtype(model: Model) -> np.dtype[Any]:
-    """The dtype that the rows of X are converted to; TypeError when the parameters mix dtypes."""
-    own = model._dtype()
-    return model._input_dtype() or own
+    """The dtype that the rows of X are converted to; TypeError if the parameters have different dtypes."""
+    parameters = model._dtype()
+    return model._input_dtype() or parameters
 
 
 def to_model_input(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Tensor:
-    """Return numbers of any real dtype as a tensor of `dtype`, rounded once; TypeError naming `name` for others."""
+    """Convert values of any real dtype to a tensor of `dtype`, rounded once; TypeError naming `name` for others."""
     return Tensor._wrap(real_array(values, dtype, name))
 
 
 def predict_eagerly(model: Model, rows: npt.NDArray[Any], batch_size: int = EVALUATION_ROWS) -> npt.NDArray[Any]:
-    """The model's outputs for these rows, `batch_size` of them at a time, every op by itself."""
+    """The model's outputs for these rows, computed eagerly, `batch_size` rows at a time."""
     dtype = input_dtype(model)
     with evaluating(model):
         parts = [

@@ -1,4 +1,4 @@
-"""Seeded initial weights, and the checks of arguments that layers with weights share."""
+"""Seeded initialization of weights, and the argument checks shared by layers with weights."""
 
 from __future__ import annotations
 

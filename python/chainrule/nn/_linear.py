@@ -19,15 +19,15 @@ from ._module import Module, Parameter, Stored
 class Linear(Module):
     """Fully connected layer, y = x @ weight + bias.
 
-    `weight` has shape (in_features, out_features) and is drawn uniformly from [-b, b): `init="glorot"` takes b = sqrt(6
-    / (in_features + out_features)), made for tanh and sigmoid; `init="he"` takes b = sqrt(6 / in_features), made for
-    relu. `bias` has shape (out_features,) and begins at 0.
+    `weight` has shape (in_features, out_features) and is drawn uniformly from [-b, b): `init="glorot"` has b = sqrt(6
+    / (in_features + out_features)), for tanh and sigmoid; `init="he"` has b = sqrt(6 / in_features), for relu. `bias`
+    has shape (out_features,) and is initialized with 0.
 
-    Arguments: `in_features`, `out_features`, at least 1; `bias`, whether there is one (else it is None); `dtype`,
+    Arguments: `in_features`, `out_features`, at least 1; `bias`, whether to add one (else it is None); `dtype`,
     float32 or float64; `init`; `generator`, a `cr.random.Generator` (default: the one that `cr.manual_seed` seeds).
     Input: x of shape (..., in_features) in the layer's dtype. Output: shape (..., out_features).
-    Errors: ValueError for sizes below 1 or an unknown init; TypeError for another dtype; in a call what `cr.linear`
-    raises.
+    Errors: ValueError for sizes below 1 or an unknown init; TypeError for another dtype; in a call, the errors of
+    `cr.linear`.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -57,7 +57,7 @@ class Linear(Module):
 
     @classmethod
     def _stored_shape(cls, config: dict[str, Any]) -> tuple[Any, ...]:
-        """The shape of the weight that a configuration asks for."""
+        """The shape of the weight in a configuration."""
         return config.get("in_features"), config.get("out_features")
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What makes a module of a loss function: options, documentation and examples follow from the function."""
+"""Modules of loss functions: options, documentation and examples are derived from the function."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ LOSSES: list[type[LossModule]] = []  # every subclass, in the order of their def
 
 
 class _Documentation:
-    """A class's docstring, made of its function's when it is first asked for."""
+    """The docstring of a class, derived from that of its function on first access."""
 
     def __get__(self, instance: object, owner: type[LossModule]) -> str:
         name, documented = owner.function.__name__, inspect.getdoc(owner.function) or ""
         text, _, examples = documented.partition("\n>>> ")
         first, *paragraphs = text.strip().split("\n\n")
-        usage = f"The module of `cr.{name}`: it is made with the options and called with the prediction and the target."
+        usage = f"The module of `cr.{name}`: constructed with the options, called with the prediction and the target."
         lines = [_as_module(line, name, owner.__name__) for line in f">>> {examples}".split("\n")]
         owner.__doc__ = "\n\n".join([first, usage, *paragraphs, "\n".join(lines)])
         return owner.__doc__
 
 
 class _Signature:
-    """The signature of a class's constructor; instances have that of their call."""
+    """The signature of a class's constructor; instances have the signature of `__call__`."""
 
     def __get__(self, instance: object, owner: type[LossModule]) -> inspect.Signature:
         if instance is not None:
@@ -44,7 +44,7 @@ class _Signature:
 
 
 def _as_module(line: str, function: str, module: str) -> str:
-    """A line of an example: the call of the function, by the module with the same options."""
+    """Rewrite a line of an example: the call of the function becomes a call of the module with the same options."""
     prompt, found, source = line.partition(f"cr.{function}(")
     if not found:
         return line
@@ -58,11 +58,12 @@ def _as_module(line: str, function: str, module: str) -> str:
 
 
 class LossModule(Module):
-    """A loss function with its reduction and options, which are attributes, as a module.
+    """A loss function as a module; reduction and options are attributes.
 
     A subclass is one row, `class HuberLoss(LossModule, of=ops.huber_loss): ...`; its options are the keyword arguments
-    of the function. An option is converted to the type of its default; None stands for weights, which become numbers
-    that a model file can keep. `takes` says what targets are: "numbers", "labels", or "labels or probabilities".
+    of the function. An option is converted to the type of its default; an option with default None is an array of
+    weights, converted to numbers that a model file can store. `takes` is the kind of targets: "numbers", "labels", or
+    "labels or probabilities".
     """
 
     function: ClassVar[Callable[..., Tensor]]
@@ -72,7 +73,7 @@ class LossModule(Module):
 
     def __init_subclass__(cls, of: Callable[..., Tensor] | None = None, **rest: Any) -> None:
         super().__init_subclass__(**rest)
-        if of is None:  # of one of the losses: its function
+        if of is None:  # a subclass of a loss inherits the function
             return
         options: dict[str, Any] = getattr(of, "__kwdefaults__", {})
         cls.function = staticmethod(of)
@@ -87,10 +88,10 @@ class LossModule(Module):
         unknown = [name for name in options if name not in self.defaults]
         if unknown:
             words = ", ".join(self.defaults)
-            raise TypeError(f"{type(self).__name__}: no option is called {unknown[0]!r}, only {words}")
-        given = {"reduction": reduction, **options}
+            raise TypeError(f"{type(self).__name__}: unknown option {unknown[0]!r}, expected {words}")
+        values = {"reduction": reduction, **options}
         for name, default in self.defaults.items():
-            setattr(self, name, _converted(given.get(name, default), default))
+            setattr(self, name, _converted(values.get(name, default), default))
 
     def config(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.defaults}
@@ -100,20 +101,20 @@ class LossModule(Module):
 
 
 def _converted(value: Any, default: Any) -> Any:
-    """An option in the type of its default; weights, whose default is None, as numbers."""
+    """An option converted to the type of its default; weights (default None) to a list of numbers."""
     if default is not None:
         return type(default)(value)
     return None if value is None else np.asarray(value, dtype=np.float64).tolist()
 
 
 class PenalizedLoss:
-    """A loss and a penalty of a model's parameters, loss + l1 * sum |w| + l2 * sum w**2, as `cr.fit` takes it.
+    """A loss plus a penalty on the model's parameters, loss + l1 * sum |w| + l2 * sum w**2, for `cr.fit`.
 
-    l2 gives the steps of `cr.optim.SGD` with a weight decay of 2 * l2, and shows it in the loss.
+    l2 gives the same steps as `cr.optim.SGD` with a weight decay of 2 * l2, and includes the penalty in the loss.
 
-    Arguments: `loss`, a loss module or function; `model`, a Module; `l1`, `l2`, at least 0; `biases`, False to leave
-    out parameters with fewer than two axes.
-    Input: that of the loss. Errors: ValueError for a factor that is negative or not finite.
+    Arguments: `loss`, a loss module or function; `model`, a Module; `l1`, `l2`, at least 0; `biases`, False to
+    exclude parameters with fewer than two axes.
+    Input: as the loss. Errors: ValueError for a factor that is negative or not finite.
 
     >>> import chainrule as cr
     >>> model = cr.nn.Linear(1, 1)
@@ -139,7 +140,7 @@ class PenalizedLoss:
 
 
 def takes(loss: object) -> str | None:
-    """What targets of a loss (a module, or the function of one) are, as `LossModule.takes`; None for one's own."""
+    """The kind of targets of a loss module or loss function, as `LossModule.takes`; None for a custom loss."""
     while isinstance(loss, PenalizedLoss):
         loss = loss.loss
     return next((kind.takes for kind in LOSSES if isinstance(loss, kind) or loss is kind.function), None)

@@ -1,6 +1,6 @@
-"""The losses as modules, a row each: name, function, and what few of them need. docs/losses.md has the table.
+"""The losses as modules, one row each: name, function, exceptions. docs/losses.md has the table.
 
-Options, defaults, documentation and example are those of the function.
+Options, defaults, documentation and examples are those of the function.
 """
 
 from __future__ import annotations

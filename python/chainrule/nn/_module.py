@@ -1,4 +1,4 @@
-"""Module, the base of layers, losses and models; Parameter, what an optimizer changes; Buffer, what it does not."""
+"""Module, the base of layers, losses and models; Parameter, updated by optimizers; Buffer, state that is not."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Stored = Callable[[str, "tuple[Any, ...] | None"], npt.NDArray[Any]]
 
 
 class Parameter(Tensor):
-    """A tensor that a module learns: a leaf that requires a gradient.
+    """A learned tensor of a module: a leaf that requires a gradient.
 
-    Arguments: `data`, numbers of any shape, copied; float32 or float64 as `cr.tensor` decides.
+    Arguments: `data`, numbers of any shape, copied; float32 or float64, as in `cr.tensor`.
 
     >>> import chainrule as cr
     >>> weight = cr.nn.Parameter([[1.0, 2.0]])
@@ -43,9 +43,9 @@ class Parameter(Tensor):
 
 
 class Buffer(Tensor):
-    """A tensor that belongs to a module's state but is not learned by an optimizer, as the means of `Standardize`.
+    """A tensor of a module's state that optimizers do not update, for example the means of `Standardize`.
 
-    Arguments: `data`, numbers of any shape, copied; the dtype is as `cr.tensor` decides.
+    Arguments: `data`, numbers of any shape, copied; the dtype as in `cr.tensor`.
 
     >>> import chainrule as cr
     >>> layer = cr.nn.Module()
@@ -78,7 +78,7 @@ class Module(HasParameters):
     """
 
     _training = True
-    _predictions: PredictCache | None = None  # what `predict` has compiled
+    _predictions: PredictCache | None = None  # the programs of `predict`
 
     @property
     def training(self) -> bool:
@@ -92,8 +92,8 @@ class Module(HasParameters):
         self._training = bool(value)
 
     def forward(self, *inputs: Any, **options: Any) -> Tensor:
-        """Compute the output; to be written by the subclass. Call the module itself, `model(x)`, not this."""
-        raise NotImplementedError(f"{type(self).__name__}: forward is not written")
+        """Compute the output; implemented by subclasses. Call the module itself, `model(x)`, not this method."""
+        raise NotImplementedError(f"{type(self).__name__}: forward is not implemented")
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         if call_recorder.calls is None:
@@ -105,7 +105,7 @@ class Module(HasParameters):
         """Return the constructor's arguments, from which a model file rebuilds the layer (numbers, strings, bools)."""
         return {}
 
-    # What belongs to the module.
+    # Members.
 
     def _members(self) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
         for name, value in vars(self).items():
@@ -127,15 +127,15 @@ class Module(HasParameters):
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield (name, module) for this module (name `prefix`) and all inside it, parents first, each object once."""
         seen: set[int] = set()
-        waiting: list[tuple[str, Module]] = [(prefix, self)]
-        while waiting:
-            name, module = waiting.pop()
+        pending: list[tuple[str, Module]] = [(prefix, self)]
+        while pending:
+            name, module = pending.pop()
             if id(module) in seen:
                 continue
             seen.add(id(module))
             yield name, module
             children = [(_join(name, child_name), child) for child_name, child in module.named_children()]
-            waiting.extend(reversed(children))
+            pending.extend(reversed(children))
 
     def modules(self) -> Iterator[Module]:
         """Yield this module and all inside it, parents first, each object once.
@@ -174,7 +174,7 @@ class Module(HasParameters):
                     yield _join(module_name, name), member
 
     def parameters(self) -> Iterator[Parameter]:
-        """Yield all parameters, each object once; what an optimizer takes.
+        """Yield all parameters, each object once, for example for an optimizer.
 
         >>> import chainrule as cr
         >>> sum(parameter.size for parameter in cr.nn.Linear(64, 10).parameters())
@@ -197,10 +197,10 @@ class Module(HasParameters):
         return {name: tensor.numpy().copy() for name, tensor in self._named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike], strict: bool = True) -> None:
-        """Overwrite the parameters and buffers with these values; nothing changes when there is an error.
+        """Overwrite the parameters and buffers with these values; on an error, nothing changes.
 
         Arguments: `state`, values by name, each of its tensor's shape and dtype; `strict`, whether names that
-        are missing or unknown are an error (else they are passed over).
+        are missing or unknown are an error (else they are ignored).
         Errors: ValueError naming missing and unknown names or the shapes; TypeError naming the dtypes.
 
         >>> import chainrule as cr
@@ -228,7 +228,7 @@ class Module(HasParameters):
             tensors[name].copy_(value)
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters.
+        """Set the gradients of all parameters to None.
 
         >>> import chainrule as cr
         >>> layer = cr.nn.Linear(1, 1)
@@ -260,19 +260,19 @@ class Module(HasParameters):
     def predict(self, X: npt.ArrayLike, batch_size: int = 1024) -> npt.NDArray[Any]:
         """Compute the output for many rows, without gradients, in evaluation mode.
 
-        The forward pass is compiled at the first call and kept; every call makes sure that the model is still the same:
-        new weights are used, and replaced parameters, layers or attributes compile it anew. A row's result does not
-        depend on the other rows or on `batch_size`, and has the bits of `model(x)`.
+        The compiled forward pass is cached; every call checks that the model is unchanged. New weights are used;
+        replaced parameters, layers or attributes cause a new compilation. The result of a row does not depend on the
+        other rows or on `batch_size`, and has the bits of `model(x)`.
 
         A forward that cannot be compiled (it needs values in Python, changes the model, draws random numbers or mixes
-        rows) is run op by op, `batch_size` rows at a time; `cr.Predictor(model)` tells why it needs values. Where
-        `forward` calls code that returns something else at every call (a clock, a file), call `model(x)` instead.
+        rows) runs op by op, `batch_size` rows at a time; the error of `cr.Predictor(model)` shows where values are
+        needed. If `forward` calls code with a different result at every call (a clock, a file), use `model(x)` instead.
 
-        Arguments: `X`, numbers of shape (n, ...), converted to the model's dtype (float64 where it begins with layers
-        that compute in it, such as `Standardize`), or one row: a 1-D array of `in_features` numbers; `batch_size`,
-        at least 1, rows at a time where the model is not compiled.
-        Returns: an ndarray (n, ...) with the model's outputs, without the axis of rows for a single row.
-        Errors: TypeError when X has other values than numbers; ValueError for batch_size < 1, or from the layers.
+        Arguments: `X`, numbers of shape (n, ...), converted to the model's dtype (float64 if the first layers compute
+        in it, such as `Standardize`), or one row: a 1-D array of `in_features` numbers; `batch_size`, at least 1: rows
+        at a time if the model is not compiled.
+        Returns: an ndarray (n, ...) with the model's outputs, without the row axis for a single row.
+        Errors: TypeError if X has values other than numbers; ValueError for batch_size < 1, or from the layers.
 
         >>> import numpy as np
         >>> import chainrule as cr
@@ -291,26 +291,26 @@ class Module(HasParameters):
         return cache(self, X, batch_size)
 
     def _dtype(self) -> np.dtype[Any]:
-        """The dtype of the parameters, float32 when there are none; TypeError when they differ."""
+        """The dtype of the parameters, float32 for none; TypeError if they differ."""
         dtypes = {parameter.dtype for parameter in self.parameters()}
         if len(dtypes) > 1:
             raise TypeError(f"{type(self).__name__}: the parameters mix {' and '.join(sorted(map(str, dtypes)))}")
         return np.dtype(dtypes.pop()) if dtypes else np.dtype(np.float32)
 
     def _input_dtype(self) -> np.dtype[Any] | None:
-        """The dtype its input should have, that of the first parameter; None where any float dtype will do."""
+        """The dtype that the input is converted to, that of the first parameter; None to accept any float dtype."""
         return next((np.dtype(parameter.dtype) for parameter in self.parameters()), None)
 
     @classmethod
     def _rebuild(cls, config: dict[str, Any], stored: Stored) -> Module:
-        """The layer that a model file describes; what is stored there bounds what may be allocated for it."""
+        """The layer that a model file describes; subclasses check shapes of stored arrays before they allocate."""
         return cls(**config)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
         lines = [f"  {name}: " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
-        inside = "\n" + "\n".join(lines) + "\n" if lines else ""
-        return f"{type(self).__name__}({arguments}{inside})"
+        body = "\n" + "\n".join(lines) + "\n" if lines else ""
+        return f"{type(self).__name__}({arguments}{body})"
 
 
 def _join(prefix: str, name: str) -> str:

@@ -20,7 +20,7 @@ from ._module import Module
 
 __all__ = ["MAX_CLASSES", "Output", "are_classes", "infer_kind", "loss_for"]
 
-MAX_CLASSES = 20  # integers with more distinct values are taken for a quantity
+MAX_CLASSES = 20  # integers with more distinct values are treated as continuous
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def loss_for(kind: str, **options: Any) -> Module:
 
 
 class Output(Linear):
-    """The last layer for a kind of target: a linear layer that gives scores, and knows its loss and its link.
+    """The last layer for a kind of target: a linear layer that returns scores, with its loss and link function.
 
     | kind | distribution | link: mean of the target | loss of the scores |
     |---|---|---|---|
@@ -73,7 +73,8 @@ class Output(Linear):
 
     Arguments: `kind`; `in_features`; `out_features`, for multiclass the number of classes, else of columns of the
     target; the rest as `Linear`.
-    Input and output: as `Linear`; the output are scores, which the loss takes. `link` makes probabilities of them.
+    Input and output: as `Linear`; the outputs are scores, the input of the loss; `link` converts them to
+    probabilities.
     Errors: ValueError for another kind, several columns of "binary", one class of "multiclass"; as `Linear`.
 
     >>> import numpy as np
@@ -101,8 +102,8 @@ class Output(Linear):
     ) -> None:
         _kind(kind)
         if (kind == "binary" and out_features != 1) or (kind == "multiclass" and out_features == 1):
-            wanted = "1 score for each row" if kind == "binary" else "a score for each of 2 classes or more"
-            raise ValueError(f"Output: {kind} takes {wanted}, got out_features={out_features}")
+            expected = "1 score for each row" if kind == "binary" else "a score for each of 2 classes or more"
+            raise ValueError(f"Output: {kind} expects {expected}, got out_features={out_features}")
         super().__init__(in_features, out_features, bias, dtype, init, generator)
         self.kind = kind
 
@@ -123,10 +124,11 @@ class Output(Linear):
         return _kind(self.kind).link(scores)
 
     def targets(self, y: npt.ArrayLike) -> npt.NDArray[Any]:
-        """Targets as the loss takes them: labels of several classes as they are, else numbers in the layer's dtype, and
-        (n,) as (n, 1).
+        """Convert targets for the loss: class labels are unchanged, others become numbers of the layer's dtype.
 
-        Errors: TypeError for what are no numbers.
+        Targets of shape (n,) become (n, 1), except for class labels.
+
+        Errors: TypeError for values that are not numbers.
 
         >>> import chainrule as cr
         >>> cr.nn.Output("count", 4).targets([3, 0]).tolist()
@@ -144,12 +146,12 @@ def infer_kind(y: npt.ArrayLike) -> str:
 
     One column: text, bools, and whole numbers with at most 20 distinct values are classes, "binary" for two and
     "multiclass" for more; other numbers are "continuous". Several columns: "multiclass" when each row sums to 1
-    (probabilities, one-hot), "multilabel" for other zeros and ones, else "continuous". Counts cannot be told from
-    classes and quantities: say "count" yourself.
+    (probabilities, one-hot), "multilabel" for other zeros and ones, else "continuous". Counts cannot be
+    distinguished from classes and quantities: pass "count" explicitly.
 
     Arguments: `y` (n,) or (n, columns), numbers or text.
     Returns: the kind.
-    Errors: ValueError for no rows, more than two axes, NaN, or a class that is the only one.
+    Errors: ValueError for no rows, more than two axes, NaN, or a single class.
 
     >>> import chainrule as cr
     >>> [cr.infer_kind(y) for y in ([0, 1, 1], ["a", "b", "c"], [0.5, 1.5], [[1, 1], [0, 1]])]
@@ -176,7 +178,7 @@ def infer_kind(y: npt.ArrayLike) -> str:
 
 
 def are_classes(values: npt.ArrayLike) -> bool:
-    """Whether numbers look like the numbers of classes: whole, with at most MAX_CLASSES distinct values."""
+    """Whether values look like class numbers: integers with at most MAX_CLASSES distinct values."""
     distinct = np.unique(np.asarray(values))
     return len(distinct) <= MAX_CLASSES and bool((distinct == np.floor(distinct)).all())
 

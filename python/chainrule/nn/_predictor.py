@@ -1,5 +1,10 @@
-"""Prediction with little overhead: a model's forward pass as programs. `Predictor` binds them to a model as it is;
-`PredictCache` is behind `model.predict` and keeps them as long as nothing that they rely on has changed.
+"""Prediction with little overhead: the forward pass of a model, compiled into programs for rows of one dtype and shape.
+
+A program is a copy of the computation at the time of tracing: it depends on the layers and attributes of the model, but
+reads the values of parameters at every call. `Predictor` compiles a model once; after other changes of the model, the
+user creates a new one. `PredictCache` implements `model.predict`: it saves the programs together with a list of
+everything that they depend on (`_watch.py`), compares that list with the model at every call, in C++ in a fraction of a
+microsecond for a small net, and compiles again after a change. Both compute many rows in blocks, in parallel.
 """
 
 from __future__ import annotations
@@ -26,28 +31,28 @@ from ._watch import UnwatchableError, Watch
 
 __all__ = ["PredictCache", "Predictor"]
 
-_BLOCK = 256  # rows computed at a time
-_PROBE = 7  # rows of the trace that shows whether they mix; few layers are so wide by chance
-_MOST_KINDS = 32  # of input: dtypes and shapes of a row
-_MOST_FAILURES = 2
+_BLOCK_ROWS = 256  # rows computed at a time
+_PROBE_ROWS = 7  # of the trace that shows whether rows are independent; few layers have this width by chance
+_MAX_KINDS = 32  # of inputs: dtypes and shapes of a row
+_MAX_FAILURES = 2  # of compilations, before the model is always computed op by op
 
-_one_trace = threading.RLock()  # a trace switches the modes of modules, which threads share
+_trace_lock = threading.RLock()  # a trace changes the modes of modules, which threads share
 
 Rows = npt.NDArray[Any]
 Run = Callable[..., Any]
 
 
 class Predictor:
-    """A model's predictions, without Python between the layers: `predict(x)` and `predict(x, out=)`.
+    """A model's compiled predictions: `predict(x)` and `predict(x, out=)`.
 
-    The forward pass is compiled for as many rows as come; many rows are computed in blocks, in parallel. A row's result
-    does not depend on the other rows. Parameters are used as they are at the time of the call; other changes of the
-    model (layers replaced, attributes) need a new Predictor, which `model.predict` makes by itself.
+    The forward pass is compiled for any number of rows; many rows are computed in blocks, in parallel. The result of a
+    row does not depend on the other rows. Each call uses the current values of the parameters; other changes of the
+    model (replaced layers, attributes) need a new Predictor, whereas `model.predict` follows them automatically.
 
     Arguments: `model`, a Module; `row_shape`, the shape of one row of X (default: (in_features,) of the first layer
     that has it).
-    Call: `x`, numbers of shape (n, *row_shape) (an array of the model's dtype in C order is used as it is); `out`, an
-    array for the result or None. Returns: an ndarray (n, ...) with the model's outputs: `out` where given.
+    Call: `x`, numbers of shape (n, *row_shape) (an array of the model's dtype in C order is not copied); `out`, an
+    array for the result or None. Returns: an ndarray (n, ...) with the model's outputs: `out` if passed.
     Errors: ValueError for shapes; TypeError for values that are not numbers; `cr.CompileError` for a model that needs
     values in Python.
 
@@ -84,45 +89,45 @@ class Predictor:
 
 
 class PredictCache:
-    """What `predict` of one model has compiled. Every call makes sure that it is still what the model computes.
+    """The programs of `predict` of one model. Every call checks that the model is unchanged since their compilation.
 
-    A model whose forward cannot be a program is computed op by op: it needs values in Python, it changes something, it
-    draws random numbers, its rows are not independent, or it depends on what cannot be watched.
+    A model is computed op by op if its forward cannot be compiled: it needs values in Python, has side effects, draws
+    random numbers, mixes rows, or depends on objects whose changes cannot be detected.
     """
 
-    __slots__ = ("_dtype", "_entries", "_failures", "_features", "_kinds", "_last", "_owner", "_seen", "_watch")
+    __slots__ = ("_dtype", "_entries", "_failures", "_features", "_last", "_owner", "_runs", "_seen", "_watch")
 
     _owner: weakref.ref[Any] | None
     _dtype: np.dtype[Any]  # of the model's input
-    _features: int | None  # numbers in a row
+    _features: int | None  # values in a row
 
     def __init__(self) -> None:
         self._owner = None
         self._failures = 0
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._watch: Watch | None = None
         self._entries: tuple[Any, ...] | None = None
-        self._last: Run = _nothing  # of the latest kind of input
-        self._kinds: dict[Any, Run] = {}
-        self._seen: set[Any] = set()
+        self._last: Run = _no_run  # for the kind of the latest input
+        self._runs: dict[Any, Run] = {}  # by kind of input: dtype and shape of a row
+        self._seen: set[Any] = set()  # kinds of inputs seen so far
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(None), ()  # the copy of a model begins without programs
+        return type(None), ()  # a copied model has no programs
 
     def __call__(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
         """The model's outputs for the rows of X."""
-        if grad_mode.executor is not EAGER or call_recorder.calls is not None or self._failures >= _MOST_FAILURES:
+        if grad_mode.executor is not EAGER or call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
             return self._eagerly(model, _rows(X), batch_size)
-        holds = self._entries is not None and _core.unchanged(self._entries, model)
+        unchanged = self._entries is not None and _core.unchanged(self._entries, model)
         result: Any = NotImplemented
-        if holds:
+        if unchanged:
             try:
                 result = self._last(X)
-            except Exception:  # a check, as for unknown categories: op by op it tells the place
+            except Exception:  # a failed check, such as an unknown category: op by op, the error has its position
                 result = self._eagerly(model, _rows(X), batch_size)
-        return self._other(model, X, batch_size, holds) if result is NotImplemented else result
+        return self._dispatch(model, X, batch_size, unchanged) if result is NotImplemented else result
 
     def _eagerly(self, model: Any, rows: Rows, batch_size: int) -> Rows:
         if rows.ndim == 1 and len(rows) == _features(model):
@@ -130,25 +135,25 @@ class PredictCache:
             return result.reshape(result.shape[1:])
         return predict_eagerly(model, rows, batch_size)
 
-    def _other(self, model: Any, X: npt.ArrayLike, batch_size: int, holds: bool) -> Rows:
-        """A call that is not like the one before."""
-        given = _rows(X)
-        known = self._owner is not None and self._owner() is model
-        if not holds or not known:
-            self._forget()
+    def _dispatch(self, model: Any, X: npt.ArrayLike, batch_size: int, unchanged: bool) -> Rows:
+        """A call with another kind of input than the previous one, or after a change of the model."""
+        values = _rows(X)
+        same_model = self._owner is not None and self._owner() is model
+        if not unchanged or not same_model:
+            self._reset()
             self._owner, self._features, self._dtype = weakref.ref(model), _features(model), input_dtype(model)
-        single = given.ndim == 1 and len(given) == self._features
-        rows = given[None] if single else given
-        if not _plain(rows):
+        single = values.ndim == 1 and len(values) == self._features
+        rows = values[None] if single else values
+        if not _readable(rows):
             rows = real_array(rows, self._dtype, "predict: X")
-            rows = rows.view(np.dtype(rows.dtype.type))  # programs know a dtype by its object
+            rows = rows.view(np.dtype(rows.dtype.type))  # programs compare dtypes by identity
         kind = rows.dtype, rows.shape[1:]
-        run, failed = self._kinds.get(kind), False
-        if run is None and self._worth(kind, len(rows)):
+        run, failed = self._runs.get(kind), False
+        if run is None and self._should_compile(kind, len(rows)):
             run = self._compile(model, *kind)
             failed = run is None
-        elif not self._look(model):
-            self._failures = _MOST_FAILURES
+        elif not self._start_watching(model):
+            self._failures = _MAX_FAILURES
         if run is not None:
             self._last = run
             try:
@@ -156,24 +161,25 @@ class PredictCache:
                 return result.reshape(result.shape[1:]) if single else result
             except Exception:  # as above
                 pass
-        result = self._eagerly(model, given, batch_size)
-        self._failures += failed  # an error that is raised op by op, too, is the caller's
+        result = self._eagerly(model, values, batch_size)
+        self._failures += failed  # not counted if the line above raises: then the input is wrong, not the model
         return result
 
-    def _worth(self, kind: Any, n: int) -> bool:
-        """Whether to compile now. It takes as long as some calls: a few rows wait for the next call of their kind.
+    def _should_compile(self, kind: Any, n: int) -> bool:
+        """Whether to compile now: for many rows, or at the second call with this kind of input.
 
-        So a model that is used once, or changes from call to call, is computed op by op.
+        Compilation takes as long as several calls, so a model that is used once, or changes between calls, is computed
+        op by op.
         """
-        if n > _BLOCK or kind in self._seen:
+        if n > _BLOCK_ROWS or kind in self._seen:
             return True
-        if len(self._seen) >= _MOST_KINDS:
+        if len(self._seen) >= _MAX_KINDS:
             self._seen.clear()
         self._seen.add(kind)
         return False
 
-    def _look(self, model: Any) -> bool:
-        """Note what the model is like; whether that is possible."""
+    def _start_watching(self, model: Any) -> bool:
+        """Record the state of the model; return whether that is possible."""
         if self._watch is None:
             try:
                 self._watch = Watch(model)
@@ -182,27 +188,27 @@ class PredictCache:
             self._entries = self._watch.entries
         return True
 
-    def _compile(self, model: Any, given: np.dtype[Any], shape: tuple[int, ...]) -> Run | None:
-        if not self._look(model) or self._watch is None:
+    def _compile(self, model: Any, x_dtype: np.dtype[Any], shape: tuple[int, ...]) -> Run | None:
+        if not self._start_watching(model) or self._watch is None:
             return None
         owner, watch, dtype = weakref.ref(model), self._watch, self._dtype
         try:
-            relied_on = _check_forward(model, given, dtype, shape)
-            run = _bind(owner, dtype, shape, None, given)
-        except Exception:  # op by op it may go well; else the same error is raised there, or a better one
+            guarded = _check_forward(model, x_dtype, dtype, shape)
+            run = _bind(owner, dtype, shape, None, x_dtype)
+        except Exception:  # op by op, the model may work; otherwise that raises the same error or a better one
             watch.restore(model)
             return None
-        if not watch.holds(model):
+        if not watch.unchanged(model):
             watch.restore(model)
             return None
-        if len(self._kinds) >= _MOST_KINDS:
-            self._kinds.clear()
-        self._entries = watch.with_counts(relied_on)
-        self._kinds[given, shape] = run
+        if len(self._runs) >= _MAX_KINDS:
+            self._runs.clear()
+        self._entries = watch.with_versions(guarded)
+        self._runs[x_dtype, shape] = run
         return run
 
 
-def _nothing(X: Any) -> Any:
+def _no_run(X: Any) -> Any:
     return NotImplemented
 
 
@@ -211,35 +217,35 @@ def _bind(
     dtype: np.dtype[Any],
     shape: tuple[int, ...],
     convert: Callable[[Any], Rows] | None,
-    given: np.dtype[Any] | None = None,
+    x_dtype: np.dtype[Any] | None = None,
 ) -> Run:
-    """A function in C++: rows of this shape in, given as `given` and computed as `dtype`; their outputs out."""
-    taken = dtype if given is None else given
+    """A function in C++ from rows of this shape and of `x_dtype` to their outputs, computed in `dtype`."""
+    source = dtype if x_dtype is None else x_dtype
 
     def program(rows: int) -> tuple[_core.Program, Spec]:
-        plan = _trace(model(), dtype, taken, (rows, *shape))
+        plan = _trace(model(), dtype, source, (rows, *shape))
         return plan.built.program, plan.built.output_specs[0]
 
     out = program(1)[1]
     return _core.predict_function(
-        lambda rows: program(rows)[0], convert, CODES[taken], out.code, shape, out.shape[1:], _BLOCK
+        lambda rows: program(rows)[0], convert, CODES[source], out.code, shape, out.shape[1:], _BLOCK_ROWS
     )
 
 
 def _trace(
-    model: Any, dtype: np.dtype[Any], given: np.dtype[Any], shape: tuple[int, ...], micro_batch: int | None = None
+    model: Any, dtype: np.dtype[Any], x_dtype: np.dtype[Any], shape: tuple[int, ...], micro_batch: int | None = None
 ) -> Plan:
-    """The plan of the model for so many rows, traced now; the errors say what keeps it from being a program of rows."""
+    """Trace the model for an input of this shape; raise if it does not return one row for each row of the input."""
 
     def forward(x: Tensor) -> Tensor:
-        output: Tensor = model(x if given == dtype else ops.astype(x, dtype))
+        output: Tensor = model(x if x_dtype == dtype else ops.astype(x, dtype))
         return output
 
-    with _one_trace, evaluating(model):
-        plan = Compiled(forward, micro_batch).plan_of(np.empty(shape, given))
-    own = {id(module) for module in model.modules()}
-    if any(name == "_training" and training and id(owner) in own for owner, name, training in plan.guards):
-        raise CompileError("predict: the model was put in training mode while it was traced")
+    with _trace_lock, evaluating(model):
+        plan = Compiled(forward, micro_batch).plan_of(np.empty(shape, x_dtype))
+    modules = {id(module) for module in model.modules()}
+    if any(name == "_training" and training and id(owner) in modules for owner, name, training in plan.guards):
+        raise CompileError("predict: forward switches the model to training mode")
     specs = plan.built.output_specs
     if len(specs) != 1 or plan.results != [0] or specs[0].shape[:1] != shape[:1]:
         outputs = ", ".join(str(spec.shape) for spec in specs) or "none"
@@ -247,15 +253,15 @@ def _trace(
     return plan
 
 
-def _check_forward(model: Any, given: np.dtype[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> list[Any]:
-    """CompileError unless the forward pass can be cut into rows; else the modules whose values the trace relies on."""
-    own = all(type(module).__module__.startswith("chainrule.") for module in model.modules())
-    plan = _trace(model, dtype, given, (1 if own else _PROBE, *shape), None if own else 1)
+def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> list[Any]:
+    """Raise CompileError if rows are not independent; return the owners of the guarded attributes of the trace."""
+    builtin = all(type(module).__module__.startswith("chainrule.") for module in model.modules())
+    plan = _trace(model, dtype, x_dtype, (1 if builtin else _PROBE_ROWS, *shape), None if builtin else 1)
     blocks = plan.built.blocks
     code = [*blocks.before, *blocks.loop, *blocks.after]
     if plan.versions or plan.gradients or any(instr.name == "bernoulli" for instr in code):
-        raise CompileError("predict: the forward pass changes something, or draws random numbers")
-    if not own and (blocks.rows != _PROBE or blocks.after or blocks.sums):
+        raise CompileError("predict: the forward pass has side effects or draws random numbers")
+    if not builtin and (blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums):
         raise CompileError("predict: the outputs of rows depend on other rows")
     return [owner for owner, name, _ in plan.guards if name not in ("_training", "_requires_grad", "_grad")]
 
@@ -267,14 +273,14 @@ def _rows(X: npt.ArrayLike) -> Rows:
     return rows
 
 
-def _plain(rows: Rows) -> bool:
-    """Whether programs read this array as it is."""
-    known = rows.dtype is np.dtype(np.float32) or rows.dtype is np.dtype(np.float64)
-    return type(rows) is np.ndarray and known and rows.flags.c_contiguous and rows.flags.aligned
+def _readable(rows: Rows) -> bool:
+    """Whether programs can read this array without a conversion."""
+    floating = rows.dtype is np.dtype(np.float32) or rows.dtype is np.dtype(np.float64)
+    return type(rows) is np.ndarray and floating and rows.flags.c_contiguous and rows.flags.aligned
 
 
 def _features(model: Model) -> int | None:
-    """The `in_features` of the first layer that has it, unless a layer before takes images."""
+    """The `in_features` of the first layer that has it; None if a layer for images precedes it."""
     for module in model.modules():
         if hasattr(module, "in_channels"):
             return None
@@ -289,14 +295,14 @@ def _first_features(model: Model) -> tuple[int, ...]:
     if features is not None:
         return (features,)
     if any(hasattr(module, "in_channels") for module in model.modules()):
-        raise ValueError("Predictor: the model takes images of any size; pass row_shape, (channels, h, w)")
-    raise ValueError("Predictor: the model has no layer to take the number of features from; pass row_shape")
+        raise ValueError("Predictor: the model accepts images of any size; pass row_shape, (channels, h, w)")
+    raise ValueError("Predictor: no layer of the model has in_features; pass row_shape")
 
 
 def _renew_lock() -> None:
-    """A forked child has no thread that would release the lock."""
-    global _one_trace
-    _one_trace = threading.RLock()
+    """Replace the lock in a forked child, where the thread that may hold it does not exist."""
+    global _trace_lock
+    _trace_lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,4 +1,4 @@
-"""All parameters of a model as one flat vector, and back."""
+"""Conversion between the parameters of a model and one flat vector."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["parameters_to_vector", "vector_to_parameters"]
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """Join parameters into one vector, each in C order, one after the other.
 
-    Arguments: `parameters`, tensors of one dtype, at least one; what `model.parameters()` gives.
-    Returns: a tensor of shape (total size,), differentiable by each of them.
+    Arguments: `parameters`, tensors of one dtype, at least one, for example `model.parameters()`.
+    Returns: a tensor of shape (total size,), differentiable with respect to each of them.
     Errors: ValueError for no parameters or several dtypes.
 
     >>> import chainrule as cr
@@ -37,7 +37,7 @@ def vector_to_parameters(vector: Any, parameters: Iterable[Tensor]) -> None:
     """Overwrite parameters with the parts of one vector; the inverse of `parameters_to_vector`.
 
     Arguments: `vector`, numbers of shape (total size,); `parameters`, leaves.
-    Errors: ValueError for another shape or a parameter made by an op; nothing changes then.
+    Errors: ValueError for another shape or a parameter computed by an op; nothing changes then.
 
     >>> import chainrule as cr
     >>> layer = cr.nn.Linear(2, 1)

@@ -1,6 +1,6 @@
-"""Optimizers and schedules, in PyTorch's words and formulas; a step is one pass over a parameter and its states.
+"""Optimizers and learning rate schedules with PyTorch's names and formulas; a step reads each array once.
 
-What a file exports is public here: a new optimizer needs no line of its own.
+Every name that a file of this package exports is public here: a new optimizer needs no further entry.
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ from ._options import Flag, Number, Pair
 
 
 class Adam(Optimizer):
-    """Adam: steps by averages of the gradient and of its square.
+    """Adam: steps from running averages of the gradient and of its square.
 
     d = g + weight_decay * p;  m = beta1 * m + (1 - beta1) * d;  v = beta2 * v + (1 - beta2) * d²;
     p = p - lr * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps),
-    where m and v begin at 0 and t counts the steps of the parameter, from 1; with amsgrad v under the root is its
-    largest value so far. The exact roundings are in docs/arithmetic.md.
+    where m and v start at 0 and t counts the steps of the parameter, from 1; with amsgrad the square root is of the
+    largest v so far. docs/arithmetic.md specifies every rounding.
 
-    Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `betas`, both from 0 up to but not 1;
+    Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `betas`, both in [0, 1);
     `eps`; `weight_decay`; `amsgrad`. Defaults are PyTorch's. Options can be changed between steps.
     Errors: as `cr.optim.SGD`.
     Source: Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015; amsgrad: Reddi et al., ICLR 2018.
@@ -35,7 +35,7 @@ class Adam(Optimizer):
 
     _updates = (("adam", 12),)
     _all_states = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-    _clock = 3  # steps, beta1^steps, beta2^steps
+    _step_state_size = 3  # steps, beta1^steps, beta2^steps
 
     betas = Pair(below=1.0)
     eps = Number()

@@ -12,11 +12,11 @@ from ._options import Flag, Number
 
 
 class RMSprop(Optimizer):
-    """RMSprop: steps by the gradient over the root of the average of its square.
+    """RMSprop: steps by the gradient divided by the root of the running average of its square.
 
     d = g + weight_decay * p;  s = alpha * s + (1 - alpha) * d²;  y = d / (sqrt(s) + eps);  p = p - lr * y,
-    or with momentum  v = momentum * v + y;  p = p - lr * v.  With centered the root is of s - a², at least 0, where
-    a = alpha * a + (1 - alpha) * d. States begin at 0. The exact roundings are in docs/arithmetic.md.
+    or with momentum  v = momentum * v + y;  p = p - lr * v.  With centered the root is of max(s - a², 0), where
+    a = alpha * a + (1 - alpha) * d. States start at 0. docs/arithmetic.md specifies every rounding.
 
     Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `alpha`, at most 1; `eps`;
     `weight_decay`; `momentum`; `centered`. Defaults are PyTorch's. Options can be changed between steps.
@@ -60,16 +60,16 @@ class RMSprop(Optimizer):
 
     @classmethod
     def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:
-        wanted = (True, options["centered"], options["momentum"] > 0)
-        return [name for name, is_wanted in zip(cls._all_states, wanted, strict=True) if is_wanted]
+        used = (True, options["centered"], options["momentum"] > 0)
+        return [name for name, is_used in zip(cls._all_states, used, strict=True) if is_used]
 
 
 class Adagrad(Optimizer):
-    """Adagrad: steps by the gradient over the root of the sum of its squares.
+    """Adagrad: steps by the gradient divided by the root of the sum of its squares.
 
     d = g + weight_decay * p;  s = s + d²;  p = p - lr / (1 + (t - 1) * lr_decay) * d / (sqrt(s) + eps),
-    where s begins at `initial_accumulator_value` and t counts the steps of the parameter, from 1. The exact roundings
-    are in docs/arithmetic.md.
+    where s starts at `initial_accumulator_value` and t counts the steps of the parameter, from 1. docs/arithmetic.md
+    specifies every rounding.
 
     Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `lr_decay`; `weight_decay`;
     `initial_accumulator_value`; `eps`. Defaults are PyTorch's. Options can be changed between steps.
@@ -87,7 +87,7 @@ class Adagrad(Optimizer):
 
     _updates = (("adagrad", 7),)
     _all_states = ("sum",)
-    _clock = 1  # steps
+    _step_state_size = 1  # steps
 
     lr_decay = Number()
     weight_decay = Number()
@@ -107,7 +107,7 @@ class Adagrad(Optimizer):
         super().__init__(params, {**options, "initial_accumulator_value": initial_accumulator_value})
 
     @classmethod
-    def _start(cls, options: Mapping[str, Any]) -> float:
+    def _initial_state_value(cls, options: Mapping[str, Any]) -> float:
         return float(options["initial_accumulator_value"])
 
 

@@ -1,4 +1,4 @@
-"""What all optimizers share: groups of parameters with their options and states, the step, saving and loading."""
+"""Base of the optimizers: parameter groups with their options and states, the step, `state_dict`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["Group", "Optimizer"]
 
 
 class Group:
-    """Parameters of an optimizer that share their options, which are read and set by name: `group["lr"] = 0.1`.
+    """A parameter group: parameters that share their options, read and set by name: `group["lr"] = 0.1`.
 
-    `params` are the tensors. Compiled steps follow a change.
+    `params` are the tensors. Compiled steps use the new value from their next call on.
 
     >>> import chainrule as cr
     >>> layer = cr.nn.Linear(2, 1)
@@ -35,68 +35,71 @@ class Group:
     def __init__(self, optimizer: Optimizer, params: list[Tensor], options: Mapping[str, Any]) -> None:
         self._kind, self.params = type(optimizer), params
         self._update = ""  # the name of its kernel
-        self._numbers = np.zeros(sum(option.size for option in self._kind._options.values()))
+        self._hyperparameters = np.zeros(sum(option.size for option in self._kind._options.values()))
         self.initial_lr: float | None = None  # before a schedule changed it
         self._states: tuple[tuple[Array, ...], ...] = tuple(() for _ in params)
-        self._clocks = [_clock(self._kind._clock) for _ in params]
+        self._step_states = [_new_step_state(self._kind._step_state_size) for _ in params]
         self._names: tuple[str, ...] = ()
-        self._take(self._checked(options))
+        self._set(self._checked(options))
 
     def __getitem__(self, name: str) -> Any:
         if name == "params":
             return self.params
-        return self._kind._option(name).read(self._numbers)
+        return self._kind._option(name).read(self._hyperparameters)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._kind._outside(name)
-        self._take(self._checked({name: value}))
+        self._kind._forbid_in_compiled(name)
+        self._set(self._checked({name: value}))
 
     def keys(self) -> Iterator[str]:
         """The names of the options."""
         return iter(self._kind._options)
 
     def _checked(self, options: Mapping[str, Any]) -> npt.NDArray[np.float64]:
-        """The memory of the options with these changed; nothing changes on an error."""
-        numbers: npt.NDArray[np.float64] = self._numbers.copy()
+        """Return a copy of the hyperparameters with these options changed; nothing changes on an error."""
+        values: npt.NDArray[np.float64] = self._hyperparameters.copy()
         for name, value in options.items():
-            self._kind._option(name).write(numbers, value, self._kind.__name__)
-        self._kind._check({name: option.read(numbers) for name, option in self._kind._options.items()})
-        return numbers
+            self._kind._option(name).write(values, value, self._kind.__name__)
+        self._kind._check({name: option.read(values) for name, option in self._kind._options.items()})
+        return values
 
-    def _take(self, numbers: npt.NDArray[np.float64]) -> None:
-        """Make these the options. States that they ask for begin, others end; compiled steps are traced anew then."""
-        self._numbers[...] = numbers
+    def _set(self, values: npt.NDArray[np.float64]) -> None:
+        """Set the hyperparameters. A change of the required states creates or drops arrays; compiled steps retrace."""
+        self._hyperparameters[...] = values
         options = dict(self)
         self._update = self._kind._kernel(options)
         names = tuple(self._kind._state_names(options))
         if names != self._names:
-            start = self._kind._start(options)
-            had = [dict(zip(self._names, states, strict=True)) for states in self._states]
+            initial = self._kind._initial_state_value(options)
+            previous = [dict(zip(self._names, states, strict=True)) for states in self._states]
             self._states = tuple(
                 tuple(
-                    have[name] if name in have else aligned_full(p.shape, p.dtype, constant(start, p.dtype))
+                    known[name] if name in known else aligned_full(p.shape, p.dtype, constant(initial, p.dtype))
                     for name in names
                 )
-                for have, p in zip(had, self.params, strict=True)
+                for known, p in zip(previous, self.params, strict=True)
             )
             self._names = names
 
     def _load(self, other: Group) -> None:
-        """Take over the options and states of a group of the same parameters, in this group's memory where it fits."""
-        self._numbers[...], self._update = other._numbers, other._update
+        """Copy the options and states of a group of the same parameters.
+
+        Arrays are overwritten where the states match: compiled steps hold them and are then not retraced.
+        """
+        self._hyperparameters[...], self._update = other._hyperparameters, other._update
         if self._names != other._names:
             self._names, self._states = other._names, other._states
-        for own, values in zip((*self._states, self._clocks), (*other._states, other._clocks), strict=True):
+        for own, values in zip((*self._states, self._step_states), (*other._states, other._step_states), strict=True):
             for array, value in zip(own, values, strict=True):
                 if array is not None:
                     array[...] = value
 
 
 class Optimizer:
-    """Base of the optimizers: a subclass names its options, its states and the kernel that makes a step.
+    """Base of the optimizers: a subclass declares its options, its states and its update kernel.
 
     Attributes: `params`, all parameters; `param_groups`, a list of `Group`, one unless several were given; every
-    option, of all groups (reading one in which they differ is a ValueError).
+    option, for all groups at once (reading it while the groups differ raises ValueError).
 
     >>> import chainrule as cr
     >>> isinstance(cr.optim.Adam([cr.nn.Parameter([1.0])]), cr.optim.Optimizer)
@@ -107,7 +110,7 @@ class Optimizer:
     _updates: ClassVar[tuple[tuple[str, int], ...]] = ()
     _joins_product: ClassVar[bool] = False  # whether they are fused into matrix products
     _options: ClassVar[dict[str, Option[Any]]]
-    _clock: ClassVar[int] = 0  # numbers that change from step to step; 0: none
+    _step_state_size: ClassVar[int] = 0  # float64 values that advance with every step; 0: none
     _all_states: ClassVar[tuple[str, ...]] = ()  # in the order of the kernel
 
     lr = Number()
@@ -124,29 +127,29 @@ class Optimizer:
 
     @classmethod
     def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:
-        """The states that these options ask for, of `_all_states`."""
+        """The subset of `_all_states` that these options require."""
         return cls._all_states
 
     @classmethod
-    def _start(cls, options: Mapping[str, Any]) -> float:
-        """The number that states begin with."""
+    def _initial_state_value(cls, options: Mapping[str, Any]) -> float:
+        """The initial value of the states."""
         return 0.0
 
     @classmethod
     def _check(cls, options: Mapping[str, Any]) -> None:
-        """Raise ValueError for options that do not go together."""
+        """Raise ValueError for incompatible options."""
 
     def __init__(self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> None:
         name = type(self).__name__
         grad_mode.executor.forbid(
-            f"{name}: made inside a compiled function, where its state would not last; make it outside"
+            f"{name}: created inside a compiled function, where its state would be lost; create it outside"
         )
         found = list(params)
         plain = not any(isinstance(item, Mapping) for item in found)
         groups: list[Any] = [{"params": found}] if plain else found
         for i, group in enumerate(groups):
             if not isinstance(group, Mapping) or "params" not in group:
-                raise TypeError(f"{name}: group {i} is no dict with 'params'")
+                raise TypeError(f"{name}: group {i} is not a dict with 'params'")
         given = [_as_list(group["params"]) for group in groups]
         self.params = _check_params(name, [p for part in given for p in part])
         self.param_groups = [
@@ -157,24 +160,25 @@ class Optimizer:
     @classmethod
     def _option(cls, name: str) -> Option[Any]:
         if name not in cls._options:
-            raise KeyError(f"{cls.__name__}: no option is called {name!r}, only {', '.join(cls._options)}")
+            raise KeyError(f"{cls.__name__}: unknown option {name!r}, expected one of {', '.join(cls._options)}")
         return cls._options[name]
 
     @classmethod
-    def _outside(cls, name: str) -> None:
+    def _forbid_in_compiled(cls, name: str) -> None:
         grad_mode.executor.forbid(
-            f"{cls.__name__}: {name} is changed inside a compiled function; change it outside, the program follows"
+            f"{cls.__name__}: {name} is changed inside a compiled function; change it outside, compiled programs read "
+            "the new value"
         )
 
     def _change(self, options: Sequence[Mapping[str, Any]]) -> None:
         """Change options, group by group; nothing changes on an error."""
-        self._outside(", ".join(options[0]))
-        numbers = [group._checked(o) for group, o in zip(self.param_groups, options, strict=True)]
-        for group, changed in zip(self.param_groups, numbers, strict=True):
-            group._take(changed)
+        self._forbid_in_compiled(", ".join(options[0]))
+        changed = [group._checked(o) for group, o in zip(self.param_groups, options, strict=True)]
+        for group, values in zip(self.param_groups, changed, strict=True):
+            group._set(values)
 
     def step(self) -> None:
-        """Change every parameter that has a gradient, by the optimizer's formula.
+        """Update every parameter that has a gradient by the optimizer's formula.
 
         Errors: ValueError when a gradient's shape or dtype is not its parameter's; then no parameter has changed.
 
@@ -189,17 +193,17 @@ class Optimizer:
         executor = grad_mode.executor
         for group, gradients in zip(self.param_groups, ready, strict=True):
             executor.guard(group, "_states")
-            clocks = []
+            step_states = []
             for i, gradient in gradients:
-                parameter, states, clock = group.params[i], group._states[i], group._clocks[i]
-                executor.update(group._update, parameter, gradient, states, group._numbers, clock)
-                if clock is not None:
-                    clocks.append(clock)
-            if clocks:
-                executor.advance(clocks, group._numbers, self._clock)
+                parameter, states, step_state = group.params[i], group._states[i], group._step_states[i]
+                executor.update(group._update, parameter, gradient, states, group._hyperparameters, step_state)
+                if step_state is not None:
+                    step_states.append(step_state)
+            if step_states:
+                executor.advance(step_states, group._hyperparameters, self._step_state_size)
 
     def _ready(self, group: Group) -> list[tuple[int, Tensor]]:
-        """The places and gradients of the parameters that have one."""
+        """The indices and gradients of the parameters that have a gradient."""
         found = []
         get_grad = grad_mode.executor.get_grad
         for i, parameter in enumerate(group.params):
@@ -208,25 +212,25 @@ class Optimizer:
                 continue
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
                 raise ValueError(
-                    f"{type(self).__name__}: parameter {self._place(parameter)} is {_signature(parameter)}, its "
+                    f"{type(self).__name__}: parameter {self._index_of(parameter)} is {_signature(parameter)}, its "
                     f"gradient {_signature(gradient)}"
                 )
             found.append((i, gradient))
         return found
 
-    def _place(self, parameter: Tensor) -> int:
+    def _index_of(self, parameter: Tensor) -> int:
         return next(i for i, p in enumerate(self.params) if p is parameter)
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Set the gradients of all parameters to None."""
         for parameter in self.params:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the next steps depend on besides the parameters, as copies.
+        """Return copies of everything that the next steps depend on besides the parameters.
 
         Returns: `groups`, the options of each group; under the name of each state a list of ndarrays, one for each
-        parameter (None where its options ask for none); `clock`, for optimizers that count their steps.
+        parameter (None where its options need no such state); `clock`, the step counts of optimizers that have them.
 
         >>> import chainrule as cr
         >>> cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.5, momentum=0.9).state_dict()["velocity"]
@@ -235,17 +239,17 @@ class Optimizer:
         state: dict[str, Any] = {"groups": [dict(group) for group in self.param_groups]}
         for name in self._all_states:
             state[name] = [None if array is None else array.copy() for array in _states(self.param_groups, name)]
-        if self._clock:
+        if self._step_state_size:
             state["clock"] = [
-                clock.copy() for group in self.param_groups for clock in group._clocks if clock is not None
+                array.copy() for group in self.param_groups for array in group._step_states if array is not None
             ]
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned; nothing changes when there is an error.
+        """Load the result of `state_dict`; nothing changes on an error.
 
         Arguments: `state`, from an optimizer of parameters of the same shapes and dtypes, in the same groups.
-        Errors: ValueError naming what is missing or differs.
+        Errors: ValueError naming the missing or different entry.
 
         >>> import chainrule as cr
         >>> a = cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.5, momentum=0.9)
@@ -254,8 +258,8 @@ class Optimizer:
         >>> b.lr, b.momentum
         (0.5, 0.9)
         """
-        wanted = ("groups", *self._all_states, *(["clock"] if self._clock else []))
-        _check_names("", wanted, state)
+        expected = ("groups", *self._all_states, *(["clock"] if self._step_state_size else []))
+        _check_names("", expected, state)
         groups = list(state["groups"])
         if len(groups) != len(self.param_groups):
             raise ValueError(f"load_state_dict: {len(groups)} groups, expected {len(self.param_groups)}")
@@ -264,20 +268,20 @@ class Optimizer:
         loaded = [Group(self, own.params, options) for own, options in zip(self.param_groups, groups, strict=True)]
         for name in self._all_states:
             _fill(name, _states(loaded, name), list(state[name]))
-        if self._clock:
-            _fill("clock", [clock for group in loaded for clock in group._clocks], list(state["clock"]))
-        self._outside("its state")
+        if self._step_state_size:
+            _fill("clock", [array for group in loaded for array in group._step_states], list(state["clock"]))
+        self._forbid_in_compiled("its state")
         for own, group in zip(self.param_groups, loaded, strict=True):
             own._load(group)
 
 
 def _states(groups: Sequence[Group], name: str) -> list[Array | None]:
-    """A state of all parameters."""
+    """The arrays of one state, one per parameter."""
     return [dict(zip(g._names, states, strict=True)).get(name) for g in groups for states in g._states]
 
 
 def _fill(name: str, arrays: Sequence[Array | None], values: Sequence[Any]) -> None:
-    """Fill arrays with values of the same shapes and dtypes."""
+    """Copy values into arrays of the same shapes and dtypes; ValueError for others."""
     if len(values) != len(arrays):
         raise ValueError(f"load_state_dict: {name} has {len(values)} entries for {len(arrays)} parameters")
     for i, (array, value) in enumerate(zip(arrays, values, strict=True)):
@@ -287,13 +291,13 @@ def _fill(name: str, arrays: Sequence[Array | None], values: Sequence[Any]) -> N
             array[...] = value
 
 
-def _clock(size: int) -> npt.NDArray[np.float64] | None:
-    """Steps so far, and the products of so many factors, which begin at 1."""
+def _new_step_state(size: int) -> npt.NDArray[np.float64] | None:
+    """A new step state: the number of steps, then the running products of the betas, which start at 1."""
     if size == 0:
         return None
-    clock = np.ones(size)
-    clock[0] = 0
-    return clock
+    step_state = np.ones(size)
+    step_state[0] = 0
+    return step_state
 
 
 def _signature(array: Tensor | Array | None) -> str:
@@ -312,10 +316,10 @@ def _check_names(where: str, names: Sequence[str], state: Mapping[str, Any]) -> 
 
 def _check_params(name: str, found: list[Any]) -> list[Tensor]:
     if not found:
-        raise ValueError(f"{name}: there are no parameters")
+        raise ValueError(f"{name}: expected at least one parameter, got none")
     for i, parameter in enumerate(found):
         if not isinstance(parameter, Tensor) or not parameter.requires_grad:
-            raise TypeError(f"{name}: parameter {i} is not a tensor that requires a gradient")
+            raise TypeError(f"{name}: parameter {i} is not a tensor with requires_grad=True")
     if len({id(parameter) for parameter in found}) != len(found):
-        raise ValueError(f"{name}: a parameter is given twice")
+        raise ValueError(f"{name}: the same parameter appears twice")
     return found

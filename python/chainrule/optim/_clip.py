@@ -1,4 +1,4 @@
-"""Gradient clipping: what is done to gradients between `backward()` and `step()`."""
+"""Gradient clipping, between `backward()` and `step()`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ def clip_grad_norm_(
     """Scale the gradients down so that their norm, as one vector, is at most `max_norm`.
 
     g = g * min(max_norm / (norm + 1e-6), 1), where norm is sqrt(sum(g²)), or sum(|g|) for `norm_type` 1, or max(|g|)
-    for inf. The sums are those of each parameter, then one over the parameters.
+    for inf. Sums run over each parameter, then over the
+    sums of the parameters.
 
-    Arguments: `parameters`, those without a gradient are passed over; `max_norm`, at least 0; `norm_type`, 1, 2 or inf;
+    Arguments: `parameters`, those without a gradient are skipped; `max_norm`, at least 0; `norm_type`, 1, 2 or inf;
     `error_if_nonfinite`, whether a norm that is NaN or infinite is an error.
-    Returns: the norm before, a tensor of shape (); 0 without gradients.
-    Errors: ValueError for other arguments; RuntimeError for a norm that is not finite, where asked for; no gradient has
-    changed then.
+    Returns: the norm before clipping, a tensor of shape (); 0 without gradients.
+    Errors: ValueError for other arguments; RuntimeError for a norm that is not finite with
+    `error_if_nonfinite`, before any gradient changes.
     Source: Pascanu et al., On the difficulty of training recurrent neural networks, ICML 2013.
 
     >>> import chainrule as cr
@@ -45,8 +46,8 @@ def clip_grad_norm_(
         found = _with_gradient(parameters)
         if not found:
             return Tensor(0.0)
-        parts = [_part(gradient, norm_type) for _, gradient in found]
-        norm = ops.max(ops.stack(parts)) if norm_type == inf else ops.sum(ops.stack(parts))
+        partial = [_partial_norm(gradient, norm_type) for _, gradient in found]
+        norm = ops.max(ops.stack(partial)) if norm_type == inf else ops.sum(ops.stack(partial))
         norm = ops.sqrt(norm) if norm_type == 2 else norm
         if error_if_nonfinite:
             norm = _require_finite(norm)
@@ -57,10 +58,10 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Limit every element of the gradients to [-clip_value, clip_value]; NaN stays.
+    """Limit every element of the gradients to [-clip_value, clip_value]; NaN is unchanged.
 
-    Arguments: `parameters`, those without a gradient are passed over; `clip_value`, at least 0.
-    Errors: ValueError for another bound.
+    Arguments: `parameters`, those without a gradient are skipped; `clip_value`, at least 0.
+    Errors: ValueError for a negative or NaN bound.
 
     >>> import chainrule as cr
     >>> weight = cr.nn.Parameter([1.0, 2.0])
@@ -85,7 +86,7 @@ def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, 
     return [(parameter, gradient) for parameter in given if (gradient := parameter.grad) is not None]
 
 
-def _part(gradient: Tensor, norm_type: float) -> Tensor:
+def _partial_norm(gradient: Tensor, norm_type: float) -> Tensor:
     if gradient.size == 0:
         return Tensor(np.zeros((), gradient.dtype))
     if norm_type == 2:

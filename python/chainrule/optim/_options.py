@@ -1,4 +1,4 @@
-"""Options of optimizers: numbers in memory that compiled programs read at every run."""
+"""Options of optimizers, stored in an array of hyperparameters that compiled programs read at every run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy.typing as npt
 __all__ = ["Flag", "Number", "Option", "Pair", "options_of"]
 
 V = TypeVar("V")
-Numbers = npt.NDArray[np.float64]
+Hyperparameters = npt.NDArray[np.float64]
 
 
 class _HasOptions(Protocol):
-    """What an option asks of its optimizer."""
+    """The members of an optimizer that an option uses."""
 
     param_groups: Any
 
@@ -24,19 +24,19 @@ class _HasOptions(Protocol):
 
 
 class Option(Generic[V]):
-    """An option of an optimizer as its attribute: that of all its groups.
+    """Descriptor of an optimizer's option, for all its groups at once.
 
-    A class declares its options in the order of the kernel's (`_core.update_options`), those that only Python reads
-    last; `place`, of the first number in the memory of a group, follows from that.
+    A class declares its options in the order of its kernel (`_core.update_options`), those that only Python reads
+    last. The order determines `offset`, the index of the option's first value in a group's hyperparameters.
 
-    Arguments: `below` and `most`, bounds of which the first is not reached.
+    Arguments: `below`, an exclusive upper bound; `most`, an inclusive one.
     """
 
     size = 1
 
     def __init__(self, below: float = inf, most: float = inf) -> None:
         self.below, self.most = below, most
-        self.name, self.place = "", -1
+        self.name, self.offset = "", -1
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -51,7 +51,7 @@ class Option(Generic[V]):
         values = [group[self.name] for group in optimizer.param_groups]
         if any(value != values[0] for value in values):
             raise ValueError(
-                f"{owner.__name__}: the groups differ in {self.name}, {values}; ask param_groups[i][{self.name!r}]"
+                f"{owner.__name__}: the groups differ in {self.name}, {values}; read param_groups[i][{self.name!r}]"
             )
         value: V = values[0]
         return value
@@ -59,10 +59,10 @@ class Option(Generic[V]):
     def __set__(self, optimizer: _HasOptions, value: V) -> None:
         optimizer._change([{self.name: value} for _ in optimizer.param_groups])
 
-    def write(self, numbers: Numbers, value: Any, what: str) -> None:
-        """Put the checked value into a group's memory; `what` begins the error."""
+    def write(self, hyperparameters: Hyperparameters, value: Any, what: str) -> None:
+        """Check the value and write it to a group's hyperparameters; `what` begins error messages."""
         parts = self.parts(value, what)
-        numbers[self.place : self.place + self.size] = [self._checked(part, value, what) for part in parts]
+        hyperparameters[self.offset : self.offset + self.size] = [self._checked(part, value, what) for part in parts]
 
     def _checked(self, part: Any, value: Any, what: str) -> float:
         number = float(part)
@@ -74,68 +74,68 @@ class Option(Generic[V]):
             raise ValueError(f"{what}: {self.name} must be at most {self.most:g}, got {value}")
         return number
 
-    def number_names(self) -> list[str]:
-        """The names of its numbers, as the kernel has them."""
+    def kernel_names(self) -> list[str]:
+        """The names of its hyperparameters in the kernel."""
         return [self.name]
 
     def parts(self, value: Any, what: str) -> list[Any]:
-        """The numbers of a value."""
+        """The hyperparameters of a value."""
         return [value]
 
-    def read(self, numbers: Numbers) -> V:
-        """The value of a group."""
+    def read(self, hyperparameters: Hyperparameters) -> V:
+        """The value in a group's hyperparameters."""
         raise NotImplementedError
 
 
 class Number(Option[float]):
     """A finite number of at least 0."""
 
-    def read(self, numbers: Numbers) -> float:
-        """The value of a group."""
-        return float(numbers[self.place])
+    def read(self, hyperparameters: Hyperparameters) -> float:
+        """The value in a group's hyperparameters."""
+        return float(hyperparameters[self.offset])
 
 
 class Flag(Option[bool]):
-    """True or false, in memory 1 or 0."""
+    """A bool, stored as 1 or 0."""
 
     def parts(self, value: Any, what: str) -> list[Any]:
         """1 or 0."""
         return [bool(value)]
 
-    def read(self, numbers: Numbers) -> bool:
-        """The value of a group."""
-        return bool(numbers[self.place])
+    def read(self, hyperparameters: Hyperparameters) -> bool:
+        """The value in a group's hyperparameters."""
+        return bool(hyperparameters[self.offset])
 
 
 class Pair(Option[tuple[float, float]]):
-    """Two numbers: those of `betas` are beta1 and beta2."""
+    """A pair of numbers: `betas` is beta1 and beta2."""
 
     size = 2
 
-    def number_names(self) -> list[str]:
-        """The names of both numbers."""
+    def kernel_names(self) -> list[str]:
+        """The names of both hyperparameters."""
         return [f"{self.name.removesuffix('s')}{i}" for i in (1, 2)]
 
     def parts(self, value: Any, what: str) -> list[Any]:
-        """Both numbers."""
+        """Both hyperparameters."""
         found = list(value)
         if len(found) != 2:
             raise ValueError(f"{what}: {self.name} must be two numbers, got {value}")
         return found
 
-    def read(self, numbers: Numbers) -> tuple[float, float]:
-        """The value of a group."""
-        return float(numbers[self.place]), float(numbers[self.place + 1])
+    def read(self, hyperparameters: Hyperparameters) -> tuple[float, float]:
+        """The value in a group's hyperparameters."""
+        return float(hyperparameters[self.offset]), float(hyperparameters[self.offset + 1])
 
 
 def options_of(cls: type) -> dict[str, Option[Any]]:
-    """The options of an optimizer's class by name, those of its bases first; each gets its place in memory."""
+    """Return the options of an optimizer class by name, those of its bases first, and assign their offsets."""
     members = (item for base in reversed(cls.__mro__) for item in vars(base).items())
     options = {name: member for name, member in members if isinstance(member, Option)}
-    place = 0
+    offset = 0
     for option in options.values():
-        if option.place not in (-1, place):
-            raise TypeError(f"{cls.__name__}: option {option.name} of a base class must keep its place in memory")
-        option.place = place
-        place += option.size
+        if option.offset not in (-1, offset):
+            raise TypeError(f"{cls.__name__}: option {option.name} of a base class must keep its offset")
+        option.offset = offset
+        offset += option.size
     return options

@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau: a schedule that follows a measure."""
+"""ReduceLROnPlateau: a schedule that monitors a metric."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["ReduceLROnPlateau"]
 
 
 class Measured(Protocol):
-    """What a schedule reads of the History that `cr.fit` calls it with."""
+    """The part of `cr.History` that a schedule reads."""
 
     @property
     def measures(self) -> Mapping[str, Sequence[float]]:
-        """What was measured, by name, once per epoch."""
+        """The curves by name, one value per epoch."""
 
 
 class ReduceLROnPlateau:
-    """Multiply the learning rates by `factor` when a measure has not become better for more than `patience` epochs.
+    """Multiply the learning rates by `factor` when a metric has not improved for more than `patience` epochs.
 
-    Better: below best * (1 - threshold) with "min" and "rel", best - threshold with "abs"; with "max" above
-    best * (1 + threshold), or best + threshold. After a reduction bad epochs are not counted for `cooldown` epochs.
+    Improved means: below best * (1 - threshold) with "min" and "rel", or best - threshold with "abs"; above
+    best * (1 + threshold) or best + threshold with "max". The `cooldown` epochs after a reduction never count as bad.
 
     Arguments: `optimizer`; `mode`, "min" or "max"; `factor`, below 1; `patience`; `threshold`; `threshold_mode`, "rel"
-    or "abs"; `cooldown`; `min_lr`, below which no rate is set; `eps`, changes by no more are not made. Defaults are
-    PyTorch's. `monitor` names the measure that `cr.fit(..., schedule=)` passes, as in `cr.EarlyStopping` and
+    or "abs"; `cooldown`; `min_lr`, a lower bound of the rates; `eps`, smaller changes are skipped. Defaults are
+    PyTorch's. `monitor` names the curve that `cr.fit(..., schedule=)` passes, as in `cr.EarlyStopping` and
     `History.measures`: "val_loss", "val_accuracy", "loss", ... (default: "val_loss", without validation "loss").
-    Errors: TypeError for another optimizer; ValueError for other words and numbers.
+    Errors: TypeError when `optimizer` is not from `cr.optim`; ValueError for an option out of range.
 
     >>> import chainrule as cr
     >>> optimizer = cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.5)
@@ -73,17 +73,17 @@ class ReduceLROnPlateau:
         self.best = inf if mode == "min" else -inf
 
     def step(self, metric: float) -> None:
-        """Look at the measure of an epoch, and reduce the rates where it is time."""
+        """Record the metric of an epoch and reduce the rates when the patience is exhausted."""
         value = float(metric)
         better = self._is_better(value)
         bad = 0 if better or self.cooldown_counter > 0 else self.num_bad_epochs + 1
-        waits = max(self.cooldown_counter - 1, 0)
+        cooldown = max(self.cooldown_counter - 1, 0)
         if bad > self.patience:
             self.optimizer._change([{"lr": self._reduced(group["lr"])} for group in self.optimizer.param_groups])
-            bad, waits = 0, self.cooldown
+            bad, cooldown = 0, self.cooldown
         self.last_epoch += 1
         self.best = value if better else self.best
-        self.num_bad_epochs, self.cooldown_counter = bad, waits
+        self.num_bad_epochs, self.cooldown_counter = bad, cooldown
 
     def _is_better(self, value: float) -> bool:
         if abs(self.best) == inf:
@@ -98,12 +98,12 @@ class ReduceLROnPlateau:
         return new if plus(rate, -new) > self.eps else rate
 
     def __call__(self, history: Measured) -> None:
-        """What `cr.fit` does after every epoch: a step with the measure that is followed."""
+        """Step with the last value of the monitored curve; `cr.fit` calls this after every epoch."""
         measures = history.measures
         name = self.monitor or ("val_loss" if measures["val_loss"] else "loss")
         if not measures.get(name):
-            there = ", ".join(name for name, values in measures.items() if values)
-            raise ValueError(f"ReduceLROnPlateau: there is no measure {name!r}; available measures: {there}")
+            available = ", ".join(name for name, values in measures.items() if values)
+            raise ValueError(f"ReduceLROnPlateau: unknown measure {name!r}, expected one of {available}")
         self.step(measures[name][-1])
 
     def get_last_lr(self) -> list[float]:
@@ -111,11 +111,11 @@ class ReduceLROnPlateau:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the next steps depend on besides the optimizer."""
+        """Return everything that the next steps depend on besides the optimizer."""
         return {name: getattr(self, name) for name in self._STATE}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned; ValueError naming what is missing, nothing changes then."""
+        """Load the result of `state_dict`; ValueError naming missing entries, before anything changes."""
         check_names(state, self._STATE)
         for name in self._STATE:
             setattr(self, name, state[name])

@@ -1,4 +1,4 @@
-"""Schedules: the learning rate as a function of the number of epochs, in closed form from the rate at the beginning."""
+"""Schedules: the learning rate as a function of the epoch, in closed form from the initial rate."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PI = 0x3243F6A8885A308D313198A2E03707344  # floor(pi * 2**128)
 class LRScheduler:
     """Base of schedules: `step()` after every epoch sets the learning rates of an optimizer's groups.
 
-    A subclass writes `rate(base, epoch, group)`: the rate after so many epochs from that of the beginning. `cr.fit`
-    takes one as `schedule=`. Attributes: `optimizer`; `last_epoch`, the epochs so far; `base_lrs`, the rates of the
-    beginning (before any schedule changed them), one for each group.
+    A subclass defines `rate(base, epoch, group)`, the rate of a group after `epoch` epochs. `cr.fit`
+    takes one as `schedule=`. Attributes: `optimizer`; `last_epoch`, the epochs so far; `base_lrs`, the initial
+    rates of the groups, before any schedule changed them.
 
-    Errors: TypeError when `optimizer` is none of `cr.optim`.
+    Errors: TypeError when `optimizer` is not from `cr.optim`.
 
     >>> import chainrule as cr
     >>> class Halving(cr.optim.LRScheduler):
@@ -48,8 +48,8 @@ class LRScheduler:
         self._set_rates()
 
     def rate(self, base: float, epoch: int, group: int) -> float:
-        """The rate of a group after so many epochs; `base` is that of the beginning."""
-        raise NotImplementedError(f"{type(self).__name__}: rate is not written")
+        """Return the rate of a group after `epoch` epochs; `base` is its initial rate."""
+        raise NotImplementedError(f"{type(self).__name__}: a subclass must define rate")
 
     def _set_rates(self) -> None:
         rates = [{"lr": self.rate(base, self.last_epoch, i)} for i, base in enumerate(self.base_lrs)]
@@ -65,7 +65,7 @@ class LRScheduler:
             raise
 
     def __call__(self, history: object) -> None:
-        """What `cr.fit` does after every epoch; the rates depend on their number only."""
+        """Step; `cr.fit` calls this after every epoch."""
         self.step()
 
     def get_last_lr(self) -> list[float]:
@@ -73,13 +73,13 @@ class LRScheduler:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the epochs so far and the rates of the beginning; functions are not part of it."""
+        """Return the epochs so far and the initial rates; functions are not included."""
         return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned, and set the rates; nothing changes when there is an error.
+        """Load the result of `state_dict` and set the rates; nothing changes on an error.
 
-        Errors: ValueError naming what is missing or differs.
+        Errors: ValueError naming the missing or different entry.
         """
         check_names(state, ("last_epoch", "base_lrs"))
         if len(state["base_lrs"]) != len(self.base_lrs):
@@ -96,10 +96,10 @@ class LRScheduler:
 
 
 class StepLR(LRScheduler):
-    """Decay by steps, lr = base * gamma^floor(epoch / step_size).
+    """Step decay, lr = base * gamma^floor(epoch / step_size).
 
     Arguments: `optimizer`; `step_size`, epochs, at least 1; `gamma`, at least 0.
-    Errors: TypeError for another optimizer; ValueError for a number out of range.
+    Errors: TypeError when `optimizer` is not from `cr.optim`; ValueError for an option out of range.
 
     >>> import chainrule as cr
     >>> schedule = cr.optim.StepLR(cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.5), step_size=2, gamma=0.5)
@@ -112,15 +112,15 @@ class StepLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate(self, base: float, epoch: int, group: int) -> float:
-        """The rate of a group after so many epochs."""
+        """Return the rate of a group after `epoch` epochs."""
         return times(base, power(self.gamma, epoch // int(self.step_size)))
 
 
 class ExponentialLR(LRScheduler):
-    """Decay in every epoch, lr = base * gamma^epoch.
+    """Exponential decay, lr = base * gamma^epoch.
 
     Arguments: `optimizer`; `gamma`, at least 0.
-    Errors: TypeError for another optimizer; ValueError for a number out of range.
+    Errors: TypeError when `optimizer` is not from `cr.optim`; ValueError for an option out of range.
 
     >>> import chainrule as cr
     >>> schedule = cr.optim.ExponentialLR(cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.5), gamma=0.5)
@@ -133,15 +133,15 @@ class ExponentialLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate(self, base: float, epoch: int, group: int) -> float:
-        """The rate of a group after so many epochs."""
+        """Return the rate of a group after `epoch` epochs."""
         return times(base, power(self.gamma, epoch))
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Half a cosine wave, lr = eta_min + (base - eta_min) * (1 + cos(pi * epoch / T_max)) / 2; it goes on as a wave.
+    """Cosine annealing, lr = eta_min + (base - eta_min) * (1 + cos(pi * epoch / T_max)) / 2; periodic after T_max.
 
     Arguments: `optimizer`; `T_max`, epochs from the base to `eta_min`, at least 1; `eta_min`, at least 0.
-    Errors: TypeError for another optimizer; ValueError for a number out of range.
+    Errors: TypeError when `optimizer` is not from `cr.optim`; ValueError for an option out of range.
     Source: Loshchilov and Hutter, SGDR, ICLR 2017, without restarts.
 
     >>> import chainrule as cr
@@ -155,16 +155,16 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate(self, base: float, epoch: int, group: int) -> float:
-        """The rate of a group after so many epochs."""
+        """Return the rate of a group after `epoch` epochs."""
         share = times(0.5, plus(1.0, cos_pi(epoch, int(self.T_max))))
         return plus(self.eta_min, times(plus(base, -self.eta_min), share))
 
 
 class LinearLR(LRScheduler):
-    """A straight line, for example a warm-up: lr = base * (start + (end - start) * min(epoch, total) / total).
+    """Linear change, for example a warm-up: lr = base * (start + (end - start) * min(epoch, total) / total).
 
     Arguments: `optimizer`; `start_factor` and `end_factor`, at least 0; `total_iters`, epochs, at least 1.
-    Errors: TypeError for another optimizer; ValueError for a number out of range.
+    Errors: TypeError when `optimizer` is not from `cr.optim`; ValueError for an option out of range.
 
     >>> import chainrule as cr
     >>> schedule = cr.optim.LinearLR(cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.5), start_factor=0.25, total_iters=3)
@@ -181,16 +181,16 @@ class LinearLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate(self, base: float, epoch: int, group: int) -> float:
-        """The rate of a group after so many epochs."""
-        way = times(plus(self.end_factor, -self.start_factor), min(epoch, self.total_iters))
-        return times(base, plus(self.start_factor, over(way, self.total_iters)))
+        """Return the rate of a group after `epoch` epochs."""
+        change = times(plus(self.end_factor, -self.start_factor), min(epoch, self.total_iters))
+        return times(base, plus(self.start_factor, over(change, self.total_iters)))
 
 
 class LambdaLR(LRScheduler):
-    """A function of one's own, lr = base * f(epoch).
+    """A custom schedule, lr = base * f(epoch).
 
-    Arguments: `optimizer`; `lr_lambda`, a function of the number of epochs, or one for each group.
-    Errors: TypeError for another optimizer; ValueError for another number of functions than groups.
+    Arguments: `optimizer`; `lr_lambda`, a function of the epoch, or one for each group.
+    Errors: TypeError when `optimizer` is not from `cr.optim`; ValueError unless there is one function per group.
 
     >>> import chainrule as cr
     >>> schedule = cr.optim.LambdaLR(cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.5), lambda epoch: 1 / (1 + epoch))
@@ -208,16 +208,17 @@ class LambdaLR(LRScheduler):
         super().__init__(optimizer)
 
     def rate(self, base: float, epoch: int, group: int) -> float:
-        """The rate of a group after so many epochs."""
+        """Return the rate of a group after `epoch` epochs."""
         return times(base, float(self.lr_lambdas[group](epoch)))
 
 
 class SequentialLR(LRScheduler):
-    """One schedule after the other; each counts its epochs from the milestone where it begins.
+    """Several schedules in sequence; each counts its epochs from the milestone at which it starts.
 
     Arguments: `optimizer`; `schedulers`, of this optimizer; `milestones`, ascending, the epochs at which the second,
-    third, ... begin.
-    Errors: TypeError for a schedule that depends on a measure; ValueError for other numbers or another optimizer.
+    third, ... start.
+    Errors: TypeError for a schedule that is not a function of the epoch; ValueError for a schedule of another
+    optimizer, or milestones that are not ascending or of another number.
 
     >>> import chainrule as cr
     >>> optimizer = cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.5)
@@ -232,24 +233,26 @@ class SequentialLR(LRScheduler):
         self.schedulers, self.milestones = list(schedulers), [int(m) for m in milestones]
         for i, schedule in enumerate(self.schedulers):
             if not isinstance(schedule, LRScheduler):
-                raise TypeError(f"SequentialLR: schedule {i} is a {type(schedule).__name__}, no function of the epoch")
+                raise TypeError(
+                    f"SequentialLR: schedule {i} is a {type(schedule).__name__}, not a function of the epoch"
+                )
             if schedule.optimizer is not optimizer:
                 raise ValueError(f"SequentialLR: schedule {i} was created for a different optimizer")
         ascending = all(a < b for a, b in zip([0, *self.milestones], self.milestones, strict=False))
         if len(self.milestones) != len(self.schedulers) - 1 or not ascending:
             raise ValueError(
-                f"SequentialLR: {len(self.schedulers)} schedules need {len(self.schedulers) - 1} ascending milestones "
-                f"above 0, got {list(milestones)}"
+                f"SequentialLR: {len(self.schedulers)} schedules require {len(self.schedulers) - 1} ascending "
+                f"milestones above 0, got {list(milestones)}"
             )
         super().__init__(optimizer)
 
     def rate(self, base: float, epoch: int, group: int) -> float:
-        """The rate of a group after so many epochs."""
+        """Return the rate of a group after `epoch` epochs."""
         at = bisect_right(self.milestones, epoch)
         return self.schedulers[at].rate(base, epoch - (self.milestones[at - 1] if at else 0), group)
 
 
-# float64 arithmetic in the default mode, whatever the caller's is.
+# float64 arithmetic with default rounding and denormals, whatever modes the calling thread has set.
 
 
 def times(a: float, b: float) -> float:
@@ -273,7 +276,7 @@ def power(a: float, n: int) -> float:
 
 
 def cos_pi(n: int, d: int) -> float:
-    """cos(pi * n / d) by its series in whole numbers of 2^-128, rounded once."""
+    """cos(pi * n / d) by its Taylor series in fixed-point arithmetic (multiples of 2^-128), rounded once."""
     n = abs(n) % (2 * d)
     n = min(n, 2 * d - n)
     below = 2 * n > d  # cos(pi - x) = -cos(x)
@@ -287,9 +290,9 @@ def cos_pi(n: int, d: int) -> float:
     return (-total if below else total) / (1 << 128)
 
 
-def at_least(schedule: object, least: int, **numbers: Any) -> Any:
-    """The number, after its check; one that must be at least 1 is a count."""
-    ((name, number),) = numbers.items()
+def at_least(schedule: object, least: int, **option: Any) -> Any:
+    """Check an option and return it; a minimum of 1 means a count, which must be an integer."""
+    ((name, number),) = option.items()
     what = f"{type(schedule).__name__}: {name}"
     if least == 1:
         check_integer(what, number)
@@ -298,7 +301,7 @@ def at_least(schedule: object, least: int, **numbers: Any) -> Any:
 
 
 def check_names(state: Mapping[str, Any], names: Sequence[str]) -> None:
-    """ValueError for what a state misses."""
+    """Raise ValueError for names missing in a state."""
     missing = [name for name in names if name not in state]
     if missing:
         raise ValueError(f"load_state_dict: missing {', '.join(missing)}")

@@ -15,15 +15,15 @@ class SGD(Optimizer):
     """Stochastic gradient descent with momentum, Nesterov momentum and weight decay.
 
     d = g + weight_decay * p;  v = momentum * v + d;  d = v, or d + momentum * v with nesterov;  p = p - lr * d,
-    where v begins at 0. The exact roundings are in docs/arithmetic.md. While lr stays, the momentum is the heavy ball
+    where v starts at 0. docs/arithmetic.md specifies every rounding. With a constant lr the momentum is the heavy ball
     p' = p - lr * g + momentum * (p - p_before).
 
-    Arguments: `params`, an iterable of parameters (`model.parameters()`), or of dicts, groups of parameters with
-    options of their own, `{"params": [...], "lr": 0.1}`; `lr`, the step size; `momentum`, from 0 up to but not 1;
-    `nesterov`, needs a momentum; `weight_decay`, at least 0. Options can be changed as attributes, also between
-    compiled steps, and for one group as `optimizer.param_groups[0]["lr"]`.
-    Errors: TypeError when a parameter is not a tensor that requires a gradient; ValueError for an empty or repeated
-    parameter or a number out of range.
+    Arguments: `params`, an iterable of parameters (`model.parameters()`), or of dicts, one per group of parameters
+    with its options, `{"params": [...], "lr": 0.1}`; `lr`, the step size; `momentum`, in [0, 1); `nesterov`, requires
+    a momentum above 0; `weight_decay`, at least 0. Options can be changed as attributes, also between compiled steps,
+    and for one group as `optimizer.param_groups[0]["lr"]`.
+    Errors: TypeError when a parameter is not a tensor with requires_grad=True; ValueError for no parameters, a repeated
+    one, or an option out of range.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -61,7 +61,7 @@ class SGD(Optimizer):
     @classmethod
     def _check(cls, options: Mapping[str, Any]) -> None:
         if options["nesterov"] and options["momentum"] == 0:
-            raise ValueError("SGD: nesterov needs a momentum above 0")
+            raise ValueError("SGD: nesterov requires a momentum above 0")
 
 
 if not TYPE_CHECKING:

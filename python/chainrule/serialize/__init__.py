@@ -1,4 +1,4 @@
-"""Model files: safetensors with the model's structure in the header."""
+"""Saving and loading of models: safetensors files with the architecture in the metadata."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Model files: safetensors with the architecture in the metadata. No pickle, no code, no import by name.
+"""Model files: safetensors with the architecture in the metadata; no pickle, no code, no import by name.
 
 Metadata: `format` ("chainrule"), `format_version`, `version` and `numerics_version` of the writer, `architecture`
-(JSON: the class names of `nn.LAYERS` with their constructor arguments, or null for bare values), `preparation` (JSON,
-only from the command line's training) and `sha256` over all names, values and metadata. The header's keys are sorted,
-so equal models are equal files.
+(JSON: class names of `nn.LAYERS` with their constructor arguments, or null for a state dict), `preparation` (JSON, the
+table schema of `chainrule train`) and `sha256` over all names, values and metadata. The keys of the header are sorted,
+so equal models give equal files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 class ModelFormatError(ValueError):
-    """A file that is not a whole chainrule model; the message is one line and names the file."""
+    """Raised for a file that is not a complete chainrule model; the message is one line and names the file."""
 
     __module__ = "chainrule"
 
@@ -43,15 +43,15 @@ def save(
     *,
     preparation: Preparation | None = None,
 ) -> None:
-    """Write a model to a file, all or nothing.
+    """Save a model to a file, atomically.
 
-    The file appears under its name only when it is complete and on the disk; an old file of that name stays whole until
-    then. A symbolic link is followed and its target replaced. The mode of an old file is kept.
+    The file appears under its name only when it is complete and on disk; until then an existing file is unchanged. A
+    symbolic link is followed and its target replaced. The mode of an existing file is preserved.
 
-    Arguments: `model`, a Module built from the layers of `cr.nn`, or a `state_dict()` (for modules of your own: load
-    it and pass it to `load_state_dict`); `path`; `preparation`, what the command line keeps about columns and classes.
-    Errors: TypeError naming a layer class that is not one of `cr.nn`; ValueError for a layer that is used twice;
-    OSError when the file cannot be written.
+    Arguments: `model`, a Module built from the layers of `cr.nn`, or a `state_dict()` (for custom modules: load it and
+    pass it to `load_state_dict`); `path`; `preparation`, the command line's schema of columns and classes.
+    Errors: TypeError naming a layer class that is not from `cr.nn`; ValueError for a layer that appears twice; OSError
+    when the file cannot be written.
 
     >>> import os, tempfile
     >>> import chainrule as cr
@@ -89,10 +89,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file.
 
     Arguments: `path`, a file that `save` wrote.
-    Returns: the Module, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning tells when the file was
-    written under another numerics version, because results may then differ in their last bits.
-    Errors: `ModelFormatError` for a file that is damaged, cut off, or not a chainrule model; OSError when it cannot be
-    read.
+    Returns: the Module, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning reports a file
+    written with another numerics version, because results may differ in their last bits.
+    Errors: `ModelFormatError` for a file that is damaged, truncated, or not a chainrule model; OSError when it cannot
+    be read.
 
     >>> import chainrule as cr
     >>> cr.load(cr.data.__file__)  # doctest: +ELLIPSIS
@@ -104,7 +104,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None]:
-    """Read a model file and what the command line's training kept with it.
+    """Read a model file and the schema that `chainrule train` saved with it.
 
     Arguments: `path`, a file that `save` wrote.
     Returns: `(model, preparation)`; preparation is None when the file has none.
@@ -118,8 +118,8 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
     """
     import json
 
-    # Below this layer, but 1 ms that importing chainrule need not wait for.
-    from ..data._schema import PREPARATION_PREFIX, Preparation, former_inputs
+    # A lower layer, imported here to save 1 ms of `import chainrule`.
+    from ..data._schema import PREPARATION_PREFIX, Preparation, legacy_input_scaling
 
     name = os.fspath(path)
     with open(name, "rb") as file:
@@ -131,9 +131,9 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
         architecture = json.loads(metadata["architecture"])
         preparation, scaling = None, None
         if "preparation" in metadata:
-            kept = {key: values.pop(key) for key in list(values) if key.startswith(PREPARATION_PREFIX)}
-            preparation = Preparation.rebuild(json.loads(metadata["preparation"]), kept)
-            scaling = former_inputs(preparation, kept)
+            stored = {key: values.pop(key) for key in list(values) if key.startswith(PREPARATION_PREFIX)}
+            preparation = Preparation.rebuild(json.loads(metadata["preparation"]), stored)
+            scaling = legacy_input_scaling(preparation, stored)
         if architecture is None:
             return values, preparation
         model = _build(architecture, values, "")
@@ -151,28 +151,30 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
 
 def _check_shared(model: Module) -> None:
     seen: dict[int, str] = {}
-    waiting = [("", model)]
-    while waiting:
-        name, module = waiting.pop()
+    pending = [("", model)]
+    while pending:
+        name, module = pending.pop()
         if id(module) in seen:
-            raise ValueError(f"save: layer {name!r} is the same object as {seen[id(module)]!r}; save its state_dict()")
+            raise ValueError(
+                f"save: layers {name!r} and {seen[id(module)]!r} are the same object; save the model's state_dict()"
+            )
         seen[id(module)] = name
-        waiting.extend((f"{name}.{child}" if name else child, inner) for child, inner in module.named_children())
+        pending.extend((f"{name}.{child}" if name else child, inner) for child, inner in module.named_children())
 
 
 def _describe(module: Module, name: str) -> dict[str, Any]:
     kind = type(module)
     if LAYERS.get(kind.__name__) is not kind:
-        place = f"layer {name!r}" if name else "the model"
-        raise TypeError(f"save: {place} is a {kind.__name__}, which is not a layer of cr.nn; save its state_dict()")
+        subject = f"layer {name!r}" if name else "the model"
+        raise TypeError(f"save: {subject} is a {kind.__name__}, which is not a layer of cr.nn; save its state_dict()")
     layers = [_describe(child, f"{name}.{key}" if name else key) for key, child in module.named_children()]
     return {"class": kind.__name__, "config": module.config(), **({"layers": layers} if layers else {})}
 
 
 def _build(spec: Any, values: Arrays, name: str) -> Module:
-    """Rebuild a module; the values are there to check sizes before anything of that size is allocated."""
+    """Rebuild a module; sizes are checked against the stored values before anything of that size is allocated."""
     if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
-        raise TypeError(f"architecture: {name or 'the model'} is not described")
+        raise TypeError(f"architecture: {name or 'the model'} has no class and config")
     kind, config = spec.get("class"), spec["config"]
     layer = LAYERS.get(kind) if isinstance(kind, str) else None
     if layer is None:
@@ -184,8 +186,9 @@ def _build(spec: Any, values: Arrays, name: str) -> Module:
     def stored(key: str, shape: tuple[Any, ...] | None) -> npt.NDArray[Any]:
         value = values.get(prefix + key)
         if value is None or (shape is not None and value.shape != shape):
-            wanted = "be there" if shape is None else f"have shape {shape}"
-            raise ValueError(f"architecture: {prefix}{key} should {wanted}")
+            found = "is missing" if value is None else f"has shape {value.shape}"
+            expected = "" if shape is None else f", expected shape {shape}"
+            raise ValueError(f"architecture: {prefix}{key} {found}{expected}")
         return value
 
     return layer._rebuild(config, stored)
@@ -195,7 +198,7 @@ def _build(spec: Any, values: Arrays, name: str) -> Module:
 
 
 def _dump(value: Any) -> str:
-    import json  # here and below: 2 ms that importing chainrule need not wait for
+    import json  # imported here and below to save 2 ms of `import chainrule`
 
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
@@ -220,7 +223,7 @@ def _serialize(values: Arrays, metadata: dict[str, str]) -> bytes:
 
     content = to_bytes({name: np.asarray(value, order="C") for name, value in values.items()}, metadata=metadata)
     length = int.from_bytes(content[:8], "little")
-    header = _dump(json.loads(content[8 : 8 + length])).encode()  # the writer's own order of keys is random
+    header = _dump(json.loads(content[8 : 8 + length])).encode()  # the library writes the keys in random order
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + content[8 + length :]
 
@@ -233,13 +236,13 @@ def _deserialize(content: bytes) -> tuple[Arrays, dict[str, str]]:
 
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(_MAX_HEADER, len(content) - 8):
-        raise ValueError("not a safetensors file (cut off or of another kind)")
+        raise ValueError("not a safetensors file (truncated or of another format)")
     try:
         values = dict(from_bytes(content))
     except SafetensorError as error:
         raise ValueError(f"not a safetensors file ({error})") from None
     except (KeyError, AttributeError, TypeError) as error:  # a dtype that NumPy does not have
-        raise ValueError(f"values of an unknown kind ({error})") from None
+        raise ValueError(f"values of an unsupported dtype ({error})") from None
     metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     return values, metadata
 
@@ -249,14 +252,14 @@ def _warn_numerics(name: str, metadata: dict[str, str]) -> None:
     if written != str(numerics_version):
         import warnings
 
-        text = f"{name}: numerics version {written}, this is {numerics_version}: results may differ in their last bits"
+        text = f"{name}: numerics version {written}, expected {numerics_version}: results may differ in their last bits"
         warnings.warn(text, UserWarning, stacklevel=4)
 
 
 def _check_metadata(values: Arrays, metadata: dict[str, str]) -> None:
     if metadata.get("format") != "chainrule":
-        raise ValueError("a safetensors file, but not of a chainrule model")
+        raise ValueError("a safetensors file, but not a chainrule model")
     if metadata.get("format_version") != str(FORMAT_VERSION):
-        raise ValueError(f"file format {metadata.get('format_version')}, this chainrule reads {FORMAT_VERSION}")
+        raise ValueError(f"format version {metadata.get('format_version')}, expected {FORMAT_VERSION}")
     if metadata.get("sha256") != _digest(values, metadata):
-        raise ValueError("damaged, the checksum does not fit the content")
+        raise ValueError("damaged: the checksum does not match the content")

@@ -1,4 +1,4 @@
-"""Training: `fit`, `Trainer`, callbacks, checkpoints, progress; and linear regression in closed form."""
+"""Training: `fit`, `Trainer`, callbacks, checkpoints, progress bars; linear regression in closed form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callbacks of `fit` that know the model: early stopping."""
+"""Callbacks of `fit` that have access to the model: early stopping."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Callback", "EarlyStopping"]
 
 
 class Callback:
-    """Base of callbacks of `cr.fit` that need the model: `begin`, a call after every epoch, `end`.
+    """Base of callbacks of `cr.fit` that use the model: `begin`, a call after every epoch, `end`.
 
     >>> import chainrule as cr
     >>> class Counting(cr.Callback):
@@ -30,29 +30,29 @@ class Callback:
     """
 
     def begin(self, model: Module, measures: Sequence[str]) -> None:
-        """Before the first step; `measures` are the names in `History.measures` that every epoch will add to."""
+        """Called before the first step; `measures` are the names of the curves in `History.measures`."""
 
     def __call__(self, history: History) -> bool | None:
-        """After every epoch; True ends training."""
+        """Called after every epoch; True stops training."""
         return None
 
     def end(self, model: Module) -> None:
-        """After the last epoch, unless training was interrupted by an error."""
+        """Called after the last epoch, unless an error interrupted training."""
 
 
 class EarlyStopping(Callback):
-    """End training when a measure has not become better for some epochs, and go back to the best weights.
+    """Stop training when a metric has not improved for some epochs, and restore the best weights.
 
-    An epoch is better when its measure is below the best one less `min_delta` ("max": above the best one plus it); NaN
-    is not. Every `cr.fit` begins anew. When it ends, for whatever reason but an error, the model has the weights of the
-    best epoch; the optimizer stays as it is.
+    An epoch improves on the best one when its metric is below best - min_delta ("max": above best + min_delta); NaN
+    never does. Every `cr.fit` resets the state. When training ends for any reason but an error, the model has the
+    weights of the best epoch; the optimizer is unchanged.
 
-    Arguments: `patience`, epochs in a row without a better one after which training ends, at least 1; `min_delta`, at
-    least 0; `monitor`, the measure: "val_loss", "loss", or "val_" and the name of a metric; `mode`, "min" or "max";
-    `restore_best`, whether to go back. Attributes: `best`, `best_epoch` (counted from 1 as in History; None before the
-    first) and `stopped`, whether it ended training.
-    Errors: TypeError and ValueError for other arguments; ValueError from `cr.fit`, before the model is touched, for a
-    measure that there is not.
+    Arguments: `patience`, consecutive epochs without improvement after which training stops, at least 1; `min_delta`,
+    at least 0; `monitor`, the name of a curve: "val_loss", "loss", or "val_" and the name of a metric; `mode`, "min" or
+    "max"; `restore_best`, whether to restore the best weights. Attributes: `best`, `best_epoch` (counted from 1 as in
+    History; None before the first) and `stopped`, whether it stopped training.
+    Errors: TypeError and ValueError for other arguments; ValueError from `cr.fit`, before the model changes, for
+    an unknown curve.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -81,9 +81,9 @@ class EarlyStopping(Callback):
             raise ValueError(f"EarlyStopping: mode must be 'min' or 'max', got {mode!r}")
         self.monitor, self.mode = monitor, mode
         self.restore_best = restore_best
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.best: float | None = None
         self.best_epoch: int | None = None
         self.stopped = False
@@ -92,15 +92,17 @@ class EarlyStopping(Callback):
         self._weights: dict[str, npt.NDArray[Any]] | None = None
 
     def begin(self, model: Module, measures: Sequence[str]) -> None:
-        """Begin anew for this model."""
+        """Reset the state for this model."""
         if self.monitor not in measures:
             hint = "; pass validation= to fit" if self.monitor.startswith("val_") and "val_loss" not in measures else ""
-            raise ValueError(f"EarlyStopping: there is no measure {self.monitor!r}, only {', '.join(measures)}{hint}")
-        self._forget()
+            raise ValueError(
+                f"EarlyStopping: unknown measure {self.monitor!r}, expected one of {', '.join(measures)}{hint}"
+            )
+        self._reset()
         self._model = model
 
     def __call__(self, history: History) -> bool:
-        """Compare the last epoch with the best one; True when it is time to stop."""
+        """Compare the last epoch with the best one; True when the patience is exhausted."""
         if self._model is None:
             raise RuntimeError("EarlyStopping: pass it to cr.fit as one of its callbacks")
         value = history.measures[self.monitor][-1]
@@ -120,7 +122,7 @@ class EarlyStopping(Callback):
         return bool(value < bound if self.mode == "min" else value > bound)
 
     def end(self, model: Module) -> None:
-        """Put the best weights back."""
+        """Restore the best weights."""
         if self._weights is not None:
             model.load_state_dict(self._weights)
         self._weights = self._model = None

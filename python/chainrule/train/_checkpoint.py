@@ -1,6 +1,6 @@
-"""Checkpoints: everything that training goes on from in one file, without pickle.
+"""Checkpoints: the complete training state in one file, without pickle.
 
-A file is a safetensors file like a model's. Metadata: `format` ("chainrule checkpoint"), `format_version`, `version`
+The format is safetensors, like a model file. Metadata: `format` ("chainrule checkpoint"), `format_version`, `version`
 and `numerics_version` of the writer, `state` (JSON: the state of every part, with the names of its arrays) and
 `sha256`.
 """
@@ -31,22 +31,22 @@ FORMAT, FORMAT_VERSION = "chainrule checkpoint", "1"
 
 
 class Part(Protocol):
-    """What a checkpoint can hold: a model, an optimizer, a schedule, a History, a generator."""
+    """An object whose state a checkpoint holds: a model, optimizer, schedule, History or generator."""
 
     def state_dict(self) -> Mapping[str, Any]:
         """Return the state: dicts, lists, numbers, strings and arrays."""
 
     def load_state_dict(self, state: Any) -> Any:
-        """Take over a state; nothing changes on an error."""
+        """Load a state; nothing changes on an error."""
 
 
 def save_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
-    """Write the state of a model, its optimizer and whatever else training goes on from, all or nothing.
+    """Save the state of a model, its optimizer and any other parts of training, atomically.
 
-    Arguments: `path`; `parts`, under names of your own: modules, optimizers, schedules, `cr.History`,
+    Arguments: `path`; `parts`, under names of your choice: modules, optimizers, schedules, `cr.History`,
     `cr.random.Generator`, or anything with `state_dict` and `load_state_dict`.
-    Errors: TypeError for a part without these, or a state of something else than dicts, lists, numbers, strings, None
-    and arrays; OSError when the file cannot be written.
+    Errors: TypeError for a part without these methods, or a state with values other than dicts, lists, numbers,
+    strings, None and arrays; OSError when the file cannot be written.
 
     >>> import os, tempfile
     >>> import chainrule as cr
@@ -62,7 +62,7 @@ def save_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
     """
     arrays: dict[str, Any] = {}
     _check_parts("save_checkpoint", parts)
-    state = {name: _packed(part.state_dict(), name, arrays) for name, part in parts.items()}
+    state = {name: _to_json(part.state_dict(), name, arrays) for name, part in parts.items()}
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -75,12 +75,12 @@ def save_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
 
 
 def load_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
-    """Put the states of a checkpoint into a model, its optimizer and so on; training goes on with the same bits.
+    """Load the states of a checkpoint into a model, its optimizer and other parts; training resumes with the same bits.
 
-    Arguments: `path`, a file that `save_checkpoint` wrote; `parts`, built as they were then, under the same names; what
-    is left out stays in the file.
-    Errors: `cr.ModelFormatError` for a file that is damaged or no checkpoint; ValueError for a part that the file does
-    not have or that does not fit; no part has changed then. A UserWarning as `cr.load`.
+    Arguments: `path`, a file that `save_checkpoint` wrote; `parts`, constructed like the saved ones, under the same
+    names; parts of the file that are not given are skipped.
+    Errors: `cr.ModelFormatError` for a damaged file or one that is not a checkpoint; ValueError for a part that the
+    file does not contain or whose state does not match, before any part changes. Warns like `cr.load`.
 
     >>> import chainrule as cr
     >>> cr.load_checkpoint("there/is/nothing/here")
@@ -96,17 +96,17 @@ def load_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
     try:
         arrays, metadata = _deserialize(content)
         if (metadata.get("format"), metadata.get("format_version")) != (FORMAT, FORMAT_VERSION):
-            raise ValueError("a safetensors file, but not a checkpoint of this chainrule")
+            raise ValueError("a safetensors file, but not a checkpoint that this version of chainrule reads")
         if metadata.get("sha256") != _digest(arrays, metadata):
-            raise ValueError("damaged, the checksum does not fit the content")
-        state = {part: _unpacked(packed, arrays) for part, packed in json.loads(metadata["state"]).items()}
+            raise ValueError("damaged: the checksum does not match the content")
+        state = {part: _from_json(encoded, arrays) for part, encoded in json.loads(metadata["state"]).items()}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelFormatError(f"{name}: {' '.join(str(error).split())}") from None
     _warn_numerics(name, metadata)
     _check_parts("load_checkpoint", parts)
     unknown = [part for part in parts if part not in state]
     if unknown:
-        raise ValueError(f"load_checkpoint: {name} has {', '.join(state)}, but not {', '.join(unknown)}")
+        raise ValueError(f"load_checkpoint: {name} does not contain {', '.join(unknown)}, only {', '.join(state)}")
     before = {part: parts[part].state_dict() for part in parts}
     try:
         for part in parts:
@@ -123,8 +123,8 @@ def _check_parts(where: str, parts: Mapping[str, Any]) -> None:
             raise TypeError(f"{where}: {name} is a {type(part).__name__}, which has no state_dict and load_state_dict")
 
 
-def _packed(value: Any, name: str, arrays: dict[str, Any]) -> Any:
-    """A state as JSON; arrays are put aside under their place."""
+def _to_json(value: Any, name: str, arrays: dict[str, Any]) -> Any:
+    """Convert a state to JSON; arrays are collected in `arrays` under their path."""
     if isinstance(value, np.ndarray):
         if str(value.dtype) not in _DTYPES:
             raise TypeError(f"save_checkpoint: {name} is {value.dtype}, expected one of {', '.join(_DTYPES)}")
@@ -132,20 +132,20 @@ def _packed(value: Any, name: str, arrays: dict[str, Any]) -> Any:
         return {"array": name}
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
-            raise TypeError(f"save_checkpoint: {name} has a key that is no string")
-        return {"dict": {key: _packed(item, f"{name}.{key}", arrays) for key, item in value.items()}}
+            raise TypeError(f"save_checkpoint: {name} has a key that is not a string")
+        return {"dict": {key: _to_json(item, f"{name}.{key}", arrays) for key, item in value.items()}}
     if isinstance(value, (list, tuple)):
-        return [_packed(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
+        return [_to_json(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(f"save_checkpoint: {name} is a {type(value).__name__}; a state holds numbers, strings and arrays")
+    raise TypeError(f"save_checkpoint: {name} is a {type(value).__name__}; expected numbers, strings or arrays")
 
 
-def _unpacked(packed: Any, arrays: Mapping[str, Any]) -> Any:
-    if isinstance(packed, list):
-        return [_unpacked(item, arrays) for item in packed]
-    if not isinstance(packed, dict):
-        return packed
-    if "array" in packed:
-        return arrays[packed["array"]]
-    return {key: _unpacked(item, arrays) for key, item in packed["dict"].items()}
+def _from_json(encoded: Any, arrays: Mapping[str, Any]) -> Any:
+    if isinstance(encoded, list):
+        return [_from_json(item, arrays) for item in encoded]
+    if not isinstance(encoded, dict):
+        return encoded
+    if "array" in encoded:
+        return arrays[encoded["array"]]
+    return {key: _from_json(item, arrays) for key, item in encoded["dict"].items()}

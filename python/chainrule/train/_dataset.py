@@ -1,4 +1,4 @@
-"""What `fit` checks and converts before it touches the model."""
+"""Checks and conversion of training data, before the model changes."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from ..nn._loss_module import takes
 from ..nn._preprocessing.base import split_preprocessing
 from ..ops._op import OPS, apply
 
-__all__ = ["Metric", "Rows", "prepare", "prepare_validation", "resolve_metrics"]
+__all__ = ["Dataset", "Metric", "prepare", "prepare_validation", "resolve_metrics"]
 
-Loss = Callable[..., Tensor]  # (prediction, target), and sample_weight where there are weights
+Loss = Callable[..., Tensor]  # (prediction, target), with sample_weight if the data has weights
 _TAKE = OPS["take"]
 Metric = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Inputs and targets as tensors, row by row, the weights of rows, if there are any, and the model that takes them.
+class Dataset:
+    """A data set: inputs, targets and optional sample weights as tensors, and the model without its preprocessing.
 
-    That is the model without the preprocessing it begins with: rows go through it once, not once per epoch. The bits
-    are the same, because a row's result does not depend on the others.
+    `x` is already preprocessed, once instead of in every epoch. The bits are the same because the result for a row
+    does not depend on the other rows.
     """
 
     x: Tensor
@@ -42,8 +42,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.x)
 
-    def part(self, rows: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The rows of these numbers, which are in range: inputs, targets, and what else the loss takes."""
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Gather a minibatch by row indices, which must be in range: inputs, targets, keyword arguments of the loss."""
         x, y = (apply(_TAKE, (source, rows)) for source in (self.x, self.y))
         return x, y, {} if self.weight is None else {"sample_weight": apply(_TAKE, (self.weight, rows))}
 
@@ -56,35 +56,35 @@ def prepare(
     optimized: Sequence[Tensor],
     sample_weight: npt.ArrayLike | None,
     caller: str,
-) -> Rows:
-    """Return the training rows, after everything about them and the model has been checked."""
+) -> Dataset:
+    """Check the training data against the model and the loss, and convert it."""
     if not isinstance(model, Module):
         raise TypeError(f"{caller}: model must be a Module, got {type(model).__name__}")
     own = {id(parameter) for parameter in model.parameters()}
     if not any(id(parameter) in own for parameter in optimized):
-        raise ValueError(f"{caller}: the optimizer holds none of the model's parameters")
-    train = _rows(model, X, y, loss, f"{caller}: ")
+        raise ValueError(f"{caller}: the optimizer has none of the model's parameters")
+    train = _convert(model, X, y, loss, f"{caller}: ")
     if sample_weight is not None:
         train = replace(train, weight=_weights(sample_weight, loss, train, caller))
     _check_first_row(loss, train, caller)
     return train
 
 
-def prepare_validation(model: Module, validation: tuple[npt.ArrayLike, npt.ArrayLike], loss: Loss) -> Rows:
-    """Return the validation rows, checked like those for training."""
+def prepare_validation(model: Module, validation: tuple[npt.ArrayLike, npt.ArrayLike], loss: Loss) -> Dataset:
+    """Check and convert the validation data."""
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"fit: validation must be a pair (X, y), got {type(validation).__name__}")
-    held_out = _rows(model, validation[0], validation[1], loss, "fit: validation ")
+    held_out = _convert(model, validation[0], validation[1], loss, "fit: validation ")
     _check_first_row(loss, held_out, "fit", "validation ")
     return held_out
 
 
-def resolve_metrics(metrics: Sequence[str | Metric] | None, loss: Loss, held_out: Rows | None) -> dict[str, Metric]:
-    """Return the metrics by name; the default is the accuracy for labels."""
+def resolve_metrics(metrics: Sequence[str | Metric] | None, loss: Loss, held_out: Dataset | None) -> dict[str, Metric]:
+    """Return the metrics by name; the default is accuracy if the targets are labels."""
     if metrics is None:
         return {"accuracy": accuracy} if held_out is not None and _holds_labels(held_out.y, loss) else {}
     if metrics and held_out is None:
-        raise ValueError("fit: metrics are measured on validation rows, but there is no validation")
+        raise ValueError("fit: metrics require validation data; pass validation=")
     found: dict[str, Metric] = {}
     for metric in metrics:
         if callable(metric):
@@ -92,12 +92,12 @@ def resolve_metrics(metrics: Sequence[str | Metric] | None, loss: Loss, held_out
         elif metric == "accuracy":
             found[metric] = accuracy
         else:
-            raise ValueError(f"fit: metrics are 'accuracy' or functions, got {metric!r}")
+            raise ValueError(f"fit: metrics must be 'accuracy' or functions, got {metric!r}")
     return found
 
 
 def accuracy(prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
-    """Return the share of rows whose largest score is at the label.
+    """Return the fraction of rows whose largest score is that of the label.
 
     Arguments: `prediction`, scores of shape (n, classes); `labels`, integers of shape (n,).
     Returns: a number from 0 to 1.
@@ -112,19 +112,19 @@ def accuracy(prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
         raise ValueError(
             f"accuracy: scores {prediction.shape} and labels {labels.shape}, expected (n, classes) and (n,)"
         )
-    right = int(np.count_nonzero(np.argmax(prediction, axis=1) == labels))
-    return float(ops.div(tensor(np.float64(right)), np.float64(len(labels))).item())
+    correct = int(np.count_nonzero(np.argmax(prediction, axis=1) == labels))
+    return float(ops.div(tensor(np.float64(correct)), np.float64(len(labels))).item())
 
 
 def _holds_labels(y: Tensor, loss: Loss) -> bool:
-    """Whether targets are labels to a loss that we know."""
+    """Whether the loss is one of `cr.nn` or `cr` that takes the targets as class labels."""
     return y.dtype.kind == "i" and takes(loss) in ("labels", "labels or probabilities")
 
 
-def _rows(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: str) -> Rows:
+def _convert(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: str) -> Dataset:
     inputs, targets = np.asarray(X), np.asarray(y)
     if inputs.ndim == 0 or targets.ndim == 0:
-        raise ValueError(f"{where}X and y need an axis of rows, got shapes {inputs.shape} and {targets.shape}")
+        raise ValueError(f"{where}X and y must have an axis of rows, got shapes {inputs.shape} and {targets.shape}")
     if len(inputs) != len(targets):
         raise ValueError(
             f"{where}X has {len(inputs)} rows, y has {len(targets)} (X: {inputs.shape}, y: {targets.shape})"
@@ -133,84 +133,84 @@ def _rows(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: 
         raise ValueError(f"{where}X is empty, its shape is {inputs.shape}")
     front, rest = split_preprocessing(model)
     if front is None:
-        x = _numbers(inputs, input_dtype(model), f"{where}X")
+        x = _to_finite_tensor(inputs, input_dtype(model), f"{where}X")
     else:
         x = _preprocessed(front, inputs, input_dtype(model), f"{where}X")
-    wanted = takes(loss)
-    integers = targets.dtype.kind in "iu" and wanted != "numbers"
-    probabilities = wanted == "labels or probabilities" and targets.dtype.kind == "f" and targets.ndim == 2
-    if wanted in ("labels", "labels or probabilities") and not probabilities:
+    expected = takes(loss)
+    integers = targets.dtype.kind in "iu" and expected != "numbers"
+    probabilities = expected == "labels or probabilities" and targets.dtype.kind == "f" and targets.ndim == 2
+    if expected in ("labels", "labels or probabilities") and not probabilities:
         if not integers:
             raise TypeError(f"{where}y must be integer labels for this loss, got dtype {targets.dtype}")
         if targets.ndim != 1:
-            raise ValueError(f"{where}y has shape {targets.shape}, labels need shape ({len(targets)},)")
+            raise ValueError(f"{where}y has shape {targets.shape}, labels must have shape ({len(targets)},)")
     y_rows = (
         Tensor._wrap(targets.astype(np.int64, order="C"))
         if integers
-        else _numbers(targets, model._dtype(), f"{where}y")
+        else _to_finite_tensor(targets, model._dtype(), f"{where}y")
     )
-    return Rows(x, y_rows, rest)
+    return Dataset(x, y_rows, rest)
 
 
 def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
-    """What the preprocessing makes of the rows, some at a time; it must be finite."""
-    to_model_input(inputs[:1], dtype, name)  # an error about what X holds tells this name
+    """Apply the preprocessing, in chunks of rows; the result must be finite."""
+    to_model_input(inputs[:1], dtype, name)  # for an error message that names X
     x = Tensor._wrap(front.predict(inputs) if inputs.ndim > 1 else predict_eagerly(front, inputs))
-    place = first_nonfinite(x.numpy())
-    if place is not None:
-        cause = first_nonfinite(np.asarray(inputs[place[0]], dtype=np.float64))
+    index = first_nonfinite(x.numpy())
+    if index is not None:
+        cause = first_nonfinite(np.asarray(inputs[index[0]], dtype=np.float64))
         if cause is not None:
-            raise _not_finite(inputs, (place[0], *cause), name, dtype)
-        raise _not_finite(x.numpy(), place, f"{name} behind its preprocessing: x", dtype)
+            raise _not_finite(inputs, (index[0], *cause), name, dtype)
+        raise _not_finite(x.numpy(), index, f"{name} after preprocessing: x", dtype)
     return x
 
 
-def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Rows, caller: str) -> Tensor:
+def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Dataset, caller: str) -> Tensor:
     given = np.asarray(sample_weight)
     if given.shape != (len(rows),):
         raise ValueError(
             f"{caller}: sample_weight has shape {given.shape}, expected ({len(rows)},), one for each row of X"
         )
-    weight = _numbers(given, rows.x.dtype, f"{caller}: sample_weight")
+    weight = _to_finite_tensor(given, rows.x.dtype, f"{caller}: sample_weight")
     below = np.flatnonzero(weight.numpy() < 0)
     if len(below):
         raise ValueError(f"{caller}: sample_weight[{below[0]}] is {given[below[0]]}, expected numbers of at least 0")
     if not weight.numpy().any():
-        raise ValueError(f"{caller}: sample_weight is 0 for every row; there is nothing to learn")
+        raise ValueError(f"{caller}: sample_weight is 0 for every row, expected at least one above 0")
     try:
         inspect.signature(loss.forward if isinstance(loss, Module) else loss).bind(None, None, sample_weight=None)
     except TypeError:
         raise TypeError(
-            f"{caller}: the loss takes no sample_weight; it is f(prediction, target, sample_weight)"
+            f"{caller}: the loss does not accept sample_weight, expected f(prediction, target, sample_weight)"
         ) from None
     return weight
 
 
-def _numbers(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
-    # Used as it is where it can be: a copy of Fashion-MNIST takes as long as half an epoch.
-    usable = array.dtype == dtype and is_plain(array)
-    converted = Tensor._wrap(array) if usable else to_model_input(array, dtype, name)
-    place = first_nonfinite(converted.numpy())
-    if place is not None:
-        raise _not_finite(array, place, name, dtype)
+def _to_finite_tensor(array: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
+    # Avoids a copy if possible: copying Fashion-MNIST takes as long as half an epoch.
+    unchanged = array.dtype == dtype and is_plain(array)
+    converted = Tensor._wrap(array) if unchanged else to_model_input(array, dtype, name)
+    index = first_nonfinite(converted.numpy())
+    if index is not None:
+        raise _not_finite(array, index, name, dtype)
     return converted
 
 
-def _not_finite(array: npt.NDArray[Any], place: tuple[int, ...], name: str, dtype: np.dtype[Any]) -> ValueError:
-    value = array[place]
-    axes = ", ".join(str(i) for i in place)
-    column = f", column {axes[len(str(place[0])) + 2 :]}" if len(place) > 1 else ""
+def _not_finite(array: npt.NDArray[Any], index: tuple[int, ...], name: str, dtype: np.dtype[Any]) -> ValueError:
+    value = array[index]
+    axes = ", ".join(str(i) for i in index)
+    column = f", column {axes[len(str(index[0])) + 2 :]}" if len(index) > 1 else ""
     too_large = f", too large for {dtype}" if np.isfinite(value) else ""
-    return ValueError(f"{name}[{axes}] is {value}{too_large} (row {place[0]}{column}); every value must be finite")
+    return ValueError(f"{name}[{axes}] is {value}{too_large} (row {index[0]}{column}); every value must be finite")
 
 
-def _check_first_row(loss: Loss, rows: Rows, caller: str, part: str = "") -> None:
-    """Compute the loss of one row, so that shapes that do not fit are found before the first step."""
-    x, y, options = rows.part(Tensor(np.zeros(1, dtype=np.int64)))
+def _check_first_row(loss: Loss, rows: Dataset, caller: str, prefix: str = "") -> None:
+    """Compute the loss of one row to find mismatched shapes before the first step."""
+    x, y, options = rows.batch(Tensor(np.zeros(1, dtype=np.int64)))
     with evaluating(rows.model):
         prediction = rows.model(x)
         if _holds_labels(rows.y, loss) and prediction.ndim == 2:
-            _check_labels(rows.y.numpy(), prediction.shape[1], f"{caller}: {part}")
+            _check_labels(rows.y.numpy(), prediction.shape[1], f"{caller}: {prefix}")
         value = loss(prediction, y, **options)
     if not isinstance(value, Tensor):
         raise TypeError(f"{caller}: the loss must return a tensor, got {type(value).__name__}")
@@ -221,6 +221,6 @@ def _check_first_row(loss: Loss, rows: Rows, caller: str, part: str = "") -> Non
 def _check_labels(labels: npt.NDArray[Any], classes: int, where: str) -> None:
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
-        place = int(wrong[0])
+        index = int(wrong[0])
         expected = f"labels must be from 0 to {classes - 1} (the model has {classes} outputs)"
-        raise ValueError(f"{where}y[{place}] is {labels[place]}, {expected}")
+        raise ValueError(f"{where}y[{index}] is {labels[index]}, {expected}")

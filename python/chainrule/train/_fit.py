@@ -1,4 +1,4 @@
-"""Training: `fit` runs a Trainer's epochs with validation, progress and callbacks."""
+"""The `fit` function: the epochs of a Trainer with validation, progress and callbacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .._util.interrupt import DeferredInterrupt
 from ..nn import Module
 from ..nn._evaluate import EVALUATION_ROWS, evaluating, predict_eagerly
 from ._callbacks import Callback
-from ._dataset import Metric, Rows, prepare_validation, resolve_metrics
+from ._dataset import Dataset, Metric, prepare_validation, resolve_metrics
 from ._history import History
 from ._progress import make_progress
 from ._trainer import Optimizer, Trainer, weighted_mean
@@ -25,13 +25,13 @@ __all__ = ["History", "fit"]
 
 
 class _FitTrainer(Trainer):
-    """The Trainer of `fit`: its errors begin with the function that was called."""
+    """The Trainer of `fit`, which its error messages name."""
 
     _caller = "fit"
 
 
 class Schedule(Protocol):
-    """What `fit` needs of a schedule: it is called with the History after every epoch."""
+    """The interface of a schedule: `fit` calls it with the History after every epoch."""
 
     optimizer: Any
 
@@ -65,19 +65,19 @@ def fit(
 ) -> History:
     """Train a model by minibatches.
 
-    A `cr.Trainer` runs `epochs` more epochs; what else there is between epochs is here: validation, a schedule,
-    progress, callbacks.
+    A `cr.Trainer` runs `epochs` more epochs; `fit` adds validation, a schedule, progress and callbacks after each of
+    them.
 
-    Arguments: those of `cr.Trainer`; `epochs`, how many to run; `validation`, `(X, y)` to evaluate after every epoch,
-    without `sample_weight`; `metrics`, of the validation rows: "accuracy" or functions (prediction, target) -> float on
-    ndarrays (default: accuracy for labels), "val_" and the name in `History.measures`; `schedule`, of the optimizer's
-    learning rate, which steps after every epoch; `progress`, True, False, or None for only on a terminal; `callbacks`,
-    called with the History after every epoch, one that returns True ends training (`cr.EarlyStopping` is one);
-    `history`, a History to continue: epochs are counted on from `history.epochs`, and it keeps what was reached if
+    Arguments: those of `cr.Trainer`; `epochs`, the number to run; `validation`, `(X, y)` to evaluate after every epoch,
+    without `sample_weight`; `metrics` on the validation rows: "accuracy" or functions (prediction, target) -> float on
+    ndarrays (default: accuracy for labels), recorded in `History.measures` with the prefix "val_"; `schedule`, of the
+    optimizer's learning rate, which steps after every epoch; `progress`, True, False, or None for terminals only;
+    `callbacks`, called with the History after every epoch, one that returns True stops training (as `cr.EarlyStopping`
+    does); `history`, a History to continue: epochs count on from `history.epochs`, and it holds the completed epochs if
     training is interrupted.
     Returns: the History.
-    Errors: those of `cr.Trainer`, before the model is touched or at a loss that is not finite. Ctrl-C raises
-    KeyboardInterrupt at the end of the running step; the model can be used as it is.
+    Errors: those of `cr.Trainer`, before the model changes or at a loss that is not finite. Ctrl-C raises
+    KeyboardInterrupt at the end of the current step; the model remains usable.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -115,7 +115,7 @@ def fit(
     curves = ["loss", *([] if held_out is None else ["val_loss", *(f"val_{name}" for name in measures)])]
     monitor = getattr(schedule, "monitor", None)
     if monitor is not None and monitor not in curves:
-        raise ValueError(f"fit: the schedule follows {monitor!r}; available measures: {', '.join(curves)}")
+        raise ValueError(f"fit: the schedule monitors {monitor!r}, expected one of {', '.join(curves)}")
     for hook in hooks:
         hook.begin(model, curves)
     record = History() if history is None else history
@@ -124,20 +124,20 @@ def fit(
     trainer.next_epoch = record.epochs
     try:
         with DeferredInterrupt() as interrupt:
-            last = record.epochs + epochs
-            for epoch in range(record.epochs, last):
-                begun = time.perf_counter()
-                bar.begin(epoch + 1, last, len(trainer.rows))
+            total = record.epochs + epochs
+            for epoch in range(record.epochs, total):
+                started = time.perf_counter()
+                bar.begin(epoch + 1, total, len(trainer.rows))
                 for rows in trainer.parts(interrupt):
                     bar.advance(rows)
-                record.seconds.append(time.perf_counter() - begun)
+                record.seconds.append(time.perf_counter() - started)
                 record.samples += len(trainer.rows)
                 record.loss.append(trainer.mean_loss)
                 if held_out is not None:
                     _evaluate(loss, held_out, measures, record, compile)
                 bar.end(record.summary())
-                answers = [callback(record) for callback in after_epoch]
-                if any(answer is True for answer in answers):
+                results = [callback(record) for callback in after_epoch]
+                if any(result is True for result in results):
                     break
             for hook in hooks:
                 hook.end(model)
@@ -150,14 +150,14 @@ def fit(
 
 def _evaluate(
     loss: Callable[..., Tensor],
-    rows: Rows,
+    rows: Dataset,
     measures: dict[str, Metric],
     record: History,
     compiled: bool,
 ) -> None:
-    """Append the loss and the metrics of these rows to the record, without changing the model."""
+    """Append the loss and the metrics of these rows to the record; the model is not changed."""
     losses, outputs = [], []
-    # To `predict` one axis may be a single row.
+    # `predict` takes an array of one axis for a single row.
     predict = rows.model.predict if compiled and rows.x.ndim > 1 else partial(predict_eagerly, rows.model)
     with evaluating(rows.model):
         for start in range(0, len(rows), EVALUATION_ROWS):

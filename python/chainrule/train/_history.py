@@ -1,4 +1,4 @@
-"""What a training run saw, epoch by epoch."""
+"""History: the curves of a training run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["History"]
 
 @dataclass
 class History:
-    """What a training run saw, one entry per finished epoch.
+    """The curves of a training run, one value per completed epoch.
 
-    `loss`: the mean of the batch losses, weighted by their rows, as they were before each step; `val_loss` and
-    `metrics` (lists by name): after the epoch, on the validation rows, empty without validation; `seconds`: of
-    training, without validation; `samples`: rows trained on.
+    `loss`: the mean of the batch losses before each step, weighted by their rows; `val_loss` and `metrics` (lists by
+    name): on the validation rows after the epoch, empty without validation; `seconds`: training time, without
+    validation; `samples`: rows trained on.
 
     >>> import chainrule as cr
     >>> cr.History().epochs
@@ -31,17 +31,17 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """How many epochs were finished."""
+        """The number of completed epochs."""
         return len(self.loss)
 
     @property
     def samples_per_second(self) -> float:
-        """Rows trained on per second of training; 0.0 before the first epoch is finished."""
+        """Rows trained on per second of training; 0.0 before the first completed epoch."""
         return self.samples / max(sum(self.seconds), 1e-9)
 
     @property
     def measures(self) -> dict[str, list[float]]:
-        """What was measured, by name: `loss`, `val_loss`, and the metrics with `val_` before their names.
+        """The curves by name: `loss`, `val_loss`, and the metrics with the prefix `val_`.
 
         >>> import chainrule as cr
         >>> cr.History(loss=[0.5], metrics={"accuracy": [0.75]}).measures
@@ -52,11 +52,11 @@ class History:
         return named
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all of it as a dict of copies, for `cr.save_checkpoint`."""
+        """Return copies of all fields, for `cr.save_checkpoint`."""
         return asdict(self)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned; ValueError naming what is missing, nothing changes then."""
+        """Load the result of `state_dict`; ValueError naming missing fields, before anything changes."""
         missing = [item.name for item in fields(self) if item.name not in state]
         if missing:
             raise ValueError(f"load_state_dict: missing {', '.join(missing)}")
@@ -64,7 +64,7 @@ class History:
             setattr(self, item.name, copy.deepcopy(state[item.name]))
 
     def summary(self) -> str:
-        """The last epoch in one line; empty before the first epoch is finished.
+        """The last epoch in one line; empty before the first completed epoch.
 
         >>> import chainrule as cr
         >>> cr.History(loss=[0.5], val_loss=[0.75]).summary()

@@ -25,15 +25,15 @@ def linear_regression(
 
     weight and bias minimise sum((X @ weight + bias - y)**2) + l2 * sum(weight**2), from the normal equations
     (Xc' Xc + l2) weight = Xc' yc with centred columns Xc, yc and bias = mean(y) - mean(X) @ weight; without a bias
-    nothing is centred. With one column that is weight = sum((x - mean(x)) * (y - mean(y))) / sum((x - mean(x))**2).
+    nothing is centred. For one column, weight = sum((x - mean(x)) * (y - mean(y))) / sum((x - mean(x))**2).
 
     Arguments: `X`, finite numbers of shape (n, features); `y`, of shape (n, outputs) or (n,) for one output; `l2`, at
-    least 0, in units of the sum of squares; `bias`, whether there is one; `dtype` of the layer, float32 or float64; the
+    least 0, in units of the sum of squares; `bias`, whether to fit one; `dtype` of the layer, float32 or float64; the
     solution is computed in float64.
     Returns: a `cr.nn.Linear(features, outputs)`; its prediction has shape (n, outputs).
-    Errors: ValueError for shapes, for values that are not finite, and for linearly dependent columns with `l2` = 0,
-    which leave the weights undetermined.
-    Source: normal equations of columns scaled to equal size, by eigenvalues (`cpp/host/eigen.cpp`).
+    Errors: ValueError for mismatched shapes, for values that are not finite, and for linearly dependent columns with
+    `l2` = 0, which leave the weights undetermined.
+    Source: normal equations of columns scaled to equal size, by eigendecomposition (`cpp/host/eigen.cpp`).
 
     >>> import chainrule as cr
     >>> line = cr.linear_regression([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
@@ -43,7 +43,7 @@ def linear_regression(
     x, target = _table(X, "X"), _table(y, "y")
     if len(x) != len(target) or x.size == 0 or target.size == 0:
         raise ValueError(
-            f"linear_regression: X and y need the same number of rows, at least one, got {x.shape} and {target.shape}"
+            f"linear_regression: X and y must have the same number of rows, above 0, got {x.shape} and {target.shape}"
         )
     l2 = check_number("linear_regression: l2", l2)
     with no_grad():
@@ -71,17 +71,17 @@ def _table(values: npt.ArrayLike, name: str) -> Tensor:
 
 
 def _solve(x: Tensor, target: Tensor, l2: float) -> Tensor:
-    """The weights for centred columns; the matrix, divided by n, is scaled to a diagonal of 1."""
+    """Return the weights for centred columns; the Gram matrix, divided by n, is scaled to a diagonal of 1."""
     penalty = ops.div(np.float64(l2), float(len(x)))
     size = ops.sqrt(ops.add(ops.mean(ops.square(x), axis=0), penalty)).numpy()
     if not np.isfinite(size).all():
         raise ValueError("linear_regression: the values are too large for their squares in float64")
     scale = tensor(np.where(size == 0, 1.0, size))
     scaled = ops.div(x, scale)
-    table = ops.add(covariance(scaled), ops.mul(np.eye(len(size)), ops.div(penalty, ops.square(scale))))
-    values, vectors = symmetric_eigen(table)
+    gram = ops.add(covariance(scaled), ops.mul(np.eye(len(size)), ops.div(penalty, ops.square(scale))))
+    values, vectors = symmetric_eigen(gram)
     if values.numpy()[-1] <= ops.mul(values[0], len(scale) * 2.0**-50).item():
-        raise ValueError("linear_regression: the columns of X are linearly dependent; take some out, or l2 above 0")
+        raise ValueError("linear_regression: the columns of X are linearly dependent; remove some, or set l2 above 0")
     moments = ops.div(ops.matmul(ops.transpose(scaled), target), float(len(x)))
-    turned = ops.div(ops.matmul(vectors, moments), ops.reshape(values, (-1, 1)))
-    return ops.div(ops.matmul(ops.transpose(vectors), turned), ops.reshape(scale, (-1, 1)))
+    coefficients = ops.div(ops.matmul(vectors, moments), ops.reshape(values, (-1, 1)))
+    return ops.div(ops.matmul(ops.transpose(vectors), coefficients), ops.reshape(scale, (-1, 1)))

@@ -1,6 +1,7 @@
-"""The line that shows how training goes: tqdm on a terminal when it is installed, else plain text.
+"""Progress of training: a tqdm bar on a terminal if tqdm is installed, otherwise plain text.
 
-Written to stderr. On a terminal the line of the running epoch is live; elsewhere one finished line per epoch.
+Written to stderr. On a terminal the line of the current epoch is updated in place; elsewhere each epoch prints one
+line.
 """
 
 from __future__ import annotations
@@ -12,29 +13,29 @@ from typing import Any, Protocol, TextIO
 
 __all__ = ["Progress", "make_progress"]
 
-_INTERVAL = 0.1  # seconds between two refreshes of a live line
+_INTERVAL = 0.1  # seconds between refreshes of a live line
 
 
 class Progress(Protocol):
-    """What `fit` tells about its progress; rows are counted, epochs are counted from 1."""
+    """Receiver of progress events from `fit`; epochs count from 1."""
 
     def begin(self, epoch: int, epochs: int, rows: int) -> None:
-        """An epoch of so many rows begins."""
+        """An epoch of `rows` rows starts."""
 
     def advance(self, rows: int) -> None:
-        """So many more rows are done."""
+        """`rows` more rows are done."""
 
     def end(self, summary: str) -> None:
         """The epoch is done; `summary` holds its results."""
 
     def close(self) -> None:
-        """Training is over, or broke off inside an epoch."""
+        """Training has ended or was interrupted."""
 
 
 def make_progress(wanted: bool | None, stream: TextIO | None = None) -> Progress:
-    """Choose how to show progress.
+    """Choose how to display progress.
 
-    Arguments: `wanted`: True or False, or None for only on a terminal; `stream`, default stderr.
+    Arguments: `wanted`, True, False, or None for terminals only; `stream`, default stderr.
     Returns: a `Progress`.
 
     >>> from chainrule.train._progress import make_progress
@@ -63,7 +64,7 @@ class _Silent:
 
 
 class _Line:
-    """Plain text; `live` rewrites the running epoch's line."""
+    """Plain text; `live` rewrites the line of the current epoch."""
 
     def __init__(self, stream: TextIO, live: bool) -> None:
         self._stream, self._live = stream, live
@@ -84,7 +85,7 @@ class _Line:
             self._write(f"\r{self._label}  {100 * self._done // self._rows:3} %")
 
     def end(self, summary: str) -> None:
-        seconds = max(self._last - self._begun, 1e-9)  # without the validation after the last step
+        seconds = max(self._last - self._begun, 1e-9)  # excludes the validation after the last step
         start = "\r" if self._live else ""
         self._write(f"{start}{self._label}  {summary}  {self._done / seconds:.0f} samples/s\n")
         self._open = False
@@ -100,21 +101,21 @@ class _Line:
 
 
 class _Bar(_Line):
-    """A tqdm bar while an epoch runs, in its place the plain line when it is done."""
+    """A tqdm bar during an epoch, replaced by the plain line at its end."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream, live=False)
         tqdm = importlib.import_module("tqdm").tqdm
-        # A monitor interval of 0 keeps tqdm from starting a thread, so that a later fork stays clean.
-        self._make: Any = type("Bar", (tqdm,), {"monitor_interval": 0})
+        # A monitor interval of 0 keeps tqdm from starting a thread, which a later fork would not have.
+        self._bar_class: Any = type("Bar", (tqdm,), {"monitor_interval": 0})
         self._bar: Any = None
 
     def begin(self, epoch: int, epochs: int, rows: int) -> None:
-        import shutil  # brings bz2 and lzma along: not for everyone who imports chainrule
+        import shutil  # imports bz2 and lzma, which `import chainrule` should not pay for
 
         super().begin(epoch, epochs, rows)
-        size = shutil.get_terminal_size()  # 0 where the terminal does not tell; tqdm would then show nothing
-        self._bar = self._make(
+        size = shutil.get_terminal_size()  # 0 if the terminal reports no size, with which tqdm would display nothing
+        self._bar = self._bar_class(
             total=rows,
             desc=self._label,
             unit=" samples",

@@ -1,4 +1,4 @@
-"""Trainer: seeded minibatches of rows kept in memory, many steps per call into the core."""
+"""Trainer: seeded minibatches of in-memory rows, many steps per call into the core."""
 
 from __future__ import annotations
 
@@ -23,43 +23,42 @@ from ._dataset import prepare
 
 __all__ = ["Optimizer", "Trainer", "weighted_mean"]
 
-_SECONDS = 0.05  # between looks at Ctrl-C and the progress bar
+_SECONDS = 0.05  # between checks for Ctrl-C and updates of the progress bar
 
 
 class Optimizer(Protocol):
-    """What training needs of an optimizer."""
+    """The interface of an optimizer for training."""
 
     params: list[Tensor]
 
     def step(self) -> None:
-        """Change the parameters by their gradients."""
+        """Update the parameters."""
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Set the gradients to None."""
 
 
 class Trainer:
-    """Trains a model on rows that stay in memory, one epoch of minibatches per call; what `cr.fit` is made of.
+    """Trains a model on in-memory rows, one epoch of minibatches per call; the basis of `cr.fit`.
 
     Per batch: optimizer.zero_grad(); loss(model(x), y).backward(); clipping; optimizer.step(), compiled into one
-    program; steps follow each other without Python. The last batch of an epoch may be smaller. The order of epoch e
-    depends on (seed, e) only, so the same seed gives the same bits. Bits equal the loop written by hand.
+    program; no Python code runs between steps. The last batch of an epoch may be smaller. The order of epoch e depends
+    only on (seed, e), so the same seed gives the same bits. The bits equal those of an explicit loop.
 
-    Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype (an array of it
-    in C order is used as it is, not copied); they go once through the preprocessing that the model begins with, which
-    must be fitted (`cr.nn.fit_preprocessing`) and stays as it is; `y`, n labels (integers) for cross entropy, else
-    finite numbers in the shape of the model's output; `loss`, a loss module or any function (prediction, target) ->
-    scalar tensor; `optimizer`, of this model's parameters; `batch_size`, 1 for stochastic gradient descent, None for
-    all rows at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits of the
-    whole batch; `sample_weight`, n numbers of at least 0, how much each row counts: it goes to the loss as
-    `sample_weight=`; `clip_value` and `clip_norm`, bounds for the elements of the gradients, then for their norm
-    (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed` (default: that of `cr.manual_seed`); `shuffle`;
-    `nonfinite`, "raise" or "continue" when a loss is NaN or infinite; `compile`, False to run every op by itself, for
-    models that cannot be compiled.
-    Attributes: `next_epoch`, the number of the next epoch, counted from 0; `mean_loss`, of the last one.
-    Errors: before the model is touched: TypeError or ValueError for anything that does not fit, with the place of a NaN
-    or of a label out of range. While training: FloatingPointError for a loss that is not finite, before its step;
-    `cr.CompileError` when the model, the loss or the optimizer needs values in Python.
+    Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype (a C-contiguous
+    array of that dtype is not copied) and preprocessed once by the model's leading preprocessing layers, which must be
+    fitted (`cr.nn.fit_preprocessing`) and are not changed; `y`, n integer labels for cross entropy, otherwise finite
+    numbers in the shape of the model's output; `loss`, a loss module or any function (prediction, target) -> scalar
+    tensor; `optimizer`, of this model's parameters; `batch_size`, 1 for stochastic gradient descent, None for all rows
+    at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
+    `sample_weight`, n weights of at least 0, passed to the loss as `sample_weight=`; `clip_value` and `clip_norm`,
+    bounds of the elements of the gradients, then of their norm (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed`
+    (default: that of `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a loss is NaN or infinite;
+    `compile`, False for eager execution of models that cannot be compiled.
+    Attributes: `next_epoch`, the index of the next epoch, from 0; `mean_loss`, of the last one.
+    Errors: before the model changes: TypeError or ValueError for invalid arguments, with the index of a NaN or of a
+    label out of range. During training: FloatingPointError for a loss that is not finite, before its step;
+    `cr.CompileError` when the model, the loss or the optimizer reads values in Python.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -73,7 +72,7 @@ class Trainer:
     True
     """
 
-    _caller = "Trainer"  # what errors begin with
+    _caller = "Trainer"  # prefix of error messages
 
     def __init__(
         self,
@@ -105,9 +104,9 @@ class Trainer:
         self.batch_size, self.shuffle = len(self.rows) if batch_size is None else int(batch_size), shuffle
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.seed = default_generator().seed if seed is None else seed
-        self.next_epoch = 0  # its order depends on this number
+        self.next_epoch = 0  # determines its order
         self.mean_loss = float("nan")  # of the last epoch
-        self._stop = nonfinite == "raise"
+        self._check_loss = nonfinite == "raise"
         self._modules = list(model.modules())
         self._compiled = Compiled(self._step, micro_batch) if compile else None
 
@@ -126,7 +125,7 @@ class Trainer:
         """Train on every row once; return the mean of the batch losses (before each step), weighted by their rows.
 
         Errors: FloatingPointError for a loss that is not finite, before its step. Ctrl-C raises KeyboardInterrupt
-        between two steps; the model can be used as it is.
+        between two steps; the model remains usable.
         """
         with DeferredInterrupt() as interrupt:
             for _ in self.parts(interrupt):
@@ -134,7 +133,7 @@ class Trainer:
         return self.mean_loss
 
     def parts(self, interrupt: DeferredInterrupt) -> Iterator[int]:
-        """Run an epoch in parts of a few hundredths of a second; yields the number of rows of each part."""
+        """Run an epoch in parts of about 0.05 seconds; yields the number of rows of each part."""
         n, size = len(self.rows), min(self.batch_size, len(self.rows))
         order = self._order(n)
         full = n // size * size
@@ -159,7 +158,7 @@ class Trainer:
         steps: int,
         interrupt: DeferredInterrupt,
     ) -> Iterator[int]:
-        """One step per row of `index`; their losses are appended to those of the epoch, which has `steps` of them."""
+        """Run one step per row of `index` and append the losses to those of the epoch, which has `steps` steps."""
         plan = None if self._compiled is None else self._compiled.plan_of(index[0])
         out = np.empty(len(index), np.float64 if plan is None else plan.output_dtypes[0])
         done = 0
@@ -173,14 +172,14 @@ class Trainer:
                 number = sum(map(len, losses)) + bad + 1
                 raise FloatingPointError(
                     f"{self._caller}: the loss is {out[bad]} at epoch {self.next_epoch + 1}, step {number} of {steps}; "
-                    "the model is as the step before left it; try a smaller learning rate or scaled data"
+                    "the model has the weights of the previous step; try a smaller learning rate or scaled data"
                 ) from None
             interrupt.leave_step()
             yield (done - before) * index.shape[1]
         losses.append(ops.astype(out, np.float64).numpy())
 
     def _one_step(self, index: npt.NDArray[np.int64], out: npt.NDArray[Any], done: int) -> int:
-        """Step number `done`, op by op; returns the number of the next."""
+        """Run step `done` eagerly; return the index of the next."""
         try:
             out[done] = self._step(Tensor(index[done])).item()
         except _NotFiniteError as error:
@@ -189,11 +188,11 @@ class Trainer:
         return done + 1
 
     def _step(self, rows: Tensor) -> Tensor:
-        """One step; with `nonfinite="raise"` a loss that is not finite changes nothing."""
-        x, y, options = self.rows.part(rows)
+        """Run one step; with `nonfinite="raise"` a loss that is not finite raises before anything changes."""
+        x, y, options = self.rows.batch(rows)
         self.optimizer.zero_grad()
         value = self.loss(self.rows.model(x), y, **options)
-        if self._stop:
+        if self._check_loss:
             _require_finite(value)
         value.backward()
         if self.clip_value is not None:
@@ -212,7 +211,7 @@ def _check_bounds(caller: str, **bounds: float | None) -> None:
 
 
 class _NotFiniteError(FloatingPointError):
-    """Raised inside of a step, before it changes anything."""
+    """Raised by a step before it changes anything."""
 
 
 def _require_finite(value: Tensor) -> None:
@@ -220,7 +219,7 @@ def _require_finite(value: Tensor) -> None:
 
 
 def weighted_mean(losses: npt.NDArray[np.float64], n: int, batch_size: int) -> float:
-    """The mean over rows of batch losses; all batches but the last have batch_size rows."""
+    """Return the mean of batch losses over rows; all batches but the last have batch_size rows."""
     sizes = np.full(len(losses), min(batch_size, n), dtype=np.float64)
     sizes[-1] = n - batch_size * (len(losses) - 1)
     return float(ops.div(ops.sum(ops.mul(losses, sizes)), np.float64(n)).item())

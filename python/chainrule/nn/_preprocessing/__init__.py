@@ -1,4 +1,4 @@
-"""Preprocessing layers: fitted to the training data, stored with the model."""
+"""Preprocessing layers: fitted to the training data, saved with the model."""
 
 from __future__ import annotations
 

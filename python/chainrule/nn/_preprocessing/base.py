@@ -1,7 +1,7 @@
-"""Layers fitted on data before training: they are part of the model, saved with it, and no optimizer changes them.
+"""Layers fitted to data before training: they are part of the model, saved with it, and not updated by optimizers.
 
-A layer learns from the rows that reach it: `layer.fit(X)`, or `fit_preprocessing(model, X)` for all layers of a model.
-Nothing else fits them. To add one: `_learn` computes its buffers from a float64 table, `_map` applies them.
+A layer is fitted to its input rows, either by `layer.fit(X)`, or by `fit_preprocessing(model, X)` for all layers of a
+model; training does not fit it. To add one: `_learn` computes its buffers from a float64 table, `_map` applies them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _MISSING = ("error", "mean")
 
 
 class Preprocessing(Module):
-    """Base of the layers that are fitted: features in the last axis, arithmetic in float64.
+    """Base of the fitted layers: features in the last axis, arithmetic in float64.
 
-    `dtype` is that of the result; None keeps the input's.
+    `dtype` is that of the result; None: the input's.
     """
 
-    _awaited: set[int] | None = None  # during fit_preprocessing: the layers that are still to be fitted
+    _unfitted: set[int] | None = None  # during fit_preprocessing: the ids of layers that are still to be fitted
 
     def __init__(self, in_features: int, dtype: npt.DTypeLike | None) -> None:
         self.in_features = check_size(f"{type(self).__name__}: features", in_features)
@@ -46,7 +46,7 @@ class Preprocessing(Module):
 
     @property
     def fitted(self) -> bool:
-        """Whether the layer has learned from data, or was given what it needs."""
+        """Whether the layer is fitted, or was constructed with all its values."""
         raise NotImplementedError
 
     @property
@@ -55,40 +55,40 @@ class Preprocessing(Module):
         return self.in_features
 
     def _learn(self, x: Tensor) -> None:
-        """Set the buffers from a float64 table of at least one row; nothing may be set when there is an error."""
+        """Set the buffers from a float64 table of at least one row; must not set any on an error."""
         raise NotImplementedError
 
     def _map(self, x: Tensor) -> Tensor:
         """Apply the buffers to float64 rows."""
         raise NotImplementedError
 
-    def _unusable(self, table: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """The values of a table that the layer cannot learn from."""
+    def _invalid(self, table: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """The mask of invalid values of a table."""
         return ~np.isfinite(table)
 
     def fit(self, X: npt.ArrayLike) -> Self:
-        """Learn from these rows, and forget what was learned before; return self.
+        """Fit the layer to these rows and discard any earlier fit; return self.
 
         Arguments: `X`, finite numbers of shape (rows, features), at least one row.
-        Errors: TypeError or ValueError for another table; the layer is as it was then.
+        Errors: TypeError or ValueError for an invalid table; the layer is unchanged then.
         """
         name = f"{type(self).__name__}: X"
         x = to_model_input(X, np.float64, name)
         if x.ndim != 2 or x.shape[1] != self.in_features or len(x) == 0:
             raise ValueError(f"{name} must have shape (rows, {self.in_features}) with at least one row, got {x.shape}")
-        unusable = np.argwhere(self._unusable(x.numpy()))
-        if len(unusable):
-            row, column = unusable[0]
+        invalid = np.argwhere(self._invalid(x.numpy()))
+        if len(invalid):
+            row, column = invalid[0]
             raise ValueError(f"{name}[{row}, {column}] is {x.numpy()[row, column]}; every value must be finite")
         with no_grad():
             self._learn(x)
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        if self._awaited is not None and id(self) in self._awaited:
+        if self._unfitted is not None and id(self) in self._unfitted:
             self.fit(x)
-            self._awaited.remove(id(self))
-            if not self._awaited:
+            self._unfitted.remove(id(self))
+            if not self._unfitted:
                 raise _AllFittedError
         given = one(x)
         name = type(self).__name__
@@ -110,9 +110,9 @@ class Standardize(Preprocessing):
     Fitting: mean = sum(x) / n, std = sqrt(sum((x - mean)**2) / n) as `numpy.std`; a column whose values are all equal
     gets std 1, so that it becomes 0. Values are computed in float64 and rounded once to `dtype`.
 
-    Arguments: `features`, the number of columns; `missing`, what a NaN is: "error" (when fitted; otherwise it stays
-    NaN), or "mean": it is left out in fitting and becomes 0, the mean; `dtype` of the result, that of the layers
-    behind.
+    Arguments: `features`, the number of columns; `missing`, the treatment of NaN: "error" (in `fit`; otherwise it
+    remains NaN), or "mean": excluded from fitting and mapped to 0, the mean; `dtype` of the result, that of the
+    following layers.
     Input: x of shape (..., features), any float dtype. Output: the same shape.
     Errors: ValueError before it is fitted, for another number of columns, for a column without a value, or with values
     whose squares float64 cannot hold.
@@ -136,7 +136,7 @@ class Standardize(Preprocessing):
     def fitted(self) -> bool:
         return not np.isnan(self.mean._data).any()
 
-    def _unusable(self, table: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    def _invalid(self, table: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         return np.isinf(table) if self.missing == "mean" else ~np.isfinite(table)
 
     def _learn(self, x: Tensor) -> None:
@@ -161,7 +161,7 @@ class Standardize(Preprocessing):
         return z if self.missing == "error" else ops.where(ops.equal(z, z), z, 0.0)
 
     def inverse(self, z: Tensor | npt.ArrayLike) -> Tensor:
-        """Go back: z * std + mean.
+        """Invert the layer: z * std + mean.
 
         Arguments: `z` of shape (..., features). Returns: a float64 tensor of the same shape.
 
@@ -181,18 +181,18 @@ class Standardize(Preprocessing):
 
 
 class _AllFittedError(Exception):
-    """Raised where the last layer was fitted: what comes behind it need not be computed."""
+    """Raised when the last layer is fitted, because the rest of the forward pass is not needed."""
 
 
 def fit_preprocessing(model: Module, X: npt.ArrayLike) -> None:
-    """Fit every layer that is fitted on data, each on the rows that reach it through the layers before.
+    """Fit every preprocessing layer of a model, each to its input rows as computed by the preceding layers.
 
-    The model is computed on all rows in evaluation mode, up to the last such layer. `cr.fit` does not do this: call it
-    before training, with the training rows only. Layers that were fitted before are fitted anew.
+    The model is evaluated on all rows in evaluation mode, up to the last such layer. `cr.fit` does not do this: call it
+    before training, with the training rows only. Layers that were fitted before are fitted again.
 
     Arguments: `model`, a Module; `X`, numbers of shape (rows, ...).
-    Errors: ValueError when the model has no such layer or does not reach one, and what the layers raise; the model is
-    as it was then.
+    Errors: ValueError if the model has no such layer or its forward does not call one, and the errors of the layers;
+    the model is unchanged then.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -204,20 +204,20 @@ def fit_preprocessing(model: Module, X: npt.ArrayLike) -> None:
     """
     layers = [module for module in model.modules() if isinstance(module, Preprocessing)]
     if not layers:
-        raise ValueError("fit_preprocessing: the model has no layer that is fitted on data, such as Standardize")
+        raise ValueError("fit_preprocessing: the model has no layer that is fitted to data, such as Standardize")
     before = [(layer, dict(vars(layer)), layer.state_dict()) for layer in layers]
-    awaited = {id(layer) for layer in layers}
+    unfitted = {id(layer) for layer in layers}
     x = to_model_input(X, input_dtype(model), "fit_preprocessing: X")
     try:
         for layer in layers:
-            layer._awaited = awaited
+            layer._unfitted = unfitted
         with evaluating(model):
             model(x)
-        missed = next(type(layer).__name__ for layer in layers if id(layer) in awaited)
-        raise ValueError(f"fit_preprocessing: the model's forward does not reach its {missed}")
+        missed = next(type(layer).__name__ for layer in layers if id(layer) in unfitted)
+        raise ValueError(f"fit_preprocessing: the model's forward does not call its {missed}")
     except _AllFittedError:
         for layer in layers:
-            del layer._awaited
+            del layer._unfitted
     except BaseException:
         for layer, attributes, state in before:
             vars(layer).clear()
@@ -227,7 +227,7 @@ def fit_preprocessing(model: Module, X: npt.ArrayLike) -> None:
 
 
 def split_preprocessing(model: Module) -> tuple[Sequential | None, Module]:
-    """The fitted layers that a Sequential begins with, and the rest; (None, model) where there are none."""
+    """The preprocessing layers at the beginning of a Sequential, and the rest; (None, model) if it has none."""
     layers = list(model) if isinstance(model, Sequential) else []
     count = next((i for i, layer in enumerate(layers) if not isinstance(layer, Preprocessing)), len(layers))
     return (Sequential(*layers[:count]), Sequential(*layers[count:])) if count else (None, model)

@@ -1,4 +1,4 @@
-"""Feature maps: fixed functions of the inputs, in which a linear layer can express more."""
+"""Feature maps: fixed functions of the inputs that make a linear layer more expressive."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MAX_DEGREE, _MAX_FEATURES = 64, 1 << 20
 class PolynomialFeatures(Module):
     """All products of inputs up to a degree; of one input (1, x, x**2, ..., x**degree).
 
-    The order is by degree, then lexicographic by the inputs' places: (1, a, b, a*a, a*b, b*b). A product is made of the
-    one of a degree less: x**3 = x * (x * x).
+    The order is by degree, then lexicographic by the inputs' indices: (1, a, b, a*a, a*b, b*b). A product is
+    computed from one of a lower degree: x**3 = x * (x * x).
 
-    Arguments: `degree`, at least 1; `features`, the number of inputs; `interaction_only`, whether every input may occur
-    only once in a product: degree 2 gives (1, a, b, a*b); `include_bias`, whether the 1 is there, which a linear layer
-    behind has as its bias.
+    Arguments: `degree`, at least 1; `features`, the number of inputs; `interaction_only`, whether an input occurs at
+    most once in a product: degree 2 gives (1, a, b, a*b); `include_bias`, whether to include the 1; a following linear
+    layer has it as its bias.
     Input: x of shape (..., features), float32 or float64. Output: (..., out_features), the same dtype.
     Errors: ValueError for other sizes, for more than 2**20 results; in a call for another number of inputs.
 
@@ -45,7 +45,7 @@ class PolynomialFeatures(Module):
         self.degree = check_size("PolynomialFeatures: degree", degree)
         self.interaction_only, self.include_bias = bool(interaction_only), bool(include_bias)
         count = self.in_features if self.degree <= _MAX_DEGREE and self.in_features <= _MAX_FEATURES else None
-        self._starts: list[list[int]] = []  # per degree: where the products that begin with input i begin; the end
+        self._starts: list[list[int]] = []  # per degree: the first product that begins with input i; the end
         total = int(self.include_bias)
         if count is not None:
             self._starts.append(list(range(self.in_features + 1)))
@@ -55,20 +55,20 @@ class PolynomialFeatures(Module):
                 total += self._starts[-1][-1]
         if count is None or total > _MAX_FEATURES:
             raise ValueError(
-                f"PolynomialFeatures: degree {degree} of {features} features makes more than {_MAX_FEATURES} products, "
+                f"PolynomialFeatures: degree {degree} of {features} features has more than {_MAX_FEATURES} products, "
                 f"or the degree is above {_MAX_DEGREE}"
             )
         self.out_features = total
 
     def _factors(self, starts: list[int], i: int) -> int:
-        """Where, among the products of a degree, those begin that input i is multiplied with."""
+        """The index of the first product of a degree that input i is multiplied by."""
         return starts[i + 1] if self.interaction_only else starts[i]
 
     def _next(self, starts: list[int]) -> list[int]:
-        places = [0]
+        following = [0]
         for i in range(self.in_features):
-            places.append(places[-1] + starts[-1] - self._factors(starts, i))
-        return places
+            following.append(following[-1] + starts[-1] - self._factors(starts, i))
+        return following
 
     def forward(self, x: Tensor) -> Tensor:
         x = one(x)
@@ -86,7 +86,7 @@ class PolynomialFeatures(Module):
                 for i in range(self.in_features)
                 if self._factors(starts, i) < starts[-1]
             ]
-            if not products:  # every input occurs already
+            if not products:  # every input already occurs in each product
                 break
             block = ops.concatenate(products, axis=-1)
             parts.append(block)
@@ -104,8 +104,8 @@ class PolynomialFeatures(Module):
 class RBFFeatures(Module):
     """Radial basis functions, y_j = exp(-gamma * sum((x - centers[j])**2)).
 
-    Arguments: `centers`, finite numbers of shape (out_features, in_features), kept as a float64 buffer and not trained;
-    `gamma`, above 0.
+    Arguments: `centers`, finite numbers of shape (out_features, in_features), a float64 buffer that is not
+    trained; `gamma`, above 0.
     Input: x of shape (..., in_features), float32 or float64. Output: (..., out_features), the same dtype.
     Errors: ValueError for other centers or another gamma; in a call for another number of inputs.
 

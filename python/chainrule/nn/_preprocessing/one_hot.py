@@ -1,4 +1,4 @@
-"""Columns of categories as columns of 0 and 1."""
+"""One-hot encoding of categorical columns."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _UNKNOWN = ("error", "zeros")
 
 
 class OneHot(Preprocessing):
-    """Replace columns of categories, each by one column per category that is 1 where x equals it, else 0.
+    """Replace each categorical column by one column per category that is 1 where x equals the category, else 0.
 
-    Other columns pass through; the order of the columns stays. Categories are numbers, mostly integers.
+    Other columns are unchanged, and the order of columns is preserved. Categories are numbers, mostly integers.
 
-    Arguments: `features`, the number of columns of x; `columns`, which of them hold categories: a mapping from column
-    to the number of its categories, which are 0, 1, ... then (as `read_csv` codes text), or a sequence of columns,
-    whose categories are the different values that `fit` sees, ascending; `unknown`, what a value is that is no
-    category, NaN included: "error", or "zeros" in all of its columns.
+    Arguments: `features`, the number of columns of x; `columns`, the categorical ones: a mapping from column to the
+    number of its categories 0, 1, ... (the codes of `read_csv`), or a sequence of columns, whose categories are the
+    distinct values in `fit`, ascending; `unknown`, the treatment of values that are not a category, NaN included:
+    "error", or "zeros" in all columns of the categories.
     Input: x of shape (..., features). Output: (..., out_features) in the dtype of x (float32 for integers).
-    Errors: ValueError before it is fitted, for another number of columns, and for a value that is no category.
+    Errors: ValueError before it is fitted, for another number of columns, and for a value that is not a category.
 
     >>> import chainrule as cr
     >>> layer = cr.nn.OneHot(2, {1: 3})
@@ -53,7 +53,7 @@ class OneHot(Preprocessing):
         self._set([np.arange(sizes.get(column, 0)) for column in self.columns])
 
     def _set(self, categories: Sequence[npt.NDArray[Any]]) -> None:
-        """Make the buffers; their sizes follow from what was learned."""
+        """Create the buffers; their sizes depend on the categories."""
         self.sizes = Buffer(np.array([len(values) for values in categories], dtype=np.int64))
         self.values = Buffer(np.concatenate([np.empty(0), *categories]))
 
@@ -65,10 +65,10 @@ class OneHot(Preprocessing):
     def out_features(self) -> int:
         """The number of columns of the result; ValueError before the layer is fitted."""
         if not self.fitted:
-            raise ValueError("OneHot: the number of columns is known when the layer is fitted")
+            raise ValueError("OneHot: the number of columns is not known before the layer is fitted")
         return self.in_features - len(self.columns) + len(self.values._data)
 
-    def _unusable(self, table: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    def _invalid(self, table: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         mask = np.zeros(table.shape, dtype=bool)
         if self.unknown == "error":
             mask[:, self.columns] = ~np.isfinite(table[:, self.columns])
@@ -88,25 +88,25 @@ class OneHot(Preprocessing):
     def _map(self, x: Tensor) -> Tensor:
         grad_mode.executor.guard(self, "values")
         parts, known = [], []
-        done = at = 0
+        copied = at = 0
         for column, size in zip(self.columns, self.sizes._data.tolist(), strict=True):
-            parts.append(x[..., done:column])
+            parts.append(x[..., copied:column])
             hot = ops.equal(x[..., column : column + 1], self.values[at : at + size])
             parts.append(ops.astype(hot, np.float64))
             known.append(ops.sum(parts[-1], axis=-1, keepdims=True))
-            done, at = column + 1, at + size
-        parts.append(x[..., done:])
+            copied, at = column + 1, at + size
+        parts.append(x[..., copied:])
         if self.unknown == "error" and known:
-            self._refuse_unknown(x, ops.concatenate(known, axis=-1))
+            self._raise_unknown(x, ops.concatenate(known, axis=-1))
         return ops.concatenate([part for part in parts if part.shape[-1]], axis=-1)
 
-    def _refuse_unknown(self, x: Tensor, known: Tensor) -> None:
+    def _raise_unknown(self, x: Tensor, known: Tensor) -> None:
         """Raise ValueError where `known`, 1 or 0 for each category column, is 0; compiled functions check each run."""
 
-        def error(place: tuple[int, ...]) -> ValueError:
-            where = ", ".join(str(int(i)) for i in place[:-1])
-            column = self.columns[place[-1]]
-            return ValueError(f"OneHot: x[{where}, {column}] of this batch is none of the categories of that column")
+        def error(index: tuple[int, ...]) -> ValueError:
+            row = ", ".join(str(int(i)) for i in index[:-1])
+            column = self.columns[index[-1]]
+            return ValueError(f"OneHot: x[{row}, {column}] of this batch is not a category of that column")
 
         raise_where(ops.equal(known, 0.0), error)
 

@@ -18,7 +18,7 @@ __all__ = ["PCA", "Whiten"]
 
 
 class _Projection(Preprocessing):
-    """z = (x - mean) @ weight, both fitted."""
+    """z = (x - mean) @ weight, with fitted mean and weight."""
 
     def __init__(self, features: int, components: int | None, dtype: npt.DTypeLike) -> None:
         super().__init__(features, dtype)
@@ -43,7 +43,7 @@ class _Projection(Preprocessing):
     def _learn(self, x: Tensor) -> None:
         name = type(self).__name__
         if len(x) < 2:
-            raise ValueError(f"{name}: needs at least 2 rows, got {len(x)}")
+            raise ValueError(f"{name}: X must have at least 2 rows, got {len(x)}")
         mean = ops.mean(x, axis=0)
         table = covariance(ops.sub(x, mean))
         if not np.isfinite(table.numpy()).all():
@@ -55,7 +55,7 @@ class _Projection(Preprocessing):
             buffer.copy_(value)
 
     def _scaled(self, axes: Tensor, variance: Tensor, largest: Tensor) -> Tensor:
-        """The rows of `axes` as they go into the weight."""
+        """The columns of the weight, as rows: the axes with their scale."""
         raise NotImplementedError
 
     def _map(self, x: Tensor) -> Tensor:
@@ -75,8 +75,8 @@ class PCA(_Projection):
 
     The columns of `weight` are the eigenvectors of the covariance (x - mean)' (x - mean) / n with the largest
     eigenvalues, largest first; these are `variance`, the variances of the columns of z. The largest component of an
-    axis by magnitude is positive. Axes of (nearly) equal variance can be any in their plane. Columns of different
-    units should be standardised before.
+    axis by magnitude is positive. Axes of (nearly) equal variance are arbitrary within their plane. Standardise
+    columns of different physical units first.
 
     Arguments: `features`, the number of columns; `components`, how many axes (default: all); `dtype` of the result.
     Input: x of shape (..., features). Output: (..., components).
@@ -102,10 +102,10 @@ class Whiten(_Projection):
     z = (x - mean) @ weight; column j of `weight` is principal axis j over sqrt(variance[j] + eps), see `PCA`.
 
     Arguments: `features`, the number of columns; `components`, how many axes (default: all); `eps`, added to the
-    variances, which shrinks directions of less variance than it; `dtype` of the result.
+    variances, which shrinks directions of smaller variance; `dtype` of the result.
     Input: x of shape (..., features). Output: (..., components).
     Errors: as `PCA`; ValueError in `fit` when a variance plus `eps` is not above features * 2**-52 times the largest
-    variance: the columns are linearly dependent, and there is nothing but rounding errors to divide by.
+    variance: the columns are linearly dependent, and the divisors would be rounding errors only.
 
     >>> import numpy as np
     >>> import chainrule as cr

@@ -1,4 +1,4 @@
-"""Linear regression in closed form: against the textbook, NumPy and gradient descent."""
+"""Linear regression in closed form: against the textbook formula, NumPy and gradient descent."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_dependent_columns_need_a_penalty() -> None:
     X, y = table()
     for extra in (X[:, :1] * 2 - 1, np.full((50, 1), 3.0), np.zeros((50, 1))):
         wide = np.column_stack([X, extra])
-        with pytest.raises(ValueError, match="the columns of X are linearly dependent; take some out, or l2 above 0"):
+        with pytest.raises(ValueError, match="the columns of X are linearly dependent; remove some, or set l2 above 0"):
             cr.linear_regression(wide, y)
         layer = cr.linear_regression(wide, y, l2=1e-3, dtype=np.float64)
         np.testing.assert_allclose(
@@ -87,16 +87,16 @@ def test_row_69_gradient_descent_converges_to_it() -> None:
 @pytest.mark.parametrize(
     ("X", "y", "l2", "message"),
     [
-        ([[1.0], [2.0]], [1.0], 0.0, r"X and y need the same number of rows, at least one, got \(2, 1\) and \(1, 1\)"),
+        ([[1.0], [2.0]], [1.0], 0.0, r"X and y must have the same number of rows, above 0, got \(2, 1\) and \(1, 1\)"),
         ([1.0, 2.0], [1.0, 2.0], 0.0, r"X must have an axis of rows and one of columns, got \(2,\)"),
-        (np.zeros((0, 2)), np.zeros(0), 0.0, ".* at least one"),
+        (np.zeros((0, 2)), np.zeros(0), 0.0, ".* rows, above 0"),
         ([[1.0], [np.nan]], [1.0, 2.0], 0.0, r"X\[1, 0\] is nan"),
         ([[1.0], [2.0]], [1.0, np.inf], 0.0, r"y\[1, 0\] is inf"),
         ([[1.0], [2.0]], [1.0, 2.0], -1.0, "l2 must be a finite number of at least 0, got -1.0"),
         ([[1e200], [-1e200]], [1.0, 2.0], 0.0, "the values are too large"),
     ],
 )
-def test_refused(X: object, y: object, l2: float, message: str) -> None:
+def test_rejected(X: object, y: object, l2: float, message: str) -> None:
     with pytest.raises(ValueError, match=f"linear_regression: {message}"):
         cr.linear_regression(X, y, l2=l2)  # type: ignore[arg-type]
 

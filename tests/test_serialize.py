@@ -1,4 +1,4 @@
-"""Model files: the same bits back, damage always found, nothing half-written."""
+"""Model files: round trips keep the bits, damage is always detected, writes are atomic."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
 
 
 def test_equal_models_are_equal_files(tmp_path: Path) -> None:
-    """In processes of their own: the safetensors writer orders its metadata at random."""
+    """In separate processes: the safetensors writer orders its metadata at random."""
     code = (
         "import sys, chainrule as cr\n"
         "g = cr.random.Generator(seed=1)\n"
@@ -126,7 +126,7 @@ def test_what_cannot_be_saved_writes_nothing(tmp_path: Path) -> None:
         cr.save(Own(), tmp_path / "m")
     with pytest.raises(TypeError, match=r"save: layer '0\.0' is a Own"):
         cr.save(nn.Sequential(nn.Sequential(Own())), tmp_path / "m")
-    with pytest.raises(ValueError, match=r"layer '[02]' is the same object as '[02]'"):
+    with pytest.raises(ValueError, match=r"layers '[02]' and '[02]' are the same object"):
         cr.save(nn.Sequential(shared, nn.Tanh(), shared), tmp_path / "m")
     with pytest.raises(TypeError, match="save: x is complex128"):
         cr.save({"x": np.zeros(1, complex)}, tmp_path / "m")
@@ -175,14 +175,14 @@ def test_files_with_the_scaling_beside_the_model_load_as_one_model(tmp_path: Pat
     assert found is not None
     assert (found.columns, found.categories, found.missing) == (("a", "b", "c"), {}, False)
     if task == "regression":
-        assert found.answers(np.array([[0.5]], np.float32)) == ["52.0"]
+        assert found.predictions(np.array([[0.5]], np.float32)) == ["52.0"]
     cr.save(model, tmp_path / "again", preparation=found)
     copy, kept = load_prepared(tmp_path / "again")
     assert copy.predict(X).tobytes() == model.predict(X).tobytes()
     assert kept is not None
     assert kept.describe() == found.describe()
     del values["preparation.inputs.scale"]
-    with pytest.raises(cr.ModelFormatError, match=r"preparation: inputs should have mean and std of shape \(3,\)"):
+    with pytest.raises(cr.ModelFormatError, match=r"preparation: inputs requires mean and std of shape \(3,\)"):
         cr.load(forged(path, linear(), values, preparation=json.dumps(names)))
 
 
@@ -213,7 +213,7 @@ def test_every_bit_flip_and_every_cut_is_found(tmp_path: Path, monkeypatch: pyte
 
 
 def forged(path: Path, architecture: Any, values: dict[str, np.ndarray] | None = None, **metadata: str) -> Path:
-    """A file with a right checksum and a wrong content."""
+    """A file with a valid checksum and invalid content."""
     from chainrule.serialize._model_files import _digest, _dump, _serialize
 
     values = net().state_dict() if values is None else values
@@ -240,22 +240,22 @@ def test_forged_file_loads_when_nothing_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("architecture", "values", "metadata", "message"),
     [
-        (linear(), WEIGHTS, {"format_version": "2"}, "file format 2, this chainrule reads 1"),
-        (linear(), WEIGHTS, {"format": "pt"}, "not of a chainrule model"),
+        (linear(), WEIGHTS, {"format_version": "2"}, "format version 2, expected 1"),
+        (linear(), WEIGHTS, {"format": "pt"}, "but not a chainrule model"),
         ("{", WEIGHTS, {}, "Expecting"),
         ("[" * 100_000, WEIGHTS, {}, "recursion"),
-        ([], WEIGHTS, {}, "the model is not described"),
-        ({"class": "Linear"}, WEIGHTS, {}, "the model is not described"),
+        ([], WEIGHTS, {}, "the model has no class and config"),
+        ({"class": "Linear"}, WEIGHTS, {}, "the model has no class and config"),
         ({"class": "os.system", "config": {}}, WEIGHTS, {}, "unknown layer class 'os.system'"),
         ({"class": ["Linear"], "config": {}}, WEIGHTS, {}, "unknown layer class"),
-        (linear(in_features=10**12), WEIGHTS, {}, "0.weight should have shape"),
-        (linear(in_features="3"), WEIGHTS, {}, "0.weight should have shape"),
+        (linear(in_features=10**12), WEIGHTS, {}, "0.weight has shape .*, expected shape"),
+        (linear(in_features="3"), WEIGHTS, {}, "0.weight has shape .*, expected shape"),
         (linear(extra=1), WEIGHTS, {}, "extra"),
         (linear(init="zero"), WEIGHTS, {}, "init must be one of"),
         (linear(dtype="float64"), WEIGHTS, {}, "0.weight is float64, the value float32"),
         (linear(bias=False), WEIGHTS, {}, "unknown 0.bias"),
         (linear(), {"0.weight": WEIGHTS["0.weight"]}, {}, "missing 0.bias"),
-        (linear(), {}, {}, "0.weight should have shape"),
+        (linear(), {}, {}, "0.weight is missing, expected shape"),
         (linear(), WEIGHTS, {"preparation": "{}"}, "'task' is missing"),
         (linear(), WEIGHTS, {"preparation": '{"task":"none"}'}, "unknown task"),
     ],
@@ -271,7 +271,7 @@ def test_wrong_content_with_a_right_checksum(
 
 def test_another_numerics_version_is_a_warning(tmp_path: Path) -> None:
     path = forged(tmp_path / "m", linear(), WEIGHTS, numerics_version="0")
-    with pytest.warns(UserWarning, match="numerics version 0, this is 1: results may differ") as caught:
+    with pytest.warns(UserWarning, match="numerics version 0, expected 1: results may differ") as caught:
         assert cr.load(path)[0].in_features == 3
     assert caught[0].filename == __file__
 
@@ -279,7 +279,7 @@ def test_another_numerics_version_is_a_warning(tmp_path: Path) -> None:
 def test_foreign_files(tmp_path: Path) -> None:
     path = tmp_path / "m"
     path.write_bytes(safetensors.numpy.save({"w": np.zeros(2)}))
-    with pytest.raises(cr.ModelFormatError, match="not of a chainrule model"):
+    with pytest.raises(cr.ModelFormatError, match="but not a chainrule model"):
         cr.load(path)
     header = b'{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
@@ -307,7 +307,7 @@ def test_loading_runs_no_code(tmp_path: Path) -> None:
         "sys.addaudithook(lambda *event: events.append(event))\n"
         "cr.load(sys.argv[1])\n"
         "try: cr.load(sys.argv[2])\n"
-        "except cr.ModelFormatError: print('refused')\n"
+        "except cr.ModelFormatError: print('rejected')\n"
         "found = list(events)\n"
         "kinds = ('import', 'exec', 'compile', 'os.', 'subprocess', 'socket', 'ctypes', 'pickle', 'marshal', 'code')\n"
         "writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT\n"
@@ -316,7 +316,7 @@ def test_loading_runs_no_code(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code, str(tmp_path / "good"), str(tmp_path / "bad")]
     shown = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout
-    assert shown.splitlines() == ["refused", "2 files opened", "[]"]
+    assert shown.splitlines() == ["rejected", "2 files opened", "[]"]
 
 
 # Writing.

@@ -1,7 +1,7 @@
 """cr.saturation: vanishing derivatives, dead units and gradient norms against NumPy and `backward`.
 
-Rows 39 and 79 of the notes: derivatives near 0 hold learning up; a ReLU's is 0 for about half of the inputs; a
-sigmoid's output is not centred, and it saturates.
+Rows 39 and 79 of the notes: derivatives near 0 slow down learning; the derivative of ReLU is 0 for about half of the
+inputs; the output of a sigmoid is not centred, and it saturates.
 """
 
 import sys
@@ -87,7 +87,7 @@ class TestNumbers:
 
 
 class TestClaims:
-    """Row 79, and row 39: said of units in the notes, seen in numbers."""
+    """Rows 79 and 39: statements of the notes about activation functions, measured."""
 
     def layer(self, unit: type[cr.nn.Module], scale: float) -> LayerReport:
         return cr.saturation(net(unit, scale), X)["1"]
@@ -190,7 +190,7 @@ class TestText:
             self.report().plot(tmp_path / "saturation.png")
 
 
-class TestRefusals:
+class TestErrors:
     def test_arguments(self) -> None:
         model, loss = net(cr.nn.ReLU), cr.nn.CrossEntropyLoss()
         other: Any = len
@@ -216,5 +216,5 @@ class TestRefusals:
             cr.saturation(model, X)
             return x
 
-        with pytest.raises(cr.CompileError, match=r"^saturation: values are not known inside of a compiled function"):
+        with pytest.raises(cr.CompileError, match=r"^saturation: values are not known inside a compiled function"):
             cr.compile(function)(cr.tensor([1.0]))

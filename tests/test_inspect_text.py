@@ -1,4 +1,4 @@
-"""How graphs are written: formulas of ops against what the ops compute, numbers and tables as text, the docs."""
+"""Graphs as text: formulas of ops against computed values, formatting of numbers and tables, the docs."""
 
 import re
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""cr.graph: the numbers of the lecture notes by name, the tables as text, names, what is refused.
+"""cr.graph: the values of the lecture notes by name, the tables as text, names, errors.
 
-Row numbers are those of the table of the notes' contents: 1-3, 5-7, 9, 15, 16, 21-23.
+Row numbers refer to the table of contents of the lecture notes: 1-3, 5-7, 9, 15, 16, 21-23.
 """
 
 import math
@@ -65,7 +65,7 @@ class TestNotes:
         expected = {"below": -0.534447, "e": -0.534447, "minus": -0.196612, "dot": 0.196612}
         expected |= {"w0": -0.196612, "x0": 0.393224, "w1": -0.393224, "x1": -0.589836, "w2": 0.196612}
         assert {name: backward[name] for name in expected} == pytest.approx(expected, abs=2e-6)
-        # "[1] x [0.2] = 0.2, both inputs": what the add passes back.
+        # "[1] x [0.2] = 0.2, both inputs": the upstream gradient from the add.
         added = [row for row in graph.trace().backward if row.node.name == "dot"]
         assert [float(row.local) for row in added if row.local is not None] == [1, 1]
         assert [float(row.part) for row in added] == [float(row.upstream) for row in added]
@@ -190,7 +190,7 @@ class TestRows21To23:
 
 
 class TestModes:
-    """Forward and reverse mode go other ways; they must meet, on ops of every kind."""
+    """Forward and reverse mode must agree, on ops of every kind."""
 
     @pytest.mark.parametrize(
         "function",
@@ -294,7 +294,7 @@ class TestNames:
             graph["y"]
 
 
-class TestRefusals:
+class TestErrors:
     def test_what_has_no_graph(self) -> None:
         x = leaf([1.0, 2.0])
         with pytest.raises(ValueError, match=r"^graph: the output \(2,\) has no graph"):
@@ -361,7 +361,7 @@ class TestRefusals:
             return argument
 
         for function in (traced, lambda a: a * len(str(outside.trace())), lambda a: a * len(str(outside.flops()))):
-            with pytest.raises(cr.CompileError, match=r"^graph: .*inside of a compiled function"):
+            with pytest.raises(cr.CompileError, match=r"^graph: .*inside a compiled function"):
                 cr.compile(function)(cr.tensor([3.0, 4.0], dtype="float64"))
 
 

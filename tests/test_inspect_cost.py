@@ -1,4 +1,4 @@
-"""What a graph costs: operations and bytes by node, and that the backward pass costs two forward passes."""
+"""The cost of a graph: operations and bytes per node; the backward pass costs two forward passes."""
 
 import re
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Pictures of graphs: everything is in them, nothing lies on anything else, and they are those in docs/pictures."""
+"""Drawings of graphs: complete, without overlaps, and equal to those in docs/pictures."""
 
 import itertools
 import os
@@ -40,7 +40,7 @@ def edges(graph: Graph) -> list[tuple[str, str]]:
 
 
 def random_graph(seed: int, count: int) -> Graph:
-    """Sums and products of what there is, far and near, with long names among them."""
+    """Sums and products of random earlier nodes, with some long names."""
     draw = np.random.default_rng(seed)
     tensors = [cr.tensor(float(v), requires_grad=True) for v in draw.uniform(-1, 1, 4)]
     for _ in range(count):
@@ -55,7 +55,7 @@ Rectangle = tuple[float, float, float, float]
 
 
 def rectangles(root: ET.Element) -> Iterator[tuple[str, Rectangle]]:
-    """What texts and boxes cover, in a font whose characters are as wide as assumed."""
+    """The areas of texts and boxes, for a font of the assumed character width."""
     for element in root.iter():
         kind = element.get("class", "")
         if element.tag == f"{SVG}text":
@@ -307,7 +307,7 @@ class TestDraw:
         graph.draw(tmp_path / "f.svg")
         assert (tmp_path / "f.svg").read_text(encoding="utf-8") == graph.to_svg()
 
-    def test_other_formats_are_refused(self, tmp_path: Path) -> None:
+    def test_other_formats_are_rejected(self, tmp_path: Path) -> None:
         for name in ("f.png", "f.pdf", "f"):
             with pytest.raises(ValueError, match=r"^draw: expected a path that ends in \.svg, got .*to_dot\(\)"):
                 pictures.neuron().draw(tmp_path / name)
