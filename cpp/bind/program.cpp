@@ -263,6 +263,7 @@ void bind_program(py::module_& module) {
       .def("__call__", &BoundProgram::run, "Runs on the input arrays; returns the output array, or a tuple of them.")
       .def("__str__", &BoundProgram::text);
   module.attr("ALIGNMENT") = kAlignment;
+  module.attr("GEMM_DEPTH") = py::make_tuple(gemm_depth(item_size(kFloat32)), gemm_depth(item_size(kFloat64)));
   module.def("instruction_fields", instruction_fields,
              "The fields of each record of instructions, in the order of an instruction's integers.");
   module.def("instruction_record", instruction_record, py::arg("name"),

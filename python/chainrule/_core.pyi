@@ -11,6 +11,7 @@ _Plain = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[f
 _Fused = tuple[str, int, Sequence[int], Sequence[int], Sequence[int], Sequence[float], Sequence[_Plain]]
 _Code = _Plain | _Fused | tuple[Any, ...]
 ALIGNMENT: int  # bytes
+GEMM_DEPTH: tuple[int, int]  # by dtype
 TENSOR_SLOTS: tuple[str, ...]
 _Loop = tuple[()] | tuple[int, int, int, bool, Sequence[tuple[int, int]]]
 

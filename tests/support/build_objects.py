@@ -21,10 +21,10 @@ TARGETS = ("chainrule_core", "kernels_scalar", "kernels_avx2", "kernels_avx512")
 def objects() -> dict[str, list[Path]] | None:
     """Objects by target; None when there is neither an up-to-date build nor cmake to build one.
 
-    The variable CHAINRULE_BUILD_DIR names a build tree; `pip install .` leaves one in build/.
+    The variable CHAINRULE_BUILD_DIR names a build tree; else it is build/, or one that `pip install .` leaves in there.
     """
     named = os.environ.get("CHAINRULE_BUILD_DIR")
-    folders = [Path(named)] if named else sorted((ROOT / "build").glob("*/"))
+    folders = [Path(named)] if named else [ROOT / "build", *sorted((ROOT / "build").glob("*/"))]
     for folder in folders:
         found = objects_in(folder)
         if found is not None:

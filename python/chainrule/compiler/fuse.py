@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import _core
 from .._ir.elementwise import Chain, Map, MapStep, Update
 from .._ir.instruction import PRODUCT, Instr
 from .._ir.products import Matmul
@@ -25,8 +26,6 @@ from .dataflow import Flow
 
 __all__ = ["fuse", "register_steps", "uniform_constants"]
 
-# A product that is not stored must be computed in one block of k (gemm_depth of cpp/kernel_table.h): its size by dtype.
-_DEPTH_BLOCK = (512, 256)
 _FIRST_LOCAL = PRODUCT - 1  # values local to the body of a chain have ids from here down
 _WINDOW = 12  # instructions after the first one that are considered for a chain
 _MAX_CHAIN = 24  # instructions of a chain: their blocks must stay in L1
@@ -123,7 +122,9 @@ def _fuse_product(flow: Flow, at: int, matmul: Instr, record: Matmul) -> None:
         position, follower, step = found
         updates = isinstance(follower.record, Update)
         consumed = flow.read_once(newest)
-        stored = not (updates and consumed and in_place and record.k <= _DEPTH_BLOCK[matmul.dtype])
+        stored = not (
+            updates and consumed and in_place and record.k <= _core.GEMM_DEPTH[matmul.dtype]
+        )  # one block of k
         if not updates and consumed and in_place:
             step.outs = [PRODUCT]
             in_memory = follower.outs[0]
