@@ -110,16 +110,31 @@ def test_the_sites_of_an_instruction_set_exist() -> None:
 NEW = {
     "rsqrt": ("elementwise", "special_values", "ops", "derivatives", "package", "registry"),
     "rsqrt_grad": ("elementwise", "special_values", "derivatives", "registry"),
-    "Scale": ("nn", "io", "derivatives", "package", "parity_numpy"),
+    "Scale": ("nn", "serialize", "derivatives", "package", "parity_numpy"),
     "log_cosh_loss": ("ops", "derivatives", "package", "registry"),
-    "LogCoshLoss": ("nn", "io", "derivatives", "package", "parity_numpy"),
+    "LogCoshLoss": ("nn", "serialize", "derivatives", "package", "parity_numpy"),
     "soft_sign_sgd": ("update",),
     "SoftSignSGD": ("optim", "package"),
     "row_norm": ("ops", "softmax", "derivatives", "package", "registry"),
     "row_norm_grad": ("derivatives", "registry"),
 }
 # Tests of whole tables.
-WHOLE = ("registry", "schema", "schema_core", "losses", "optim", "optim_state")
+WHOLE = (
+    "registry",
+    "schema",
+    "schema_core",
+    "losses",
+    "optim",
+    "optim_state",
+    "compile_nets",
+    "guard_pages",
+    "fp_modes",
+)
+
+
+def test_the_files_of_the_tests_exist() -> None:
+    files = {*WHOLE, *(file for wanted in NEW.values() for file in wanted)}
+    assert [file for file in files if not (ROOT / "tests" / f"test_{file}.py").exists()] == []
 
 
 @pytest.fixture(scope="module")

@@ -51,9 +51,12 @@ EVERY: dict[str, Make] = {
     "adagrad": lambda p: Adagrad(p, 0.1, lr_decay=0.3, initial_accumulator_value=0.2),
 }
 COVERED = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
-for _name, _kind in CLASSES.items():
-    if _name not in COVERED:
-        EVERY[_name.lower()] = partial(_kind, **options(_kind, UPDATES[kernels(_kind)[0]].hyperparameters[0]))
+BY_REFERENCE: dict[str, Make] = {  # those without a row above
+    name.lower(): partial(kind, **options(kind, UPDATES[kernels(kind)[0]].hyperparameters[0]))
+    for name, kind in CLASSES.items()
+    if name not in COVERED
+}
+EVERY |= BY_REFERENCE
 each_optimizer = pytest.mark.parametrize("make", EVERY.values(), ids=EVERY.keys())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 import chainrule as cr
 from cases import random_images  # noqa: F401  its layers go into LAYERS
+from cases.optimizers import BY_REFERENCE
 from cases.random_layers import LAYERS, TABLE_ROWS, WIDTHS, Batch, Draw, Layer
 from cases.random_losses import COMPARING, DEEP, LOSSES, Loss
 from reference.bits import Array
@@ -278,6 +279,8 @@ def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.Optimizer
         return adam(parameters, lr * 0.1, (0.5 + momentum / 2, 0.99), weight_decay=decay, amsgrad=flag)
     if kind == 8:
         return cr.optim.RMSprop(parameters, lr * 0.1, 0.9, 1e-4, weight_decay=decay, momentum=momentum, centered=flag)
+    if BY_REFERENCE and flag:
+        return list(BY_REFERENCE.values())[d.below(len(BY_REFERENCE))](parameters)
     return cr.optim.Adagrad(parameters, lr * 0.1, lr_decay=decay, weight_decay=decay)
 
 
