@@ -160,7 +160,7 @@ REFUSED: tuple[tuple[Function, str], ...] = (
     (random_numbers, r"^random: numbers drawn inside a compiled function would be the same at every call"),
     (random_layer, r"^random: numbers drawn inside a compiled function would be the same at every call"),
     (learning_rate, r"^SGD: lr is changed inside a compiled function; change it outside"),
-    (optimizer_inside, r"^SGD: made inside a compiled function"),
+    (optimizer_inside, r"^SGD: created inside a compiled function"),
     (evaluation_mode, r"^train, eval: the mode is changed inside a compiled function; change it outside"),
     (frozen_inside, r"^compile: requires_grad of a captured tensor is changed"),
     (argument_overwritten, r"^compile: an argument cannot be overwritten"),

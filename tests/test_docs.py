@@ -26,7 +26,9 @@ def test_blocks_run_in_order(page: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 FOLDERS = ("cpp", "python", "tests", "docs", "bench", ".ci", ".github")
-NAMED = re.compile(rf"(?<![\w./-])(?:{'|'.join(map(re.escape, FOLDERS))})/[\w./*-]*[\w*]")
+NAMED = re.compile(
+    rf"(?<![\w./-])(?:{'|'.join(map(re.escape, FOLDERS))})/[\w./*-]*[\w*](?![\w{{])"
+)  # not an f-string's beginning
 SOURCES = {".md", ".py", ".pyi", ".h", ".cpp", ".c", ".toml", ".yml"}
 
 

@@ -197,7 +197,8 @@ class TestReadme:
 
     def test_links_lead_somewhere(self) -> None:
         for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
-            for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+            prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)  # a lambda of C++ looks like a link
+            for target in re.findall(r"\]\(([^)#]+)\)", prose):
                 assert "://" in target or (path.parent / target).exists(), f"{path.name}: {target}"
 
 
