@@ -26,6 +26,7 @@ def test_blocks_run_in_order(page: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 FOLDERS = ("cpp", "python", "tests", "docs", "bench", ".ci", ".github")
+# Not what an f-string begins with.
 NAMED = re.compile(
     rf"(?<![\w./-])(?:{'|'.join(map(re.escape, FOLDERS))})/[\w./*-]*[\w*](?![\w{{])"
 )  # not an f-string's beginning
