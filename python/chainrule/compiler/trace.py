@@ -39,6 +39,10 @@ class Check:
     error: Callable[[int, int], Exception]
 
 
+def _spec(data: Any) -> Spec:
+    return data.spec if isinstance(data, TracerValue) else Spec(data.shape, data.dtype)
+
+
 def _memory(array: Array) -> Any:
     """The same key for arrays with the same memory, such as a reshaped view."""
     return array.__array_interface__["data"][0], array.size, array.dtype
@@ -74,8 +78,9 @@ class Trace:
         self.start = Tensor._wrap(np.zeros(()))._number  # tensors with smaller numbers existed before the trace
         self.arguments: dict[int, Tensor] = {}  # tensors passed by the caller, by the number of the traced tensor
         self.captured: dict[int, Tensor] = {}  # captured tensors that require a gradient, by value
-        self._bound: dict[Any, int] = {}
-        self._seen: dict[Any, int] = {}  # results of appended ops, for reuse (common subexpressions)
+        self._bound: dict[Any, int] = {}  # values by memory
+        self._bound_arrays: dict[int, tuple[Array, int]] = {}  # the same by array object: its address takes 1 us to get
+        self._seen: dict[Any, tuple[int, Spec]] = {}  # results of appended ops, for reuse (common subexpressions)
         self._read: set[int] = set()  # captured tensors whose values are read
         self._writes = 0
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # the current `grad` of tensors
@@ -101,6 +106,9 @@ class Trace:
 
     def bind(self, array: Array, constant: bool) -> int:
         """The id of a captured array or of a constant."""
+        known = self._bound_arrays.get(id(array))
+        if known is not None:
+            return known[1]
         memory = _memory(array)
         found = self._bound.get(memory)
         if found is None:
@@ -110,6 +118,7 @@ class Trace:
                 )
             found = self._bound[memory] = self.new(Spec(array.shape, array.dtype))
             self.values[found].array, self.values[found].constant = array, constant
+        self._bound_arrays[id(array)] = array, found
         return found
 
     def value(self, tensor: Tensor) -> int:
@@ -150,17 +159,17 @@ class Trace:
         if all(self._is_constant(t) for t in inputs):
             return EAGER.apply(op, inputs, attrs)
         values = [self.value(t) for t in inputs]
-        plan = op.plan(op.name, [Spec(t._data.shape, t._data.dtype) for t in inputs], attrs)
         mutable = any(self.values[v].array is not None and not self.values[v].constant for v in values)
         key = (op, attrs, *values, *[t._data.shape for t in inputs], self._writes if mutable else 0)
-        out = self._seen.get(key)
-        if out is None:
-            out = self._seen[key] = self.new(plan.out)
-            slots = [*values, out, *[self.new(spec) for spec in plan.temporaries]]
+        found = self._seen.get(key)
+        if found is None:
+            plan = op.plan(op.name, [_spec(t._data) for t in inputs], attrs)
+            found = self._seen[key] = self.new(plan.out), plan.out
+            slots = [*values, found[0], *[self.new(spec) for spec in plan.temporaries]]
             for step in plan.code:
                 outs, ins = [slots[i] for i in step.outs], [slots[i] for i in step.ins]
                 self.code.append(Instr(step.name, step.dtype, outs, ins, step.record, step.reals))
-        return TracerValue(self, out, plan.out)
+        return TracerValue(self, *found)
 
     def emit(self, instr: Instr) -> Instr:
         """Append an instruction."""

@@ -39,10 +39,10 @@ def raise_value_unknown(shape: Shape) -> NoReturn:
 class TracerValue:
     """Replaces the array of a traced tensor. Only shape and dtype are available; all other accesses raise."""
 
-    __slots__ = ("dtype", "shape", "trace", "value")
+    __slots__ = ("dtype", "shape", "spec", "trace", "value")
 
     def __init__(self, trace: object, value: int, spec: Spec) -> None:
-        self.trace, self.value = trace, value
+        self.trace, self.value, self.spec = trace, value, spec
         self.shape: Shape = spec.shape
         self.dtype: np.dtype[Any] = spec.dtype
 
