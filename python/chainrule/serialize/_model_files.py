@@ -8,19 +8,18 @@ so equal models give equal files.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._util.files import write_atomic
 from ..config import __version__, numerics_version
+from ..data._schema import PREPARATION_PREFIX, Preparation, legacy_input_scaling
 from ..nn import LAYERS, Module, Sequential
-
-if TYPE_CHECKING:
-    from ..data._schema import Preparation
 
 __all__ = ["ModelFormatError", "load", "load_prepared", "save"]
 
@@ -116,11 +115,6 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
         ...
     FileNotFoundError: [Errno 2] No such file or directory: 'there/is/nothing/here'
     """
-    import json
-
-    # A lower layer, imported here to save 1 ms of `import chainrule`.
-    from ..data._schema import PREPARATION_PREFIX, Preparation, legacy_input_scaling
-
     name = os.fspath(path)
     with open(name, "rb") as file:
         content = file.read()
@@ -198,8 +192,6 @@ def _build(spec: Any, values: Arrays, name: str) -> Module:
 
 
 def _dump(value: Any) -> str:
-    import json  # imported here and below to save 2 ms of `import chainrule`
-
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
@@ -217,8 +209,6 @@ def _digest(values: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str])
 
 
 def _serialize(values: Arrays, metadata: dict[str, str]) -> bytes:
-    import json
-
     from safetensors.numpy import save as to_bytes
 
     content = to_bytes({name: np.asarray(value, order="C") for name, value in values.items()}, metadata=metadata)
@@ -229,8 +219,6 @@ def _serialize(values: Arrays, metadata: dict[str, str]) -> bytes:
 
 
 def _deserialize(content: bytes) -> tuple[Arrays, dict[str, str]]:
-    import json
-
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 

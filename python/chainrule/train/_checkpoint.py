@@ -7,6 +7,7 @@ and `numerics_version` of the writer, `state` (JSON: the state of every part, wi
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -88,8 +89,6 @@ def load_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
         ...
     FileNotFoundError: [Errno 2] No such file or directory: 'there/is/nothing/here'
     """
-    import json
-
     name = os.fspath(path)
     with open(name, "rb") as file:
         content = file.read()
