@@ -22,7 +22,7 @@ from ..train._fit import fit
 
 __all__ = ["EXPECTED", "digest", "report"]
 
-# The digest of numerics version 1, equal on all machines: `chainrule selftest` prints it.
+# The digest of numerics version 2, equal on all machines: `chainrule selftest` prints it.
 EXPECTED = "9043019bc9273963370d13c757f15faabf736b6a65c85a6b3a0f6062a33e5527"
 
 _SEED = 20240229
