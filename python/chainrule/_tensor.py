@@ -66,6 +66,7 @@ class Tensor(ArrayProtocol):
     _saved: list[int]
     _version: list[int]
     _grad: Tensor | None
+    _learned = False  # whether it is a parameter, also while it is frozen
 
     def __init__(self, data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> None:
         self._init(to_array(data, dtype))

@@ -37,6 +37,8 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
+    _learned = True
+
     def __init__(self, data: npt.ArrayLike) -> None:
         super().__init__(data, requires_grad=True)
         self._data = aligned_full(self.shape, self.dtype, self._data)
