@@ -86,6 +86,9 @@ class Executor(Protocol):
     def set_grad(self, tensor: _Tensor, gradient: Any) -> None:
         """Assign `tensor.grad`."""
 
+    def note_result(self, result: _Tensor, inputs: tuple[_Tensor, ...]) -> None:
+        """Note that a custom op has computed a result from these inputs."""
+
     def register_generator(self, state: Array) -> None:
         """Record that a generator with this state was created."""
 
@@ -199,6 +202,9 @@ class Eager:
         """Store the gradient."""
         tensor._grad = gradient
 
+    def note_result(self, result: _Tensor, inputs: tuple[_Tensor, ...]) -> None:
+        """Do nothing: only the rule of another custom op needs to know."""
+
     def register_generator(self, state: Array) -> None:
         """Do nothing: only a trace distinguishes generators created inside the function."""
 
@@ -238,6 +244,7 @@ class _GradMode(threading.local):
     enabled = True
     executor: Executor = EAGER
     sources: frozenset[int] = frozenset()  # parameters that enclosing transformations differentiate by
+    differentiated: frozenset[int] = frozenset()  # likewise, with all other inputs; reading their values is an error
     # One value for the fast path of compiled calls to compare: `enabled`, or None where that path does not apply.
     call_mode: bool | None = True
 

@@ -66,14 +66,20 @@ class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
 
 
 @contextmanager
-def differentiating_by(parameters: Iterable[int]) -> Iterator[None]:
-    """Context in which tensors that depend on these parameters (by number) keep their graph for the caller."""
-    before = grad_mode.sources
-    grad_mode.set_sources(before.union(parameters))
+def differentiating_by(parameters: Iterable[int], inputs: Iterable[int] = ()) -> Iterator[None]:
+    """Context of a transformation's function; all tensors by number.
+
+    Tensors that depend on `parameters` keep their graph for the caller. Values that depend on `inputs`, which include
+    the parameters, cannot be read by Python: the derivative would miss them.
+    """
+    before = grad_mode.sources, grad_mode.differentiated
+    grad_mode.set_sources(before[0].union(parameters))
+    grad_mode.differentiated = before[1].union(inputs)
     try:
         yield
     finally:
-        grad_mode.set_sources(before)
+        grad_mode.set_sources(before[0])
+        grad_mode.differentiated = before[1]
 
 
 def is_grad_enabled() -> bool:

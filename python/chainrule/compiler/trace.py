@@ -259,6 +259,9 @@ class Trace:
         self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], record, [p, value]))
         return TracerValue(self, out, spec)
 
+    def note_result(self, result: Tensor, inputs: tuple[Tensor, ...]) -> None:
+        """Do nothing: a traced rule cannot read values."""
+
     def register_generator(self, state: Array) -> None:
         """Record the state of a generator that the function creates."""
         self.own_states.append(state)
@@ -322,10 +325,11 @@ class Trace:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Ops append to this trace inside the block."""
+        before = grad_mode.executor
         grad_mode.set(grad_mode.enabled, self)
         try:
             yield
         finally:
-            grad_mode.set(grad_mode.enabled, EAGER)
+            grad_mode.set(grad_mode.enabled, before)
             for version in self.bumped:
                 version[0] -= 1
