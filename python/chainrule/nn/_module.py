@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +66,9 @@ class Buffer(Tensor):
 class Module(HasParameters):
     """Base of everything with parameters: assign parameters and modules to attributes and write `forward`.
 
-    Attributes that are a `Parameter`, a `Buffer`, a `Module`, or a list or tuple of these belong to the module, in the
-    order of their assignment; their names are the attributes', joined by dots (`layers.0.weight`).
+    Attributes that are a `Parameter`, a `Buffer`, a `Module`, or a list, tuple or dict of these, also nested, belong
+    to the module, in the order of their assignment; their names are the attributes', indices and keys, joined by dots
+    (`layers.0.weight`, `heads.left.bias`). Other containers of them, whose parameters would not be found, are an error.
 
     >>> import chainrule as cr
     >>> class Net(cr.nn.Module):
@@ -111,12 +113,10 @@ class Module(HasParameters):
 
     def _members(self) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
         for name, value in vars(self).items():
-            if isinstance(value, (Module, Parameter, Buffer)):
+            if isinstance(value, _MEMBERS):
                 yield name, value
-            elif isinstance(value, (list, tuple)):
-                for i, item in enumerate(value):
-                    if isinstance(item, (Module, Parameter, Buffer)):
-                        yield f"{name}.{i}", item
+            elif isinstance(value, _CONTAINERS):
+                yield from _members_of(f"{type(self).__name__}: {name}", name, value, ())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield (name, module) for the modules directly inside this one."""
@@ -317,3 +317,34 @@ class Module(HasParameters):
 
 def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
+
+
+_MEMBERS = (Module, Parameter, Buffer)
+_NAMED = (list, tuple, dict)
+_CONTAINERS = (*_NAMED, set, frozenset, deque, Mapping)
+
+
+def _members_of(
+    what: str, name: str, container: Any, outer: tuple[Any, ...]
+) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
+    """The members in a container, named by index or key; `what` begins errors, `outer` holds what it lies in."""
+    if any(container is around for around in outer):
+        return
+    named, keys = isinstance(container, _NAMED), set[str]()
+    for key, item in container.items() if isinstance(container, Mapping) else enumerate(container):
+        if isinstance(item, _MEMBERS):
+            if not named:
+                raise TypeError(
+                    f"{what} is a {type(container).__name__} with a {type(item).__name__}, whose parameters would not "
+                    "be found; use a list or a dict"
+                )
+            if not isinstance(key, (int, str)) or "." in str(key):
+                raise TypeError(f"{what} has the key {key!r}, expected strings without dots, or integers")
+            if str(key) in keys:
+                raise TypeError(
+                    f"{what} has the key {key!r} as a number and as a string, whose members would have one name"
+                )
+            keys.add(str(key))
+            yield f"{name}.{key}", item
+        elif isinstance(item, _CONTAINERS):
+            yield from _members_of(f"{what}[{key!r}]", f"{name}.{key}", item, (*outer, container))
