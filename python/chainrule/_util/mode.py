@@ -213,7 +213,12 @@ class Eager:
         return True
 
     def require_values(self, tensor: _Tensor) -> None:
-        """Do nothing: in eager execution every tensor has values."""
+        """Every tensor has values; raise RuntimeError if another one stands for it."""
+        if tensor._number in grad_mode.replaced:
+            raise RuntimeError(
+                f"functional_call: the values of a tensor {tensor.shape} are read while another one stands for it; "
+                "compute with ops, or take x.detach()"
+            )
 
     def guard(self, owner: Any, attribute: str) -> None:
         """Do nothing: eager execution creates no program that could become invalid."""
@@ -245,17 +250,23 @@ class _GradMode(threading.local):
     executor: Executor = EAGER
     sources: frozenset[int] = frozenset()  # parameters that enclosing transformations differentiate by
     differentiated: frozenset[int] = frozenset()  # likewise, with all other inputs; reading their values is an error
+    replaced: dict[int, _Tensor] = {}  # noqa: RUF012 (never changed) what stands for a tensor, by its number, in ops
     # One value for the fast path of compiled calls to compare: `enabled`, or None where that path does not apply.
     call_mode: bool | None = True
 
     def set(self, enabled: bool, executor: Executor) -> None:
         """Set the recording flag and the executor."""
         self.enabled, self.executor = enabled, executor
-        self.call_mode = enabled if executor is EAGER and not self.sources else None
+        self.call_mode = enabled if executor is EAGER and not self.sources and not self.replaced else None
 
     def set_sources(self, sources: frozenset[int]) -> None:
         """Set the parameters that enclosing transformations differentiate by."""
         self.sources = sources
+        self.set(self.enabled, self.executor)
+
+    def set_replaced(self, replaced: dict[int, _Tensor]) -> None:
+        """Set the tensors that stand for others."""
+        self.replaced = replaced
         self.set(self.enabled, self.executor)
 
 

@@ -13,6 +13,7 @@ from .._tensor import Tensor
 from .._util.arrays import aligned_full
 from .._util.mode import grad_mode
 from ..autodiff._inputs import HasParameters
+from ..autodiff._sweeps import check_overwrite
 from ._predictor import PredictCache
 from ._record_calls import call_recorder
 
@@ -198,12 +199,13 @@ class Module(HasParameters):
         """
         return {name: tensor.numpy().copy() for name, tensor in self._named_tensors()}
 
-    def load_state_dict(self, state: Mapping[str, npt.ArrayLike], strict: bool = True) -> None:
+    def load_state_dict(self, state: Mapping[str, npt.ArrayLike | Tensor], strict: bool = True) -> None:
         """Overwrite the parameters and buffers with these values; on an error, nothing changes.
 
         Arguments: `state`, values by name, each of its tensor's shape and dtype; `strict`, whether names that
         are missing or unknown are an error (else they are ignored).
-        Errors: ValueError naming missing and unknown names or the shapes; TypeError naming the dtypes.
+        Errors: ValueError naming missing and unknown names or the shapes; TypeError naming the dtypes; RuntimeError
+        inside `cr.grad` and other transformations if a derivative would be lost.
 
         >>> import chainrule as cr
         >>> a, b = cr.nn.Linear(3, 2), cr.nn.Linear(3, 2)
@@ -219,9 +221,10 @@ class Module(HasParameters):
                 f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names
             ]
             raise ValueError(f"load_state_dict: {'; '.join(parts)}")
-        values = {name: np.asarray(state[name]) for name in tensors if name in state}
+        values = {name: _as_values(state[name]) for name in tensors if name in state}
         for name, value in values.items():
             tensor = tensors[name]
+            check_overwrite(f"load_state_dict: {name}", tensor, value)
             if value.shape != tensor.shape:
                 raise ValueError(f"load_state_dict: {name} has shape {tensor.shape}, the value {value.shape}")
             if value.dtype != tensor.dtype:
@@ -348,3 +351,8 @@ def _members_of(
             yield f"{name}.{key}", item
         elif isinstance(item, _CONTAINERS):
             yield from _members_of(f"{what}[{key!r}]", f"{name}.{key}", item, (*outer, container))
+
+
+def _as_values(value: Any) -> Any:
+    """The values of a state: a tensor stays one, so that `copy_` sees its graph."""
+    return value if isinstance(value, Tensor) else np.asarray(value)
