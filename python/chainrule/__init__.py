@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as _typing
 from importlib import import_module as _import_module
 
-from . import autodiff, config, nn, ops, optim, random
+from . import autodiff, autograd, config, nn, ops, optim, random
 from ._tensor import Tensor, from_dlpack, tensor
 from .autodiff import (
     backward,
@@ -85,6 +85,7 @@ __all__ = [
     "Trial",
     "active_isa",
     "autodiff",
+    "autograd",
     "available_isas",
     "backward",
     "built_isas",

@@ -55,6 +55,7 @@ class Plan:
     versions: list[list[int]]  # versions of memory that is overwritten
     sources: list[Tensor | int]  # inputs with gradients: captured tensors, or indices of arguments
     differentiable: list[bool]  # for each output
+    loses_gradients: bool  # whether a result would be differentiable if a call had no effects
     statics: list[Any] = field(default_factory=list)  # constant arguments of the fast call
     derivatives: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # compiled sweeps of outputs
 

@@ -118,7 +118,8 @@ class PredictCache:
 
     def __call__(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
         """The model's outputs for the rows of X."""
-        if grad_mode.executor is not EAGER or call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
+        elsewhere = grad_mode.executor is not EAGER or grad_mode.replaced or call_recorder.calls is not None
+        if elsewhere or self._failures >= _MAX_FAILURES:
             return self._eagerly(model, _rows(X), batch_size)
         unchanged = self._entries is not None and _core.unchanged(self._entries, model)
         result: Any = NotImplemented
