@@ -16,7 +16,8 @@ __all__ = ["DeferredInterrupt"]
 class DeferredInterrupt:
     """Defers SIGINT while `in_step` is set; `leave_step` passes it on to the previously installed handler.
 
-    Between steps (validation, callbacks, printing) SIGINT is handled immediately, because the state is consistent then.
+    Between steps (validation, callbacks, printing) SIGINT is handled immediately, because the state is consistent then;
+    `taken` is then True until it is reset. Leaving the block passes on what is still deferred.
     Outside the main thread, or if SIGINT is ignored or its handler was not installed from Python, this does nothing.
 
     >>> from chainrule._util.interrupt import DeferredInterrupt
@@ -27,7 +28,7 @@ class DeferredInterrupt:
     """
 
     def __init__(self) -> None:
-        self.in_step = False
+        self.in_step = self.taken = False
         self._pending = False
         self._before: Any = None
 
@@ -44,12 +45,14 @@ class DeferredInterrupt:
         self.in_step = False
         if self._pending:
             self._pending = False
+            self.taken = True
             self._before(signal.SIGINT, None)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.in_step:
             self._pending = True
         else:
+            self.taken = True
             self._before(signum, frame)
 
     def __exit__(
@@ -57,3 +60,4 @@ class DeferredInterrupt:
     ) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
+            self.leave_step()
