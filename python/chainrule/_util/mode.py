@@ -165,8 +165,9 @@ class Eager:
         return out
 
     def operand(self, tensor: _Tensor, values: Any) -> Any:
-        """Convert to a new array of the tensor's dtype."""
-        return to_array(values, tensor.dtype)
+        """Convert to an array of the tensor's dtype; one of that dtype is taken as it is."""
+        same = type(values) is np.ndarray and values.dtype == tensor.dtype
+        return values if same else to_array(values, tensor.dtype)
 
     def overwrite(self, tensor: _Tensor, values: Any) -> None:
         """Copy an array into the tensor's memory."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._tensor import Tensor
-from .._util.arrays import aligned_full
+from .._util.arrays import aligned_full, is_aligned
 from .._util.mode import grad_mode
 from ..autodiff._inputs import HasParameters
 from ..autodiff._sweeps import check_overwrite
@@ -43,7 +43,8 @@ class Parameter(Tensor):
 
     def __init__(self, data: npt.ArrayLike) -> None:
         super().__init__(data, requires_grad=True)
-        self._data = aligned_full(self.shape, self.dtype, self._data)
+        if not is_aligned(self._data):
+            self._data = aligned_full(self.shape, self.dtype, self._data)
 
 
 class Buffer(Tensor):
