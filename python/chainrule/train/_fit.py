@@ -14,7 +14,7 @@ from .._tensor import Tensor
 from .._util.checks import check_integer
 from .._util.interrupt import DeferredInterrupt
 from ..nn import Module
-from ..nn._evaluate import EVALUATION_ROWS, evaluating, predict_eagerly
+from ..nn._evaluate import EVALUATION_ROWS, evaluating, predict_eagerly, thread_modes
 from ._callbacks import Callback
 from ._dataset import Dataset, Metric, prepare_validation, resolve_metrics
 from ._history import History
@@ -120,10 +120,9 @@ def fit(
         hook.begin(model, curves)
     record = History() if history is None else history
     bar = make_progress(progress)
-    modes = [(module, module.training) for module in model.modules()]
     trainer.next_epoch = record.epochs
     try:
-        with DeferredInterrupt() as interrupt:
+        with DeferredInterrupt() as interrupt, thread_modes(model):
             total = record.epochs + epochs
             for epoch in range(record.epochs, total):
                 started = time.perf_counter()
@@ -143,8 +142,6 @@ def fit(
                 hook.end(model)
     finally:
         bar.close()
-        for module, mode in modes:
-            module.training = mode
     return record
 
 
