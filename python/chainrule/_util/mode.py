@@ -245,13 +245,15 @@ EAGER = Eager()
 
 
 class _GradMode(threading.local):
-    """Per-thread mode of ops: whether they record the graph, and which executor runs them."""
+    """Per-thread mode of ops: whether they record the graph, which executor runs them, the modes of modules."""
 
     enabled = True
     executor: Executor = EAGER
     sources: frozenset[int] = frozenset()  # parameters that enclosing transformations differentiate by
     differentiated: frozenset[int] = frozenset()  # likewise, with all other inputs; reading their values is an error
     replaced: dict[int, _Tensor] = {}  # noqa: RUF012 (never changed) what stands for a tensor, by its number, in ops
+    # (module, training) by id(module), where this thread has modes of its own: `thread_modes` in nn/_evaluate.py.
+    modules: dict[int, tuple[Any, bool]] | None = None
     # One value for the fast path of compiled calls to compare: `enabled`, or None where that path does not apply.
     call_mode: bool | None = True
 

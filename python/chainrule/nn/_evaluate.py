@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from .._tensor import Tensor
 from .._util.arrays import real_array
+from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
 
-__all__ = ["EVALUATION_ROWS", "Model", "evaluating", "input_dtype", "predict_eagerly", "to_model_input"]
+__all__ = ["EVALUATION_ROWS", "Model", "evaluating", "input_dtype", "predict_eagerly", "thread_modes", "to_model_input"]
 
 EVALUATION_ROWS = 1024  # rows evaluated at a time if every op runs separately
 
@@ -37,17 +38,27 @@ class Model(Protocol):
 
 
 @contextmanager
-def evaluating(model: Model) -> Iterator[None]:
-    """Evaluation mode and no gradients inside the block; every module's mode is restored after it."""
-    modes = [(inner, inner.training) for inner in model.modules()]
-    for inner, _ in modes:
-        inner.training = False
+def thread_modes(model: Model) -> Iterator[None]:
+    """Inside the block the modes of the model's modules are this thread's own: no other thread sees a change.
+
+    They begin as they are, and changes end with the block.
+    """
+    before = grad_mode.modules
+    own = {id(inner): (inner, inner.training) for inner in model.modules()}
+    grad_mode.modules = own if before is None else {**before, **own}
     try:
-        with no_grad():
-            yield
+        yield
     finally:
-        for inner, mode in modes:
-            inner.training = mode
+        grad_mode.modules = before
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """Evaluation mode and no gradients inside the block, in this thread."""
+    with thread_modes(model), no_grad():
+        for inner in model.modules():
+            inner.training = False
+        yield
 
 
 def input_dtype(model: Model) -> np.dtype[Any]:

@@ -88,14 +88,27 @@ class Module(HasParameters):
 
     @property
     def training(self) -> bool:
-        """Whether the module is in training mode (see `train` and `eval`); compiled functions trace each mode."""
-        grad_mode.executor.guard(self, "_training")
-        return self._training
+        """Whether the module is in training mode (see `train` and `eval`); compiled functions trace each mode.
+
+        While a thread trains or predicts, the modes that this requires are those of that thread only.
+        """
+        grad_mode.executor.guard(self, "_training_here")
+        return self._training_here
 
     @training.setter
     def training(self, value: bool) -> None:
         grad_mode.executor.forbid("train, eval: the mode is changed inside a compiled function; change it outside")
-        self._training = bool(value)
+        modes = grad_mode.modules
+        if modes is None or id(self) not in modes:
+            self._training = bool(value)
+        else:
+            modes[id(self)] = (self, bool(value))
+
+    @property
+    def _training_here(self) -> bool:
+        """The mode in this thread."""
+        modes = grad_mode.modules
+        return self._training if modes is None else modes.get(id(self), (self, self._training))[1]
 
     def forward(self, *inputs: Any, **options: Any) -> Tensor:
         """Compute the output; implemented by subclasses. Call the module itself, `model(x)`, not this method."""

@@ -36,7 +36,7 @@ _PROBE_ROWS = 7  # of the trace that shows whether rows are independent; few lay
 _MAX_KINDS = 32  # of inputs: dtypes and shapes of a row
 _MAX_FAILURES = 2  # of compilations, before the model is always computed op by op
 
-_trace_lock = threading.RLock()  # a trace changes the modes of modules, which threads share
+_trace_lock = threading.RLock()  # a trace that fails restores attributes, which threads share
 
 Rows = npt.NDArray[Any]
 Run = Callable[..., Any]
@@ -245,7 +245,7 @@ def _trace(
     with _trace_lock, evaluating(model):
         plan = Compiled(forward, micro_batch).plan_of(np.empty(shape, x_dtype))
     modules = {id(module) for module in model.modules()}
-    if any(name == "_training" and training and id(owner) in modules for owner, name, training in plan.guards):
+    if any(name == "_training_here" and training and id(owner) in modules for owner, name, training in plan.guards):
         raise CompileError("predict: forward switches the model to training mode")
     specs = plan.built.output_specs
     if len(specs) != 1 or plan.results != [0] or specs[0].shape[:1] != shape[:1]:
@@ -264,7 +264,7 @@ def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], sha
         raise CompileError("predict: the forward pass has side effects or draws random numbers")
     if not builtin and (blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums):
         raise CompileError("predict: the outputs of rows depend on other rows")
-    return [owner for owner, name, _ in plan.guards if name not in ("_training", "_requires_grad", "_grad")]
+    return [owner for owner, name, _ in plan.guards if name not in ("_training_here", "_requires_grad", "_grad")]
 
 
 def _rows(X: npt.ArrayLike) -> Rows:

@@ -19,6 +19,7 @@ from .._util.mode import grad_mode
 from ..compiler.jit import Compiled
 from ..data._split import epoch_order
 from ..nn import Module
+from ..nn._evaluate import thread_modes
 from ..optim import clip_grad_norm_, clip_grad_value_
 from ..random import default_generator
 from ._dataset import prepare
@@ -152,7 +153,7 @@ class Trainer:
         Errors: FloatingPointError for a loss that is not finite, before its step. Ctrl-C raises KeyboardInterrupt
         between two steps; the next call goes on from there, with the same bits.
         """
-        with DeferredInterrupt() as interrupt:
+        with DeferredInterrupt() as interrupt, thread_modes(self.model):
             for _ in self.parts(interrupt):
                 pass
             interrupt.in_step = True

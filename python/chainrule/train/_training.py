@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from .._util.interrupt import DeferredInterrupt
+from ..nn._evaluate import thread_modes
 from ..optim import LRScheduler, ReduceLROnPlateau
 from ._callbacks import Callback, EarlyStopping
 from ._checkpoint import _check_parts, load_checkpoint, save_checkpoint
@@ -130,11 +131,10 @@ class Training:
     def run(self, total: int) -> None:
         """Train until the History has this number of epochs or a callback stops training."""
         trainer = self.trainer
-        modes = [(module, module.training) for module in trainer.model.modules()]
         trainer.next_epoch = self.record.epochs
         trainer._position = self.record._position
         try:
-            with DeferredInterrupt() as interrupt:
+            with DeferredInterrupt() as interrupt, thread_modes(trainer.model):
                 try:
                     while not self._call_after_epoch(interrupt) and self.record.epochs < total:
                         self._run_epoch(total, interrupt)
@@ -147,8 +147,6 @@ class Training:
                     interrupt.leave_step()
         finally:
             self.bar.close()
-            for module, mode in modes:
-                module.training = mode
 
     def _run_epoch(self, total: int, interrupt: DeferredInterrupt) -> None:
         """The steps left in this epoch, validation, and the record of both."""
