@@ -173,7 +173,7 @@ BARS = [
         27,
         "20,000 rounds of training, predicting, saving and loading: 1 MiB more memory at most, no tensor left; 40 tests under "
         "valgrind without an error",
-        tests("leaks.py::test_a_thousand_rounds", "leaks.py::test_many_rounds", "leaks.py::test_valgrind"),
+        tests("leaks.py::test_some_rounds", "leaks.py::test_many_rounds", "leaks.py::test_valgrind"),
         (
             Figure("rounds", least=20_000),
             Figure("KiB of growth", most=1_024),
