@@ -95,13 +95,15 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
     most_work_ = std::max(most_work_, instruction.work);
   }
   const int all = static_cast<int>(instructions_.size());
-  const int repeated = loop_.begin + loop_.length * (loop_.blocks > 0 ? 2 + (loop_.tail ? 1 : 0) : 0);
-  if (loop_.begin < 0 || loop_.length < 0 || loop_.blocks < 0 || repeated > all)
+  const int copies = loop_.blocks > 0 ? 2 + (loop_.tail ? 1 : 0) : 0;
+  if (loop_.begin < 0 || loop_.length < 0 || loop_.blocks < 0 || loop_.begin > all ||
+      loop_.length > (all - loop_.begin) / std::max(copies, 1))
     throw std::invalid_argument("Program: the loop has more instructions than there are");
   for (const Loop::Stream& stream : loop_.streams) {
     if (stream.slot < 0 || stream.slot >= n)
       throw std::invalid_argument("Program: the loop streams a slot that is not");
   }
+  const int repeated = loop_.begin + loop_.length * copies;
   const int first = loop_.begin, other = first + loop_.length, tail = other + loop_.length;
   before_ = piece(0, loop_.blocks > 0 ? first : 0);
   if (loop_.blocks > 0) {
