@@ -107,6 +107,8 @@ class Watch:
 
     def changes(self) -> list[Entry]:
         """The entries that do not hold any more."""
+        if self.unchanged():
+            return []
         return [entry for entry in self.entries if not _core.unchanged((entry,), None)]
 
     def replace(self, entries: Sequence[Entry], by: Callable[[Entry], list[Entry]]) -> None:
