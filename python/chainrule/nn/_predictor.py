@@ -3,7 +3,7 @@
 A program is a copy of the computation at the time of tracing: it depends on the layers and attributes of the model, but
 reads the values of parameters at every call. `Predictor` compiles a model once; after other changes of the model, the
 user creates a new one. `PredictCache` implements `model.predict`: it saves the programs together with a list of
-everything that they depend on (`_watch.py`), compares that list with the model at every call, in C++ in a fraction of a
+everything that they depend on (`compiler/watch.py`), compares that list with the model at every call, in C++ in a fraction of a
 microsecond for a small net, and compiles again after a change. Both compute many rows in blocks, in parallel.
 """
 
@@ -25,9 +25,9 @@ from .._util.dtypes import CODES, Spec
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
 from ..compiler.jit import Compiled, Plan
+from ..compiler.watch import UnwatchableError, Watch
 from ._evaluate import Model, evaluating, input_dtype, predict_eagerly
 from ._record_calls import call_recorder
-from ._watch import UnwatchableError, Watch
 
 __all__ = ["PredictCache", "Predictor"]
 
@@ -183,7 +183,7 @@ class PredictCache:
         """Record the state of the model; return whether that is possible."""
         if self._watch is None:
             try:
-                self._watch = Watch(model)
+                self._watch = Watch([model], model, strict=True)
             except UnwatchableError:
                 return False
             self._entries = self._watch.entries
