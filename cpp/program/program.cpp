@@ -9,6 +9,7 @@
 
 #include "isa.h"
 #include "program/addresses.h"
+#include "program/checked.h"
 #include "program/instructions.h"
 #include "program/runner.h"
 
@@ -117,8 +118,8 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
     if (slot.offset >= 0 && slot.offset % kAlignment != 0)
       throw std::invalid_argument("Program: offsets must be multiples of " + std::to_string(kAlignment));
     offsets_.push_back(slot.offset >= 0 ? slot.offset : arena_bytes_);
-    const int64_t bytes = slot.elements * item_size(slot.dtype);
-    arena_bytes_ = std::max(arena_bytes_, offsets_.back() + aligned(bytes));
+    const Extent end = Extent(offsets_.back()) + Extent(slot.elements) * item_size(slot.dtype) + kAlignment;
+    arena_bytes_ = std::max(arena_bytes_, aligned(end.value("Program: the temporaries") - kAlignment));
   }
   conflicts_ = Conflicts(slots_, externals_, offsets_, instructions_);
 }

@@ -232,7 +232,7 @@ class Eager:
 
 
 def _build(op: Any, arrays: Sequence[Array], attrs: tuple[Any, ...]) -> _core.Program:
-    plan = op.plan(op.name, [Spec(a.shape, a.dtype) for a in arrays], attrs)
+    plan = op.planned([Spec(a.shape, a.dtype) for a in arrays], attrs)
     return _core.Program(
         [(a.code, list(a.shape)) for a in (Spec(a.shape, a.dtype) for a in arrays)],
         [(plan.out.code, list(plan.out.shape))],

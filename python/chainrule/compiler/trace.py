@@ -164,7 +164,7 @@ class Trace:
         key = (op, attrs, *values, *[t._data.shape for t in inputs], self._writes if mutable else 0)
         found = self._seen.get(key)
         if found is None:
-            plan = op.plan(op.name, [_spec(t._data) for t in inputs], attrs)
+            plan = op.planned([_spec(t._data) for t in inputs], attrs)
             found = self._seen[key] = self.new(plan.out), plan.out
             slots = [*values, found[0], *[self.new(spec) for spec in plan.temporaries]]
             for step in plan.code:

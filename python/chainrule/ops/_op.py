@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from .._ir.instruction import Instr
 from .._ir.table import ELEMENTWISE
 from .._tensor import Tensor
+from .._util.checks import check_total
 from .._util.dtypes import FLOATS, Shape, Spec
 from .._util.mode import grad_mode
 
@@ -76,6 +77,13 @@ class Op:
     jvp: tuple[Forward | None, ...] = ()
     variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
     variadic_jvp: Callable[[Tangents, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
+
+    def planned(self, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+        """The plan for arguments of these specs; ValueError where a result is larger than any memory."""
+        plan = self.plan(self.name, specs, attrs)
+        for spec in (plan.out, *plan.temporaries):
+            check_total(self.name, spec.shape, spec.dtype.itemsize)
+        return plan
 
     def gradient(self, i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor | None:
         """The gradient with respect to argument i, or None if the op has none."""

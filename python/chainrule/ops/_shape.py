@@ -200,7 +200,7 @@ def getitem(x: Any, index: Any) -> Tensor:
     )
     try:
         part = whole[view]
-    except IndexError as error:
+    except (IndexError, OverflowError) as error:  # an integer beyond int64 is out of range like any other
         raise IndexError(f"index: {error} (shape {source.shape})") from None
     offset = (part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // size if part.size else 0
     attrs = (part.shape, tuple(s // size for s in part.strides), offset, source.shape)
