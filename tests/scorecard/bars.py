@@ -51,7 +51,7 @@ BARS = [
         2,
         "3,000 large and odd shapes (primes, powers of two and their neighbours, k to 65,537, padded rows, k = 0): the "
         "bits of the chain; bias and ReLU fused as unfused",
-        tests("matmul_shapes.py::test_fused_is_unfused", "matmul_shapes.py::test_odd_shapes"),
+        tests("matmul_shapes.py::test_fused_is_unfused", "matmul_shapes.py"),
         (Figure("shapes", least=3_000),),
     ),
     Bar(
@@ -65,7 +65,7 @@ BARS = [
         4,
         "the digest of three trained nets is the recorded one in 120 configurations: levels, 1 to 16 threads, GCC and clang at "
         "O1 to O3; the kernels' digest on AArch64 under an emulator",
-        tests("builds.py::test_digest_of_trainings", nightly="builds.py::test_builds cross.py::test_aarch64"),
+        tests("builds.py::test_digest_of_trainings", "cross.py::test_aarch64", "builds.py::test_builds"),
         (Figure("configurations", least=120),),
     ),
     Bar(
@@ -121,9 +121,9 @@ BARS = [
         "relative error 1e-7",
         tests(
             "derivatives.py::test_first_derivatives derivatives.py::test_second_derivatives gradcheck.py",
-            "derivatives.py::test_more_first_derivatives derivatives.py::test_more_second_derivatives",
+            "derivatives.py::test_more_derivatives",
         ),
-        (Figure("calls of each function", least=200),),
+        (Figure("calls", least=22_500),),
     ),
     Bar(
         13,
@@ -136,7 +136,7 @@ BARS = [
     Bar(
         15,
         "50,000,000 fuzzed inputs (programs in C++ with sanitizers, model files): no crash, hang or leak",
-        tests("fuzz.py::test_corpus_of_programs", nightly="fuzz.py::test_programs"),
+        tests(full="fuzz.py::test_some_programs", nightly="fuzz.py::test_many_programs"),
         (Figure("fuzzed inputs", least=50_000_000, cumulative=True),),
     ),
     Bar(
@@ -155,8 +155,7 @@ BARS = [
         "bits",
         tests(
             "threads.py::test_pools_of_processes threads.py::test_forked_children_predict_and_train",
-            "threads.py::test_a_thousand_forks",
-            "neighbours.py",
+            "forks.py neighbours.py",
         ),
         (Figure("forks", least=1_000),),
     ),
