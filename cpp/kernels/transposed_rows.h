@@ -93,19 +93,35 @@ CR_INLINE Vec<T> fold_columns(const Vec<T> (&lane)[N]) {
     return fold_columns(half);
   }
 }
-template <int N, class T>
-CR_INLINE Vec<T> fold_columns(int64_t cols, T* columns) {
+// term(v) is what column v adds; cols is a multiple of N.
+template <int N, class T, class Term>
+CR_INLINE Vec<T> fold_columns(int64_t cols, const T* columns, Term term) {
   constexpr int64_t L = Vec<T>::lanes;
-  int64_t padded = cols;
-  for (; padded % N != 0; ++padded) store(columns + padded * L, splat(T(0)));
   Vec<T> lane[N];
   CR_UNROLL
-  for (int64_t l = 0; l < N; ++l) lane[l] = load(columns + l * L);
-  for (int64_t c = N; c < padded; c += N) {
+  for (int64_t l = 0; l < N; ++l) lane[l] = term(load(columns + l * L));
+  for (int64_t c = N; c < cols; c += N) {
     CR_UNROLL
-    for (int64_t l = 0; l < N; ++l) lane[l] = lane[l] + load(columns + (c + l) * L);
+    for (int64_t l = 0; l < N; ++l) lane[l] = lane[l] + term(load(columns + (c + l) * L));
   }
   return fold_columns(lane);
+}
+template <int N, Sums W, class T>
+CR_INLINE RowSums<T> sums_of_columns(int64_t cols, T* columns) {
+  constexpr int64_t L = Vec<T>::lanes;
+  const Vec<T> zero = splat(T(0)), one = splat(T(1));
+  int64_t padded = cols;
+  for (; padded % N != 0; ++padded) store(columns + padded * L, zero);
+  RowSums<T> sums = {zero, zero};
+  if constexpr (W != Sums::rest) sums.all = fold_columns<N>(padded, columns, [](Vec<T> e) CR_LAMBDA { return e; });
+  if constexpr (W != Sums::all) {
+    Vec<T> ones = splat(T(-1));
+    for (int64_t c = 0; c < cols; ++c) ones = ones + select(eq(load(columns + c * L), one), one, zero);
+    sums.rest =
+        fold_columns<N>(padded, columns, [zero, one](Vec<T> e) CR_LAMBDA { return select(eq(e, one), zero, e); }) +
+        ones;
+  }
+  return sums;
 }
 
 // e^(x - m) of N columns.
@@ -114,14 +130,14 @@ CR_INLINE void exponentials(const T* x, Vec<T> m, T* e) {
   constexpr int64_t L = Vec<T>::lanes;
   Vec<T> v[N];
   CR_UNROLL
-  for (int i = 0; i < N; ++i) v[i] = load(x + i * L) - m;
+  for (int i = 0; i < N; ++i) v[i] = centred(load(x + i * L), m);
   exponentials(v);
   CR_UNROLL
   for (int i = 0; i < N; ++i) store(e + i * L, v[i]);
 }
-// e^(x - m) of columns x to columns e; returns the lane sum of every row.
-template <class T>
-CR_INLINE Vec<T> exponentials(int64_t cols, const ColumnBuffer<T>& x, Vec<T> m, ColumnBuffer<T>& e) {
+// e^(x - m) of columns x to columns e; returns the sums of every row.
+template <Sums W, class T>
+CR_INLINE RowSums<T> exponentials(int64_t cols, const ColumnBuffer<T>& x, Vec<T> m, ColumnBuffer<T>& e) {
   constexpr int64_t L = Vec<T>::lanes;
   int64_t j = 0;
   for (; j + 4 <= cols; j += 4) exponentials<4>(x + j * L, m, e + j * L);
@@ -130,10 +146,10 @@ CR_INLINE Vec<T> exponentials(int64_t cols, const ColumnBuffer<T>& x, Vec<T> m, 
     j += 2;
   }
   if (j < cols) exponentials<1>(x + j * L, m, e + j * L);
-  if (cols <= 2) return fold_columns<2>(cols, e);
-  if (cols <= 4) return fold_columns<4>(cols, e);
-  if (cols <= 8) return fold_columns<8>(cols, e);
-  return fold_columns<16>(cols, e);
+  if (cols <= 2) return sums_of_columns<2, W>(cols, e);
+  if (cols <= 4) return sums_of_columns<4, W>(cols, e);
+  if (cols <= 8) return sums_of_columns<8, W>(cols, e);
+  return sums_of_columns<16, W>(cols, e);
 }
 
 }  // namespace

@@ -54,10 +54,10 @@ class EarlyStopping(Callback):
     """Stop training when a metric has not improved for some epochs, and restore the best weights.
 
     An epoch improves on the best one when its metric is below best - min_delta ("max": above best + min_delta); NaN
-    never does. When training ends for any reason but an error, the model has the weights of the best epoch; the
-    optimizer is unchanged. A `cr.fit` that continues the History that this object followed goes on as if training had
-    not been split: the model gets back its last weights, and epochs without improvement count on. Every other `cr.fit`,
-    and one after training was stopped, starts over.
+    never does, nor does inf ("max": -inf) without a best one. When training ends for any reason but an error, the model
+    has the weights of the best epoch; the optimizer is unchanged. A `cr.fit` that continues the History that this
+    object followed goes on as if training had not been split: the model gets back its last weights, and epochs without
+    improvement count on. Every other `cr.fit`, and one after training was stopped, starts over.
 
     Arguments: `patience`, consecutive epochs without improvement after which training stops, at least 1; `min_delta`,
     at least 0; `monitor`, the name of a curve: "val_loss", "loss", or "val_" and the name of a metric; `mode`, "min" or
@@ -151,10 +151,9 @@ class EarlyStopping(Callback):
         return self.stopped
 
     def _is_better(self, value: float) -> bool:
-        if self.best is None:
-            return not np.isnan(value)
         change = -self.min_delta if self.mode == "min" else self.min_delta
-        bound = ops.add(np.float64(self.best), np.float64(change)).item()
+        worst = np.inf if self.mode == "min" else -np.inf
+        bound = worst if self.best is None else ops.add(np.float64(self.best), np.float64(change)).item()
         return bool(value < bound if self.mode == "min" else value > bound)
 
     def end(self, model: Module) -> None:

@@ -63,6 +63,8 @@ def prepare(
     own = {id(parameter) for parameter in model.parameters()}
     if not any(id(parameter) in own for parameter in optimized):
         raise ValueError(f"{caller}: the optimizer has none of the model's parameters")
+    if sample_weight is not None:
+        X, y = _rows_counted(np.asarray(X), np.asarray(y), np.asarray(sample_weight))
     train = _convert(model, X, y, loss, f"{caller}: ")
     if sample_weight is not None:
         train = replace(train, weight=_weights(sample_weight, loss, train, caller))
@@ -150,6 +152,20 @@ def _convert(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, wher
         else _to_finite_tensor(targets, model._dtype(), f"{where}y")
     )
     return Dataset(x, y_rows, rest)
+
+
+def _rows_counted(
+    X: npt.NDArray[Any], y: npt.NDArray[Any], weight: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Copies in which a row of weight 0 repeats one that counts: inside the model it is not infinite or NaN either."""
+    if weight.ndim != 1 or len({(len(a) if a.ndim else -1) for a in (X, y, weight)}) > 1:
+        return X, y  # an error that `_convert` or `_weights` describes
+    without, counting = np.flatnonzero(weight == 0), np.flatnonzero(weight != 0)
+    if not len(without) or not len(counting):
+        return X, y
+    index = np.arange(len(weight))
+    index[without] = counting[0]
+    return X[index], y[index]
 
 
 def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:

@@ -7,17 +7,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from .._tensor import Tensor
 from .._util.checks import check_integer
 from ..nn import Module
-from ..nn._evaluate import EVALUATION_ROWS, evaluating, predict_eagerly
+from ..nn._evaluate import evaluating, predict_eagerly
 from ._dataset import Dataset, Metric, prepare_validation, resolve_metrics
 from ._history import History
 from ._progress import make_progress
-from ._trainer import Optimizer, weighted_mean
+from ._trainer import Optimizer
 from ._training import FitTrainer, Schedule, Training
 
 __all__ = ["History", "fit"]
@@ -54,15 +53,15 @@ def fit(
     A `cr.Trainer` runs `epochs` more epochs; `fit` adds validation, a schedule, progress and callbacks after each of
     them.
 
-    Arguments: those of `cr.Trainer`; `epochs`, the number to run; `validation`, `(X, y)` to evaluate after every epoch,
-    without `sample_weight`; `metrics` on the validation rows: "accuracy" or functions (prediction, target) -> float on
-    ndarrays (default: accuracy for labels), recorded in `History.measures` with the prefix "val_"; `schedule`, of the
-    optimizer's learning rate, which steps after every epoch; `progress`, True, False, or None for terminals only;
-    `callbacks`, called with the History after every epoch, one that returns True stops training (as `cr.EarlyStopping`
-    does); `history`, a History to continue: epochs count on from `history.epochs`, and it holds the completed epochs if
-    training is interrupted; `checkpoint`, a file to which the complete state is saved after every epoch and when
-    training is interrupted; `resume`, whether to continue from this file if it exists, with the arguments of the
-    interrupted call, up to its last epoch.
+    Arguments: those of `cr.Trainer`; `epochs`, the number to run; `validation`, `(X, y)` to evaluate after every epoch:
+    the loss of all these rows, without `sample_weight`; `metrics` on the validation rows: "accuracy" or functions
+    (prediction, target) -> float on ndarrays (default: accuracy for labels), recorded in `History.measures` with the
+    prefix "val_"; `schedule`, of the optimizer's learning rate, which steps after every epoch; `progress`, True, False,
+    or None for terminals only; `callbacks`, called with the History after every epoch, one that returns True stops
+    training (as `cr.EarlyStopping` does); `history`, a History to continue: epochs count on from `history.epochs`, and
+    it holds the completed epochs if training is interrupted; `checkpoint`, a file to which the complete state is saved
+    after every epoch and when training is interrupted; `resume`, whether to continue from this file if it exists, with
+    the arguments of the interrupted call, up to its last epoch.
     Returns: the History.
     Errors: those of `cr.Trainer`, before the model changes or at a loss that is not finite; with `resume`, ValueError
     for other data or options than those of the checkpoint, before the model changes. Ctrl-C raises KeyboardInterrupt at
@@ -121,15 +120,11 @@ def _evaluate(
     compiled: bool,
 ) -> None:
     """Append the loss and the metrics of these rows to the record; the model is not changed."""
-    losses, outputs = [], []
     # `predict` takes an array of one axis for a single row.
     predict = rows.model.predict if compiled and rows.x.ndim > 1 else partial(predict_eagerly, rows.model)
     with evaluating(rows.model):
-        for start in range(0, len(rows), EVALUATION_ROWS):
-            part = slice(start, start + EVALUATION_ROWS)
-            outputs.append(predict(rows.x.numpy()[part]))
-            losses.append(loss(Tensor._wrap(outputs[-1]), Tensor._wrap(rows.y.numpy()[part])).item())
-    record.val_loss.append(weighted_mean(np.array(losses, dtype=np.float64), len(rows), EVALUATION_ROWS))
-    prediction_values: npt.NDArray[Any] = np.concatenate(outputs)
+        outputs = predict(rows.x.numpy())
+        # One loss of all rows: no mean of losses of parts is that of a sum, or of a mean by weights.
+        record.val_loss.append(loss(Tensor._wrap(outputs), rows.y).item())
     for name, measure in measures.items():
-        record.metrics.setdefault(name, []).append(float(measure(prediction_values, rows.y.numpy())))
+        record.metrics.setdefault(name, []).append(float(measure(outputs, rows.y.numpy())))

@@ -57,10 +57,11 @@ class Trainer:
     numbers in the shape of the model's output; `loss`, a loss module or any function (prediction, target) -> scalar
     tensor; `optimizer`, of this model's parameters; `batch_size`, 1 for stochastic gradient descent, None for all rows
     at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
-    `sample_weight`, n weights of at least 0, passed to the loss as `sample_weight=`; `clip_value` and `clip_norm`,
-    bounds of the elements of the gradients, then of their norm (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed`
-    (default: that of `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a loss is NaN or infinite;
-    `compile`, False for eager execution of models that cannot be compiled.
+    `sample_weight`, n weights of at least 0, passed to the loss as `sample_weight=`; what a row of weight 0 holds, NaN
+    and labels out of range included, does not matter; `clip_value` and `clip_norm`, bounds of the elements of the
+    gradients, then of their norm (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed` (default: that of
+    `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a loss is NaN or infinite; `compile`, False
+    for eager execution of models that cannot be compiled.
     Attributes: `next_epoch`, the index of the next epoch, from 0; `next_step`, of the next step in it, above 0 after an
     interruption; `mean_loss`, of the last completed epoch.
     Errors: before the model changes: TypeError or ValueError for invalid arguments, with the index of a NaN or of a
