@@ -31,7 +31,7 @@ from ._arithmetic import (
     where,
 )
 from ._loss_parts import matched, raise_where, reduced, weights
-from ._math import exp, log, log1p, sigmoid, softplus
+from ._math import _logistic, exp, log, log1p, softplus
 from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
 from ._strides import map_code
@@ -193,7 +193,7 @@ _BCE = register(
     Op(
         "bce_with_logits",
         _map_plan,
-        (lambda g, y, x, a: mul(g, sub(sigmoid(x[0]), x[1])), lambda g, y, x, a: neg(mul(g, x[0]))),
+        (lambda g, y, x, a: mul(g, sub(_logistic(x[0]), x[1])), lambda g, y, x, a: neg(mul(g, x[0]))),
     )
 )
 
