@@ -199,7 +199,9 @@ def _trace(
     with trace.running():
         result = function(*args, **kwargs)
         trace.finish()
-    return _plan(trace, result, positions, micro_batch)
+    plan = _plan(trace, result, positions, micro_batch)
+    trace.grads.clear()  # tensors that refer to the trace: without the circle, it is freed at once
+    return plan
 
 
 def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int | None) -> Plan:
