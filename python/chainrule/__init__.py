@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ._util import command as _command  # noqa: F401  # the first import: Ctrl-C during the others
+
+# isort: split
 import typing as _typing
 from importlib import import_module as _import_module
 

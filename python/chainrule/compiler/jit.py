@@ -131,6 +131,7 @@ class Compiled(Generic[F]):
             if not changes:
                 plan = _plan(trace, result, positions, self._micro_batch)
                 plan.watched = watch.entries
+                trace.grads.clear()  # tensors that refer to the trace: without the circle, it is freed at once
                 return plan
             before = signature
         raise CompileError(
