@@ -23,7 +23,7 @@ from ._container import dump
 __all__ = ["build", "describe", "is_plain"]
 
 _MAX_DEPTH = 64  # modules inside modules
-_MAX_MODULES = 1 << 16
+_MAX_MODULES = 1 << 14
 
 
 def is_plain(architecture: Any) -> bool:
@@ -190,7 +190,7 @@ class _Construction:
         self.links: dict[str, str] = links
         self.built: dict[str, Module] = {}
         self.model = self._node(architecture, "", 0)
-        for kind in (Module, (Parameter, Buffer)):  # the modules first: they bring tensors
+        for kind in (Module, (Parameter, Buffer)) if links else ():  # the modules first: they bring tensors
             self._link(kind)
 
     def _node(self, node: Any, name: str, depth: int) -> Module:

@@ -27,7 +27,7 @@ __all__ = ["Arrays", "ModelFormatError", "dump", "judged", "parse_json", "read",
 MAX_HEADER = 1 << 24  # bytes
 MAX_ARRAYS = 1 << 16
 _MAX_NESTING = 256  # brackets in JSON: far from what the parser's recursion can hold on a small stack
-_MAX_CONTAINERS, _MAX_COMMAS = 1 << 18, 1 << 20  # a list takes 60 bytes of memory for two of text
+_MAX_CONTAINERS, _MAX_COMMAS = 1 << 18, 1 << 19  # a list takes 60 bytes of memory for two of text
 _MAX_DIGITS = 400  # of a number: to parse an integer takes quadratic time
 _SCAN = 1 << 20  # bytes that are scanned at a time
 _STEPS = np.zeros(256, np.int8)
@@ -36,9 +36,11 @@ _MAX_MESSAGE = 300  # characters
 _METADATA = "__metadata__"  # the format's reserved name
 _DTYPES = {"F32": FLOAT32, "F64": FLOAT64, "I64": INT64, "BOOL": BOOL}
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
+_NAMES = {dtype: str(dtype) for dtype in _DTYPES.values()}
 # As the safetensors library lays arrays out: wide dtypes first, so that all are aligned; then by name.
 _ORDER: dict[Any, int] = {dtype: i for i, dtype in enumerate((INT64, FLOAT64, FLOAT32, BOOL))}
 _CHUNK = 1 << 24  # bytes that are read at a time
+_ALIGN_FROM = 1 << 12  # bytes; smaller arrays do not repay aligned allocation
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -118,7 +120,7 @@ def _bytes(array: npt.NDArray[Any]) -> memoryview:
 def _digest(entries: list[_Entry], values: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> str:
     """SHA-256 over names, dtypes, shapes, metadata and values."""
     plain = {key: text for key, text in metadata.items() if key != "sha256"}
-    shapes = {entry.name: [str(entry.dtype), list(entry.shape)] for entry in entries}
+    shapes = {entry.name: [_NAMES[entry.dtype], list(entry.shape)] for entry in entries}
     digest = hashlib.sha256(dump([plain, shapes]).encode())
     for name in sorted(values):
         digest.update(_bytes(values[name]))
@@ -134,7 +136,7 @@ def read(name: str, check: Callable[[dict[str, str]], None]) -> tuple[Arrays, di
     Arguments: `name`, its path; `check`, called with the metadata before anything else is judged; raises ValueError.
     Errors: ModelFormatError; OSError when the file cannot be read; MemoryError.
     """
-    with open(name, "rb", buffering=0) as file, judged(name):
+    with open(name, "rb") as file, judged(name):
         length = int.from_bytes(_read_bytes(file, 8), "little")
         if not 2 <= length <= MAX_HEADER:
             raise ValueError(f"not a safetensors file (a header of {length} bytes, expected 2 to {MAX_HEADER})")
@@ -166,7 +168,8 @@ def _read_bytes(file: BinaryIO, n: int) -> bytes:
 
 
 def _read_array(file: BinaryIO, entry: _Entry) -> npt.NDArray[Any]:
-    array = aligned_empty(entry.shape, entry.dtype)
+    align = entry.end - entry.begin >= _ALIGN_FROM
+    array = aligned_empty(entry.shape, entry.dtype) if align else np.empty(entry.shape, entry.dtype)
     rest = _bytes(array)
     while len(rest):
         n = file.readinto(rest[:_CHUNK])  # type: ignore[attr-defined]

@@ -46,8 +46,8 @@ def save(
     `path`; `preparation`, the command line's schema of columns and classes.
     Errors: TypeError naming a layer of another class, or a value's dtype; ValueError for a registered class whose
     constructor does not make the same layers from `config()`, for reserved names (`__metadata__`), and for models of
-    more than 65536 layers or values, nested deeper than 64; OSError when the file cannot be written. Nothing is written
-    then.
+    more than 16384 layers, more than 65536 values, or nested deeper than 64; OSError when the file cannot be written.
+    Nothing is written then.
 
     >>> import os, tempfile
     >>> import chainrule as cr

@@ -20,6 +20,7 @@ from ..serialize._model_files import warn_numerics
 __all__ = ["Part", "load_checkpoint", "save_checkpoint"]
 
 FORMAT, FORMAT_VERSION = "chainrule checkpoint", "1"
+_LONG = 1024  # from so many numbers on, a list is stored as an array: the header of a file is limited
 
 
 class Part(Protocol):
@@ -121,6 +122,9 @@ def _to_json(value: Any, name: str, arrays: dict[str, Any]) -> Any:
         if not all(isinstance(key, str) for key in value):
             raise TypeError(f"save_checkpoint: {name} has a key that is not a string")
         return {"dict": {key: _to_json(item, f"{name}.{key}", arrays) for key, item in value.items()}}
+    if type(value) is list and len(value) >= _LONG and all(type(item) is float for item in value):
+        arrays[name] = np.array(value)
+        return {"list": name}
     if isinstance(value, (list, tuple)):
         return [_to_json(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -133,8 +137,10 @@ def _from_json(encoded: Any, arrays: Mapping[str, Any]) -> Any:
         return [_from_json(item, arrays) for item in encoded]
     if not isinstance(encoded, dict):
         return encoded
-    if encoded.keys() not in ({"array"}, {"dict"}) or not isinstance(encoded.get("dict", {}), dict):
+    if encoded.keys() not in ({"array"}, {"dict"}, {"list"}) or not isinstance(encoded.get("dict", {}), dict):
         raise ValueError("a value of the state is neither an array nor a dict")
+    if "list" in encoded:
+        return arrays[encoded["list"]].tolist()
     if "array" in encoded:
         return arrays[encoded["array"]]
     return {key: _from_json(item, arrays) for key, item in encoded["dict"].items()}
