@@ -165,8 +165,8 @@ class Eager:
         return out
 
     def operand(self, tensor: _Tensor, values: Any) -> Any:
-        """Convert to a new array of the tensor's dtype."""
-        return to_array(values, tensor.dtype)
+        """Convert to a new array of the tensor's dtype; the values of another tensor are read on purpose."""
+        return to_array(values._read("copy_") if hasattr(values, "_read") else values, tensor.dtype)
 
     def overwrite(self, tensor: _Tensor, values: Any) -> None:
         """Copy an array into the tensor's memory."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._tensor import Tensor
-from .._util.arrays import aligned_full
+from .._util.arrays import aligned_full, values_of
 from .._util.mode import grad_mode
 from ..autodiff._inputs import HasParameters
 from ._predictor import PredictCache
@@ -219,7 +219,7 @@ class Module(HasParameters):
                 f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names
             ]
             raise ValueError(f"load_state_dict: {'; '.join(parts)}")
-        values = {name: np.asarray(state[name]) for name in tensors if name in state}
+        values = {name: values_of(state[name], f"load_state_dict: {name}") for name in tensors if name in state}
         for name, value in values.items():
             tensor = tensors[name]
             if value.shape != tensor.shape:

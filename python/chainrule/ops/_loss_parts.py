@@ -9,6 +9,7 @@ import numpy as np
 
 from .._ir.shapes import product
 from .._tensor import Tensor
+from .._util.arrays import as_ndarray
 from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
 from ._arithmetic import _float_dtype, div, equal, mul, where
@@ -37,7 +38,7 @@ def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
     """Convert class indices (n,) for scores (n, classes) to an int64 tensor and check their range."""
 
     _float_dtype(name, [scores])
-    given = labels._data if isinstance(labels, Tensor) else np.asarray(labels)
+    given = labels._data if isinstance(labels, Tensor) else as_ndarray(labels, f"{name}: labels")
     if given.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers (class indices), got {given.dtype}")
     if scores.ndim != 2 or given.shape != scores.shape[:1]:

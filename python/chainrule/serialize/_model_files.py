@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._util.arrays import values_of
 from .._util.files import write_atomic
 from ..config import __version__, numerics_version
 from ..data._schema import PREPARATION_PREFIX, Preparation, legacy_input_scaling
@@ -66,7 +67,7 @@ def save(
         _check_shared(model)
         architecture, values = _describe(model, ""), model.state_dict()
     else:
-        architecture, values = None, {name: np.array(value) for name, value in model.items()}
+        architecture, values = None, {name: values_of(value, f"save: {name}") for name, value in model.items()}
     metadata = {
         "format": "chainrule",
         "format_version": str(FORMAT_VERSION),
