@@ -113,8 +113,9 @@ SKIPPED = {
     *("seterr", "seterrcall", "seterrobj", "setbufsize", "set_printoptions", "set_string_function", "set_numeric_ops"),
     *("empty", "ndarray", "recarray", "str_", "unicode_", "Tester"),
 }  # print, change NumPy's state, run its tests, return memory that was not set, or the text of any object
-if np.lib.NumpyVersion(np.__version__) < "1.24.0":
-    SKIPPED |= {"correlate"}  # it crashes the process for a mode that is no string
+if np.lib.NumpyVersion(np.__version__) < "2.0.0":
+    SKIPPED |= {"correlate", "str0"}  # correlate crashes the process for a mode that is no string
+    SKIPPED |= {"allclose", "binary_repr"}  # they take options for numbers, and only compare them
 # Python's __float__ and __int__ make these functions read single numbers, as float(x) does: free outside of
 # transformations, an error inside.
 READ_NUMBERS = {
@@ -214,7 +215,7 @@ class TestFunctionsWithoutAnOp:
         assert results[:3] == results[3:6], f"np.{name} read the values"
         assert results[6:9] == results[9:], f"np.{name} read the value"
 
-    @pytest.mark.parametrize("name", ["sin", "cumsum", "std", "prod", "sort", "linalg.norm", "round", "cosh", "log2"])
+    @pytest.mark.parametrize("name", ["sin", "cumsum", "std", "prod", "sort", "linalg.norm", "trunc", "cosh", "log2"])
     def test_arrays_without_a_gradient(self, name: str) -> None:
         function: Any = np
         for part in name.split("."):

@@ -24,6 +24,8 @@ from ._rows import FUNCTIONS, NoOpError, Row
 
 __all__ = ["FUNCTIONS", "REDUCTIONS", "UFUNCS", "call_function", "call_ufunc"]
 
+_DEFAULTS = {"where": True, "dtype": None, "casting": "same_kind", "order": "K", "subok": True}  # of a ufunc's options
+
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """`Tensor.__array_ufunc__`: a call of a ufunc, or of a method such as `reduce`, with a tensor as operand."""
@@ -34,9 +36,11 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: d
     run = getattr(ufunc, method if method != "__call__" else "__call__")
     if outputs:
         _check_outputs(name, outputs)
-        return _on_arrays(name, run, inputs, options, "the result would be written into an array (also by A += x)")
+        reason = "the result would be written into an array (also by A += x)"
+        return _on_arrays(name, run, inputs, options, reason, "A = A + x, a new tensor")
     rows: dict[Any, Row] = UFUNCS if method == "__call__" else REDUCTIONS if method == "reduce" else {}
-    return _call(name, run, rows.get(ufunc), inputs, options)
+    given = {key: value for key, value in options.items() if value is not _DEFAULTS.get(key, _DEFAULTS)}
+    return _call(name, run, rows.get(ufunc), inputs, given)
 
 
 def call_function(function: Callable[..., Any], types: Sequence[type], args: Sequence[Any], kwargs: Any) -> Any:
@@ -64,13 +68,18 @@ def _call(
 
 
 def _on_arrays(
-    name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], reason: str
+    name: str,
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    reason: str,
+    instead: str | None = None,
 ) -> Any:
     """The function of the arrays of tensors; TypeError if one has a graph or is traced."""
     for t in _tensors((args, kwargs)):
         traced = not isinstance(t._data, np.ndarray)
         if traced or has_graph(t):
-            hint = HINTS.get(name.removeprefix("np."))
+            hint = instead or HINTS.get(name.removeprefix("np."))
             write = f"write {hint}" if hint else "write it in ops of chainrule, or as a cr.custom_op"
             if traced:
                 try:

@@ -74,11 +74,11 @@ def _swapaxes(a: Any, axis1: int, axis2: int) -> Tensor:
 def _moveaxis(a: Any, source: Any, destination: Any) -> Tensor:
     t = own(a)
     given: list[list[int]] = [[part] if is_integer(part) else list(part) for part in (source, destination)]
-    froms, tos = ([axes_of("moveaxis", i, t.ndim)[0] for i in part] for part in given)
-    if len(set(froms)) != len(froms) or len(set(tos)) != len(tos) or len(froms) != len(tos):
+    sources, targets = ([axes_of("moveaxis", i, t.ndim)[0] for i in part] for part in given)
+    if len(set(sources)) != len(sources) or len(set(targets)) != len(targets) or len(sources) != len(targets):
         raise ValueError(f"moveaxis: source {source} and destination {destination} must be as many different axes")
-    order = [i for i in range(t.ndim) if i not in froms]
-    for to, axis in sorted(zip(tos, froms, strict=True)):
+    order = [i for i in range(t.ndim) if i not in sources]
+    for to, axis in sorted(zip(targets, sources, strict=True)):
         order.insert(to, axis)
     return transpose(t, order)
 
