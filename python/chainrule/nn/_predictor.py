@@ -119,9 +119,11 @@ class PredictCache:
 
     def __call__(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
         """The model's outputs for the rows of X."""
-        if grad_mode.differentiated:
+        if grad_mode.call_mode is None:  # in a transformation by parameters, or in a trace
             _refuse_differentiated(model)
-        if grad_mode.executor is not EAGER or call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
+            if grad_mode.executor is not EAGER:
+                return self._eagerly(model, _rows(X), batch_size)
+        if call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
             return self._eagerly(model, _rows(X), batch_size)
         unchanged = self._entries is not None and _core.unchanged(self._entries, model)
         result: Any = NotImplemented
@@ -272,7 +274,7 @@ def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], sha
 def _refuse_differentiated(model: Any) -> None:
     """Raise TypeError if an enclosing transformation differentiates by the parameters: predictions are constants."""
     for name, p in model.named_parameters():
-        if has_graph(p) and depends_on(p, grad_mode.differentiated):
+        if grad_mode.differentiated and has_graph(p) and depends_on(p, grad_mode.differentiated):
             raise TypeError(
                 f"predict: the result is an array without a gradient, and {name} is differentiated here; call model(x)"
             )
