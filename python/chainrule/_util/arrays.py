@@ -36,7 +36,7 @@ _ALIGN_FROM = 1024  # elements; smaller arrays do not repay the 3 us that aligne
 def to_array(data: Any, dtype: npt.DTypeLike | None) -> Array:
     """Return a new C-contiguous array of a supported dtype; see `cr.tensor` for the rules."""
     array, python_numbers = _given_array(data, "tensor")
-    target = _default_dtype(array.dtype, python_numbers)
+    target = _default_dtype(array, python_numbers)
     if dtype is not None:
         target = np.dtype(dtype)
         if target not in CODES:
@@ -181,14 +181,18 @@ def _has_dtype(data: Any) -> bool:
     return True
 
 
-def _default_dtype(given: np.dtype[Any], python_numbers: bool) -> np.dtype[Any]:
+def _default_dtype(array: Array, python_numbers: bool) -> np.dtype[Any]:
+    given = array.dtype
     if given.kind == "f" and given.itemsize <= 8:
         return FLOAT32 if python_numbers or given.itemsize == 2 else given.newbyteorder("=")
     if given.kind == "b":
         return BOOL
     if given.kind in "iu" and given.newbyteorder("=") != np.dtype(np.uint64):
         return INT64
-    raise TypeError(f"tensor: dtype {given} is not supported; expected float32, float64, an integer or bool")
+    name = str(given)
+    if given.kind == "O":  # of something that is no number
+        name += f" ({next((type(x).__name__ for x in array.flat if type(x) not in _NUMBERS), 'large integers')})"
+    raise TypeError(f"tensor: dtype {name} is not supported; expected float32, float64, an integer or bool")
 
 
 def aligned_full(shape: tuple[int, ...], dtype: np.dtype[Any], values: npt.ArrayLike) -> Array:
