@@ -246,8 +246,23 @@ class Tensor(ArrayProtocol):
     def __neg__(self) -> Tensor:
         return ops.neg(self)
 
+    def __pos__(self) -> Tensor:
+        return self
+
     def __abs__(self) -> Tensor:
         return ops.abs(self)
+
+    # NumPy's functions, and operators with an array on the left.
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        from .ops import _numpy  # on first use: its tables take 2 ms of the import
+
+        return _numpy.call_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from .ops import _numpy
+
+        return _numpy.call_function(function, types, args, kwargs)
 
     # Comparison. == is elementwise as in NumPy, so tensors hash by identity.
 
@@ -361,7 +376,8 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     Arguments: `data`, array-like of any shape; `dtype`, float32, float64, int64 or bool (default: Python floats give
     float32, NumPy arrays keep float32 and float64, integers give int64, bools bool); `requires_grad`.
     Returns: a leaf Tensor.
-    Errors: TypeError for other dtypes (naming them), ValueError for ragged lists.
+    Errors: TypeError for other dtypes (naming them), for masked elements, and for a tensor that requires a gradient (it
+    would be lost: x.detach() is a constant, cr.stack joins tensors); ValueError for ragged lists.
 
     >>> import chainrule as cr
     >>> cr.tensor([[1, 2], [3, 4]]).dtype, cr.tensor(0.5).dtype

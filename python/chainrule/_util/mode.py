@@ -165,7 +165,8 @@ class Eager:
         return out
 
     def operand(self, tensor: _Tensor, values: Any) -> Any:
-        """Convert to an array of the tensor's dtype; one of that dtype is taken as it is."""
+        """Convert to an array of the tensor's dtype; the values of another tensor are read on purpose."""
+        values = values._read("copy_") if hasattr(values, "_read") else values
         same = type(values) is np.ndarray and values.dtype == tensor.dtype
         return values if same else to_array(values, tensor.dtype)
 

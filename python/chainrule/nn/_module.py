@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._tensor import Tensor
-from .._util.arrays import aligned_full, is_aligned
+from .._util.arrays import aligned_full, is_aligned, values_of
 from .._util.mode import grad_mode
 from ..autodiff._inputs import HasParameters
 from ..autodiff._sweeps import check_overwrite
@@ -235,7 +235,7 @@ class Module(HasParameters):
                 f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names
             ]
             raise ValueError(f"load_state_dict: {'; '.join(parts)}")
-        values = {name: _as_values(state[name]) for name in tensors if name in state}
+        values = {name: _values_of(state[name], f"load_state_dict: {name}") for name in tensors if name in state}
         for name, value in values.items():
             tensor = tensors[name]
             check_overwrite(f"load_state_dict: {name}", tensor, value)
@@ -367,6 +367,6 @@ def _members_of(
             yield from _members_of(f"{what}[{key!r}]", f"{name}.{key}", item, (*outer, container))
 
 
-def _as_values(value: Any) -> Any:
+def _values_of(value: Any, name: str) -> Any:
     """The values of a state: a tensor stays one, so that `copy_` sees its graph."""
-    return value if isinstance(value, Tensor) else np.asarray(value)
+    return value if isinstance(value, Tensor) else values_of(value, name)

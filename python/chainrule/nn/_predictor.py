@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from .. import _core, ops
 from .._tensor import Tensor
-from .._util.arrays import real_array
+from .._util.array_protocol import depends_on, has_graph
+from .._util.arrays import as_ndarray, real_array
 from .._util.dtypes import CODES, Spec
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
@@ -118,8 +119,11 @@ class PredictCache:
 
     def __call__(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
         """The model's outputs for the rows of X."""
-        elsewhere = grad_mode.executor is not EAGER or grad_mode.replaced or call_recorder.calls is not None
-        if elsewhere or self._failures >= _MAX_FAILURES:
+        if grad_mode.call_mode is None:  # in a transformation by parameters, in a trace, or in functional_call
+            _refuse_differentiated(model)
+            if grad_mode.executor is not EAGER or grad_mode.replaced:
+                return self._eagerly(model, _rows(X), batch_size)
+        if call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
             return self._eagerly(model, _rows(X), batch_size)
         unchanged = self._entries is not None and _core.unchanged(self._entries, model)
         result: Any = NotImplemented
@@ -267,8 +271,17 @@ def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], sha
     return [owner for owner, name, _ in plan.guards if name not in ("_training_here", "_requires_grad", "_grad")]
 
 
+def _refuse_differentiated(model: Any) -> None:
+    """Raise TypeError if an enclosing transformation differentiates by the parameters: predictions are constants."""
+    for name, p in model.named_parameters():
+        if grad_mode.differentiated and has_graph(p) and depends_on(p, grad_mode.differentiated):
+            raise TypeError(
+                f"predict: the result is an array without a gradient, and {name} is differentiated here; call model(x)"
+            )
+
+
 def _rows(X: npt.ArrayLike) -> Rows:
-    rows = np.asarray(X)
+    rows = as_ndarray(X, "predict: X")
     if rows.ndim == 0:
         raise ValueError("predict: X must have at least one dimension, got a single number")
     return rows

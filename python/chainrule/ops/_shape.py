@@ -12,6 +12,7 @@ from .._ir.instruction import Instr
 from .._ir.records import Cast, Fill, IndexAdd, Take
 from .._ir.shapes import contiguous_strides, product
 from .._tensor import Tensor
+from .._util.arrays import as_ndarray
 from .._util.dtypes import CODES, INT64
 from .._util.mode import EAGER, grad_mode
 from ._op import LINEAR, Attrs, Op, Plan, Shape, Spec, Tangents, apply, register
@@ -305,10 +306,11 @@ _INDEX_ADD: Op = register(Op("index_add", _index_add_plan, (lambda g, y, x, a: a
 
 def index_tensor(name: str, index: Any, length: int) -> Tensor:
     """Convert indices to an int64 tensor, check that they are in [-length, length) and make them non-negative."""
-    given = index._data if isinstance(index, Tensor) else np.asarray(index)
+    given = index._data if isinstance(index, Tensor) else as_ndarray(index, f"{name}: indices")
     empty_list = isinstance(index, (list, tuple)) and given.size == 0
     if given.dtype.kind not in "iu" and not empty_list:
-        raise TypeError(f"{name}: expected integers, got {given.dtype}")
+        advice = "; to select by a condition use cr.where" if given.dtype.kind == "b" else ""
+        raise TypeError(f"{name}: expected integers, got {given.dtype}{advice}")
     shape = given.shape
 
     def out_of_range(at: int, value: int) -> Exception:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_nonfinite, is_plain
+from .._util.arrays import as_ndarray, first_nonfinite, is_plain
 from ..nn import Module
 from ..nn._evaluate import evaluating, input_dtype, predict_eagerly, to_model_input
 from ..nn._loss_module import takes
@@ -124,7 +124,7 @@ def _holds_labels(y: Tensor, loss: Loss) -> bool:
 
 
 def _convert(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: str) -> Dataset:
-    inputs, targets = np.asarray(X), np.asarray(y)
+    inputs, targets = as_ndarray(X, f"{where}X"), as_ndarray(y, f"{where}y")
     if inputs.ndim == 0 or targets.ndim == 0:
         raise ValueError(f"{where}X and y must have an axis of rows, got shapes {inputs.shape} and {targets.shape}")
     if len(inputs) != len(targets):
@@ -182,7 +182,7 @@ def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any],
 
 
 def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Dataset, caller: str) -> Tensor:
-    given = np.asarray(sample_weight)
+    given = as_ndarray(sample_weight, f"{caller}: sample_weight")
     if given.shape != (len(rows),):
         raise ValueError(
             f"{caller}: sample_weight has shape {given.shape}, expected ({len(rows)},), one for each row of X"
