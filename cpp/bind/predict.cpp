@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <memory>
+#include <utility>
 
+#include "bind/errors.h"
 #include "bind/program.h"
+#include "bind/watch.h"
 #include "isa.h"
 #include "program/addresses.h"
 #include "threads/thread_pool.h"
@@ -16,6 +20,8 @@ namespace {
 
 struct Predict {
   py::object make;     // (rows) -> program of that many rows; called once for each number
+  py::object renew;    // () -> a new predict function, called when the model has changed; None: the caller compares
+  py::object watched;  // entries of what the programs depend on, as `unchanged` reads them
   py::object convert;  // (x) -> x as a plain array of the model's dtype, or an error; None: NotImplemented is returned
   py::dtype in_type, out_type;
   std::vector<py::ssize_t> in_row, out_row;  // shapes of a row
@@ -49,8 +55,16 @@ bool fits(PyObject* object, const py::dtype& type, const std::vector<py::ssize_t
   return true;
 }
 
+// What a predict function refers to. A call has a share in it: another thread may renew the function meanwhile.
+using Shared = std::shared_ptr<Predict>;
+
 // The program for `rows` <= block rows. Programs belong to an ISA level: they are made anew for another one.
-const Runnable& program_for(Predict& p, int64_t rows) {
+// A call holds the one that it runs, because another thread may replace it meanwhile.
+struct Held {
+  py::object object;
+  const Runnable* runs;
+};
+Held program_for(Predict& p, int64_t rows) {
   const char* const isa = active_kernels().isa;
   if (p.isa != isa) {
     p.programs.assign(static_cast<size_t>(p.block) + 1, py::object());
@@ -66,23 +80,23 @@ const Runnable& program_for(Predict& p, int64_t rows) {
       p.runs[i] = &runnable(p.programs[i]);
     }
   }
-  return *p.runs[i];
+  return {p.programs[i], p.runs[i]};
 }
 
 // The program that computes the next of `rest` < block rows, and how many.
 struct NextRows {
-  const Runnable* program;
+  Held program;
   int64_t rows;
 };
 NextRows next_rows(Predict& p, int64_t rest) {
   const auto size = static_cast<uint64_t>(rest);
   const bool current = p.isa == active_kernels().isa;
-  if (current && p.runs[size] != nullptr) return {p.runs[size], rest};
+  if (current && p.runs[size] != nullptr) return {{p.programs[size], p.runs[size]}, rest};
   const bool power = std::has_single_bit(size);
   if (!power && current && p.exact >= kMostExact) rest = static_cast<int64_t>(std::bit_floor(size));
-  const Runnable& program = program_for(p, rest);
+  Held program = program_for(p, rest);
   if (!power && rest == static_cast<int64_t>(size)) ++p.exact;
-  return {&program, rest};
+  return {std::move(program), rest};
 }
 
 struct RowBlocks {
@@ -117,7 +131,8 @@ void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
   const int64_t x_bytes = row_bytes(p.in_row, p.in_type), out_bytes = row_bytes(p.out_row, p.out_type);
   const int64_t whole = n / p.block;
   if (whole > 1) {
-    RowBlocks blocks = {&program_for(p, p.block), x, out, whole, p.block * x_bytes, p.block * out_bytes};
+    const Held program = program_for(p, p.block);
+    RowBlocks blocks = {program.runs, x, out, whole, p.block * x_bytes, p.block * out_bytes};
     const double work = blocks.program->work() * static_cast<double>(whole);
     {
       const py::gil_scoped_release release;
@@ -125,13 +140,27 @@ void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
     }
     if (blocks.failed >= 0) run_block(blocks, blocks.failed, false);
   } else if (whole == 1) {
-    run_block({&program_for(p, p.block), x, out, 1, 0, 0}, 0, false);
+    const Held program = program_for(p, p.block);
+    run_block({program.runs, x, out, 1, 0, 0}, 0, false);
   }
   for (int64_t done = whole * p.block; done < n;) {
     const auto [program, rows] = next_rows(p, n - done);
-    run_block({program, x + done * x_bytes, out + done * out_bytes, 1, 0, 0}, 0, false);
+    run_block({program.runs, x + done * x_bytes, out + done * out_bytes, 1, 0, 0}, 0, false);
     done += rows;
   }
+}
+
+Shared& shared(PyObject* capsule) { return *static_cast<Shared*>(PyCapsule_GetPointer(capsule, nullptr)); }
+
+// The programs of the model as it is now.
+Shared current(PyObject* capsule) {
+  Shared& held = shared(capsule);
+  const Shared now = held;
+  if (now->renew.is_none() || unchanged(now->watched.ptr(), Py_None)) return now;
+  const py::object made = now->renew();
+  Shared& fresh = shared(PyCFunction_GetSelf(made.ptr()));
+  held = fresh;
+  return fresh;
 }
 
 py::object predict(Predict& p, PyObject* x_given, PyObject* out_given) {
@@ -170,38 +199,31 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* na
     const bool by_name = named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "out") == 0;
     if (n < 1 || n + named > 2 || (named > 0 && !by_name))
       throw py::type_error("predict: expected predict(x, out=None)");
-    return predict(*static_cast<Predict*>(PyCapsule_GetPointer(self, nullptr)), args[0],
-                   n + named == 2 ? args[1] : nullptr)
-        .release()
-        .ptr();
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const py::builtin_exception& error) {
-    error.set_error();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
+    const Shared state = current(self);
+    return predict(*state, args[0], n + named == 2 ? args[1] : nullptr).release().ptr();
+  } catch (...) {
+    return set_python_error();
   }
-  return nullptr;
 }
 
 PyMethodDef g_method = {"predict", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call)),
                         METH_FASTCALL | METH_KEYWORDS, nullptr};
 
 py::object make_predict(py::object make, py::object convert, int dtype, int out_dtype,
-                        const std::vector<py::ssize_t>& in_row, const std::vector<py::ssize_t>& out_row,
-                        int64_t block) {
-  auto* const state = new Predict{std::move(make),
-                                  std::move(convert),
-                                  numpy_dtype(static_cast<Dtype>(dtype)),
-                                  numpy_dtype(static_cast<Dtype>(out_dtype)),
-                                  in_row,
-                                  out_row,
-                                  block,
-                                  {},
-                                  {},
-                                  nullptr,
-                                  0};
-  const py::capsule owner(state, [](void* p) { delete static_cast<Predict*>(p); });
+                        const std::vector<py::ssize_t>& in_row, const std::vector<py::ssize_t>& out_row, int64_t block,
+                        py::object renew, py::object watched) {
+  auto state = std::make_shared<Predict>();
+  state->make = std::move(make);
+  state->renew = std::move(renew);
+  state->watched = std::move(watched);
+  state->convert = std::move(convert);
+  state->in_type = numpy_dtype(static_cast<Dtype>(dtype));
+  state->out_type = numpy_dtype(static_cast<Dtype>(out_dtype));
+  state->in_row = in_row;
+  state->out_row = out_row;
+  state->block = block;
+  auto* const held = new Shared(std::move(state));
+  const py::capsule owner(held, [](void* p) { delete static_cast<Shared*>(p); });
   PyObject* const function = PyCFunction_NewEx(&g_method, owner.ptr(), nullptr);
   if (function == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(function);
@@ -210,9 +232,12 @@ py::object make_predict(py::object make, py::object convert, int dtype, int out_
 }  // namespace
 
 void bind_predict(py::module_& module) {
-  module.def("predict_function", make_predict, py::arg("make"), py::arg("convert"), py::arg("dtype"),
-             py::arg("out_dtype"), py::arg("in_row"), py::arg("out_row"), py::arg("block"),
-             "A function predict(x, out=None) that runs programs of up to `block` rows.");
+  module.def(
+      "predict_function", make_predict, py::arg("make"), py::arg("convert"), py::arg("dtype"), py::arg("out_dtype"),
+      py::arg("in_row"), py::arg("out_row"), py::arg("block"), py::arg("renew") = py::none(),
+      py::arg("watched") = py::tuple(),
+      "A function predict(x, out=None) that runs programs of up to `block` rows. Where the watched entries do not "
+      "hold any more, it becomes the function that renew() returns.");
 }
 
 }  // namespace chainrule

@@ -28,7 +28,7 @@ from ..ops._op import Attrs, Op
 from ..ops._operands import as_tensor
 from .tracer import TracerValue, raise_value_unknown, user_line
 
-__all__ = ["Check", "Trace"]
+__all__ = ["Check", "Trace", "memory_of"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _spec(data: Any) -> Spec:
     return data.spec if isinstance(data, TracerValue) else Spec(data.shape, data.dtype)
 
 
-def _memory(array: Array) -> Any:
+def memory_of(array: Array) -> Any:
     """The same key for arrays with the same memory, such as a reshaped view."""
     return array.__array_interface__["data"][0], array.size, array.dtype
 
@@ -109,10 +109,10 @@ class Trace:
         known = self._bound_arrays.get(id(array))
         if known is not None:
             return known[1]
-        memory = _memory(array)
+        memory = memory_of(array)
         found = self._bound.get(memory)
         if found is None:
-            if array.size > 0 and any(memory == _memory(t._data) for t in self.arguments.values()):
+            if array.size > 0 and any(memory == memory_of(t._data) for t in self.arguments.values()):
                 raise CompileError(
                     f"compile: a tensor is both an argument and captured ({user_line()}); either pass it or capture it"
                 )
