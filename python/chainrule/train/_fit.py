@@ -134,7 +134,7 @@ def fit(
                 record.samples += len(trainer.rows)
                 record.loss.append(trainer.mean_loss)
                 if held_out is not None:
-                    _evaluate(loss, held_out, measures, record, compile)
+                    _evaluate(model, loss, held_out, measures, record, compile)
                 bar.end(record.summary())
                 results = [callback(record) for callback in after_epoch]
                 if any(result is True for result in results):
@@ -149,6 +149,7 @@ def fit(
 
 
 def _evaluate(
+    model: Module,
     loss: Callable[..., Tensor],
     rows: Dataset,
     measures: dict[str, Metric],
@@ -156,6 +157,7 @@ def _evaluate(
     compiled: bool,
 ) -> None:
     """Append the loss and the metrics of these rows to the record; the model is not changed."""
+    rows.follow(model, "fit")
     losses, outputs = [], []
     # `predict` takes an array of one axis for a single row.
     predict = rows.model.predict if compiled and rows.x.ndim > 1 else partial(predict_eagerly, rows.model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import numpy as np
@@ -107,8 +108,9 @@ class Trainer:
         self.next_epoch = 0  # determines its order
         self.mean_loss = float("nan")  # of the last epoch
         self._check_loss = nonfinite == "raise"
-        self._modules = list(model.modules())
-        self._compiled = Compiled(self._step, micro_batch) if compile else None
+        self._micro_batch, self._compiles = micro_batch, compile
+        self._compiled: Compiled[Callable[[Tensor], Tensor]] | None = None
+        self._settings: tuple[Any, ...] = ()  # those of the compiled step
 
     @property
     def epochs(self) -> int:
@@ -137,14 +139,22 @@ class Trainer:
         n, size = len(self.rows), min(self.batch_size, len(self.rows))
         order = self._order(n)
         full = n // size * size
-        for module in self._modules:
-            module.training = True
+        self.model.train()
+        self.rows.follow(self.model, self._caller)
+        self._renew()
         parts = [part for part in (order[:full].reshape(-1, size), order[full:].reshape(1, -1)) if part.size]
         losses: list[npt.NDArray[np.float64]] = []
         for index in parts:
             yield from self._steps(index, losses, sum(map(len, parts)), interrupt)
         self.next_epoch += 1
         self.mean_loss = weighted_mean(np.concatenate(losses), n, size)
+
+    def _renew(self) -> None:
+        """Compile the step again, at the next call, if the trainer's own attributes have changed."""
+        settings = self.loss, self.optimizer, self.clip_norm, self.clip_value
+        if self._compiles and any(a is not b for a, b in zip_longest(settings, self._settings)):
+            watched = self.rows.model, self.loss, self.optimizer
+            self._compiled, self._settings = Compiled(self._step, self._micro_batch, watched), settings
 
     def _order(self, n: int) -> npt.NDArray[np.int64]:
         if not self.shuffle:
@@ -190,7 +200,7 @@ class Trainer:
     def _step(self, rows: Tensor) -> Tensor:
         """Run one step; with `nonfinite="raise"` a loss that is not finite raises before anything changes."""
         x, y, options = self.rows.batch(rows)
-        self.optimizer.zero_grad()
+        self._zero_grad()
         value = self.loss(self.rows.model(x), y, **options)
         if self._check_loss:
             _require_finite(value)
@@ -200,8 +210,13 @@ class Trainer:
         if self.clip_norm is not None:
             clip_grad_norm_(self.optimizer.params, self.clip_norm)
         self.optimizer.step()
-        self.optimizer.zero_grad()
+        self._zero_grad()
         return value
+
+    def _zero_grad(self) -> None:
+        """Set all gradients to None, also of parameters that the optimizer does not have."""
+        self.optimizer.zero_grad()
+        self.rows.model.zero_grad()
 
 
 def _check_bounds(caller: str, **bounds: float | None) -> None:
