@@ -10,6 +10,7 @@ from importlib import import_module as _import_module
 
 from . import autodiff, autograd, config, nn, ops, optim, random
 from ._tensor import Tensor, from_dlpack, tensor
+from ._util.tree_kinds import register_tree_node
 from .autodiff import (
     backward,
     custom_op,
@@ -121,6 +122,7 @@ __all__ = [
     "ops",
     "optim",
     "random",
+    "register_tree_node",
     "saturation",
     "save",
     "save_checkpoint",

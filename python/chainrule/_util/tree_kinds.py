@@ -15,6 +15,7 @@ from .static_values import VALUES, Static
 __all__ = [
     "CONTAINER",
     "DICT",
+    "INSTANCE",
     "LIST",
     "PARTIAL",
     "SLICE",
@@ -171,7 +172,7 @@ def _build_instance(description: Any, children: list[Any]) -> Any:
     return tree
 
 
-_INSTANCE = Kind(_instance_parts, _build_instance, lambda description, n: [f".{name}" for name in description[1]])
+INSTANCE = Kind(_instance_parts, _build_instance, lambda description, n: [f".{name}" for name in description[1]])
 _INSTANCES = (SimpleNamespace, UserDict, UserList, Namespace)
 
 
@@ -243,7 +244,7 @@ def kind_of(tree: Any) -> Kind | None:
     if _base(cls) is not None:
         return CONTAINER
     values = hasattr(cls, "__dataclass_fields__") or hasattr(cls, "__attrs_attrs__") or issubclass(cls, _INSTANCES)
-    return _INSTANCE if values and not isinstance(tree, type) else None
+    return INSTANCE if values and not isinstance(tree, type) else None
 
 
 _KINDS: dict[type, Kind] = {

@@ -2,8 +2,8 @@
 
 Containers are tuples, lists, dicts, deques and their subclasses (named tuples, OrderedDict, defaultdict, Counter),
 dataclasses and attrs classes, SimpleNamespace, UserDict and UserList, partial functions, slices, and the classes that
-`cr.register_tree_node` has been called with. A tree that is built again has the same classes; attributes of containers are
-children like their items. Classes of modules, which have `named_parameters`, are no containers.
+`cr.register_tree_node` has been called with. A tree that is built again has the same classes; attributes of containers
+are children like their items. Classes of modules, which have `named_parameters`, are no containers.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from .static_values import Static
-from .tree_kinds import CONTAINER, DICT, LIST, PARTIAL, SLICE, TUPLE, Kind, key_value, kind_of
+from .tree_kinds import CONTAINER, DICT, INSTANCE, LIST, PARTIAL, SLICE, TUPLE, Kind, key_value, kind_of
 
 __all__ = [
+    "containers_with_paths",
     "flatten",
     "is_array",
     "is_container",
@@ -86,6 +87,17 @@ def statics_with_paths(structure: Any, where: str = "") -> Iterator[tuple[str, S
                     yield where, item
         for name, child in zip(kind.names(description, len(children)), children, strict=True):
             yield from statics_with_paths(child, where + name)
+
+
+def containers_with_paths(structure: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """Iterate over the containers but instances, which may get attributes: path, and what describes the container."""
+    kind, *rest = structure
+    if kind is not None and kind != "static":
+        description, *children = rest
+        if kind is not INSTANCE:
+            yield where, (kind, description, len(children))
+        for name, child in zip(kind.names(description, len(children)), children, strict=True):
+            yield from containers_with_paths(child, where + name)
 
 
 def leaves_with_paths(

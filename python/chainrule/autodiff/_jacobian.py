@@ -58,7 +58,8 @@ def jacobian(
         run = Recording("jacobian", f, args, kwargs, positions, has_aux)
         columns, rows = (sum(t.size for t in part) for part in (run.inputs.sources, run.outputs))
         forward = columns < rows if mode == "auto" else mode == "forward"
-        blocks = _by_columns(run) if forward else _by_rows(run)
+        with run.sweeping():
+            blocks = _by_columns(run) if forward else _by_rows(run)
         found = run.result([select_by_argnums(argnums, positions, run.inputs.by_argument(row)) for row in blocks])
         return (found, run.extra()) if has_aux else found
 

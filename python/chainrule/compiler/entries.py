@@ -45,9 +45,9 @@ def restore(entry: Entry, owner: Any) -> None:
     elif kind == Kind.ATTRIBUTES:
         for name, value in _pairs(rest[2]):
             if value is not ABSENT:
-                vars(target)[name] = value
+                target.__dict__[name] = value
             else:
-                vars(target).pop(name, None)
+                target.__dict__.pop(name, None)
     elif kind == Kind.SLOT:
         object.__setattr__(target, rest[0], rest[1])
     elif kind == Kind.MAPPING:
@@ -95,7 +95,7 @@ def describe_change(entry: Entry) -> str:
     if kind == Kind.CELL:
         return "a captured variable"
     if kind in (Kind.TYPE, Kind.CODE):
-        return target.__qualname__
+        return str(target.__qualname__)
     what = "an array" if kind == Kind.ARRAY else f"a {type(target).__name__.lower()}"
     return f"the contents of {what}"
 

@@ -135,8 +135,8 @@ class Compiled(Generic[F]):
                 return plan
             before = signature
         raise CompileError(
-            f"compile: the function changes {explain(changes)}, which its result depends on; pass it as an argument, and "
-            "return its new value"
+            f"compile: the function changes {explain(changes)}, which its result depends on; pass it as an argument, "
+            "and return its new value"
         )
 
     def _watched(self, objects: Sequence[Any]) -> Watch:

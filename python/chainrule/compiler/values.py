@@ -16,9 +16,9 @@ import numpy as np
 
 from .._tensor import Tensor
 from .._util.errors import CompileError
-from .._util.trees import flatten, is_array, leaves_with_paths, statics_with_paths
+from .._util.trees import containers_with_paths, flatten, is_array, leaves_with_paths, statics_with_paths
 from .trace import Trace
-from .tracer import TracerValue, user_line
+from .tracer import TracerValue
 from .watch import Watch
 
 __all__ = [
@@ -31,10 +31,7 @@ __all__ = [
 ]
 
 _HELD_BY_IDENTITY = (type, FunctionType, MethodType, ModuleType, np.ufunc, np.random.Generator, type(len))
-_ADVICE = (
-    "make its class a dataclass or register it with cr.register_tree_node, so that the tensors in it are arguments, or "
-    "pass them themselves"
-)
+_ADVICE = "make its class a dataclass or register it with cr.register_tree_node"
 
 
 def argument_name(path: str) -> str:
@@ -54,8 +51,8 @@ def static_objects(structure: Any) -> list[Any]:
             else:
                 held = "tensor" if isinstance(value, Tensor) else "array"
                 raise CompileError(
-                    f"compile: {argument_name(path)} is a {type(static.value).__name__} that holds a {held}; pass a list "
-                    "or a tuple of them"
+                    f"compile: {argument_name(path)} is a {type(static.value).__name__} that holds a {held}; pass a "
+                    "list or a tuple of them"
                 )
             found.append(value)
     return found
@@ -63,16 +60,17 @@ def static_objects(structure: Any) -> list[Any]:
 
 def _check_static(name: str, value: Any, static: Any) -> None:
     cls = type(value)
-    if isinstance(value, _HELD_BY_IDENTITY) or hasattr(value, "__dict__"):
-        if not hasattr(cls, "__next__") or isinstance(value, io.IOBase):
-            return
-    if hasattr(cls, "__next__"):
+    if hasattr(cls, "__next__") and not isinstance(value, io.IOBase):
         raise CompileError(
             f"compile: {name} is an iterator ({cls.__name__}), which would be read once, when the function is traced; "
             "pass what it yields"
         )
-    if not any("__slots__" in vars(base) for base in cls.__mro__[:-1]):
-        raise CompileError(f"compile: {name} is a {cls.__name__}, which compiled functions do not know; {_ADVICE}")
+    known = isinstance(value, _HELD_BY_IDENTITY) or hasattr(value, "__dict__")
+    if not known and not any("__slots__" in vars(base) for base in cls.__mro__[:-1]):
+        raise CompileError(
+            f"compile: {name} is a {cls.__name__}, which compiled functions do not know; {_ADVICE}, or pass what is in "
+            "it"
+        )
 
 
 def check_arguments_unchanged(before: Any, leaves: Sequence[Any], arguments: Any) -> None:
@@ -85,8 +83,7 @@ def check_arguments_unchanged(before: Any, leaves: Sequence[Any], arguments: Any
     if structure == before and all(a is b for a, b in zip(leaves, after, strict=True)):
         return
     old, new = _parts(before, leaves), _parts(structure, after)
-    changed = [path for path, value in old.items() if new.get(path, new) is not value and new.get(path, new) != value]
-    changed += [path for path in new if path not in old and path.endswith("]")]
+    changed = [path for path, value in old if (path, value) not in new]
     if changed:
         name = argument_name(changed[0])
         raise CompileError(
@@ -95,24 +92,10 @@ def check_arguments_unchanged(before: Any, leaves: Sequence[Any], arguments: Any
         )
 
 
-class _Same:
-    """Compares arrays by identity."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _parts(structure: Any, leaves: Sequence[Any]) -> dict[str, Any]:
-    """The leaves by path: arrays and statics."""
-    paths = [path for path, _ in leaves_with_paths(structure)]
-    return {**dict(statics_with_paths(structure)), **{p: _Same(leaf) for p, leaf in zip(paths, leaves, strict=True)}}
+def _parts(structure: Any, leaves: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Leaves and containers with their paths."""
+    arrays = [(path, id(leaf)) for (path, _), leaf in zip(leaves_with_paths(structure), leaves, strict=True)]
+    return [*containers_with_paths(structure), *statics_with_paths(structure), *arrays]
 
 
 def check_result(structure: Any, trace: Trace) -> None:
@@ -127,8 +110,8 @@ def check_result(structure: Any, trace: Trace) -> None:
                 )
             if _holds_traced(value, trace):
                 raise CompileError(
-                    f"compile: {what} is a {type(static.value).__name__} that holds a tensor; return a tuple, a list or "
-                    f"a dict, or {_ADVICE.removesuffix(', or pass them themselves').replace('are arguments', 'are results')}"
+                    f"compile: {what} is a {type(static.value).__name__} that holds a tensor; return a tuple, list or "
+                    f"dict, or {_ADVICE}"
                 )
 
 
@@ -151,10 +134,8 @@ def _holds_traced(value: Any, trace: Trace) -> bool:
         elif isinstance(item, MethodType):
             pending.append(item.__self__)
         else:
-            pending.append(getattr(item, "__dict__", None))
-            pending += [
-                getattr(item, name, None) for base in type(item).__mro__ for name in vars(base).get("__slots__", ())
-            ]
+            slots = (name for base in type(item).__mro__ for name in vars(base).get("__slots__", ()))
+            pending += [getattr(item, name, None) for name in ("__dict__", *slots)]
     return False
 
 
@@ -169,7 +150,7 @@ def random_states(watch: Watch) -> list[Any]:
     """The states of the random generators of Python and NumPy that a function names."""
     states: list[Any] = [repr(generator.bit_generator.state) for generator in watch.generators]
     if watch.draws:
-        kind, words, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
+        kind, words, *rest = np.random.get_state(legacy=True)
         states += [random.getstate(), (kind, np.asarray(words).tobytes(), *rest)]
     return states
 
@@ -178,6 +159,6 @@ def check_random_states(before: Sequence[Any], watch: Watch) -> None:
     """Raise if the function has drawn from a generator of Python or NumPy: a program would repeat the numbers."""
     if random_states(watch) != before:
         raise CompileError(
-            f"compile: numbers of `random` or `numpy.random` drawn inside the function ({user_line()}) would be the same "
-            "at every call; draw them outside and pass them as arguments, or use cr.dropout"
+            "compile: numbers of `random` or `numpy.random` that are drawn inside the function would be the same at "
+            "every call; draw them outside and pass them as arguments, or use cr.dropout"
         )

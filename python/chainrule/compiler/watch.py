@@ -41,6 +41,11 @@ _FIXED = (
     *(np.generic, np.dtype, np.ufunc, BuiltinFunctionType, ModuleType),
 )
 _TRUSTED = {"chainrule", "numpy", *sys.stdlib_module_names}  # packages whose functions and classes do not change
+# Modules of base classes that read no attributes of objects, or none that matter.
+_WITHOUT_STATE = {
+    *("builtins", "abc", "typing", "typing_extensions", "collections.abc", "enum", "logging", "threading", "types"),
+    *("chainrule.nn._module", "chainrule.autodiff._inputs"),
+}
 _RANDOM = {
     "random",
     "secrets",
@@ -60,8 +65,8 @@ class UnwatchableError(Exception):
 class Watch:
     """The recorded state of everything that some functions, models or other objects may depend on.
 
-    `owner`: an object whose entries do not refer to it, because it holds the entries. `strict`: whether any object whose
-    changes cannot be detected is an error, or only iterators.
+    `owner`: an object whose entries do not refer to it, because it holds the entries. `strict`: whether any object
+    whose changes cannot be detected is an error, or only iterators.
     """
 
     def __init__(self, roots: Sequence[Any], owner: Any = None, strict: bool = False) -> None:
@@ -72,8 +77,8 @@ class Watch:
         self._objects: list[tuple[Any, set[str]]] = []  # objects outside chainrule, with their followed attributes
         self._names = {"forward"}  # attribute names in code that may run
         self._members: set[tuple[int, str]] = set()  # followed attributes of classes
-        # The modes of an owner's modules are not recorded, because it sets them; of others, unless strict, they are guards
-        # of the trace.
+        # The modes of an owner's modules are not recorded, because it sets them; of others, unless strict, they are
+        # guards of the trace.
         self._modes = {id(module) for module in owner.modules()} if strict else None
         self._own = {_package(_module_of(root)) for root in roots}  # packages of the roots: the user's, if installed
         self.generators: list[Any] = []  # generators of NumPy that are referred to
@@ -250,27 +255,31 @@ class Watch:
     def _function(self, function: FunctionType) -> None:
         """A function: its code, defaults, closure, and the globals that it reads."""
         code = function.__code__
+        names = attribute_names(code)
         self._record(Kind.CODE, function, code, function.__defaults__, function.__kwdefaults__)
         self._follow_all([function.__defaults__, function.__kwdefaults__])
         for cell in function.__closure__ or ():
-            self._cell(cell)
-        names = attribute_names(code)
+            self._cell(cell, names)
         self._names |= names
         for name in global_names(code):
             if name in function.__globals__:
                 self._name(function.__globals__, name, names)
 
-    def _cell(self, cell: CellType) -> None:
+    def _cell(self, cell: CellType, names: frozenset[str]) -> None:
         try:
             content = cell.cell_contents
         except ValueError:
             return  # empty: its variable is not assigned yet
         self._record(Kind.CELL, cell, content)
-        self._follow(content)
+        self._refer(content, names)
 
     def _name(self, namespace: dict[str, Any], name: str, names: frozenset[str]) -> None:
         value = namespace[name]
         self._record(Kind.NAME, namespace, name, value)
+        self._refer(value, names)
+
+    def _refer(self, value: Any, names: frozenset[str]) -> None:
+        """Follow what code with these names refers to."""
         if not isinstance(value, ModuleType):
             self.draws = self.draws or type(getattr(value, "__self__", None)).__module__ in _RANDOM
             self._follow(value)
@@ -278,12 +287,15 @@ class Watch:
             if self._strict:
                 raise UnwatchableError(value.__name__)
             self.draws = True
-        elif _package(value.__name__) != "chainrule":
-            # `settings.rate`: the attributes of a module that the code uses.
-            trusted = self._is_trusted(value.__name__)
-            for inner in names & vars(value).keys():
-                if isinstance(vars(value)[inner], ModuleType) or not trusted:
-                    self._name(vars(value), inner, names - {inner})
+        elif self._is_trusted(value.__name__):
+            if _package(value.__name__) != "chainrule":
+                for name in names & vars(value).keys():
+                    if isinstance(vars(value)[name], ModuleType):
+                        self._name(vars(value), name, names - {name})
+        elif id(value) not in self._seen:
+            # `settings.rate`: the attributes of a module that code uses.
+            self._seen[id(value)] = value
+            self._objects.append((value, set()))
 
     # Attributes, as far as code names them.
 
@@ -301,21 +313,18 @@ class Watch:
                 if name not in followed and (everything or name in self._names or self._belongs(value, item)):
                     followed.add(name)
                     if name not in _SKIPPED:
-                        self._follow(item)
+                        self._refer(item, frozenset(self._names))
         return before != (
             len(self._members), sum(len(followed) for _, followed in self._objects), len(self._objects)
         )  # fmt: skip
 
     def _belongs(self, value: Any, item: Any) -> bool:
-        """Whether an attribute belongs to a module, whose own methods go over its members."""
+        """Whether an attribute is read by code that is not followed: that of an installed base class, or of Module."""
         cls = type(value)
-        if not hasattr(cls, "named_modules"):
-            return False
+        if any(self._is_trusted(base.__module__) and base.__module__ not in _WITHOUT_STATE for base in cls.__mro__):
+            return True
         members = isinstance(item, (Tensor, list, tuple, dict)) or hasattr(type(item), "named_modules")
-        return members or any(
-            base.__name__ not in ("Module", "HasParameters", "object") and self._is_trusted(base.__module__)
-            for base in cls.__mro__
-        )
+        return members and hasattr(cls, "named_modules")
 
     def _record_object(self, value: Any, followed: set[str]) -> None:
         cls = type(value)

@@ -104,7 +104,7 @@ def fit(
     if monitor is not None and monitor not in curves:
         raise ValueError(f"fit: the schedule monitors {monitor!r}, expected one of {', '.join(curves)}")
     record = History() if history is None else history
-    evaluate = None if held_out is None else partial(_evaluate, loss, held_out, measures, compiled=compile)
+    evaluate = None if held_out is None else partial(_evaluate, model, loss, held_out, measures, compiled=compile)
     training = Training(trainer, record, evaluate, schedule, callbacks, make_progress(progress))
     if checkpoint is None and resume:
         raise ValueError("fit: resume=True requires checkpoint=, the file to continue from")
@@ -113,6 +113,7 @@ def fit(
 
 
 def _evaluate(
+    model: Module,
     loss: Callable[..., Tensor],
     rows: Dataset,
     measures: dict[str, Metric],
@@ -120,6 +121,7 @@ def _evaluate(
     compiled: bool,
 ) -> None:
     """Append the loss and the metrics of these rows to the record; the model is not changed."""
+    rows.follow(model, "fit")
     # `predict` takes an array of one axis for a single row.
     predict = rows.model.predict if compiled and rows.x.ndim > 1 else partial(predict_eagerly, rows.model)
     with evaluating(rows.model):

@@ -6,6 +6,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import numpy as np
@@ -115,10 +116,11 @@ class Trainer:
         self.mean_loss = float("nan")  # of the last epoch
         self._next_epoch, self._position = 0, Position()
         self._check_loss = nonfinite == "raise"
-        self._modules = list(model.modules())
-        self._generators = Generators([*self._modules, *(loss.modules() if isinstance(loss, Module) else ())])
+        self._generators = Generators([*model.modules(), *(loss.modules() if isinstance(loss, Module) else ())])
         self._data: str | None = None
-        self._compiled = Compiled(_weak_step(self), micro_batch) if compile else None
+        self._micro_batch, self._compiles = micro_batch, compile
+        self._compiled: Compiled[Callable[[Tensor], Tensor]] | None = None
+        self._settings: tuple[Any, ...] = ()  # those of the compiled step
 
     @property
     def next_epoch(self) -> int:
@@ -166,8 +168,9 @@ class Trainer:
         n, size = len(self.rows), min(self.batch_size, len(self.rows))
         order = self._order(n)
         full = n // size * size
-        for module in self._modules:
-            module.training = True
+        self.model.train()
+        self.rows.follow(self.model, self._caller)
+        self._renew()
         self._position.order = self._order_options()
         parts = [part for part in (order[:full].reshape(-1, size), order[full:].reshape(1, -1)) if part.size]
         begin = 0
@@ -248,6 +251,13 @@ class Trainer:
             raise ValueError(f"{where} on other data: the values of X, y or sample_weight differ")
         self.seed = saved["options"]["seed"]
 
+    def _renew(self) -> None:
+        """Compile the step again, at the next call, if the trainer's own attributes have changed."""
+        settings = self.loss, self.optimizer, self.clip_norm, self.clip_value
+        if self._compiles and any(a is not b for a, b in zip_longest(settings, self._settings)):
+            watched = self.rows.model, self.loss, self.optimizer
+            self._compiled, self._settings = Compiled(_weak_step(self), self._micro_batch, watched), settings
+
     def _order(self, n: int) -> npt.NDArray[np.int64]:
         if not self.shuffle:
             return np.arange(n, dtype=np.int64)
@@ -296,7 +306,7 @@ class Trainer:
     def _step(self, rows: Tensor) -> Tensor:
         """Run one step; with `nonfinite="raise"` a loss that is not finite raises before anything changes."""
         x, y, options = self.rows.batch(rows)
-        self.optimizer.zero_grad()
+        self._zero_grad()
         value = self.loss(self.rows.model(x), y, **options)
         if self._check_loss:
             _require_finite(value)
@@ -306,8 +316,13 @@ class Trainer:
         if self.clip_norm is not None:
             clip_grad_norm_(self.optimizer.params, self.clip_norm)
         self.optimizer.step()
-        self.optimizer.zero_grad()
+        self._zero_grad()
         return value
+
+    def _zero_grad(self) -> None:
+        """Set all gradients to None, also of parameters that the optimizer does not have."""
+        self.optimizer.zero_grad()
+        self.rows.model.zero_grad()
 
 
 def _weak_step(trainer: Trainer) -> Callable[[Tensor], Tensor]:
