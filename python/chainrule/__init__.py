@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as _typing
 from importlib import import_module as _import_module
 
+from . import _core as _core  # first: where it cannot be imported, nothing else is
 from . import autodiff, config, nn, ops, optim, random
 from ._tensor import Tensor, from_dlpack, tensor
 from .autodiff import (
