@@ -8,6 +8,7 @@ from ._util import command as _command  # noqa: F401  # the first import: Ctrl-C
 import typing as _typing
 from importlib import import_module as _import_module
 
+from . import _core as _core  # first: where it cannot be imported, nothing else is
 from . import autodiff, autograd, config, nn, ops, optim, random
 from ._tensor import Tensor, from_dlpack, tensor
 from ._util.tree_kinds import register_tree_node

@@ -172,7 +172,8 @@ class Eager:
 
     def overwrite(self, tensor: _Tensor, values: Any) -> None:
         """Copy an array into the tensor's memory."""
-        tensor._data[...] = values
+        with _core.writing((tensor._data,)):
+            tensor._data[...] = values
 
     def update(
         self,

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from .._tensor import Tensor
 from .._util.arrays import real_array
 from .._util.mode import grad_mode
@@ -29,6 +30,9 @@ class Model(Protocol):
 
     def modules(self) -> Iterator[Model]:
         """Yield the model and all modules inside it."""
+
+    def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """Yield (name, tensor) for parameters and buffers."""
 
     def _dtype(self) -> np.dtype[Any]:
         """The dtype of the parameters."""
@@ -73,9 +77,9 @@ def to_model_input(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Te
 
 
 def predict_eagerly(model: Model, rows: npt.NDArray[Any], batch_size: int = EVALUATION_ROWS) -> npt.NDArray[Any]:
-    """The model's outputs for these rows, computed eagerly, `batch_size` rows at a time."""
+    """The model's outputs for these rows, computed eagerly, `batch_size` rows at a time, between two training steps."""
     dtype = input_dtype(model)
-    with evaluating(model):
+    with evaluating(model), _core.reading(tensor._data for _, tensor in model._named_tensors()):
         parts = [
             model(to_model_input(rows[start : start + batch_size], dtype, "predict: X")).numpy()
             for start in range(0, max(len(rows), 1), batch_size)

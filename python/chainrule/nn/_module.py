@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, is_aligned, values_of
 from .._util.mode import grad_mode
@@ -243,8 +244,9 @@ class Module(HasParameters):
                 raise ValueError(f"load_state_dict: {name} has shape {tensor.shape}, the value {value.shape}")
             if value.dtype != tensor.dtype:
                 raise TypeError(f"load_state_dict: {name} is {tensor.dtype}, the value {value.dtype}")
-        for name, value in values.items():
-            tensors[name].copy_(value)
+        with _core.writing(tensor._data for tensor in tensors.values()):
+            for name, value in values.items():
+                tensors[name].copy_(value)
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None.

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from .._ir.elementwise import Update
 from .._ir.table import Entry, add_instruction
 from .._tensor import Tensor
@@ -200,6 +201,10 @@ class Optimizer:
         array([2.], dtype=float32)
         """
         ready = [self._ready(group) for group in self.param_groups]
+        with _core.writing(parameter._data for parameter in self.params):
+            self._update_all(ready)
+
+    def _update_all(self, ready: Sequence[list[tuple[int, Tensor]]]) -> None:
         executor = grad_mode.executor
         for group, gradients in zip(self.param_groups, ready, strict=True):
             executor.guard(group, "_states")
