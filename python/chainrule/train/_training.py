@@ -193,7 +193,7 @@ class Training:
         try:
             if callback(self.record) is True:
                 position.stop = True
-        except KeyboardInterrupt:
+        except BaseException:
             if interrupt.taken and position.called:
                 position.called -= 1
                 if before is not None:
