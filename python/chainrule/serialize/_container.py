@@ -108,6 +108,8 @@ def write(
         header = dump({**table, _METADATA: full}).encode()
         header += b" " * (-len(header) % 8)
         _parse_header(header)
+        for text in metadata.values():
+            _check_json(text.encode())
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     write_atomic(path, [len(header).to_bytes(8, "little"), header, *(_bytes(array) for array in arrays.values())])
