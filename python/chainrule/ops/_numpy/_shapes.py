@@ -15,6 +15,8 @@ from .._shape import broadcast_to, concatenate, getitem, reshape, stack, take, t
 from .._strides import axes_of
 from ._rows import adapts, check_default
 
+__all__: list[str] = []  # its adapters are in the table
+
 adapts("shape")(lambda a: a.shape)
 
 
