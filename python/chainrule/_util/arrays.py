@@ -191,10 +191,10 @@ def _default_dtype(array: Array, python_numbers: bool) -> np.dtype[Any]:
         return BOOL
     if given.kind in "iu" and given.newbyteorder("=") != np.dtype(np.uint64):
         return INT64
-    name = str(given)
+    got = ""
     if given.kind == "O":  # of something that is no number
-        name += f" ({next((type(x).__name__ for x in array.flat if type(x) not in _NUMBERS), 'large integers')})"
-    raise TypeError(f"tensor: dtype {name} is not supported; expected float32, float64, an integer or bool")
+        got = ", got " + next((type(x).__name__ for x in array.flat if type(x) not in _NUMBERS), "large integers")
+    raise TypeError(f"tensor: dtype {given} is not supported; expected float32, float64, an integer or bool{got}")
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -117,7 +117,7 @@ def _by_row(weight: Tensor, ndim: int) -> Tensor:
 
 def weights(given: Any, like: Tensor) -> Tensor:
     """Convert weights of any dtype to that of `like`, rounded once."""
-    return astype(own(given if hasattr(given, "dtype") else np.asarray(given)), like.dtype)
+    return astype(own(given if hasattr(given, "dtype") else as_ndarray(given, "weights")), like.dtype)
 
 
 def class_weight(name: str, scores: Tensor, weight: Any) -> Tensor:

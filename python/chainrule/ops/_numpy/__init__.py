@@ -17,10 +17,10 @@ from ..._tensor import Tensor
 from ..._util.array_protocol import has_graph
 from ..._util.dtypes import FLOATS
 from ..._util.errors import CompileError
-from . import _shapes as _shapes  # fills the table
 from ._arithmetic import REDUCTIONS, UFUNCS
 from ._hints import HINTS
-from ._rows import FUNCTIONS, NoOpError, Row
+from ._rows import NoOpError, Row
+from ._shapes import FUNCTIONS
 
 __all__ = ["FUNCTIONS", "REDUCTIONS", "UFUNCS", "call_function", "call_ufunc"]
 

@@ -13,7 +13,9 @@ from ..._util.checks import is_integer
 from .._operands import own, pair
 from .._shape import broadcast_to, concatenate, getitem, reshape, stack, take, transpose
 from .._strides import axes_of
-from ._rows import adapts, check_default
+from ._rows import FUNCTIONS, adapts, check_default
+
+__all__ = ["FUNCTIONS"]
 
 adapts("shape")(lambda a: a.shape)
 
