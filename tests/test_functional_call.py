@@ -216,6 +216,25 @@ def test_values_read_in_python() -> None:
     assert functional_call(Reads("detach"), {"weight": np.asarray([5.0, 7.0])}, np.ones(2)).numpy().tolist() == [5, 7]
 
 
+def test_predictions_inside() -> None:
+    """`predict` in a forward function predicts with the tensors that stand for the parameters, also once compiled."""
+
+    class Outer(cr.nn.Module):
+        def __init__(self) -> None:
+            self.inner = models()["net"]
+
+        def forward(self, x: T) -> T:
+            return cr.tensor(self.inner.predict(x.numpy())) + x[:, :1] * 0.0
+
+    outer = Outer()
+    outer.inner.predict(X)
+    parameters = other(outer)
+    y = functional_call(outer, parameters, cr.tensor(X))
+    there = loaded("net", {name.removeprefix("inner."): p for name, p in parameters.items()})
+    assert np.array_equal(y.numpy(), there.predict(X))
+    assert not np.array_equal(y.numpy(), outer.inner.predict(X))
+
+
 def test_writes_go_to_the_given_tensor() -> None:
     model, given = Reads("copy_"), cr.tensor(np.asarray([4.0, 8.0]))
     assert functional_call(model, {"weight": given}, np.ones(2)).numpy().tolist() == [2.0, 4.0]

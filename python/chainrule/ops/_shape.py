@@ -71,7 +71,9 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
 
 
 def flatten(x: Any, start_axis: int = 0) -> Tensor:
-    """Merge the axes from `start_axis` on into one.
+    """Merge the axes from `start_axis` on into one; a negative one counts from the end.
+
+    Errors: ValueError for an axis that does not exist.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -79,9 +81,10 @@ def flatten(x: Any, start_axis: int = 0) -> Tensor:
     (2, 12)
     """
     source = own(x)
-    if not 0 <= start_axis <= source.ndim:
+    start = start_axis + source.ndim if start_axis < 0 else start_axis
+    if not 0 <= start <= source.ndim:
         raise ValueError(f"flatten: start_axis {start_axis} is out of range for {source.ndim} dimensions")
-    return reshape(source, (*source.shape[:start_axis], product(source.shape[start_axis:])))
+    return reshape(source, (*source.shape[:start], product(source.shape[start:])))
 
 
 def _transpose_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
