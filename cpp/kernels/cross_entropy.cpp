@@ -19,11 +19,14 @@ struct Args {
   T *loss, *dx;
 };
 
-template <Want W>
-constexpr Sums kWanted = W == Want::loss ? Sums::rest : Sums::both;
+// Where the gradient at the label is -R/S, not e/S - 1, of which rounding would leave nothing: the label has the
+// largest score, and more than half of the probability.
+template <class T>
+CR_INLINE Mask<T> confident(Vec<T> x, Vec<T> m, const RowSums<T>& sums) {
+  return eq(x, m) & lt(sums.all, splat(T(2)));
+}
 
-// dx = (e/S - onehot) * g, but (-R/S) * g at a label of the largest score; loss = log1p(R) - (x[label] - m). A row in
-// each lane.
+// dx = (e/S - onehot) * g, (-R/S) * g at a confident label; loss = log1p(R) - (x[label] - m). A row in each lane.
 template <Want W, class T>
 CR_INLINE void block(const Args<T>& a, int64_t first_row, int64_t rows, int64_t cols) {
   constexpr int64_t L = Vec<T>::lanes;
@@ -37,16 +40,16 @@ CR_INLINE void block(const Args<T>& a, int64_t first_row, int64_t rows, int64_t 
   for (int64_t j = 0; j < cols; ++j) {
     picked = select(eq(label, splat(static_cast<T>(j))), load(columns + j * L), picked);
   }
-  const RowSums<T> sums = exponentials<kWanted<W>>(cols, columns, m, columns);
-  if constexpr (W != Want::gradient) store_or_n(a.loss + first_row, math::log1p(sums.rest) - centred(picked, m), n);
+  const RowSums<T> sums = exponentials<true>(cols, columns, m, columns);
+  if constexpr (W != Want::gradient) store_or_n(a.loss + first_row, math::log1p(sums.rest) - (picked - m), n);
   if constexpr (W != Want::loss) {
     for (int64_t i = 0; i < n; ++i) upstream[i] = a.g[(first_row + i) * a.g_stride];
     const Vec<T> g = load(upstream), s = sums.all, others = neg(sums.rest), none = splat(T(-1));
-    const Mask<T> largest = eq(picked, m);
-    const Vec<T> at_largest = select(largest, label, none), elsewhere = select(largest, none, label);
+    const Mask<T> right = confident(picked, m, sums);
+    const Vec<T> at_right = select(right, label, none), elsewhere = select(right, none, label);
     write_rows<T>({a.dx + first_row * cols, a.dx + rows * cols, n, cols}, [&](int64_t j) CR_LAMBDA {
       const Vec<T> column = splat(static_cast<T>(j));
-      const Vec<T> e = select(eq(at_largest, column), others, load(columns + j * L));
+      const Vec<T> e = select(eq(at_right, column), others, load(columns + j * L));
       return (e / s - select(eq(elsewhere, column), splat(T(1)), splat(T(0)))) * g;
     });
   }
@@ -78,11 +81,12 @@ CR_INLINE Vec<T> row(const Args<T>& a, int64_t i, int64_t cols, Vec<T> m, Unfini
   } else {
     T* const d = a.dx + i * cols;
     const Unfinished<T> done = before;
-    const RowSums<T> sums = exponentials<true, kWanted<W>>(cols, x, m, d, done);
+    const RowSums<T> sums = exponentials<true, true>(cols, x, m, d, done);
     done.finish();
     const int64_t label = a.labels[i];
     const Vec<T> s = sums.all, g = splat(a.g[i * a.g_stride]);
-    const Vec<T> error = select(eq(splat(x[label]), m), neg(sums.rest) / s, splat(d[label]) / s - splat(T(1)));
+    const Vec<T> error =
+        select(confident(splat(x[label]), m, sums), neg(sums.rest) / s, splat(d[label]) / s - splat(T(1)));
     before = {d, s, g, label, first(error * g)};
     return sums.rest;
   }

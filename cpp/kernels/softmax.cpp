@@ -16,7 +16,7 @@ template <class T>
 CR_INLINE void softmax_block(const RowBlock<const T>& x, const RowBlock<T>& y) {
   alignas(64) ColumnBuffer<T> columns;
   const Vec<T> m = transpose_rows(x, columns);
-  const Vec<T> s = exponentials<Sums::all>(x.cols, columns, m, columns).all;
+  const Vec<T> s = exponentials<false>(x.cols, columns, m, columns).all;
   write_rows(y, [s, &columns](int64_t j) CR_LAMBDA { return load(columns + j * Vec<T>::lanes) / s; });
 }
 
@@ -30,7 +30,7 @@ CR_INLINE void softmax_rows(int64_t rows, int64_t cols, const T* x, T* y) {
     const auto divide = [before, s](int64_t i, int64_t w) CR_LAMBDA {
       if (before != nullptr) store_or_n(before + i, load_or_n(before + i, w) / s, w);
     };
-    s = exponentials<true, Sums::all>(cols, x, row_largest(x, cols), y, divide).all;
+    s = exponentials<true, false>(cols, x, row_largest(x, cols), y, divide).all;
     before = y;
   }
   if (before != nullptr) transform(cols, before, before, [s](Vec<T> e) { return e / s; });
@@ -40,9 +40,8 @@ template <class T>
 CR_INLINE void log_softmax_block(const RowBlock<const T>& x, const RowBlock<T>& y) {
   alignas(64) ColumnBuffer<T> columns, e;
   const Vec<T> m = transpose_rows(x, columns);
-  const Vec<T> log_s = math::log1p(exponentials<Sums::rest>(x.cols, columns, m, e).rest);
-  write_rows(
-      y, [m, log_s, &columns](int64_t j) CR_LAMBDA { return centred(load(columns + j * Vec<T>::lanes), m) - log_s; });
+  const Vec<T> log_s = math::log1p(exponentials<true>(x.cols, columns, m, e).rest);
+  write_rows(y, [m, log_s, &columns](int64_t j) CR_LAMBDA { return (load(columns + j * Vec<T>::lanes) - m) - log_s; });
 }
 
 // One logarithm for the sums of some rows; they should still be in the first cache when they are read again.

@@ -1,7 +1,7 @@
 """softmax, log_softmax and the losses, with their gradients.
 
 Of a row: m is the maximum, d = x - m and 0 where x == m (also where both are infinite), e = exp(d), S = lanesum(e),
-R the same without one of the terms 1.
+R the same without one of the terms 1: where S is at least 2 that is S - 1.
 """
 
 from typing import Literal
@@ -68,7 +68,7 @@ def cross_entropy(logits: Array, labels: Array, reduction: Reduction = "mean") -
 
 @np.errstate(all="ignore")
 def cross_entropy_grad(logits: Array, labels: Array, g: Array, reduction: Reduction = "mean") -> Array:
-    """``(softmax(x) - onehot(t)) * g``, ``(-R / S) * g`` at a label of the largest score.
+    """``(softmax(x) - onehot(t)) * g``, ``(-R / S) * g`` at a label of the largest score where S is below 2.
 
     g is 0-d, or (n,) for reduction "none"; "mean" uses g / n.
     """
@@ -77,7 +77,7 @@ def cross_entropy_grad(logits: Array, labels: Array, g: Array, reduction: Reduct
     e = exp(centred)
     s, others = reduce.lane_sum(e)[:, None], _others(e)[:, None]
     error = e / s - is_label.astype(logits.dtype)
-    error = np.where(is_label & (centred == 0), -others / s, error)
+    error = np.where(is_label & (centred == 0) & (s < 2), -others / s, error)
     return np.asarray(error * _element_upstream(g, (n,), logits.dtype, reduction)[:, None])
 
 
@@ -126,10 +126,9 @@ def _centred(rows: Array) -> Array:
 
 
 def _others(e: Array) -> Array:
-    """The lane sum of the exponentials below 1, plus the number of those equal to 1 without one of them."""
-    ones = e == 1
-    below = reduce.lane_sum(np.where(ones, e.dtype.type(0), e))
-    return np.asarray(below + (np.count_nonzero(ones, axis=-1) - 1).astype(e.dtype))
+    """S - 1; where S is below 2 the lane sum with 0 for the term 1."""
+    s, below = reduce.lane_sum(e), reduce.lane_sum(np.where(e == 1, e.dtype.type(0), e))
+    return np.where(s < 2, below, s - e.dtype.type(1))
 
 
 def _reduced(loss: Array, reduction: Reduction) -> Array:
