@@ -129,7 +129,7 @@ def train(
     path = _check_out(out if out is not None else f"{problem.name}.safetensors")
     if checkpoint is not None:
         _check_out(checkpoint)
-    _train_and_save(problem, options, path, {"progress": not quiet, "checkpoint": checkpoint, "resume": resume})
+    _train_and_save(problem, options, path, not quiet, checkpoint, resume)
 
 
 def _load_problem(
@@ -182,7 +182,14 @@ def _check_out(path: str) -> str:
     return path
 
 
-def _train_and_save(problem: training.Problem, options: training.Options, path: str, how: dict[str, Any]) -> None:
+def _train_and_save(
+    problem: training.Problem,
+    options: training.Options,
+    path: str,
+    progress: bool,
+    checkpoint: str | None,
+    resume: bool,
+) -> None:
     model = training.build_model(problem, options)
     inputs = problem.front[-1].out_features
     sizes = "-".join(str(size) for size in (inputs, *options.hidden, problem.preparation.outputs))
@@ -195,10 +202,10 @@ def _train_and_save(problem: training.Problem, options: training.Options, path: 
     report(f"net {sizes}, {sgd}, batch {options.batch_size}, seed {options.seed}")
     history = History()
     try:
-        training.train(problem, model, options, history, **how)
+        training.train(problem, model, options, progress, history, checkpoint, resume)
     except KeyboardInterrupt:
         save(model, path, preparation=problem.preparation)
-        hint = "" if how["checkpoint"] is None else "; continue with --resume"
+        hint = "" if checkpoint is None else "; continue with --resume"
         _complain(f"interrupted after {history.epochs} completed epochs; saved {path}{hint}")
         raise
     save(model, path, preparation=problem.preparation)

@@ -228,15 +228,14 @@ def train(
     problem: Problem,
     model: Module,
     options: Options,
-    history: History,
-    *,
     progress: bool,
+    history: History,
     checkpoint: str | None = None,
     resume: bool = False,
 ) -> None:
     """Train the model on the problem; `history` records each completed epoch, also when training is interrupted.
 
-    Arguments: `problem`; `model`, from `build_model`; `options`; `history`, empty; `progress`, whether to display it;
+    Arguments: `problem`; `model`, from `build_model`; `options`; `progress`, whether to display it; `history`, empty;
     `checkpoint` and `resume` as in `fit`.
     Errors: as `fit`.
     """
