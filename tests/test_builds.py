@@ -45,7 +45,9 @@ def test_builds(compiler: str, optimisation: str, tmp_path: Path, record_propert
         build(copy, copy / "build", options=options)
         path = os.pathsep.join([str(copy / "python"), str(ROOT / "tests")])
         command = [sys.executable, "-m", "support.trainings"]
-        done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+        )
     lines = [line.split() for line in done.stdout.splitlines()]
     assert len(lines) >= len(trainings.THREADS)
     assert [line for line in lines if line[-1] != EXPECTED] == []

@@ -31,7 +31,9 @@ def live_tensors() -> int:
 def one_round(path: str, number: int) -> None:
     """A new model each time: an eager and a compiled step, predictions, a file written and read."""
     draw = cr.random.Generator(seed=number)
-    model = nn.Sequential(nn.Linear(4, 6, generator=draw), nn.Tanh(), nn.Dropout(0.5, draw), nn.Linear(6, 2, generator=draw))
+    model = nn.Sequential(
+        nn.Linear(4, 6, generator=draw), nn.Tanh(), nn.Dropout(0.5, draw), nn.Linear(6, 2, generator=draw)
+    )
     optimizer = cr.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     x, labels = draw.normal((5, 4)), np.arange(5) % 2
 
@@ -101,9 +103,27 @@ UNDER_VALGRIND = (
 def test_valgrind(tmp_path: Path, record_property: Record) -> None:
     """memcheck sees reads of uninitialised memory, which sanitizers do not; it knows no AVX-512."""
     log = tmp_path / "log"
-    checker = ["valgrind", "--error-exitcode=9", f"--log-file={log}", f"--suppressions={ROOT}/tests/native/valgrind.supp"]
+    checker = [
+        "valgrind",
+        "--error-exitcode=9",
+        f"--log-file={log}",
+        f"--suppressions={ROOT}/tests/native/valgrind.supp",
+    ]
     tests = [f"tests/{node}" for node in UNDER_VALGRIND.split()]
-    command = [*checker, sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-o", "timeout=0", *tests]
+    command = [
+        *checker,
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "timeout=0",
+        *tests,
+    ]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONMALLOC": "malloc"}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"status {done.returncode}\n{done.stdout[-3000:]}\n{log.read_text()[-6000:]}"

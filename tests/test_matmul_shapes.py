@@ -18,7 +18,7 @@ from support.variants import every_setting
 Shape = tuple[int, int, int]
 Record = Callable[[str, object], None]  # pytest's record_property
 ENTRY = ctypes.CDLL(_core.__file__).chainrule_matmul
-each_dtype = pytest.mark.parametrize("dtype", (np.float32, np.float64), ids=label)
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=label)
 
 # Primes, powers of two and their neighbours; narrow, flat and deep; several blocks along every axis.
 LARGE = [
@@ -37,7 +37,35 @@ LARGE = [
     (2, 2049, 31),
     (1000, 2, 3),
 ]
-PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 53, 61, 71, 83, 97, 109, 131, 151, 179, 211, 251, 307, 353, 397)
+PRIMES = (
+    2,
+    3,
+    5,
+    7,
+    11,
+    13,
+    17,
+    19,
+    23,
+    29,
+    31,
+    37,
+    41,
+    53,
+    61,
+    71,
+    83,
+    97,
+    109,
+    131,
+    151,
+    179,
+    211,
+    251,
+    307,
+    353,
+    397,
+)
 ODD = sorted({0, *PRIMES, *(2**n + d for n in range(1, 9) for d in (-1, 0, 1))})
 PARTS = 6  # of the long tests
 

@@ -1,7 +1,7 @@
 """Mutation tests: each fault seeded into a temporary copy of the sources makes the tests named beside it fail.
 
-The quick tier checks that every fault still finds its place; the full tier runs the tests, and builds before where the fault
-is in C++.
+The quick tier checks that every fault still finds its place; the full tier runs the tests, after a build where the
+fault is in C++.
 """
 
 import os
@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from cases.mutants import IN_CPP, IN_PYTHON, Mutant
+from cases.mutants import Mutant
+from cases.mutants_in_cpp import IN_CPP
+from cases.mutants_in_python import IN_PYTHON
 from chainrule import _core
 from support.build_objects import LEVELS, ROOT, build, copy_tree
 

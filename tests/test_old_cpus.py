@@ -1,4 +1,4 @@
-"""The package on emulated CPUs without AVX-512 and without AVX: it is imported, chooses its level, gives the same bits."""
+"""The package on emulated CPUs without AVX-512 or AVX: it is imported, chooses its level and gives the same bits."""
 
 import os
 import platform

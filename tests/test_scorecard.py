@@ -50,8 +50,8 @@ def test_results_are_of_bars_and_tiers() -> None:
 
 
 REPORT = """<testsuites><testsuite>
-<testcase time="1.5"><properties><property name="cases" value="70"/><property name="KiB" value="3"/></properties></testcase>
-<testcase time="2"><properties><property name="cases" value="40"/><property name="KiB" value="9"/></properties></testcase>
+<testcase time="1.5"><property name="cases" value="70"/><property name="KiB" value="3"/></testcase>
+<testcase time="2"><property name="cases" value="40"/><property name="KiB" value="9"/></testcase>
 {more}</testsuite></testsuites>"""
 BAR = Bar(1, "a claim", {"quick": ("a.py",)}, (Figure("cases", least=100), Figure("KiB", most=10)))
 

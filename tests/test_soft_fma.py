@@ -13,7 +13,8 @@ from support.build_objects import ROOT
 
 Record = Callable[[str, object], None]  # pytest's record_property
 pytestmark = pytest.mark.skipif(
-    platform.machine() not in ("x86_64", "AMD64") or "avx2" not in _core.available_isas(), reason="needs x86-64 with fma"
+    platform.machine() not in ("x86_64", "AMD64") or "avx2" not in _core.available_isas(),
+    reason="needs x86-64 with fma",
 )
 
 

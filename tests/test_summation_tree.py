@@ -116,7 +116,10 @@ def test_every_length(isa: str, part: int, record_property: Record) -> None:
 
 def test_another_order_is_seen() -> None:
     """Pairs instead of lanes, a chain from the end."""
-    for wrong in (lambda rows: rows[:, ::2].sum(1) + rows[:, 1::2].sum(1), lambda rows: last_axis(rows[:, ::-1].copy())):
+    for wrong in (
+        lambda rows: rows[:, ::2].sum(1) + rows[:, 1::2].sum(1),
+        lambda rows: last_axis(rows[:, ::-1].copy()),
+    ):
         KINDS["wrong"] = (wrong, lane_sum)
         try:
             with pytest.raises(AssertionError, match="wrong, n = 40, from leaf"):

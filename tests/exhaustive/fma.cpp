@@ -70,7 +70,8 @@ struct Count {
     for (int64_t i = 0; i < n; ++i, ++random) {
       const uint64_t r = mix(seed + static_cast<uint64_t>(3 * i)), s = mix(r + 1), t = mix(s + 2);
       if (i % 2 == 0) {
-        compare(value<T>(static_cast<Bits<T>>(r)), value<T>(static_cast<Bits<T>>(s)), value<T>(static_cast<Bits<T>>(t)));
+        compare(value<T>(static_cast<Bits<T>>(r)), value<T>(static_cast<Bits<T>>(s)),
+                value<T>(static_cast<Bits<T>>(t)));
       } else {
         const T a = near_one<T>(r, 4), b = near_one<T>(s, 4);
         const T c = t % 4 == 0 ? -(a * b) : near_one<T>(t, kMantissa<T> * 2 + 6);
@@ -82,10 +83,17 @@ struct Count {
   // Products of few or all digits against a c that makes ties, cancels, or is the last digit that matters; at both
   // ends of the range of exponents.
   void directed_triples() {
-    const Bits<T> mantissas[] = {0, 1, 2, 3, Bits<T>(1) << (kMantissa<T> - 1), (Bits<T>(1) << kMantissa<T>)-1,
-                                 (Bits<T>(1) << kMantissa<T>)-2, (Bits<T>(1) << (kMantissa<T> / 2)) + 1};
+    const Bits<T> mantissas[] = {0,
+                                 1,
+                                 2,
+                                 3,
+                                 Bits<T>(1) << (kMantissa<T> - 1),
+                                 (Bits<T>(1) << kMantissa<T>)-1,
+                                 (Bits<T>(1) << kMantissa<T>)-2,
+                                 (Bits<T>(1) << (kMantissa<T> / 2)) + 1};
     const int least = -kBias<T>, most = kBias<T>;
-    const int exponents[] = {least, least + 1, least + kMantissa<T>, -kMantissa<T> - 1, -1, 0, 1, most / 2, most, most + 1};
+    const int exponents[] = {least, least + 1, least + kMantissa<T>, -kMantissa<T> - 1, -1, 0, 1, most / 2,
+                             most,  most + 1};
     const auto each = [&](auto&& f) {
       for (const int e : exponents)
         for (const Bits<T> m : mantissas)
@@ -96,7 +104,8 @@ struct Count {
       each([&](T b) {
         each([&](T c) { compare(a, b, c), ++directed; });
         const T p = a * b, ulp = p * value<T>(static_cast<Bits<T>>(kBias<T> - kMantissa<T>) << kMantissa<T>);
-        for (const T c : {-p, p, ulp, -ulp, ulp / 2, -ulp / 2, ulp / 4, -p + ulp, -p - ulp}) compare(a, b, c), ++directed;
+        for (const T c : {-p, p, ulp, -ulp, ulp / 2, -ulp / 2, ulp / 4, -p + ulp, -p - ulp})
+          compare(a, b, c), ++directed;
       });
     });
   }

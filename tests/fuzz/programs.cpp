@@ -1,6 +1,6 @@
-// A libFuzzer target: bytes become a program's description (slots, instructions with records of any length, bodies, a loop),
-// as Python hands them over. The Program must refuse it with an exception or be built; a built one is printed and
-// scheduled, not run: only the compiler's own programs are run, and they are trusted.
+// A libFuzzer target: bytes become a program's description (slots, instructions with records of any length, bodies, a
+// loop), as Python hands them over. The Program must refuse it with an exception or be built; a built one is printed
+// and scheduled, not run: only the compiler's own programs are run, and they are trusted.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -116,7 +116,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     loop.length = static_cast<int>(bytes.number());
     loop.blocks = static_cast<int>(bytes.number());
     loop.tail = bytes.byte() % 2 == 0;
-    for (size_t k = bytes.count(2); k > 0; --k) loop.streams.push_back({static_cast<int>(bytes.number()), bytes.number()});
+    for (size_t k = bytes.count(2); k > 0; --k)
+      loop.streams.push_back({static_cast<int>(bytes.number()), bytes.number()});
   }
   std::vector<Instruction> code;
   while (!bytes.empty() && code.size() < 8) code.push_back(instruction(bytes, static_cast<int>(n), true));

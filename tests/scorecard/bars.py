@@ -31,7 +31,7 @@ class Bar:
     needs: str = ""
 
 
-def tests(quick: str = "", full: str = "", nightly: str = "") -> dict[str, tuple[str, ...]]:
+def select(quick: str = "", full: str = "", nightly: str = "") -> dict[str, tuple[str, ...]]:
     return {
         tier: tuple(f"test_{node}" for node in nodes.split())
         for tier, nodes in (("quick", quick), ("full", full), ("nightly", nightly))
@@ -42,61 +42,67 @@ def tests(quick: str = "", full: str = "", nightly: str = "") -> dict[str, tuple
 BARS = [
     Bar(
         1,
-        "5,500,000 matrix products of all sizes to 49, four transpositions, every level, 1 to 3 threads: the bits of a plain "
+        "5,500,000 matrix products of all sizes to 49, four transpositions, every level, 1 to 3 threads: the "
+        "bits of a plain "
         "chain of fma",
-        tests("matmul.py::test_every_small_shape", "matmul.py::test_every_shape_to_49"),
+        select("matmul.py::test_every_small_shape", "matmul.py::test_every_shape_to_49"),
         (Figure("products", least=5_500_000),),
     ),
     Bar(
         2,
         "3,000 large and odd shapes (primes, powers of two and their neighbours, k to 65,537, padded rows, k = 0): the "
         "bits of the chain; bias and ReLU fused as unfused",
-        tests("matmul_shapes.py::test_fused_is_unfused", "matmul_shapes.py"),
+        select("matmul_shapes.py::test_fused_is_unfused", "matmul_shapes.py"),
         (Figure("shapes", least=3_000),),
     ),
     Bar(
         3,
-        "all 2^32 inputs of the float32 elementary functions are correctly rounded on every vector level, every 16th and "
+        "all 2^32 inputs of the float32 elementary functions are correctly rounded on every vector level, every "
+        "16th and "
         "all near special values on the scalar level",
-        tests(nightly="elementary_inputs.py::test_all_inputs"),
+        select(nightly="elementary_inputs.py::test_all_inputs"),
         (Figure("inputs", least=9 * 2**32), Figure("misrounded results", most=0)),
     ),
     Bar(
         4,
-        "the digest of three trained nets is the recorded one in 120 configurations: levels, 1 to 16 threads, GCC and clang at "
+        "the digest of three trained nets is the recorded one in 120 configurations: levels, 1 to 16 threads, "
+        "GCC and clang at "
         "O1 to O3; the kernels' digest on AArch64 under an emulator",
-        tests("builds.py::test_digest_of_trainings", "cross.py::test_aarch64", "builds.py::test_builds"),
+        select("builds.py::test_digest_of_trainings", "cross.py::test_aarch64", "builds.py::test_builds"),
         (Figure("configurations", least=120),),
     ),
     Bar(
         5,
-        "100,000 rows predicted in batches of 1 to 257, and in 1,000 random subsets and orders: the bits of the row alone",
-        tests("batches.py::test_rows_of_batches batches.py::test_subsets_and_orders"),
+        "100,000 rows predicted in batches of 1 to 257, and in 1,000 random subsets and orders: the bits of the "
+        "row alone",
+        select("batches.py::test_rows_of_batches batches.py::test_subsets_and_orders"),
         (Figure("rows compared", least=100_000),),
     ),
     Bar(
         6,
-        "gradients and updates of 64 rows accumulated over micro-batches, all sizes and uneven ones: the bits of the whole batch",
-        tests("batches.py::test_micro_batches"),
+        "gradients and updates of 64 rows accumulated over micro-batches, all sizes and uneven ones: the bits "
+        "of the whole batch",
+        select("batches.py::test_micro_batches"),
         (Figure("splits", least=60),),
     ),
     Bar(
         7,
-        "16 floating-point environments (4 roundings, flush to zero, denormals are zero): the same bits, and the caller's is "
+        "16 floating-point environments (4 roundings, flush to zero, denormals are zero): the same bits, and "
+        "the caller's is "
         "restored, on all threads",
-        tests("fp_modes.py"),
+        select("fp_modes.py"),
         (Figure("environments", least=16),),
     ),
     Bar(
         8,
         "the documented tree of sums and products is the one that runs, for n = 2 to 4096, on every level",
-        tests("summation_tree.py::test_some_lengths", "summation_tree.py::test_every_length"),
+        select("summation_tree.py::test_some_lengths", "summation_tree.py::test_every_length"),
         (Figure("trees", least=2 * 4_095),),
     ),
     Bar(
         9,
         "the software fma is the hardware's on 10^9 random and 10^6 directed triples",
-        tests("soft_fma.py::test_some_triples", "soft_fma.py::test_a_billion_triples"),
+        select("soft_fma.py::test_some_triples", "soft_fma.py::test_a_billion_triples"),
         (
             Figure("random triples", least=1e9),
             Figure("directed triples", least=1e6),
@@ -106,20 +112,22 @@ BARS = [
     Bar(
         10,
         "special values at every position of every length to 67, all ops, every level: 1,000,000 checks",
-        tests("special_values.py"),
+        select("special_values.py"),
         (Figure("special values", least=1_000_000),),
     ),
     Bar(
         11,
-        "no kernel touches memory outside its arrays: sizes to 256 at both ends against protected pages, all alignments",
-        tests("guard_pages.py alignment.py"),
+        "no kernel touches memory outside its arrays: sizes to 256 at both ends against protected pages, all "
+        "alignments",
+        select("guard_pages.py alignment.py"),
         (Figure("guarded calls", least=1_000_000),),
     ),
     Bar(
         12,
-        "first and second derivatives of every op, layer and loss on 200 random calls, both modes: against differences, "
+        "first and second derivatives of every op, layer and loss on 200 random calls, both modes: against "
+        "differences, "
         "relative error 1e-7",
-        tests(
+        select(
             "derivatives.py::test_first_derivatives derivatives.py::test_second_derivatives gradcheck.py",
             "derivatives.py::test_more_derivatives",
         ),
@@ -127,16 +135,17 @@ BARS = [
     ),
     Bar(
         13,
-        "20,000 arrays of 20 layouts (strides of any sign, zero, gaps, misaligned, swapped bytes, read-only, empty, 0-d): "
+        "20,000 arrays of 20 layouts (strides of any sign, zero, gaps, misaligned, swapped bytes, read-only, "
+        "empty, 0-d): "
         "the bits of the contiguous copy, nothing written",
-        tests("array_zoo.py::test_some_arrays arrays.py", "array_zoo.py::test_many_arrays"),
+        select("array_zoo.py::test_some_arrays arrays.py", "array_zoo.py::test_many_arrays"),
         (Figure("arrays", least=20_000),),
     ),
     Bar(14, "20,000 shapes that overflow: an error, no allocation beyond the limit", needs="not measured"),
     Bar(
         15,
         "50,000,000 fuzzed inputs (programs in C++ with sanitizers, model files): no crash, hang or leak",
-        tests(full="fuzz.py::test_some_programs", nightly="fuzz.py::test_many_programs"),
+        select(full="fuzz.py::test_some_programs", nightly="fuzz.py::test_many_programs"),
         (Figure("fuzzed inputs", least=50_000_000, cumulative=True),),
     ),
     Bar(
@@ -144,16 +153,29 @@ BARS = [
         "every flipped bit and every cut of a model file and a checkpoint, 50,000 of them, is a ModelFormatError",
         needs="not measured",
     ),
-    Bar(17, "50 files that ask for too much: refused in 1 s with twice the file and 64 MiB of memory", needs="not measured"),
+    Bar(
+        17,
+        "50 files that ask for too much: refused in 1 s with twice the file and 64 MiB of memory",
+        needs="not measured",
+    ),
     Bar(18, "a save killed or failed at every system call: the old or the new file, whole", needs="not measured"),
     Bar(19, "2,000 kills at random times and all states after a power loss: no torn checkpoint", needs="not measured"),
-    Bar(20, "resumed at every step, on other threads and levels: the bits of the uninterrupted training", needs="not measured"),
-    Bar(21, "every allocation failed, once and from then on: MemoryError, nothing changed, nothing lost", needs="not measured"),
+    Bar(
+        20,
+        "resumed at every step, on other threads and levels: the bits of the uninterrupted training",
+        needs="not measured",
+    ),
+    Bar(
+        21,
+        "every allocation failed, once and from then on: MemoryError, nothing changed, nothing lost",
+        needs="not measured",
+    ),
     Bar(
         22,
-        "1,000 forks after training, pools of every start method, scikit-learn and PyTorch imported before or after: no hang, the same "
+        "1,000 forks after training, pools of every start method, scikit-learn and PyTorch imported before or "
+        "after: no hang, the same "
         "bits",
-        tests(
+        select(
             "threads.py::test_pools_of_processes threads.py::test_forked_children_predict_and_train",
             "forks.py neighbours.py",
         ),
@@ -164,15 +186,16 @@ BARS = [
     Bar(
         25,
         "a graph of 1,000,000 nodes forward, backward and freed on a stack of 256 KiB",
-        tests("deep_graph.py"),
+        select("deep_graph.py"),
         (Figure("nodes", least=1_000_000),),
     ),
     Bar(26, "an exception in every parallel region, on every thread, is a Python exception", needs="not measured"),
     Bar(
         27,
-        "20,000 rounds of training, predicting, saving and loading: 1 MiB more memory at most, no tensor left; 40 tests under "
+        "20,000 rounds of training, predicting, saving and loading: 1 MiB more memory at most, no tensor left; "
+        "40 tests under "
         "valgrind without an error",
-        tests("leaks.py::test_some_rounds", "leaks.py::test_many_rounds", "leaks.py::test_valgrind"),
+        select("leaks.py::test_some_rounds", "leaks.py::test_many_rounds", "leaks.py::test_valgrind"),
         (
             Figure("rounds", least=20_000),
             Figure("KiB of growth", most=1_024),
@@ -181,9 +204,10 @@ BARS = [
     ),
     Bar(
         28,
-        "CPUs without AVX or AVX-512, and AArch64, under an emulator: the same digest; no wider instructions outside their level, no "
+        "CPUs without AVX or AVX-512, and AArch64, under an emulator: the same digest; no wider instructions "
+        "outside their level, no "
         "weak symbols, no libm",
-        tests("binary.py isa.py", "cross.py", "old_cpus.py"),
+        select("binary.py isa.py", "cross.py", "old_cpus.py"),
     ),
     Bar(
         29,
@@ -193,7 +217,7 @@ BARS = [
     Bar(
         30,
         "40 seeded faults are all caught by quick tests named beside each",
-        tests("mutants.py::test_mutants_find_their_place", "mutants.py"),
+        select("mutants.py::test_mutants_find_their_place", "mutants.py"),
         (Figure("faults caught", least=40),),
     ),
 ]

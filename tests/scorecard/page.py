@@ -14,8 +14,8 @@ Thirty bars, each with the tests that measure it. `tests/scorecard/run.py` runs 
     python tests/scorecard/run.py --tier full 1 2    # the full tests of bars 1 and 2
     python tests/scorecard/run.py --tier nightly 15  # hours in all, by hand
 
-A bar is met when all of its tests have passed in their latest runs, none was skipped, and their counts reach the numbers in the
-second column. Counts are sums over the tests that ran.
+A bar is met when all of its tests have passed in their latest runs, none was skipped, and their counts reach the
+numbers that the bar names. Counts are sums over the tests that ran.
 """
 
 
