@@ -139,11 +139,22 @@ def test_some_parameters_and_buffers() -> None:
         ({"0.weight": np.ones((2, 3), np.float32)}, TypeError, "0.weight is float64, the given tensor float32"),
         ([{"0.bias": np.ones(3)}, {"0.bias": np.ones(3)}], ValueError, "0.bias is given twice"),
         ({"1": 1.0}, ValueError, "Sequential has no parameter or buffer 1;"),
+        (
+            models()["net"].parameters(),
+            TypeError,
+            r"parameters must be a dict .* dict\(model.named_parameters\(\)\) is",
+        ),
+        (list(models()["net"].named_parameters()), TypeError, "parameters must be a dict"),
     ],
 )
 def test_errors(parameters: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match="^functional_call: " + message):
         functional_call(models()["net"], parameters, X)
+
+
+def test_of_something_else() -> None:
+    with pytest.raises(TypeError, match=r"^functional_call: module must be a Module, got function"):
+        functional_call(models, {}, X)  # type: ignore[arg-type]
 
 
 def test_tied_parameters() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,6 +77,12 @@ class State:
         theta.requires_grad = False
         return cr.sum(theta * theta)
 
+    def by_a_deep_copy(self, theta: T) -> T:
+        return cr.sum(copy.deepcopy(theta) * theta)
+
+    def by_a_pickle(self, theta: T) -> T:
+        return cr.sum(pickle.loads(pickle.dumps(theta)) * theta)  # type: ignore[no-any-return]
+
 
 WRITES = [name for name in vars(State) if name.startswith("by_")]
 TRANSFORMATIONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -124,6 +133,8 @@ MODEL_WRITES: dict[str, Callable[[Any, Any], T]] = {
     "a state": lambda s, model: model.load_state_dict(model.state_dict()) or s.loss(),
     "a step": lambda s, model: s.optimizer.step() or s.loss(),
     "training": lambda s, model: s.by_inner_training(cr.tensor(np.ones(13))),
+    "a copy": lambda s, model: cr.sum(copy.deepcopy(model)(cr.tensor(X))),
+    "a copy's training": lambda s, model: cr.sum(copy.copy(s.weight)) + s.loss(),
     "freezing": lambda s, model: s.freeze() or s.loss(),
 }
 
@@ -186,6 +197,22 @@ class TestAllowed:
         assert cr.grad(f)(x).item() == 6 * 2 * 2
         assert cr.jvp(g, (x,), (np.asarray(1.0),))[1].item() == 12.0
         assert cr.hessian(f)(x).item() == 12.0
+
+    @pytest.mark.parametrize("bound", [0.5, 100.0])
+    def test_clipped_gradients_with_a_graph(self, bound: float) -> None:
+        def clipped(x: T, clip: Any) -> T:
+            w = cr.nn.Parameter(np.asarray([3.0, 4.0]))
+            cr.backward(cr.sum(w * w * x), create_graph=True)
+            clip([w], bound)
+            assert w.grad is not None
+            return cr.sum(w.grad * cr.tensor(np.asarray([1.0, 2.0])))
+
+        x, e = np.asarray([0.5, 2.0]), np.eye(2) * 1e-6
+        for clip in (cr.optim.clip_grad_norm_, cr.optim.clip_grad_value_):
+            f = partial(clipped, clip=clip)
+            numeric = [(f(cr.tensor(x + d)).item() - f(cr.tensor(x - d)).item()) / 2e-6 for d in e]
+            assert np.allclose(cr.grad(f)(x).numpy(), numeric, atol=1e-8)
+            assert np.allclose(cr.compile(cr.grad(f))(x).numpy(), numeric, atol=1e-8)
 
     def test_training_of_something_else(self) -> None:
         """An inner training that does not depend on the argument."""

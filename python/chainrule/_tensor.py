@@ -206,6 +206,11 @@ class Tensor(ArrayProtocol):
     def __reduce__(self) -> tuple[Any, ...]:
         if self._op is not None:
             raise ValueError("copy: the tensor was created by an op; copy leaves, or use detach()")
+        if is_differentiated(self):
+            raise RuntimeError(
+                f"copy: a tensor {self.shape} is differentiated here, and the derivative would miss its copy; use the "
+                "tensor itself, or detach() for a constant"
+            )
         return _rebuild, (type(self), self._data, self._requires_grad, self._version)
 
     # Arithmetic.
@@ -398,5 +403,5 @@ def from_dlpack(array: Any) -> Tensor:
 
 
 from . import ops  # noqa: E402
-from .autodiff._sweeps import backward, check_overwrite, retained  # noqa: E402
+from .autodiff._sweeps import backward, check_overwrite, is_differentiated, retained  # noqa: E402
 from .ops._op import Op  # noqa: E402

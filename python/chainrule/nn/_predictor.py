@@ -77,6 +77,8 @@ class Predictor:
 
     def __call__(self, x: npt.ArrayLike, out: Rows | None = None) -> Rows:
         """Return the model's outputs for the rows of x."""
+        if grad_mode.call_mode is None:
+            _refuse_differentiated(self.model)
         result: Rows = self.predict(x, out)
         return result
 

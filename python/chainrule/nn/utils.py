@@ -48,8 +48,16 @@ def functional_call(
     array([[1.],
            [4.]], dtype=float32)
     """
+    if not isinstance(module, Module):
+        raise TypeError(f"functional_call: module must be a Module, got {type(module).__name__}")
+    parts = [parameters] if isinstance(parameters, Mapping) else list(parameters)
+    if not all(isinstance(part, Mapping) for part in parts):
+        raise TypeError(
+            "functional_call: parameters must be a dict from names to tensors, or a sequence of dicts; "
+            "dict(model.named_parameters()) is one"
+        )
     given: dict[str, Any] = {}
-    for part in [parameters] if isinstance(parameters, Mapping) else parameters:
+    for part in parts:
         for name, value in part.items():
             if name in given:
                 raise ValueError(f"functional_call: {name} is given twice")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import inf, isnan
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.array_protocol import has_graph
 from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
 from ..ops._norms import scale_of, scaled_norm
@@ -41,8 +43,8 @@ def clip_grad_norm_(
     _check_bound("clip_grad_norm_", "max_norm", max_norm)
     if norm_type not in (1, 2, inf):
         raise ValueError(f"clip_grad_norm_: norm_type must be 1, 2 or inf, got {norm_type}")
-    with no_grad():
-        found = _with_gradient(parameters)
+    found = _with_gradient(parameters)
+    with _recording(found):
         if not found:
             return Tensor(0.0)
         gradients = [gradient for _, gradient in found]
@@ -73,8 +75,9 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     array([ 0.5 , -0.25], dtype=float32)
     """
     _check_bound("clip_grad_value_", "clip_value", clip_value)
-    with no_grad():
-        for parameter, gradient in _with_gradient(parameters):
+    found = _with_gradient(parameters)
+    with _recording(found):
+        for parameter, gradient in found:
             parameter.grad = ops.minimum(ops.maximum(gradient, -clip_value), clip_value)
 
 
@@ -86,6 +89,11 @@ def _check_bound(name: str, argument: str, value: float) -> None:
 def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     return [(parameter, gradient) for parameter in given if (gradient := parameter.grad) is not None]
+
+
+def _recording(found: Sequence[tuple[Tensor, Tensor]]) -> AbstractContextManager[None]:
+    """Context in which gradients are clipped: those with a graph (`create_graph`) keep one."""
+    return nullcontext() if any(has_graph(gradient) for _, gradient in found) else no_grad()
 
 
 def _require_finite(norm: Tensor) -> Tensor:
