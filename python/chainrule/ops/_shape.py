@@ -70,7 +70,7 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
 
 
 def flatten(x: Any, start_axis: int = 0) -> Tensor:
-    """Merge the axes from `start_axis` on into one.
+    """Merge the axes from `start_axis` on into one; a negative one counts from the end.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -78,7 +78,7 @@ def flatten(x: Any, start_axis: int = 0) -> Tensor:
     (2, 12)
     """
     source = own(x)
-    if not 0 <= start_axis <= source.ndim:
+    if not -source.ndim <= start_axis <= source.ndim:
         raise ValueError(f"flatten: start_axis {start_axis} is out of range for {source.ndim} dimensions")
     return reshape(source, (*source.shape[:start_axis], product(source.shape[start_axis:])))
 
