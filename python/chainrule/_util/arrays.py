@@ -14,12 +14,14 @@ from .dtypes import BOOL, CODES, FLOAT32, INT64, Array
 from .programs import PROGRAMS, cache_program
 
 __all__ = [
+    "aligned_empty",
     "aligned_full",
     "as_ndarray",
     "cast_array",
     "check_operand",
     "constant",
     "first_nonfinite",
+    "is_aligned",
     "is_plain",
     "real_array",
     "shared_view",
@@ -195,8 +197,8 @@ def _default_dtype(array: Array, python_numbers: bool) -> np.dtype[Any]:
     raise TypeError(f"tensor: dtype {given} is not supported; expected float32, float64, an integer or bool{got}")
 
 
-def aligned_full(shape: tuple[int, ...], dtype: np.dtype[Any], values: npt.ArrayLike) -> Array:
-    """Return a C-contiguous array of these values, aligned to a cache line; NumPy's arrays are so only by chance.
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return a C-contiguous array of any values, aligned to a cache line; NumPy's arrays are so only by chance.
 
     An AVX-512 vector fills a cache line. If parameters and velocities are not aligned, every load touches two lines: a
     training step takes 1.5 to 3 % longer, a prediction of one row 8 to 15 %.
@@ -204,9 +206,19 @@ def aligned_full(shape: tuple[int, ...], dtype: np.dtype[Any], values: npt.Array
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + _CACHE_LINE, np.uint8)
     start = -memory.__array_interface__["data"][0] % _CACHE_LINE
-    array = memory[start : start + size].view(dtype).reshape(shape)
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def aligned_full(shape: tuple[int, ...], dtype: np.dtype[Any], values: npt.ArrayLike) -> Array:
+    """Return an aligned array of these values, as `aligned_empty`."""
+    array = aligned_empty(shape, dtype)
     array[...] = values
     return array
+
+
+def is_aligned(array: Array) -> bool:
+    """Whether an array's memory begins at a cache line."""
+    return int(array.__array_interface__["data"][0]) % _CACHE_LINE == 0
 
 
 def cast_array(array: Array, target: np.dtype[Any]) -> Array:

@@ -66,6 +66,7 @@ class ValueReads(Eager):
 
     def require_values(self, tensor: Tensor) -> None:
         """Note what the values that are read were computed from."""
+        super().require_values(tensor)
         origin = self._origin(tensor)
         if self._forward is not None and self._forward._start < tensor._version[1] < self._forward._end:
             origin |= _ARGUMENTS

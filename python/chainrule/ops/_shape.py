@@ -57,6 +57,7 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     """
 
     source = own(x)
+    source = grad_mode.replaced.get(source._number, source)
     wanted = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     try:
         data = source._data.reshape(wanted)
@@ -72,15 +73,18 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
 def flatten(x: Any, start_axis: int = 0) -> Tensor:
     """Merge the axes from `start_axis` on into one; a negative one counts from the end.
 
+    Errors: ValueError for an axis that does not exist.
+
     >>> import numpy as np
     >>> import chainrule as cr
     >>> cr.flatten(np.ones((2, 3, 4)), start_axis=1).shape
     (2, 12)
     """
     source = own(x)
-    if not -source.ndim <= start_axis <= source.ndim:
+    start = start_axis + source.ndim if start_axis < 0 else start_axis
+    if not 0 <= start <= source.ndim:
         raise ValueError(f"flatten: start_axis {start_axis} is out of range for {source.ndim} dimensions")
-    return reshape(source, (*source.shape[:start_axis], product(source.shape[start_axis:])))
+    return reshape(source, (*source.shape[:start], product(source.shape[start:])))
 
 
 def _transpose_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -200,7 +204,7 @@ def getitem(x: Any, index: Any) -> Tensor:
     )
     try:
         part = whole[view]
-    except IndexError as error:
+    except (IndexError, OverflowError) as error:  # an integer beyond int64 is out of range like any other
         raise IndexError(f"index: {error} (shape {source.shape})") from None
     offset = (part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // size if part.size else 0
     attrs = (part.shape, tuple(s // size for s in part.strides), offset, source.shape)

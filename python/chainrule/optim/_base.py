@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from .._ir.elementwise import Update
 from .._ir.table import Entry, add_instruction
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, constant
 from .._util.dtypes import Array
 from .._util.mode import grad_mode
+from ..autodiff._sweeps import check_overwrite
 from ._options import Number, Option, options_of
 
 __all__ = ["Group", "Optimizer"]
@@ -188,7 +190,8 @@ class Optimizer:
         A frozen parameter, one with requires_grad=False, and its states stay as they are, whatever its `grad`. An
         error or an interrupt between two parameters leaves each with the state of its own number of steps.
 
-        Errors: ValueError when a gradient's shape or dtype is not its parameter's; then no parameter has changed.
+        Errors: ValueError when a gradient's shape or dtype is not its parameter's; RuntimeError inside `cr.grad` and
+        other transformations that differentiate by a parameter or a gradient; then no parameter has changed.
 
         >>> import chainrule as cr
         >>> weight = cr.nn.Parameter([3.0])
@@ -198,6 +201,10 @@ class Optimizer:
         array([2.], dtype=float32)
         """
         ready = [self._ready(group) for group in self.param_groups]
+        with _core.writing(parameter._data for parameter in self.params):
+            self._update_all(ready)
+
+    def _update_all(self, ready: Sequence[list[tuple[int, Tensor]]]) -> None:
         executor = grad_mode.executor
         for group, gradients in zip(self.param_groups, ready, strict=True):
             executor.guard(group, "_states")
@@ -223,6 +230,7 @@ class Optimizer:
             gradient = get_grad(parameter)
             if gradient is None:
                 continue
+            check_overwrite(f"{type(self).__name__}.step", parameter, gradient)
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
                 raise ValueError(
                     f"{type(self).__name__}: parameter {self._index_of(parameter)} is {_signature(parameter)}, its "
