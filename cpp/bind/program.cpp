@@ -14,6 +14,7 @@
 #include "bind/gil.h"
 #include "isa.h"
 #include "program/addresses.h"
+#include "program/checked.h"
 #include "program/instructions.h"
 #include "program/program.h"
 
@@ -217,13 +218,10 @@ class BoundProgram : public Runnable {
     std::vector<Slot> result;
     for (const auto* list : {&inputs, &outputs, &bound, &temporaries}) {
       for (const ArraySpec& spec : *list) {
-        int64_t elements = 1;
-        for (const py::ssize_t n : spec.shape) {
-          if (n < 0 || __builtin_mul_overflow(elements, static_cast<int64_t>(n), &elements) ||
-              elements > INT64_MAX / 16)
-            throw py::value_error("Program: shape " + shape_text(spec.shape) + " has too many elements");
-        }
-        result.push_back({spec.dtype, elements});
+        Extent bytes = item_size(spec.dtype);
+        for (const py::ssize_t n : spec.shape) bytes = bytes * n;
+        if (!bytes.fits()) throw py::value_error("Program: shape " + shape_text(spec.shape) + " has too many elements");
+        result.push_back({spec.dtype, bytes.value("Program") / item_size(spec.dtype)});
       }
     }
     const size_t fixed = result.size() - temporaries.size();

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "program/checked.h"
 #include "program/costs.h"
 #include "program/instructions.h"
 #include "program/slots.h"
@@ -184,6 +185,17 @@ void prepare_windows(Instruction& op, const KernelTable&) {
   const auto w = schema::read<schema::Windows>(op);
   if (std::min({w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w}) < 1)
     throw std::invalid_argument(op.name + ": kernel, stride and dilation must be at least 1");
+  // Of an axis: the extent of the image, the window and the windows' positions. Kernels add and subtract two of these.
+  const auto axis = [](int64_t length, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad, int64_t out) {
+    return Extent(length) + Extent(kernel) * dilation + Extent(out) * stride + Extent(pad) + Extent(dilation) + stride;
+  };
+  const Extent rows = axis(w.height, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.out_h);
+  const Extent columns = axis(w.width, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.out_w);
+  const Extent planes = Extent(w.images) * w.channels;
+  for (const Extent size : {rows, columns, planes * w.height * w.width * item_size(op.dtype),
+                            planes * w.kernel_h * w.kernel_w * w.out_h * w.out_w * item_size(op.dtype)}) {
+    size.value(op.name);
+  }
 }
 double windows_work(const Instruction& op) {
   const auto w = schema::read<schema::Windows>(op);

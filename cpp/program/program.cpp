@@ -9,6 +9,7 @@
 
 #include "isa.h"
 #include "program/addresses.h"
+#include "program/checked.h"
 #include "program/instructions.h"
 #include "program/runner.h"
 
@@ -95,13 +96,15 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
     most_work_ = std::max(most_work_, instruction.work);
   }
   const int all = static_cast<int>(instructions_.size());
-  const int repeated = loop_.begin + loop_.length * (loop_.blocks > 0 ? 2 + (loop_.tail ? 1 : 0) : 0);
-  if (loop_.begin < 0 || loop_.length < 0 || loop_.blocks < 0 || repeated > all)
+  const int copies = loop_.blocks > 0 ? 2 + (loop_.tail ? 1 : 0) : 0;
+  if (loop_.begin < 0 || loop_.length < 0 || loop_.blocks < 0 || loop_.begin > all ||
+      loop_.length > (all - loop_.begin) / std::max(copies, 1))
     throw std::invalid_argument("Program: the loop has more instructions than there are");
   for (const Loop::Stream& stream : loop_.streams) {
     if (stream.slot < 0 || stream.slot >= n)
       throw std::invalid_argument("Program: the loop streams a slot that is not");
   }
+  const int repeated = loop_.begin + loop_.length * copies;
   const int first = loop_.begin, other = first + loop_.length, tail = other + loop_.length;
   before_ = piece(0, loop_.blocks > 0 ? first : 0);
   if (loop_.blocks > 0) {
@@ -115,8 +118,8 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
     if (slot.offset >= 0 && slot.offset % kAlignment != 0)
       throw std::invalid_argument("Program: offsets must be multiples of " + std::to_string(kAlignment));
     offsets_.push_back(slot.offset >= 0 ? slot.offset : arena_bytes_);
-    const int64_t bytes = slot.elements * item_size(slot.dtype);
-    arena_bytes_ = std::max(arena_bytes_, offsets_.back() + aligned(bytes));
+    const Extent end = Extent(offsets_.back()) + Extent(slot.elements) * item_size(slot.dtype) + kAlignment;
+    arena_bytes_ = std::max(arena_bytes_, aligned(end.value("Program: the temporaries") - kAlignment));
   }
   conflicts_ = Conflicts(slots_, externals_, offsets_, instructions_);
 }

@@ -51,6 +51,7 @@ def fast_call(
     program: Program,
     statics: Sequence[tuple[Any] | None],
     guards: Sequence[tuple[Any, str, Any]],
+    watched: tuple[Any, ...],
     versions: Sequence[list[int]],
     cleared: Sequence[Any],
     alone: bool,
@@ -64,6 +65,8 @@ def predict_function(
     in_row: Sequence[int],
     out_row: Sequence[int],
     block: int,
+    renew: Callable[[], Callable[..., _Array]] | None = None,
+    watched: tuple[Any, ...] = (),
 ) -> Callable[..., _Array]: ...
 def unchanged(entries: tuple[tuple[Any, ...], ...], owner: object) -> bool: ...
 def type_version(type: type) -> int: ...
