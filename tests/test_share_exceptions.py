@@ -22,7 +22,10 @@ Y = (X[:, 0] > 0).astype(np.int64)
 def net() -> tuple[nn.Module, cr.optim.Optimizer]:
     generator = cr.random.Generator(seed=2)
     model = nn.Sequential(
-        nn.Linear(7, 40, generator=generator), nn.Tanh(), nn.Dropout(0.1, generator), nn.Linear(40, 3)
+        nn.Linear(7, 40, generator=generator),
+        nn.Tanh(),
+        nn.Dropout(0.1, generator),
+        nn.Linear(40, 3, generator=generator),
     )
     return model, cr.optim.Adam(model.parameters())
 
