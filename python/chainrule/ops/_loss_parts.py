@@ -13,6 +13,7 @@ import numpy as np
 
 from .._ir.shapes import product
 from .._tensor import Tensor
+from .._util.arrays import as_ndarray
 from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
 from ._arithmetic import _float_dtype, div, equal, mul, sub, where
@@ -56,7 +57,7 @@ def labelled(name: str, scores: Tensor, labels: Any, sample_weight: Any = None) 
     Rows of weight 0 have scores of 1 and the label 0.
     """
     _float_dtype(name, [scores])
-    given = labels._data if isinstance(labels, Tensor) else np.asarray(labels)
+    given = labels._data if isinstance(labels, Tensor) else as_ndarray(labels, f"{name}: labels")
     if given.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers (class indices), got {given.dtype}")
     if scores.ndim != 2 or given.shape != scores.shape[:1]:
@@ -116,7 +117,7 @@ def _by_row(weight: Tensor, ndim: int) -> Tensor:
 
 def weights(given: Any, like: Tensor) -> Tensor:
     """Convert weights of any dtype to that of `like`, rounded once."""
-    return astype(own(given if hasattr(given, "dtype") else np.asarray(given)), like.dtype)
+    return astype(own(given if hasattr(given, "dtype") else as_ndarray(given, "weights")), like.dtype)
 
 
 def class_weight(name: str, scores: Tensor, weight: Any) -> Tensor:

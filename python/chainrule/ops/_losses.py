@@ -31,7 +31,7 @@ from ._arithmetic import (
     where,
 )
 from ._loss_parts import counted, matched, raise_where, reduced, weights
-from ._math import exp, log, log1p, sigmoid, softplus
+from ._math import _logistic_slope, exp, log, log1p, softplus
 from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
 from ._strides import map_code
@@ -193,7 +193,7 @@ _BCE_ERROR = register(
     Op(
         "bce_error",
         _map_plan,
-        (lambda g, y, x, a: mul(g, mul(sigmoid(x[0]), sigmoid(neg(x[0])))), lambda g, y, x, a: neg(g)),
+        (lambda g, y, x, a: mul(g, _logistic_slope(x[0])), lambda g, y, x, a: neg(g)),
     )
 )
 _BCE = register(

@@ -12,7 +12,7 @@ from ._math import sqrt
 from ._reduce import max, sum
 from ._shape import stack
 
-__all__: list[str] = []
+__all__ = ["norm", "scale_of", "scaled_norm"]
 
 # (bound, scale) of sizes that are multiplied by a power of two, so that the squares and their sums are normal numbers.
 _LARGE = {"float32": (2.0**40, 2.0**-84), "float64": (2.0**300, 2.0**-700)}
