@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from support.fresh_interpreter import output
-from support.resuming import KINDS, LABELS, ROWS, VALUES, Restless, Session, Stop, X, from_checkpoint, whole
+from support.resuming import KINDS, LABELS, ROWS, STEPS, VALUES, Restless, Session, X, from_checkpoint, whole
 from support.variants import ISAS, force_level, force_threads
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -312,10 +312,9 @@ def test_a_trainer_goes_on_at_any_step(kind: str, tmp_path: Path) -> None:
     steps = 3 * -(-ROWS // whole_trainer.batch_size)
     for step in some(steps, 8):
         session, stopped = trainer(3, compile=False)
-        Stop.before, Stop.steps = step, 0
+        STEPS.begin(step)
         with pytest.raises(KeyboardInterrupt):
             run(stopped)
-        Stop.before = None
         assert stopped.next_epoch * (steps // 3) + stopped.next_step == step
         parts = {"model": session.model, "optimizer": session.optimizer, "trainer": stopped}
         cr.save_checkpoint(tmp_path / "a", **parts)
@@ -334,10 +333,9 @@ def test_a_trainer_goes_on_at_any_step(kind: str, tmp_path: Path) -> None:
 def test_the_next_epoch_of_a_trainer_can_be_set() -> None:
     session = Session("sgd", compile=False)
     trainer = cr.Trainer(session.model, X, LABELS, loss=session.loss, optimizer=session.optimizer, compile=False)
-    Stop.before, Stop.steps = 2, 0
+    STEPS.begin(2)
     with pytest.raises(KeyboardInterrupt):
         trainer.run_epoch()
-    Stop.before = None
     assert (trainer.next_epoch, trainer.next_step) == (0, 2)
     trainer.next_epoch = 5
     assert (trainer.next_epoch, trainer.next_step) == (5, 0)
