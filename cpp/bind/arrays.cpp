@@ -28,7 +28,7 @@ Dtype dtype_of(const py::array& array, const std::string& what) {
                        std::string(py::str(dtype)) + (dtype.byteorder() == '>' ? " (byte-swapped)" : ""));
 }
 
-py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape) {
+py::array new_array(const py::dtype& dtype, std::span<const py::ssize_t> shape) {
   const auto& api = py::detail::npy_api::get();
   PyObject* const made =
       api.PyArray_NewFromDescr_(api.PyArray_Type_, dtype.inc_ref().ptr(), static_cast<int>(shape.size()), shape.data(),

@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ py::array as_array(py::handle object, const std::string& what);
 Dtype dtype_of(const py::array& array, const std::string& what);
 py::dtype numpy_dtype(Dtype dtype);
 // A new array in C order, like py::array's constructor, which allocates memory for copies of shape and strides.
-py::array new_array(const py::dtype& dtype, const std::vector<py::ssize_t>& shape);
+py::array new_array(const py::dtype& dtype, std::span<const py::ssize_t> shape);
 
 std::string shape_text(const py::array& array);
 std::string shape_text(const std::vector<py::ssize_t>& shape);
@@ -40,6 +41,7 @@ void bind_fast_call(py::module_& module);
 void bind_direct(py::module_& module);
 void bind_linalg(py::module_& module);
 void bind_predict(py::module_& module);
+void bind_regions(py::module_& module);
 void bind_test_hooks(py::module_& module);
 void bind_watch(py::module_& module);
 

@@ -1,27 +1,19 @@
 // The call of a compiled function from Python, for arguments that fit its last plan: checks by hand, one run, results
 // wrapped. A pybind11 function with array arguments, and Tensor's constructor in Python, take longer than a small step.
 #include <pybind11/stl.h>
-#include <structmember.h>
 
 #include <algorithm>
 #include <iterator>
 
+#include "bind/errors.h"
 #include "bind/program.h"
+#include "bind/slots.h"
+#include "bind/watch.h"
 #include "isa.h"
 #include "program/addresses.h"
 
 namespace chainrule {
 namespace {
-
-// Attributes in __slots__ lie at fixed offsets, which their descriptors know.
-PyObject*& slot_of(PyObject* object, py::ssize_t offset) {
-  return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(object) + offset);
-}
-py::ssize_t slot_offset(py::handle type, const char* name) {
-  const py::object descriptor = type.attr(name);
-  if (Py_TYPE(descriptor.ptr()) != &PyMemberDescr_Type) throw py::type_error(std::string(name) + " is no slot");
-  return reinterpret_cast<PyMemberDescrObject*>(descriptor.ptr())->d_member->offset;
-}
 
 // The slots of python/chainrule/_tensor.py's Tensor, as that file declares them: `wrap` fills each of them.
 constexpr const char* kTensorSlots[] = {"__weakref__", "_attrs", "_data",          "_grad",  "_inputs",
@@ -99,6 +91,7 @@ struct FastCall {
   py::object program;
   std::vector<py::handle> statics;  // by argument: the object that must be passed (borrowed), or null for an array
   std::vector<Guard> guards;
+  py::handle watched;  // entries, as `unchanged` reads them (borrowed)
   std::vector<py::list> versions;
   std::vector<py::object> cleared;
   bool alone;  // the result is one tensor, not a tuple of them
@@ -135,7 +128,7 @@ bool guards_hold(const FastCall& call) {
     Py_DECREF(now);
     if (now != guard.value.ptr()) return false;
   }
-  return true;
+  return unchanged(call.watched.ptr(), Py_None);
 }
 
 void bump(const py::list& version) {
@@ -192,23 +185,20 @@ PyObject* fast_call(PyObject* self, PyObject* const* args, Py_ssize_t n) {
   try {
     const auto& call = *static_cast<const FastCall*>(PyCapsule_GetPointer(self, nullptr));
     return run(call, args, static_cast<size_t>(n)).release().ptr();
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
+  } catch (...) {
+    return set_python_error();
   }
-  return nullptr;
 }
 
 PyMethodDef g_method = {"compiled", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(fast_call)),
                         METH_FASTCALL, nullptr};
 
-py::object make_fast_call(py::object program, py::object statics, py::object guards,
+py::object make_fast_call(py::object program, py::object statics, py::object guards, const py::tuple& watched,
                           const std::vector<py::list>& versions, const std::vector<py::object>& cleared, bool alone) {
   if (g_tensor == nullptr) throw py::type_error("fast_call: no Tensor class is registered");
   const py::handle tensor_type(reinterpret_cast<PyObject*>(g_tensor->type));
   const Runnable& runs = runnable(program);
-  auto* const call = new FastCall{program, {}, {}, versions, cleared, alone, &runs, {}, {}};
+  auto* const call = new FastCall{program, {}, {}, watched, versions, cleared, alone, &runs, {}, {}};
   const py::capsule owner(call, [](void* p) { delete static_cast<FastCall*>(p); });
   for (py::handle item : statics) {
     // (object,) where exactly this object must be passed, None for an array
@@ -236,7 +226,7 @@ void bind_fast_call(py::module_& module) {
   module.def(
       "register_tensor", register_tensor, py::arg("tensor_type"), py::arg("numbers"),
       "Tells the core the class Tensor and the counter of tensors; TypeError unless its slots are TENSOR_SLOTS.");
-  module.def("fast_call", make_fast_call, py::arg("program"), py::arg("statics"), py::arg("guards"),
+  module.def("fast_call", make_fast_call, py::arg("program"), py::arg("statics"), py::arg("guards"), py::arg("watched"),
              py::arg("versions"), py::arg("cleared"), py::arg("alone"),
              "A function that runs the program on arguments that fit, and returns NotImplemented for others.");
 }

@@ -5,8 +5,13 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <memory>
+#include <utility>
 
+#include "bind/errors.h"
+#include "bind/gil.h"
 #include "bind/program.h"
+#include "bind/watch.h"
 #include "isa.h"
 #include "program/addresses.h"
 #include "threads/thread_pool.h"
@@ -16,6 +21,8 @@ namespace {
 
 struct Predict {
   py::object make;     // (rows) -> program of that many rows; called once for each number
+  py::object renew;    // () -> a new predict function, called when the model has changed; None: the caller compares
+  py::object watched;  // entries of what the programs depend on, as `unchanged` reads them
   py::object convert;  // (x) -> x as a plain array of the model's dtype, or an error; None: NotImplemented is returned
   py::dtype in_type, out_type;
   std::vector<py::ssize_t> in_row, out_row;  // shapes of a row
@@ -29,6 +36,8 @@ struct Predict {
 // Numbers of rows that get a program when they come; others, as of ragged batches, are computed as powers of two. Each
 // takes a trace of the model, about a millisecond.
 constexpr int kMostExact = 16;
+
+constexpr size_t kMostDimensions = 64;  // of a NumPy array
 
 int64_t row_bytes(const std::vector<py::ssize_t>& shape, const py::dtype& type) {
   int64_t n = type.itemsize();
@@ -47,8 +56,16 @@ bool fits(PyObject* object, const py::dtype& type, const std::vector<py::ssize_t
   return true;
 }
 
+// What a predict function refers to. A call has a share in it: another thread may renew the function meanwhile.
+using Shared = std::shared_ptr<Predict>;
+
 // The program for `rows` <= block rows. Programs belong to an ISA level: they are made anew for another one.
-const Runnable& program_for(Predict& p, int64_t rows) {
+// A call holds the one that it runs, because another thread may replace it meanwhile.
+struct Held {
+  py::object object;
+  const Runnable* runs;
+};
+Held program_for(Predict& p, int64_t rows) {
   const char* const isa = active_kernels().isa;
   if (p.isa != isa) {
     p.programs.assign(static_cast<size_t>(p.block) + 1, py::object());
@@ -64,72 +81,137 @@ const Runnable& program_for(Predict& p, int64_t rows) {
       p.runs[i] = &runnable(p.programs[i]);
     }
   }
-  return *p.runs[i];
+  return {p.programs[i], p.runs[i]};
 }
 
 // The program that computes the next of `rest` < block rows, and how many.
 struct NextRows {
-  const Runnable* program;
+  Held program;
   int64_t rows;
 };
 NextRows next_rows(Predict& p, int64_t rest) {
   const auto size = static_cast<uint64_t>(rest);
   const bool current = p.isa == active_kernels().isa;
-  if (current && p.runs[size] != nullptr) return {p.runs[size], rest};
+  if (current && p.runs[size] != nullptr) return {{p.programs[size], p.runs[size]}, rest};
   const bool power = std::has_single_bit(size);
   if (!power && current && p.exact >= kMostExact) rest = static_cast<int64_t>(std::bit_floor(size));
-  const Runnable& program = program_for(p, rest);
+  Held program = program_for(p, rest);
   if (!power && rest == static_cast<int64_t>(size)) ++p.exact;
-  return {&program, rest};
+  return {std::move(program), rest};
 }
 
 struct RowBlocks {
   const Runnable* program;
+  const std::atomic<bool>* stop;
   const char* x;
   char* out;
   int64_t count, x_bytes, out_bytes;
   std::atomic<int64_t> failed{-1};  // a block with a failed check
 };
 
-bool run_block(const RowBlocks& blocks, int64_t i, bool quietly) {
-  const std::vector<void*>& bound = blocks.program->bound_addresses();
-  Addresses addresses(bound.size() + 2);
-  addresses[0] = const_cast<char*>(blocks.x + i * blocks.x_bytes);
-  addresses[1] = blocks.out + i * blocks.out_bytes;
-  std::copy(bound.begin(), bound.end(), addresses.data() + 2);
-  if (quietly) return blocks.program->execute_quietly(addresses.data());
-  blocks.program->execute(addresses.data());
-  return true;
+class BlockAddresses : public Addresses {
+ public:
+  BlockAddresses(const RowBlocks& blocks, int64_t i) : Addresses(blocks.program->bound_addresses().size() + 2) {
+    const std::vector<void*>& bound = blocks.program->bound_addresses();
+    data()[0] = const_cast<char*>(blocks.x + i * blocks.x_bytes);
+    data()[1] = blocks.out + i * blocks.out_bytes;
+    std::copy(bound.begin(), bound.end(), data() + 2);
+  }
+};
+
+bool run_block(const RowBlocks& blocks, int64_t i) {
+  return blocks.program->execute_quietly(BlockAddresses(blocks, i).data());
 }
 
 void run_share(void* context, Share share) {
   RowBlocks& blocks = *static_cast<RowBlocks*>(context);
+  const StopScope scope(blocks.stop);
   const Range part = share_range(blocks.count, 1, share);
   for (int64_t i = part.begin; i < part.end; ++i) {
-    if (!run_block(blocks, i, true)) blocks.failed = i;
+    if (!run_block(blocks, i)) blocks.failed = i;
   }
 }
 
-// Whole blocks in parallel, each on one thread; then the rest.
-void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
-  const int64_t x_bytes = row_bytes(p.in_row, p.in_type), out_bytes = row_bytes(p.out_row, p.out_type);
+// Rows that one program computes: blocks of one size.
+struct Rows {
+  Held program;
+  int64_t first, rows, blocks;
+};
+
+// Whole blocks, then the rest. Programs are made here, before the run holds the locks of the model's memory.
+std::vector<Rows> plan_rows(Predict& p, int64_t n) {
+  std::vector<Rows> plan;
+  const auto add = [&](Held program, int64_t first, int64_t rows, int64_t blocks) {
+    plan.push_back({std::move(program), first, rows, blocks});
+  };
   const int64_t whole = n / p.block;
-  if (whole > 1) {
-    RowBlocks blocks = {&program_for(p, p.block), x, out, whole, p.block * x_bytes, p.block * out_bytes};
-    const double work = blocks.program->work() * static_cast<double>(whole);
-    {
-      const py::gil_scoped_release release;
-      run_on_pool(static_cast<int>(std::min<int64_t>(whole, thread_rule(work).most)), run_share, &blocks);
-    }
-    if (blocks.failed >= 0) run_block(blocks, blocks.failed, false);
-  } else if (whole == 1) {
-    run_block({&program_for(p, p.block), x, out, 1, 0, 0}, 0, false);
-  }
+  if (whole > 0) add(program_for(p, p.block), 0, p.block, whole);
   for (int64_t done = whole * p.block; done < n;) {
-    const auto [program, rows] = next_rows(p, n - done);
-    run_block({program, x + done * x_bytes, out + done * out_bytes, 1, 0, 0}, 0, false);
+    auto [program, rows] = next_rows(p, n - done);
+    add(std::move(program), done, rows, 1);
     done += rows;
   }
+  return plan;
+}
+
+// Whether one program computes all rows, and has done so.
+bool predict_at_once(Predict& p, const char* x, char* out, int64_t n) {
+  if (n == 0 || n > p.block) return n == 0;
+  const NextRows next = n == p.block ? NextRows{program_for(p, n), n} : next_rows(p, n);
+  if (next.rows != n) return false;
+  const Runnable* const program = next.program.runs;
+  program->execute(BlockAddresses({program, nullptr, x, out, 1, 0, 0}, 0).data());
+  return true;
+}
+
+// Whole blocks in parallel, each on one thread; then the rest. All rows see the model as it is between two steps.
+void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
+  if (predict_at_once(p, x, out, n)) return;
+  const int64_t x_bytes = row_bytes(p.in_row, p.in_type), out_bytes = row_bytes(p.out_row, p.out_type);
+  const auto blocks_of = [&](const Rows& part) {
+    return RowBlocks{part.program.runs, stop_flag(),         x + part.first * x_bytes, out + part.first * out_bytes,
+                     part.blocks,       part.rows * x_bytes, part.rows * out_bytes};
+  };
+  const std::vector<Rows> plan = plan_rows(p, n);
+  double work = 0;
+  for (const Rows& part : plan) work += part.program.runs->work() * static_cast<double>(part.blocks);
+  const Rows* failed = nullptr;
+  int64_t failed_block = 0;
+  const auto run = [&] {
+    for (const Rows& part : plan) {
+      RowBlocks blocks = blocks_of(part);
+      const double of_part = part.program.runs->work() * static_cast<double>(part.blocks);
+      const int threads =
+          part.blocks == 1 ? 1 : static_cast<int>(std::min<int64_t>(part.blocks, thread_rule(of_part).most));
+      if (part.blocks == 1) {
+        if (!run_block(blocks, 0)) blocks.failed = 0;
+      } else {
+        run_on_pool(threads, run_share, &blocks);
+      }
+      if (blocks.failed < 0) continue;
+      failed = &part;
+      failed_block = blocks.failed;
+      return;
+    }
+  };
+  run_with_gil_policy(work, plan[0].program.runs->locks(), run);
+  if (failed == nullptr) return;
+  // Once more, for the error's position.
+  const RowBlocks blocks = blocks_of(*failed);
+  failed->program.runs->execute(BlockAddresses(blocks, failed_block).data());
+}
+
+Shared& shared(PyObject* capsule) { return *static_cast<Shared*>(PyCapsule_GetPointer(capsule, nullptr)); }
+
+// The programs of the model as it is now.
+Shared current(PyObject* capsule) {
+  Shared& held = shared(capsule);
+  const Shared now = held;
+  if (now->renew.is_none() || unchanged(now->watched.ptr(), Py_None)) return now;
+  const py::object made = now->renew();
+  Shared& fresh = shared(PyCFunction_GetSelf(made.ptr()));
+  held = fresh;
+  return fresh;
 }
 
 py::object predict(Predict& p, PyObject* x_given, PyObject* out_given) {
@@ -142,9 +224,10 @@ py::object predict(Predict& p, PyObject* x_given, PyObject* out_given) {
   const int64_t n = array->dimensions[0];
   py::object out;
   if (out_given == nullptr || out_given == Py_None) {
-    std::vector<py::ssize_t> shape = {n};
-    shape.insert(shape.end(), p.out_row.begin(), p.out_row.end());
-    out = new_array(p.out_type, shape);
+    py::ssize_t shape[kMostDimensions];  // no vector: its memory costs one row of a small net 5 % of its time
+    shape[0] = n;
+    std::copy(p.out_row.begin(), p.out_row.end(), shape + 1);
+    out = new_array(p.out_type, {shape, p.out_row.size() + 1});
   } else {
     out = py::reinterpret_borrow<py::object>(out_given);
     if (!fits(out_given, p.out_type, p.out_row) || py::detail::array_proxy(out_given)->dimensions[0] != n) {
@@ -167,38 +250,31 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* na
     const bool by_name = named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "out") == 0;
     if (n < 1 || n + named > 2 || (named > 0 && !by_name))
       throw py::type_error("predict: expected predict(x, out=None)");
-    return predict(*static_cast<Predict*>(PyCapsule_GetPointer(self, nullptr)), args[0],
-                   n + named == 2 ? args[1] : nullptr)
-        .release()
-        .ptr();
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const py::builtin_exception& error) {
-    error.set_error();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
+    const Shared state = current(self);
+    return predict(*state, args[0], n + named == 2 ? args[1] : nullptr).release().ptr();
+  } catch (...) {
+    return set_python_error();
   }
-  return nullptr;
 }
 
 PyMethodDef g_method = {"predict", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call)),
                         METH_FASTCALL | METH_KEYWORDS, nullptr};
 
 py::object make_predict(py::object make, py::object convert, int dtype, int out_dtype,
-                        const std::vector<py::ssize_t>& in_row, const std::vector<py::ssize_t>& out_row,
-                        int64_t block) {
-  auto* const state = new Predict{std::move(make),
-                                  std::move(convert),
-                                  numpy_dtype(static_cast<Dtype>(dtype)),
-                                  numpy_dtype(static_cast<Dtype>(out_dtype)),
-                                  in_row,
-                                  out_row,
-                                  block,
-                                  {},
-                                  {},
-                                  nullptr,
-                                  0};
-  const py::capsule owner(state, [](void* p) { delete static_cast<Predict*>(p); });
+                        const std::vector<py::ssize_t>& in_row, const std::vector<py::ssize_t>& out_row, int64_t block,
+                        py::object renew, py::object watched) {
+  auto state = std::make_shared<Predict>();
+  state->make = std::move(make);
+  state->renew = std::move(renew);
+  state->watched = std::move(watched);
+  state->convert = std::move(convert);
+  state->in_type = numpy_dtype(static_cast<Dtype>(dtype));
+  state->out_type = numpy_dtype(static_cast<Dtype>(out_dtype));
+  state->in_row = in_row;
+  state->out_row = out_row;
+  state->block = block;
+  auto* const held = new Shared(std::move(state));
+  const py::capsule owner(held, [](void* p) { delete static_cast<Shared*>(p); });
   PyObject* const function = PyCFunction_NewEx(&g_method, owner.ptr(), nullptr);
   if (function == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(function);
@@ -207,9 +283,12 @@ py::object make_predict(py::object make, py::object convert, int dtype, int out_
 }  // namespace
 
 void bind_predict(py::module_& module) {
-  module.def("predict_function", make_predict, py::arg("make"), py::arg("convert"), py::arg("dtype"),
-             py::arg("out_dtype"), py::arg("in_row"), py::arg("out_row"), py::arg("block"),
-             "A function predict(x, out=None) that runs programs of up to `block` rows.");
+  module.def(
+      "predict_function", make_predict, py::arg("make"), py::arg("convert"), py::arg("dtype"), py::arg("out_dtype"),
+      py::arg("in_row"), py::arg("out_row"), py::arg("block"), py::arg("renew") = py::none(),
+      py::arg("watched") = py::tuple(),
+      "A function predict(x, out=None) that runs programs of up to `block` rows. Where the watched entries do not "
+      "hold any more, it becomes the function that renew() returns.");
 }
 
 }  // namespace chainrule

@@ -18,8 +18,9 @@ class Addresses {
     data_ = on_heap_.data();
   }
   ~Addresses() {
+    if (data_ == on_stack_) return;
     Kept& kept = of_thread();
-    if (data_ != on_stack_ && kept.count < kKept) kept.lists[kept.count++] = std::move(on_heap_);
+    if (kept.count < kKept) kept.lists[kept.count++] = std::move(on_heap_);
   }
   Addresses(const Addresses&) = delete;
   Addresses& operator=(const Addresses&) = delete;

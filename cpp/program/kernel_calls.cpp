@@ -6,6 +6,7 @@
 #include "program/costs.h"
 #include "program/instructions.h"
 #include "program/slots.h"
+#include "threads/stop.h"
 
 namespace chainrule {
 namespace {
@@ -62,6 +63,8 @@ double map_work(const Instruction& op) {
   return static_cast<double>(row<MapRow>(op).cost) * volume_of(map.dims, map.ndim);
 }
 
+constexpr int64_t kRowsElements = 1 << 24;  // a few milliseconds
+
 void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
   const ReduceRow& kernel = row<ReduceRow>(op);
   const auto [outer, reduced, inner, mode] = schema::read<schema::Reduce>(op);
@@ -77,9 +80,17 @@ void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
   const bool split_outer = outer >= share.count;
   const Range blocks = split_outer ? share_range(outer, 1, share) : Range{0, outer};
   const Range columns = split_outer ? Range{0, inner} : share_range(inner, 16, share);
+  // Where the run can be stopped, some rows at a time, each continuing the chains of those before.
+  const int64_t n = columns.end - columns.begin;
+  const int64_t step = stop_flag() == nullptr ? reduced : std::max<int64_t>(1, kRowsElements / std::max<int64_t>(1, n));
   for (int64_t i = blocks.begin; i < blocks.end; ++i) {
-    kernel.columns[op.dtype](reduced, columns.end - columns.begin, offset(x, i * reduced * inner + columns.begin, size),
-                             inner, y + (i * inner + columns.begin) * size, mode == schema::kStartChain);
+    int64_t row = 0;
+    do {
+      kernel.columns[op.dtype](std::min(step, reduced - row), n,
+                               offset(x, (i * reduced + row) * inner + columns.begin, size), inner,
+                               y + (i * inner + columns.begin) * size, mode == schema::kStartChain && row == 0);
+      row += step;
+    } while (row < reduced && !stop_requested(stop_flag()));
   }
 }
 void prepare_reduce(Instruction& op, const KernelTable&) {

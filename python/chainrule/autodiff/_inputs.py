@@ -91,6 +91,7 @@ class Inputs:
         self.sources: list[Tensor] = []
         self.paths: list[str] = []
         self.parameters: set[int] = set()  # of modules, by number
+        self._requiring = True  # whether leaves that were created here require gradients
         self._private: list[Tensor] = []  # created here, so no other code differentiates with respect to them
         self._trees: dict[int, Any] = {}  # structures of the arguments
         self.passed = list(args)
@@ -98,14 +99,16 @@ class Inputs:
             self.passed[n] = self._replace(args[n], n)
         self.source_numbers = {t._number for t in self.sources}
 
-    def require_grad(self, value: bool) -> None:
-        """Set `requires_grad` of the leaves that were created here.
+    def require_grad(self, value: bool) -> bool:
+        """Set `requires_grad` of the leaves that were created here; return the previous value.
 
         It is set while the function runs and while derivatives are computed, because compiled calls depend on it. In
         between it must not be: an outer transformation would treat these leaves as its own.
         """
+        before, self._requiring = self._requiring, value
         for t in self._private:
             t._requires_grad = value
+        return before
 
     def _replace(self, argument: Any, n: int) -> Any:
         """Return the argument with its floats replaced by input leaves."""

@@ -12,7 +12,7 @@ from .. import ops
 from .._tensor import Tensor
 from .._util.mode import grad_mode
 from ._recording import Recording
-from ._transforms import ArgNums, grad, positions_of, select_by_argnums
+from ._transforms import ArgNums, check_function, grad, positions_of, select_by_argnums
 
 __all__ = ["Sweep", "hessian", "jacobian", "set_sweep_compiler"]
 
@@ -48,6 +48,7 @@ def jacobian(
     array([[0., 0.],
            [0., 1.]], dtype=float32)
     """
+    check_function("jacobian", f, argnums)
     if mode not in _MODES:
         raise ValueError(f"jacobian: mode must be {', '.join(_MODES)}, got {mode!r}")
 
@@ -57,7 +58,8 @@ def jacobian(
         run = Recording("jacobian", f, args, kwargs, positions, has_aux)
         columns, rows = (sum(t.size for t in part) for part in (run.inputs.sources, run.outputs))
         forward = columns < rows if mode == "auto" else mode == "forward"
-        blocks = _by_columns(run) if forward else _by_rows(run)
+        with run.sweeping():
+            blocks = _by_columns(run) if forward else _by_rows(run)
         found = run.result([select_by_argnums(argnums, positions, run.inputs.by_argument(row)) for row in blocks])
         return (found, run.extra()) if has_aux else found
 
@@ -133,4 +135,5 @@ def hessian(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) 
     array([[10.,  6.],
            [ 6.,  0.]], dtype=float32)
     """
+    check_function("hessian", f, argnums)
     return jacobian(grad(f, argnums, has_aux), argnums, has_aux, mode="forward")

@@ -40,7 +40,7 @@ class Recording:
         recording = grad_mode.enabled
         with enable_grad():
             self.inputs = Inputs(what, args, arguments, others)
-            with differentiating_by(self.inputs.parameters):
+            with differentiating_by(self.inputs.parameters, self.inputs.source_numbers):
                 result = f(*self.inputs.passed, **kwargs)
         if has_aux and not (isinstance(result, (tuple, list)) and len(result) == 2):
             raise TypeError(
@@ -114,24 +114,24 @@ class Recording:
 
     def pull(self, gradients: Sequence[Tensor | None]) -> list[Tensor]:
         """The gradient with respect to each source."""
-        with self._require_grad_again(), self._grad_mode_for(gradients):
+        with self.sweeping(), self._grad_mode_for(gradients):
             found = reverse_sweep(self.outputs, gradients, self.inputs.source_numbers, self._nodes)
         return [found[t._number] if t._number in found else zeros_like(t) for t in self.inputs.sources]
 
     def push(self, tangents: Mapping[int, Tensor]) -> list[Tensor]:
         """The tangent of each output; `tangents` maps source numbers to tangents."""
-        with self._require_grad_again(), self._grad_mode_for(tangents.values()):
+        with self.sweeping(), self._grad_mode_for(tangents.values()):
             found = forward_sweep(self.outputs, tangents, self.inputs.source_numbers, self._nodes)
         return [found[out._number] if out._number in found else zeros_like(out) for out in self.outputs]
 
     @contextmanager
-    def _require_grad_again(self) -> Iterator[None]:
-        """Context in which the input leaves require gradients."""
-        self.inputs.require_grad(True)
+    def sweeping(self) -> Iterator[None]:
+        """Context in which the input leaves require gradients: of several sweeps, so that a compiled one fits all."""
+        before = self.inputs.require_grad(True)
         try:
             yield
         finally:
-            self.inputs.require_grad(False)
+            self.inputs.require_grad(before)
 
     def _grad_mode_for(self, given: Iterable[Tensor | None]) -> no_grad:
         needs_graph = self._nested or any(t is not None and t._requires_grad for t in given)

@@ -20,26 +20,37 @@ from .._util.mode import grad_mode
 from .._util.trees import flatten, rebuild
 from ..autodiff._inputs import zeros_like
 from ..autodiff._jacobian import Sweep, set_sweep_compiler
-from .backward import attach_backward
+from .backward import attach_backward, check_differentiable
 from .build import build
+from .entries import restore, without_changes
 from .plan import GradEffect, GradUse, Plan, no_plan
 from .report import describe
-from .trace import Trace
+from .trace import Trace, memory_of
 from .tracer import TracerValue
+from .values import check_arguments_unchanged, check_random_states, check_result, random_states, static_objects
+from .watch import UnwatchableError, Watch, explain
 
 __all__ = ["Compiled", "Plan", "compile"]
 
 _WARN_PLANS = 64  # number of traces that raises a warning
 _MAX_PLANS = 512
+_MAX_VARIANTS = 16  # plans of one kind of call: for the mode of a model, say
+_MAX_RUNS = 4  # of a function for one plan, if it changes what it depends on
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Compiled(Generic[F]):
-    """A function with its programs, as `cr.compile` returns it."""
+    """A function with its programs, as `cr.compile` returns it.
 
-    def __init__(self, function: F, micro_batch: int | None = None) -> None:
+    `watched`: objects whose changes cause a new trace, by default the function and everything that it refers to.
+    """
+
+    def __init__(self, function: F, micro_batch: int | None = None, watched: Sequence[Any] | None = None) -> None:
         self.function, self._micro_batch = function, micro_batch
+        self._roots = (function,) if watched is None else tuple(watched)
+        self._watch: Watch | None = None  # of the roots
+        self._changed = ""  # what caused the latest trace
         self._plans: dict[Any, list[Plan]] = {}
         self._last: Plan | None = None
         self._fast: Callable[..., Any] = no_plan
@@ -56,13 +67,15 @@ class Compiled(Generic[F]):
         return self._find_and_run(args, kwargs)
 
     def _find_and_run(self, args: Any, kwargs: Any) -> Any:
-        if not grad_mode.executor.has_values:
+        if not grad_mode.executor.has_values or grad_mode.replaced:
             return self.function(*args, **kwargs)
         plan, structure, leaves, arrays = self._find(args, kwargs)
         if plan is not self._last:
             self._remember(plan)
             if not kwargs:
                 self._fast, self._fast_mode = plan.fast_call(args), grad_mode.enabled
+        if plan.loses_gradients and grad_mode.differentiated:
+            check_differentiable(self, plan, leaves)
         outputs = plan.run(leaves, arrays)
         if any(plan.differentiable):
             attach_backward(self.function, Compiled, plan, outputs, structure, leaves)
@@ -86,20 +99,72 @@ class Compiled(Generic[F]):
         plans = self._plans.setdefault((structure, *marks, grad_mode.enabled, grad_mode.sources), [])
         plan = next((p for p in plans if p.guards_hold(leaves)), None)
         if plan is None:
+            self._changed = explain(plans[-1].watched) if plans else ""
             with _gc_disabled():
-                plan = _trace(self.function, structure, leaves, arrays, self._micro_batch)
+                plan = self._trace(structure, leaves, arrays)
             plans.append(plan)
+            del plans[:-_MAX_VARIANTS]
             self._traced += 1
             self._limit()
         return plan, structure, leaves, arrays
 
+    def _trace(self, structure: Any, leaves: Sequence[Any], arrays: Sequence[Array]) -> Plan:
+        """Trace the function, once unless it changes what it depends on.
+
+        Then it runs again: either the changes cause no other program, as those of a counter, and are watched no longer,
+        or the last of a few runs changes nothing, as where layers are made at the first call.
+        """
+        objects = static_objects(structure)
+        before: Any = None
+        for _ in range(_MAX_RUNS):
+            watch = self._watched(objects)
+            states = random_states(watch)
+            trace, result, positions = _run(self.function, structure, leaves, arrays)
+            check_random_states(states, watch)
+            changes = watch.changes()
+            signature = _signature(trace, result) if changes else None
+            if signature is not None and signature == before:
+                watch.replace(changes, without_changes)
+                for entry in changes:
+                    restore(entry, None)
+                changes = []
+            if not changes:
+                plan = _plan(trace, result, positions, self._micro_batch)
+                plan.watched = watch.entries
+                trace.grads.clear()  # tensors that refer to the trace: without the circle, it is freed at once
+                return plan
+            before = signature
+        raise CompileError(
+            f"compile: the function changes {explain(changes)}, which its result depends on; pass it as an argument, "
+            "and return its new value"
+        )
+
+    def _watched(self, objects: Sequence[Any]) -> Watch:
+        """The watch of the roots, and of these objects among the arguments."""
+        if not objects and self._watch is not None and self._watch.unchanged():
+            return self._watch
+        try:
+            watch = Watch([*self._roots, *objects])
+        except UnwatchableError as error:
+            name = getattr(self, "__name__", "the function")
+            raise CompileError(
+                f"compile: {name} refers to {error}, whose changes would not be seen; pass what it needs as arguments"
+            ) from None
+        if not objects:
+            self._watch = watch
+        return watch
+
     def _limit(self) -> None:
         """Warn about repeated tracing (its usual cause: a value that should be an array); bound the number of plans."""
         if self._traced == _WARN_PLANS:
+            reason = (
+                f"the latest time because {self._changed} had changed"
+                if self._changed
+                else "numbers and objects among the arguments are constants of a trace"
+            )
             warnings.warn(
-                f"compile: {getattr(self, '__name__', 'the function')} was traced {_WARN_PLANS} times; numbers and "
-                "objects among the arguments are constants of a trace: pass values that change between calls as arrays "
-                "of few different shapes",
+                f"compile: {getattr(self, '__name__', 'the function')} was traced {_WARN_PLANS} times; {reason}: pass "
+                "values that change between calls as arrays of few different shapes",
                 stacklevel=4,
             )
         if len(self._plans) > _MAX_PLANS:
@@ -177,14 +242,10 @@ def _grad_state(leaf: Any) -> int:
     return 0 if not isinstance(leaf, Tensor) or not leaf._requires_grad else 1 if leaf._grad is None else 2
 
 
-def _trace(
-    function: Callable[..., Any],
-    structure: Any,
-    leaves: Sequence[Any],
-    arrays: Sequence[Array],
-    micro_batch: int | None,
-) -> Plan:
-    """Run the function on tensors without values and build its program."""
+def _run(
+    function: Callable[..., Any], structure: Any, leaves: Sequence[Any], arrays: Sequence[Array]
+) -> tuple[Trace, Any, dict[int, int]]:
+    """Run the function on tensors without values; return the trace, the result, and the arguments by tensor number."""
     trace = Trace()
     arguments = []
     for leaf, array in zip(leaves, arrays, strict=True):
@@ -193,13 +254,27 @@ def _trace(
         arguments.append(argument)
         if isinstance(leaf, Tensor):
             trace.arguments[argument._number] = leaf
-    positions = {argument._number: i for i, argument in enumerate(arguments)}
     remaining = iter(arguments)
     args, kwargs = rebuild(structure, lambda: next(remaining))
     with trace.running():
         result = function(*args, **kwargs)
         trace.finish()
-    return _plan(trace, result, positions, micro_batch)
+    check_arguments_unchanged(structure, arguments, (args, kwargs))
+    return trace, result, {argument._number: i for i, argument in enumerate(arguments)}
+
+
+def _signature(trace: Trace, result: Any) -> Any:
+    """Equal for traces that compute the same."""
+    leaves: list[Any] = []
+    structure = flatten(result, leaves)
+    made = {id(state) for state in trace.own_states}
+    values = [
+        (v.spec, v.constant, v.array.tobytes() if v.constant or id(v.array) in made else memory_of(v.array))
+        for v in trace.values
+        if v.array is not None
+    ]
+    returned = [trace.value(t) if isinstance(t, Tensor) else id(t) for t in leaves]
+    return [instr.lower() for instr in trace.code], trace.inputs, values, structure, returned
 
 
 def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int | None) -> Plan:
@@ -214,6 +289,7 @@ def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int
 
     leaves: list[Any] = []
     structure = flatten(result, leaves)
+    check_result(structure, trace)
     pure = not trace.changes
     results = [
         output(leaf, pure and leaf._requires_grad)
@@ -239,6 +315,7 @@ def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int
         trace.bumped,
         [*sources, *trace.captured.values()],
         differentiable,
+        trace.loses_gradients or (not pure and any(isinstance(t, Tensor) and t._requires_grad for t in leaves)),
     )
 
 
@@ -257,7 +334,7 @@ def _grad_effect(trace: Trace, number: int, gradient: Tensor | None, argument: b
 
 def _compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
     """Compile a sweep of autodiff; return the sweep itself if the rule of a custom op reads values."""
-    program = Compiled(sweep)
+    program = Compiled(sweep, watched=())
     try:
         program.plan_of(zeros_like(like))
     except CompileError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from .. import _core
 from .._tensor import Tensor
 from .._util.dtypes import Array, Spec
 from .._util.errors import CompileError
-from .._util.trees import is_array, rebuild
+from .._util.trees import is_array, is_container, is_flat, rebuild
 from .build import CompiledProgram
 
 __all__ = ["Plan", "no_plan"]
@@ -55,6 +56,8 @@ class Plan:
     versions: list[list[int]]  # versions of memory that is overwritten
     sources: list[Tensor | int]  # inputs with gradients: captured tensors, or indices of arguments
     differentiable: list[bool]  # for each output
+    loses_gradients: bool  # whether a result would be differentiable if a call had no effects
+    watched: tuple[Any, ...] = ()  # entries of a `Watch`: likewise while they hold
     statics: list[Any] = field(default_factory=list)  # constant arguments of the fast call
     derivatives: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # compiled sweeps of outputs
 
@@ -72,6 +75,8 @@ class Plan:
         for owner, attribute, value in self.guards:
             if getattr(owner, attribute) is not value:
                 return False
+        if not _core.unchanged(self.watched, None):
+            return False
         expected = self.built.inputs[len(self.built.inputs) - len(self._read) :]
         for grad, v in zip(self._entry_grads(leaves), expected, strict=True):
             if grad is None or self.built.values[v].spec != Spec(grad.shape, grad.dtype):
@@ -84,15 +89,17 @@ class Plan:
     def fast_call(self, args: Sequence[Any]) -> Callable[..., Any]:
         """A call in C++ for arguments like these, if the result is one tensor or a tuple and no argument is a tree."""
         single = self.structure == (None,)
-        plain = single or (self.structure[0] is tuple and all(item == (None,) for item in self.structure[1:]))
+        plain = single or is_flat(self.structure)
         in_order = self.results == list(range(len(self.built.outputs)))
-        nested = any(isinstance(a, (tuple, list, dict)) for a in args)
+        nested = any(is_container(a) or isinstance(a, (set, partial, slice)) for a in args)
         gradients = self._read or self._set or self._cleared_arguments or any(self.differentiable)
         if not plain or not in_order or nested or gradients:
             return no_plan
         statics = [None if is_array(a) else (a,) for a in args]
         self.statics = statics  # the fast call holds borrowed references
-        return _core.fast_call(self.built.program, statics, self.guards, self.versions, self._cleared, single)
+        return _core.fast_call(
+            self.built.program, statics, self.guards, self.watched, self.versions, self._cleared, single
+        )
 
     @property
     def output_dtypes(self) -> list[np.dtype[Any]]:

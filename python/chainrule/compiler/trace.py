@@ -28,7 +28,7 @@ from ..ops._op import Attrs, Op
 from ..ops._operands import as_tensor
 from .tracer import TracerValue, raise_value_unknown, user_line
 
-__all__ = ["Check", "Trace"]
+__all__ = ["Check", "Trace", "memory_of"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _spec(data: Any) -> Spec:
     return data.spec if isinstance(data, TracerValue) else Spec(data.shape, data.dtype)
 
 
-def _memory(array: Array) -> Any:
+def memory_of(array: Array) -> Any:
     """The same key for arrays with the same memory, such as a reshaped view."""
     return array.__array_interface__["data"][0], array.size, array.dtype
 
@@ -86,6 +86,7 @@ class Trace:
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # the current `grad` of tensors
         self.entry_grads: dict[int, tuple[Tensor, int | None]] = {}  # `grad` at entry, if read before set
         self.consumed: set[int] = set()  # tensors whose gradient an optimizer has consumed
+        self.loses_gradients = False  # whether a value that requires a gradient was copied into a tensor
         self.bumped: list[list[int]] = []  # versions of overwritten memory
         self._draws: dict[int, tuple[Array, int]] = {}  # states of generators, and their numbers of draws
         self.own_states: list[Array] = []  # of generators created in the function: every run begins with these states
@@ -109,10 +110,10 @@ class Trace:
         known = self._bound_arrays.get(id(array))
         if known is not None:
             return known[1]
-        memory = _memory(array)
+        memory = memory_of(array)
         found = self._bound.get(memory)
         if found is None:
-            if array.size > 0 and any(memory == _memory(t._data) for t in self.arguments.values()):
+            if array.size > 0 and any(memory == memory_of(t._data) for t in self.arguments.values()):
                 raise CompileError(
                     f"compile: a tensor is both an argument and captured ({user_line()}); either pass it or capture it"
                 )
@@ -190,7 +191,8 @@ class Trace:
         return as_tensor(values, tensor.dtype).astype(tensor.dtype)
 
     def overwrite(self, tensor: Tensor, values: Tensor) -> None:
-        """Append a copy into a captured tensor."""
+        """Append a copy into a captured tensor; nothing is differentiated through it."""
+        self.loses_gradients |= values._requires_grad
         self.in_place("copy", [tensor], [values], Copy.contiguous(tensor.size))
 
     def update(
@@ -259,6 +261,9 @@ class Trace:
         self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], record, [p, value]))
         return TracerValue(self, out, spec)
 
+    def note_result(self, result: Tensor, inputs: tuple[Tensor, ...]) -> None:
+        """Do nothing: a traced rule cannot read values."""
+
     def register_generator(self, state: Array) -> None:
         """Record the state of a generator that the function creates."""
         self.own_states.append(state)
@@ -300,11 +305,11 @@ class Trace:
         self.consumed.discard(tensor._number)
 
     def check_requires_grad(self, tensor: Tensor, value: bool) -> None:
-        """Raise if `requires_grad` of a captured tensor would change: later runs would not change it."""
-        if tensor._number < self.start and tensor._requires_grad != value:
-            raise CompileError(
-                f"compile: requires_grad of a captured tensor is changed ({user_line()}); change it outside"
-            )
+        """Raise if `requires_grad` of a tensor from outside would change: later runs would not change it."""
+        captured = tensor._number < self.start
+        if tensor._requires_grad != value and (captured or (tensor._number in self.arguments and not value)):
+            what = "a captured tensor" if captured else "an argument"
+            raise CompileError(f"compile: requires_grad of {what} is changed ({user_line()}); change it outside")
 
     def forbid(self, message: str) -> None:
         """Raise the error of an operation that a program could not repeat."""
@@ -322,10 +327,11 @@ class Trace:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Ops append to this trace inside the block."""
+        before = grad_mode.executor
         grad_mode.set(grad_mode.enabled, self)
         try:
             yield
         finally:
-            grad_mode.set(grad_mode.enabled, EAGER)
+            grad_mode.set(grad_mode.enabled, before)
             for version in self.bumped:
                 version[0] -= 1

@@ -1,10 +1,10 @@
 """Prediction with little overhead: the forward pass of a model, compiled into programs for rows of one dtype and shape.
 
 A program is a copy of the computation at the time of tracing: it depends on the layers and attributes of the model, but
-reads the values of parameters at every call. `Predictor` compiles a model once; after other changes of the model, the
-user creates a new one. `PredictCache` implements `model.predict`: it saves the programs together with a list of
-everything that they depend on (`_watch.py`), compares that list with the model at every call, in C++ in a fraction of a
-microsecond for a small net, and compiles again after a change. Both compute many rows in blocks, in parallel.
+reads the values of parameters at every call. The programs are saved together with a list of everything that they depend
+on (`compiler/watch.py`), which is compared with the model at every call, in C++ in a fraction of a microsecond for a
+small net; after a change the model is compiled again. `PredictCache` implements `model.predict`, which computes models
+that cannot be compiled op by op; `Predictor` does not. Both compute many rows in blocks, in parallel.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ import numpy.typing as npt
 
 from .. import _core, ops
 from .._tensor import Tensor
-from .._util.arrays import real_array
-from .._util.dtypes import CODES, Spec
+from .._util.array_protocol import depends_on, has_graph
+from .._util.arrays import as_ndarray, real_array
+from .._util.dtypes import CODES
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
+from ..compiler.entries import without_changes
 from ..compiler.jit import Compiled, Plan
+from ..compiler.watch import UnwatchableError, Watch
 from ._evaluate import Model, evaluating, input_dtype, predict_eagerly
 from ._record_calls import call_recorder
-from ._watch import UnwatchableError, Watch
 
 __all__ = ["PredictCache", "Predictor"]
 
@@ -36,7 +38,7 @@ _PROBE_ROWS = 7  # of the trace that shows whether rows are independent; few lay
 _MAX_KINDS = 32  # of inputs: dtypes and shapes of a row
 _MAX_FAILURES = 2  # of compilations, before the model is always computed op by op
 
-_trace_lock = threading.RLock()  # a trace changes the modes of modules, which threads share
+_trace_lock = threading.RLock()  # a trace that fails restores attributes, which threads share
 
 Rows = npt.NDArray[Any]
 Run = Callable[..., Any]
@@ -47,7 +49,7 @@ class Predictor:
 
     The forward pass is compiled for any number of rows; many rows are computed in blocks, in parallel. The result of a
     row does not depend on the other rows. Each call uses the current values of the parameters; other changes of the
-    model (replaced layers, attributes) need a new Predictor, whereas `model.predict` follows them automatically.
+    model (replaced layers, attributes) cause a new compilation.
 
     Arguments: `model`, a Module; `row_shape`, the shape of one row of X (default: (in_features,) of the first layer
     that has it).
@@ -64,23 +66,14 @@ class Predictor:
     array([[0.5, 0.5]], dtype=float32)
     """
 
-    __slots__ = ("_dtype", "model", "predict", "row_shape")
+    __slots__ = ("model", "predict", "row_shape")
 
     def __init__(self, model: Model, row_shape: tuple[int, ...] | None = None) -> None:
         if not hasattr(model, "named_modules"):
             raise TypeError(f"Predictor: model must be a Module, got {type(model).__name__}")
         self.model = model
         self.row_shape = _first_features(model) if row_shape is None else tuple(row_shape)
-        self._dtype = input_dtype(model)
-        dtype, shape = self._dtype, self.row_shape
-
-        def convert(x: Any) -> Rows:
-            array = real_array(x, dtype, "predict: x")
-            if array.shape[1:] != shape or array.ndim == 0:
-                raise ValueError(f"predict: x must have shape (n, {', '.join(map(str, shape))}), got {array.shape}")
-            return array
-
-        self.predict = _bind(lambda: model, dtype, shape, convert)
+        self.predict = _following(model, self.row_shape)
 
     def __call__(self, x: npt.ArrayLike, out: Rows | None = None) -> Rows:
         """Return the model's outputs for the rows of x."""
@@ -118,7 +111,11 @@ class PredictCache:
 
     def __call__(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
         """The model's outputs for the rows of X."""
-        if grad_mode.executor is not EAGER or call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
+        if grad_mode.call_mode is None:  # in a transformation by parameters, in a trace, or in functional_call
+            _refuse_differentiated(model)
+            if grad_mode.executor is not EAGER or grad_mode.replaced:
+                return self._eagerly(model, _rows(X), batch_size)
+        if call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
             return self._eagerly(model, _rows(X), batch_size)
         unchanged = self._entries is not None and _core.unchanged(self._entries, model)
         result: Any = NotImplemented
@@ -182,7 +179,7 @@ class PredictCache:
         """Record the state of the model; return whether that is possible."""
         if self._watch is None:
             try:
-                self._watch = Watch(model)
+                self._watch = Watch([model], model, strict=True)
             except UnwatchableError:
                 return False
             self._entries = self._watch.entries
@@ -212,23 +209,47 @@ def _no_run(X: Any) -> Any:
     return NotImplemented
 
 
+def _following(model: Model, shape: tuple[int, ...]) -> Run:
+    """A function from rows to the outputs of the model as it is at each call."""
+    dtype = input_dtype(model)
+    try:
+        watch = Watch([model])
+    except UnwatchableError as error:
+        raise CompileError(f"Predictor: the model refers to {error}, whose changes would not be seen") from None
+    plan = _trace(model, dtype, dtype, (1, *shape))
+    watch.replace(watch.changes(), without_changes)  # what the forward pass changes itself, such as a counter
+
+    def convert(x: Any) -> Rows:
+        array = real_array(x, dtype, "predict: x")
+        if array.shape[1:] != shape or array.ndim == 0:
+            raise ValueError(f"predict: x must have shape (n, {', '.join(map(str, shape))}), got {array.shape}")
+        return array
+
+    entries = watch.with_versions(_guarded(plan))
+    return _bind(lambda: model, dtype, shape, convert, dtype, plan, (lambda: _following(model, shape), entries))
+
+
 def _bind(
     model: Callable[[], Any],
     dtype: np.dtype[Any],
     shape: tuple[int, ...],
     convert: Callable[[Any], Rows] | None,
-    x_dtype: np.dtype[Any] | None = None,
+    x_dtype: np.dtype[Any],
+    plan: Plan | None = None,
+    follow: tuple[Callable[[], Run] | None, tuple[Any, ...]] = (None, ()),
 ) -> Run:
-    """A function in C++ from rows of this shape and of `x_dtype` to their outputs, computed in `dtype`."""
-    source = dtype if x_dtype is None else x_dtype
+    """A function in C++ from rows of this shape and of `x_dtype` to their outputs, computed in `dtype`.
 
-    def program(rows: int) -> tuple[_core.Program, Spec]:
-        plan = _trace(model(), dtype, source, (rows, *shape))
-        return plan.built.program, plan.built.output_specs[0]
+    `plan`: for one row, if there is one; `follow`: a function that makes another such function, to be called when these
+    entries of a watch do not hold any more.
+    """
 
-    out = program(1)[1]
+    def program(rows: int) -> _core.Program:
+        return _trace(model(), dtype, x_dtype, (rows, *shape)).built.program
+
+    out = (plan or _trace(model(), dtype, x_dtype, (1, *shape))).built.output_specs[0]
     return _core.predict_function(
-        lambda rows: program(rows)[0], convert, CODES[source], out.code, shape, out.shape[1:], _BLOCK_ROWS
+        program, convert, CODES[x_dtype], out.code, shape, out.shape[1:], _BLOCK_ROWS, *follow
     )
 
 
@@ -244,7 +265,7 @@ def _trace(
     with _trace_lock, evaluating(model):
         plan = Compiled(forward, micro_batch).plan_of(np.empty(shape, x_dtype))
     modules = {id(module) for module in model.modules()}
-    if any(name == "_training" and training and id(owner) in modules for owner, name, training in plan.guards):
+    if any(name == "_training_here" and training and id(owner) in modules for owner, name, training in plan.guards):
         raise CompileError("predict: forward switches the model to training mode")
     specs = plan.built.output_specs
     if len(specs) != 1 or plan.results != [0] or specs[0].shape[:1] != shape[:1]:
@@ -263,11 +284,25 @@ def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], sha
         raise CompileError("predict: the forward pass has side effects or draws random numbers")
     if not builtin and (blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums):
         raise CompileError("predict: the outputs of rows depend on other rows")
-    return [owner for owner, name, _ in plan.guards if name not in ("_training", "_requires_grad", "_grad")]
+    return _guarded(plan)
+
+
+def _guarded(plan: Plan) -> list[Any]:
+    """The owners of the attributes whose values determined the trace."""
+    return [owner for owner, name, _ in plan.guards if name not in ("_training_here", "_requires_grad", "_grad")]
+
+
+def _refuse_differentiated(model: Any) -> None:
+    """Raise TypeError if an enclosing transformation differentiates by the parameters: predictions are constants."""
+    for name, p in model.named_parameters():
+        if grad_mode.differentiated and has_graph(p) and depends_on(p, grad_mode.differentiated):
+            raise TypeError(
+                f"predict: the result is an array without a gradient, and {name} is differentiated here; call model(x)"
+            )
 
 
 def _rows(X: npt.ArrayLike) -> Rows:
-    rows = np.asarray(X)
+    rows = as_ndarray(X, "predict: X")
     if rows.ndim == 0:
         raise ValueError("predict: X must have at least one dimension, got a single number")
     return rows

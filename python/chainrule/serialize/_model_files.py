@@ -12,9 +12,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
+from .._util.arrays import values_of
 from ..config import __version__, numerics_version
 from ..data._schema import PREPARATION_PREFIX, Preparation, legacy_input_scaling
 from ..nn import Module, Sequential
@@ -63,7 +63,7 @@ def save(
         values = model.state_dict()
         architecture: Any = describe(model, values)
     else:
-        architecture, values = None, {name: np.asarray(value) for name, value in model.items()}
+        architecture, values = None, {name: values_of(value, f"save: {name}") for name, value in model.items()}
         unfit = next((name for name in values if not isinstance(name, str)), None)
         if unfit is not None:
             raise TypeError(f"save: the names of a state dict must be strings, got {unfit!r}")

@@ -97,7 +97,7 @@ def load_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
         for part in parts:
             parts[part].load_state_dict(state[part])
     except BaseException:
-        for part in parts:
+        for part in reversed(parts):
             parts[part].load_state_dict(before[part])
         raise
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_nonfinite, is_plain
-from ..nn import Module
+from .._util.arrays import as_ndarray, first_nonfinite, is_plain
+from ..nn import Module, Sequential
 from ..nn._evaluate import evaluating, input_dtype, predict_eagerly, to_model_input
 from ..nn._loss_module import takes
 from ..nn._preprocessing.base import split_preprocessing
@@ -38,6 +38,7 @@ class Dataset:
     y: Tensor
     model: Module
     weight: Tensor | None = None
+    front: Sequential | None = None  # the preprocessing
 
     def __len__(self) -> int:
         return len(self.x)
@@ -46,6 +47,17 @@ class Dataset:
         """Gather a minibatch by row indices, which must be in range: inputs, targets, keyword arguments of the loss."""
         x, y = (apply(_TAKE, (source, rows)) for source in (self.x, self.y))
         return x, y, {} if self.weight is None else {"sample_weight": apply(_TAKE, (self.weight, rows))}
+
+    def follow(self, model: Module, caller: str) -> None:
+        """Take over the layers that the model has now; its preprocessing must be the one that `x` comes from."""
+        if self.front is None:
+            return
+        done, layers = list(self.front), list(model) if isinstance(model, Sequential) else []
+        if any(a is not b for a, b in zip(layers, done, strict=False)) or len(layers) < len(done):
+            raise ValueError(f"{caller}: the preprocessing layers have changed since the data was preprocessed by them")
+        rest = self.model
+        assert isinstance(rest, Sequential)
+        rest._layers[:] = layers[len(done) :]
 
 
 def prepare(
@@ -63,6 +75,8 @@ def prepare(
     own = {id(parameter) for parameter in model.parameters()}
     if not any(id(parameter) in own for parameter in optimized):
         raise ValueError(f"{caller}: the optimizer has none of the model's parameters")
+    if sample_weight is not None:
+        X, y = _rows_counted(np.asarray(X), np.asarray(y), np.asarray(sample_weight))
     train = _convert(model, X, y, loss, f"{caller}: ")
     if sample_weight is not None:
         train = replace(train, weight=_weights(sample_weight, loss, train, caller))
@@ -122,7 +136,7 @@ def _holds_labels(y: Tensor, loss: Loss) -> bool:
 
 
 def _convert(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: str) -> Dataset:
-    inputs, targets = np.asarray(X), np.asarray(y)
+    inputs, targets = as_ndarray(X, f"{where}X"), as_ndarray(y, f"{where}y")
     if inputs.ndim == 0 or targets.ndim == 0:
         raise ValueError(f"{where}X and y must have an axis of rows, got shapes {inputs.shape} and {targets.shape}")
     if len(inputs) != len(targets):
@@ -149,7 +163,21 @@ def _convert(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, wher
         if integers
         else _to_finite_tensor(targets, model._dtype(), f"{where}y")
     )
-    return Dataset(x, y_rows, rest)
+    return Dataset(x, y_rows, rest, front=front)
+
+
+def _rows_counted(
+    X: npt.NDArray[Any], y: npt.NDArray[Any], weight: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Copies in which a row of weight 0 repeats one that counts: inside the model it is not infinite or NaN either."""
+    if weight.ndim != 1 or len({(len(a) if a.ndim else -1) for a in (X, y, weight)}) > 1:
+        return X, y  # an error that `_convert` or `_weights` describes
+    without, counting = np.flatnonzero(weight == 0), np.flatnonzero(weight != 0)
+    if not len(without) or not len(counting):
+        return X, y
+    index = np.arange(len(weight))
+    index[without] = counting[0]
+    return X[index], y[index]
 
 
 def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
@@ -166,7 +194,7 @@ def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any],
 
 
 def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Dataset, caller: str) -> Tensor:
-    given = np.asarray(sample_weight)
+    given = as_ndarray(sample_weight, f"{caller}: sample_weight")
     if given.shape != (len(rows),):
         raise ValueError(
             f"{caller}: sample_weight has shape {given.shape}, expected ({len(rows)},), one for each row of X"
