@@ -471,9 +471,13 @@ os.write(1, b"saved\\n")
 """
 
 
+INJECTED = ("signal=KILL", "error=ENOSPC", "error=EIO", "error=EACCES", "error=ENOMEM", "error=EROFS")
+
+
 @pytest.mark.full
-def test_every_system_call(tmp_path: Path) -> None:
-    """Kills and errors injected at each system call between the beginning and the end of a save."""
+@pytest.mark.parametrize("inject", INJECTED)
+def test_every_system_call(inject: str, tmp_path: Path) -> None:
+    """A kill or an error at each system call between the beginning and the end of a save."""
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("strace is not installed")
@@ -500,11 +504,10 @@ def test_every_system_call(tmp_path: Path) -> None:
     points = [(name, names[: i + 1].count(name)) for i, name in enumerate(names) if begin < i < end]
     assert len(points) > 15
     for name, when in points:
-        for inject in ("signal=KILL", "error=ENOSPC", "error=EIO", "error=EACCES", "error=ENOMEM", "error=EROFS"):
-            done = run("-e", f"trace={name}", "-e", f"inject={name}:{inject}:when={when}")
-            found = whole(path)
-            if b"saved" in done.stdout:
-                assert found == "new", (name, when, inject)
-            files._cleaned.clear()
-            cr.save(OLD, path)
-            assert os.listdir(path.parent) == ["m"]
+        done = run("-e", f"trace={name}", "-e", f"inject={name}:{inject}:when={when}")
+        found = whole(path)
+        if b"saved" in done.stdout:
+            assert found == "new", (name, when)
+        files._cleaned.clear()
+        cr.save(OLD, path)
+        assert os.listdir(path.parent) == ["m"]
