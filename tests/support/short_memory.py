@@ -37,9 +37,7 @@ class Stages:
         self.optimizer = cr.optim.Adam(self.model.parameters(), lr=0.01)
 
     def train(self) -> None:
-        cr.fit(
-            self.model, X, Y, loss=cr.nn.MSELoss(), optimizer=self.optimizer, epochs=2, batch_size=8, progress=False
-        )
+        cr.fit(self.model, X, Y, loss=cr.nn.MSELoss(), optimizer=self.optimizer, epochs=2, batch_size=8, progress=False)
 
     def step(self) -> None:
         self.optimizer.zero_grad()
