@@ -184,7 +184,7 @@ struct KernelTable {
   RandomFn normal[2];
   RandomFn bernoulli[2];
   IndexAddFn index_add[2];
-  CastFn cast[3][4];  // [to][from] by Dtype; null: not defined (float to int64, anything to bool)
+  CastFn cast[3][4];  // [to][from] by Dtype; null: not defined (float32 to int64, any to bool)
   // Multiply-adds in registers only: `rounds` times 16 independent chains of vectors; returns flops done.
   double (*peak)(int64_t rounds, float* sink);
 };

@@ -17,9 +17,10 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 def pytest_configure(config: pytest.Config) -> None:
     """Long tests run only on request."""
     config.addinivalue_line("markers", "full: long tests, run by `pytest -m full`")
+    config.addinivalue_line("markers", "nightly: very long tests, run by hand: `pytest -m nightly`")
     config.addinivalue_line("markers", "alone: tests that measure time; no worker of pytest-xdist runs another beside")
     if not config.option.markexpr:
-        config.option.markexpr = "not full"
+        config.option.markexpr = "not full and not nightly"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost, so that waiting does not count for pytest-timeout

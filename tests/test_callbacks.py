@@ -125,6 +125,43 @@ def test_nan_is_not_better() -> None:
     assert (stopping.best, stopping.best_epoch) == (0.5, 3)
 
 
+INF, NAN = float("inf"), float("nan")
+# measures, min_delta -> epochs, best epoch; with "max" of their negatives
+SEQUENCES: dict[str, tuple[list[float], float, int, int | None]] = {
+    "positive": ([3.0, 2.0, 2.5, 2.1, 1.0], 0.0, 4, 2),
+    "negative": ([-1.0, -2.0, -1.5, -1.9, -3.0], 0.0, 4, 2),
+    "across 0": ([1.0, 0.0, -1.0, -0.5, -0.9, -4.0], 0.0, 5, 3),
+    "hardly better": ([-1.0, -1.05, -1.09, -5.0], 0.1, 3, 1),
+    "better": ([-1.0, -1.2, -1.4, -1.6], 0.1, 4, 4),
+    "constant": ([-2.0] * 5, 0.0, 3, 1),
+    "only NaN": ([NAN] * 5, 0.0, 2, None),
+    "NaN first": ([NAN, 2.0, 1.0, 1.5, NAN], 0.0, 5, 3),
+    "NaN later": ([2.0, NAN, NAN, 1.0], 0.0, 3, 1),
+    "only the worst": ([INF] * 5, 0.0, 2, None),
+    "the worst first": ([INF, 2.0, INF, NAN, 1.0], 0.0, 4, 2),
+    "the best there is": ([1.0, -INF, -INF, -INF, 2.0], 0.0, 4, 2),
+}
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_measures_of_any_sign_and_of_none(name: str, mode: str) -> None:
+    measures, min_delta, epochs, best = SEQUENCES[name]
+    stopping, model = cr.EarlyStopping(patience=2, min_delta=min_delta, mode=mode), net()
+    stopping.begin(model, ["loss", "val_loss"])
+    history = cr.History()
+    for measure in measures:
+        with cr.no_grad():
+            model[0].bias.copy_(np.full(32, history.epochs, np.float32))
+        history.val_loss.append(measure if mode == "min" else -measure)
+        history.loss.append(1.0)
+        if stopping(history):
+            break
+    assert (history.epochs, stopping.best_epoch) == (epochs, best)
+    stopping.end(model)
+    assert model[0].bias.numpy()[0] == (epochs if best is None else best) - 1
+
+
 def test_a_measure_that_there_is_not() -> None:
     for monitor, validation, message in (
         ("val_loss", None, "unknown measure 'val_loss', expected one of loss; pass validation= to fit"),

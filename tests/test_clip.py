@@ -162,3 +162,63 @@ def test_fit_rejects_bounds(name: str) -> None:
     with pytest.raises(ValueError, match=f"fit: {name} must be above 0, got 0"):
         cr.fit(model, X, Y, loss=cr.nn.CrossEntropyLoss(), optimizer=optimizer, **{name: 0.0})  # type: ignore[arg-type]
     assert bits(list(model.parameters())) == before
+
+
+LARGEST = {np.float32: 3e38, np.float64: 1.5e308}
+
+
+EXPONENTS = [-43, -30, -20, -7, 0, 7, 18, 30, 37]  # of float32
+
+
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, inf])
+@pytest.mark.parametrize(
+    ("dtype", "exponent"),
+    [*((np.float32, e) for e in EXPONENTS), *((np.float64, e) for e in (-322, -300, -160, *EXPONENTS, 160, 300, 306))],
+)
+def test_norms_of_any_size(exponent: int, norm_type: float, dtype: type, compile: bool) -> None:
+    """The norm of 3, 4, 12 is 13, also where squares overflow or vanish; clipped it is the bound."""
+    size = 10.0**exponent
+    least = float(np.finfo(dtype).smallest_subnormal)
+    precision = max(1e-6, least / size)
+    whole = {1.0: 19.0, 2.0: 13.0, inf: 12.0}[norm_type]
+
+    def call(bound: float) -> tuple[cr.Tensor, list[float]]:
+        found = [cr.nn.Parameter(np.zeros(2, dtype)), cr.nn.Parameter(np.zeros((), dtype))]
+        found[0].grad, found[1].grad = (
+            cr.tensor(np.array([3, -4], dtype) * dtype(size)),
+            cr.tensor(dtype(12) * dtype(size)),
+        )
+        run = cr.compile(lambda: clip_grad_norm_(found, bound, norm_type)) if compile else None
+        return clip_grad_norm_(found, bound, norm_type) if run is None else run(), gradients(found)
+
+    norm, unchanged = call(inf)
+    assert norm.item() == pytest.approx(whole * size, rel=precision)
+    assert unchanged == [float(dtype(v) * dtype(size)) for v in (3, -4, 12)]
+    if exponent >= -7:
+        clipped = np.array(call(whole * size / 100)[1])
+        factor = whole * size / 100 / (whole * size + 1e-6)
+        np.testing.assert_allclose(clipped, factor * np.array([3, -4, 12]) * size, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_norm_too_large_for_a_number_still_clips(dtype: type) -> None:
+    parameter = cr.nn.Parameter(np.zeros(4, dtype))
+    parameter.grad = cr.tensor(np.array([1, -1, 1, 1], dtype) * dtype(LARGEST[dtype]))
+    assert clip_grad_norm_(parameter, 2.0).item() == inf
+    np.testing.assert_allclose(parameter.grad.numpy(), [1, -1, 1, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("gradient", [1e30, -1e30, 1e-30])
+def test_training_clips_gradients_of_any_size(gradient: float, compile: bool) -> None:
+    """A step of the rate along the gradient, or of next to nothing."""
+    model = cr.nn.Sequential(cr.nn.Linear(1, 1, bias=False, generator=cr.random.Generator(seed=0)))
+    before = model[0].weight.numpy().copy()
+    cr.fit(
+        model, np.ones((4, 1), np.float32), np.zeros((4, 1), np.float32), epochs=1, batch_size=None, progress=False,
+        loss=lambda p, t: cr.mean(p - t) * gradient, optimizer=cr.optim.SGD(model.parameters(), 0.5),
+        clip_norm=1.0, compile=compile,
+    )  # fmt: skip
+    expected = before - 0.5 * np.sign(gradient) * (abs(gradient) > 1)
+    np.testing.assert_allclose(model[0].weight.numpy(), expected, rtol=1e-5)

@@ -27,6 +27,17 @@ def several_steps(s: Session) -> Iterator[Any]:
         yield s.weights(), s.velocity()
 
 
+@scenario(traces=4)
+def other_dtypes(s: Session) -> Iterator[Any]:
+    """Equal numbers of another dtype are another kind of call, as an argument and in a tuple."""
+    double = s.compile(lambda x: cr.add(x, x))
+    for dtype in (np.float32, np.float64, np.float32, np.float64):
+        yield double(s.x.astype(dtype))
+    total = s.compile(lambda pair: cr.add(cr.sum(pair[0]), pair[1]))
+    for dtype in (np.float32, np.float64, np.float32):
+        yield total((s.x.astype(dtype), np.ones(3, dtype)))
+
+
 @scenario(traces=1)
 def weights_overwritten(s: Session) -> Iterator[Any]:
     step = s.compile(s.train)
@@ -45,7 +56,7 @@ def any_captured_tensor(s: Session) -> Iterator[Any]:
     yield predict(s.x)
     scale.copy_([0.1, 0.2, 0.3, 0.4])
     yield predict(s.x)
-    scale.numpy().base[...] = 7.0  # type: ignore[index]  # whoever shares the memory
+    scale._data[...] = 7.0  # whoever shares the memory
     yield predict(s.x)
 
 

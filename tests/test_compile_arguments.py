@@ -198,7 +198,7 @@ def owners(result: Any) -> list[Any]:
     """The array that owns the memory, of each tensor."""
     found = []
     for t in result:
-        array = t.numpy()
+        array = t._data
         while array.base is not None:
             array = array.base
         found.append(id(array))

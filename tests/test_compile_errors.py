@@ -70,7 +70,7 @@ def numpy_copy(s: Session, x: cr.Tensor) -> Any:
 
 
 def numpy_arithmetic(s: Session, x: cr.Tensor) -> Any:
-    return np.add(X, x)  # here
+    return np.logaddexp(X, x)  # here
 
 
 def as_index(s: Session, x: cr.Tensor) -> Any:

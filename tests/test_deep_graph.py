@@ -44,7 +44,7 @@ def chain(x: cr.Tensor, nodes: int) -> cr.Tensor:
     return y
 
 
-def test_a_million_nodes() -> None:
+def test_a_million_nodes(record_property: Callable[[str, object], None]) -> None:
     def work() -> None:
         x = cr.tensor(1.5, requires_grad=True)
         y = chain(x, NODES)
@@ -58,6 +58,7 @@ def test_a_million_nodes() -> None:
         assert middle() is None  # freed at once, by counting references
 
     in_small_stack(work)
+    record_property("nodes", NODES)
 
 
 def test_nested_gradients_and_copies_of_a_deep_graph() -> None:

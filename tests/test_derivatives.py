@@ -12,7 +12,7 @@ from cases.derivative_cases import CASES
 from cases.derivative_draws import GAP
 from reference.bits import Array
 
-CALLS = 50
+CALLS, MORE_CALLS = 50, range(50, 200)
 STEP = 2.0**-9
 WEIGHTS = (45.0, -9.0, 1.0)  # central differences of order 6: sum of w_k * (f(kh) - f(-kh)) / 60h, k = 1, 2, 3
 
@@ -20,11 +20,13 @@ Function = Callable[..., Any]
 Arrays = Sequence[Array]
 
 
-def calls(name: str) -> Iterator[tuple[np.random.Generator, Function, list[Array]]]:
-    for number in range(CALLS):
+def calls(
+    name: str, numbers: Sequence[int] = range(CALLS)
+) -> Iterator[tuple[int, np.random.Generator, Function, list[Array]]]:
+    for number in numbers:
         rng = np.random.default_rng([number, zlib.crc32(name.encode())])
         function, arrays = CASES[name](rng)
-        yield rng, function, arrays
+        yield number, rng, function, arrays
 
 
 def direction(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -75,9 +77,29 @@ def assert_close(got: Any, expected: Any, allowed: float, what: str) -> None:
     assert wrong <= allowed, f"{what}: differs by {wrong}, allowed {allowed}:\n{a}\n{b}"
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
+each_name = pytest.mark.parametrize("name", sorted(CASES))
+
+
+@each_name
 def test_first_derivatives(name: str) -> None:
-    for number, (rng, function, arrays) in enumerate(calls(name)):
+    check_first(name, range(CALLS))
+
+
+@each_name
+def test_second_derivatives(name: str) -> None:
+    check_second(name, range(CALLS))
+
+
+@pytest.mark.full
+@each_name
+def test_more_derivatives(name: str, record_property: Callable[[str, object], None]) -> None:
+    check_first(name, MORE_CALLS)
+    check_second(name, MORE_CALLS)
+    record_property("calls", len(MORE_CALLS))
+
+
+def check_first(name: str, numbers: Sequence[int]) -> None:
+    for number, rng, function, arrays in calls(name, numbers):
         what = f"{name}, call {number}"
         y, pullback = cr.vjp(function, *arrays)
         g = direction(rng, y.shape)
@@ -100,9 +122,8 @@ def test_first_derivatives(name: str) -> None:
         assert abs(left.sum() - right.sum()) <= 1e-12 * (np.abs(left).sum() + np.abs(right).sum()), what
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
-def test_second_derivatives(name: str) -> None:
-    for number, (rng, function, arrays) in enumerate(calls(name)):
+def check_second(name: str, numbers: Sequence[int]) -> None:
+    for number, rng, function, arrays in calls(name, numbers):
         what = f"{name}, call {number}"
         g = direction(rng, values(function, arrays).shape)
         tangents = [direction(rng, x.shape) for x in arrays]

@@ -133,7 +133,9 @@ def updated(name: str, arrays: list[Array], numbers: Array, g: Array, start: Arr
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_no_kernel_sees_the_mode(isa: str, threads: int, dtype: type[np.floating]) -> None:
+def test_no_kernel_sees_the_mode(
+    isa: str, threads: int, dtype: type[np.floating], record_property: Callable[[str, object], None]
+) -> None:
     force_threads(threads)
     runs = all_kernels(dtype)
     expected = {name: run() for name, run in runs.items()}
@@ -142,6 +144,7 @@ def test_no_kernel_sees_the_mode(isa: str, threads: int, dtype: type[np.floating
             with nondefault_fp_mode(mode):
                 result = run()
             assert_same_bits(result, expected[name], f"{name} under {words}")
+    record_property("environments", len(MODES))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

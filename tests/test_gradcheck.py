@@ -131,7 +131,7 @@ def test_the_arguments_of_the_caller_stay_as_they_are() -> None:
     x = np.asarray([0.5, 2.0])
 
     def function(x: cr.Tensor) -> cr.Tensor:
-        if x.numpy()[0] > 0.5:
+        if x.detach().numpy()[0] > 0.5:
             raise ZeroDivisionError
         return x * x
 

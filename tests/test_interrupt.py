@@ -101,3 +101,55 @@ def test_fit_works_in_another_thread() -> None:
     thread.start()
     thread.join()
     assert bits(model) == steps_by_hand()[2][-1]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU"])
+@pytest.mark.parametrize("at", [1, 7, 11])
+def test_other_handlers_that_raise_act_between_steps(name: str, at: int) -> None:
+    """For example the SystemExit with which a script answers a scheduler's preemption; training goes on after it."""
+    number = getattr(signal, name)
+
+    def leave(signum: int, frame: object) -> None:
+        raise SystemExit(signum)
+
+    def loss(prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        calls.append(1)
+        if len(calls) == at + 1:
+            os.kill(os.getpid(), number)
+            for _ in range(100):  # Python runs the handler in here
+                pass
+        return cr.cross_entropy(prediction, target)
+
+    calls: list[int] = []
+    model, history = net(), cr.History()
+    optimizer = cr.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    before = signal.signal(number, leave)
+    try:
+        with pytest.raises(SystemExit):
+            train(model, loss=loss, history=history, optimizer=optimizer, compile=False)
+        assert signal.getsignal(number) is leave
+    finally:
+        signal.signal(number, before)
+    by_hand = steps_by_hand()[2]
+    assert bits(model) == by_hand[at]
+    train(model, history=history, optimizer=optimizer, epochs=3 - history.epochs)
+    assert bits(model) == by_hand[-1]
+
+
+def test_two_signals_in_one_step() -> None:
+    received: list[int] = []
+    numbers = (signal.SIGUSR1, signal.SIGUSR2)
+    before = [signal.signal(number, lambda n, frame: received.append(n)) for number in numbers]
+
+    def loss(prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        if not received:
+            for number in (*numbers, *numbers):
+                os.kill(os.getpid(), number)
+        return cr.cross_entropy(prediction, target)
+
+    try:
+        train(net(), loss=loss, compile=False)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    assert set(received) == set(numbers)

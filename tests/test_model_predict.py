@@ -153,16 +153,15 @@ def test_it_is_evaluation_whatever_the_mode() -> None:
 
 
 def test_the_mode_of_a_module_beside_the_model() -> None:
-    class Beside(nn.Module):
-        def __init__(self) -> None:
-            self.inside = {"drop": nn.Dropout(0.5, generator=cr.random.Generator(seed=42)).eval()}
+    drop = nn.Dropout(0.5, generator=cr.random.Generator(seed=42)).eval()
 
+    class Beside(nn.Module):
         def forward(self, x: cr.Tensor) -> cr.Tensor:
-            return self.inside["drop"](x)
+            return drop(x)
 
     model = Beside()
     assert_right(model)
-    model.inside["drop"].train()
+    drop.train()
     state = cr.random.Generator(seed=42)
     expected = cr.dropout(cr.tensor(rows(6)), 0.5, generator=state).numpy()
     assert model.predict(rows(6)).tobytes() == expected.tobytes()

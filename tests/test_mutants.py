@@ -1,149 +1,31 @@
 """Mutation tests: each fault seeded into a temporary copy of the sources makes the tests named beside it fail.
 
-The quick tier checks that every fault still finds its place; the full tier builds each one and runs its tests.
+The quick tier checks that every fault still finds its place; the full tier runs the tests, after a build where the
+fault is in C++.
 """
 
+import os
+import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from cases.mutants import Mutant
+from cases.mutants_in_cpp import IN_CPP
+from cases.mutants_in_python import IN_PYTHON
+from chainrule import _core
 from support.build_objects import LEVELS, ROOT, build, copy_tree
 
-
-@dataclass(frozen=True)
-class Mutant:
-    """In `file`, `old`, which occurs `times` times, becomes `new`; `tests` have to fail."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: str
-    times: int = 1
+Record = Callable[[str, object], None]  # pytest's record_property
+full = [pytest.mark.full, pytest.mark.timeout(1800)]
 
 
-MUTANTS = [
-    Mutant(
-        "contraction", "CMakeLists.txt", "-ffp-contract=off)", "-ffp-contract=fast)", "test_softmax.py test_random.py"
-    ),
-    Mutant(
-        "product rounded", "cpp/kernels/tile.h", "fma(ai, bv[j], acc[i][j])", "ai * bv[j] + acc[i][j]", "test_matmul.py"
-    ),
-    Mutant(
-        "elementwise tail short",
-        "cpp/kernels/loops.h",
-        "store_n(out + i, f(in.part(i, n - i)...), n - i)",
-        "store_n(out + i, f(in.part(i, n - i)...), n - i - 1)",
-        "test_elementwise.py",
-    ),
-    Mutant(
-        "elementwise tail overread",
-        "cpp/kernels/loops.h",
-        "Broadcast ? splatted : load_n(p + i, n)",
-        "Broadcast ? splatted : load(p + i + 0 * n)",
-        "test_guard_pages.py -k elementwise",
-    ),
-    Mutant(
-        "sign of zero in maximum",
-        "cpp/simd/vec.h",
-        "select(eq(a, b), bits_and(a, b), larger)",
-        "select(eq(a, b), a, larger)",
-        "test_elementwise.py test_reductions.py -k max",
-    ),
-    Mutant(
-        "relu_grad forgets NaN",
-        "cpp/kernels/activations.h",
-        "select(lt(zero, chainrule::abs(y)), g, y + zero)",
-        "select(eq(y, zero), zero, g)",
-        "test_special_values.py -k relu",
-    ),
-    Mutant(
-        "chunk of sums",
-        "cpp/kernels/lane_sum.h",
-        "kSumChunk = 4096",
-        "kSumChunk = 8192",
-        "test_reductions.py",
-    ),
-    Mutant(
-        "tree of sums",
-        "cpp/kernels/lane_sum.h",
-        "half[v] + half[v + n]",
-        "half[2 * v] + half[2 * v + 1]",
-        "test_reductions.py",
-    ),
-    Mutant(
-        "last maximum", "cpp/kernels/reduce.cpp", "__builtin_ctz(hit)", "31 - __builtin_clz(hit)", "test_reductions.py"
-    ),
-    Mutant(
-        "softmax multiplies",
-        "cpp/kernels/softmax.cpp",
-        "return e / s;",
-        "return e * (splat(T(1)) / s);",
-        "test_softmax.py",
-    ),
-    Mutant(
-        "step rounded twice",
-        "cpp/kernels/update.cpp",
-        "fma(rate, d, p)",
-        "rate * d + p",
-        "test_update.py -k options",
-        times=2,
-    ),
-    Mutant(
-        "bias of the first tile",
-        "cpp/kernels/write_back.h",
-        "whole.bias + (out_.transposed ? i : j)",
-        "whole.bias + (out_.transposed ? i : 0)",
-        "test_chain.py",
-    ),
-    Mutant(
-        "more rows than the epilogue's buffer has",
-        "cpp/kernels/write_back.h",
-        "i_end - i0_ + rows_ > most_",
-        "i_end - i0_ > most_",
-        "test_chain.py",
-    ),
-    Mutant(
-        "body in the wrong row",
-        "cpp/program/matmul.cpp",
-        "e.row + row",
-        "row",
-        "test_chain.py",
-    ),
-    Mutant("nine rounds", "cpp/math/philox.h", "round < 10", "round < 9", "test_random.py"),
-    Mutant(
-        "caller's mode",
-        "cpp/threads/fp_mode.h",
-        "if ((saved_ & kControl) != kDefault) write(kDefault);",
-        "",
-        "test_fp_modes.py",
-    ),
-    Mutant(
-        "shares leave a gap",
-        "cpp/threads/threads.h",
-        "units * (share.index + 1) / share.count",
-        "units * (share.index + 1) / share.count - (share.index > 0)",
-        "test_elementwise.py",
-    ),
-    Mutant(
-        "no barrier",
-        "cpp/program/schedule.cpp",
-        "conflicts.with(i, begin_.back(), least_work)",
-        "false",
-        "test_threads.py test_program.py -k wait",
-    ),
-    Mutant(
-        "threads after fork",
-        "cpp/threads/threads.cpp",
-        "g_forked.load(std::memory_order_relaxed) || ",
-        "",
-        "test_threads.py -k forked",
-    ),
-]
+def name(mutant: Mutant) -> str:
+    return mutant.name
 
 
 def seeded(mutant: Mutant, text: str) -> str:
@@ -155,10 +37,10 @@ def seeded(mutant: Mutant, text: str) -> str:
     return changed
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+@pytest.mark.parametrize("mutant", [*IN_CPP, *IN_PYTHON], ids=name)
 def test_mutants_find_their_place(mutant: Mutant) -> None:
     seeded(mutant, (ROOT / mutant.file).read_text())
-    for word in mutant.tests.split():
+    for word in shlex.split(mutant.tests):
         assert not word.endswith(".py") or (ROOT / "tests" / word).exists(), word
 
 
@@ -166,42 +48,74 @@ def test_levels_find_their_place() -> None:
     assert (ROOT / "CMakeLists.txt").read_text().count(LEVELS[0]) == 1
 
 
+def test_every_fault_is_another_one() -> None:
+    faults = [*IN_CPP, *IN_PYTHON]
+    assert len({mutant.name for mutant in faults}) == len({(m.file, m.old, m.new) for m in faults}) == len(faults)
+
+
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def built_tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the sources with two levels, built."""
     with copy_tree(tmp_path_factory.mktemp("mutants"), "cpp", "python") as copy:
         build(copy, copy / "build")
         yield copy
 
 
+@pytest.fixture(scope="module")
+def python_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with the core that this process uses."""
+    copy = tmp_path_factory.mktemp("mutants")
+    shutil.copytree(ROOT / "python", copy / "python", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    shutil.copy(_core.__file__, copy / "python" / "chainrule")
+    return copy
+
+
 def run(tree: Path, tests: str) -> subprocess.CompletedProcess[str]:
     """The chosen quick tests against the package of the tree; stops at the first failure."""
-    words = [str(ROOT / "tests" / word) if word.endswith(".py") else word for word in tests.split()]
+    words = [str(ROOT / "tests" / word) if word.endswith(".py") else word for word in shlex.split(tests)]
     options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-o", f"pythonpath={tree / 'python'} {ROOT / 'tests'}"]
     code = (
         f"import sys; sys.path.insert(0, {str(tree / 'python')!r}); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     )
-    command = [sys.executable, "-c", code, *options, *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+    command = [sys.executable, "-B", "-c", code, *options, *words]  # bytecode of the text before would look current
+    variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False, timeout=900)
 
 
-@pytest.mark.full
-@pytest.mark.timeout(1800)
-def test_unchanged_sources_pass(tree: Path) -> None:
-    done = run(tree, " ".join(sorted({mutant.tests.split()[0] for mutant in MUTANTS})))
-    assert done.returncode == 0, done.stdout[-3000:]
-
-
-@pytest.mark.full
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
-def test_mutants_are_caught(tree: Path, mutant: Mutant) -> None:
+def catch(tree: Path, mutant: Mutant, record: Record) -> None:
+    """Seed the fault, run its tests, take it out."""
     path = tree / mutant.file
     text = path.read_text()
     path.write_text(seeded(mutant, text))
     try:
-        build(tree, tree / "build")
+        if mutant in IN_CPP:
+            build(tree, tree / "build")
         done = run(tree, mutant.tests)
     finally:
         path.write_text(text)
     assert done.returncode == 1, f"survived {mutant.tests}: {done.stdout[-1500:]}"
+    record("faults caught", 1)
+
+
+class TestInPython:
+    pytestmark = full
+
+    def test_unchanged_sources_pass(self, python_tree: Path) -> None:
+        done = run(python_tree, "test_compile_arguments.py test_serialize.py test_autodiff.py")
+        assert done.returncode == 0, done.stdout[-3000:]
+
+    @pytest.mark.parametrize("mutant", IN_PYTHON, ids=name)
+    def test_mutants_are_caught(self, python_tree: Path, mutant: Mutant, record_property: Record) -> None:
+        catch(python_tree, mutant, record_property)
+
+
+class TestInCpp:
+    pytestmark = full
+
+    def test_unchanged_sources_pass(self, built_tree: Path) -> None:
+        done = run(built_tree, " ".join(sorted({shlex.split(mutant.tests)[0] for mutant in IN_CPP})))
+        assert done.returncode == 0, done.stdout[-3000:]
+
+    @pytest.mark.parametrize("mutant", IN_CPP, ids=name)
+    def test_mutants_are_caught(self, built_tree: Path, mutant: Mutant, record_property: Record) -> None:
+        catch(built_tree, mutant, record_property)

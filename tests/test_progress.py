@@ -65,3 +65,52 @@ def test_live_bar_with_tqdm() -> None:
     assert text.count("\n") == 1  # the epoch that was broken off leaves no line
     assert threading.active_count() == threads
     assert tqdm.tqdm.monitor_interval != 0  # only our own bars go without the thread
+
+
+class Failing(io.StringIO):
+    """A stream whose calls fail from one on: a full disk, a closed pipe, a closed file, an encoding."""
+
+    def __init__(self, error: Exception, after: int, terminal: bool) -> None:
+        super().__init__()
+        self.error, self.left, self.terminal = error, after, terminal
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+    def write(self, text: str) -> int:
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return super().write(text)
+
+    def flush(self) -> None:
+        if self.left < 0:
+            raise self.error
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("after", [0, 1, 4])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        BrokenPipeError(32, "Broken pipe"),
+        ValueError("I/O operation on closed file"),
+        UnicodeEncodeError("ascii", "%", 0, 1, "ordinal not in range"),
+    ],
+)
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_failing_stream_does_not_stop_training(
+    error: Exception, after: int, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = train(net(), epochs=4)
+    monkeypatch.setattr(sys, "stderr", Failing(error, after, terminal))
+    assert train(net(), epochs=4, progress=True).loss == expected.loss
+
+
+def test_a_closed_stream_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    for progress in (None, True):
+        assert train(net(), progress=progress).epochs == 3

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import chainrule as cr
 from cases.kernel_rows import label
 from chainrule._ir.records import Random
 from reference import assert_same_bits
@@ -73,3 +74,14 @@ def test_permutation(n: int) -> None:
         assert_same_bits(np.sort(expected), np.arange(n))
         for setting in every_setting(threads=(1, 2)):
             assert_same_bits(permutation(seed, stream, n), expected, setting)
+
+
+@each_dtype
+def test_every_draw_of_a_generator_has_a_stream_of_its_own(dtype: Float) -> None:
+    generator = cr.random.Generator(seed=81, stream=2**64 - 2)
+    for stream in (2**64 - 2, 2**64 - 1, 0, 1):
+        assert generator.stream == stream
+        assert_same_bits(generator.uniform(9, -1.0, 2.0, dtype=dtype), uniform(81, stream, 9, dtype, -1.0, 2.0))
+    assert_same_bits(generator.normal(9, 0.5, 2.0, dtype=dtype), normal(81, 2, 9, dtype, 0.5, 2.0))
+    assert_same_bits(generator.permutation(9), permutation(81, 3, 9))
+    assert generator.state_dict() == {"seed": 81, "stream": 4}

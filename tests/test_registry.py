@@ -59,7 +59,12 @@ MOVES = {
     *("reshape", "flatten", "transpose", "broadcast_to", "concatenate", "stack", "take", "getitem"),
     *("slice", "slice_grad", "gather", "scatter", "index_add"),
 }
-WORDS = {"power": r"x\*\*n", "astype": "[Cc]ast", "bce_with_logits": "binary_cross_entropy_with_logits"}
+WORDS = {
+    "power": r"x\*\*n",
+    "astype": "[Cc]ast",
+    "bce_with_logits": "binary_cross_entropy_with_logits",
+    "window_max": "max_pool2d",
+}
 
 
 @pytest.mark.parametrize("name", sorted({*FUNCTIONS, *OPS} - MOVES - set(COMPARISONS)))

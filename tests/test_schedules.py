@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from math import inf, nan
 from typing import Any
 
 import mpmath
@@ -12,6 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.optim import (
+    SGD,
     CosineAnnealingLR,
     ExponentialLR,
     LambdaLR,
@@ -266,3 +268,50 @@ def test_rejected(make: Callable[[Any], Any], error: type[Exception], message: s
     with pytest.raises(error, match=message):
         make(o)
     assert [group["lr"] for group in o.param_groups] == [0.5, 0.02]
+
+
+def plateau(measures: list[float], **options: Any) -> float:
+    """The rate after these measures; it began at 1 and falls to a tenth with patience 2."""
+    optimizer = SGD([cr.nn.Parameter([1.0])], lr=1.0)
+    schedule = ReduceLROnPlateau(optimizer, patience=2, **options)
+    for measure in measures:
+        schedule.step(measure)
+    return optimizer.lr
+
+
+SIZES = (1.0, -1.0, -1e-3, 1e3, -1e3, 1e-30, -1e30)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_plateau_of_any_sign(size: float, mode: str) -> None:
+    """Constant, worse or hardly better is no improvement, better by 1 % is one."""
+    better = -0.01 if (mode == "min") == (size > 0) else 0.01
+    for change in (0.0, -better, 0.002 * better):
+        assert plateau([size * (1 + change) ** i for i in range(5)], mode=mode) == pytest.approx(0.1), change
+    assert plateau([size * (1 + better) ** i for i in range(8)], mode=mode) == 1.0
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_plateau_across_0_and_of_nothing(mode: str) -> None:
+    sign = 1.0 if mode == "min" else -1.0
+    assert plateau([sign * v for v in (2.0, 1.0, 0.0, -1.0, -2.0, -3.0)], mode=mode) == 1.0
+    assert plateau([0.0] * 5, mode=mode) == pytest.approx(0.1)
+    assert plateau([sign * inf] * 3, mode=mode) == pytest.approx(0.1)
+    assert plateau([nan] * 3, mode=mode) == pytest.approx(0.1)
+    assert plateau([sign * 1.0, nan, nan, nan], mode=mode) == pytest.approx(0.1)
+    assert plateau([-sign * inf] * 5, mode=mode) == pytest.approx(0.1)
+    assert plateau([nan, sign * inf, sign * 3.0, sign * 2.0, sign * 1.0], mode=mode) == 1.0
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.1, 1.0, 2.5])
+@pytest.mark.parametrize("best", [4.0, -4.0, 0.5, -0.25])
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_bound_of_an_improvement(mode: str, best: float, threshold: float) -> None:
+    """best - threshold * |best|, or best + threshold * |best|, exclusively."""
+    sign = -1.0 if mode == "min" else 1.0
+    for relative, change in (("rel", threshold * abs(best)), ("abs", threshold)):
+        bound = best + sign * change
+        for value, rate in ((bound + sign * 1e-3, 1.0), (bound - sign * 1e-3, 0.1)):
+            options = {"mode": mode, "threshold": threshold, "threshold_mode": relative}
+            assert plateau([best, best, best, value], **options) == pytest.approx(rate), (relative, value)

@@ -162,6 +162,7 @@ ERRORS: list[tuple[Any, type[Exception], str]] = [
     (lambda x: cr.stack([x, x.T]), ValueError, r"^stack: expected one shape, got \(2, 3\) and \(3, 2\)"),
     (lambda x: cr.stack([x, np.ones((2, 3))]), TypeError, r"^stack: expected one dtype"),
     (lambda x: cr.flatten(x, 3), ValueError, r"^flatten: start_axis 3 is out of range"),
+    (lambda x: cr.flatten(x, -3), ValueError, r"^flatten: start_axis -3 is out of range"),
     (lambda x: x.astype(np.int64), TypeError, r"^astype: float32 to int64 would drop fractions"),
     (lambda x: x.astype(bool), TypeError, r"^astype: expected float32, float64 or int64, got bool; for bool compare"),
     (lambda x: cr.matmul(x, x), ValueError, r"^matmul: a has 3 columns, b has 2 rows \(a: \(2, 3\), b: \(2, 3\)\)"),

@@ -135,7 +135,9 @@ class TestValues:
         t = cr.tensor(a)
         other = np.from_dlpack(t)
         assert_same_bits(other, a)
-        assert np.shares_memory(other, t._data)
+        if other.flags.writeable:  # NumPy 1 sets the flag
+            other += 1
+        assert_same_bits(t.numpy(), a)  # other is a copy
         back = cr.from_dlpack(a)
         assert_same_bits(back.numpy(), a)
         assert not np.shares_memory(back._data, a)

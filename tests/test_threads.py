@@ -218,16 +218,31 @@ def test_more_threads_than_cpus() -> None:
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
 def test_the_pool_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
     core = Path(__file__).parent.parent / "cpp"
-    sources = [
-        Path(__file__).parent / "native/pool_stress.cpp",
-        core / "threads/thread_pool.cpp",
-        core / "threads/threads.cpp",
-    ]
+    sources = [Path(__file__).parent / "native/pool_stress.cpp", *(core / "threads").glob("*.cpp")]
     flags = ["-O1", "-g", "-std=c++20", "-fopenmp", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", f"-I{core}"]
     program = tmp_path / "stress"
     subprocess.run(["g++", *flags, *map(str, sources), "-o", str(program)], check=True)
     done = subprocess.run([str(program), "10"], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
+def test_programs_under_the_thread_sanitizer(tmp_path: Path) -> None:
+    """All of program/, threads/ and the kernels, without suppressions and without OpenMP, which TSan does not know."""
+    root = Path(__file__).parent.parent
+    level = next(isa for isa in _core.available_isas() if isa in ("avx2", "neon", "scalar"))
+    options = ["DIGEST=ON", "SANITIZE=thread", "OPENMP=OFF", f"LEVELS={level};scalar" if level != "scalar" else ""]
+    configure = ["cmake", "-S", str(root), "-B", str(tmp_path), *(f"-DCHAINRULE_{o}" for o in options if o)]
+    for command in (configure, ["cmake", "--build", str(tmp_path), "--target", "stress", "-j2"]):
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    for isa in {level, "scalar"}:
+        command = [str(tmp_path / "stress"), "15", isa]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "WARNING: ThreadSanitizer" not in done.stderr
+        assert ", 0 wrong" in done.stdout
 
 
 def test_phases_end_where_threads_must_wait() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -142,3 +146,94 @@ def test_an_optimizer_of_one_s_own_is_compiled() -> None:
         return b"".join(v.tobytes() for v in model.state_dict().values())
 
     assert run(True) == run(False)
+
+
+# Models are freed by reference counts alone.
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def _fit(model: nn.Module, **options: Any) -> None:
+    optimizer = cr.optim.Adam(model.parameters(), 0.01)
+    arguments = {"loss": nn.CrossEntropyLoss(), "epochs": 2, "progress": False, "optimizer": optimizer}
+    cr.fit(model, X, LABELS, **{**arguments, **options})
+
+
+def _train(model: nn.Module, **options: Any) -> None:
+    optimizer = cr.optim.SGD(model.parameters(), 0.1)
+    cr.Trainer(model, X, LABELS, loss=nn.CrossEntropyLoss(), optimizer=optimizer, **options).run_epoch()
+
+
+def _interrupted(model: nn.Module) -> None:
+    def stop(history: cr.History) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _fit(model, callbacks=[stop])
+
+
+def _compiled(model: nn.Module) -> None:
+    optimizer = cr.optim.SGD(model.parameters(), 0.1)
+
+    @cr.compile
+    def step(x: cr.Tensor, y: cr.Tensor) -> cr.Tensor:
+        optimizer.zero_grad()
+        loss = cr.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(X, LABELS)  # type: ignore[arg-type]
+
+
+def _saved(model: nn.Module, folder: Path) -> None:
+    parts = {"model": model, "optimizer": cr.optim.SGD(model.parameters(), 0.1, 0.9)}
+    cr.save_checkpoint(folder / "a", **parts)
+    cr.load_checkpoint(folder / "a", **parts)
+
+
+USES: dict[str, Callable[[nn.Module, Path], object]] = {
+    "fit": lambda model, folder: _fit(model),
+    "fit eagerly": lambda model, folder: _fit(model, compile=False),
+    "fit with validation": lambda model, folder: _fit(model, validation=(X, LABELS)),
+    "fit with metrics": lambda model, folder: _fit(model, validation=(X, LABELS), metrics=[lambda p, t: 1.0]),
+    "fit with early stopping": lambda model, folder: _fit(model, callbacks=[cr.EarlyStopping(monitor="loss")]),
+    "fit with weights": lambda model, folder: _fit(model, sample_weight=np.arange(1, N + 1)),
+    "fit in micro-batches": lambda model, folder: _fit(model, micro_batch=8),
+    "fit with clipping": lambda model, folder: _fit(model, clip_norm=1.0, clip_value=0.1),
+    "fit with a checkpoint": lambda model, folder: _fit(model, checkpoint=folder / "a"),
+    "fit twice": lambda model, folder: (_fit(model), _fit(model)),
+    "fit with progress": lambda model, folder: _fit(model, progress=True),
+    "fit interrupted": lambda model, folder: _interrupted(model),
+    "Trainer": lambda model, folder: _train(model),
+    "Trainer, eager": lambda model, folder: _train(model, compile=False),
+    "Trainer, all rows": lambda model, folder: _train(model, batch_size=None),
+    "a compiled step": lambda model, folder: _compiled(model),
+    "an eager step": lambda model, folder: cr.cross_entropy(model(cr.tensor(X)), LABELS).backward(),
+    "predict": lambda model, folder: model.predict(X),
+    "Predictor": lambda model, folder: cr.Predictor(model)(X),
+    "checkpoint": _saved,
+    "state": lambda model, folder: model.load_state_dict(model.state_dict()),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.usefixtures("no_collector")
+def test_models_are_freed_at_once(use: str, tmp_path: Path) -> None:
+    generator = cr.random.Generator(seed=1)
+    model = nn.Sequential(
+        nn.Linear(7, 8, generator=generator),
+        nn.Tanh(),
+        nn.Dropout(0.1, generator),
+        nn.Linear(8, 3, generator=generator),
+    )
+    USES[use](model, tmp_path)
+    alive = weakref.ref(model), weakref.ref(model[0].weight)
+    del model
+    assert [reference() for reference in alive] == [None, None]

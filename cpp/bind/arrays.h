@@ -41,6 +41,7 @@ void bind_fast_call(py::module_& module);
 void bind_direct(py::module_& module);
 void bind_linalg(py::module_& module);
 void bind_predict(py::module_& module);
+void bind_regions(py::module_& module);
 void bind_test_hooks(py::module_& module);
 void bind_watch(py::module_& module);
 

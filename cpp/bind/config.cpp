@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "bind/arrays.h"
+#include "bind/gil.h"
 #include "isa.h"
 #include "program/program.h"
 #include "threads/fp_mode.h"
@@ -84,7 +85,7 @@ void bind_config(py::module_& m) {
         throw py::value_error("update_options: no update is called " + name);
       },
       py::arg("name"), "Names of an update's options in the order of their numbers, separated by commas.");
-  m.def("fma_peak", fma_peak, py::arg("seconds") = 0.2, py::call_guard<py::gil_scoped_release>(),
+  m.def("fma_peak", fma_peak, py::arg("seconds") = 0.2, py::call_guard<ReleasedGil>(),
         "Best GFLOP/s of one core on register-only float32 multiply-adds, active ISA level.");
 }
 

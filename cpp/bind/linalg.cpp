@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "bind/arrays.h"
+#include "bind/gil.h"
 #include "host/eigen.h"
 #include "threads/fp_mode.h"
 
@@ -27,7 +28,7 @@ void eigen(py::handle a_object, py::handle values_object) {
     throw py::value_error("symmetric_eigen: a is not finite everywhere");
   bool ended = false;
   {
-    const py::gil_scoped_release release;
+    const ReleasedGil released;
     const DefaultFpMode mode;
     ended = symmetric_eigen(n, matrix, found);
   }

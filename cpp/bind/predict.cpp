@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "bind/errors.h"
+#include "bind/gil.h"
 #include "bind/program.h"
 #include "bind/watch.h"
 #include "isa.h"
@@ -104,53 +105,103 @@ NextRows next_rows(Predict& p, int64_t rest) {
 
 struct RowBlocks {
   const Runnable* program;
+  const std::atomic<bool>* stop;
   const char* x;
   char* out;
   int64_t count, x_bytes, out_bytes;
   std::atomic<int64_t> failed{-1};  // a block with a failed check
 };
 
-bool run_block(const RowBlocks& blocks, int64_t i, bool quietly) {
-  const std::vector<void*>& bound = blocks.program->bound_addresses();
-  Addresses addresses(bound.size() + 2);
-  addresses[0] = const_cast<char*>(blocks.x + i * blocks.x_bytes);
-  addresses[1] = blocks.out + i * blocks.out_bytes;
-  std::copy(bound.begin(), bound.end(), addresses.data() + 2);
-  if (quietly) return blocks.program->execute_quietly(addresses.data());
-  blocks.program->execute(addresses.data());
-  return true;
+class BlockAddresses : public Addresses {
+ public:
+  BlockAddresses(const RowBlocks& blocks, int64_t i) : Addresses(blocks.program->bound_addresses().size() + 2) {
+    const std::vector<void*>& bound = blocks.program->bound_addresses();
+    data()[0] = const_cast<char*>(blocks.x + i * blocks.x_bytes);
+    data()[1] = blocks.out + i * blocks.out_bytes;
+    std::copy(bound.begin(), bound.end(), data() + 2);
+  }
+};
+
+bool run_block(const RowBlocks& blocks, int64_t i) {
+  return blocks.program->execute_quietly(BlockAddresses(blocks, i).data());
 }
 
 void run_share(void* context, Share share) {
   RowBlocks& blocks = *static_cast<RowBlocks*>(context);
+  const StopScope scope(blocks.stop);
   const Range part = share_range(blocks.count, 1, share);
   for (int64_t i = part.begin; i < part.end; ++i) {
-    if (!run_block(blocks, i, true)) blocks.failed = i;
+    if (!run_block(blocks, i)) blocks.failed = i;
   }
 }
 
-// Whole blocks in parallel, each on one thread; then the rest.
-void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
-  const int64_t x_bytes = row_bytes(p.in_row, p.in_type), out_bytes = row_bytes(p.out_row, p.out_type);
+// Rows that one program computes: blocks of one size.
+struct Rows {
+  Held program;
+  int64_t first, rows, blocks;
+};
+
+// Whole blocks, then the rest. Programs are made here, before the run holds the locks of the model's memory.
+std::vector<Rows> plan_rows(Predict& p, int64_t n) {
+  std::vector<Rows> plan;
+  const auto add = [&](Held program, int64_t first, int64_t rows, int64_t blocks) {
+    plan.push_back({std::move(program), first, rows, blocks});
+  };
   const int64_t whole = n / p.block;
-  if (whole > 1) {
-    const Held program = program_for(p, p.block);
-    RowBlocks blocks = {program.runs, x, out, whole, p.block * x_bytes, p.block * out_bytes};
-    const double work = blocks.program->work() * static_cast<double>(whole);
-    {
-      const py::gil_scoped_release release;
-      run_on_pool(static_cast<int>(std::min<int64_t>(whole, thread_rule(work).most)), run_share, &blocks);
-    }
-    if (blocks.failed >= 0) run_block(blocks, blocks.failed, false);
-  } else if (whole == 1) {
-    const Held program = program_for(p, p.block);
-    run_block({program.runs, x, out, 1, 0, 0}, 0, false);
-  }
+  if (whole > 0) add(program_for(p, p.block), 0, p.block, whole);
   for (int64_t done = whole * p.block; done < n;) {
-    const auto [program, rows] = next_rows(p, n - done);
-    run_block({program.runs, x + done * x_bytes, out + done * out_bytes, 1, 0, 0}, 0, false);
+    auto [program, rows] = next_rows(p, n - done);
+    add(std::move(program), done, rows, 1);
     done += rows;
   }
+  return plan;
+}
+
+// Whether one program computes all rows, and has done so.
+bool predict_at_once(Predict& p, const char* x, char* out, int64_t n) {
+  if (n == 0 || n > p.block) return n == 0;
+  const NextRows next = n == p.block ? NextRows{program_for(p, n), n} : next_rows(p, n);
+  if (next.rows != n) return false;
+  const Runnable* const program = next.program.runs;
+  program->execute(BlockAddresses({program, nullptr, x, out, 1, 0, 0}, 0).data());
+  return true;
+}
+
+// Whole blocks in parallel, each on one thread; then the rest. All rows see the model as it is between two steps.
+void predict_rows(Predict& p, const char* x, char* out, int64_t n) {
+  if (predict_at_once(p, x, out, n)) return;
+  const int64_t x_bytes = row_bytes(p.in_row, p.in_type), out_bytes = row_bytes(p.out_row, p.out_type);
+  const auto blocks_of = [&](const Rows& part) {
+    return RowBlocks{part.program.runs, stop_flag(),         x + part.first * x_bytes, out + part.first * out_bytes,
+                     part.blocks,       part.rows * x_bytes, part.rows * out_bytes};
+  };
+  const std::vector<Rows> plan = plan_rows(p, n);
+  double work = 0;
+  for (const Rows& part : plan) work += part.program.runs->work() * static_cast<double>(part.blocks);
+  const Rows* failed = nullptr;
+  int64_t failed_block = 0;
+  const auto run = [&] {
+    for (const Rows& part : plan) {
+      RowBlocks blocks = blocks_of(part);
+      const double of_part = part.program.runs->work() * static_cast<double>(part.blocks);
+      const int threads =
+          part.blocks == 1 ? 1 : static_cast<int>(std::min<int64_t>(part.blocks, thread_rule(of_part).most));
+      if (part.blocks == 1) {
+        if (!run_block(blocks, 0)) blocks.failed = 0;
+      } else {
+        run_on_pool(threads, run_share, &blocks);
+      }
+      if (blocks.failed < 0) continue;
+      failed = &part;
+      failed_block = blocks.failed;
+      return;
+    }
+  };
+  run_with_gil_policy(work, plan[0].program.runs->locks(), run);
+  if (failed == nullptr) return;
+  // Once more, for the error's position.
+  const RowBlocks blocks = blocks_of(*failed);
+  failed->program.runs->execute(BlockAddresses(blocks, failed_block).data());
 }
 
 Shared& shared(PyObject* capsule) { return *static_cast<Shared*>(PyCapsule_GetPointer(capsule, nullptr)); }

@@ -4,19 +4,25 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <map>
 #include <sstream>
+#include <utility>
 #include <variant>
 
 #include "bind/arrays.h"
 #include "bind/gil.h"
 #include "isa.h"
 #include "program/addresses.h"
+#include "program/checked.h"
 #include "program/instructions.h"
 #include "program/program.h"
 
 namespace chainrule {
 namespace {
+
+constexpr double kSavePerByte = 0.2;  // nanoseconds
+constexpr double kSaveShare = 0.01;   // of a step's time may go into saving what it overwrites
 
 // A Program with the shapes Python knows: slots are inputs, outputs, permanently bound arrays, temporaries.
 class BoundProgram : public Runnable {
@@ -41,6 +47,13 @@ class BoundProgram : public Runnable {
     for (const ArraySpec& spec : inputs_) input_dtypes_.push_back(numpy_dtype(spec.dtype));
     for (const ArraySpec& spec : outputs_) output_dtypes_.push_back(numpy_dtype(spec.dtype));
     for (py::array& array : bound_) bound_addresses_.push_back(const_cast<void*>(array.data()));
+    find_written();
+    std::vector<const void*> locked;
+    for (size_t i = 0; i < bound_.size(); ++i) {
+      const bool written = std::find(written_.begin(), written_.end(), i) != written_.end();
+      if (bound_[i].nbytes() > 0 && (written || written_.empty())) locked.push_back(bound_addresses_[i]);
+    }
+    locks_ = StepLocks(locked, !written_.empty());
   }
 
   py::object run(const py::args& arrays) const {
@@ -82,16 +95,31 @@ class BoundProgram : public Runnable {
     CheckFailure failure = {};
     int failed = -1;
     int64_t i = first;
-    {
-      const py::gil_scoped_release release;
+    const auto steps = [&] {
+      const HeldSteps held(locks_);
       do {
         addresses[0] = const_cast<char*>(rows) + i * row_bytes;
         addresses[1] = out + i * out_bytes;
-        failed = program_.run(addresses.data(), &failure);
+        failed = run_or_undo(addresses.data(), failure);
+        if (i % stride == 0) locks_.give_turn();
       } while (failed < 0 && ++i < n && (i % stride != 0 || std::chrono::steady_clock::now() < end));
+    };
+    try {
+      const InterruptFlag interrupt(program_.work() >= kStoppableWork);
+      const ReleasedGil released;
+      const StopScope scope(interrupt.flag());
+      steps();
+    } catch (const Stopped&) {  // before step i, whose effects are undone
+      handle_signals();
     }
     if (failed >= 0) raise(failed, failure);
     return i;
+  }
+
+  // For tests: an instruction that throws on one thread.
+  RunFn& run_of(size_t instruction) {
+    if (instruction >= program_.instructions().size()) throw py::index_error("there are fewer instructions");
+    return program_.run_of(instruction);
   }
 
   std::string text() const { return program_.text(); }
@@ -106,11 +134,54 @@ class BoundProgram : public Runnable {
   void execute(void* const* addresses) const override {
     CheckFailure failure = {};
     int failed = -1;
-    run_with_gil_policy(program_.work(), [&] { failed = program_.run(addresses, &failure); });
+    run_with_gil_policy(program_.work(), locks_, [&] { failed = run_or_undo(addresses, failure); });
     if (failed >= 0) raise(failed, failure);
   }
+  const StepLocks& locks() const override { return locks_; }
 
  private:
+  // Bound arrays that instructions overwrite, and the first of these instructions.
+  void find_written() {
+    const int first = static_cast<int>(inputs_.size() + outputs_.size()), count = static_cast<int>(bound_.size());
+    const std::vector<Instruction>& code = program_.instructions();
+    for (size_t i = 0; i < code.size(); ++i) {
+      for (const int slot : code[i].outputs) {
+        if (slot < first || slot >= first + count) continue;
+        const size_t bound = static_cast<size_t>(slot - first);
+        if (written_.empty()) first_write_ = static_cast<int>(i);
+        if (std::find(written_.begin(), written_.end(), bound) == written_.end()) {
+          written_.push_back(bound);
+          written_bytes_ += static_cast<double>(bound_[bound].nbytes());
+        }
+      }
+    }
+  }
+
+  // Where the run can be stopped, what it overwrites is as before then. It is saved where that takes nearly no time, as
+  // in a long step on many rows; else the run stops only before it writes.
+  int run_or_undo(void* const* addresses, CheckFailure& failure) const {
+    if (stop_flag() == nullptr || written_.empty()) return program_.run(addresses, &failure);
+    if (written_bytes_ * kSavePerByte > kSaveShare * program_.work())
+      return program_.run(addresses, &failure, first_write_);
+    const size_t first = inputs_.size() + outputs_.size();
+    std::vector<char> saved(static_cast<size_t>(written_bytes_));
+    char* at = saved.data();
+    for (const size_t i : written_) {
+      const auto bytes = static_cast<size_t>(bound_[i].nbytes());
+      std::memcpy(std::exchange(at, at + bytes), addresses[first + i], bytes);
+    }
+    try {
+      return program_.run(addresses, &failure);
+    } catch (const Stopped&) {
+      at = saved.data();
+      for (const size_t i : written_) {
+        const auto bytes = static_cast<size_t>(bound_[i].nbytes());
+        std::memcpy(addresses[first + i], std::exchange(at, at + bytes), bytes);
+      }
+      throw;
+    }
+  }
+
   [[noreturn]] void raise(int instruction, const CheckFailure& failure) const {
     const py::object error = on_failed_check_(instruction, failure.position, failure.value);
     PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
@@ -147,13 +218,10 @@ class BoundProgram : public Runnable {
     std::vector<Slot> result;
     for (const auto* list : {&inputs, &outputs, &bound, &temporaries}) {
       for (const ArraySpec& spec : *list) {
-        int64_t elements = 1;
-        for (const py::ssize_t n : spec.shape) {
-          if (n < 0 || __builtin_mul_overflow(elements, static_cast<int64_t>(n), &elements) ||
-              elements > INT64_MAX / 16)
-            throw py::value_error("Program: shape " + shape_text(spec.shape) + " has too many elements");
-        }
-        result.push_back({spec.dtype, elements});
+        Extent bytes = item_size(spec.dtype);
+        for (const py::ssize_t n : spec.shape) bytes = bytes * n;
+        if (!bytes.fits()) throw py::value_error("Program: shape " + shape_text(spec.shape) + " has too many elements");
+        result.push_back({spec.dtype, bytes.value("Program") / item_size(spec.dtype)});
       }
     }
     const size_t fixed = result.size() - temporaries.size();
@@ -218,9 +286,27 @@ class BoundProgram : public Runnable {
   std::vector<py::dtype> input_dtypes_, output_dtypes_;  // NumPy keeps one object per dtype: a pointer to compare
   std::vector<py::array> bound_;
   std::vector<void*> bound_addresses_;
+  std::vector<size_t> written_;  // of bound_
+  double written_bytes_ = 0;
+  int first_write_ = Program::kAnywhere;
+  StepLocks locks_;
   py::object on_failed_check_;  // (instruction, position, value) -> the exception to raise
   Program program_;
 };
+
+// What an instruction ran before it was made to throw, and on which share it does. One at a time.
+RunFn g_run_before = nullptr;
+int g_throwing_share = 0;
+
+void throw_in(BoundProgram& program, size_t instruction, int share) {
+  RunFn& run = program.run_of(instruction);
+  g_run_before = run;
+  g_throwing_share = share;
+  run = [](const Instruction& op, void* const* slots, Share part, void* scratch) {
+    if (part.index == g_throwing_share) throw std::runtime_error("thrown by share " + std::to_string(part.index));
+    g_run_before(op, slots, part, scratch);
+  };
+}
 
 // Field names by record, from the lists that the records hold as text.
 std::map<std::string, std::vector<std::string>> instruction_fields() {
@@ -261,7 +347,9 @@ void bind_program(py::module_& module) {
       .def_property_readonly("arena_bytes", [](const BoundProgram& p) { return p.program().arena_bytes(); })
       .def_property_readonly("isa", [](const BoundProgram& p) { return p.program().isa(); })
       .def("__call__", &BoundProgram::run, "Runs on the input arrays; returns the output array, or a tuple of them.")
-      .def("__str__", &BoundProgram::text);
+      .def("__str__", &BoundProgram::text)
+      .def("throw_in", throw_in, py::arg("instruction"), py::arg("share"),
+           "For tests: makes an instruction throw on the thread of this share.");
   module.attr("ALIGNMENT") = kAlignment;
   module.attr("GEMM_DEPTH") = py::make_tuple(gemm_depth(item_size(kFloat32)), gemm_depth(item_size(kFloat64)));
   module.def("instruction_fields", instruction_fields,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bind/arrays.h"
+#include "bind/step_locks.h"
 
 namespace chainrule {
 
@@ -23,8 +24,10 @@ class Runnable {
   // Runs on the addresses of inputs, outputs and bound arrays; raises the error of a failed check. The GIL is held, and
   // released where the program takes long.
   virtual void execute(void* const* addresses) const = 0;
-  // The same without the GIL; false where a check fails.
+  // The same without the GIL and without taking the locks; false where a check fails. Throws Stopped as Program::run.
   virtual bool execute_quietly(void* const* addresses) const = 0;
+  // Of the bound arrays.
+  virtual const StepLocks& locks() const = 0;
 };
 const Runnable& runnable(py::handle program);
 

@@ -4,6 +4,8 @@
 #include <thread>
 
 #include "bind/arrays.h"
+#include "bind/gil.h"
+#include "threads/cpu_quota.h"
 #include "threads/pool_choice.h"
 #include "threads/thread_pool.h"
 
@@ -23,7 +25,7 @@ bool pool_meets(int threads, double seconds) {
                 std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds));
   int shares = 0;
   {
-    const py::gil_scoped_release release;
+    const ReleasedGil released;
     ThreadPool pool(threads);
     shares = pool.threads();
     const auto body = [](void* context, int, Share share) {
@@ -48,7 +50,7 @@ struct Thrower {
 int pool_throws(int threads, int phases, int phase, int share) {
   Thrower thrower = {phase, share};
   try {
-    const py::gil_scoped_release release;
+    const ReleasedGil released;
     ThreadPool pool(threads);
     const std::vector<int> shares(static_cast<size_t>(phases), pool.threads());
     const auto body = [](void* context, int p, Share share) {
@@ -71,6 +73,7 @@ void bind_test_hooks(py::module_& m) {
         "Whether so many threads come together within this time.");
   m.def("pool_throws", pool_throws, py::arg("threads"), py::arg("phases"), py::arg("phase"), py::arg("share"),
         "Throws out of a share of a phase; RuntimeError.");
+  m.def("cpu_quota", cpu_quota, py::arg("root"), "The CPU quota of the control groups under this folder, 0 for none.");
   py::class_<PoolChoice>(m, "PoolChoice")
       .def(py::init<>())
       .def("use_pool", &PoolChoice::use_pool, "Whether the next run uses the thread pool.")

@@ -57,13 +57,28 @@ CR_COMPARISON(GreaterEqual, "greater_equal", return ge(a, b))
 #undef CR_BINARY
 #undef CR_COMPARISON
 
-// One term of binary_cross_entropy_with_logits: (1 - t) x + softplus(-x), see docs/arithmetic.md.
+// One term of binary_cross_entropy_with_logits: u |x| + softplus(-|x|), u the share of the other class, whose product
+// with an infinite score is 0 where it is 0.
 struct BceTerm {
   static constexpr const char* name = "bce_with_logits";
   explicit BceTerm(const double*) {}
   template <class T>
   CR_INLINE Vec<T> operator()(Vec<T> x, Vec<T> t) const {
-    return fma(splat(T(1)) - t, x, math::softplus(neg(x)));
+    const Vec<T> zero = splat(T(0)), size = chainrule::abs(x);
+    const Vec<T> other = select(lt(x, zero), t, splat(T(1)) - t);
+    return fma(other, select(eq(other, zero), zero, size), math::softplus(neg(size)));
+  }
+};
+
+// Its derivative by x, sigmoid(x) - t, from the smaller of sigmoid(x) and 1 - sigmoid(x): exactly as small at x, t as
+// at -x, 1 - t.
+struct BceError {
+  static constexpr const char* name = "bce_error";
+  explicit BceError(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> operator()(Vec<T> x, Vec<T> t) const {
+    const Vec<T> q = math::sigmoid(neg(chainrule::abs(x)));
+    return select(lt(x, splat(T(0))), q - t, (splat(T(1)) - t) - q);
   }
 };
 
@@ -81,7 +96,7 @@ struct Heaviside {
 };
 
 using Unary = List<Neg, Abs, Square, Sign, Heaviside>;
-using Binary = List<Add, Sub, Mul, Div, Maximum, Minimum, BceTerm>;
+using Binary = List<Add, Sub, Mul, Div, Maximum, Minimum, BceTerm, BceError>;
 using Comparisons = List<Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual>;
 
 }  // namespace

@@ -19,7 +19,14 @@ struct Args {
   T *loss, *dx;
 };
 
-// dx = (e/S - onehot) * g and loss = log(S) - (x[label] - m), a row in each lane.
+// Where the gradient at the label is -R/S, not e/S - 1, of which rounding would leave nothing: the label has the
+// largest score, and more than half of the probability.
+template <class T>
+CR_INLINE Mask<T> confident(Vec<T> x, Vec<T> m, const RowSums<T>& sums) {
+  return eq(x, m) & lt(sums.all, splat(T(2)));
+}
+
+// dx = (e/S - onehot) * g, (-R/S) * g at a confident label; loss = log1p(R) - (x[label] - m). A row in each lane.
 template <Want W, class T>
 CR_INLINE void block(const Args<T>& a, int64_t first_row, int64_t rows, int64_t cols) {
   constexpr int64_t L = Vec<T>::lanes;
@@ -30,17 +37,20 @@ CR_INLINE void block(const Args<T>& a, int64_t first_row, int64_t rows, int64_t 
   alignas(64) ColumnBuffer<T> columns;
   const Vec<T> m = transpose_rows<T>({a.x + first_row * cols, a.x + rows * cols, n, cols}, columns);
   Vec<T> picked = m;
-  for (int64_t j = 0; W != Want::gradient && j < cols; ++j) {
+  for (int64_t j = 0; j < cols; ++j) {
     picked = select(eq(label, splat(static_cast<T>(j))), load(columns + j * L), picked);
   }
-  const Vec<T> s = exponentials(cols, columns, m, columns);
-  if constexpr (W != Want::gradient) store_or_n(a.loss + first_row, math::log(s) - (picked - m), n);
+  const RowSums<T> sums = exponentials<true>(cols, columns, m, columns);
+  if constexpr (W != Want::gradient) store_or_n(a.loss + first_row, math::log1p(sums.rest) - (picked - m), n);
   if constexpr (W != Want::loss) {
     for (int64_t i = 0; i < n; ++i) upstream[i] = a.g[(first_row + i) * a.g_stride];
-    const Vec<T> g = load(upstream);
+    const Vec<T> g = load(upstream), s = sums.all, others = neg(sums.rest), none = splat(T(-1));
+    const Mask<T> right = confident(picked, m, sums);
+    const Vec<T> at_right = select(right, label, none), elsewhere = select(right, none, label);
     write_rows<T>({a.dx + first_row * cols, a.dx + rows * cols, n, cols}, [&](int64_t j) CR_LAMBDA {
-      const Vec<T> onehot = select(eq(label, splat(static_cast<T>(j))), splat(T(1)), splat(T(0)));
-      return (load(columns + j * L) / s - onehot) * g;
+      const Vec<T> column = splat(static_cast<T>(j));
+      const Vec<T> e = select(eq(at_right, column), others, load(columns + j * L));
+      return (e / s - select(eq(elsewhere, column), splat(T(1)), splat(T(0)))) * g;
     });
   }
 }
@@ -62,20 +72,23 @@ struct Unfinished {
   }
 };
 
-// The exponentials of row i, for a gradient where W wants it; returns S.
+// The exponentials of row i, for a gradient where W wants it; returns R.
 template <Want W, class T>
 CR_INLINE Vec<T> row(const Args<T>& a, int64_t i, int64_t cols, Vec<T> m, Unfinished<T>& before) {
   const T* const x = a.x + i * cols;
   if constexpr (W == Want::loss) {
-    return sum_of_exponentials(cols, x, m);
+    return sum_of_others(cols, x, m);
   } else {
     T* const d = a.dx + i * cols;
     const Unfinished<T> done = before;
-    const Vec<T> s = exponentials<true>(cols, x, m, d, done), g = splat(a.g[i * a.g_stride]);
+    const RowSums<T> sums = exponentials<true, true>(cols, x, m, d, done);
     done.finish();
     const int64_t label = a.labels[i];
-    before = {d, s, g, label, first((splat(d[label]) / s - splat(T(1))) * g)};
-    return s;
+    const Vec<T> s = sums.all, g = splat(a.g[i * a.g_stride]);
+    const Vec<T> error =
+        select(confident(splat(x[label]), m, sums), neg(sums.rest) / s, splat(d[label]) / s - splat(T(1)));
+    before = {d, s, g, label, first(error * g)};
+    return sums.rest;
   }
 }
 
@@ -86,14 +99,14 @@ CR_INLINE void row_by_row(const Args<T>& a, int64_t begin, int64_t end, int64_t 
   Unfinished<T> before;
   for (int64_t at = begin; at < end; at += L) {
     const int64_t n = end - at < L ? end - at : L;
-    Vec<T> sums = splat(T(1)), picked = sums;
+    Vec<T> sums = splat(T(0)), picked = sums;
     for (int64_t i = 0; i < n; ++i) {
       const T* const x = a.x + (at + i) * cols;
       const Vec<T> m = row_largest(x, cols);
-      if constexpr (W != Want::gradient) picked = collect(picked, i, splat(x[a.labels[at + i]]) - m);
+      if constexpr (W != Want::gradient) picked = collect(picked, i, centred(splat(x[a.labels[at + i]]), m));
       sums = collect(sums, i, row<W>(a, at + i, cols, m, before));
     }
-    if constexpr (W != Want::gradient) store_or_n(a.loss + at, math::log(sums) - picked, n);
+    if constexpr (W != Want::gradient) store_or_n(a.loss + at, math::log1p(sums) - picked, n);
   }
   for (int64_t i = 0; i < cols; i += L) before(i, cols - i < L ? cols - i : L);
   before.finish();

@@ -35,14 +35,15 @@ struct Exp {
 
 struct Expm1 {
   static constexpr const char* names[2] = {"expm1", "expm1_grad"};
+  static constexpr float gradient_cost = 0.5f;
   explicit Expm1(const double*) {}
   template <class T>
   CR_INLINE Vec<T> value(Vec<T> x) const {
     return math::expm1(x);
   }
   template <class T>
-  CR_INLINE Vec<T> gradient(Vec<T> y, Vec<T> g) const {
-    return g * (y + splat(T(1)));
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g * math::exp(x);
   }
 };
 

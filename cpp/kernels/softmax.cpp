@@ -16,7 +16,7 @@ template <class T>
 CR_INLINE void softmax_block(const RowBlock<const T>& x, const RowBlock<T>& y) {
   alignas(64) ColumnBuffer<T> columns;
   const Vec<T> m = transpose_rows(x, columns);
-  const Vec<T> s = exponentials(x.cols, columns, m, columns);
+  const Vec<T> s = exponentials<false>(x.cols, columns, m, columns).all;
   write_rows(y, [s, &columns](int64_t j) CR_LAMBDA { return load(columns + j * Vec<T>::lanes) / s; });
 }
 
@@ -27,9 +27,10 @@ CR_INLINE void softmax_rows(int64_t rows, int64_t cols, const T* x, T* y) {
   T* before = nullptr;
   Vec<T> s = splat(T(1));
   for (; rows > 0; --rows, x += cols, y += cols) {
-    s = exponentials<true>(cols, x, row_largest(x, cols), y, [before, s](int64_t i, int64_t w) CR_LAMBDA {
+    const auto divide = [before, s](int64_t i, int64_t w) CR_LAMBDA {
       if (before != nullptr) store_or_n(before + i, load_or_n(before + i, w) / s, w);
-    });
+    };
+    s = exponentials<true, false>(cols, x, row_largest(x, cols), y, divide).all;
     before = y;
   }
   if (before != nullptr) transform(cols, before, before, [s](Vec<T> e) { return e / s; });
@@ -39,7 +40,7 @@ template <class T>
 CR_INLINE void log_softmax_block(const RowBlock<const T>& x, const RowBlock<T>& y) {
   alignas(64) ColumnBuffer<T> columns, e;
   const Vec<T> m = transpose_rows(x, columns);
-  const Vec<T> log_s = math::log(exponentials(x.cols, columns, m, e));
+  const Vec<T> log_s = math::log1p(exponentials<true>(x.cols, columns, m, e).rest);
   write_rows(y, [m, log_s, &columns](int64_t j) CR_LAMBDA { return (load(columns + j * Vec<T>::lanes) - m) - log_s; });
 }
 
@@ -50,16 +51,16 @@ CR_INLINE void log_softmax_rows(int64_t rows, int64_t cols, const T* x, T* y) {
   while (rows > 0) {
     int64_t n = 0;
     T maxima[L], logs[L];
-    Vec<T> sums = splat(T(1));
+    Vec<T> sums = splat(T(0));
     do {
       const Vec<T> m = row_largest(x + n * cols, cols);
       maxima[n] = first(m);
-      sums = collect(sums, n, sum_of_exponentials(cols, x + n * cols, m));
+      sums = collect(sums, n, sum_of_others(cols, x + n * cols, m));
     } while (++n < L && n < rows && (n + 1) * cols <= kCached);
-    store(logs, math::log(sums));
+    store(logs, math::log1p(sums));
     for (int64_t i = 0; i < n; ++i, x += cols, y += cols) {
       const Vec<T> m = splat(maxima[i]), log_s = splat(logs[i]);
-      transform(cols, x, y, [m, log_s](Vec<T> v) { return (v - m) - log_s; });
+      transform(cols, x, y, [m, log_s](Vec<T> v) CR_LAMBDA { return centred(v, m) - log_s; });
     }
     rows -= n;
   }

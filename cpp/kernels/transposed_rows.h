@@ -36,8 +36,20 @@ CR_INLINE bool inside(const T* begin, const T* end, int64_t cols) {
   return Vec<T>::lanes * cols + kColumns<T> <= end - begin;
 }
 
-// Transposes rows into columns; returns the largest element of each row, see row_largest. Lanes without a row hold
-// zeros.
+// Rows whose maximum m is infinite: 0 where x is m, else -inf, or NaN, and the maximum 0.
+template <class T>
+__attribute__((noinline, cold)) Vec<T> settle(int64_t cols, ColumnBuffer<T>& columns, Vec<T> m) {
+  const Vec<T> zero = splat(T(0)), excluded = splat(-static_cast<T>(__builtin_inf()));
+  for (int64_t j = 0; j < cols; ++j) {
+    T* const column = columns + j * Vec<T>::lanes;
+    const Vec<T> x = load(column), other = select(isnan(x), x, excluded);
+    store(column, select(infinite(m), select(eq(x, m), zero, other), x));
+  }
+  return select(infinite(m), zero, m);
+}
+
+// Transposes rows into columns; returns the largest element of each row, see row_largest; see settle for
+// infinite ones. Lanes without a row hold zeros.
 template <class T>
 CR_INLINE Vec<T> transpose_rows(const RowBlock<const T>& from, ColumnBuffer<T>& columns) {
   constexpr int64_t L = Vec<T>::lanes, C = kColumns<T>;
@@ -60,6 +72,7 @@ CR_INLINE Vec<T> transpose_rows(const RowBlock<const T>& from, ColumnBuffer<T>& 
       if (j + i < from.cols) largest = larger(largest, c[i]);
     }
   }
+  if (__builtin_expect(first_bits(infinite(largest)) != 0, false)) largest = settle(from.cols, columns, largest);
   return largest;
 }
 
@@ -93,19 +106,30 @@ CR_INLINE Vec<T> fold_columns(const Vec<T> (&lane)[N]) {
     return fold_columns(half);
   }
 }
-template <int N, class T>
-CR_INLINE Vec<T> fold_columns(int64_t cols, T* columns) {
+// term(v) is what column v adds; cols is a multiple of N.
+template <int N, class T, class Term>
+CR_INLINE Vec<T> fold_columns(int64_t cols, const T* columns, Term term) {
   constexpr int64_t L = Vec<T>::lanes;
-  int64_t padded = cols;
-  for (; padded % N != 0; ++padded) store(columns + padded * L, splat(T(0)));
   Vec<T> lane[N];
   CR_UNROLL
-  for (int64_t l = 0; l < N; ++l) lane[l] = load(columns + l * L);
-  for (int64_t c = N; c < padded; c += N) {
+  for (int64_t l = 0; l < N; ++l) lane[l] = term(load(columns + l * L));
+  for (int64_t c = N; c < cols; c += N) {
     CR_UNROLL
-    for (int64_t l = 0; l < N; ++l) lane[l] = lane[l] + load(columns + (c + l) * L);
+    for (int64_t l = 0; l < N; ++l) lane[l] = lane[l] + term(load(columns + (c + l) * L));
   }
   return fold_columns(lane);
+}
+template <int N, bool Rest, class T>
+CR_INLINE RowSums<T> sums_of_columns(int64_t cols, T* columns) {
+  constexpr int64_t L = Vec<T>::lanes;
+  const Vec<T> zero = splat(T(0)), one = splat(T(1));
+  int64_t padded = cols;
+  for (; padded % N != 0; ++padded) store(columns + padded * L, zero);
+  const Vec<T> all = fold_columns<N>(padded, columns, [](Vec<T> e) CR_LAMBDA { return e; });
+  if constexpr (!Rest) return {all, all};
+  const Vec<T> below =
+      fold_columns<N>(padded, columns, [zero, one](Vec<T> e) CR_LAMBDA { return select(eq(e, one), zero, e); });
+  return {all, rest_of(all, below)};
 }
 
 // e^(x - m) of N columns.
@@ -119,9 +143,9 @@ CR_INLINE void exponentials(const T* x, Vec<T> m, T* e) {
   CR_UNROLL
   for (int i = 0; i < N; ++i) store(e + i * L, v[i]);
 }
-// e^(x - m) of columns x to columns e; returns the lane sum of every row.
-template <class T>
-CR_INLINE Vec<T> exponentials(int64_t cols, const ColumnBuffer<T>& x, Vec<T> m, ColumnBuffer<T>& e) {
+// e^(x - m) of columns x to columns e; returns the sums of every row.
+template <bool Rest, class T>
+CR_INLINE RowSums<T> exponentials(int64_t cols, const ColumnBuffer<T>& x, Vec<T> m, ColumnBuffer<T>& e) {
   constexpr int64_t L = Vec<T>::lanes;
   int64_t j = 0;
   for (; j + 4 <= cols; j += 4) exponentials<4>(x + j * L, m, e + j * L);
@@ -130,10 +154,10 @@ CR_INLINE Vec<T> exponentials(int64_t cols, const ColumnBuffer<T>& x, Vec<T> m, 
     j += 2;
   }
   if (j < cols) exponentials<1>(x + j * L, m, e + j * L);
-  if (cols <= 2) return fold_columns<2>(cols, e);
-  if (cols <= 4) return fold_columns<4>(cols, e);
-  if (cols <= 8) return fold_columns<8>(cols, e);
-  return fold_columns<16>(cols, e);
+  if (cols <= 2) return sums_of_columns<2, Rest>(cols, e);
+  if (cols <= 4) return sums_of_columns<4, Rest>(cols, e);
+  if (cols <= 8) return sums_of_columns<8, Rest>(cols, e);
+  return sums_of_columns<16, Rest>(cols, e);
 }
 
 }  // namespace

@@ -28,6 +28,23 @@ CR_INLINE bool nonzero(double x) {  // as rounded: a tiny number that is 0 in T 
   };                            \
   static constexpr const char* hyperparameter_names = #__VA_ARGS__;
 
+// Running averages with the factor beta, of the gradient d and of its square. Where 1 - beta is 1 after rounding,
+// nothing of the old average stays: (d - s) + s would keep its rounding, and 0 * s is NaN where s has overflown.
+template <class T>
+struct Average {
+  Vec<T> beta, share;
+  bool replaces, replaces_square;
+
+  explicit Average(double b)
+      : beta(rounded<T>(b)),
+        share(rounded<T>(1 - b)),
+        replaces(static_cast<T>(1 - b) == T(1)),
+        replaces_square(replaces && !nonzero<T>(b)) {}
+
+  CR_INLINE Vec<T> of(Vec<T> d, Vec<T> s) const { return replaces ? d : fma(share, d - s, s); }
+  CR_INLINE Vec<T> of_square(Vec<T> d, Vec<T> s) const { return replaces_square ? d * d : fma(share * d, d, beta * s); }
+};
+
 inline double root(double x) { return first(sqrt(splat(x))); }
 
 template <class T, int S>
@@ -140,15 +157,13 @@ struct Adam {
   CR_HYPERPARAMETERS(lr, beta1, beta2, eps, weight_decay)
   static constexpr int min_states = 2, max_states = 3, step_numbers = 3;
   static constexpr bool has_last = true;
-  Vec<T> rate, first_share, beta2, second_share, eps, decay;
+  Average<T> first, second;
+  Vec<T> rate, eps, decay;
   bool has_decay;
 
-  Adam(const Hyperparameters& h, const double* step_state) {
+  Adam(const Hyperparameters& h, const double* step_state) : first(h.beta1), second(h.beta2) {
     const double correction1 = 1 - step_state[1] * h.beta1, correction2 = root(1 - step_state[2] * h.beta2);
     rate = rounded<T>(-(h.lr * correction2 / correction1));
-    first_share = rounded<T>(1 - h.beta1);
-    beta2 = rounded<T>(h.beta2);
-    second_share = rounded<T>(1 - h.beta2);
     eps = rounded<T>(h.eps * correction2);
     decay = rounded<T>(Decoupled ? 1 - h.lr * h.weight_decay : h.weight_decay);
     has_decay = nonzero<T>(h.weight_decay);
@@ -163,8 +178,8 @@ struct Adam {
         d = fma(decay, p, d);
       }
     }
-    s[0] = fma(first_share, d - s[0], s[0]);
-    s[1] = fma(second_share * d, d, beta2 * s[1]);
+    s[0] = first.of(d, s[0]);
+    s[1] = second.of_square(d, s[1]);
     if constexpr (S == 3) s[2] = maximum(s[2], s[1]);
     return fma(rate, s[0] / (sqrt(s[S - 1]) + eps), p);
   }
@@ -179,13 +194,13 @@ template <class T, bool Centered>
 struct RmsProp {
   CR_HYPERPARAMETERS(lr, alpha, eps, weight_decay, momentum)
   static constexpr int min_states = Centered ? 2 : 1, max_states = min_states + 1, step_numbers = 0;
-  Vec<T> rate, alpha, share, eps, decay, mu;
+  Average<T> average;
+  Vec<T> rate, eps, decay, mu;
   bool has_decay, has_last;
 
   RmsProp(const Hyperparameters& h, const double*)
-      : rate(rounded<T>(-h.lr)),
-        alpha(rounded<T>(h.alpha)),
-        share(rounded<T>(1 - h.alpha)),
+      : average(h.alpha),
+        rate(rounded<T>(-h.lr)),
         eps(rounded<T>(h.eps)),
         decay(rounded<T>(h.weight_decay)),
         mu(rounded<T>(h.momentum)),
@@ -195,10 +210,10 @@ struct RmsProp {
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
     if (has_decay) d = fma(decay, p, d);
-    s[0] = fma(share * d, d, alpha * s[0]);
+    s[0] = average.of_square(d, s[0]);
     Vec<T> spread = s[0];
     if constexpr (Centered) {
-      s[1] = fma(share, d - s[1], s[1]);
+      s[1] = average.of(d, s[1]);
       spread = maximum(fma(neg(s[1]), s[1], s[0]), splat(T(0)));
     }
     d = d / (sqrt(spread) + eps);

@@ -9,6 +9,10 @@
 namespace chainrule {
 namespace {
 
+// Estimates of work are for levels whose fma is an instruction.
+constexpr std::string_view kSoftFmaLevel = "scalar";
+constexpr double kSoftFma = 200;  // times as long
+
 struct Index {
   std::unordered_map<std::string_view, const InstructionRow*> named;
   std::vector<const InstructionRow*> lists;  // rows that stand for a list of the kernel table
@@ -95,6 +99,8 @@ void resolve(Instruction& op, const KernelTable& table) {
   expect(op, row->kernel_counts == nullptr ? row->counts : row->kernel_counts(op), *row->record);
   op.run = row->run;
   op.is_check = row->is_check;
+  op.looks_at_stop = row->looks_at_stop;
+  if (table.isa == kSoftFmaLevel) op.part_work = kPartWork / kSoftFma;
   if (row->prepare != nullptr) row->prepare(op, table);
   op.work = row->work(op) * (op.dtype == kFloat64 ? row->float64_work : 1);
 }

@@ -40,6 +40,7 @@ struct InstructionRow {
   bool has_body = false;         // takes a fused body
   bool may_drop_output = false;  // outputs[0] may be kProduct: only the body wants it
   bool is_check = false;         // outputs[0] is a CheckFailure
+  bool looks_at_stop = false;    // `run` does, when its work is long
 };
 
 // The rows of each file.

@@ -2,9 +2,11 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "program/checked.h"
 #include "program/costs.h"
 #include "program/instructions.h"
 #include "program/slots.h"
+#include "threads/stop.h"
 
 namespace chainrule {
 namespace {
@@ -61,6 +63,8 @@ double map_work(const Instruction& op) {
   return static_cast<double>(row<MapRow>(op).cost) * volume_of(map.dims, map.ndim);
 }
 
+constexpr int64_t kRowsElements = 1 << 24;  // a few milliseconds
+
 void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
   const ReduceRow& kernel = row<ReduceRow>(op);
   const auto [outer, reduced, inner, mode] = schema::read<schema::Reduce>(op);
@@ -76,9 +80,17 @@ void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
   const bool split_outer = outer >= share.count;
   const Range blocks = split_outer ? share_range(outer, 1, share) : Range{0, outer};
   const Range columns = split_outer ? Range{0, inner} : share_range(inner, 16, share);
+  // Where the run can be stopped, some rows at a time, each continuing the chains of those before.
+  const int64_t n = columns.end - columns.begin;
+  const int64_t step = stop_flag() == nullptr ? reduced : std::max<int64_t>(1, kRowsElements / std::max<int64_t>(1, n));
   for (int64_t i = blocks.begin; i < blocks.end; ++i) {
-    kernel.columns[op.dtype](reduced, columns.end - columns.begin, offset(x, i * reduced * inner + columns.begin, size),
-                             inner, y + (i * inner + columns.begin) * size, mode == schema::kStartChain);
+    int64_t row = 0;
+    do {
+      kernel.columns[op.dtype](std::min(step, reduced - row), n,
+                               offset(x, (i * reduced + row) * inner + columns.begin, size), inner,
+                               y + (i * inner + columns.begin) * size, mode == schema::kStartChain && row == 0);
+      row += step;
+    } while (row < reduced && !stop_requested(stop_flag()));
   }
 }
 void prepare_reduce(Instruction& op, const KernelTable&) {
@@ -173,6 +185,17 @@ void prepare_windows(Instruction& op, const KernelTable&) {
   const auto w = schema::read<schema::Windows>(op);
   if (std::min({w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w}) < 1)
     throw std::invalid_argument(op.name + ": kernel, stride and dilation must be at least 1");
+  // Of an axis: the extent of the image, the window and the windows' positions. Kernels add and subtract two of these.
+  const auto axis = [](int64_t length, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad, int64_t out) {
+    return Extent(length) + Extent(kernel) * dilation + Extent(out) * stride + Extent(pad) + Extent(dilation) + stride;
+  };
+  const Extent rows = axis(w.height, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.out_h);
+  const Extent columns = axis(w.width, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.out_w);
+  const Extent planes = Extent(w.images) * w.channels;
+  for (const Extent size : {rows, columns, planes * w.height * w.width * item_size(op.dtype),
+                            planes * w.kernel_h * w.kernel_w * w.out_h * w.out_w * item_size(op.dtype)}) {
+    size.value(op.name);
+  }
 }
 double windows_work(const Instruction& op) {
   const auto w = schema::read<schema::Windows>(op);

@@ -1,5 +1,6 @@
 #include "program/matmul.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "program/fused.h"
 #include "program/instructions.h"
 #include "program/slots.h"
+#include "threads/stop.h"
 
 namespace chainrule {
 namespace {
@@ -25,6 +27,35 @@ Part share_product(int64_t m, int64_t n, Share share) {
   return {share_range(m, n < 16 ? 16 : 1, share), {0, n}};
 }
 
+// A part of a product between two looks at the stop flag.
+struct Block {
+  Range rows, columns, depth;
+};
+
+// Calls run(block) for this thread's part: as a whole, or, where it can be stopped and takes long, in blocks, the depth
+// outside, as the kernel goes through it. A chain of c is continued from one depth to the next, with the same bits.
+template <class Run>
+void in_blocks(const Instruction& op, const Part& part, int64_t k, bool keeps_c, const Run& run) {
+  const std::atomic<bool>* const stop = stop_flag();
+  const int64_t m = part.rows.end - part.rows.begin, n = part.columns.end - part.columns.begin;
+  if (stop == nullptr || product_work(m, n, k) < 2 * op.part_work) return run(Block{part.rows, part.columns, {0, k}});
+  int64_t rows = m, columns = 256, depth = keeps_c ? gemm_depth(item_size(op.dtype)) : k;
+  while (rows > 64 && product_work(rows, columns, depth) > 4 * op.part_work) rows = (rows + 1) / 2;
+  while (columns < n && product_work(rows, columns, depth) < op.part_work) columns *= 2;
+  while (depth < k && product_work(rows, std::min(columns, n), depth) < op.part_work) depth *= 2;
+  for (int64_t i = 0; i < m; i += rows) {
+    int64_t l = 0;
+    do {
+      for (int64_t j = 0; j < n && !stop_requested(stop); j += columns) {
+        run(Block{{part.rows.begin + i, part.rows.begin + std::min(m, i + rows)},
+                  {part.columns.begin + j, part.columns.begin + std::min(n, j + columns)},
+                  {l, std::min(k, l + depth)}});
+      }
+      l += depth;
+    } while (l < k);  // once for k = 0
+  }
+}
+
 GemmFn gemm_of(const Instruction& op) { return *static_cast<const GemmFn*>(op.kernel); }
 
 // Outputs: c. Inputs: a, b.
@@ -41,31 +72,33 @@ void run_matmul(const Instruction& op, void* const* slots, Share share, void* sc
   } else {
     part = share_product(p.m, p.n, share);
   }
-  const auto [rows, columns] = part;
   const GemmFn gemm = gemm_of(op);
-  for (int64_t i = products.begin; i < products.end; ++i) {
-    int64_t at_a = rows.begin * p.rs_a, at_b = columns.begin * p.cs_b, rest = i;
+  for (int64_t i = products.begin; i < products.end && !stop_requested(stop_flag()); ++i) {
+    int64_t at_a = 0, at_b = 0, rest = i;
     for (int64_t d = matmul.ndim - 1; d >= 0; --d) {
       const int64_t position = rest % matmul.batch[d];
       at_a += position * matmul.batch_a[d];
       at_b += position * matmul.batch_b[d];
       rest /= matmul.batch[d];
     }
-    gemm({rows.end - rows.begin,
-          columns.end - columns.begin,
-          p.k,
-          offset(in_bytes(op, slots, 0), at_a, size),
-          offset(in_bytes(op, slots, 1), at_b, size),
-          p.rs_a,
-          p.cs_a,
-          p.rs_b,
-          p.cs_b,
-          out_bytes(op, slots) + ((i * p.m + rows.begin) * p.rs_c + columns.begin) * size,
-          p.rs_c,
-          scratch,
-          false,
-          {},
-          nullptr});
+    in_blocks(op, part, p.k, true, [&](const Block& block) {
+      const auto& [rows, columns, depth] = block;
+      gemm({rows.end - rows.begin,
+            columns.end - columns.begin,
+            depth.end - depth.begin,
+            offset(in_bytes(op, slots, 0), at_a + rows.begin * p.rs_a + depth.begin * p.cs_a, size),
+            offset(in_bytes(op, slots, 1), at_b + depth.begin * p.rs_b + columns.begin * p.cs_b, size),
+            p.rs_a,
+            p.cs_a,
+            p.rs_b,
+            p.cs_b,
+            out_bytes(op, slots) + ((i * p.m + rows.begin) * p.rs_c + columns.begin) * size,
+            p.rs_c,
+            scratch,
+            depth.begin > 0,
+            {},
+            nullptr});
+    });
   }
 }
 double matmul_work(const Instruction& op) {
@@ -77,25 +110,28 @@ double matmul_work(const Instruction& op) {
 void run_matmul_accumulate(const Instruction& op, void* const* slots, Share share, void* scratch) {
   const auto& s = schema::read<schema::MatmulAccumulate>(op);
   const int64_t size = item_size(op.dtype);
-  const auto [rows, columns] = share_product(s.m, s.n, share);
+  const Part part = share_product(s.m, s.n, share);
   const GemmFn gemm = gemm_of(op);
   const int64_t products = s.batch == 0 ? 1 : s.batch, k = s.batch == 0 ? 0 : s.k;  // an empty sum is +0
-  for (int64_t i = 0; i < products; ++i) {
-    gemm({rows.end - rows.begin,
-          columns.end - columns.begin,
-          k,
-          offset(in_bytes(op, slots, 0), i * s.batch_a + rows.begin * s.rs_a, size),
-          offset(in_bytes(op, slots, 1), i * s.batch_b + columns.begin * s.cs_b, size),
-          s.rs_a,
-          s.cs_a,
-          s.rs_b,
-          s.cs_b,
-          out_bytes(op, slots) + (rows.begin * s.rs_c + columns.begin) * size,
-          s.rs_c,
-          scratch,
-          i > 0 || s.continues != 0,
-          {},
-          nullptr});
+  for (int64_t i = 0; i < products && !stop_requested(stop_flag()); ++i) {
+    in_blocks(op, part, k, true, [&](const Block& block) {
+      const auto& [rows, columns, depth] = block;
+      gemm({rows.end - rows.begin,
+            columns.end - columns.begin,
+            depth.end - depth.begin,
+            offset(in_bytes(op, slots, 0), i * s.batch_a + rows.begin * s.rs_a + depth.begin * s.cs_a, size),
+            offset(in_bytes(op, slots, 1), i * s.batch_b + depth.begin * s.rs_b + columns.begin * s.cs_b, size),
+            s.rs_a,
+            s.cs_a,
+            s.rs_b,
+            s.cs_b,
+            out_bytes(op, slots) + (rows.begin * s.rs_c + columns.begin) * size,
+            s.rs_c,
+            scratch,
+            i > 0 || depth.begin > 0 || s.continues != 0,
+            {},
+            nullptr});
+    });
   }
 }
 double matmul_accumulate_work(const Instruction& op) {
@@ -146,18 +182,21 @@ void run_gemm(const Instruction& op, void* const* slots, Share share, void* scra
   const auto& s = schema::read<schema::Gemm>(op);
   const int64_t size = item_size(op.dtype);
   const FusedBody& body = *op.fused;
-  const bool ends = s.ends != 0;
-  const auto [rows, columns] = share_product(s.m, s.n, share);
+  const bool stored = op.outputs[0] != kProduct;
   char* const locals = static_cast<char*>(scratch) + kGemmScratch - kBodyScratch;
-  BodyEpilogue epilogue(body, slots, locals, rows.begin, columns.begin);
-  if (body.prefetches_update) epilogue.prefetch_update(size);
-  gemm_of(op)(
-      {rows.end - rows.begin, columns.end - columns.begin, s.k,
-       offset(in_bytes(op, slots, 0), rows.begin * s.rs_a, size),
-       offset(in_bytes(op, slots, 1), columns.begin * s.cs_b, size), s.rs_a, s.cs_a, s.rs_b, s.cs_b,
-       op.outputs[0] == kProduct ? nullptr : out_bytes(op, slots) + (rows.begin * s.rs_c + columns.begin) * size,
-       s.rs_c, scratch, s.continues != 0, ends ? write_back(body, slots, rows.begin, columns.begin, size) : WriteBack{},
-       ends && !body.steps.empty() ? &epilogue : nullptr});
+  in_blocks(op, share_product(s.m, s.n, share), s.k, stored, [&](const Block& block) {
+    const auto& [rows, columns, depth] = block;
+    const bool ends = s.ends != 0 && depth.end == s.k;
+    BodyEpilogue epilogue(body, slots, locals, rows.begin, columns.begin);
+    if (body.prefetches_update) epilogue.prefetch_update(size);
+    gemm_of(op)({rows.end - rows.begin, columns.end - columns.begin, depth.end - depth.begin,
+                 offset(in_bytes(op, slots, 0), rows.begin * s.rs_a + depth.begin * s.cs_a, size),
+                 offset(in_bytes(op, slots, 1), depth.begin * s.rs_b + columns.begin * s.cs_b, size), s.rs_a, s.cs_a,
+                 s.rs_b, s.cs_b, stored ? out_bytes(op, slots) + (rows.begin * s.rs_c + columns.begin) * size : nullptr,
+                 s.rs_c, scratch, depth.begin > 0 || s.continues != 0,
+                 ends ? write_back(body, slots, rows.begin, columns.begin, size) : WriteBack{},
+                 ends && !body.steps.empty() ? &epilogue : nullptr});
+  });
 }
 
 // Takes the first steps that the planner has marked out of the body: the kernel does them.
@@ -232,13 +271,15 @@ constexpr InstructionRow kRows[] = {
      .counts = {1, 2, 0},
      .run = run_matmul,
      .work = matmul_work,
-     .kernel = function_of<&KernelTable::gemm>},
+     .kernel = function_of<&KernelTable::gemm>,
+     .looks_at_stop = true},
     {.name = "matmul_accumulate",
      .record = &schema::kRecord<schema::MatmulAccumulate>,
      .counts = {1, 2, 0},
      .run = run_matmul_accumulate,
      .work = matmul_accumulate_work,
-     .kernel = function_of<&KernelTable::gemm>},
+     .kernel = function_of<&KernelTable::gemm>,
+     .looks_at_stop = true},
     {.name = "gemm",
      .record = &schema::kRecord<schema::Gemm>,
      .counts = {kAny, kAny, 0},
@@ -247,7 +288,8 @@ constexpr InstructionRow kRows[] = {
      .kernel = function_of<&KernelTable::gemm>,
      .prepare = prepare_gemm,
      .has_body = true,
-     .may_drop_output = true},
+     .may_drop_output = true,
+     .looks_at_stop = true},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "isa.h"
 #include "program/addresses.h"
+#include "program/checked.h"
 #include "program/instructions.h"
 #include "program/runner.h"
 
@@ -95,13 +96,15 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
     most_work_ = std::max(most_work_, instruction.work);
   }
   const int all = static_cast<int>(instructions_.size());
-  const int repeated = loop_.begin + loop_.length * (loop_.blocks > 0 ? 2 + (loop_.tail ? 1 : 0) : 0);
-  if (loop_.begin < 0 || loop_.length < 0 || loop_.blocks < 0 || repeated > all)
+  const int copies = loop_.blocks > 0 ? 2 + (loop_.tail ? 1 : 0) : 0;
+  if (loop_.begin < 0 || loop_.length < 0 || loop_.blocks < 0 || loop_.begin > all ||
+      loop_.length > (all - loop_.begin) / std::max(copies, 1))
     throw std::invalid_argument("Program: the loop has more instructions than there are");
   for (const Loop::Stream& stream : loop_.streams) {
     if (stream.slot < 0 || stream.slot >= n)
       throw std::invalid_argument("Program: the loop streams a slot that is not");
   }
+  const int repeated = loop_.begin + loop_.length * copies;
   const int first = loop_.begin, other = first + loop_.length, tail = other + loop_.length;
   before_ = piece(0, loop_.blocks > 0 ? first : 0);
   if (loop_.blocks > 0) {
@@ -115,8 +118,8 @@ Program::Program(std::vector<Slot> slots, int externals, std::vector<Instruction
     if (slot.offset >= 0 && slot.offset % kAlignment != 0)
       throw std::invalid_argument("Program: offsets must be multiples of " + std::to_string(kAlignment));
     offsets_.push_back(slot.offset >= 0 ? slot.offset : arena_bytes_);
-    const int64_t bytes = slot.elements * item_size(slot.dtype);
-    arena_bytes_ = std::max(arena_bytes_, offsets_.back() + aligned(bytes));
+    const Extent end = Extent(offsets_.back()) + Extent(slot.elements) * item_size(slot.dtype) + kAlignment;
+    arena_bytes_ = std::max(arena_bytes_, aligned(end.value("Program: the temporaries") - kAlignment));
   }
   conflicts_ = Conflicts(slots_, externals_, offsets_, instructions_);
 }
@@ -128,16 +131,25 @@ Program::Piece Program::piece(int begin, int end) const {
   return result;
 }
 
-int Program::run_piece(const Piece& piece, void* const* addresses, Runner& runner) const {
-  return runner.run(instructions_.data(), static_cast<size_t>(piece.begin), static_cast<size_t>(piece.end),
-                    piece.most_work, addresses, conflicts_);
+int Program::run_piece(const Piece& piece, void* const* addresses, Runner& runner, int last_stop) const {
+  int begin = piece.begin;
+  const auto run_until = [&](int end) {
+    const auto first = static_cast<size_t>(std::exchange(begin, end));
+    return runner.run(instructions_.data(), first, static_cast<size_t>(end), piece.most_work, addresses, conflicts_);
+  };
+  if (last_stop < piece.end && runner.stoppable()) {
+    const int failed = last_stop > begin ? run_until(last_stop) : -1;
+    if (failed >= 0) return failed;
+    runner.run_to_the_end();
+  }
+  return run_until(piece.end);
 }
 
-int Program::run_loop(void** addresses, Runner& runner, int& block) const {
+int Program::run_loop(void** addresses, Runner& runner, int last_stop, int& block) const {
   const int blocks = loop_.blocks + (loop_.tail ? 1 : 0);
   for (block = 0; block < blocks; ++block) {
     const Piece& piece = block == 0 ? first_ : block < loop_.blocks ? other_ : tail_;
-    const int failed = run_piece(piece, addresses, runner);
+    const int failed = run_piece(piece, addresses, runner, last_stop);
     if (failed >= 0) return failed;
     for (const Loop::Stream& stream : loop_.streams) {
       addresses[stream.slot] = static_cast<char*>(addresses[stream.slot]) + stream.bytes;
@@ -149,7 +161,7 @@ int Program::run_loop(void** addresses, Runner& runner, int& block) const {
   return -1;
 }
 
-int Program::run(void* const* external, CheckFailure* failure) const {
+int Program::run(void* const* external, CheckFailure* failure, int last_stop) const {
   Workspace& workspace = thread_workspace();
   Addresses list(slots_.size());
   void** const addresses = list.data();
@@ -164,10 +176,10 @@ int Program::run(void* const* external, CheckFailure* failure) const {
   const double start = measured ? nanoseconds_now() : 0;
   Runner runner(rule, work_, workspace);
   int block = 0;
-  int failed = run_piece(before_, addresses, runner);
-  if (failed < 0 && loop_.blocks > 0) failed = run_loop(addresses, runner, block);
+  int failed = run_piece(before_, addresses, runner, last_stop);
+  if (failed < 0 && loop_.blocks > 0) failed = run_loop(addresses, runner, last_stop, block);
   const bool in_loop = failed >= before_.end;
-  if (failed < 0) failed = run_piece(after_, addresses, runner);
+  if (failed < 0) failed = run_piece(after_, addresses, runner, last_stop);
   if (failed < 0 && measured) choice_.took(runner.threads() > 1, nanoseconds_now() - start);
   if (failed >= 0 && failure != nullptr) {
     *failure = *static_cast<const CheckFailure*>(addresses[instructions_[static_cast<size_t>(failed)].outputs[0]]);

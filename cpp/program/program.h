@@ -6,6 +6,7 @@
 // planner chose: memory whose value is dead is reused.
 #pragma once
 
+#include <climits>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 #include "kernel_table.h"
 #include "program/schedule.h"
 #include "threads/pool_choice.h"
+#include "threads/stop.h"
 #include "threads/threads.h"
 
 namespace chainrule {
@@ -43,6 +45,8 @@ struct Instruction {
   double work = 0;                         // estimated nanoseconds on one thread
   std::shared_ptr<const FusedBody> fused;  // the body, resolved
   bool is_check = false;                   // outputs[0] is a CheckFailure: the program stops there unless its code is 0
+  bool looks_at_stop = false;              // `run` looks at the stop flag itself when its work is long
+  double part_work = kPartWork;            // of the work between two looks at it, on the level of the kernel
 };
 
 // The result of a check: code 0, or 1 with the position and the value of the first wrong element.
@@ -82,11 +86,16 @@ class Program {
   Program(std::vector<Slot> slots, int externals, std::vector<Instruction> instructions, Loop loop = {});
 
   // `external` are the addresses of slots [0, externals). Thread-safe: temporaries are the calling thread's.
-  // Returns -1, or the position of the check that failed; no instruction after it has run.
-  int run(void* const* external, CheckFailure* failure = nullptr) const;
+  // Returns -1, or the position of the check that failed; no instruction after it has run. Throws Stopped where the
+  // stop flag of the thread (threads/stop.h) asks for it before instruction `last_stop`.
+  int run(void* const* external, CheckFailure* failure = nullptr, int last_stop = kAnywhere) const;
+  static constexpr int kAnywhere = INT_MAX;
   std::string text() const;
   // First instruction and threads of each phase, all instructions in a row.
   std::vector<std::pair<size_t, int>> phases(int threads) const;
+  const std::vector<Instruction>& instructions() const { return instructions_; }
+  // For tests: `run` of an instruction, to be replaced.
+  RunFn& run_of(size_t instruction) { return instructions_[instruction].run; }
   const char* isa() const { return isa_; }
   int64_t arena_bytes() const { return arena_bytes_; }
   double work() const { return work_; }  // estimated nanoseconds of a run on one thread
@@ -98,8 +107,8 @@ class Program {
     double most_work = 0;  // nanoseconds of the largest instruction
   };
   Piece piece(int begin, int end) const;
-  int run_piece(const Piece& piece, void* const* addresses, Runner& runner) const;
-  int run_loop(void** addresses, Runner& runner, int& block) const;
+  int run_piece(const Piece& piece, void* const* addresses, Runner& runner, int last_stop) const;
+  int run_loop(void** addresses, Runner& runner, int last_stop, int& block) const;
 
   std::vector<Slot> slots_;
   int externals_;

@@ -2,11 +2,17 @@
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 #if defined(_OPENMP)
 #include <omp.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <signal.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
 #endif
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -35,6 +41,8 @@ constexpr size_t kLine = 128;  // two cache lines: they are fetched in pairs
 // between runs, the next step of a training loop comes within it. Both are bounds, whatever the work.
 constexpr int64_t kBetweenPhases = 50'000, kBetweenRuns = 200'000;  // nanoseconds
 
+constexpr int64_t kRetry = 1'000'000'000;  // nanoseconds until a thread that could not be started is tried again
+
 void relax() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -57,8 +65,6 @@ constexpr uint64_t phase_word(uint64_t ticket, int shares) {
 constexpr uint64_t ticket_of(uint64_t word) { return word >> kShareBits; }
 constexpr int shares_of(uint64_t word) { return static_cast<int>(word & ((uint64_t{1} << kShareBits) - 1)); }
 
-[[noreturn]] void host();
-
 thread_local bool t_in_pool = false;
 
 }  // namespace
@@ -68,12 +74,14 @@ struct PoolState {
   struct alignas(kLine) Worker {
     std::atomic<uint64_t> claimed{0};  // ticket of the last phase whose share of this number was claimed
     std::atomic<int> asleep{0};
+    std::atomic<bool> running{false};  // a thread has this number
   };
   alignas(kLine) std::atomic<uint64_t> open{0};
   alignas(kLine) std::atomic<int> completed{0};  // shares of the open phase
   alignas(kLine) std::atomic<int> wanted{1};     // workers, the caller among them
-  std::atomic<int> region{1};                    // workers that the OpenMP region was made for
+  std::atomic<int> started{1};                   // of them
   std::atomic<bool> taken{false};
+  int64_t retry = 0;           // when to start threads again after a failure
   ThreadPool* pool = nullptr;  // whose phase is open
   Worker workers[kMostThreads];
 
@@ -111,8 +119,8 @@ struct PoolState {
     if (asleep.load() != 0 && asleep.exchange(0) != 0) asleep.notify_one();
   }
 
-  // Until another phase is open, or until the pool is to have another size. Spins, then sleeps.
-  void wait(int self, uint64_t word, int size) {
+  // Until another phase is open, or until the worker is not wanted. Spins, then sleeps.
+  void wait(int self, uint64_t word) {
     const int64_t most = shares_of(word) > 0 ? kBetweenPhases : kBetweenRuns, start = now();
     do {
       for (int i = 0; i < 32; ++i) {
@@ -123,81 +131,113 @@ struct PoolState {
     std::atomic<int>& asleep = workers[self].asleep;
     for (;;) {
       asleep.store(1);
-      if (open.load() != word || (self > 0 && wanted.load() != size)) break;
+      if (open.load() != word || self >= wanted.load()) break;
       asleep.wait(1);
     }
     asleep.store(0, std::memory_order_relaxed);
   }
 
-  // The loop of a worker: until the pool is to have another size.
-  void serve(int self, int size) {
+  // The loop of a worker: until it is not wanted. Who wants it again meanwhile either finds it running, and then it
+  // sees that it is wanted, or starts another thread.
+  void serve(int self) {
     const DefaultFpMode mode;
     t_in_pool = true;
-    while (wanted.load(std::memory_order_relaxed) == size) {
-      const uint64_t word = open.load(std::memory_order_acquire);
-      work(self, word);
-      if (open.load(std::memory_order_acquire) == word) wait(self, word, size);
-    }
+    std::atomic<bool>& running = workers[self].running;
+    do {
+      while (self < wanted.load(std::memory_order_relaxed)) {
+        const uint64_t word = open.load(std::memory_order_acquire);
+        work(self, word);
+        if (open.load(std::memory_order_acquire) == word) wait(self, word);
+      }
+      running.store(false);
+    } while (self < wanted.load() && !running.exchange(true));
   }
 
-  void sleep_until_resized(int size) const {
-    while (wanted.load() == size) wanted.wait(size);
+  // Starts workers up to `size`, the caller among them; returns how many there are, or soon will be.
+  int grow(int size) {
+    int before = wanted.load(std::memory_order_relaxed);
+    while (before < size && !wanted.compare_exchange_weak(before, size)) {
+    }
+    const int ready = started.load(std::memory_order_relaxed);
+    if (ready >= size) return size;
+    if (retry > 0 && now() < retry) return ready;
+    int count = ready;
+    while (count < size && (workers[count].running.exchange(true) || start(count))) ++count;
+    started.store(count, std::memory_order_relaxed);
+    retry = count < size ? now() + kRetry : 0;
+    return count;
   }
+  bool start(int worker);
 
-  // Makes sure that there are, or soon will be, `size` workers.
-  bool grow(int size) {
-    const int before = wanted.load(std::memory_order_relaxed);
-    if (before >= size) return true;
-    wanted.store(size);
-    if (before > 1) {
-      for (int i = 1; i < before; ++i) wake(i);
-      wanted.notify_all();
-      return true;
+  void shrink(int size) {
+    int before = wanted.load(std::memory_order_relaxed);
+    while (before > size && !wanted.compare_exchange_weak(before, size)) {
     }
-    try {
-      std::thread(host).detach();
-    } catch (const std::system_error&) {
-      wanted.store(1);
-      return false;
+    int ready = started.load(std::memory_order_relaxed);
+    while (ready > size && !started.compare_exchange_weak(ready, size)) {
     }
-    return true;
+    for (int i = size; i < before; ++i) wake(i);
   }
 };
 
 namespace {
 constinit PoolState g_state;
 
-// In a thread of its own: the OpenMP region whose threads are the workers. Its first one stands for the callers and
-// sleeps here, so that the places of OMP_PLACES fall to the others as in any region, and because OMP_WAIT_POLICY=active
-// lets threads spin for ever at a region's end. The region uses no variable of this function: TSan does not see how
-// OpenMP hands them over.
-void host() {
-  for (;;) {
-    const int size = g_state.wanted.load();
-    g_state.region.store(size);
-#if defined(_OPENMP)
-#pragma omp parallel num_threads(size)
-    if (omp_get_thread_num() > 0) {
-      g_state.serve(omp_get_thread_num(), g_state.region.load());
-    } else {
-      g_state.sleep_until_resized(g_state.region.load());
-    }
-#else
-    g_state.sleep_until_resized(size);
+// OMP_PLACES and OMP_PROC_BIND hold for the workers as for threads of an OpenMP region, whose first one is the caller.
+void take_place([[maybe_unused]] int worker) {
+#if defined(_OPENMP) && defined(__linux__)
+  const int places = omp_get_proc_bind() == omp_proc_bind_false ? 0 : omp_get_num_places();
+  if (places < 1) return;
+  const int place = worker % places;
+  std::vector<int> cpus(static_cast<size_t>(omp_get_place_num_procs(place)));
+  omp_get_place_proc_ids(place, cpus.data());
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int cpu : cpus) CPU_SET(static_cast<size_t>(cpu), &set);
+  sched_setaffinity(0, sizeof set, &set);
 #endif
-  }
 }
 
+// Signals are for the threads of the program; faults stay where they happen.
+class BlockedSignals {
+ public:
+#if defined(__unix__) || defined(__APPLE__)
+  BlockedSignals() {
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) sigdelset(&blocked, fault);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before_);
+  }
+  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+
+ private:
+  sigset_t before_;
+#endif
+};
+
 }  // namespace
+
+bool PoolState::start(int worker) {
+  try {
+    const BlockedSignals blocked;  // a thread begins with its creator's mask
+    std::thread([worker] {
+      take_place(worker);
+      g_state.serve(worker);
+    }).detach();
+    return true;
+  } catch (...) {  // no more threads, or no memory for one
+    workers[worker].running.store(false);
+    return false;
+  }
+}
 
 ThreadPool::ThreadPool(int threads) {
   threads = std::min(threads, kMostThreads);
   if (threads <= 1 || g_state.taken.exchange(true, std::memory_order_acquire)) return;
-  if (g_state.grow(threads)) {
-    threads_ = threads;
-  } else {
-    g_state.taken.store(false, std::memory_order_release);
-  }
+  threads_ = g_state.grow(threads);
+  if (threads_ == 1) g_state.taken.store(false, std::memory_order_release);
 }
 
 ThreadPool::~ThreadPool() {
@@ -228,7 +268,7 @@ void ThreadPool::run(const PoolWork& work) {
     uint64_t word = g_state.open.load(std::memory_order_acquire);
     while (ticket_of(word) < end) {
       g_state.work(0, word);
-      if (g_state.open.load(std::memory_order_acquire) == word) g_state.wait(0, word, 0);
+      if (g_state.open.load(std::memory_order_acquire) == word) g_state.wait(0, word);
       word = g_state.open.load(std::memory_order_acquire);
     }
   }
@@ -251,5 +291,7 @@ void run_on_pool(int threads, PoolBody body, void* context) {
 }
 
 bool in_pool() { return t_in_pool; }
+
+void limit_pool(int threads) { g_state.shrink(std::max(1, threads)); }
 
 }  // namespace chainrule

@@ -1,4 +1,5 @@
-// The process's thread pool: the only file, with thread_pool.cpp, that knows the thread library.
+// The process's thread pool. Its threads are its own: OpenMP's runtime ends the process when a thread cannot be
+// created, and keeps threads that are not wanted any more.
 //
 // Work comes in phases, a phase in shares. Each share is run once, by whichever worker claims it first; a phase begins
 // when the one before is complete. Workers prefer the share of their own number, whose data is in their cache, and
@@ -27,7 +28,7 @@ struct PoolWork {
 class ThreadPool {
  public:
   // `threads` workers, the calling thread among them; started when they are needed for the first time. One caller has
-  // the pool: for a second one threads() is 1, as it is where no thread can be started.
+  // the pool: for a second one threads() is 1. Where some threads cannot be started, it is as many as there are.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -55,5 +56,8 @@ void run_on_pool(int threads, PoolBody body, void* context);
 
 // Whether this thread is running a share: what that calls has one thread.
 bool in_pool();
+
+// Workers above this count end, those that run a share after it.
+void limit_pool(int threads);
 
 }  // namespace chainrule

@@ -2,15 +2,19 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
 #include <cstdlib>
+#include <thread>
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
 #endif
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
 
+#include "threads/cpu_quota.h"
 #include "threads/thread_pool.h"
 
 namespace chainrule {
@@ -22,21 +26,28 @@ std::atomic<int> g_threads{0};  // 0: not set by the user
 std::atomic<double> g_min_work{12000.0};
 std::atomic<bool> g_forked{false};
 
-#if defined(_OPENMP)
-// cgroup v2 CPU quota in whole CPUs, or 0.
-int cgroup_cpus() {
-  std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r");
-  if (file == nullptr) return 0;
-  long long quota = 0, period = 0;
-  const int fields = std::fscanf(file, "%lld %lld", &quota, &period);
-  std::fclose(file);
-  if (fields != 2 || quota <= 0 || period <= 0) return 0;  // "max 100000": no quota
-  return static_cast<int>(std::max(1LL, (quota + period - 1) / period));
+// Of the control groups; a number of threads in the environment goes before it. 0: no quota.
+int quota_cpus() {
+  static const int cpus = std::getenv("OMP_NUM_THREADS") == nullptr ? cpu_quota("") : 0;
+  return cpus;
 }
 
-int quota_cpus() {
-  static const int cpus = std::getenv("OMP_NUM_THREADS") == nullptr ? cgroup_cpus() : 0;
-  return cpus;
+#if defined(_OPENMP)
+// What the runtime has for this thread, and what it has where nobody lowers that: threadpoolctl does, at any time.
+struct Offer {
+  int now, usual;
+};
+Offer offered() {
+  static const int usual = std::getenv("OMP_NUM_THREADS") == nullptr ? omp_get_num_procs() : omp_get_max_threads();
+  return {omp_get_max_threads(), usual};
+}
+#else
+int affinity_cpus() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 #endif
 
@@ -51,18 +62,24 @@ int quota_cpus() {
 }  // namespace
 
 int num_threads() {
+  if (g_forked.load(std::memory_order_relaxed) || in_pool()) return 1;
+  const int set = g_threads.load(std::memory_order_relaxed), quota = quota_cpus();
 #if defined(_OPENMP)
-  if (g_forked.load(std::memory_order_relaxed) || in_pool() || omp_in_parallel()) return 1;
-  const int set = g_threads.load(std::memory_order_relaxed);
-  if (set > 0) return set;
-  const int runtime = omp_get_max_threads(), quota = quota_cpus();
-  return quota > 0 ? std::min(runtime, quota) : runtime;
+  if (omp_in_parallel()) return 1;
+  const auto [now, usual] = offered();
+  const int limit = omp_get_thread_limit();
+  if (set > 0) return std::min(now < usual ? std::min(set, now) : set, limit);
+  return std::min(quota > 0 ? std::min(now, quota) : now, limit);
 #else
-  return 1;
+  static const int cpus = affinity_cpus();
+  return set > 0 ? set : quota > 0 ? std::min(cpus, quota) : cpus;
 #endif
 }
 
-void set_num_threads(int n) { g_threads.store(n); }
+void set_num_threads(int n) {
+  g_threads.store(n);
+  limit_pool(n);
+}
 
 int ThreadRule::operator()(double work) const {
   if (work < least) return 1;

@@ -22,11 +22,12 @@ inline Range share_range(int64_t n, int64_t grain, Share share) {
   return {std::min(n, begin * grain), std::min(n, end * grain)};
 }
 
-// Threads to use where work is plenty: set_num_threads, else OMP_NUM_THREADS or threadpoolctl (asked at call time),
-// else the CPUs this process may use. 1 inside another parallel region or in a worker of the pool, and in a forked
-// child: its threads did not survive the fork and waiting for them would hang.
+// Threads to use where work is plenty: set_num_threads, else OMP_NUM_THREADS, else the CPUs this process may use (by
+// affinity and by the quota of its control groups). At most what threadpoolctl has set meanwhile, asked at call time,
+// and OMP_THREAD_LIMIT. 1 inside another parallel region or in a worker of the pool, and in a forked child: its threads
+// did not survive the fork and waiting for them would hang.
 int num_threads();
-void set_num_threads(int n);  // n >= 1
+void set_num_threads(int n);  // n >= 1; threads above n end
 
 double min_parallel_work();
 void set_min_parallel_work(double nanoseconds);

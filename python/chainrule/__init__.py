@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from ._util import command as _command  # noqa: F401  # the first import: Ctrl-C during the others
+
+# isort: split
 import typing as _typing
 from importlib import import_module as _import_module
 
-from . import autodiff, config, nn, ops, optim, random
+from . import _core as _core  # first: where it cannot be imported, nothing else is
+from . import autodiff, autograd, config, nn, ops, optim, random
 from ._tensor import Tensor, from_dlpack, tensor
 from ._util.tree_kinds import register_tree_node
 from .autodiff import (
@@ -86,6 +90,7 @@ __all__ = [
     "Trial",
     "active_isa",
     "autodiff",
+    "autograd",
     "available_isas",
     "backward",
     "built_isas",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from ._util.command import exit_on_interrupt, raise_on_interrupt
+
 
 def main() -> None:
     """Run the command line; a missing typer is reported in one line."""
+    exit_on_interrupt()
     try:
         from .cli.main import run
     except ModuleNotFoundError as error:
@@ -14,9 +17,12 @@ def main() -> None:
             raise
         print("chainrule: error: the command line requires typer: pip install typer tqdm", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(run())
+    try:
+        raise_on_interrupt()
+        code = run()
+    except KeyboardInterrupt:  # before or after the commands, which handle it themselves
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ class Tensor(ArrayProtocol):
     _saved: list[int]
     _version: list[int]
     _grad: Tensor | None
+    _learned = False  # whether it is a parameter, also while it is frozen
 
     def __init__(self, data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> None:
         self._init(to_array(data, dtype))
@@ -116,18 +117,43 @@ class Tensor(ArrayProtocol):
             raise ValueError("requires_grad: can be set on leaves only; use detach() for a tensor without a graph")
         if value and self._data.dtype not in FLOATS:
             raise TypeError(f"requires_grad: only float32 and float64 have gradients, this tensor is {self.dtype}")
+        if not value and self._number in grad_mode.differentiated:
+            raise RuntimeError("requires_grad: the tensor is differentiated here; use cr.no_grad() or detach()")
         grad_mode.executor.check_requires_grad(self, bool(value))
         self._requires_grad = bool(value)
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that `backward` accumulated for this leaf, or None."""
+        """The gradient that `backward` accumulated for this leaf, or None; for other tensors see `retain_grad`."""
         found: Tensor | None = grad_mode.executor.get_grad(self)
         return found
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         grad_mode.executor.set_grad(self, value)
+
+    def retain_grad(self) -> None:
+        """Let `backward` save the gradient of this tensor, too, although it was created by an op; for leaves no effect.
+
+        Errors: ValueError for a tensor that requires no gradient.
+
+        >>> import chainrule as cr
+        >>> x = cr.tensor(3.0, requires_grad=True)
+        >>> y = x * x
+        >>> y.retain_grad()
+        >>> (y * y).backward()
+        >>> y.grad.item()
+        18.0
+        """
+        if not self._requires_grad:
+            raise ValueError("retain_grad: the tensor does not require a gradient")
+        if self._op is not None:
+            retained[self._number] = self
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `backward` saves a gradient for this tensor although it is not a leaf."""
+        return self._number in retained
 
     def detach(self) -> Tensor:
         """Return a tensor that shares this memory but not the graph.
@@ -136,15 +162,18 @@ class Tensor(ArrayProtocol):
         >>> cr.tensor([1.0], requires_grad=True).detach().requires_grad
         False
         """
-        other = Tensor._wrap(self._data)
-        other._version = self._version
+        source = grad_mode.replaced.get(self._number, self)
+        other = Tensor._wrap(source._data)
+        other._version = source._version
         return other
 
     def copy_(self, values: Any) -> Self:
         """Overwrite the values of a leaf in place and return it.
 
         Arguments: `values`, array-like of this shape; a float dtype is cast with one rounding.
-        Errors: ValueError for another shape or a tensor created by an op; the values are then unchanged.
+        Errors: ValueError for another shape or a tensor created by an op; RuntimeError inside `cr.grad` and other
+        transformations if a derivative would be lost, because the values depend on what is differentiated or because
+        this tensor is; the values are then unchanged.
 
         >>> import chainrule as cr
         >>> cr.tensor([1.0, 2.0]).copy_([3.0, 4.0]).numpy()
@@ -152,6 +181,10 @@ class Tensor(ArrayProtocol):
         """
         if self._op is not None:
             raise ValueError("copy_: the tensor was created by an op; only leaves can be overwritten")
+        if self._number in grad_mode.replaced:
+            grad_mode.replaced[self._number].copy_(values)
+            return self
+        check_overwrite("copy_", self, values)
         new = grad_mode.executor.operand(self, values)
         if new.shape != self.shape:
             raise ValueError(f"copy_: expected shape {self.shape}, got {new.shape}")
@@ -163,9 +196,9 @@ class Tensor(ArrayProtocol):
         """Return the values in another dtype; see `cr.astype`."""
         return ops.astype(self, dtype)
 
-    def backward(self, gradient: Any = None) -> None:
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add d self / d leaf, times `gradient`, to the `grad` of every leaf that requires one; see `cr.backward`."""
-        backward(self, gradient)
+        backward(self, gradient, create_graph)
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
@@ -213,8 +246,23 @@ class Tensor(ArrayProtocol):
     def __neg__(self) -> Tensor:
         return ops.neg(self)
 
+    def __pos__(self) -> Tensor:
+        return self
+
     def __abs__(self) -> Tensor:
         return ops.abs(self)
+
+    # NumPy's functions, and operators with an array on the left.
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        from .ops import _numpy  # on first use: its tables take 2 ms of the import
+
+        return _numpy.call_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from .ops import _numpy
+
+        return _numpy.call_function(function, types, args, kwargs)
 
     # Comparison. == is elementwise as in NumPy, so tensors hash by identity.
 
@@ -328,7 +376,8 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     Arguments: `data`, array-like of any shape; `dtype`, float32, float64, int64 or bool (default: Python floats give
     float32, NumPy arrays keep float32 and float64, integers give int64, bools bool); `requires_grad`.
     Returns: a leaf Tensor.
-    Errors: TypeError for other dtypes (naming them), ValueError for ragged lists.
+    Errors: TypeError for other dtypes (naming them), for masked elements, and for a tensor that requires a gradient (it
+    would be lost: x.detach() is a constant, cr.stack joins tensors); ValueError for ragged lists.
 
     >>> import chainrule as cr
     >>> cr.tensor([[1, 2], [3, 4]]).dtype, cr.tensor(0.5).dtype
@@ -349,5 +398,5 @@ def from_dlpack(array: Any) -> Tensor:
 
 
 from . import ops  # noqa: E402
-from .autodiff._sweeps import backward  # noqa: E402
+from .autodiff._sweeps import backward, check_overwrite, retained  # noqa: E402
 from .ops._op import Op  # noqa: E402

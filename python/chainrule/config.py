@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import _core
+from ._util.checks import check_integer
 from ._util.programs import clear_programs
 
 __all__ = [
@@ -20,7 +21,7 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
-numerics_version = 1  # incremented when a change of docs/arithmetic.md changes results
+numerics_version = 2  # incremented when a change of docs/arithmetic.md changes results
 
 
 def built_isas() -> list[str]:
@@ -81,7 +82,7 @@ def set_num_threads(n: int) -> None:
     >>> import chainrule as cr
     >>> cr.set_num_threads(cr.get_num_threads())
     """
-    _core.set_num_threads(n)
+    _core.set_num_threads(min(check_integer("set_num_threads: n", n, 1), 2**31 - 1))
 
 
 def config() -> dict[str, Any]:
@@ -89,7 +90,7 @@ def config() -> dict[str, Any]:
 
     >>> import chainrule as cr
     >>> cr.config.config()["numerics_version"]
-    1
+    2
     """
     return {
         "version": __version__,

@@ -139,6 +139,10 @@ def cross_entropy_grad(rng: Rng) -> Call:
     return lambda x, g: apply(kernel, (x, cr.tensor(labels), g)), [scores, draw(rng, labels.shape)]
 
 
+def logistic(name: str, rng: Rng) -> Call:
+    return row(name), [draw(rng, shape) for shape in broadcasting(rng, 2)]
+
+
 # Ops that move elements.
 
 
@@ -259,7 +263,7 @@ CASES: dict[str, Generator] = {
     **{name: partial(along_an_axis, getattr(cr, name)) for name in ROWWISE},
     **{f"{name}_grad": partial(rows_kernel, f"{name}_grad") for name in ROWWISE},
     "cross_entropy_grad": cross_entropy_grad,
-    "bce_with_logits": lambda rng: (row("bce_with_logits"), [draw(rng, s) for s in broadcasting(rng, 2)]),
+    **{name: partial(logistic, name) for name in ("bce_with_logits", "bce_error")},
     "reshape": reshaped,
     "flatten": flattened,
     "transpose": transposed,

@@ -10,6 +10,7 @@ import chainrule as cr
 from cases.derivative_draws import Call, Generator, Rng, Shape, distinct, draw, pick_one
 from chainrule import nn
 from chainrule.ops._op import OPS, apply
+from chainrule.ops._windows import windows_of
 from reference.bits import Array
 
 Pair = tuple[int, int]
@@ -71,6 +72,12 @@ def max_pool2d(rng: Rng) -> Call:
     return partial(cr.max_pool2d, **pool(rng)), [distinct(rng, images(rng))]
 
 
+def window_max(rng: Rng) -> Call:
+    """The padding of the first row of windows is the smallest element."""
+    windows = windows_of("window_max", (3, 4), (2, 2), (2, 1), (1, 1), [(1, 1), (0, 0)])
+    return lambda x: apply(OPS["window_max"], (x,), ((2,), windows)), [distinct(rng, (1, 2, 4, windows.positions))]
+
+
 def avg_pool2d(rng: Rng) -> Call:
     options = {"count_include_pad": bool(rng.integers(2)), "divisor_override": pick_one(rng, (None, None, 3))}
     return partial(cr.avg_pool2d, **pool(rng), **options), [draw(rng, images(rng))]
@@ -92,6 +99,7 @@ CASES: dict[str, Generator] = {
     "batched_matmul": batched_matmul,
     "matmul_accumulate": matmul_accumulate,
     "max_pool2d": max_pool2d,
+    "window_max": window_max,
     "avg_pool2d": avg_pool2d,
 }
 LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {

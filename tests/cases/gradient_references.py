@@ -149,7 +149,7 @@ REFERENCES: dict[str, Reference] = {
     "add": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: g),
     "sub": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: -g),
     "mul": _pairwise(lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
-    "div": _pairwise(lambda g, y, a, b: g / b, lambda g, y, a, b: -((g * y) / b)),
+    "div": _pairwise(lambda g, y, a, b: g / b, lambda g, y, a, b: -(g * (y / b))),
     "maximum": _choice(np.greater_equal),
     "minimum": _choice(np.less_equal),
     "where": lambda case, x, y, g: [None, np.where(x[0], g, g.dtype.type(0)), np.where(x[0], g.dtype.type(0), g)],

@@ -7,7 +7,7 @@ import numpy as np
 
 from reference import GRADIENTS, REFERENCE
 from reference.bits import Array
-from reference.softmax_losses import binary_cross_entropy_with_logits
+from reference.softmax_losses import bce_error, binary_cross_entropy_with_logits
 from reference.table import ORDINARY, Interval, Row
 from support.programs import Float, elementwise, scalar_float64
 
@@ -75,6 +75,7 @@ KERNELS = [
     *(Kernel(n, r.value, r.domain, a) for n, r in REFERENCE.items() if n not in COMPOSED for a in _attribute_sets(r)),
     *(kernel for name, row in GRADIENTS.items() for kernel in _gradient(name, row)),
     Kernel("bce_with_logits", _bce, ((-20.0, 20.0), (0.0, 1.0))),
+    Kernel("bce_error", bce_error, ((-20.0, 20.0), (0.0, 1.0))),
 ]
 
 

@@ -236,6 +236,10 @@ def _layout() -> Iterator[Case]:
     yield _case("reshape", [(3, 4)], lambda x: cr.reshape(x, (2, -1)), lambda x: x.reshape(2, -1))
     yield _case("reshape", [()], lambda x: cr.reshape(x, (1, 1)), lambda x: x.reshape(1, 1))
     yield _case("flatten", [(2, 3, 4)], lambda x: cr.flatten(x, 1), lambda x: x.reshape(2, 12))
+    for axis, shape in ((-1, (2, 3, 4)), (-2, (2, 12)), (-3, (24,))):
+        yield _case(
+            "flatten", [(2, 3, 4)], partial(cr.flatten, start_axis=axis), lambda x, shape=shape: x.reshape(shape)
+        )
     yield _case("transpose", [(2, 3, 4)], cr.transpose, np.transpose)
     for axes in ((1, 2, 0), (-1, 0, 1), (0, 2, 1)):
         yield _case(

@@ -51,13 +51,12 @@ REFERENCE["exp"] = Row(elementary.exp, exp_grad, "y", ((-20.0, 20.0),))
 
 
 @np.errstate(all="ignore")
-def expm1_grad(y: Array, g: Array) -> Array:
-    """``g * (y + 1)``."""
-    y = np.asarray(y)
-    return np.asarray(g * (y + y.dtype.type(1)))
+def expm1_grad(x: Array, g: Array) -> Array:
+    """``g * exp(x)``."""
+    return np.asarray(g * exp(np.asarray(x)))
 
 
-REFERENCE["expm1"] = Row(elementary.expm1, expm1_grad, "y", ((-20.0, 20.0),))
+REFERENCE["expm1"] = Row(elementary.expm1, expm1_grad, "x", ((-20.0, 20.0),))
 
 
 @np.errstate(all="ignore")

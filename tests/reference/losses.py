@@ -62,6 +62,7 @@ def loss(
 ) -> Array:
     """``sum(w * l) / sum(w)``, each element with its row's weight; the elements of a row count as one for batchmean."""
     row = LOSSES[name]
+    x, target = _counted(x, target, sample_weight)
     values = row.value(x, target, **options)
     if sample_weight is not None:
         values = values * _by_row(sample_weight, values)
@@ -84,15 +85,29 @@ def loss_grad(
     sample_weight: Array | None = None,
     **options: Any,
 ) -> tuple[Array, ...]:
-    """The gradient that arrives is divided as the loss was, then multiplied by the row's weight."""
+    """The gradient that arrives is divided as the loss was, then multiplied by the row's weight; 0 at a weight of 0."""
     row = LOSSES[name]
+    x, target = _counted(x, target, sample_weight)
     shape = row.value(x, target, **options).shape
     if reduction in ("mean", "batchmean"):
         g = np.asarray(g / _divisor(row, x, target, reduction, sample_weight, options))
     a = np.broadcast_to(g, shape)
     if sample_weight is not None:
         a = a * _by_row(sample_weight, a)
-    return row.gradient(x, target, np.asarray(a), **options)
+    found = row.gradient(x, target, np.asarray(a), **options)
+    if sample_weight is not None:
+        found = tuple(np.where(_by_row(sample_weight, d) == 0, d.dtype.type(0), d) for d in found)
+    return found
+
+
+def _counted(x: Array, target: Array, sample_weight: Array | None) -> tuple[Array, Array]:
+    """Rows of weight 0 are 1 in both; a label is 0."""
+    if sample_weight is None:
+        return x, target
+    without = _by_row(sample_weight, x) == 0
+    if target.ndim < x.ndim:
+        return np.where(without, x.dtype.type(1), x), np.where(without[:, 0], 0, target)
+    return np.where(without, x.dtype.type(1), x), np.where(without, target.dtype.type(1), target)
 
 
 def _by_row(sample_weight: Array, values: Array) -> Array:
@@ -201,15 +216,15 @@ def _logits(x: Array, t: Array, pos_weight: Array | None = None) -> Array:
     if pos_weight is None:
         return binary_cross_entropy_with_logits(x, t, "none")
     one, weight = x.dtype.type(1), np.asarray(pos_weight, x.dtype)
-    return (one - t) * x + (one + (weight - one) * t) * softplus(-x)
+    return (one - t) * softplus(x) + (weight * t) * softplus(-x)
 
 
 def _logits_grad(x: Array, t: Array, a: Array, pos_weight: Array | None = None) -> tuple[Array, ...]:
     if pos_weight is None:
         return binary_cross_entropy_with_logits_grad(x, t, a, "none")
     one, weight = x.dtype.type(1), np.asarray(pos_weight, x.dtype)
-    by_x = -(a * (one + (weight - one) * t) * sigmoid(-x)) + a * (one - t)
-    return by_x, -(a * x) + a * softplus(-x) * (weight - one)
+    by_x = -(a * (weight * t) * sigmoid(-x)) + a * (one - t) * sigmoid(x)
+    return by_x, a * softplus(-x) * weight + -(a * softplus(x))
 
 
 def _poisson(x: Array, t: Array, log_input: bool = True, full: bool = False, eps: float = 1e-8) -> Array:

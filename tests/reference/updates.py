@@ -47,6 +47,18 @@ def _sgd(
     return new, [] if v is None else [v]
 
 
+def _average(d: Array, s: Array, beta: np.float64) -> Array:
+    """``fma([1 - beta], d - s, s)``, and d where [1 - beta] is 1."""
+    (share,) = _rounded(d, 1 - beta)
+    return d if share == 1 else fma(share, np.asarray(d - s), s)
+
+
+def _average_of_square(d: Array, s: Array, beta: np.float64) -> Array:
+    """``fma([1 - beta] * d, d, beta * s)``, and ``d * d`` where [1 - beta] is 1 and beta 0."""
+    share, keep = _rounded(d, 1 - beta, beta)
+    return np.asarray(d * d) if share == 1 and keep == 0 else fma(np.asarray(share * d), d, np.asarray(keep * s))
+
+
 def _adam(decoupled: bool) -> Callable[..., Result]:
     @np.errstate(all="ignore")
     def step(
@@ -56,14 +68,11 @@ def _adam(decoupled: bool) -> Callable[..., Result]:
         correction1 = 1 - np.float64(step_state[1]) * beta1
         correction2 = np.sqrt(1 - np.float64(step_state[2]) * beta2)
         decay, keep = _rounded(p, weight_decay, 1 - lr * weight_decay)
-        rate, share1, second, share2, small = _rounded(
-            p, lr * correction2 / correction1, 1 - beta1, beta2, 1 - beta2, eps * correction2
-        )
+        rate, small = _rounded(p, lr * correction2 / correction1, eps * correction2)
         d = g
         if decay != 0:
             p, d = (np.asarray(p * keep), g) if decoupled else (p, fma(decay, p, g))
-        m = fma(share1, np.asarray(d - states[0]), states[0])
-        v = fma(np.asarray(share2 * d), d, np.asarray(second * states[1]))
+        m, v = _average(d, states[0], beta1), _average_of_square(d, states[1], beta2)
         largest = [maximum(states[2], v)] if len(states) > 2 else []
         root = np.sqrt(largest[0] if largest else v)
         return fma(np.asarray(-rate), np.asarray(m / (root + small)), p), [m, v, *largest]
@@ -76,13 +85,13 @@ def _rmsprop(centered: bool) -> Callable[..., Result]:
     def step(
         p: Array, g: Array, states: Sequence[Array], hyperparameters: Sequence[float], step_state: Sequence[float]
     ) -> Result:
-        one_less = 1 - np.float64(hyperparameters[1])
-        rate, alpha, eps, decay, mu, share = _rounded(p, *hyperparameters[:5], one_less)
+        alpha = np.float64(hyperparameters[1])
+        rate, _, eps, decay, mu = _rounded(p, *hyperparameters[:5])
         d = g if decay == 0 else fma(decay, p, g)
-        new = [fma(np.asarray(share * d), d, np.asarray(alpha * states[0]))]
+        new = [_average_of_square(d, states[0], alpha)]
         spread = new[0]
         if centered:
-            new.append(fma(share, np.asarray(d - states[1]), states[1]))
+            new.append(_average(d, states[1], alpha))
             spread = maximum(fma(np.asarray(-new[1]), new[1], new[0]), np.zeros((), p.dtype))
         d = np.asarray(d / (np.sqrt(spread) + eps))
         if len(states) > len(new):
@@ -129,8 +138,18 @@ class Update:
         return [0.0, *[1.0] * (self.step_state - 1)] if self.step_state else []
 
 
-_ADAM = ((0.01, 0.9, 0.999, 1e-8, 0.0), (0.3, 0.8, 0.95, 1e-4, 0.02), (0.1, 0.0, 0.0, 0.5, 0.3))
-_RMSPROP = ((0.01, 0.99, 1e-8, 0.0, 0.9), (0.3, 0.7, 1e-3, 0.02, 0.5), (0.1, 0.9, 1e-5, 0.1, 0.0))
+_ADAM = (
+    (0.01, 0.9, 0.999, 1e-8, 0.0),
+    (0.3, 0.8, 0.95, 1e-4, 0.02),
+    (0.1, 0.0, 0.0, 0.5, 0.3),
+    (0.1, 1e-9, 1e-9, 1e-3, 0.0),
+)
+_RMSPROP = (
+    (0.01, 0.99, 1e-8, 0.0, 0.9),
+    (0.3, 0.7, 1e-3, 0.02, 0.5),
+    (0.1, 0.9, 1e-5, 0.1, 0.0),
+    (0.1, 0.0, 1e-5, 0.1, 0.5),
+)
 UPDATES: dict[str, Update] = {
     "sgd": Update(_sgd, (1,), ((0.1, 0.9, 0.0, 0.0), (0.1, 0.7, 0.01, 1.0), (0.2, 0.5, 0.01, 0.0))),
     "adam": Update(_adam(False), (2, 3), _ADAM, 3),

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,7 +47,9 @@ def objects_in(folder: Path) -> dict[str, list[Path]] | None:
     return found if complete and fresh else None
 
 
-def build(source: Path, folder: Path, targets: tuple[str, ...] = (), flags: str = "") -> None:
+def build(
+    source: Path, folder: Path, targets: tuple[str, ...] = (), flags: str = "", options: Sequence[str] = ()
+) -> None:
     """Configure a source tree for this Python and build; RuntimeError with the tools' words."""
     configure = [
         "cmake",
@@ -60,6 +62,7 @@ def build(source: Path, folder: Path, targets: tuple[str, ...] = (), flags: str 
     ]
     if shutil.which("ninja"):
         configure += ["-G", "Ninja"]
+    configure += options
     if flags:
         configure += [f"-DCMAKE_CXX_FLAGS={flags}"]
     chosen = [word for target in targets for word in ("--target", target)]
@@ -70,17 +73,18 @@ def build(source: Path, folder: Path, targets: tuple[str, ...] = (), flags: str 
 
 
 @contextmanager
-def copy_tree(into: Path, *names: str) -> Iterator[Path]:
-    """A copy of these files and folders, to be built with two levels; removed at the end."""
+def copy_tree(into: Path, *names: str, levels: str = LEVELS[1]) -> Iterator[Path]:
+    """A copy of these files and folders, to be built with these levels; removed at the end."""
     if shutil.which("cmake") is None:
         pytest.skip("needs cmake")
+    into.mkdir(parents=True, exist_ok=True)
     for name in names:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, into / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
         else:
             shutil.copy(ROOT / name, into / name)
     lists = (ROOT / "CMakeLists.txt").read_text()
-    (into / "CMakeLists.txt").write_text(lists.replace(*LEVELS))
+    (into / "CMakeLists.txt").write_text(lists.replace(LEVELS[0], levels))
     shutil.copy(ROOT / "pyproject.toml", into)
     yield into
     shutil.rmtree(into)

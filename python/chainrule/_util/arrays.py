@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,28 +13,152 @@ from .. import _core
 from .dtypes import BOOL, CODES, FLOAT32, INT64, Array
 from .programs import PROGRAMS, cache_program
 
-__all__ = ["aligned_full", "cast_array", "constant", "first_nonfinite", "is_plain", "real_array", "to_array"]
+__all__ = [
+    "aligned_empty",
+    "aligned_full",
+    "as_ndarray",
+    "cast_array",
+    "check_operand",
+    "constant",
+    "first_nonfinite",
+    "is_aligned",
+    "is_plain",
+    "real_array",
+    "shared_view",
+    "to_array",
+    "values_of",
+]
 
 _CACHE_LINE = _core.ALIGNMENT  # bytes
+_NUMBERS = (float, int, bool)
+_WARNS_OF_RAGGED_LISTS = np.lib.NumpyVersion(np.__version__) < "1.24.0"  # later versions raise ValueError
 _ALIGN_FROM = 1024  # elements; smaller arrays do not repay the 3 us that aligned allocation takes
 
 
 def to_array(data: Any, dtype: npt.DTypeLike | None) -> Array:
     """Return a new C-contiguous array of a supported dtype; see `cr.tensor` for the rules."""
-    python_numbers = not _has_dtype(data)
-    if isinstance(data, (list, tuple)) and any(_has_dtype(item) and not isinstance(item, np.generic) for item in data):
-        data = [np.asarray(item) for item in data]
-        python_numbers = False
-    try:
-        array = np.asarray(data)
-    except ValueError as error:
-        raise ValueError(f"tensor: the data is ragged: {error}") from None
-    target = _default_dtype(array.dtype, python_numbers)
+    array, python_numbers = _given_array(data, "tensor")
+    target = _default_dtype(array, python_numbers)
     if dtype is not None:
         target = np.dtype(dtype)
         if target not in CODES:
             raise TypeError(f"tensor: dtype must be float32, float64, int64 or bool, got {target}")
     return cast_array(array, target)
+
+
+def as_ndarray(data: Any, name: str) -> Array:
+    """Return a user's data as a plain array, which may share its memory; errors begin with `name`.
+
+    Errors: TypeError for masked elements, ValueError for ragged lists.
+
+    >>> import numpy as np
+    >>> from chainrule._util.arrays import as_ndarray
+    >>> as_ndarray([[1, 2], [3, 4]], "X").shape
+    (2, 2)
+    """
+    return _given_array(data, name)[0]
+
+
+def values_of(data: Any, name: str) -> Array:
+    """Like `as_ndarray`, for copying values on purpose: also of a tensor that requires a gradient."""
+    values: Array = data._read(name) if hasattr(data, "_read") else as_ndarray(data, name)
+    return values
+
+
+def _given_array(data: Any, name: str) -> tuple[Array, bool]:
+    """The data as a plain array, and whether it consists of numbers without a dtype."""
+    if type(data) is np.ndarray:
+        return data, False
+    if hasattr(data, "_as_constant"):  # a tensor
+        return data._as_constant(name), False
+    nested = isinstance(data, (list, tuple))
+    python_numbers = _has_only_numbers(data) if nested else not _has_dtype(data)
+    if nested and not python_numbers:
+        data = _with_plain_arrays(data, name)
+    elif isinstance(data, np.ndarray):
+        _check_mask(data, name)
+    try:
+        if nested and _WARNS_OF_RAGGED_LISTS:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                return np.asarray(data), python_numbers
+        return np.asarray(data), python_numbers
+    except (ValueError, Warning) as error:
+        raise ValueError(f"{name}: the data is ragged: {error}") from None
+
+
+def _has_only_numbers(data: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether nested lists contain no arrays, and so have no dtype. NumPy's scalars count as numbers."""
+    for kind in set(map(type, data)):
+        if kind in _NUMBERS or issubclass(kind, np.generic):
+            continue
+        for item in data:
+            if type(item) is kind and (
+                not _has_only_numbers(item) if isinstance(item, (list, tuple)) else _has_dtype(item)
+            ):
+                return False
+    return True
+
+
+def _with_plain_arrays(data: list[Any] | tuple[Any, ...], name: str) -> list[Any]:
+    """The nested lists with plain arrays in place of tensors and other array-likes."""
+    return [
+        _with_plain_arrays(item, name)
+        if isinstance(item, (list, tuple))
+        else as_ndarray(item, name)
+        if _has_dtype(item)
+        else item
+        for item in data
+    ]
+
+
+def _check_mask(array: Array, name: str) -> None:
+    """Raise TypeError for an array with masked elements, which kernels would read like others."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise TypeError(
+            f"{name}: {np.count_nonzero(np.ma.getmaskarray(array))} of {array.size} elements are masked; fill them "
+            "with x.filled(value), or leave out the rows that have some"
+        )
+
+
+class _SharedValues:
+    """The memory of a tensor with a graph, as NumPy's arrays refer to it by `base`."""
+
+    __slots__ = ("__array_interface__", "_owner")
+
+    def __init__(self, array: Array) -> None:
+        interface = array.__array_interface__
+        interface["data"] = (interface["data"][0], True)  # read-only
+        self.__array_interface__, self._owner = interface, array
+
+
+def shared_view(array: Array, of_graph: bool = False) -> Array:
+    """Return a read-only view whose flag cannot be lifted, because its memory belongs to an object, not an array.
+
+    `of_graph`: it is the view of a tensor with a graph, which `check_operand` recognizes.
+
+    >>> import numpy as np
+    >>> from chainrule._util.arrays import shared_view
+    >>> view = shared_view(np.zeros(2))
+    >>> try:
+    ...     view.flags.writeable = True
+    ... except ValueError as error:
+    ...     print(error)
+    cannot set WRITEABLE flag to True of this array
+    """
+    return np.asarray(_SharedValues(array) if of_graph else array.data.toreadonly())
+
+
+def check_operand(array: Array) -> None:
+    """Raise TypeError for `numpy()` of a tensor with a graph: an op would take it as a constant."""
+    base = array.base
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, _SharedValues):
+        raise TypeError(
+            "an op would take x.numpy() of a tensor that requires a gradient as a constant, and the gradient would be "
+            "lost; pass x itself, or x.detach() for a constant"
+        )
 
 
 def is_plain(array: Array) -> bool:
@@ -49,7 +174,7 @@ def is_plain(array: Array) -> bool:
 
 def _has_dtype(data: Any) -> bool:
     """Whether the data has a dtype, as arrays and buffers do and lists do not."""
-    if hasattr(data, "__array__"):
+    if hasattr(data, "__array__") or hasattr(data, "__array_interface__") or hasattr(data, "__array_struct__"):
         return True
     try:
         memoryview(data)
@@ -58,18 +183,22 @@ def _has_dtype(data: Any) -> bool:
     return True
 
 
-def _default_dtype(given: np.dtype[Any], python_numbers: bool) -> np.dtype[Any]:
+def _default_dtype(array: Array, python_numbers: bool) -> np.dtype[Any]:
+    given = array.dtype
     if given.kind == "f" and given.itemsize <= 8:
         return FLOAT32 if python_numbers or given.itemsize == 2 else given.newbyteorder("=")
     if given.kind == "b":
         return BOOL
     if given.kind in "iu" and given.newbyteorder("=") != np.dtype(np.uint64):
         return INT64
-    raise TypeError(f"tensor: dtype {given} is not supported; expected float32, float64, an integer or bool")
+    got = ""
+    if given.kind == "O":  # of something that is no number
+        got = ", got " + next((type(x).__name__ for x in array.flat if type(x) not in _NUMBERS), "large integers")
+    raise TypeError(f"tensor: dtype {given} is not supported; expected float32, float64, an integer or bool{got}")
 
 
-def aligned_full(shape: tuple[int, ...], dtype: np.dtype[Any], values: npt.ArrayLike) -> Array:
-    """Return a C-contiguous array of these values, aligned to a cache line; NumPy's arrays are so only by chance.
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return a C-contiguous array of any values, aligned to a cache line; NumPy's arrays are so only by chance.
 
     An AVX-512 vector fills a cache line. If parameters and velocities are not aligned, every load touches two lines: a
     training step takes 1.5 to 3 % longer, a prediction of one row 8 to 15 %.
@@ -77,9 +206,19 @@ def aligned_full(shape: tuple[int, ...], dtype: np.dtype[Any], values: npt.Array
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + _CACHE_LINE, np.uint8)
     start = -memory.__array_interface__["data"][0] % _CACHE_LINE
-    array = memory[start : start + size].view(dtype).reshape(shape)
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def aligned_full(shape: tuple[int, ...], dtype: np.dtype[Any], values: npt.ArrayLike) -> Array:
+    """Return an aligned array of these values, as `aligned_empty`."""
+    array = aligned_empty(shape, dtype)
     array[...] = values
     return array
+
+
+def is_aligned(array: Array) -> bool:
+    """Whether an array's memory begins at a cache line."""
+    return int(array.__array_interface__["data"][0]) % _CACHE_LINE == 0
 
 
 def cast_array(array: Array, target: np.dtype[Any]) -> Array:
@@ -140,7 +279,7 @@ def real_array(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Array:
     >>> real_array(np.array([0, 255], dtype=np.uint8), np.float32, "X").dtype
     dtype('float32')
     """
-    array = np.asarray(values)
+    array = as_ndarray(values, name)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or array.dtype.name == "uint64":
         raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}")
     return to_array(array, dtype)

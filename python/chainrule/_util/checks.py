@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from math import isfinite
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["check_integer", "check_number", "check_size", "is_integer"]
+__all__ = ["MAX_SIZE", "check_integer", "check_number", "check_size", "check_total", "is_integer"]
+
+# The longest axis, stride or padding, and the most bytes of an array. The core computes with int64, and its sums of a
+# few sizes must not overflow (cpp/program/checked.h).
+MAX_SIZE = 2**61 - 1
 
 
 def is_integer(value: Any) -> bool:
@@ -21,7 +26,7 @@ def is_integer(value: Any) -> bool:
 
 
 def check_integer(what: str, value: Any, minimum: int | None = None) -> int:
-    """Return the value as an int; TypeError unless it is an integer, ValueError below `minimum`.
+    """Return the value as an int; TypeError unless it is an integer, ValueError below `minimum`, above MAX_SIZE.
 
     >>> from chainrule._util.checks import check_integer
     >>> check_integer("fit: epochs", 0, 1)
@@ -33,11 +38,13 @@ def check_integer(what: str, value: Any, minimum: int | None = None) -> int:
         raise TypeError(f"{what} must be an integer, got {value!r}")
     if minimum is not None and value < minimum:
         raise ValueError(f"{what} must be at least {minimum}, got {value}")
+    if abs(int(value)) > MAX_SIZE:
+        raise ValueError(f"{what} must be at most 2**61 - 1, got {value}")
     return int(value)
 
 
 def check_size(what: str, value: Any) -> int:
-    """Return the value as an int; ValueError unless it is an integer of at least 1, like the sizes of a layer.
+    """Return the value as an int; ValueError unless it is an integer from 1 to MAX_SIZE, like the sizes of a layer.
 
     >>> from chainrule._util.checks import check_size
     >>> check_size("Linear: in_features", 4)
@@ -45,7 +52,22 @@ def check_size(what: str, value: Any) -> int:
     """
     if not is_integer(value) or value < 1:
         raise ValueError(f"{what} must be an integer of at least 1, got {value!r}")
-    return int(value)
+    return check_integer(what, value)
+
+
+def check_total(what: str, shape: Sequence[int], itemsize: int) -> None:
+    """ValueError for a shape with a negative length or more bytes than MAX_SIZE.
+
+    >>> from chainrule._util.checks import check_total
+    >>> check_total("zeros", (2**40, 2**40), 4)
+    Traceback (most recent call last):
+    ...
+    ValueError: zeros: shape (1099511627776, 1099511627776) has more elements than any memory
+    """
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{what}: the lengths of shape {tuple(shape)} must not be negative")
+    if max(1, *shape, 1) > MAX_SIZE or math.prod(shape) * itemsize > MAX_SIZE:
+        raise ValueError(f"{what}: shape {tuple(shape)} has more elements than any memory")
 
 
 def check_number(
@@ -62,6 +84,6 @@ def check_number(
     number = float(value)
     if maximum is not None and not minimum <= number <= maximum:
         raise ValueError(f"{what} must be from {minimum} to {maximum}, got {value}")
-    if not isfinite(number) or number < minimum or (above and number == minimum):
+    if not math.isfinite(number) or number < minimum or (above and number == minimum):
         raise ValueError(f"{what} must be a finite number {'above' if above else 'of at least'} {minimum}, got {value}")
     return number

@@ -1,9 +1,10 @@
-"""Deferred Ctrl-C: an interrupt takes effect at the end of a training step."""
+"""Deferred signals: Ctrl-C takes effect at the end of a training step."""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,18 @@ if TYPE_CHECKING:
 
 __all__ = ["DeferredInterrupt"]
 
+# Their handlers may raise: Ctrl-C, the preemption by a scheduler, a time limit, a lost terminal.
+_NAMES = ("SIGINT", "SIGTERM", "SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGBREAK")
+_SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+
 
 class DeferredInterrupt:
-    """Defers SIGINT while `in_step` is set; `leave_step` passes it on to the previously installed handler.
+    """Defers signals while `in_step` is set; `leave_step` passes them on to the previously installed handlers.
 
-    Between steps (validation, callbacks, printing) SIGINT is handled immediately, because the state is consistent then.
-    Outside the main thread, or if SIGINT is ignored or its handler was not installed from Python, this does nothing.
+    Between steps (validation, callbacks, printing) a signal is handled immediately, because the state is consistent
+    then; `taken` is then True until it is reset. Leaving the block passes on what is still deferred. Signals that are
+    ignored, end the process or have a handler that was not installed from Python are left alone, and outside the main
+    thread, where no handler runs, this does nothing.
 
     >>> from chainrule._util.interrupt import DeferredInterrupt
     >>> with DeferredInterrupt() as interrupt:
@@ -27,33 +34,37 @@ class DeferredInterrupt:
     """
 
     def __init__(self) -> None:
-        self.in_step = False
-        self._pending = False
-        self._before: Any = None
+        self.in_step = self.taken = False
+        self._pending: list[int] = []
+        self._before: dict[int, Callable[[int, FrameType | None], Any]] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            before = signal.getsignal(signal.SIGINT)
-            if callable(before):
-                self._before = before
-                signal.signal(signal.SIGINT, self._handle)
+            for signum in _SIGNALS:
+                before = signal.getsignal(signum)
+                if callable(before):
+                    self._before[signum] = before
+                    signal.signal(signum, self._handle)
         return self
 
     def leave_step(self) -> None:
-        """Mark the end of a step and handle a SIGINT received during it."""
+        """Mark the end of a step and handle the signals received during it."""
         self.in_step = False
-        if self._pending:
-            self._pending = False
-            self._before(signal.SIGINT, None)
+        while self._pending:
+            self.taken = True
+            signum = self._pending.pop(0)
+            self._before[signum](signum, None)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self.in_step:
-            self._pending = True
+            self._pending += [signum] * (signum not in self._pending)
         else:
-            self._before(signum, frame)
+            self.taken = True
+            self._before[signum](signum, frame)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for signum, before in self._before.items():
+            signal.signal(signum, before)
+        self.leave_step()

@@ -86,6 +86,9 @@ class Executor(Protocol):
     def set_grad(self, tensor: _Tensor, gradient: Any) -> None:
         """Assign `tensor.grad`."""
 
+    def note_result(self, result: _Tensor, inputs: tuple[_Tensor, ...]) -> None:
+        """Note that a custom op has computed a result from these inputs."""
+
     def register_generator(self, state: Array) -> None:
         """Record that a generator with this state was created."""
 
@@ -162,12 +165,15 @@ class Eager:
         return out
 
     def operand(self, tensor: _Tensor, values: Any) -> Any:
-        """Convert to a new array of the tensor's dtype."""
-        return to_array(values, tensor.dtype)
+        """Convert to an array of the tensor's dtype; the values of another tensor are read on purpose."""
+        values = values._read("copy_") if hasattr(values, "_read") else values
+        same = type(values) is np.ndarray and values.dtype == tensor.dtype
+        return values if same else to_array(values, tensor.dtype)
 
     def overwrite(self, tensor: _Tensor, values: Any) -> None:
         """Copy an array into the tensor's memory."""
-        tensor._data[...] = values
+        with _core.writing((tensor._data,)):
+            tensor._data[...] = values
 
     def update(
         self,
@@ -199,6 +205,9 @@ class Eager:
         """Store the gradient."""
         tensor._grad = gradient
 
+    def note_result(self, result: _Tensor, inputs: tuple[_Tensor, ...]) -> None:
+        """Do nothing: only the rule of another custom op needs to know."""
+
     def register_generator(self, state: Array) -> None:
         """Do nothing: only a trace distinguishes generators created inside the function."""
 
@@ -207,7 +216,12 @@ class Eager:
         return True
 
     def require_values(self, tensor: _Tensor) -> None:
-        """Do nothing: in eager execution every tensor has values."""
+        """Every tensor has values; raise RuntimeError if another one stands for it."""
+        if tensor._number in grad_mode.replaced:
+            raise RuntimeError(
+                f"functional_call: the values of a tensor {tensor.shape} are read while another one stands for it; "
+                "compute with ops, or take x.detach()"
+            )
 
     def guard(self, owner: Any, attribute: str) -> None:
         """Do nothing: eager execution creates no program that could become invalid."""
@@ -220,7 +234,7 @@ class Eager:
 
 
 def _build(op: Any, arrays: Sequence[Array], attrs: tuple[Any, ...]) -> _core.Program:
-    plan = op.plan(op.name, [Spec(a.shape, a.dtype) for a in arrays], attrs)
+    plan = op.planned([Spec(a.shape, a.dtype) for a in arrays], attrs)
     return _core.Program(
         [(a.code, list(a.shape)) for a in (Spec(a.shape, a.dtype) for a in arrays)],
         [(plan.out.code, list(plan.out.shape))],
@@ -233,22 +247,31 @@ EAGER = Eager()
 
 
 class _GradMode(threading.local):
-    """Per-thread mode of ops: whether they record the graph, and which executor runs them."""
+    """Per-thread mode of ops: whether they record the graph, which executor runs them, the modes of modules."""
 
     enabled = True
     executor: Executor = EAGER
     sources: frozenset[int] = frozenset()  # parameters that enclosing transformations differentiate by
+    differentiated: frozenset[int] = frozenset()  # likewise, with all other inputs; reading their values is an error
+    replaced: dict[int, _Tensor] = {}  # noqa: RUF012 (never changed) what stands for a tensor, by its number, in ops
+    # (module, training) by id(module), where this thread has modes of its own: `thread_modes` in nn/_evaluate.py.
+    modules: dict[int, tuple[Any, bool]] | None = None
     # One value for the fast path of compiled calls to compare: `enabled`, or None where that path does not apply.
     call_mode: bool | None = True
 
     def set(self, enabled: bool, executor: Executor) -> None:
         """Set the recording flag and the executor."""
         self.enabled, self.executor = enabled, executor
-        self.call_mode = enabled if executor is EAGER and not self.sources else None
+        self.call_mode = enabled if executor is EAGER and not self.sources and not self.replaced else None
 
     def set_sources(self, sources: frozenset[int]) -> None:
         """Set the parameters that enclosing transformations differentiate by."""
         self.sources = sources
+        self.set(self.enabled, self.executor)
+
+    def set_replaced(self, replaced: dict[int, _Tensor]) -> None:
+        """Set the tensors that stand for others."""
+        self.replaced = replaced
         self.set(self.enabled, self.executor)
 
 

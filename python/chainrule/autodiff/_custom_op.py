@@ -12,6 +12,7 @@ from ..ops._op import OPS, Attrs, Op, Plan, Spec, Tangents
 from ..ops._operands import one
 from ._inputs import make_input_leaf, zeros_like
 from ._sweeps import enable_grad, no_grad, reverse_sweep
+from ._value_reads import ValueReads, watching
 
 __all__ = ["custom_op"]
 
@@ -53,14 +54,15 @@ def custom_op(
     @wraps(forward)
     def call(*arguments: Any) -> Tensor:
         inputs = tuple(one(x) for x in arguments)
-        with no_grad():
+        with no_grad(), watching(ValueReads(inputs)) as reads:
             result = compute(*inputs)
         if not isinstance(result, Tensor):
             raise TypeError(f"{name}: forward must return a tensor, got {type(result).__name__}")
         out = result.detach()
         if grad_mode.enabled and out.dtype.kind == "f" and any(x._requires_grad for x in inputs):
-            rules = _Rules(name, vjp, jvp)
+            rules = _Rules(name, vjp, jvp, reads)
             out._record(Op(name, _no_plan, variadic_vjp=rules.gradient, variadic_jvp=rules.tangent), inputs, ())
+        grad_mode.executor.note_result(out, inputs)
         return out
 
     return call
@@ -73,8 +75,8 @@ def _no_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 class _Rules:
     """The derivative rules of one call; checks the results of the user's functions."""
 
-    def __init__(self, name: str, vjp: Callable[..., Any], jvp: Callable[..., Any] | None) -> None:
-        self.name, self._vjp, self._jvp = name, vjp, jvp
+    def __init__(self, name: str, vjp: Callable[..., Any], jvp: Callable[..., Any] | None, forward: ValueReads) -> None:
+        self.name, self._vjp, self._jvp, self._forward = name, vjp, jvp, forward
         self._cached: tuple[Tensor, list[Tensor | None]] | None = None
 
     def gradient(self, i: int, g: Tensor, out: Tensor, inputs: Inputs, attrs: Attrs) -> Tensor | None:
@@ -85,7 +87,9 @@ class _Rules:
 
     def _gradients(self, g: Tensor, out: Tensor, inputs: Inputs) -> list[Tensor | None]:
         upstream = make_input_leaf(g) if grad_mode.enabled else g  # a new leaf, to detect results that depend on it
-        result = self._vjp(upstream, out, inputs)
+        reads = ValueReads((*inputs, out), [upstream], self._forward)
+        with watching(reads):
+            result = self._vjp(upstream, out, inputs)
         parts = [result] if isinstance(result, Tensor) and len(inputs) == 1 else result
         if not isinstance(parts, (tuple, list)) or len(parts) != len(inputs):
             got = f"{len(parts)}" if isinstance(parts, (tuple, list)) else type(parts).__name__
@@ -94,7 +98,7 @@ class _Rules:
             if part is not None:
                 self._check(part, x, f"vjp's gradient of argument {i}")
         return [
-            part if part is None else self._attach_node(part, [upstream], inputs, f"vjp's gradient of argument {i}")
+            part if part is None else self._attach_node(part, [upstream], reads, f"vjp's gradient of argument {i}")
             for i, part in enumerate(parts)
         ]
 
@@ -106,9 +110,12 @@ class _Rules:
             zeros_like(x) if t is None and x.dtype.kind == "f" else t for t, x in zip(tangents, inputs, strict=True)
         ]
         leaves = [make_input_leaf(t) if t is not None and grad_mode.enabled else t for t in given]
-        result = self._jvp(tuple(leaves), out, inputs)
+        present = [t for t in leaves if t is not None]
+        reads = ValueReads((*inputs, out), present, self._forward)
+        with watching(reads):
+            result = self._jvp(tuple(leaves), out, inputs)
         self._check(result, out, "jvp's tangent")
-        return self._attach_node(result, [t for t in leaves if t is not None], inputs, "jvp's tangent")
+        return self._attach_node(result, present, reads, "jvp's tangent")
 
     def _transposed(self, tangents: Tangents, out: Tensor, inputs: Inputs) -> Tensor | None:
         """J t, as the gradient of <vjp(g), t> with respect to g, because vjp is linear in g: g -> J^T g."""
@@ -129,16 +136,23 @@ class _Rules:
                 "value"
             )
 
-    def _attach_node(self, result: Tensor, given: Sequence[Tensor], inputs: Inputs, what: str) -> Tensor:
-        """The result of a rule; if it was not computed by ops, with a node that raises when differentiated."""
-        if not grad_mode.enabled or any(_depends(result, t) for t in given):
+    def _attach_node(self, result: Tensor, given: Sequence[Tensor], reads: ValueReads, what: str) -> Tensor:
+        """The result of a rule; if it was not computed by ops alone, with a node that raises when differentiated."""
+        if not grad_mode.enabled:
             return result
-        result = result.detach()
-        rule = _NotDifferentiable(
-            f"{self.name}: {what} was not computed by ops from its arguments, so it cannot be differentiated again; "
-            "write the rule in ops, and return None for arguments without a gradient"
+        advice = (
+            "so it cannot be differentiated again; write the rule in ops, and return None for arguments without a "
+            "gradient"
         )
-        result._record(Op(self.name, _no_plan, variadic_vjp=rule, variadic_jvp=rule), (*given, *inputs), ())
+        if reads.of_given or not any(_depends(result, t) for t in given):
+            rule = _NotDifferentiable(f"{self.name}: {what} was not computed by ops from its arguments, {advice}")
+            result = result.detach()
+            sources = (*given, *reads.arguments)
+            result._record(Op(self.name, _no_plan, variadic_vjp=rule, variadic_jvp=rule), sources, ())
+            return result
+        if reads.of_arguments:
+            message = f"{self.name}: {what} used values of the arguments that were not computed by ops, {advice}"
+            return _OnlyLinear(self.name, message).attach(result, tuple(reads.arguments))
         return result
 
 
@@ -150,6 +164,34 @@ class _NotDifferentiable:
 
     def __call__(self, *_: Any) -> None:
         raise TypeError(self.message)
+
+
+class _OnlyLinear:
+    """The rules of a result that ops computed from what it is linear in, and from values of the arguments.
+
+    Its node is the identity of the first input. The others are the arguments: a derivative by them raises.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        self.name, self.message = name, message
+
+    def attach(self, result: Tensor, arguments: Inputs) -> Tensor:
+        """The result with such a node; its derivatives, which contain the values, too, get one as well."""
+        if not grad_mode.enabled or not any(x._requires_grad for x in (result, *arguments)):
+            return result
+        out = result.detach()
+        out._record(Op(self.name, _no_plan, variadic_vjp=self._vjp, variadic_jvp=self._jvp), (result, *arguments), ())
+        return out
+
+    def _vjp(self, i: int, g: Tensor, out: Tensor, inputs: Inputs, attrs: Attrs) -> Tensor:
+        if i > 0:
+            raise TypeError(self.message)
+        return self.attach(g, inputs[1:])
+
+    def _jvp(self, tangents: Tangents, out: Tensor, inputs: Inputs, attrs: Attrs) -> Tensor | None:
+        if any(t is not None for t in tangents[1:]):
+            raise TypeError(self.message)
+        return None if tangents[0] is None else self.attach(tangents[0], inputs[1:])
 
 
 def _depends(result: Tensor, given: Tensor) -> bool:

@@ -14,6 +14,7 @@ from .._util.trees import flatten, leaves_with_paths
 from ._inputs import as_float, is_leaf, unflatten
 from ._recording import Recording
 from ._sweeps import no_grad
+from ._transforms import check_function
 
 __all__ = ["gradcheck"]
 
@@ -42,6 +43,7 @@ def gradcheck(
     >>> cr.gradcheck(lambda x: cr.tanh(x), [np.array([0.1, 0.5])], order=2)
     True
     """
+    check_function("gradcheck", f)
     order = check_size("gradcheck: order", order)
     arguments = [_copy(argument, f"input {n}") for n, argument in enumerate(inputs)]
     rng = np.random.default_rng(seed)

@@ -12,7 +12,7 @@ from .. import ops
 from .._tensor import Tensor
 from .._util.mode import grad_mode
 from ._recording import Recording
-from ._transforms import ArgNums, grad, positions_of, select_by_argnums
+from ._transforms import ArgNums, check_function, grad, positions_of, select_by_argnums
 
 __all__ = ["Sweep", "hessian", "jacobian", "set_sweep_compiler"]
 
@@ -48,6 +48,7 @@ def jacobian(
     array([[0., 0.],
            [0., 1.]], dtype=float32)
     """
+    check_function("jacobian", f, argnums)
     if mode not in _MODES:
         raise ValueError(f"jacobian: mode must be {', '.join(_MODES)}, got {mode!r}")
 
@@ -134,4 +135,5 @@ def hessian(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) 
     array([[10.,  6.],
            [ 6.,  0.]], dtype=float32)
     """
+    check_function("hessian", f, argnums)
     return jacobian(grad(f, argnums, has_aux), argnums, has_aux, mode="forward")

@@ -40,7 +40,7 @@ class Recording:
         recording = grad_mode.enabled
         with enable_grad():
             self.inputs = Inputs(what, args, arguments, others)
-            with differentiating_by(self.inputs.parameters):
+            with differentiating_by(self.inputs.parameters, self.inputs.source_numbers):
                 result = f(*self.inputs.passed, **kwargs)
         if has_aux and not (isinstance(result, (tuple, list)) and len(result) == 2):
             raise TypeError(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar, cast
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -66,14 +67,61 @@ class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
 
 
 @contextmanager
-def differentiating_by(parameters: Iterable[int]) -> Iterator[None]:
-    """Context in which tensors that depend on these parameters (by number) keep their graph for the caller."""
-    before = grad_mode.sources
-    grad_mode.set_sources(before.union(parameters))
+def differentiating_by(parameters: Iterable[int], inputs: Iterable[int] = ()) -> Iterator[None]:
+    """Context of a transformation's function; all tensors by number.
+
+    Tensors that depend on `parameters` keep their graph for the caller. Values that depend on `inputs`, which include
+    the parameters, cannot be read by Python: the derivative would miss them.
+    """
+    before = grad_mode.sources, grad_mode.differentiated
+    grad_mode.set_sources(before[0].union(parameters))
+    grad_mode.differentiated = before[1].union(inputs)
     try:
         yield
     finally:
-        grad_mode.set_sources(before)
+        grad_mode.set_sources(before[0])
+        grad_mode.differentiated = before[1]
+
+
+def depends_on(t: Tensor, numbers: Collection[int]) -> bool:
+    """Whether a tensor is, or was computed from, one of these; tensors that are older than all of them were not."""
+    oldest, seen, waiting = min(numbers, default=t._number + 1), set(), [t]
+    while waiting:
+        t = waiting.pop()
+        if t._number in numbers:
+            return True
+        if t._number not in seen:
+            seen.add(t._number)
+            waiting.extend([x for x in t._inputs if x._requires_grad and x._number >= oldest])
+    return False
+
+
+def is_differentiated(t: Tensor) -> bool:
+    """Whether an enclosing transformation differentiates what is computed here from the tensor."""
+    return t._requires_grad and grad_mode.enabled and depends_on(t, grad_mode.differentiated)
+
+
+def check_overwrite(what: str, target: Tensor, values: Any) -> None:
+    """Raise RuntimeError if a derivative would be lost because a tensor is overwritten with these values."""
+    if target._number in grad_mode.replaced:
+        raise RuntimeError(
+            f"{what}: the tensor {target.shape} is replaced by functional_call and cannot be overwritten"
+        )
+    if not grad_mode.enabled or not grad_mode.differentiated:
+        return
+    advice = (
+        "compute with new tensors: cr.nn.utils.functional_call(model, parameters, x) calls a model with other "
+        "parameters; cr.no_grad() allows writes that are not to be differentiated"
+    )
+    if target._number in grad_mode.differentiated:
+        raise RuntimeError(
+            f"{what}: a tensor {target.shape} would be overwritten while the function is differentiated by it; {advice}"
+        )
+    if isinstance(values, Tensor) and is_differentiated(values):
+        raise RuntimeError(
+            f"{what}: the values for a tensor {target.shape} depend on what is differentiated here, and the derivative "
+            f"would be lost; {advice}"
+        )
 
 
 def is_grad_enabled() -> bool:
@@ -143,12 +191,14 @@ def reverse_sweep(
     nodes: Sequence[Tensor] | None = None,
     what: str = "backward",
     visit: Visit | None = None,
+    independent: bool = True,
 ) -> dict[int, Tensor]:
     """Gradients of sum(outputs * gradients) by source number; sources without influence are omitted.
 
     `nodes` is the subgraph between them, for callers that sweep it often; `what` begins errors. For inspection,
     `visit(node, i, part, total)` is called for each edge, with the gradient that the node passes to its input i and the
-    gradient accumulated there so far.
+    gradient accumulated there so far. Without `independent`, a source that was computed from another one contributes to
+    that one's gradient; `nodes` must then contain what lies between them.
     """
     pending: dict[int, Tensor] = {}
     for out, g in zip(outputs, gradients, strict=True):
@@ -163,7 +213,8 @@ def reverse_sweep(
         g = pending.pop(t._number)
         if t._number in sources:
             found[t._number] = g
-            continue
+            if independent or t._op is None:
+                continue
         check_not_overwritten(t, what)
         assert t._op is not None
         for i, x in enumerate(t._inputs):
@@ -220,13 +271,22 @@ def seed(output: Tensor, gradient: Any, what: str) -> Tensor:
     return g
 
 
-def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
+retained: WeakValueDictionary[int, Tensor] = WeakValueDictionary()  # nodes whose `grad` is kept, by number
+
+
+def backward(
+    output: Tensor, gradient: Any = None, create_graph: bool = False, retain_graph: bool | None = None
+) -> None:
     """Add the gradient of `output` to the `grad` of every leaf that requires one.
 
+    Also to that of the other tensors on which `retain_grad()` was called.
+
     Arguments: `output`, a tensor computed from such leaves; `gradient`, of its shape (default 1 for one element);
-    `create_graph`, whether the gradients can be differentiated again.
+    `create_graph`, whether the gradients can be differentiated again; `retain_graph` has no effect: a graph exists as
+    long as its tensors.
     Errors: ValueError without a gradient for more than one element or for an output without a graph; RuntimeError when
-    a value that the graph needs was overwritten.
+    a value that the graph needs was overwritten, and inside `cr.grad` and other transformations without
+    `create_graph`, where the stored gradients would be constants.
 
     >>> import chainrule as cr
     >>> x = cr.tensor(3.0, requires_grad=True)
@@ -236,20 +296,25 @@ def backward(output: Tensor, gradient: Any = None, create_graph: bool = False) -
     """
     if not output._requires_grad:
         raise ValueError("backward: the output does not depend on a tensor that requires a gradient")
+    if not create_graph and grad_mode.differentiated and is_differentiated(output):
+        raise RuntimeError(
+            "backward: the output depends on what is differentiated here, and the gradients in `grad` would be "
+            "constants; pass create_graph=True, or use cr.grad or cr.autograd.grad"
+        )
     nodes = ancestors([output])
-    leaves = {t._number: t for t in nodes if t._op is None}
+    targets = {t._number: t for t in nodes if t._op is None or t._number in retained}
     with enable_grad() if create_graph else no_grad():
         first = seed(output, gradient, "backward")
-        found = reverse_sweep([output], [first], leaves, nodes)
+        found = reverse_sweep([output], [first], targets, nodes, independent=False)
         new, taken = {}, {id(first._version)}
         for number, g in found.items():
-            before = leaves[number].grad
+            before = targets[number].grad
             if before is not None:
                 g = ops.add(before, g)
             elif id(g._version) in taken and grad_mode.executor.has_values:
-                # It shares the memory of the seed or of another leaf's grad.
+                # It shares the memory of the seed or of another tensor's grad.
                 g = ops.add(g, 0) if create_graph else Tensor._wrap(g._data.copy())
             taken.add(id(g._version))
             new[number] = g
     for number, g in new.items():
-        leaves[number].grad = g
+        targets[number].grad = g

@@ -10,13 +10,37 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+from .._tensor import Tensor
 from .._util.checks import is_integer
 from ._recording import Recording
 from ._sweeps import seed
 
-__all__ = ["ArgNums", "grad", "hvp", "jvp", "positions_of", "select_by_argnums", "value_and_grad", "vjp"]
+__all__ = [
+    "ArgNums",
+    "check_function",
+    "grad",
+    "hvp",
+    "jvp",
+    "positions_of",
+    "select_by_argnums",
+    "value_and_grad",
+    "vjp",
+]
 
 ArgNums = int | Sequence[int]
+
+
+def check_function(what: str, f: Any, argnums: Any = 0) -> None:
+    """Raise TypeError unless a transformation was given a function and positions of its arguments."""
+    if not callable(f):
+        of_tensors = isinstance(f, Tensor) or (isinstance(f, (tuple, list)) and any(isinstance(t, Tensor) for t in f))
+        advice = "; for derivatives of tensors write cr.autograd.grad(outputs, inputs)" if of_tensors else ""
+        raise TypeError(f"{what}: expected a function, got {type(f).__name__}{advice}")
+    if not isinstance(argnums, (tuple, list)) and not is_integer(argnums):
+        raise TypeError(
+            f"{what}: argnums must be an integer or a tuple of integers, got {type(argnums).__name__}; the arguments "
+            f"of the function follow in a second call, cr.{what}(f)(x)"
+        )
 
 
 def positions_of(what: str, argnums: ArgNums, args: Sequence[Any]) -> list[int]:
@@ -54,6 +78,7 @@ def value_and_grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = 
     >>> cr.grad(lambda p: p["w"] * p["w"] * p["b"])({"w": 2.0, "b": 3.0})["w"].item()
     12.0
     """
+    check_function("value_and_grad", f, argnums)
 
     @wraps(f)
     def computed(*args: Any, **kwargs: Any) -> Any:
@@ -75,6 +100,7 @@ def grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> 
     >>> cr.grad(cr.grad(lambda x: x * x * x))(cr.tensor(2.0)).item()
     12.0
     """
+    check_function("grad", f, argnums)
     both = value_and_grad(f, argnums, has_aux)
 
     @wraps(f)
@@ -100,6 +126,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     >>> pullback(cr.tensor([1.0, 2.0]))[0].numpy()
     array([1.       , 5.4365635], dtype=float32)
     """
+    check_function("vjp", f)
     run = Recording("vjp", f, primals, {}, range(len(primals)), has_aux, others=True)
 
     def pullback(gradient: Any = None) -> tuple[Any, ...]:
@@ -125,6 +152,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     >>> y.item(), slope.item()
     (8.0, 12.0)
     """
+    check_function("jvp", f)
     _check_tuples("jvp", primals, tangents)
     run = Recording("jvp", f, primals, {}, range(len(primals)), has_aux, others=True)
     pushed = run.result(run.push(run.inputs.tangents(tangents)))
@@ -154,6 +182,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> cr.hvp(lambda x: 0.5 * (x @ A @ x), ([1.0, 1.0],), ([1.0, 0.0],)).numpy()
     array([2., 1.], dtype=float32)
     """
+    check_function("hvp", f)
     _check_tuples("hvp", primals, tangents)
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(f, argnums), primals, tangents)[1]

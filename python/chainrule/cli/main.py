@@ -5,6 +5,7 @@ Errors are printed in one line on stderr with exit code 2; Ctrl-C gives exit cod
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -99,6 +100,12 @@ def train(
     ] = 0,
     out: Annotated[str | None, typer.Option(help="Model file.", show_default="NAME.safetensors")] = None,
     threads: ThreadsOption = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="File for the state of training, saved after every epoch and at Ctrl-C.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the checkpoint, if there is one, with the same bits.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Disable progress output.")] = False,
 ) -> None:
     """Train a net and save it.
@@ -117,8 +124,12 @@ def train(
         momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, seed=seed,
         **{name: value for name, value in chosen.items() if value is not None},
     )  # fmt: skip
+    if resume and checkpoint is None:
+        raise ValueError("train: --resume requires --checkpoint FILE")
     path = _check_out(out if out is not None else f"{problem.name}.safetensors")
-    _train_and_save(problem, options, path, progress=not quiet)
+    if checkpoint is not None:
+        _check_out(checkpoint)
+    _train_and_save(problem, options, path, not quiet, checkpoint, resume)
 
 
 def _load_problem(
@@ -171,27 +182,66 @@ def _check_out(path: str) -> str:
     return path
 
 
-def _train_and_save(problem: training.Problem, options: training.Options, path: str, progress: bool) -> None:
+def _train_and_save(
+    problem: training.Problem,
+    options: training.Options,
+    path: str,
+    progress: bool,
+    checkpoint: str | None,
+    resume: bool,
+) -> None:
     model = training.build_model(problem, options)
     inputs = problem.front[-1].out_features
     sizes = "-".join(str(size) for size in (inputs, *options.hidden, problem.preparation.outputs))
+    report = _Report()
     for note in problem.notes:
-        print(f"{problem.name}: {note}")
+        report(f"{problem.name}: {note}")
     rows, held_out = len(problem.train[0]), len(problem.held_out[0])
-    print(f"{problem.name}: {rows} rows to train on, {held_out} held out, {problem.preparation.task}")
+    report(f"{problem.name}: {rows} rows to train on, {held_out} held out, {problem.preparation.task}")
     sgd = f"SGD lr {options.lr} momentum {options.momentum}"
-    print(f"net {sizes}, {sgd}, batch {options.batch_size}, seed {options.seed}", flush=True)
+    report(f"net {sizes}, {sgd}, batch {options.batch_size}, seed {options.seed}")
     history = History()
     try:
-        training.train(problem, model, options, progress, history)
+        training.train(problem, model, options, progress, history, checkpoint, resume)
     except KeyboardInterrupt:
         save(model, path, preparation=problem.preparation)
-        print(f"interrupted after {history.epochs} completed epochs; saved {path}", file=sys.stderr)
+        hint = "" if checkpoint is None else "; continue with --resume"
+        _complain(f"interrupted after {history.epochs} completed epochs; saved {path}{hint}")
         raise
     save(model, path, preparation=problem.preparation)
-    print(training.score(problem, history))
-    print(f"{sum(history.seconds):.2f} s of training, {history.samples_per_second:.0f} samples/s")
-    print(f"saved {path}")
+    report(training.score(problem, history))
+    report(f"{sum(history.seconds):.2f} s of training, {history.samples_per_second:.0f} samples/s")
+    report(f"saved {path}")
+    report.check()
+
+
+class _Report:
+    """Prints lines; an output that fails (a closed pipe, a full disk) is an error after training only."""
+
+    def __init__(self) -> None:
+        self._error: Exception | None = None
+
+    def __call__(self, line: str) -> None:
+        """Print a line."""
+        if self._error is None:
+            try:
+                print(line, flush=True)
+            except (OSError, ValueError) as error:
+                self._error = error
+
+    def check(self) -> None:
+        """Raise the first error."""
+        if isinstance(self._error, BrokenPipeError):
+            raise self._error
+        if self._error is not None:
+            raise OSError(f"standard output: {getattr(self._error, 'strerror', None) or self._error}")
+
+
+def _complain(line: str) -> None:
+    """Print a line on stderr, if possible."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=sys.stderr, flush=True)
 
 
 @app.command()
@@ -225,6 +275,8 @@ def predict(
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     if out is None:
+        if sys.stdout is None:
+            raise ValueError("predict: the standard output is closed; pass --out FILE")
         sys.stdout.write(text.getvalue())
     else:
         write_atomic(out, text.getvalue().encode())
@@ -263,19 +315,32 @@ def run(arguments: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=args or ["--help"], prog_name="chainrule", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:  # the reader of stdout has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
         message = _one_line(error)
         if message is None:
             raise
-        print(f"chainrule: error: {message}", file=sys.stderr)
+        _complain(f"chainrule: error: {message}")
         return 2
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            _drop_unwritten(stream)
+
+
+def _drop_unwritten(stream: Any) -> None:
+    """Send what a stream could not write to nowhere: Python would try again at exit, and fail with exit code 120."""
+    try:
+        if stream is not None:
+            stream.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _one_line(error: Exception) -> str | None:

@@ -203,18 +203,43 @@ def build_model(problem: Problem, options: Options) -> Sequential:
     return model
 
 
-def train(problem: Problem, model: Module, options: Options, progress: bool, history: History) -> None:
+class _Decay:
+    """The linear decay of the learning rate; a checkpoint continues with the same one only.
+
+    Not LinearLR, which rounds differently: model files keep the bits of earlier versions.
+    """
+
+    def __init__(self, optimizer: SGD, options: Options) -> None:
+        self.optimizer, self.options = optimizer, options
+
+    def __call__(self, record: History) -> None:
+        left = tensor(np.float64(self.options.epochs - record.epochs))
+        self.optimizer.lr = ops.div(ops.mul(left, self.options.lr), float(self.options.epochs)).item()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.options.epochs}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state != self.state_dict():
+            raise ValueError(f"train: the checkpoint is one of {state['epochs']} epochs, got {self.options.epochs}")
+
+
+def train(
+    problem: Problem,
+    model: Module,
+    options: Options,
+    progress: bool,
+    history: History,
+    checkpoint: str | None = None,
+    resume: bool = False,
+) -> None:
     """Train the model on the problem; `history` records each completed epoch, also when training is interrupted.
 
-    Arguments: `problem`; `model`, from `build_model`; `options`; `progress`, whether to display it; `history`, empty.
+    Arguments: `problem`; `model`, from `build_model`; `options`; `progress`, whether to display it; `history`, empty;
+    `checkpoint` and `resume` as in `fit`.
     Errors: as `fit`.
     """
     optimizer = SGD(model.parameters(), options.lr, options.momentum, options.nesterov, options.weight_decay)
-
-    # Not LinearLR, which rounds differently: model files keep the bits of earlier versions.
-    def decay_rate(record: History) -> None:
-        left = tensor(np.float64(options.epochs - record.epochs))
-        optimizer.lr = ops.div(ops.mul(left, options.lr), float(options.epochs)).item()
 
     fit(
         model,
@@ -226,8 +251,10 @@ def train(problem: Problem, model: Module, options: Options, progress: bool, his
         validation=problem.held_out,
         seed=options.seed,
         progress=progress,
-        callbacks=(decay_rate,),
+        callbacks=(_Decay(optimizer, options),),
         history=history,
+        checkpoint=checkpoint,
+        resume=resume,
     )
 
 

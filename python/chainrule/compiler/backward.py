@@ -14,12 +14,12 @@ import numpy as np
 from .._tensor import Tensor
 from .._util.trees import flatten, rebuild
 from ..autodiff._inputs import make_input_leaf, zeros_like
-from ..autodiff._sweeps import differentiating_by, enable_grad, forward_sweep, reverse_sweep
+from ..autodiff._sweeps import differentiating_by, enable_grad, forward_sweep, is_differentiated, reverse_sweep
 from ..ops._op import Attrs, Op, Spec, Tangents
 from ..ops._op import Plan as OpPlan
 from .plan import Plan
 
-__all__ = ["attach_backward"]
+__all__ = ["attach_backward", "check_differentiable"]
 
 Function = Callable[..., Any]
 
@@ -39,6 +39,17 @@ def attach_backward(
         if plan.differentiable[i]:
             rules = _Rules(function, compile, plan, i, structure, saved)
             output._record(Op("compiled", _no_plan, variadic_vjp=rules.vjp, variadic_jvp=rules.jvp), sources, ())
+
+
+def check_differentiable(function: Any, plan: Plan, leaves: Sequence[Any]) -> None:
+    """Raise RuntimeError if an enclosing transformation differentiates results that have no derivative."""
+    sources = (leaves[s] if isinstance(s, int) else s for s in plan.sources)
+    if any(is_differentiated(t) for t in sources):
+        raise RuntimeError(
+            f"compile: {getattr(function, '__name__', 'the function')} overwrites tensors, sets gradients or draws "
+            "random numbers, so its results cannot be differentiated; differentiate the function before compiling it, "
+            "or compute with new tensors: cr.nn.utils.functional_call"
+        )
 
 
 def _no_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> OpPlan:

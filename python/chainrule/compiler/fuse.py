@@ -219,6 +219,8 @@ def _extend_chain(flow: Flow, at: int, chain: _Chain) -> None:
         instr = flow.code[position]
         if instr is None or not isinstance(instr.record, Map) or len(chain.maps) == _MAX_CHAIN:
             continue
+        if instr.dtype != chain.maps[0].dtype:  # they may share a bool operand
+            continue
         common = _common_region(instr.record, chain.region)
         changing = {v for v in touched if not flow.values[v].constant}
         if common is None or changing.isdisjoint(instr.ins):

@@ -20,7 +20,7 @@ from .._util.mode import grad_mode
 from .._util.trees import flatten, rebuild
 from ..autodiff._inputs import zeros_like
 from ..autodiff._jacobian import Sweep, set_sweep_compiler
-from .backward import attach_backward
+from .backward import attach_backward, check_differentiable
 from .build import build
 from .entries import restore, without_changes
 from .plan import GradEffect, GradUse, Plan, no_plan
@@ -67,13 +67,15 @@ class Compiled(Generic[F]):
         return self._find_and_run(args, kwargs)
 
     def _find_and_run(self, args: Any, kwargs: Any) -> Any:
-        if not grad_mode.executor.has_values:
+        if not grad_mode.executor.has_values or grad_mode.replaced:
             return self.function(*args, **kwargs)
         plan, structure, leaves, arrays = self._find(args, kwargs)
         if plan is not self._last:
             self._remember(plan)
             if not kwargs:
                 self._fast, self._fast_mode = plan.fast_call(args), grad_mode.enabled
+        if plan.loses_gradients and grad_mode.differentiated:
+            check_differentiable(self, plan, leaves)
         outputs = plan.run(leaves, arrays)
         if any(plan.differentiable):
             attach_backward(self.function, Compiled, plan, outputs, structure, leaves)
@@ -129,6 +131,7 @@ class Compiled(Generic[F]):
             if not changes:
                 plan = _plan(trace, result, positions, self._micro_batch)
                 plan.watched = watch.entries
+                trace.grads.clear()  # tensors that refer to the trace: without the circle, it is freed at once
                 return plan
             before = signature
         raise CompileError(
@@ -314,6 +317,7 @@ def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int
         trace.bumped,
         [*sources, *trace.captured.values()],
         differentiable,
+        trace.loses_gradients or (not pure and any(isinstance(t, Tensor) and t._requires_grad for t in leaves)),
     )
 
 

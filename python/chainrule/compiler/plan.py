@@ -56,6 +56,7 @@ class Plan:
     versions: list[list[int]]  # versions of memory that is overwritten
     sources: list[Tensor | int]  # inputs with gradients: captured tensors, or indices of arguments
     differentiable: list[bool]  # for each output
+    loses_gradients: bool  # whether a result would be differentiable if a call had no effects
     watched: tuple[Any, ...] = ()  # entries of a `Watch`: likewise while they hold
     statics: list[Any] = field(default_factory=list)  # constant arguments of the fast call
     derivatives: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # compiled sweeps of outputs

@@ -86,6 +86,7 @@ class Trace:
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}  # the current `grad` of tensors
         self.entry_grads: dict[int, tuple[Tensor, int | None]] = {}  # `grad` at entry, if read before set
         self.consumed: set[int] = set()  # tensors whose gradient an optimizer has consumed
+        self.loses_gradients = False  # whether a value that requires a gradient was copied into a tensor
         self.bumped: list[list[int]] = []  # versions of overwritten memory
         self._draws: dict[int, tuple[Array, int]] = {}  # states of generators, and their numbers of draws
         self.own_states: list[Array] = []  # of generators created in the function: every run begins with these states
@@ -163,7 +164,7 @@ class Trace:
         key = (op, attrs, *values, *[t._data.shape for t in inputs], self._writes if mutable else 0)
         found = self._seen.get(key)
         if found is None:
-            plan = op.plan(op.name, [_spec(t._data) for t in inputs], attrs)
+            plan = op.planned([_spec(t._data) for t in inputs], attrs)
             found = self._seen[key] = self.new(plan.out), plan.out
             slots = [*values, found[0], *[self.new(spec) for spec in plan.temporaries]]
             for step in plan.code:
@@ -190,7 +191,8 @@ class Trace:
         return as_tensor(values, tensor.dtype).astype(tensor.dtype)
 
     def overwrite(self, tensor: Tensor, values: Tensor) -> None:
-        """Append a copy into a captured tensor."""
+        """Append a copy into a captured tensor; nothing is differentiated through it."""
+        self.loses_gradients |= values._requires_grad
         self.in_place("copy", [tensor], [values], Copy.contiguous(tensor.size))
 
     def update(
@@ -259,6 +261,9 @@ class Trace:
         self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], record, [p, value]))
         return TracerValue(self, out, spec)
 
+    def note_result(self, result: Tensor, inputs: tuple[Tensor, ...]) -> None:
+        """Do nothing: a traced rule cannot read values."""
+
     def register_generator(self, state: Array) -> None:
         """Record the state of a generator that the function creates."""
         self.own_states.append(state)
@@ -300,11 +305,11 @@ class Trace:
         self.consumed.discard(tensor._number)
 
     def check_requires_grad(self, tensor: Tensor, value: bool) -> None:
-        """Raise if `requires_grad` of a captured tensor would change: later runs would not change it."""
-        if tensor._number < self.start and tensor._requires_grad != value:
-            raise CompileError(
-                f"compile: requires_grad of a captured tensor is changed ({user_line()}); change it outside"
-            )
+        """Raise if `requires_grad` of a tensor from outside would change: later runs would not change it."""
+        captured = tensor._number < self.start
+        if tensor._requires_grad != value and (captured or (tensor._number in self.arguments and not value)):
+            what = "a captured tensor" if captured else "an argument"
+            raise CompileError(f"compile: requires_grad of {what} is changed ({user_line()}); change it outside")
 
     def forbid(self, message: str) -> None:
         """Raise the error of an operation that a program could not repeat."""
@@ -322,10 +327,11 @@ class Trace:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Ops append to this trace inside the block."""
+        before = grad_mode.executor
         grad_mode.set(grad_mode.enabled, self)
         try:
             yield
         finally:
-            grad_mode.set(grad_mode.enabled, EAGER)
+            grad_mode.set(grad_mode.enabled, before)
             for version in self.bumped:
                 version[0] -= 1

@@ -30,7 +30,7 @@ __all__ = [
     "static_objects",
 ]
 
-_HELD_BY_IDENTITY = (type, FunctionType, MethodType, ModuleType, np.ufunc, np.random.Generator, type(len))
+_HELD_BY_IDENTITY = (type, FunctionType, MethodType, ModuleType, np.ufunc, type(len))
 _ADVICE = "make its class a dataclass or register it with cr.register_tree_node"
 
 
@@ -65,7 +65,8 @@ def _check_static(name: str, value: Any, static: Any) -> None:
             f"compile: {name} is an iterator ({cls.__name__}), which would be read once, when the function is traced; "
             "pass what it yields"
         )
-    known = isinstance(value, _HELD_BY_IDENTITY) or hasattr(value, "__dict__")
+    drawn = cls.__module__.startswith("numpy.random.")  # not imported here: NumPy loads numpy.random and hashlib for it
+    known = drawn or isinstance(value, _HELD_BY_IDENTITY) or hasattr(value, "__dict__")
     if not known and not any("__slots__" in vars(base) for base in cls.__mro__[:-1]):
         raise CompileError(
             f"compile: {name} is a {cls.__name__}, which compiled functions do not know; {_ADVICE}, or pass what is in "

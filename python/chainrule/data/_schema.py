@@ -93,20 +93,32 @@ class Preparation:
     @classmethod
     def rebuild(cls, names: dict[str, Any], arrays: Arrays) -> Preparation:
         """Inverse of `describe` and `arrays`; KeyError, TypeError or ValueError for inconsistent arguments."""
+        if not isinstance(names, dict):
+            raise TypeError(f"preparation: expected an object, got {type(names).__name__}")
         if names["task"] not in TASKS:
             raise ValueError(f"preparation: unknown task {names['task']!r}")
-        columns = tuple(str(column) for column in names["columns"])
-        categories = {
-            str(name): tuple(str(text) for text in texts) for name, texts in names.get("categories", {}).items()
-        }
+        given = names.get("categories", {})
+        if not isinstance(given, dict) or not isinstance(names["target"], str):
+            raise TypeError("preparation: categories must be an object, target a string")
+        missing = names.get("missing", False)
+        if not isinstance(missing, bool):
+            raise TypeError(f"preparation: missing must be true or false, got {missing!r}")
+        columns = _texts("columns", names["columns"])
+        categories = {name: _texts("categories", texts) for name, texts in given.items()}
         return cls(
             columns,
-            str(names["target"]),
-            tuple(str(name) for name in names["classes"]),
+            names["target"],
+            _texts("classes", names["classes"]),
             _stored_scaling(arrays, "output", 1) if names["task"] == "regression" else None,
             {column: categories[column] for column in columns if column in categories},
-            bool(names.get("missing", False)),
+            missing,
         )
+
+
+def _texts(what: str, given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
+        raise TypeError(f"preparation: {what} must be a list of strings")
+    return tuple(given)
 
 
 def fixed_scaling(mean: npt.ArrayLike, std: npt.ArrayLike) -> Standardize:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from .._util.arrays import as_ndarray
 from .._util.checks import is_integer
 from .._util.dtypes import Array
 from ..random import Generator
@@ -40,7 +41,7 @@ def train_validation_split(
     >>> X_train.shape, y_val.shape
     ((8, 2), (2,))
     """
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = as_ndarray(X, "train_validation_split: X"), as_ndarray(y, "train_validation_split: y")
     if not 0 < fraction < 1:
         raise ValueError(f"train_validation_split: fraction must be between 0 and 1, got {fraction}")
     _check_rows("train_validation_split", X, y)
@@ -72,7 +73,7 @@ def split(
     >>> [len(part[1]) for part in (train, validation, test)], sorted(test[1].tolist())
     ([6, 2, 2], [0, 1])
     """
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = as_ndarray(X, "split: X"), as_ndarray(y, "split: y")
     if len(fractions) < 2 or not all(fraction > 0 for fraction in fractions) or abs(1 - sum(fractions)) > 1e-9:
         raise ValueError(f"split: fractions must be at least two positive numbers with sum 1, got {tuple(fractions)}")
     _check_rows("split", X, y)
@@ -86,7 +87,7 @@ def _check_rows(name: str, X: Array, y: Array) -> None:
 
 def _encode_labels(name: str, labels: npt.ArrayLike, n: int) -> Indices:
     """The labels encoded as 0, 1, ... in sorted order."""
-    values = np.asarray(labels)
+    values = as_ndarray(labels, f"{name}: labels")
     if values.shape != (n,):
         raise ValueError(f"{name}: labels have shape {values.shape}, expected ({n},)")
     return np.unique(values, return_inverse=True)[1].reshape(-1)

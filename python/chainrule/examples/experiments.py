@@ -211,7 +211,7 @@ def interpolant(target: Callable[[Tensor], Tensor], width: int) -> nn.Sequential
     Hidden unit i is positive above the knot i / width; its outgoing weight is the change of slope at the knot.
     """
     knots = np.arange(width) / width
-    values = target(tensor(np.arange(width + 1)[:, None] / width))[:, 0]
+    values = target(tensor(np.arange(width + 1)[:, None] / width))[:, 0].detach()
     slopes = (values[1:] - values[:-1]) * float(width)
     changes = ops.concatenate([slopes[:1], slopes[1:] - slopes[:-1]])
     return nn.Sequential(

@@ -62,7 +62,7 @@ def instructions(node: Node) -> tuple[list[Instr], list[Spec]] | None:
         return [], []  # a reshape shares memory
     specs = [Spec(x.shape, x.dtype) for x in t._inputs]
     try:
-        plan = t._op.plan(t._op.name, specs, t._attrs)
+        plan = t._op.planned(specs, t._attrs)
     except TypeError:
         return None
     return plan.code, [*specs, plan.out, *plan.temporaries]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .. import ops
 from .._tensor import Tensor
 from ..autodiff._sweeps import no_grad
+from ..ops._norms import norm as norm_of
 
 __all__ = ["array_text", "norm", "number", "shape_text"]
 
@@ -31,7 +32,7 @@ def norm(values: npt.NDArray[Any]) -> float:
     """Square root of the sum of squares, in float64."""
     with no_grad():
         x = ops.astype(Tensor._wrap(np.ascontiguousarray(values)), np.float64)
-        return float(ops.sqrt(ops.sum(ops.square(x))).item())
+        return float(norm_of(x).item())
 
 
 def shape_text(shape: Sequence[int]) -> str:

@@ -28,16 +28,18 @@ from ._preprocessing.base import fit_preprocessing as fit_preprocessing
 from ._preprocessing.features import *
 from ._preprocessing.one_hot import *
 from ._preprocessing.pca import *
+from ._registry import LAYERS as LAYERS
+from ._registry import register_serializable as register_serializable
 from ._shape import *
 
 _PUBLIC = _exports.public_names(globals())
 
-# All classes that a model file may name.
-LAYERS: dict[str, type[Module]] = {
-    name: kind
+# All classes that a model file may name without being registered.
+LAYERS.update(
+    (name, kind)
     for name in _PUBLIC
     if isinstance(kind := globals()[name], type) and issubclass(kind, Module) and kind is not Module
-}
+)
 
 if not TYPE_CHECKING:
     __all__ = ["LAYERS", *_PUBLIC, "utils"]

@@ -9,11 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from .._tensor import Tensor
 from .._util.arrays import real_array
+from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
 
-__all__ = ["EVALUATION_ROWS", "Model", "evaluating", "input_dtype", "predict_eagerly", "to_model_input"]
+__all__ = ["EVALUATION_ROWS", "Model", "evaluating", "input_dtype", "predict_eagerly", "thread_modes", "to_model_input"]
 
 EVALUATION_ROWS = 1024  # rows evaluated at a time if every op runs separately
 
@@ -29,6 +31,9 @@ class Model(Protocol):
     def modules(self) -> Iterator[Model]:
         """Yield the model and all modules inside it."""
 
+    def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """Yield (name, tensor) for parameters and buffers."""
+
     def _dtype(self) -> np.dtype[Any]:
         """The dtype of the parameters."""
 
@@ -37,17 +42,27 @@ class Model(Protocol):
 
 
 @contextmanager
-def evaluating(model: Model) -> Iterator[None]:
-    """Evaluation mode and no gradients inside the block; every module's mode is restored after it."""
-    modes = [(inner, inner.training) for inner in model.modules()]
-    for inner, _ in modes:
-        inner.training = False
+def thread_modes(model: Model) -> Iterator[None]:
+    """Inside the block the modes of the model's modules are this thread's own: no other thread sees a change.
+
+    They begin as they are, and changes end with the block.
+    """
+    before = grad_mode.modules
+    own = {id(inner): (inner, inner.training) for inner in model.modules()}
+    grad_mode.modules = own if before is None else {**before, **own}
     try:
-        with no_grad():
-            yield
+        yield
     finally:
-        for inner, mode in modes:
-            inner.training = mode
+        grad_mode.modules = before
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """Evaluation mode and no gradients inside the block, in this thread."""
+    with thread_modes(model), no_grad():
+        for inner in model.modules():
+            inner.training = False
+        yield
 
 
 def input_dtype(model: Model) -> np.dtype[Any]:
@@ -62,9 +77,9 @@ def to_model_input(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Te
 
 
 def predict_eagerly(model: Model, rows: npt.NDArray[Any], batch_size: int = EVALUATION_ROWS) -> npt.NDArray[Any]:
-    """The model's outputs for these rows, computed eagerly, `batch_size` rows at a time."""
+    """The model's outputs for these rows, computed eagerly, `batch_size` rows at a time, between two training steps."""
     dtype = input_dtype(model)
-    with evaluating(model):
+    with evaluating(model), _core.reading(tensor._data for _, tensor in model._named_tensors()):
         parts = [
             model(to_model_input(rows[start : start + batch_size], dtype, "predict: X")).numpy()
             for start in range(0, max(len(rows), 1), batch_size)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,9 +16,31 @@ from .._tensor import tensor
 from .._util.dtypes import FLOATS
 from ..random import Generator, default_generator
 
-__all__ = ["check_init", "draw_weight"]
+__all__ = ["check_init", "draw_weight", "without_initial_weights"]
 
 _INITS = ("glorot", "he")
+
+
+class _Drawing(threading.local):
+    """Whether this thread draws initial weights; otherwise `limit` is the greatest size of one."""
+
+    limit: int | None = None
+
+
+_drawing = _Drawing()
+
+
+@contextmanager
+def without_initial_weights(limit: int) -> Iterator[None]:
+    """Give layers that this thread constructs zeros in place of random weights: stored values replace them.
+
+    ValueError for a layer with a weight of more than `limit` elements, those of the largest stored value.
+    """
+    before, _drawing.limit = _drawing.limit, limit
+    try:
+        yield
+    finally:
+        _drawing.limit = before
 
 
 def check_init(name: str, init: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
@@ -31,6 +57,10 @@ def draw_weight(
     shape: tuple[int, ...], fan_in: int, fan_out: int, init: str, dtype: np.dtype[Any], generator: Generator | None
 ) -> npt.NDArray[Any]:
     """Uniform from [-b, b): b = sqrt(6 / (fan_in + fan_out)) for "glorot", sqrt(6 / fan_in) for "he"."""
+    if _drawing.limit is not None:
+        if math.prod(shape) > _drawing.limit:
+            raise ValueError(f"a weight of shape {shape} is larger than every stored value")
+        return np.broadcast_to(np.zeros((), dtype), shape)
     fan = fan_in + (fan_out if init == "glorot" else 0)
     bound = ops.sqrt(ops.div(tensor(6.0, dtype=dtype), tensor(float(fan), dtype=dtype))).item()
     source = default_generator() if generator is None else generator

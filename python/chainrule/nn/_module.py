@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from .._tensor import Tensor
-from .._util.arrays import aligned_full
+from .._util.arrays import aligned_full, is_aligned, values_of
 from .._util.mode import grad_mode
 from ..autodiff._inputs import HasParameters
+from ..autodiff._sweeps import check_overwrite
 from ._predictor import PredictCache
 from ._record_calls import call_recorder
 
@@ -37,9 +40,12 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
+    _learned = True
+
     def __init__(self, data: npt.ArrayLike) -> None:
         super().__init__(data, requires_grad=True)
-        self._data = aligned_full(self.shape, self.dtype, self._data)
+        if not is_aligned(self._data):
+            self._data = aligned_full(self.shape, self.dtype, self._data)
 
 
 class Buffer(Tensor):
@@ -63,8 +69,9 @@ class Buffer(Tensor):
 class Module(HasParameters):
     """Base of everything with parameters: assign parameters and modules to attributes and write `forward`.
 
-    Attributes that are a `Parameter`, a `Buffer`, a `Module`, or a list or tuple of these belong to the module, in the
-    order of their assignment; their names are the attributes', joined by dots (`layers.0.weight`).
+    Attributes that are a `Parameter`, a `Buffer`, a `Module`, or a list, tuple or dict of these, also nested, belong
+    to the module, in the order of their assignment; their names are the attributes', indices and keys, joined by dots
+    (`layers.0.weight`, `heads.left.bias`). Other containers of them, whose parameters would not be found, are an error.
 
     >>> import chainrule as cr
     >>> class Net(cr.nn.Module):
@@ -82,14 +89,27 @@ class Module(HasParameters):
 
     @property
     def training(self) -> bool:
-        """Whether the module is in training mode (see `train` and `eval`); compiled functions trace each mode."""
-        grad_mode.executor.guard(self, "_training")
-        return self._training
+        """Whether the module is in training mode (see `train` and `eval`); compiled functions trace each mode.
+
+        While a thread trains or predicts, the modes that this requires are those of that thread only.
+        """
+        grad_mode.executor.guard(self, "_training_here")
+        return self._training_here
 
     @training.setter
     def training(self, value: bool) -> None:
         grad_mode.executor.forbid("train, eval: the mode is changed inside a compiled function; change it outside")
-        self._training = bool(value)
+        modes = grad_mode.modules
+        if modes is None or id(self) not in modes:
+            self._training = bool(value)
+        else:
+            modes[id(self)] = (self, bool(value))
+
+    @property
+    def _training_here(self) -> bool:
+        """The mode in this thread."""
+        modes = grad_mode.modules
+        return self._training if modes is None else modes.get(id(self), (self, self._training))[1]
 
     def forward(self, *inputs: Any, **options: Any) -> Tensor:
         """Compute the output; implemented by subclasses. Call the module itself, `model(x)`, not this method."""
@@ -109,12 +129,10 @@ class Module(HasParameters):
 
     def _members(self) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
         for name, value in vars(self).items():
-            if isinstance(value, (Module, Parameter, Buffer)):
+            if isinstance(value, _MEMBERS):
                 yield name, value
-            elif isinstance(value, (list, tuple)):
-                for i, item in enumerate(value):
-                    if isinstance(item, (Module, Parameter, Buffer)):
-                        yield f"{name}.{i}", item
+            elif isinstance(value, _CONTAINERS):
+                yield from _members_of(f"{type(self).__name__}: {name}", name, value, ())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield (name, module) for the modules directly inside this one."""
@@ -196,12 +214,13 @@ class Module(HasParameters):
         """
         return {name: tensor.numpy().copy() for name, tensor in self._named_tensors()}
 
-    def load_state_dict(self, state: Mapping[str, npt.ArrayLike], strict: bool = True) -> None:
+    def load_state_dict(self, state: Mapping[str, npt.ArrayLike | Tensor], strict: bool = True) -> None:
         """Overwrite the parameters and buffers with these values; on an error, nothing changes.
 
         Arguments: `state`, values by name, each of its tensor's shape and dtype; `strict`, whether names that
         are missing or unknown are an error (else they are ignored).
-        Errors: ValueError naming missing and unknown names or the shapes; TypeError naming the dtypes.
+        Errors: ValueError naming missing and unknown names or the shapes; TypeError naming the dtypes; RuntimeError
+        inside `cr.grad` and other transformations if a derivative would be lost.
 
         >>> import chainrule as cr
         >>> a, b = cr.nn.Linear(3, 2), cr.nn.Linear(3, 2)
@@ -217,15 +236,17 @@ class Module(HasParameters):
                 f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names
             ]
             raise ValueError(f"load_state_dict: {'; '.join(parts)}")
-        values = {name: np.asarray(state[name]) for name in tensors if name in state}
+        values = {name: _values_of(state[name], f"load_state_dict: {name}") for name in tensors if name in state}
         for name, value in values.items():
             tensor = tensors[name]
+            check_overwrite(f"load_state_dict: {name}", tensor, value)
             if value.shape != tensor.shape:
                 raise ValueError(f"load_state_dict: {name} has shape {tensor.shape}, the value {value.shape}")
             if value.dtype != tensor.dtype:
                 raise TypeError(f"load_state_dict: {name} is {tensor.dtype}, the value {value.dtype}")
-        for name, value in values.items():
-            tensors[name].copy_(value)
+        with _core.writing(tensor._data for tensor in tensors.values()):
+            for name, value in values.items():
+                tensors[name].copy_(value)
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None.
@@ -315,3 +336,39 @@ class Module(HasParameters):
 
 def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
+
+
+_MEMBERS = (Module, Parameter, Buffer)
+_NAMED = (list, tuple, dict)
+_CONTAINERS = (*_NAMED, set, frozenset, deque, Mapping)
+
+
+def _members_of(
+    what: str, name: str, container: Any, outer: tuple[Any, ...]
+) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
+    """The members in a container, named by index or key; `what` begins errors, `outer` holds what it lies in."""
+    if any(container is around for around in outer):
+        return
+    named, keys = isinstance(container, _NAMED), set[str]()
+    for key, item in container.items() if isinstance(container, Mapping) else enumerate(container):
+        if isinstance(item, _MEMBERS):
+            if not named:
+                raise TypeError(
+                    f"{what} is a {type(container).__name__} with a {type(item).__name__}, whose parameters would not "
+                    "be found; use a list or a dict"
+                )
+            if not isinstance(key, (int, str)) or "." in str(key):
+                raise TypeError(f"{what} has the key {key!r}, expected strings without dots, or integers")
+            if str(key) in keys:
+                raise TypeError(
+                    f"{what} has the key {key!r} as a number and as a string, whose members would have one name"
+                )
+            keys.add(str(key))
+            yield f"{name}.{key}", item
+        elif isinstance(item, _CONTAINERS):
+            yield from _members_of(f"{what}[{key!r}]", f"{name}.{key}", item, (*outer, container))
+
+
+def _values_of(value: Any, name: str) -> Any:
+    """The values of a state: a tensor stays one, so that `copy_` sees its graph."""
+    return value if isinstance(value, Tensor) else values_of(value, name)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
-from .._util.arrays import real_array
+from .._util.arrays import as_ndarray, real_array
 from ..ops._operands import one
 from ..random import Generator
 from ._linear import Linear
@@ -134,7 +134,7 @@ class Output(Linear):
         >>> cr.nn.Output("count", 4).targets([3, 0]).tolist()
         [[3.0], [0.0]]
         """
-        given = np.asarray(y)
+        given = as_ndarray(y, "Output: y")
         if self.kind == "multiclass" and given.ndim == 1:
             return given
         numbers = real_array(given, self.weight.dtype, "Output: y")
@@ -157,7 +157,7 @@ def infer_kind(y: npt.ArrayLike) -> str:
     >>> [cr.infer_kind(y) for y in ([0, 1, 1], ["a", "b", "c"], [0.5, 1.5], [[1, 1], [0, 1]])]
     ['binary', 'multiclass', 'continuous', 'multilabel']
     """
-    values = np.asarray(y)
+    values = as_ndarray(y, "infer_kind: y")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2) or values.size == 0:

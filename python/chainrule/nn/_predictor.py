@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from .. import _core, ops
 from .._tensor import Tensor
-from .._util.arrays import real_array
+from .._util.array_protocol import depends_on, has_graph
+from .._util.arrays import as_ndarray, real_array
 from .._util.dtypes import CODES
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
@@ -37,7 +38,7 @@ _PROBE_ROWS = 7  # of the trace that shows whether rows are independent; few lay
 _MAX_KINDS = 32  # of inputs: dtypes and shapes of a row
 _MAX_FAILURES = 2  # of compilations, before the model is always computed op by op
 
-_trace_lock = threading.RLock()  # a trace changes the modes of modules, which threads share
+_trace_lock = threading.RLock()  # a trace that fails restores attributes, which threads share
 
 Rows = npt.NDArray[Any]
 Run = Callable[..., Any]
@@ -110,7 +111,11 @@ class PredictCache:
 
     def __call__(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
         """The model's outputs for the rows of X."""
-        if grad_mode.executor is not EAGER or call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
+        if grad_mode.call_mode is None:  # in a transformation by parameters, in a trace, or in functional_call
+            _refuse_differentiated(model)
+            if grad_mode.executor is not EAGER or grad_mode.replaced:
+                return self._eagerly(model, _rows(X), batch_size)
+        if call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
             return self._eagerly(model, _rows(X), batch_size)
         unchanged = self._entries is not None and _core.unchanged(self._entries, model)
         result: Any = NotImplemented
@@ -260,7 +265,7 @@ def _trace(
     with _trace_lock, evaluating(model):
         plan = Compiled(forward, micro_batch).plan_of(np.empty(shape, x_dtype))
     modules = {id(module) for module in model.modules()}
-    if any(name == "_training" and training and id(owner) in modules for owner, name, training in plan.guards):
+    if any(name == "_training_here" and training and id(owner) in modules for owner, name, training in plan.guards):
         raise CompileError("predict: forward switches the model to training mode")
     specs = plan.built.output_specs
     if len(specs) != 1 or plan.results != [0] or specs[0].shape[:1] != shape[:1]:
@@ -284,11 +289,20 @@ def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], sha
 
 def _guarded(plan: Plan) -> list[Any]:
     """The owners of the attributes whose values determined the trace."""
-    return [owner for owner, name, _ in plan.guards if name not in ("_training", "_requires_grad", "_grad")]
+    return [owner for owner, name, _ in plan.guards if name not in ("_training_here", "_requires_grad", "_grad")]
+
+
+def _refuse_differentiated(model: Any) -> None:
+    """Raise TypeError if an enclosing transformation differentiates by the parameters: predictions are constants."""
+    for name, p in model.named_parameters():
+        if grad_mode.differentiated and has_graph(p) and depends_on(p, grad_mode.differentiated):
+            raise TypeError(
+                f"predict: the result is an array without a gradient, and {name} is differentiated here; call model(x)"
+            )
 
 
 def _rows(X: npt.ArrayLike) -> Rows:
-    rows = np.asarray(X)
+    rows = as_ndarray(X, "predict: X")
     if rows.ndim == 0:
         raise ValueError("predict: X must have at least one dimension, got a single number")
     return rows

@@ -27,7 +27,7 @@ from ._arithmetic import (
     sub,
     where,
 )
-from ._math import _limited, _unary, sigmoid
+from ._math import _limited, _logistic, _logistic_slope, _unary
 from ._op import OPS, Attrs, Op, apply, register
 from ._operands import one, pair
 from ._reduce import max
@@ -134,9 +134,7 @@ def softsign(x: Any) -> Tensor:
     return apply(_SOFTSIGN, (one(x),))
 
 
-_LOGSIGMOID = _unary(
-    "logsigmoid", "x", lambda gg, d, k, a: neg(apply(OPS["sigmoid_grad"], (sigmoid(k[0]), mul(gg, k[1]))))
-)
+_LOGSIGMOID = _unary("logsigmoid", "x", lambda gg, d, k, a: neg(mul(mul(gg, k[1]), _logistic_slope(k[0]))))
 
 
 def logsigmoid(x: Any) -> Tensor:
@@ -189,8 +187,8 @@ def selu(x: Any) -> Tensor:
 def _silu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
     """beta s (1-s) (2 + z (1-2s)) with z = beta x, s = sigmoid(z)."""
     z = _limited(mul(k[0], a[0]))
-    s = sigmoid(z)
-    factor = apply(OPS["sigmoid_grad"], (s, mul(mul(gg, k[1]), a[0])))
+    s = _logistic(z)
+    factor = mul(mul(mul(gg, k[1]), a[0]), mul(s, _logistic(neg(z))))
     return mul(factor, add(2, mul(z, sub(1, add(s, s)))))
 
 
@@ -235,10 +233,11 @@ def _gelu_tanh_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) ->
     """s (1-s) (2 z' + x z'' + x z'^2 (1-2s)) with z = x (c + e x^2), s = sigmoid(z)."""
     x = _limited(k[0])
     q = square(x)
-    s = sigmoid(mul(x, add(_LINEAR, mul(_CUBIC, q))))
+    z = mul(x, add(_LINEAR, mul(_CUBIC, q)))
+    s = _logistic(z)
     slope = add(_LINEAR, mul(_CUBIC3, q))
     curvature = mul(mul(x, square(slope)), sub(1, add(s, s)))
-    factor = apply(OPS["sigmoid_grad"], (s, mul(gg, k[1])))
+    factor = mul(mul(gg, k[1]), mul(s, _logistic(neg(z))))
     return mul(factor, add(add(add(slope, slope), mul(_CUBIC6, q)), curvature))
 
 
@@ -264,7 +263,7 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
 
 def _zero_gradient(g: Tensor, y: Tensor, x: tuple[Tensor, ...], a: Attrs) -> Tensor:
     """Gradient 0, but NaN where x is NaN."""
-    return where(not_equal(x[0], x[0]), x[0], 0)
+    return where(not_equal(x[0], x[0]), mul(x[0], 0), 0)
 
 
 _SIGN = register(Op("sign", _map_plan, (_zero_gradient,)))
@@ -300,7 +299,7 @@ _PRELU = register(
         "prelu",
         _map_plan,
         (
-            lambda g, y, x, a: where(greater(x[0], 0), g, where(not_equal(x[0], x[0]), x[0], mul(x[1], g))),
+            lambda g, y, x, a: where(greater(x[0], 0), g, where(not_equal(x[0], x[0]), mul(x[0], 0), mul(x[1], g))),
             lambda g, y, x, a: mul(g, minimum(x[0], 0)),
         ),
     )

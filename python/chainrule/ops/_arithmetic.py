@@ -10,7 +10,7 @@ import numpy as np
 from .._tensor import Tensor
 from .._util.dtypes import BOOL, CODES, FLOATS
 from .._util.exports import own_names
-from ._op import OPS, Attrs, Op, Plan, Rule, Spec, apply, register
+from ._op import OPS, SYMMETRIC, Attrs, Op, Plan, Rule, Spec, apply, register
 from ._operands import one, own, pair
 from ._strides import broadcast_shapes, map_code
 
@@ -55,7 +55,7 @@ def _map_op(name: str, *vjp: Rule | None) -> Op:
 _ADD = _map_op("add", lambda g, y, x, a: g, lambda g, y, x, a: g)
 _SUB = _map_op("sub", lambda g, y, x, a: g, lambda g, y, x, a: neg(g))
 _MUL = _map_op("mul", lambda g, y, x, a: mul(g, x[1]), lambda g, y, x, a: mul(g, x[0]))
-_DIV = _map_op("div", lambda g, y, x, a: div(g, x[1]), lambda g, y, x, a: neg(div(mul(g, y), x[1])))
+_DIV = _map_op("div", lambda g, y, x, a: div(g, x[1]), lambda g, y, x, a: neg(mul(g, div(y, x[1]))))
 _NEG = _map_op("neg", lambda g, y, x, a: neg(g))
 _ABS = _map_op("abs", lambda g, y, x, a: where(greater(x[0], 0), g, where(less(x[0], 0), neg(g), mul(x[0], 0))))
 _SQUARE = _map_op("square", lambda g, y, x, a: mul(g, add(x[0], x[0])))
@@ -154,6 +154,42 @@ def square(x: Any) -> Tensor:
     return apply(_SQUARE, (one(x),))
 
 
+def _steps_of_power(n: int) -> list[tuple[str, list[int]]]:
+    """Repeated squaring of slot 0 from the lowest bit of n on; the results take the slots from 3 on."""
+    steps: list[tuple[str, list[int]]] = []
+    base, result = 0, -1
+    while n:
+        if n & 1:
+            steps += [("mul", [result, base])] if result >= 0 else []
+            result = base if result < 0 else len(steps) + 2
+        n >>= 1
+        if n:
+            steps.append(("square", [base]))
+            base = len(steps) + 2
+    return steps
+
+
+def _reciprocal_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    """1 / x**n; arguments x and the scalar 1."""
+    x, steps = specs[0], _steps_of_power(attrs[0])
+    steps.append(("div", [1, len(steps) + 2]))
+    outs = [*range(3, len(steps) + 2), 2]
+    code = [
+        map_code(step, x.code, x.shape, out, ins, [() if i == 1 else x.shape for i in ins], [])
+        for out, (step, ins) in zip(outs, steps, strict=True)
+    ]
+    return Plan(x, code, [x] * (len(steps) - 1))
+
+
+# From the value, not by way of x**n and its slope, which overflow where those of the reciprocal are ordinary numbers.
+_RECIPROCAL_POWER = Op(
+    "power",
+    _reciprocal_plan,
+    (lambda g, y, x, a: mul(g, div(mul(-float(a[0]), y), x[0])), None),
+    (SYMMETRIC, None),
+)
+
+
 def power(x: Any, exponent: float) -> Tensor:
     """Raise to a constant power, x ** exponent, by repeated squaring (docs/arithmetic.md).
 
@@ -175,16 +211,14 @@ def power(x: Any, exponent: float) -> Tensor:
     n = int(exponent)
     if n == 0:
         return where(less(base, base), base, 1)  # 1 everywhere, NaN**0 included; a node, so that the gradient is 0
-    result: Tensor | None = None
-    left = n if n > 0 else -n
-    while left:
-        if left & 1:
-            result = base if result is None else mul(result, base)
-        left >>= 1
-        if left:
-            base = square(base)
-    assert result is not None
-    return div(1, result) if n < 0 else result
+    if n < -1:
+        return apply(_RECIPROCAL_POWER, pair(base, 1), (-n,))
+    if n == -1:
+        return div(1, base)
+    slots = [base, base, base]
+    for step, ins in _steps_of_power(n):
+        slots.append(apply(OPS[step], tuple(slots[i] for i in ins)))
+    return slots[-1]
 
 
 def maximum(a: Any, b: Any) -> Tensor:

@@ -15,7 +15,7 @@ from .._util.exports import own_names
 from ._activations import relu
 from ._arithmetic import add, div, equal, mul, neg, square, sub, where
 from ._index import gather, scatter
-from ._loss_parts import class_weight, labels_of, matched, reduced
+from ._loss_parts import class_weight, counted, labelled, matched, reduced, rows_counted
 from ._op import LINEAR, OPS, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import one, pair
 from ._reduce import sum
@@ -49,7 +49,8 @@ def _second_by_g(gg: Tensor, d: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> 
 
 
 def _probability_error(logits: Tensor, labels: Tensor) -> Tensor:
-    return sub(softmax(logits), _at_labels(1, logits, labels))
+    """softmax(logits) - onehot(labels), accurate also where the label's probability is near 1."""
+    return apply(_CROSS_ENTROPY_GRAD, (logits, labels, broadcast_to(pair(logits, 1)[1], labels.shape)))
 
 
 def _at_labels(number: Any, scores: Tensor, labels: Tensor) -> Tensor:
@@ -100,20 +101,23 @@ def cross_entropy(
     label_smoothing = check_number(f"{name}: label_smoothing", label_smoothing, maximum=1)
     labels = None
     if _is_probabilities(target):
-        scores, target = matched(name, scores, target)
+        scores, target = matched(name, scores, target, sample_weight)
         if scores.ndim != 2:
             raise ValueError(f"{name}: expected scores and probabilities (n, classes), got {scores.shape}")
     else:
-        labels = labels_of(name, scores, target)
+        scores, labels = labelled(name, scores, target, sample_weight)
     classes = None if weight is None else class_weight(name, scores, weight)
     row_weight = None if classes is None or labels is None else apply(OPS["take"], (classes, labels))
     if labels is not None and not label_smoothing:
+        if row_weight is not None:
+            scores = rows_counted(scores, weight, row_weight)
         rows = apply(_CROSS_ENTROPY, (scores, labels))
         return reduced(
             name, rows if row_weight is None else mul(rows, row_weight), reduction, sample_weight, row_weight
         )
     q = _smoothed(scores, target if labels is None else labels, label_smoothing)
-    rows = neg(sum(mul(log_softmax(scores), q if classes is None else mul(q, classes)), -1))
+    q = q if classes is None else mul(q, classes)
+    rows = neg(sum(mul(counted(log_softmax(scores), q), q), -1))
     return reduced(name, rows, reduction, sample_weight, row_weight)
 
 
@@ -146,10 +150,13 @@ def nll_loss(
     0.6931471824645996
     """
     name, scores = "nll_loss", one(log_probabilities)
-    labels = labels_of(name, scores, target)
-    rows, row_weight = neg(gather(scores, labels)), None
+    scores, labels = labelled(name, scores, target, sample_weight)
+    row_weight = None
     if weight is not None:
         row_weight = apply(OPS["take"], (class_weight(name, scores, weight), labels))
+        scores = rows_counted(scores, weight, row_weight)
+    rows = neg(gather(scores, labels))
+    if row_weight is not None:
         rows = mul(rows, row_weight)
     return reduced(name, rows, reduction, sample_weight, row_weight)
 
@@ -180,12 +187,16 @@ def multi_margin_loss(
     name, x = "multi_margin_loss", one(scores)
     if p not in (1, 2):
         raise ValueError(f"{name}: p must be 1 or 2, got {p!r}")
-    labels = labels_of(name, x, target)
+    x, labels = labelled(name, x, target, sample_weight)
+    row_weight = None
+    if weight is not None:
+        row_weight = apply(OPS["take"], (class_weight(name, x, weight), labels))
+        x = rows_counted(x, weight, row_weight)
     excess = relu(add(x, _column(sub(margin, gather(x, labels)))))
     others = where(equal(_at_labels(1, x, labels), 0), excess if p == 1 else square(excess), 0)
     rows = div(sum(others, -1), x.shape[1])
-    if weight is not None:
-        rows = mul(rows, apply(OPS["take"], (class_weight(name, x, weight), labels)))
+    if row_weight is not None:
+        rows = mul(rows, row_weight)
     return reduced(name, rows, reduction, sample_weight)
 
 

@@ -1,4 +1,8 @@
-"""Shared parts of the losses: checks of shapes and targets, and weighted reductions."""
+"""Shared parts of the losses: checks of shapes and targets, rows of weight 0, and weighted reductions.
+
+A factor of 0 does not remove what is infinite or NaN, nor the slope of it. So rows of weight 0 are replaced before the
+loss is computed, and nothing they hold reaches a value or a gradient.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,29 @@ import numpy as np
 
 from .._ir.shapes import product
 from .._tensor import Tensor
+from .._util.arrays import as_ndarray
 from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
-from ._arithmetic import _float_dtype, div, equal, mul, where
+from ._arithmetic import _float_dtype, div, equal, mul, sub, where
+from ._index import where_index
 from ._operands import own, pair
 from ._reduce import mean, sum
 from ._shape import astype, reshape
 
-__all__ = ["class_weight", "labels_of", "matched", "raise_where", "reduced", "weights"]
+__all__ = [
+    "class_weight",
+    "counted",
+    "labelled",
+    "matched",
+    "raise_where",
+    "reduced",
+    "rows_counted",
+    "weights",
+]
 
 
-def matched(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
-    """Convert prediction and target to tensors; they must have one shape and dtype."""
+def matched(name: str, prediction: Any, target: Any, sample_weight: Any = None) -> tuple[Tensor, Tensor]:
+    """Convert prediction and target to tensors of one shape and dtype; rows of weight 0 are 1 in both."""
     p, t = pair(prediction, target)
     _float_dtype(name, [p, t])
     if p.shape != t.shape:
@@ -30,14 +45,19 @@ def matched(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
         elif t.shape == (*p.shape, 1):
             advice = "use prediction.reshape(-1, 1) or target.reshape(-1)"
         raise ValueError(f"{name}: prediction has shape {p.shape}, target {t.shape}; {advice}")
-    return p, t
+    if sample_weight is None:
+        return p, t
+    weight = _row_weight(name, p, sample_weight)
+    return rows_counted(p, sample_weight, weight), rows_counted(t, sample_weight, weight)
 
 
-def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
-    """Convert class indices (n,) for scores (n, classes) to an int64 tensor and check their range."""
+def labelled(name: str, scores: Tensor, labels: Any, sample_weight: Any = None) -> tuple[Tensor, Tensor]:
+    """Convert class indices (n,) for scores (n, classes) to an int64 tensor and check their range.
 
+    Rows of weight 0 have scores of 1 and the label 0.
+    """
     _float_dtype(name, [scores])
-    given = labels._data if isinstance(labels, Tensor) else np.asarray(labels)
+    given = labels._data if isinstance(labels, Tensor) else as_ndarray(labels, f"{name}: labels")
     if given.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers (class indices), got {given.dtype}")
     if scores.ndim != 2 or given.shape != scores.shape[:1]:
@@ -50,18 +70,54 @@ def labels_of(name: str, scores: Tensor, labels: Any) -> Tensor:
     def out_of_range(at: int, label: int) -> Exception:
         return ValueError(f"{name}: label {label} at row {at} is out of range for {classes} classes")
 
-    checked: Tensor
-    if isinstance(labels, Tensor):
-        checked = grad_mode.executor.check_index(labels, 0, classes, out_of_range)
-    else:  # an array is checked immediately, also while a function is traced
-        fixed = Tensor._wrap(np.array(given, dtype=INT64, order="C"))
-        checked = EAGER.check_index(fixed, 0, classes, out_of_range)
-    return checked
+    index = labels if isinstance(labels, Tensor) else Tensor._wrap(np.array(given, dtype=INT64, order="C"))
+    # An array is checked immediately, also while a function is traced.
+    executor = grad_mode.executor if isinstance(labels, Tensor) else EAGER
+    if sample_weight is not None:
+        weight = _row_weight(name, scores, sample_weight)
+        if _may_be_0(sample_weight, weight):
+            scores = rows_counted(scores, sample_weight, weight)
+            if isinstance(weight._data, np.ndarray) and isinstance(index._data, np.ndarray):
+                index = Tensor._wrap(np.where(weight._data == 0, 0, index._data))
+            else:
+                zeros = Tensor(np.zeros(index.shape, INT64))
+                index, executor = where_index(equal(weight, 0), zeros, index), grad_mode.executor
+    checked: Tensor = executor.check_index(index, 0, classes, out_of_range)
+    return scores, checked
+
+
+def rows_counted(x: Tensor, given: Any, weight: Tensor) -> Tensor:
+    """The rows of x, 1 where their weight is 0: a number that every loss takes as prediction and as target."""
+    if not _may_be_0(given, weight):
+        return x
+    return where(equal(_by_row(weight, x.ndim), 0), 1, x)
+
+
+def counted(x: Tensor, weight: Tensor) -> Tensor:
+    """x, but 0 where it is not finite and its weight is 0: a term of weight 0 counts 0."""
+    finite = equal(sub(x, x), 0)
+    return where(equal(where(finite, 1, weight), 0), 0, x)
+
+
+def _may_be_0(given: Any, weight: Tensor) -> bool:
+    """Whether a weight is 0, or not known yet. Weights that are differentiated are factors: a row of weight 0 has the
+    derivative of its loss."""
+    if grad_mode.enabled and weight._requires_grad:
+        return False
+    if isinstance(given, Tensor) and not grad_mode.executor.has_values:
+        return True
+    with np.errstate(all="ignore"):
+        values = (given._data if isinstance(given, Tensor) else np.asarray(given)).astype(weight.dtype)
+    return not values.all()
+
+
+def _by_row(weight: Tensor, ndim: int) -> Tensor:
+    return reshape(weight, (-1, *(1,) * (ndim - 1))) if ndim > 1 else weight
 
 
 def weights(given: Any, like: Tensor) -> Tensor:
     """Convert weights of any dtype to that of `like`, rounded once."""
-    return astype(own(given if hasattr(given, "dtype") else np.asarray(given)), like.dtype)
+    return astype(own(given if hasattr(given, "dtype") else as_ndarray(given, "weights")), like.dtype)
 
 
 def class_weight(name: str, scores: Tensor, weight: Any) -> Tensor:
@@ -104,7 +160,7 @@ def reduced(
     weight = row_weight
     if sample_weight is not None:
         by_row = _row_weight(name, values, sample_weight)
-        values = mul(values, reshape(by_row, (-1, *(1,) * (values.ndim - 1))) if values.ndim > 1 else by_row)
+        values = mul(values, _by_row(by_row, values.ndim))
         weight = by_row if row_weight is None else mul(by_row, row_weight)
     if reduction == "none":
         return values

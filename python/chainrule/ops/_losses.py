@@ -30,8 +30,8 @@ from ._arithmetic import (
     sub,
     where,
 )
-from ._loss_parts import matched, raise_where, reduced, weights
-from ._math import exp, log, log1p, sigmoid, softplus
+from ._loss_parts import counted, matched, raise_where, reduced, weights
+from ._math import _logistic_slope, exp, log, log1p, softplus
 from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
 from ._strides import map_code
@@ -56,7 +56,7 @@ def mse_loss(
     >>> cr.mse_loss([1.0, 2.0], [1.0, 4.0], reduction="sum", half=True).item()
     2.0
     """
-    p, t = matched("mse_loss", prediction, target)
+    p, t = matched("mse_loss", prediction, target, sample_weight)
     squares = square(sub(p, t))
     return reduced("mse_loss", mul(squares, 0.5) if half else squares, reduction, sample_weight)
 
@@ -70,7 +70,7 @@ def l1_loss(prediction: Any, target: Any, reduction: str = "mean", *, sample_wei
     >>> cr.l1_loss([1.0, 2.0], [1.0, 4.0]).item()
     1.0
     """
-    p, t = matched("l1_loss", prediction, target)
+    p, t = matched("l1_loss", prediction, target, sample_weight)
     return reduced("l1_loss", abs(sub(p, t)), reduction, sample_weight)
 
 
@@ -88,7 +88,7 @@ def huber_loss(
     >>> cr.huber_loss([0.5, 3.0], [0.0, 0.0], reduction="none").numpy()
     array([0.125, 2.5  ], dtype=float32)
     """
-    p, t = matched("huber_loss", prediction, target)
+    p, t = matched("huber_loss", prediction, target, sample_weight)
     bound = check_number("huber_loss: delta", delta, above=True)
     return reduced("huber_loss", _huber(sub(p, t), bound), reduction, sample_weight)
 
@@ -110,7 +110,7 @@ def smooth_l1_loss(
     >>> cr.smooth_l1_loss([0.5, 3.0], [0.0, 0.0], reduction="none", beta=2.0).numpy()
     array([0.0625, 2.    ], dtype=float32)
     """
-    p, t = matched("smooth_l1_loss", prediction, target)
+    p, t = matched("smooth_l1_loss", prediction, target, sample_weight)
     d = sub(p, t)
     width = check_number("smooth_l1_loss: beta", beta)
     return reduced("smooth_l1_loss", div(_huber(d, width), width) if width else abs(d), reduction, sample_weight)
@@ -119,8 +119,8 @@ def smooth_l1_loss(
 # Two classes, encoded as -1 and 1.
 
 
-def _signs(name: str, prediction: Any, target: Any) -> tuple[Tensor, Tensor]:
-    p, t = matched(name, prediction, target)
+def _signs(name: str, prediction: Any, target: Any, sample_weight: Any) -> tuple[Tensor, Tensor]:
+    p, t = matched(name, prediction, target, sample_weight)
 
     def neither(index: tuple[int, ...]) -> Exception:
         return ValueError(f"{name}: the target at {index} is neither -1 nor 1; write 2 * target - 1 for 0 and 1")
@@ -142,7 +142,7 @@ def hinge_loss(
     >>> cr.hinge_loss([0.5, -2.0, 3.0], [1.0, 1.0, -1.0], reduction="none").numpy()
     array([0.5, 3. , 4. ], dtype=float32)
     """
-    p, t = _signs("hinge_loss", prediction, target)
+    p, t = _signs("hinge_loss", prediction, target, sample_weight)
     return reduced("hinge_loss", relu(sub(margin, mul(t, p))), reduction, sample_weight)
 
 
@@ -157,7 +157,7 @@ def perceptron_loss(prediction: Any, target: Any, reduction: str = "mean", *, sa
     >>> cr.perceptron_loss([0.5, -2.0, 3.0], [1.0, 1.0, -1.0], reduction="none").numpy()
     array([0., 2., 3.], dtype=float32)
     """
-    p, t = _signs("perceptron_loss", prediction, target)
+    p, t = _signs("perceptron_loss", prediction, target, sample_weight)
     return reduced("perceptron_loss", relu(neg(mul(t, p))), reduction, sample_weight)
 
 
@@ -189,11 +189,18 @@ def _bce_by_t(g: Tensor, y: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tens
 
 
 _BCE_OF_PROBABILITIES = register(Op("binary_cross_entropy", _bce_plan, (_bce_by_p, _bce_by_t), (SYMMETRIC, SYMMETRIC)))
+_BCE_ERROR = register(
+    Op(
+        "bce_error",
+        _map_plan,
+        (lambda g, y, x, a: mul(g, _logistic_slope(x[0])), lambda g, y, x, a: neg(g)),
+    )
+)
 _BCE = register(
     Op(
         "bce_with_logits",
         _map_plan,
-        (lambda g, y, x, a: mul(g, sub(sigmoid(x[0]), x[1])), lambda g, y, x, a: neg(mul(g, x[0]))),
+        (lambda g, y, x, a: mul(g, apply(_BCE_ERROR, x)), lambda g, y, x, a: neg(mul(g, x[0]))),
     )
 )
 
@@ -212,7 +219,7 @@ def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", 
     array([  0.6931472, 100.       ], dtype=float32)
     """
     name = "binary_cross_entropy"
-    p, t = matched(name, prediction, target)
+    p, t = matched(name, prediction, target, sample_weight)
 
     def outside(index: tuple[int, ...]) -> Exception:
         advice = "use binary_cross_entropy_with_logits for scores"
@@ -228,8 +235,10 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """Binary cross entropy of scores before the sigmoid, (1 - target) * x + log(1 + e**-x), then the reduction.
 
+    Small losses are as accurate as large ones, for both classes; an infinite score has the loss 0 or inf.
+
     Arguments: `logits`, scores; `target`, from 0 to 1; `pos_weight`, the weight of target 1 relative to 0: a number, or
-    one per column of the scores, (1 - target) * x + (1 + (pos_weight - 1) * target) * log(1 + e**-x); the rest,
+    one per column of the scores, (1 - target) * log(1 + e**x) + pos_weight * target * log(1 + e**-x); the rest,
     returns and errors as `cr.mse_loss`.
 
     >>> import chainrule as cr
@@ -237,14 +246,15 @@ def binary_cross_entropy_with_logits(
     0.6931471824645996
     """
     name = "binary_cross_entropy_with_logits"
-    x, t = matched(name, logits, target)
+    x, t = matched(name, logits, target, sample_weight)
     if pos_weight is None:
         return reduced(name, apply(_BCE, (x, t)), reduction, sample_weight)
     weight = weights(pos_weight, x)
     if weight.shape not in ((), x.shape[-1:]):
         raise ValueError(f"{name}: pos_weight has shape {weight.shape}, expected a number or {x.shape[-1:]}")
-    positives = add(1, mul(sub(weight, 1), t))
-    return reduced(name, add(mul(sub(1, t), x), mul(positives, softplus(neg(x)))), reduction, sample_weight)
+    zero, one = sub(1, t), mul(weight, t)
+    losses = add(mul(zero, softplus(counted(x, zero))), mul(one, softplus(neg(counted(x, one)))))
+    return reduced(name, losses, reduction, sample_weight)
 
 
 # Counts and distributions.
@@ -272,7 +282,7 @@ def poisson_nll_loss(
     array([1., 1.], dtype=float32)
     """
     name = "poisson_nll_loss"
-    x, t = matched(name, prediction, target)
+    x, t = matched(name, prediction, target, sample_weight)
     if log_input:
         loss = sub(exp(x), mul(t, x))
     else:
@@ -295,19 +305,20 @@ def kl_div(
     """Kullback-Leibler divergence from the prediction to the target, target * (log(target) - prediction).
 
     Arguments: `prediction`, logarithms of probabilities (`cr.log_softmax`); `target`, probabilities, or with
-    `log_target` their logarithms (a probability of 0 contributes 0); `reduction`, "batchmean" for the divergence itself
-    (summed over a row, mean over rows), or "mean" over all elements, "sum", "none"; the rest, returns and errors as
-    `cr.mse_loss`.
+    `log_target` their logarithms (a probability of 0 contributes 0, also at a prediction of -inf); `reduction`,
+    "batchmean" for the divergence itself (summed over a row, mean over rows), or "mean" over all elements, "sum",
+    "none"; the rest, returns and errors as `cr.mse_loss`.
 
     >>> import chainrule as cr
     >>> cr.kl_div(cr.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean").item()
     0.6931471824645996
     """
-    x, t = matched("kl_div", prediction, target)
+    x, t = matched("kl_div", prediction, target, sample_weight)
     if log_target:
-        loss = mul(exp(t), sub(t, x))
+        q = exp(t)
+        loss = mul(q, sub(counted(t, q), counted(x, q)))
     else:
-        loss = sub(mul(t, log(where(equal(t, 0), 1, t))), mul(t, x))
+        loss = sub(mul(t, log(where(equal(t, 0), 1, t))), mul(t, counted(x, t)))
     return reduced("kl_div", loss, reduction, sample_weight, batchmean=True)
 
 

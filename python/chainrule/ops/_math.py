@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
 from .._util.exports import own_names
-from ._arithmetic import _map_plan, add, div, maximum, minimum, mul, neg, square, sub
+from ._arithmetic import _map_plan, add, div, maximum, minimum, mul, neg, sub
 from ._op import OPS, Attrs, Op, Rule, apply, register
 from ._operands import one
 
@@ -39,7 +39,8 @@ def _limited(x: Tensor) -> Tensor:
     return minimum(maximum(x, -1000.0), 1000.0)
 
 
-# In the second rules k = (saved, g), and gg is the upstream gradient of the gradient kernel.
+# In the second rules k = (saved, g), d is the gradient kernel's result, and gg its upstream gradient. They divide d,
+# which is an ordinary number where the slope is; a square of what is saved could over- or underflow.
 
 _EXP = _unary("exp", "y", lambda gg, d, k, a: mul(gg, k[1]))
 
@@ -57,7 +58,7 @@ def exp(x: Any) -> Tensor:
     return apply(_EXP, (one(x),))
 
 
-_EXPM1 = _unary("expm1", "y", lambda gg, d, k, a: mul(gg, k[1]))
+_EXPM1 = _unary("expm1", "x", lambda gg, d, k, a: _apply_gradient("expm1", gg, k))
 
 
 def expm1(x: Any) -> Tensor:
@@ -70,7 +71,7 @@ def expm1(x: Any) -> Tensor:
     return apply(_EXPM1, (one(x),))
 
 
-_LOG = _unary("log", "x", lambda gg, d, k, a: neg(div(mul(gg, k[1]), square(k[0]))))
+_LOG = _unary("log", "x", lambda gg, d, k, a: neg(mul(gg, div(d, k[0]))))
 
 
 def log(x: Any) -> Tensor:
@@ -83,7 +84,7 @@ def log(x: Any) -> Tensor:
     return apply(_LOG, (one(x),))
 
 
-_LOG1P = _unary("log1p", "x", lambda gg, d, k, a: neg(div(mul(gg, k[1]), square(add(k[0], 1)))))
+_LOG1P = _unary("log1p", "x", lambda gg, d, k, a: neg(mul(gg, div(d, add(k[0], 1)))))
 
 
 def log1p(x: Any) -> Tensor:
@@ -96,7 +97,7 @@ def log1p(x: Any) -> Tensor:
     return apply(_LOG1P, (one(x),))
 
 
-_SQRT = _unary("sqrt", "y", lambda gg, d, k, a: neg(div(mul(gg, k[1]), mul(2, square(k[0])))))
+_SQRT = _unary("sqrt", "y", lambda gg, d, k, a: neg(mul(gg, div(d, k[0]))))
 
 
 def sqrt(x: Any) -> Tensor:
@@ -135,7 +136,20 @@ def sigmoid(x: Any) -> Tensor:
     return apply(_SIGMOID, (one(x),))
 
 
-_SOFTPLUS = _unary("softplus", "x", lambda gg, d, k, a: apply(OPS["sigmoid_grad"], (sigmoid(k[0]), mul(gg, k[1]))))
+# The logistic function in derivatives of others, which are differentiated in the tails, too: its slope is s(x) s(-x).
+# That of `sigmoid` is y (1 - y), from the saved y, and loses what y does not show where y is near 1.
+_LOGISTIC = Op("sigmoid", _map_plan, (lambda g, y, x, a: mul(g, _logistic_slope(x[0])),))
+
+
+def _logistic(x: Tensor) -> Tensor:
+    return apply(_LOGISTIC, (x,))
+
+
+def _logistic_slope(x: Tensor) -> Tensor:
+    return mul(_logistic(x), _logistic(neg(x)))
+
+
+_SOFTPLUS = _unary("softplus", "x", lambda gg, d, k, a: mul(mul(gg, k[1]), _logistic_slope(k[0])))
 
 
 def softplus(x: Any) -> Tensor:

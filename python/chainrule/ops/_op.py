@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from .._ir.instruction import Instr
 from .._ir.table import ELEMENTWISE
 from .._tensor import Tensor
+from .._util.checks import check_total
 from .._util.dtypes import FLOATS, Shape, Spec
 from .._util.mode import grad_mode
 
@@ -77,6 +78,13 @@ class Op:
     variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
     variadic_jvp: Callable[[Tangents, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
 
+    def planned(self, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+        """The plan for arguments of these specs; ValueError where a result is larger than any memory."""
+        plan = self.plan(self.name, specs, attrs)
+        for spec in (plan.out, *plan.temporaries):
+            check_total(self.name, spec.shape, spec.dtype.itemsize)
+        return plan
+
     def gradient(self, i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor | None:
         """The gradient with respect to argument i, or None if the op has none."""
         if self.variadic_vjp is not None:
@@ -130,6 +138,8 @@ def register(op: Op) -> Op:
 
 def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
     """Run an op on tensors, or append it to a trace, and record it in the graph if an input requires a gradient."""
+    if grad_mode.replaced:
+        inputs = tuple([grad_mode.replaced.get(t._number, t) for t in inputs])
     out = Tensor._wrap(grad_mode.executor.apply(op, inputs, attrs))
     if grad_mode.enabled and op.differentiable and out._data.dtype in FLOATS:
         for t in inputs:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
-from .._util.arrays import constant, is_plain, to_array
+from .._util.arrays import check_operand, constant, is_plain, to_array
 from .._util.dtypes import FLOAT32, FLOATS
 from .._util.mode import grad_mode
 
@@ -19,6 +19,8 @@ def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
     if isinstance(value, Tensor):
         return value
     array = value if isinstance(value, np.ndarray) else None
+    if array is not None and array.base is not None and grad_mode.enabled:
+        check_operand(array)
     scalar = isinstance(value, (bool, int, float, np.generic)) or (array is not None and array.ndim == 0)
     if dtype is not None and scalar:
         return Tensor._wrap(constant(value, dtype))
@@ -27,7 +29,14 @@ def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
         # reads the array immediately.
         saved = grad_mode.enabled or not grad_mode.executor.has_values
         return Tensor._wrap(array.copy() if saved else array)
+    _refuse_matrix(value)
     return Tensor._wrap(to_array(value, None))
+
+
+def _refuse_matrix(value: Any) -> None:
+    """Raise TypeError for np.matrix: its * and ** are matrix products, those of tensors work elementwise."""
+    if isinstance(value, np.matrix):
+        raise TypeError("an op got an np.matrix, whose * and ** are matrix products; pass np.asarray(x)")
 
 
 def number_dtype(like: Any) -> np.dtype[Any]:
@@ -56,4 +65,9 @@ def pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
 def own(x: Any) -> Tensor:
     """Convert an operand to a tensor that shares no memory with a caller's array, so that views may be returned."""
-    return x if isinstance(x, Tensor) else Tensor(x)
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, np.ndarray) and x.base is not None and grad_mode.enabled:
+        check_operand(x)
+    _refuse_matrix(x)
+    return Tensor(x)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from .._tensor import Tensor
 from .._util.checks import is_integer
-from ._arithmetic import _float_dtype, div
+from ._arithmetic import _float_dtype, div, equal
 from ._conv import columns_of
+from ._index import where_index
+from ._op import Attrs, Op, Plan, Spec, apply, register
 from ._operands import one
+from ._reduce import extreme_rules, reduce_plan
 from ._reduce import max as largest
 from ._reduce import sum as total
 from ._shape import reshape
@@ -37,6 +42,35 @@ def _by_window(images: Tensor, windows: Windows, outside: float) -> Tensor:
     return reshape(columns, (*images.shape[:2], windows.elements, windows.positions))
 
 
+# The maximum of each window; attrs: the axis of a window's elements, the windows. Where it is -inf the padding ties
+# with the image, and the gradient goes to the first element of the image.
+def _window_max_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    return reduce_plan("max", specs, attrs[:1])
+
+
+def _inside(index: Tensor, out: Tensor, attrs: Attrs) -> Tensor:
+    """Indices of the largest elements (n * channels * windows,), none of them in the padding."""
+    first = np.broadcast_to(_first_inside(attrs[1]), out.shape).reshape(-1)
+    return where_index(equal(reshape(out, index.shape), -np.inf), Tensor(first), index)
+
+
+@lru_cache(maxsize=64)
+def _first_inside(windows: Windows) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The first element of each window that is in the image; 0 where none is."""
+    firsts, exists = [], []
+    for axis in range(2):
+        length, k, step, d, before, count = (windows[i + axis] for i in (0, 2, 4, 6, 8, 10))
+        begin = np.arange(count) * step - before
+        first = np.maximum(-(begin // d), 0)
+        firsts.append(first)
+        exists.append((first < k) & (begin + first * d < length))
+    index = firsts[0][:, None] * windows.kw + firsts[1]
+    return np.where(np.logical_and.outer(*exists), index, 0).reshape(-1)
+
+
+_WINDOW_MAX = register(Op("window_max", _window_max_plan, *extreme_rules(True, _inside)))
+
+
 def max_pool2d(
     x: Any,
     kernel_size: int | Pair,
@@ -47,8 +81,8 @@ def max_pool2d(
 ) -> Tensor:
     """Maximum of each window, for each channel.
 
-    out[i, c, r, s] = max over (y, x) of x[i, c, r*stride + y*dilation - padding, s*stride + x*dilation - padding];
-    the padding is -inf. NaN propagates; at a tie the gradient goes to the first element in row-major order.
+    out[i, c, r, s] = max over (y, x) of x[i, c, r*stride + y*dilation - padding, s*stride + x*dilation - padding]; the
+    padding is -inf. NaN propagates; at a tie the gradient goes to the first element of the image in row-major order.
 
     Arguments: `x` (n, channels, h, w), float; `kernel_size`, `stride` (default: kernel_size), `padding` (at most half
     of the kernel) and `dilation`, integers or pairs (height, width); `ceil_mode`, add a window where rows or
@@ -64,8 +98,18 @@ def max_pool2d(
     """
     images = one(x)
     windows = _pool_windows("max_pool2d", images, kernel_size, stride, padding, dilation, ceil_mode)
-    y = largest(_by_window(images, windows, -np.inf), axis=2)
+    elements = _by_window(images, windows, -np.inf)
+    y = apply(_WINDOW_MAX, (elements,), ((2,), windows)) if _has_padding(windows) else largest(elements, axis=2)
     return reshape(y, (*images.shape[:2], windows.oh, windows.ow))
+
+
+def _has_padding(windows: Windows) -> bool:
+    """Whether some window reaches beyond the image; at its end only `ceil_mode` and padding do."""
+    for axis in range(2):
+        length, k, step, d, before, count = (windows[i + axis] for i in (0, 2, 4, 6, 8, 10))
+        if before > 0 or (count - 1) * step + (k - 1) * d >= length:
+            return True
+    return False
 
 
 def avg_pool2d(

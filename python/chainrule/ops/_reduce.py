@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ def _without(shape: Shape, axes: tuple[int, ...]) -> Shape:
     return tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
-def _reduce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+def reduce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     """attrs: the sorted axes. The elements reduced to one output form a sequence in C order."""
     (x,) = specs
     (axes,) = attrs
@@ -63,37 +63,41 @@ def _as_rows(shape: Shape, axes: tuple[int, ...]) -> tuple[tuple[int, ...], Shap
     return (*remaining, *axes), (product(_without(shape, axes)), product([shape[i] for i in axes]))
 
 
-def _extreme_rules(largest: bool) -> tuple[tuple[Rule], tuple[Rule]]:
-    """Gradient and tangent rules of max and min: at a tie, those of the first extreme element."""
+def extreme_rules(
+    largest: bool, adjusted: Callable[[Tensor, Tensor, Attrs], Tensor] = lambda index, out, attrs: index
+) -> tuple[tuple[Rule], tuple[Rule]]:
+    """Gradient and tangent rules of max and min: at a tie, those of the first extreme element.
 
-    def extreme_index(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-        order, rows = _as_rows(x.shape, axes)
+    `attrs` begin with the axes; `adjusted` may replace the index of the extreme element of each output.
+    """
+
+    def extreme_index(x: Tensor, out: Tensor, attrs: Attrs) -> Tensor:
+        order, rows = _as_rows(x.shape, attrs[0])
         elements = reshape(transpose(x.detach(), order), rows)
-        return apply(_ARGMAX, (elements if largest else neg(elements),), ((1,),))
+        index = apply(_ARGMAX, (elements if largest else neg(elements),), ((1,),))
+        return adjusted(index, out.detach(), attrs)
 
     def reverse(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         from ._index import scatter
 
-        (axes,) = attrs
         shape = x[0].shape
-        order, rows = _as_rows(shape, axes)
-        scattered = scatter(reshape(g, rows[:1]), extreme_index(x[0], axes), rows[1])
+        order, rows = _as_rows(shape, attrs[0])
+        scattered = scatter(reshape(g, rows[:1]), extreme_index(x[0], out, attrs), rows[1])
         return transpose(reshape(scattered, [shape[i] for i in order]), [order.index(i) for i in range(len(shape))])
 
     def forward(t: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         from ._index import gather
 
-        (axes,) = attrs
-        order, rows = _as_rows(t.shape, axes)
-        return reshape(gather(reshape(transpose(t, order), rows), extreme_index(x[0], axes)), out.shape)
+        order, rows = _as_rows(t.shape, attrs[0])
+        return reshape(gather(reshape(transpose(t, order), rows), extreme_index(x[0], out, attrs)), out.shape)
 
     return (reverse,), (forward,)
 
 
-_SUM = register(Op("sum", _reduce_plan, (_sum_rule,), (LINEAR,)))
-_MAX = register(Op("max", _reduce_plan, *_extreme_rules(True)))
-_MIN = register(Op("min", _reduce_plan, *_extreme_rules(False)))
-_ARGMAX = register(Op("argmax", _reduce_plan))
+_SUM = register(Op("sum", reduce_plan, (_sum_rule,), (LINEAR,)))
+_MAX = register(Op("max", reduce_plan, *extreme_rules(True)))
+_MIN = register(Op("min", reduce_plan, *extreme_rules(False)))
+_ARGMAX = register(Op("argmax", reduce_plan))
 
 
 def _reduce(op: Op, x: Any, axis: Axis, keepdims: bool, needs_elements: bool) -> Tensor:

@@ -12,6 +12,7 @@ from .._ir.instruction import Instr
 from .._ir.records import Cast, Fill, IndexAdd, Take
 from .._ir.shapes import contiguous_strides, product
 from .._tensor import Tensor
+from .._util.arrays import as_ndarray
 from .._util.dtypes import CODES, INT64
 from .._util.mode import EAGER, grad_mode
 from ._op import LINEAR, Attrs, Op, Plan, Shape, Spec, Tangents, apply, register
@@ -56,6 +57,7 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     """
 
     source = own(x)
+    source = grad_mode.replaced.get(source._number, source)
     wanted = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     try:
         data = source._data.reshape(wanted)
@@ -69,7 +71,9 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
 
 
 def flatten(x: Any, start_axis: int = 0) -> Tensor:
-    """Merge the axes from `start_axis` on into one.
+    """Merge the axes from `start_axis` on into one; a negative one counts from the end.
+
+    Errors: ValueError for an axis that does not exist.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -77,9 +81,10 @@ def flatten(x: Any, start_axis: int = 0) -> Tensor:
     (2, 12)
     """
     source = own(x)
-    if not 0 <= start_axis <= source.ndim:
+    start = start_axis + source.ndim if start_axis < 0 else start_axis
+    if not 0 <= start <= source.ndim:
         raise ValueError(f"flatten: start_axis {start_axis} is out of range for {source.ndim} dimensions")
-    return reshape(source, (*source.shape[:start_axis], product(source.shape[start_axis:])))
+    return reshape(source, (*source.shape[:start], product(source.shape[start:])))
 
 
 def _transpose_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -199,7 +204,7 @@ def getitem(x: Any, index: Any) -> Tensor:
     )
     try:
         part = whole[view]
-    except IndexError as error:
+    except (IndexError, OverflowError) as error:  # an integer beyond int64 is out of range like any other
         raise IndexError(f"index: {error} (shape {source.shape})") from None
     offset = (part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // size if part.size else 0
     attrs = (part.shape, tuple(s // size for s in part.strides), offset, source.shape)
@@ -304,10 +309,11 @@ _INDEX_ADD: Op = register(Op("index_add", _index_add_plan, (lambda g, y, x, a: a
 
 def index_tensor(name: str, index: Any, length: int) -> Tensor:
     """Convert indices to an int64 tensor, check that they are in [-length, length) and make them non-negative."""
-    given = index._data if isinstance(index, Tensor) else np.asarray(index)
+    given = index._data if isinstance(index, Tensor) else as_ndarray(index, f"{name}: indices")
     empty_list = isinstance(index, (list, tuple)) and given.size == 0
     if given.dtype.kind not in "iu" and not empty_list:
-        raise TypeError(f"{name}: expected integers, got {given.dtype}")
+        advice = "; to select by a condition use cr.where" if given.dtype.kind == "b" else ""
+        raise TypeError(f"{name}: expected integers, got {given.dtype}{advice}")
     shape = given.shape
 
     def out_of_range(at: int, value: int) -> Exception:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .._ir import records
-from .._util.checks import is_integer
+from .._util.checks import MAX_SIZE, check_integer, is_integer
 from ._op import Shape
 
 __all__ = ["Pair", "Windows", "image_of", "pair_of", "windows_of"]
@@ -78,7 +78,8 @@ def pair_of(name: str, argument: str, value: Any, minimum: int) -> Pair:
         raise ValueError(
             f"{name}: {argument} must be an integer of at least {minimum} or a pair of them, got {value!r}"
         )
-    return int(values[0]), int(values[1])
+    what = f"{name}: {argument}"
+    return check_integer(what, values[0]), check_integer(what, values[1])
 
 
 def image_of(name: str, shape: Shape) -> Pair:
@@ -101,7 +102,7 @@ def windows_of(
 
     `ceil_mode`: one more window where elements remain, unless it would start beyond the image.
     """
-    counts = []
+    counts, steps, gaps = [], [], []
     for length, k, step, d, (before, after) in zip(image, kernel, stride, dilation, padding, strict=True):
         last = length + before + after - d * (k - 1) - 1
         if last < 0:
@@ -109,6 +110,12 @@ def windows_of(
                 f"{name}: a kernel of {kernel} with dilation {dilation} is larger than an image of {image} with "
                 f"padding {tuple(padding)}"
             )
+        if length + before + after > MAX_SIZE // 8:
+            raise ValueError(f"{name}: an image of {image} with padding {tuple(padding)} is larger than any memory")
         count = last // step + 1
         counts.append(count + int(ceil_mode and last % step > 0 and count * step < length + before))
-    return Windows(*image, *kernel, *stride, *dilation, padding[0][0], padding[1][0], counts[0], counts[1])
+        # Distances to what does not exist are 1: all others are shorter than the image with its padding.
+        steps.append(step if counts[-1] > 1 else 1)
+        gaps.append(d if k > 1 else 1)
+    numbers = (*image, *kernel, *steps, *gaps, padding[0][0], padding[1][0], *counts)
+    return Windows._make(numbers)

@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from .._ir.elementwise import Update
 from .._ir.table import Entry, add_instruction
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, constant
 from .._util.dtypes import Array
 from .._util.mode import grad_mode
+from ..autodiff._sweeps import check_overwrite
 from ._options import Number, Option, options_of
 
 __all__ = ["Group", "Optimizer"]
@@ -144,6 +146,10 @@ class Optimizer:
         grad_mode.executor.forbid(
             f"{name}: created inside a compiled function, where its state would be lost; create it outside"
         )
+        if isinstance(params, Tensor):
+            raise TypeError(
+                f"{name}: expected an iterable of parameters, got one tensor {_signature(params)}; write [parameter]"
+            )
         found = list(params)
         plain = not any(isinstance(item, Mapping) for item in found)
         groups: list[Any] = [{"params": found}] if plain else found
@@ -151,7 +157,8 @@ class Optimizer:
             if not isinstance(group, Mapping) or "params" not in group:
                 raise TypeError(f"{name}: group {i} is not a dict with 'params'")
         given = [_as_list(group["params"]) for group in groups]
-        self.params = _check_params(name, [p for part in given for p in part])
+        _check_params(name, given)
+        self.params = [parameter for part in given for parameter in part]
         self.param_groups = [
             Group(self, part, {**options, **{key: group[key] for key in group if key != "params"}})
             for part, group in zip(given, groups, strict=True)
@@ -178,9 +185,13 @@ class Optimizer:
             group._set(values)
 
     def step(self) -> None:
-        """Update every parameter that has a gradient by the optimizer's formula.
+        """Update every parameter that requires a gradient and has one, by the optimizer's formula.
 
-        Errors: ValueError when a gradient's shape or dtype is not its parameter's; then no parameter has changed.
+        A frozen parameter, one with requires_grad=False, and its states stay as they are, whatever its `grad`. An
+        error or an interrupt between two parameters leaves each with the state of its own number of steps.
+
+        Errors: ValueError when a gradient's shape or dtype is not its parameter's; RuntimeError inside `cr.grad` and
+        other transformations that differentiate by a parameter or a gradient; then no parameter has changed.
 
         >>> import chainrule as cr
         >>> weight = cr.nn.Parameter([3.0])
@@ -190,26 +201,36 @@ class Optimizer:
         array([2.], dtype=float32)
         """
         ready = [self._ready(group) for group in self.param_groups]
+        with _core.writing(parameter._data for parameter in self.params):
+            self._update_all(ready)
+
+    def _update_all(self, ready: Sequence[list[tuple[int, Tensor]]]) -> None:
         executor = grad_mode.executor
         for group, gradients in zip(self.param_groups, ready, strict=True):
             executor.guard(group, "_states")
-            step_states = []
-            for i, gradient in gradients:
-                parameter, states, step_state = group.params[i], group._states[i], group._step_states[i]
-                executor.update(group._update, parameter, gradient, states, group._hyperparameters, step_state)
-                if step_state is not None:
-                    step_states.append(step_state)
-            if step_states:
-                executor.advance(step_states, group._hyperparameters, self._step_state_size)
+            step_states: list[Array] = []
+            try:
+                for i, gradient in gradients:
+                    parameter, states, step_state = group.params[i], group._states[i], group._step_states[i]
+                    executor.update(group._update, parameter, gradient, states, group._hyperparameters, step_state)
+                    if step_state is not None:
+                        step_states.append(step_state)
+            finally:
+                if step_states:
+                    executor.advance(step_states, group._hyperparameters, self._step_state_size)
 
     def _ready(self, group: Group) -> list[tuple[int, Tensor]]:
-        """The indices and gradients of the parameters that have a gradient."""
+        """The indices and gradients of the parameters that are not frozen and have a gradient."""
         found = []
         get_grad = grad_mode.executor.get_grad
         for i, parameter in enumerate(group.params):
+            if not parameter._requires_grad:
+                grad_mode.executor.guard(parameter, "_requires_grad")
+                continue
             gradient = get_grad(parameter)
             if gradient is None:
                 continue
+            check_overwrite(f"{type(self).__name__}.step", parameter, gradient)
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
                 raise ValueError(
                     f"{type(self).__name__}: parameter {self._index_of(parameter)} is {_signature(parameter)}, its "
@@ -314,12 +335,30 @@ def _check_names(where: str, names: Sequence[str], state: Mapping[str, Any]) -> 
         raise ValueError(f"load_state_dict: {where}missing {', '.join(missing)}")
 
 
-def _check_params(name: str, found: list[Any]) -> list[Tensor]:
-    if not found:
+def _check_params(name: str, groups: Sequence[Sequence[Any]]) -> None:
+    """Raise unless all are different leaves that can be trained. Frozen ones are allowed if they are of a module."""
+    seen: dict[int, str] = {}
+    for number, group in enumerate(groups):
+        for i, parameter in enumerate(group):
+            where = f"parameter {len(seen)}" if len(groups) == 1 else f"parameter {i} of group {number}"
+            if not isinstance(parameter, Tensor):
+                raise TypeError(f"{name}: {where} is not a tensor but {type(parameter).__name__}{_advice(parameter)}")
+            if not parameter.is_leaf:
+                raise ValueError(
+                    f"{name}: {where}, {_signature(parameter)}, was created by an op, and a step on it would train "
+                    "nothing; pass the leaves that it is computed from, or detach() it and set requires_grad"
+                )
+            if not parameter.requires_grad and not parameter._learned:
+                raise TypeError(f"{name}: {where} is not a tensor with requires_grad=True")
+            if id(parameter) in seen:
+                raise ValueError(f"{name}: the same parameter appears twice, as {seen[id(parameter)]} and as {where}")
+            seen[id(parameter)] = where
+    if not seen:
         raise ValueError(f"{name}: expected at least one parameter, got none")
-    for i, parameter in enumerate(found):
-        if not isinstance(parameter, Tensor) or not parameter.requires_grad:
-            raise TypeError(f"{name}: parameter {i} is not a tensor with requires_grad=True")
-    if len({id(parameter) for parameter in found}) != len(found):
-        raise ValueError(f"{name}: the same parameter appears twice")
-    return found
+
+
+def _advice(given: Any) -> str:
+    """What to write in place of something that is not a tensor, for errors."""
+    if hasattr(given, "parameters"):
+        return "; pass model.parameters()"
+    return "; pass parameters() instead of named_parameters()" if isinstance(given, tuple) else ""

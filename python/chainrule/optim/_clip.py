@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf, isnan
 
-import numpy as np
-
 from .. import ops
 from .._tensor import Tensor
 from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
+from ..ops._norms import scale_of, scaled_norm
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
@@ -21,8 +20,8 @@ def clip_grad_norm_(
     """Scale the gradients down so that their norm, as one vector, is at most `max_norm`.
 
     g = g * min(max_norm / (norm + 1e-6), 1), where norm is sqrt(sum(g²)), or sum(|g|) for `norm_type` 1, or max(|g|)
-    for inf. Sums run over each parameter, then over the
-    sums of the parameters.
+    for inf. Sums run over each parameter, then over the sums of the parameters; squares of large and small gradients
+    neither overflow nor vanish.
 
     Arguments: `parameters`, those without a gradient are skipped; `max_norm`, at least 0; `norm_type`, 1, 2 or inf;
     `error_if_nonfinite`, whether a norm that is NaN or infinite is an error.
@@ -46,14 +45,17 @@ def clip_grad_norm_(
         found = _with_gradient(parameters)
         if not found:
             return Tensor(0.0)
-        partial = [_partial_norm(gradient, norm_type) for _, gradient in found]
-        norm = ops.max(ops.stack(partial)) if norm_type == inf else ops.sum(ops.stack(partial))
-        norm = ops.sqrt(norm) if norm_type == 2 else norm
+        gradients = [gradient for _, gradient in found]
+        scale = scale_of(gradients)
+        scaled = scaled_norm(gradients, scale, norm_type)
+        norm = ops.div(scaled, scale)
         if error_if_nonfinite:
             norm = _require_finite(norm)
-        factor = ops.minimum(ops.div(max_norm, ops.add(norm, 1e-6)), 1.0)
+        # Of the scaled gradients, whose norm is a number where that of the gradients is too large for one.
+        factor = ops.div(max_norm, ops.add(scaled, ops.mul(scale, 1e-6)))
+        small = ops.greater_equal(ops.mul(factor, scale), 1.0)
         for parameter, gradient in found:
-            parameter.grad = ops.mul(gradient, factor)
+            parameter.grad = ops.where(small, gradient, ops.mul(ops.mul(gradient, scale), factor))
         return norm
 
 
@@ -84,14 +86,6 @@ def _check_bound(name: str, argument: str, value: float) -> None:
 def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     return [(parameter, gradient) for parameter in given if (gradient := parameter.grad) is not None]
-
-
-def _partial_norm(gradient: Tensor, norm_type: float) -> Tensor:
-    if gradient.size == 0:
-        return Tensor(np.zeros((), gradient.dtype))
-    if norm_type == 2:
-        return ops.sum(ops.square(gradient))
-    return ops.max(ops.abs(gradient)) if norm_type == inf else ops.sum(ops.abs(gradient))
 
 
 def _require_finite(norm: Tensor) -> Tensor:

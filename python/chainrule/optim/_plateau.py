@@ -23,8 +23,9 @@ class Measured(Protocol):
 class ReduceLROnPlateau:
     """Multiply the learning rates by `factor` when a metric has not improved for more than `patience` epochs.
 
-    Improved means: below best * (1 - threshold) with "min" and "rel", or best - threshold with "abs"; above
-    best * (1 + threshold) or best + threshold with "max". The `cooldown` epochs after a reduction never count as bad.
+    Improved means: below best - threshold * |best| with "min" and "rel", or best - threshold with "abs"; above best +
+    threshold * |best| or best + threshold with "max"; NaN never does. The `cooldown` epochs after a reduction never
+    count as bad.
 
     Arguments: `optimizer`; `mode`, "min" or "max"; `factor`, below 1; `patience`; `threshold`; `threshold_mode`, "rel"
     or "abs"; `cooldown`; `min_lr`, a lower bound of the rates; `eps`, smaller changes are skipped. Defaults are
@@ -89,8 +90,10 @@ class ReduceLROnPlateau:
         if abs(self.best) == inf:
             return value < self.best if self.mode == "min" else value > self.best
         sign = -1.0 if self.mode == "min" else 1.0
-        change = times(sign, self.threshold)
-        bound = times(self.best, plus(1.0, change)) if self.threshold_mode == "rel" else plus(self.best, change)
+        if self.threshold_mode == "abs":
+            bound = plus(self.best, times(sign, self.threshold))
+        else:  # a factor below 1 would bring a negative measure nearer to 0
+            bound = times(self.best, plus(1.0, times(-sign if self.best < 0 else sign, self.threshold)))
         return value < bound if self.mode == "min" else value > bound
 
     def _reduced(self, rate: float) -> float:

@@ -22,8 +22,9 @@ class SGD(Optimizer):
     with its options, `{"params": [...], "lr": 0.1}`; `lr`, the step size; `momentum`, in [0, 1); `nesterov`, requires
     a momentum above 0; `weight_decay`, at least 0. Options can be changed as attributes, also between compiled steps,
     and for one group as `optimizer.param_groups[0]["lr"]`.
-    Errors: TypeError when a parameter is not a tensor with requires_grad=True; ValueError for no parameters, a repeated
-    one, or an option out of range.
+    Errors: TypeError for one tensor in place of an iterable, and for a parameter that is not a tensor with
+    requires_grad=True (a `cr.nn.Parameter` may be frozen: steps pass over it until it requires a gradient again);
+    ValueError for no parameters, a repeated one, one created by an op, or an option out of range.
 
     >>> import numpy as np
     >>> import chainrule as cr

@@ -1,39 +1,29 @@
 """Model files: safetensors with the architecture in the metadata; no pickle, no code, no import by name.
 
 Metadata: `format` ("chainrule"), `format_version`, `version` and `numerics_version` of the writer, `architecture`
-(JSON: class names of `nn.LAYERS` with their constructor arguments, or null for a state dict), `preparation` (JSON, the
-table schema of `chainrule train`) and `sha256` over all names, values and metadata. The keys of the header are sorted,
-so equal models give equal files.
+(JSON, see `_architecture.py`, or null for a state dict), `preparation` (JSON, the table schema of `chainrule train`)
+and `sha256` over all names, values and metadata. Version 1 of the format has layers of `cr.nn` that are all used once;
+version 2 adds registered classes and what occurs several times. A file has the lowest version that can describe it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from .._util.files import write_atomic
+from .._util.arrays import values_of
 from ..config import __version__, numerics_version
 from ..data._schema import PREPARATION_PREFIX, Preparation, legacy_input_scaling
-from ..nn import LAYERS, Module, Sequential
+from ..nn import Module, Sequential
+from ._architecture import build, describe, is_plain
+from ._container import ModelFormatError, dump, judged, parse_json, read, write
 
-__all__ = ["ModelFormatError", "load", "load_prepared", "save"]
+__all__ = ["ModelFormatError", "load", "load_prepared", "save", "warn_numerics"]
 
-FORMAT_VERSION = 1
-_MAX_HEADER = 1 << 24  # bytes of names and metadata
-_DTYPES = ("float32", "float64", "int64", "bool")
-
-Arrays = dict[str, npt.NDArray[Any]]
-
-
-class ModelFormatError(ValueError):
-    """Raised for a file that is not a complete chainrule model; the message is one line and names the file."""
-
-    __module__ = "chainrule"
+FORMAT_VERSIONS = ("1", "2")
 
 
 def save(
@@ -45,12 +35,19 @@ def save(
     """Save a model to a file, atomically.
 
     The file appears under its name only when it is complete and on disk; until then an existing file is unchanged. A
-    symbolic link is followed and its target replaced. The mode of an existing file is preserved.
+    symbolic link is followed and its target replaced; mode, owner and extended attributes of an existing file are kept
+    where the system permits. Devices and pipes are written into.
 
-    Arguments: `model`, a Module built from the layers of `cr.nn`, or a `state_dict()` (for custom modules: load it and
-    pass it to `load_state_dict`); `path`; `preparation`, the command line's schema of columns and classes.
-    Errors: TypeError naming a layer class that is not from `cr.nn`; ValueError for a layer that appears twice; OSError
-    when the file cannot be written.
+    A parameter or layer that occurs several times is saved once and loaded as one object. Gradients, the training mode
+    and generators are not saved; `cr.save_checkpoint` saves what training needs.
+
+    Arguments: `model`, a Module built from the layers of `cr.nn` and classes decorated with
+    `cr.nn.register_serializable`, or a `state_dict()` (for other modules: load it and pass it to `load_state_dict`);
+    `path`; `preparation`, the command line's schema of columns and classes.
+    Errors: TypeError naming a layer of another class, or a value's dtype; ValueError for a registered class whose
+    constructor does not make the same layers from `config()`, for reserved names (`__metadata__`), and for models of
+    more than 16384 layers, more than 65536 values, or nested deeper than 64; OSError when the file cannot be written.
+    Nothing is written then.
 
     >>> import os, tempfile
     >>> import chainrule as cr
@@ -63,25 +60,27 @@ def save(
     True
     """
     if isinstance(model, Module):
-        _check_shared(model)
-        architecture, values = _describe(model, ""), model.state_dict()
+        values = model.state_dict()
+        architecture: Any = describe(model, values)
     else:
-        architecture, values = None, {name: np.array(value) for name, value in model.items()}
+        architecture, values = None, {name: values_of(value, f"save: {name}") for name, value in model.items()}
+        unfit = next((name for name in values if not isinstance(name, str)), None)
+        if unfit is not None:
+            raise TypeError(f"save: the names of a state dict must be strings, got {unfit!r}")
     metadata = {
         "format": "chainrule",
-        "format_version": str(FORMAT_VERSION),
+        "format_version": FORMAT_VERSIONS[0 if architecture is None or is_plain(architecture) else 1],
         "version": __version__,
         "numerics_version": str(numerics_version),
-        "architecture": _dump(architecture),
+        "architecture": dump(architecture),
     }
     if preparation is not None:
-        metadata["preparation"] = _dump(preparation.describe())
+        taken = next((name for name in values if name.startswith(PREPARATION_PREFIX)), None)
+        if taken is not None:
+            raise ValueError(f"save: the name {taken} is reserved for the preparation; rename the value")
+        metadata["preparation"] = dump(preparation.describe())
         values.update(preparation.arrays())
-    for name, value in values.items():
-        if str(value.dtype) not in _DTYPES:
-            raise TypeError(f"save: {name} is {value.dtype}, expected one of {', '.join(_DTYPES)}")
-    metadata["sha256"] = _digest(values, metadata)
-    write_atomic(path, _serialize(values, metadata))
+    write("save", path, values, metadata)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -115,139 +114,45 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
         ...
     FileNotFoundError: [Errno 2] No such file or directory: 'there/is/nothing/here'
     """
-    name = os.fspath(path)
-    with open(name, "rb") as file:
-        content = file.read()
-    try:
-        values, metadata = _deserialize(content)
-        _check_metadata(values, metadata)
-        _warn_numerics(name, metadata)
-        architecture = json.loads(metadata["architecture"])
-        preparation, scaling = None, None
-        if "preparation" in metadata:
-            stored = {key: values.pop(key) for key in list(values) if key.startswith(PREPARATION_PREFIX)}
-            preparation = Preparation.rebuild(json.loads(metadata["preparation"]), stored)
-            scaling = legacy_input_scaling(preparation, stored)
-        if architecture is None:
-            return values, preparation
-        model = _build(architecture, values, "")
-        model.load_state_dict(values)
-        if scaling is not None:
-            model = Sequential(scaling, *(model if isinstance(model, Sequential) else (model,)))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        reason = " ".join(str(error).split()) if not isinstance(error, KeyError) else f"{error} is missing"
-        raise ModelFormatError(f"{name}: {reason or type(error).__name__}") from None
+    name = os.fsdecode(path)
+    values, metadata = read(name, _check_format)
+    with judged(name):
+        model, preparation = _rebuild(values, metadata)
+    warn_numerics(name, metadata)
     return model, preparation
 
 
-# The architecture.
+def _check_format(metadata: dict[str, str]) -> None:
+    if metadata.get("format") != "chainrule":
+        raise ValueError("a safetensors file, but not a chainrule model")
+    version = metadata.get("format_version")
+    if version not in FORMAT_VERSIONS:
+        raise ValueError(f"format version {str(version)[:40]}, expected {' or '.join(FORMAT_VERSIONS)}")
 
 
-def _check_shared(model: Module) -> None:
-    seen: dict[int, str] = {}
-    pending = [("", model)]
-    while pending:
-        name, module = pending.pop()
-        if id(module) in seen:
-            raise ValueError(
-                f"save: layers {name!r} and {seen[id(module)]!r} are the same object; save the model's state_dict()"
-            )
-        seen[id(module)] = name
-        pending.extend((f"{name}.{child}" if name else child, inner) for child, inner in module.named_children())
+def _rebuild(values: dict[str, npt.NDArray[Any]], metadata: dict[str, str]) -> tuple[Any, Preparation | None]:
+    architecture = parse_json(metadata["architecture"])
+    preparation, scaling = None, None
+    if "preparation" in metadata:
+        stored = {key: values.pop(key) for key in list(values) if key.startswith(PREPARATION_PREFIX)}
+        preparation = Preparation.rebuild(parse_json(metadata["preparation"]), stored)
+        scaling = legacy_input_scaling(preparation, stored)
+    if architecture is None:
+        return values, preparation
+    model = build(architecture, values)
+    if scaling is not None:
+        model = Sequential(scaling, *(model if isinstance(model, Sequential) else (model,)))
+    return model, preparation
 
 
-def _describe(module: Module, name: str) -> dict[str, Any]:
-    kind = type(module)
-    if LAYERS.get(kind.__name__) is not kind:
-        subject = f"layer {name!r}" if name else "the model"
-        raise TypeError(f"save: {subject} is a {kind.__name__}, which is not a layer of cr.nn; save its state_dict()")
-    layers = [_describe(child, f"{name}.{key}" if name else key) for key, child in module.named_children()]
-    return {"class": kind.__name__, "config": module.config(), **({"layers": layers} if layers else {})}
-
-
-def _build(spec: Any, values: Arrays, name: str) -> Module:
-    """Rebuild a module; sizes are checked against the stored values before anything of that size is allocated."""
-    if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
-        raise TypeError(f"architecture: {name or 'the model'} has no class and config")
-    kind, config = spec.get("class"), spec["config"]
-    layer = LAYERS.get(kind) if isinstance(kind, str) else None
-    if layer is None:
-        raise ValueError(f"architecture: unknown layer class {kind!r}")
-    prefix = f"{name}." if name else ""
-    if layer is Sequential:
-        return Sequential(*(_build(inner, values, f"{prefix}{i}") for i, inner in enumerate(spec.get("layers", []))))
-
-    def stored(key: str, shape: tuple[Any, ...] | None) -> npt.NDArray[Any]:
-        value = values.get(prefix + key)
-        if value is None or (shape is not None and value.shape != shape):
-            found = "is missing" if value is None else f"has shape {value.shape}"
-            expected = "" if shape is None else f", expected shape {shape}"
-            raise ValueError(f"architecture: {prefix}{key} {found}{expected}")
-        return value
-
-    return layer._rebuild(config, stored)
-
-
-# The file.
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def _digest(values: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    plain = {key: text for key, text in metadata.items() if key != "sha256"}
-    shapes = {name: [str(values[name].dtype), list(values[name].shape)] for name in values}
-    digest.update(_dump([plain, shapes]).encode())
-    for name in sorted(values):
-        value = np.asarray(values[name], order="C")
-        digest.update(value.astype(value.dtype.newbyteorder("<"), copy=False).tobytes())
-    return digest.hexdigest()
-
-
-def _serialize(values: Arrays, metadata: dict[str, str]) -> bytes:
-    from safetensors.numpy import save as to_bytes
-
-    content = to_bytes({name: np.asarray(value, order="C") for name, value in values.items()}, metadata=metadata)
-    length = int.from_bytes(content[:8], "little")
-    header = _dump(json.loads(content[8 : 8 + length])).encode()  # the library writes the keys in random order
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + content[8 + length :]
-
-
-def _deserialize(content: bytes) -> tuple[Arrays, dict[str, str]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
-
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > min(_MAX_HEADER, len(content) - 8):
-        raise ValueError("not a safetensors file (truncated or of another format)")
-    try:
-        values = dict(from_bytes(content))
-    except SafetensorError as error:
-        raise ValueError(f"not a safetensors file ({error})") from None
-    except (KeyError, AttributeError, TypeError) as error:  # a dtype that NumPy does not have
-        raise ValueError(f"values of an unsupported dtype ({error})") from None
-    metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-    return values, metadata
-
-
-def _warn_numerics(name: str, metadata: dict[str, str]) -> None:
+def warn_numerics(name: str, metadata: Mapping[str, str], stacklevel: int = 4) -> None:
+    """Warn the caller of the public function that loads a file written with another numerics version."""
     written = metadata.get("numerics_version")
     if written != str(numerics_version):
         import warnings
 
-        text = f"{name}: numerics version {written}, expected {numerics_version}: results may differ in their last bits"
-        warnings.warn(text, UserWarning, stacklevel=4)
-
-
-def _check_metadata(values: Arrays, metadata: dict[str, str]) -> None:
-    if metadata.get("format") != "chainrule":
-        raise ValueError("a safetensors file, but not a chainrule model")
-    if metadata.get("format_version") != str(FORMAT_VERSION):
-        raise ValueError(f"format version {metadata.get('format_version')}, expected {FORMAT_VERSION}")
-    if metadata.get("sha256") != _digest(values, metadata):
-        raise ValueError("damaged: the checksum does not match the content")
+        text = (
+            f"{name}: numerics version {str(written)[:40]}, expected {numerics_version}: results may differ in their "
+            "last bits"
+        )
+        warnings.warn(text, UserWarning, stacklevel=stacklevel)

@@ -7,28 +7,20 @@ and `numerics_version` of the writer, `state` (JSON: the state of every part, wi
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
-from .._util.files import write_atomic
 from ..config import __version__, numerics_version
-from ..serialize._model_files import (
-    _DTYPES,
-    ModelFormatError,
-    _deserialize,
-    _digest,
-    _dump,
-    _serialize,
-    _warn_numerics,
-)
+from ..serialize._container import Arrays, dump, judged, parse_json, read, write
+from ..serialize._model_files import warn_numerics
 
 __all__ = ["Part", "load_checkpoint", "save_checkpoint"]
 
 FORMAT, FORMAT_VERSION = "chainrule checkpoint", "1"
+_LONG = 1024  # from so many numbers on, a list is stored as an array: the header of a file is limited
 
 
 class Part(Protocol):
@@ -61,7 +53,7 @@ def save_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
     >>> optimizer.lr
     0.5
     """
-    arrays: dict[str, Any] = {}
+    arrays: Arrays = {}
     _check_parts("save_checkpoint", parts)
     state = {name: _to_json(part.state_dict(), name, arrays) for name, part in parts.items()}
     metadata = {
@@ -69,10 +61,9 @@ def save_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
         "format_version": FORMAT_VERSION,
         "version": __version__,
         "numerics_version": str(numerics_version),
-        "state": _dump(state),
+        "state": dump(state),
     }
-    metadata["sha256"] = _digest(arrays, metadata)
-    write_atomic(path, _serialize(arrays, metadata))
+    write("save_checkpoint", path, arrays, metadata)
 
 
 def load_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
@@ -89,19 +80,14 @@ def load_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
         ...
     FileNotFoundError: [Errno 2] No such file or directory: 'there/is/nothing/here'
     """
-    name = os.fspath(path)
-    with open(name, "rb") as file:
-        content = file.read()
-    try:
-        arrays, metadata = _deserialize(content)
-        if (metadata.get("format"), metadata.get("format_version")) != (FORMAT, FORMAT_VERSION):
-            raise ValueError("a safetensors file, but not a checkpoint that this version of chainrule reads")
-        if metadata.get("sha256") != _digest(arrays, metadata):
-            raise ValueError("damaged: the checksum does not match the content")
-        state = {part: _from_json(encoded, arrays) for part, encoded in json.loads(metadata["state"]).items()}
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ModelFormatError(f"{name}: {' '.join(str(error).split())}") from None
-    _warn_numerics(name, metadata)
+    name = os.fsdecode(path)
+    arrays, metadata = read(name, _check_format)
+    with judged(name):
+        encoded = parse_json(metadata["state"])
+        if not isinstance(encoded, dict):
+            raise ValueError("the state is no object of parts")
+        state = {part: _from_json(value, arrays) for part, value in encoded.items()}
+    warn_numerics(name, metadata, stacklevel=3)
     _check_parts("load_checkpoint", parts)
     unknown = [part for part in parts if part not in state]
     if unknown:
@@ -111,9 +97,14 @@ def load_checkpoint(path: str | os.PathLike[str], **parts: Part) -> None:
         for part in parts:
             parts[part].load_state_dict(state[part])
     except BaseException:
-        for part in parts:
+        for part in reversed(parts):
             parts[part].load_state_dict(before[part])
         raise
+
+
+def _check_format(metadata: dict[str, str]) -> None:
+    if (metadata.get("format"), metadata.get("format_version")) != (FORMAT, FORMAT_VERSION):
+        raise ValueError("a safetensors file, but not a checkpoint that this version of chainrule reads")
 
 
 def _check_parts(where: str, parts: Mapping[str, Any]) -> None:
@@ -125,14 +116,15 @@ def _check_parts(where: str, parts: Mapping[str, Any]) -> None:
 def _to_json(value: Any, name: str, arrays: dict[str, Any]) -> Any:
     """Convert a state to JSON; arrays are collected in `arrays` under their path."""
     if isinstance(value, np.ndarray):
-        if str(value.dtype) not in _DTYPES:
-            raise TypeError(f"save_checkpoint: {name} is {value.dtype}, expected one of {', '.join(_DTYPES)}")
         arrays[name] = value
         return {"array": name}
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise TypeError(f"save_checkpoint: {name} has a key that is not a string")
         return {"dict": {key: _to_json(item, f"{name}.{key}", arrays) for key, item in value.items()}}
+    if type(value) is list and len(value) >= _LONG and all(type(item) is float for item in value):
+        arrays[name] = np.array(value)
+        return {"list": name}
     if isinstance(value, (list, tuple)):
         return [_to_json(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -145,6 +137,10 @@ def _from_json(encoded: Any, arrays: Mapping[str, Any]) -> Any:
         return [_from_json(item, arrays) for item in encoded]
     if not isinstance(encoded, dict):
         return encoded
+    if encoded.keys() not in ({"array"}, {"dict"}, {"list"}) or not isinstance(encoded.get("dict", {}), dict):
+        raise ValueError("a value of the state is neither an array nor a dict")
+    if "list" in encoded:
+        return arrays[encoded["list"]].tolist()
     if "array" in encoded:
         return arrays[encoded["array"]]
     return {key: _from_json(item, arrays) for key, item in encoded["dict"].items()}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
-from .._util.arrays import first_nonfinite, is_plain
+from .._util.arrays import as_ndarray, first_nonfinite, is_plain
 from ..nn import Module, Sequential
 from ..nn._evaluate import evaluating, input_dtype, predict_eagerly, to_model_input
 from ..nn._loss_module import takes
@@ -75,6 +75,8 @@ def prepare(
     own = {id(parameter) for parameter in model.parameters()}
     if not any(id(parameter) in own for parameter in optimized):
         raise ValueError(f"{caller}: the optimizer has none of the model's parameters")
+    if sample_weight is not None:
+        X, y = _rows_counted(np.asarray(X), np.asarray(y), np.asarray(sample_weight))
     train = _convert(model, X, y, loss, f"{caller}: ")
     if sample_weight is not None:
         train = replace(train, weight=_weights(sample_weight, loss, train, caller))
@@ -134,7 +136,7 @@ def _holds_labels(y: Tensor, loss: Loss) -> bool:
 
 
 def _convert(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: str) -> Dataset:
-    inputs, targets = np.asarray(X), np.asarray(y)
+    inputs, targets = as_ndarray(X, f"{where}X"), as_ndarray(y, f"{where}y")
     if inputs.ndim == 0 or targets.ndim == 0:
         raise ValueError(f"{where}X and y must have an axis of rows, got shapes {inputs.shape} and {targets.shape}")
     if len(inputs) != len(targets):
@@ -164,6 +166,20 @@ def _convert(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, wher
     return Dataset(x, y_rows, rest, front=front)
 
 
+def _rows_counted(
+    X: npt.NDArray[Any], y: npt.NDArray[Any], weight: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Copies in which a row of weight 0 repeats one that counts: inside the model it is not infinite or NaN either."""
+    if weight.ndim != 1 or len({(len(a) if a.ndim else -1) for a in (X, y, weight)}) > 1:
+        return X, y  # an error that `_convert` or `_weights` describes
+    without, counting = np.flatnonzero(weight == 0), np.flatnonzero(weight != 0)
+    if not len(without) or not len(counting):
+        return X, y
+    index = np.arange(len(weight))
+    index[without] = counting[0]
+    return X[index], y[index]
+
+
 def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any], name: str) -> Tensor:
     """Apply the preprocessing, in chunks of rows; the result must be finite."""
     to_model_input(inputs[:1], dtype, name)  # for an error message that names X
@@ -178,7 +194,7 @@ def _preprocessed(front: Module, inputs: npt.NDArray[Any], dtype: np.dtype[Any],
 
 
 def _weights(sample_weight: npt.ArrayLike, loss: Loss, rows: Dataset, caller: str) -> Tensor:
-    given = np.asarray(sample_weight)
+    given = as_ndarray(sample_weight, f"{caller}: sample_weight")
     if given.shape != (len(rows),):
         raise ValueError(
             f"{caller}: sample_weight has shape {given.shape}, expected ({len(rows)},), one for each row of X"

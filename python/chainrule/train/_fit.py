@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from .._tensor import Tensor
 from .._util.checks import check_integer
-from .._util.interrupt import DeferredInterrupt
 from ..nn import Module
-from ..nn._evaluate import EVALUATION_ROWS, evaluating, predict_eagerly
-from ._callbacks import Callback
+from ..nn._evaluate import evaluating, predict_eagerly
 from ._dataset import Dataset, Metric, prepare_validation, resolve_metrics
 from ._history import History
 from ._progress import make_progress
-from ._trainer import Optimizer, Trainer, weighted_mean
+from ._trainer import Optimizer
+from ._training import FitTrainer, Schedule, Training
 
 __all__ = ["History", "fit"]
-
-
-class _FitTrainer(Trainer):
-    """The Trainer of `fit`, which its error messages name."""
-
-    _caller = "fit"
-
-
-class Schedule(Protocol):
-    """The interface of a schedule: `fit` calls it with the History after every epoch."""
-
-    optimizer: Any
-
-    def __call__(self, history: History) -> object:
-        """Set the rates of the next epoch."""
 
 
 def fit(
@@ -61,6 +43,8 @@ def fit(
     callbacks: Sequence[Callable[[History], object]] = (),
     nonfinite: str = "raise",
     history: History | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     compile: bool = True,
 ) -> History:
     """Train a model by minibatches.
@@ -68,16 +52,20 @@ def fit(
     A `cr.Trainer` runs `epochs` more epochs; `fit` adds validation, a schedule, progress and callbacks after each of
     them.
 
-    Arguments: those of `cr.Trainer`; `epochs`, the number to run; `validation`, `(X, y)` to evaluate after every epoch,
-    without `sample_weight`; `metrics` on the validation rows: "accuracy" or functions (prediction, target) -> float on
-    ndarrays (default: accuracy for labels), recorded in `History.measures` with the prefix "val_"; `schedule`, of the
-    optimizer's learning rate, which steps after every epoch; `progress`, True, False, or None for terminals only;
-    `callbacks`, called with the History after every epoch, one that returns True stops training (as `cr.EarlyStopping`
-    does); `history`, a History to continue: epochs count on from `history.epochs`, and it holds the completed epochs if
-    training is interrupted.
+    Arguments: those of `cr.Trainer`; `epochs`, the number to run; `validation`, `(X, y)` to evaluate after every epoch:
+    the loss of all these rows, without `sample_weight`; `metrics` on the validation rows: "accuracy" or functions
+    (prediction, target) -> float on ndarrays (default: accuracy for labels), recorded in `History.measures` with the
+    prefix "val_"; `schedule`, of the optimizer's learning rate, which steps after every epoch; `progress`, True, False,
+    or None for terminals only; `callbacks`, called with the History after every epoch, one that returns True stops
+    training (as `cr.EarlyStopping` does); `history`, a History to continue: epochs count on from `history.epochs`, and
+    it holds the completed epochs if training is interrupted; `checkpoint`, a file to which the complete state is saved
+    after every epoch and when training is interrupted; `resume`, whether to continue from this file if it exists, with
+    the arguments of the interrupted call, up to its last epoch.
     Returns: the History.
-    Errors: those of `cr.Trainer`, before the model changes or at a loss that is not finite. Ctrl-C raises
-    KeyboardInterrupt at the end of the current step; the model remains usable.
+    Errors: those of `cr.Trainer`, before the model changes or at a loss that is not finite; with `resume`, ValueError
+    for other data or options than those of the checkpoint, before the model changes. Ctrl-C raises KeyboardInterrupt at
+    the end of the current step; a call with `history`, or with `checkpoint` and `resume=True`, continues from there
+    with the same bits.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -90,7 +78,7 @@ def fit(
     True
     """
     check_integer("fit: epochs", epochs, 1)
-    trainer = _FitTrainer(
+    trainer = FitTrainer(
         model,
         X,
         y,
@@ -110,41 +98,16 @@ def fit(
     measures = resolve_metrics(metrics, loss, held_out)
     if schedule is not None and schedule.optimizer is not optimizer:
         raise ValueError("fit: schedule was created for a different optimizer")
-    after_epoch: list[Callable[[History], object]] = [*([] if schedule is None else [schedule]), *callbacks]
-    hooks = [callback for callback in callbacks if isinstance(callback, Callback)]
     curves = ["loss", *([] if held_out is None else ["val_loss", *(f"val_{name}" for name in measures)])]
     monitor = getattr(schedule, "monitor", None)
     if monitor is not None and monitor not in curves:
         raise ValueError(f"fit: the schedule monitors {monitor!r}, expected one of {', '.join(curves)}")
-    for hook in hooks:
-        hook.begin(model, curves)
     record = History() if history is None else history
-    bar = make_progress(progress)
-    modes = [(module, module.training) for module in model.modules()]
-    trainer.next_epoch = record.epochs
-    try:
-        with DeferredInterrupt() as interrupt:
-            total = record.epochs + epochs
-            for epoch in range(record.epochs, total):
-                started = time.perf_counter()
-                bar.begin(epoch + 1, total, len(trainer.rows))
-                for rows in trainer.parts(interrupt):
-                    bar.advance(rows)
-                record.seconds.append(time.perf_counter() - started)
-                record.samples += len(trainer.rows)
-                record.loss.append(trainer.mean_loss)
-                if held_out is not None:
-                    _evaluate(model, loss, held_out, measures, record, compile)
-                bar.end(record.summary())
-                results = [callback(record) for callback in after_epoch]
-                if any(result is True for result in results):
-                    break
-            for hook in hooks:
-                hook.end(model)
-    finally:
-        bar.close()
-        for module, mode in modes:
-            module.training = mode
+    evaluate = None if held_out is None else partial(_evaluate, model, loss, held_out, measures, compiled=compile)
+    training = Training(trainer, record, evaluate, schedule, callbacks, make_progress(progress))
+    if checkpoint is None and resume:
+        raise ValueError("fit: resume=True requires checkpoint=, the file to continue from")
+    training.run(epochs + training.begin(curves, held_out, checkpoint, resume))
     return record
 
 
@@ -158,15 +121,11 @@ def _evaluate(
 ) -> None:
     """Append the loss and the metrics of these rows to the record; the model is not changed."""
     rows.follow(model, "fit")
-    losses, outputs = [], []
     # `predict` takes an array of one axis for a single row.
     predict = rows.model.predict if compiled and rows.x.ndim > 1 else partial(predict_eagerly, rows.model)
     with evaluating(rows.model):
-        for start in range(0, len(rows), EVALUATION_ROWS):
-            part = slice(start, start + EVALUATION_ROWS)
-            outputs.append(predict(rows.x.numpy()[part]))
-            losses.append(loss(Tensor._wrap(outputs[-1]), Tensor._wrap(rows.y.numpy()[part])).item())
-    record.val_loss.append(weighted_mean(np.array(losses, dtype=np.float64), len(rows), EVALUATION_ROWS))
-    prediction_values: npt.NDArray[Any] = np.concatenate(outputs)
+        outputs = predict(rows.x.numpy())
+        # One loss of all rows: no mean of losses of parts is that of a sum, or of a mean by weights.
+        record.val_loss.append(loss(Tensor._wrap(outputs), rows.y).item())
     for name, measure in measures.items():
-        record.metrics.setdefault(name, []).append(float(measure(prediction_values, rows.y.numpy())))
+        record.metrics.setdefault(name, []).append(float(measure(outputs, rows.y.numpy())))

@@ -7,7 +7,55 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-__all__ = ["History"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["History", "Position"]
+
+
+@dataclass
+class Position:
+    """Where training stands between two completed epochs.
+
+    `losses`, of the steps done in the epoch that is not finished, in parts; `seconds` that they took; `order`, the
+    options that determine the order of its rows; `called`, how many of the calls after the last completed epoch are
+    done, None if all; `stop`, whether one of them has ended training.
+
+    >>> from chainrule.train._history import Position
+    >>> Position().steps
+    0
+    """
+
+    losses: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    seconds: float = 0.0
+    order: dict[str, Any] = field(default_factory=dict)
+    called: int | None = None
+    stop: bool = False
+
+    @property
+    def steps(self) -> int:
+        """The number of steps done in the epoch."""
+        return sum(map(len, self.losses))
+
+    def begin_epoch(self) -> None:
+        """Forget the steps: none of the next epoch is done."""
+        self.losses.clear()
+        self.seconds, self.order = 0.0, {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of the fields that differ from those between two epochs; the losses as one array."""
+        state = {name: value for name, value in vars(self).items() if value != getattr(Position(), name)}
+        if self.losses:
+            state["losses"] = np.concatenate(self.losses)
+        return copy.deepcopy(state)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load the result of `state_dict`; nothing changes on an error."""
+        losses = np.array(state.get("losses", []), dtype=np.float64)
+        called = None if state.get("called") is None else int(state["called"])
+        seconds, order = float(state.get("seconds", 0)), dict(state.get("order", {}))
+        self.losses[:] = [losses] if len(losses) else []
+        self.seconds, self.order, self.called, self.stop = seconds, order, called, bool(state.get("stop"))
 
 
 @dataclass
@@ -17,6 +65,8 @@ class History:
     `loss`: the mean of the batch losses before each step, weighted by their rows; `val_loss` and `metrics` (lists by
     name): on the validation rows after the epoch, empty without validation; `seconds`: training time, without
     validation; `samples`: rows trained on.
+
+    It also holds the position within an epoch in which `cr.fit` was interrupted; `fit(history=)` continues from there.
 
     >>> import chainrule as cr
     >>> cr.History().epochs
@@ -28,6 +78,9 @@ class History:
     metrics: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     samples: int = 0
+
+    def __post_init__(self) -> None:
+        self._position = Position()
 
     @property
     def epochs(self) -> int:
@@ -52,14 +105,16 @@ class History:
         return named
 
     def state_dict(self) -> dict[str, Any]:
-        """Return copies of all fields, for `cr.save_checkpoint`."""
-        return asdict(self)
+        """Return copies of all fields and of the position within an epoch, for `cr.save_checkpoint`."""
+        return {**asdict(self), "position": self._position.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load the result of `state_dict`; ValueError naming missing fields, before anything changes."""
         missing = [item.name for item in fields(self) if item.name not in state]
         if missing:
             raise ValueError(f"load_state_dict: missing {', '.join(missing)}")
+        # Checkpoints of version 0.1 have no position: they were written between epochs.
+        self._position.load_state_dict(state.get("position", {}))
         for item in fields(self):
             setattr(self, item.name, copy.deepcopy(state[item.name]))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
 __all__ = ["Progress", "make_progress"]
@@ -41,16 +42,44 @@ def make_progress(wanted: bool | None, stream: TextIO | None = None) -> Progress
     >>> from chainrule.train._progress import make_progress
     >>> make_progress(False).begin(1, 10, 100)
     """
-    out = sys.stderr if stream is None else stream
-    live = out is not None and out.isatty()
-    if wanted is False or out is None or (wanted is None and not live):
+    out: Any = sys.stderr if stream is None else stream
+    if wanted is False or out is None or out.closed:
         return _Silent()
+    live = out.isatty()
+    if wanted is None and not live:
+        return _Silent()
+    out = _Unfailing(out)
     if live:
         try:
             return _Bar(out)
         except ImportError:
             pass
     return _Line(out, live)
+
+
+class _Unfailing:
+    """A stream that is left alone after its first error (a full disk, a closed pipe): training goes on without it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._failed = stream, False
+
+    def write(self, text: str) -> None:
+        """Write, unless an earlier call failed."""
+        self._try(self._stream.write, text)
+
+    def flush(self) -> None:
+        """Flush, unless an earlier call failed."""
+        self._try(self._stream.flush)
+
+    def _try(self, method: Callable[..., object], *arguments: str) -> None:
+        if not self._failed:
+            try:
+                method(*arguments)
+            except (OSError, ValueError):
+                self._failed = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Silent:
@@ -66,7 +95,7 @@ class _Silent:
 class _Line:
     """Plain text; `live` rewrites the line of the current epoch."""
 
-    def __init__(self, stream: TextIO, live: bool) -> None:
+    def __init__(self, stream: _Unfailing, live: bool) -> None:
         self._stream, self._live = stream, live
         self._label, self._rows, self._done = "", 0, 0
         self._begun = self._last = self._shown = 0.0
@@ -103,7 +132,7 @@ class _Line:
 class _Bar(_Line):
     """A tqdm bar during an epoch, replaced by the plain line at its end."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: _Unfailing) -> None:
         super().__init__(stream, live=False)
         tqdm = importlib.import_module("tqdm").tqdm
         # A monitor interval of 0 keeps tqdm from starting a thread, which a later fork would not have.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any, Protocol
 
@@ -18,9 +20,13 @@ from .._util.mode import grad_mode
 from ..compiler.jit import Compiled
 from ..data._split import epoch_order
 from ..nn import Module
+from ..nn._evaluate import thread_modes
 from ..optim import clip_grad_norm_, clip_grad_value_
 from ..random import default_generator
 from ._dataset import prepare
+from ._history import Position
+from ._identity import data_digest, describe, different
+from ._parts import Generators
 
 __all__ = ["Optimizer", "Trainer", "weighted_mean"]
 
@@ -52,11 +58,13 @@ class Trainer:
     numbers in the shape of the model's output; `loss`, a loss module or any function (prediction, target) -> scalar
     tensor; `optimizer`, of this model's parameters; `batch_size`, 1 for stochastic gradient descent, None for all rows
     at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
-    `sample_weight`, n weights of at least 0, passed to the loss as `sample_weight=`; `clip_value` and `clip_norm`,
-    bounds of the elements of the gradients, then of their norm (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed`
-    (default: that of `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a loss is NaN or infinite;
-    `compile`, False for eager execution of models that cannot be compiled.
-    Attributes: `next_epoch`, the index of the next epoch, from 0; `mean_loss`, of the last one.
+    `sample_weight`, n weights of at least 0, passed to the loss as `sample_weight=`; what a row of weight 0 holds, NaN
+    and labels out of range included, does not matter; `clip_value` and `clip_norm`, bounds of the elements of the
+    gradients, then of their norm (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed` (default: that of
+    `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a loss is NaN or infinite; `compile`, False
+    for eager execution of models that cannot be compiled.
+    Attributes: `next_epoch`, the index of the next epoch, from 0; `next_step`, of the next step in it, above 0 after an
+    interruption; `mean_loss`, of the last completed epoch.
     Errors: before the model changes: TypeError or ValueError for invalid arguments, with the index of a NaN or of a
     label out of range. During training: FloatingPointError for a loss that is not finite, before its step;
     `cr.CompileError` when the model, the loss or the optimizer reads values in Python.
@@ -104,13 +112,30 @@ class Trainer:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.batch_size, self.shuffle = len(self.rows) if batch_size is None else int(batch_size), shuffle
         self.clip_norm, self.clip_value = clip_norm, clip_value
-        self.seed = default_generator().seed if seed is None else seed
-        self.next_epoch = 0  # determines its order
+        self.seed, self._default_seed = default_generator().seed if seed is None else seed, seed is None
         self.mean_loss = float("nan")  # of the last epoch
+        self._next_epoch, self._position = 0, Position()
         self._check_loss = nonfinite == "raise"
+        self._generators = Generators([*model.modules(), *(loss.modules() if isinstance(loss, Module) else ())])
+        self._data: str | None = None
         self._micro_batch, self._compiles = micro_batch, compile
         self._compiled: Compiled[Callable[[Tensor], Tensor]] | None = None
         self._settings: tuple[Any, ...] = ()  # those of the compiled step
+
+    @property
+    def next_epoch(self) -> int:
+        """The index of the next epoch, which determines its order; when set, the epoch begins with its first step."""
+        return self._next_epoch
+
+    @next_epoch.setter
+    def next_epoch(self, number: int) -> None:
+        self._next_epoch = number
+        self._position.begin_epoch()
+
+    @property
+    def next_step(self) -> int:
+        """The index of the next step of this epoch."""
+        return self._position.steps
 
     @property
     def epochs(self) -> int:
@@ -126,74 +151,155 @@ class Trainer:
     def run_epoch(self) -> float:
         """Train on every row once; return the mean of the batch losses (before each step), weighted by their rows.
 
+        An epoch that was interrupted is finished: it goes on with `next_step`.
+
         Errors: FloatingPointError for a loss that is not finite, before its step. Ctrl-C raises KeyboardInterrupt
-        between two steps; the model remains usable.
+        between two steps; the next call goes on from there, with the same bits.
         """
-        with DeferredInterrupt() as interrupt:
+        with DeferredInterrupt() as interrupt, thread_modes(self.model):
             for _ in self.parts(interrupt):
                 pass
+            interrupt.in_step = True
+            self.end_epoch()
         return self.mean_loss
 
     def parts(self, interrupt: DeferredInterrupt) -> Iterator[int]:
-        """Run an epoch in parts of about 0.05 seconds; yields the number of rows of each part."""
+        """Run the steps left in the epoch in parts of about 0.05 seconds; yields the number of rows of each part."""
         n, size = len(self.rows), min(self.batch_size, len(self.rows))
         order = self._order(n)
         full = n // size * size
         self.model.train()
         self.rows.follow(self.model, self._caller)
         self._renew()
+        self._position.order = self._order_options()
         parts = [part for part in (order[:full].reshape(-1, size), order[full:].reshape(1, -1)) if part.size]
-        losses: list[npt.NDArray[np.float64]] = []
+        begin = 0
         for index in parts:
-            yield from self._steps(index, losses, sum(map(len, parts)), interrupt)
+            left = index[max(self.next_step - begin, 0) :]
+            begin += len(index)
+            if len(left):
+                yield from self._steps(left, sum(map(len, parts)), interrupt)
+
+    def end_epoch(self) -> None:
+        """Complete the epoch after its last step."""
+        self.mean_loss = weighted_mean(np.concatenate(self._position.losses), len(self.rows), self.batch_size)
         self.next_epoch += 1
-        self.mean_loss = weighted_mean(np.concatenate(losses), n, size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position in the training, what identifies it, and the states of its random generators.
+
+        The generators are those that modules of the model and the loss have as attributes, and the default one. Model
+        and optimizer are parts of their own:
+
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> import chainrule as cr
+        >>> X = cr.random.Generator(seed=0).normal((64, 2))
+        >>> model = cr.nn.Sequential(cr.nn.Linear(2, 2))
+        >>> optimizer = cr.optim.SGD(model.parameters(), lr=0.5)
+        >>> trainer = cr.Trainer(model, X, X[:, :2], loss=cr.nn.MSELoss(), optimizer=optimizer)
+        >>> loss = trainer.run_epoch()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "training.safetensors")
+        ...     cr.save_checkpoint(path, model=model, optimizer=optimizer, trainer=trainer)
+        ...     cr.load_checkpoint(path, model=model, optimizer=optimizer, trainer=trainer)
+        >>> trainer.next_epoch
+        1
+        """
+        position = {"next_epoch": self.next_epoch, "mean_loss": self.mean_loss, **self._position.state_dict()}
+        return {**self._identity(), "position": position, "generators": self._generators.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load the result of `state_dict`; ValueError for other data or options, before anything changes."""
+        missing = [name for name in ("options", "data", "position", "generators") if name not in state]
+        if missing:
+            raise ValueError(f"load_state_dict: missing {', '.join(missing)}")
+        self._check_identity(state, "load_state_dict: the state is that of a training", {})
+        self._generators.load_state_dict(state["generators"])
+        position = state["position"]
+        self.mean_loss = float(position["mean_loss"])
+        self.next_epoch = int(position["next_epoch"])
+        self._position.load_state_dict(position)
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be equal for a training to go on with the same bits."""
+        if self._data is None:
+            self._data = data_digest(self.rows)
+        options = {
+            **self._order_options(),
+            "clip_norm": None if self.clip_norm is None else float(self.clip_norm),
+            "clip_value": None if self.clip_value is None else float(self.clip_value),
+            "loss": describe(self.loss),
+            "model": describe(self.model),
+            "optimizer": type(self.optimizer).__name__,
+        }
+        return {"options": options, "data": self._data}
+
+    def _order_options(self) -> dict[str, Any]:
+        """The options that the rows of each step depend on."""
+        seed, shuffle = int(self.seed), bool(self.shuffle)
+        return {"rows": len(self.rows), "batch_size": self.batch_size, "seed": seed, "shuffle": shuffle}
+
+    def _check_identity(self, saved: Mapping[str, Any], where: str, further: Mapping[str, Any]) -> None:
+        """Raise ValueError if `saved` identifies another training; without a seed of its own, adopt the saved one."""
+        own = self._identity()
+        seed = {"seed": saved["options"].get("seed")} if self._default_seed else {}
+        found = different(saved["options"], {**own["options"], **further, **seed})
+        if found:
+            raise ValueError(f"{where} with {found}")
+        if saved["data"] != own["data"]:
+            raise ValueError(f"{where} on other data: the values of X, y or sample_weight differ")
+        self.seed = saved["options"]["seed"]
 
     def _renew(self) -> None:
         """Compile the step again, at the next call, if the trainer's own attributes have changed."""
         settings = self.loss, self.optimizer, self.clip_norm, self.clip_value
         if self._compiles and any(a is not b for a, b in zip_longest(settings, self._settings)):
             watched = self.rows.model, self.loss, self.optimizer
-            self._compiled, self._settings = Compiled(self._step, self._micro_batch, watched), settings
+            self._compiled, self._settings = Compiled(_weak_step(self), self._micro_batch, watched), settings
 
     def _order(self, n: int) -> npt.NDArray[np.int64]:
         if not self.shuffle:
             return np.arange(n, dtype=np.int64)
         return epoch_order(n, self.seed, self.next_epoch)
 
-    def _steps(
-        self,
-        index: npt.NDArray[np.int64],
-        losses: list[npt.NDArray[np.float64]],
-        steps: int,
-        interrupt: DeferredInterrupt,
-    ) -> Iterator[int]:
-        """Run one step per row of `index` and append the losses to those of the epoch, which has `steps` steps."""
+    def _steps(self, index: npt.NDArray[np.int64], steps: int, interrupt: DeferredInterrupt) -> Iterator[int]:
+        """Run one step per row of `index`, the next ones of an epoch of `steps` steps, and record their losses."""
         plan = None if self._compiled is None else self._compiled.plan_of(index[0])
         out = np.empty(len(index), np.float64 if plan is None else plan.output_dtypes[0])
         done = 0
         while done < len(index):
             interrupt.in_step = True
-            before = done
+            before, begun = done, time.perf_counter()
             try:
                 done = self._one_step(index, out, done) if plan is None else plan.run_rows(index, out, done, _SECONDS)
             except _NotFiniteError:
                 bad = done + int(np.argmin(np.isfinite(out[done:])))
-                number = sum(map(len, losses)) + bad + 1
+                self._record(out[before:bad], begun)
                 raise FloatingPointError(
-                    f"{self._caller}: the loss is {out[bad]} at epoch {self.next_epoch + 1}, step {number} of {steps}; "
-                    "the model has the weights of the previous step; try a smaller learning rate or scaled data"
+                    f"{self._caller}: the loss is {out[bad]} at epoch {self.next_epoch + 1}, step {self.next_step + 1} "
+                    f"of {steps}; the model has the weights of the previous step; try a smaller learning rate or "
+                    "scaled data"
                 ) from None
+            self._record(out[before:done], begun)
             interrupt.leave_step()
             yield (done - before) * index.shape[1]
-        losses.append(ops.astype(out, np.float64).numpy())
+
+    def _record(self, losses: npt.NDArray[Any], begun: float) -> None:
+        """Record steps of the epoch that are done, in the time since `begun`."""
+        if len(losses):
+            self._position.losses.append(ops.astype(losses, np.float64).numpy())
+        self._position.seconds += time.perf_counter() - begun
 
     def _one_step(self, index: npt.NDArray[np.int64], out: npt.NDArray[Any], done: int) -> int:
-        """Run step `done` eagerly; return the index of the next."""
+        """Run step `done` eagerly; return the index of the next. On an error the generators repeat its draws."""
+        drawn = self._generators.state_dict()
         try:
             out[done] = self._step(Tensor(index[done])).item()
-        except _NotFiniteError as error:
-            out[done] = error.args[0]
+        except BaseException as error:
+            self._generators.load_state_dict(drawn)
+            if isinstance(error, _NotFiniteError):
+                out[done] = error.args[0]
             raise
         return done + 1
 
@@ -217,6 +323,18 @@ class Trainer:
         """Set all gradients to None, also of parameters that the optimizer does not have."""
         self.optimizer.zero_grad()
         self.rows.model.zero_grad()
+
+
+def _weak_step(trainer: Trainer) -> Callable[[Tensor], Tensor]:
+    """The step of a trainer that does not keep it alive: without a circle, both are freed at once."""
+    reference = weakref.ref(trainer)
+
+    def step(rows: Tensor) -> Tensor:
+        owner = reference()
+        assert owner is not None  # only the trainer runs it
+        return owner._step(rows)
+
+    return step
 
 
 def _check_bounds(caller: str, **bounds: float | None) -> None:

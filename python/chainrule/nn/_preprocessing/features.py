@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -44,31 +46,15 @@ class PolynomialFeatures(Module):
         self.in_features = check_size("PolynomialFeatures: features", features)
         self.degree = check_size("PolynomialFeatures: degree", degree)
         self.interaction_only, self.include_bias = bool(interaction_only), bool(include_bias)
-        count = self.in_features if self.degree <= _MAX_DEGREE and self.in_features <= _MAX_FEATURES else None
-        self._starts: list[list[int]] = []  # per degree: the first product that begins with input i; the end
         total = int(self.include_bias)
-        if count is not None:
-            self._starts.append(list(range(self.in_features + 1)))
-            total += self.in_features
-            while len(self._starts) < self.degree and total <= _MAX_FEATURES:
-                self._starts.append(self._next(self._starts[-1]))
-                total += self._starts[-1][-1]
-        if count is None or total > _MAX_FEATURES:
+        for d in range(1, min(self.degree, _MAX_DEGREE) + 1):
+            total += comb(self.in_features, d) if self.interaction_only else comb(self.in_features + d - 1, d)
+        if total > _MAX_FEATURES or self.degree > _MAX_DEGREE:
             raise ValueError(
                 f"PolynomialFeatures: degree {degree} of {features} features has more than {_MAX_FEATURES} products, "
                 f"or the degree is above {_MAX_DEGREE}"
             )
         self.out_features = total
-
-    def _factors(self, starts: list[int], i: int) -> int:
-        """The index of the first product of a degree that input i is multiplied by."""
-        return starts[i + 1] if self.interaction_only else starts[i]
-
-    def _next(self, starts: list[int]) -> list[int]:
-        following = [0]
-        for i in range(self.in_features):
-            following.append(following[-1] + starts[-1] - self._factors(starts, i))
-        return following
 
     def forward(self, x: Tensor) -> Tensor:
         x = one(x)
@@ -80,11 +66,12 @@ class PolynomialFeatures(Module):
         parts, block = [x], x
         if self.include_bias:
             parts.insert(0, ops.broadcast_to(tensor(1.0, dtype=x.dtype), (*x.shape[:-1], 1)))
-        for starts in self._starts[:-1]:
+        later = int(self.interaction_only)
+        for starts in _starts(self.in_features, self.degree, later)[:-1]:
             products = [
-                ops.mul(x[..., i : i + 1], block[..., self._factors(starts, i) :])
+                ops.mul(x[..., i : i + 1], block[..., starts[i + later] :])
                 for i in range(self.in_features)
-                if self._factors(starts, i) < starts[-1]
+                if starts[i + later] < starts[-1]
             ]
             if not products:  # every input already occurs in each product
                 break
@@ -99,6 +86,21 @@ class PolynomialFeatures(Module):
             "interaction_only": self.interaction_only,
             "include_bias": self.include_bias,
         }
+
+
+@lru_cache(maxsize=16)
+def _starts(features: int, degree: int, later: int) -> list[list[int]]:
+    """Per degree: the index of the first product that begins with input i, and the number of products.
+
+    Input i multiplies the products of the degree below that begin with input i + `later` or a later one.
+    """
+    rows = [list(range(features + 1))]
+    while len(rows) < degree:
+        below, row = rows[-1], [0]
+        for i in range(features):
+            row.append(row[-1] + below[-1] - below[i + later])
+        rows.append(row)
+    return rows
 
 
 class RBFFeatures(Module):

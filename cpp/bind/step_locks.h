@@ -1,0 +1,75 @@
+// The locks of the memory that programs and optimizers write: known by address, because a training step and a
+// prediction of one model share nothing but its arrays.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "threads/step_lock.h"
+
+namespace chainrule {
+
+class StepLocks {
+ public:
+  StepLocks() = default;
+  // For the memory that begins at these addresses: to write all of it, or to read it. Addresses without a lock get one
+  // in common.
+  StepLocks(const std::vector<const void*>& addresses, bool writes);
+
+  // All of them; those that the thread has by enclosing Regions are passed over.
+  bool try_acquire() const;
+  void acquire() const;  // the GIL must not be held; may throw Stopped
+  void release() const;
+  // Where readers wait for a lock held for writing: lets them have it in between.
+  void give_turn() const;
+
+  // While it is active, the thread has the locks: for Python code between acquire and release.
+  class Region;
+
+ private:
+  friend struct Registry;
+  bool passed_over(const StepLock& lock) const;
+  bool try_one(StepLock& lock) const;
+  void release_first(size_t n) const;
+
+  std::vector<std::shared_ptr<StepLock>> locks_;  // in the order of their addresses
+  bool writes_ = false;
+};
+
+class StepLocks::Region {
+ public:
+  explicit Region(StepLocks locks) : locks_(std::move(locks)) {}
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+  ~Region() { leave(); }
+
+  bool try_enter();
+  void enter();
+  void leave();  // does nothing where it is not active
+
+ private:
+  friend class StepLocks;
+  friend struct Registry;
+  void push();
+
+  StepLocks locks_;
+  std::vector<StepLock*> own_;  // not held by an enclosing region
+  Region* outer_ = nullptr;
+  bool active_ = false;
+};
+
+// Holds locks for a scope.
+class HeldSteps {
+ public:
+  explicit HeldSteps(const StepLocks& locks) : locks_(locks) { locks.acquire(); }
+  struct Acquired {};
+  HeldSteps(const StepLocks& locks, Acquired) : locks_(locks) {}
+  ~HeldSteps() { locks_.release(); }
+  HeldSteps(const HeldSteps&) = delete;
+  HeldSteps& operator=(const HeldSteps&) = delete;
+
+ private:
+  const StepLocks& locks_;
+};
+
+}  // namespace chainrule

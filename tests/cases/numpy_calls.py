@@ -1,0 +1,269 @@
+"""Random calls of NumPy's functions that have an op: each works on arrays and on tensors."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from reference.bits import Array
+
+Call = Callable[..., Any]
+Draw = Callable[[np.random.Generator], tuple[list[Array], Call]]
+
+
+def _shape(rng: np.random.Generator, low: int = 0, high: int = 3) -> tuple[int, ...]:
+    return tuple(int(n) for n in rng.integers(1, 4, rng.integers(low, high + 1)))
+
+
+def _values(rng: np.random.Generator, shape: tuple[int, ...], low: float = -2.0, high: float = 2.0) -> Array:
+    """Numbers in an interval, at least 0.01 apart from each other and from 0, so that differences cross no kink."""
+    n = int(np.prod(shape))
+    grid = np.linspace(low, high, 2 * n + 7)
+    steps = rng.permutation(grid.size - 2)[:n] + 1
+    return np.asarray(grid[steps] + 0.0123).reshape(shape)
+
+
+def _one(name: str, low: float = -2.0, high: float = 2.0) -> Draw:
+    """An elementwise function of one array."""
+    return lambda rng: ([_values(rng, _shape(rng), low, high)], getattr(np, name))
+
+
+def _two(name: str) -> Draw:
+    """An elementwise function of two broadcastable arrays, or of an array and a number from either side."""
+
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        function, shape = getattr(np, name), _shape(rng)
+        a = _values(rng, shape)
+        way = rng.integers(4)
+        if way == 0:
+            return [a], lambda x: function(x, 1.25)
+        if way == 1:
+            return [a], lambda x: function(np.float64(-0.75), x)
+        other = tuple(1 if rng.random() < 0.3 else n for n in shape)[rng.integers(len(shape) + 1) :]
+        b = np.asarray(_values(rng, other) + 0.0071)
+        return ([a, b], function) if way == 2 else ([b, a], function)
+
+    return draw
+
+
+def _power(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    n = [-2, -1, 0, 1, 2, 3, 5, 0.5][rng.integers(8)]
+    return [_values(rng, _shape(rng), 0.5, 2.0)], lambda x: np.power(x, n)
+
+
+def _axis(rng: np.random.Generator, ndim: int, several: bool = True) -> Any:
+    """None, an axis from either end, or a tuple of axes."""
+    way = rng.integers(3)
+    if way == 0 or ndim == 0:
+        return None
+    chosen = [int(i) for i in rng.permutation(ndim)[: rng.integers(1, ndim + 1)]]
+    return int(chosen[0]) - ndim if way == 1 or not several else tuple(chosen)
+
+
+def _reduction(name: str, several: bool = True) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a = _values(rng, _shape(rng))
+        axis, keep = _axis(rng, a.ndim, several), bool(rng.integers(2))
+        return [a], lambda x: getattr(np, name)(x, axis=axis, keepdims=keep)
+
+    return draw
+
+
+def _reduce_of(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a = _values(rng, _shape(rng, low=1))
+        axis, keep = _axis(rng, a.ndim), bool(rng.integers(2))
+        if rng.integers(2):
+            return [a], lambda x: getattr(np, name).reduce(x)
+        return [a], lambda x: getattr(np, name).reduce(x, axis=axis, keepdims=keep)
+
+    return draw
+
+
+def _matmul(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    m, k, n, batch = (int(i) for i in rng.integers(1, 4, 4))
+    shapes = [((m, k), (k, n)), ((k,), (k, n)), ((m, k), (k,)), ((k,), (k,)), ((batch, m, k), (batch, k, n))]
+    a, b = shapes[rng.integers(5)]
+    return [_values(rng, a), _values(rng, b)], (np.matmul if rng.integers(2) else lambda x, y: x @ y)
+
+
+def _dot(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    m, k, n, p = (int(i) for i in rng.integers(1, 4, 4))
+    shapes = [
+        ((m, k), (k, n)), ((k,), (k,)), ((m, k), (k,)), ((), (k,)), ((m, n), ()), ((p, m, k), (k, n)),
+        ((m, k), (p, k, n)), ((p, m, k), (n, k, 2)), ((k,), (p, k, n)),
+    ]  # fmt: skip
+    a, b = shapes[rng.integers(len(shapes))]
+    return [_values(rng, a), _values(rng, b)], np.dot
+
+
+def _vdot(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    shape = _shape(rng)
+    return [_values(rng, shape), _values(rng, shape)], np.vdot
+
+
+def _inner(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    k = int(rng.integers(1, 4))
+    a, b = (*_shape(rng, high=2), k), (*_shape(rng, high=2), k)
+    return [_values(rng, () if rng.random() < 0.1 else a), _values(rng, b)], np.inner
+
+
+def _outer(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    return [_values(rng, _shape(rng, high=2)), _values(rng, _shape(rng, high=2))], np.outer
+
+
+def _tensordot(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    way = rng.integers(4)
+    shapes, axes = [
+        (((2, 3), (3, 4)), 1), (((2, 3, 4), (3, 4, 2)), 2), (((2,), (3,)), 0),
+        (((2, 3, 4), (4, 2, 5)), ([0, -1], [1, 0])),
+    ][way]  # fmt: skip
+    return [_values(rng, s) for s in shapes], lambda x, y: np.tensordot(x, y, axes=axes)
+
+
+def _where(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    shape = _shape(rng)
+    a, b = _values(rng, shape), np.asarray(_values(rng, shape) + 0.0071)
+    chosen = rng.random(shape) < 0.5
+    way = rng.integers(3)
+    if way == 0:
+        return [a, b], lambda x, y: np.where(chosen, x, y)
+    return ([a], lambda x: np.where(x > 0, x, 0.0)) if way == 1 else ([a, b], lambda x, y: np.where(x < y, 2.0, y))
+
+
+def _clip(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng))
+    low, high = np.asarray(_values(rng, a.shape, -1.0, -0.5) + 0.0071), np.float64(0.987)
+    way = rng.integers(4)
+    if way == 0:
+        return [a], lambda x: np.clip(x, -0.6543, 0.987)
+    if way == 1:
+        return [a], lambda x: np.clip(x, None, high)
+    return ([a, low], lambda x, y: np.clip(x, y, 0.987)) if way == 2 else ([a], lambda x: np.clip(x, a_min=0, a_max=1))
+
+
+def _reshape(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng, low=1))
+    wanted = [(-1,), -1, (1, -1), a.shape[::-1], (a.size, 1)][rng.integers(5)]
+    return [a], lambda x: np.reshape(x, wanted)
+
+
+def _moved(name: str) -> Draw:
+    """transpose, swapaxes, moveaxis and what takes no option."""
+
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a = _values(rng, _shape(rng, low=2))
+        i, j = (int(n) for n in rng.integers(-a.ndim, a.ndim, 2))
+        order = tuple(int(n) for n in rng.permutation(a.ndim))
+        function = getattr(np, name)
+        if name in ("transpose", "permute_dims"):
+            return [a], (lambda x: function(x, order)) if rng.integers(2) else function
+        if name == "moveaxis" and rng.integers(2):
+            return [a], lambda x: function(x, [0, 1], [-1, 0])
+        return [a], lambda x: function(x, i, j)
+
+    return draw
+
+
+def _plain(name: str, low: int = 0, high: int = 3) -> Draw:
+    return lambda rng: ([_values(rng, _shape(rng, low, high))], getattr(np, name))
+
+
+def _expand(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng))
+    axis = [0, -1, (0, -1), a.ndim][rng.integers(4)]
+    return [a], lambda x: np.expand_dims(x, axis)
+
+
+def _squeeze(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, (1, int(rng.integers(1, 4)), 1))
+    axis = [None, 0, -1, (0, 2)][rng.integers(4)]
+    return [a], lambda x: np.squeeze(x, axis=axis)
+
+
+def _broadcast_to(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng, high=2))
+    shape = (2, *a.shape)
+    return ([_values(rng, ())], lambda x: np.broadcast_to(x, 3)) if rng.integers(3) == 0 else (
+        [a], lambda x: np.broadcast_to(x, shape)
+    )  # fmt: skip
+
+
+def _flip(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng, low=1))
+    axis = _axis(rng, a.ndim)
+    return [a], lambda x: np.flip(x, axis)
+
+
+def _joined(name: str) -> Draw:
+    """Functions of several arrays."""
+
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        shape = _shape(rng, low=1)
+        a, b, constant = (_values(rng, shape) for _ in range(3))
+        axis, function = int(rng.integers(-len(shape), len(shape))), getattr(np, name)
+        way = rng.integers(4)
+        if name in ("concatenate", "concat", "stack"):
+            if way == 0:
+                return [a, b], lambda x, y: function((x, constant, y), axis=axis)
+            if way == 1 and name != "stack":
+                return [a, b], lambda x, y: function([x, y], None)
+            return [a, b], lambda x, y: function([x, y], axis)
+        if name == "append":
+            return [a, b], (lambda x, y: function(x, y)) if way < 2 else lambda x, y: function(x, y, axis)
+        if name == "column_stack" and len(shape) > 2:
+            a, b = _values(rng, (2, 3)), _values(rng, (2,))
+        return [a, b], lambda x, y: function([x, y])
+
+    return draw
+
+
+def _take(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng, low=1))
+    axis = _axis(rng, a.ndim, several=False)
+    length = a.size if axis is None else a.shape[axis]
+    index = rng.integers(-length, length, _shape(rng, low=0, high=2))
+    return [a], lambda x: np.take(x, index, axis=axis)
+
+
+def _like(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a, kind = _values(rng, _shape(rng)), [None, np.float32, np.int64][rng.integers(3)]
+        return [a], lambda x: getattr(np, name)(x, dtype=kind)
+
+    return draw
+
+
+def _size(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng, low=1))
+    axis = _axis(rng, a.ndim, several=False)
+    return [a], lambda x: np.size(x, axis)
+
+
+CALLS: dict[str, Draw] = {
+    **{name: _one(name) for name in (
+        "absolute", "exp", "expm1", "fabs", "isfinite", "isinf", "isnan", "negative", "positive", "sign", "square",
+        "tanh",
+    )},
+    **{name: _one(name, 0.25, 3.0) for name in ("log", "log1p", "reciprocal", "sqrt")},
+    **{name: _two(name) for name in (
+        "add", "divide", "equal", "greater", "greater_equal", "less", "less_equal", "maximum", "minimum", "multiply",
+        "not_equal", "subtract",
+    )},
+    **{name: _reduction(name) for name in ("amax", "amin", "max", "mean", "min", "sum")},
+    **{name: _reduction(name, several=False) for name in ("argmax", "argmin")},
+    **{f"{name}.reduce": _reduce_of(name) for name in ("add", "maximum", "minimum")},
+    **{name: _moved(name) for name in ("moveaxis", "permute_dims", "swapaxes", "transpose")},
+    **{name: _plain(name) for name in ("atleast_1d", "atleast_2d", "atleast_3d", "ndim", "ravel", "shape")},
+    "fliplr": _plain("fliplr", low=2),
+    "flipud": _plain("flipud", low=1),
+    "matrix_transpose": _plain("matrix_transpose", low=2),
+    **{name: _joined(name) for name in (
+        "append", "column_stack", "concat", "concatenate", "dstack", "hstack", "row_stack", "stack", "vstack",
+    )},
+    **{name: _like(name) for name in ("ones_like", "zeros_like")},
+    "broadcast_to": _broadcast_to, "clip": _clip, "dot": _dot, "expand_dims": _expand, "flip": _flip,
+    "heaviside": lambda rng: ([_values(rng, _shape(rng))], lambda x: np.heaviside(x, 0.5)),
+    "inner": _inner, "matmul": _matmul, "outer": _outer, "power": _power, "reshape": _reshape, "size": _size,
+    "squeeze": _squeeze, "take": _take, "tensordot": _tensordot, "vdot": _vdot, "where": _where,
+}  # fmt: skip

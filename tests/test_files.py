@@ -1,0 +1,510 @@
+"""Writing of files: what may be replaced, what is kept, and what a kill, an error or a power failure leaves."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule._util import files
+from chainrule._util.files import write_atomic
+from support import fresh_interpreter as fresh
+from support.failing_os import after_power_loss, calls_with, count_calls, failing_at, killed_at, recorded
+
+ROOT = os.geteuid() == 0
+needs_root = pytest.mark.skipif(not ROOT, reason="devices and owners are made by root")
+STATE = {"w": np.arange(3, dtype=np.float32)}
+WRITERS: dict[str, Callable[[Any], None]] = {
+    "write_atomic": lambda path: write_atomic(path, b"new"),
+    "save": lambda path: cr.save(STATE, path),
+    "save a module": lambda path: cr.save(cr.nn.Linear(2, 1), path),
+    "save_checkpoint": lambda path: cr.save_checkpoint(path, model=cr.nn.Linear(2, 1)),
+}
+each_writer = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+
+
+@pytest.fixture(autouse=True)
+def forgets_folders() -> None:
+    files._cleaned.clear()
+
+
+# What is no regular file.
+
+
+@needs_root
+@each_writer
+def test_a_device_is_written_into(write: Callable[[Any], None], tmp_path: Path) -> None:
+    null = tmp_path / "null"
+    os.mknod(null, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    (tmp_path / "link").symlink_to("null")
+    for path in (null, tmp_path / "link"):
+        write(path)
+        assert stat.S_ISCHR(null.stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["link", "null"]
+
+
+@each_writer
+def test_dev_null_and_dev_full(write: Callable[[Any], None], tmp_path: Path) -> None:
+    before = os.stat("/dev/null")
+    if not ROOT or stat.S_ISCHR(before.st_mode):
+        write("/dev/null")
+    assert os.path.samestat(os.stat("/dev/null"), before)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write("/dev/full")
+    assert caught.value.filename == "/dev/full"
+
+
+@each_writer
+def test_a_pipe_is_written_into(write: Callable[[Any], None], tmp_path: Path) -> None:
+    pipe, regular = tmp_path / "pipe", tmp_path / "regular"
+    os.mkfifo(pipe)
+    cr.manual_seed(1)
+    write(regular)
+    received: list[bytes] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()))
+    reader.start()
+    cr.manual_seed(1)
+    write(pipe)
+    reader.join()
+    assert received == [regular.read_bytes()]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_model_travels_through_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    model = cr.nn.Linear(300, 400)
+    writer = threading.Thread(target=cr.save, args=(model, pipe))
+    writer.start()
+    copy = cr.load(pipe)
+    writer.join()
+    assert (copy.weight.numpy() == model.weight.numpy()).all()
+
+
+@each_writer
+def test_sockets_folders_and_block_devices_stay(write: Callable[[Any], None], tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        with pytest.raises(OSError) as caught:
+            write(tmp_path / "socket")
+        assert caught.value.filename == str(tmp_path / "socket")
+    for path in (tmp_path, str(tmp_path) + "/", str(tmp_path / "none") + "/", "."):
+        with pytest.raises(IsADirectoryError):
+            write(path)
+    with pytest.raises(FileNotFoundError):
+        write("")
+    with pytest.raises(FileNotFoundError):
+        write(tmp_path / "none" / "m")
+    if ROOT:
+        os.mknod(tmp_path / "disk", 0o600 | stat.S_IFBLK, os.makedev(7, 250))
+        with pytest.raises(OSError, match="a block device, expected a file"):
+            write(tmp_path / "disk")
+    assert stat.S_ISSOCK((tmp_path / "socket").stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == [*["disk"] * ROOT, "socket"]
+
+
+def test_standard_output(tmp_path: Path) -> None:
+    """A pipe, a file, and a file that was deleted: /dev/stdout is each of them."""
+    code = "from chainrule._util.files import write_atomic; write_atomic('/dev/stdout', b'new')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=120, check=True)
+    assert done.stdout == b"new"
+    with (tmp_path / "out").open("wb") as out:
+        subprocess.run([sys.executable, "-c", code], env=environment, stdout=out, timeout=120, check=True)
+    assert (tmp_path / "out").read_bytes() == b"new"
+    with (tmp_path / "gone").open("w+b") as out:
+        (tmp_path / "gone").unlink()
+        subprocess.run([sys.executable, "-c", code], env=environment, stdout=out, timeout=120, check=True)
+        assert out.read() == b"new"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+# What is kept.
+
+
+def test_links(tmp_path: Path) -> None:
+    real, twin = tmp_path / "real", tmp_path / "twin"
+    real.write_bytes(b"old")
+    os.link(real, twin)
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("real")
+    write_atomic(tmp_path / "a", b"new")
+    assert (tmp_path / "a").is_symlink()
+    assert (tmp_path / "b").is_symlink()
+    assert real.read_bytes() == b"new"
+    assert twin.read_bytes() == b"old"  # the other hard link
+    (tmp_path / "dangling").symlink_to("made")
+    write_atomic(tmp_path / "dangling", b"x")
+    assert (tmp_path / "made").read_bytes() == b"x"
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError) as caught:
+        write_atomic(tmp_path / "loop", b"x")
+    assert caught.value.errno == errno.ELOOP
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o666, 0o400, 0o755, 0o604])
+def test_the_mode_is_kept_and_never_wider(mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "m"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    seen = []
+    real = os.write
+
+    def write(handle: int, data: Any) -> int:
+        seen.append(stat.S_IMODE(os.fstat(handle).st_mode))
+        return real(handle, data)
+
+    monkeypatch.setattr(os, "write", write)
+    write_atomic(path, b"new")
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert seen == [mode]
+
+
+def test_extended_attributes_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    path.write_bytes(b"old")
+    try:
+        os.setxattr(path, "user.origin", b"a study")
+    except OSError:
+        pytest.skip("the file system has no extended attributes")
+    write_atomic(path, b"new")
+    assert os.getxattr(path, "user.origin") == b"a study"
+
+
+@needs_root
+def test_the_owner_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    os.chown(path, 1234, 4321)
+    write_atomic(path, b"new")
+    state = path.stat()
+    assert (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (1234, 4321, 0o640)
+
+
+@pytest.fixture
+def shared_folder() -> Iterator[Path]:
+    """A folder that other users reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+
+
+def succeeds_as_nobody(action: Callable[[], None]) -> bool:
+    """Run an action in a forked process without rights."""
+    child = os.fork()
+    if child == 0:
+        with suppress(BaseException):
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            action()
+            os._exit(0)
+        os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+@needs_root
+def test_another_user_s_group_gets_no_more_than_everybody(shared_folder: Path) -> None:
+    """Who may not give files away: the new file has another group, which was not meant by the mode."""
+    path = shared_folder / "m"
+    path.write_bytes(b"old")
+    path.chmod(0o664)
+    assert succeeds_as_nobody(lambda: write_atomic(path, b"new"))
+    state = path.stat()
+    assert (path.read_bytes(), state.st_gid, stat.S_IMODE(state.st_mode)) == (b"new", 65534, 0o644)
+
+
+@needs_root
+def test_a_folder_that_may_be_written_but_not_read(shared_folder: Path) -> None:
+    shared_folder.chmod(0o333)
+    assert succeeds_as_nobody(lambda: write_atomic(shared_folder / "m", b"new"))
+    assert (shared_folder / "m").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "ü", b"\xff\xfe", "new\nline", " ", ".hidden", "a.safetensors"])
+def test_names(name: str | bytes, tmp_path: Path) -> None:
+    path = os.path.join(os.fsencode(tmp_path), os.fsencode(name))
+    cr.save(STATE, path)
+    assert (cr.load(path)["w"] == STATE["w"]).all()
+    cr.save(STATE, os.fsdecode(path))
+    assert len(os.listdir(tmp_path)) == 1
+
+
+# Temporary files.
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_files_of_killed_processes_are_removed(unnamed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    (tmp_path / ".chainrule-0123456789abcdef.tmp").write_bytes(b"left behind")
+    kept = [
+        ".chainrule-123-0123456789ab.tmp",
+        ".chainrule-0123456789abcdef.tmp2",
+        "chainrule-0123456789abcdef.tmp",
+        "other",
+    ]
+    for name in kept:
+        (tmp_path / name).write_bytes(b"not ours")
+    (tmp_path / ".chainrule-aaaaaaaaaaaaaaaa.tmp").symlink_to("other")
+    write_atomic(tmp_path / "m", b"new")
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, ".chainrule-aaaaaaaaaaaaaaaa.tmp", "m"])
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_files_in_use_are_not_removed(unnamed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two savers in one folder: at each call of one, another process saves into the folder for the first time."""
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    names = count_calls(lambda: write_atomic(tmp_path / "m", b"1"))
+    for number in range(len(names)):
+
+        def other(at: int, name: str, number: int = number) -> None:
+            if at == number:
+                child = os.fork()
+                if child == 0:
+                    files._cleaned.clear()
+                    monkeypatch.undo()
+                    files._remove_abandoned(str(tmp_path))
+                    os._exit(0)
+                os.waitpid(child, 0)
+
+        content = b"%d" % number
+        with calls_with(other):
+            write_atomic(tmp_path / "m", content)
+        assert (tmp_path / "m").read_bytes() == content
+        assert os.listdir(tmp_path) == ["m"]
+
+
+# Kills, errors and power failures at every call.
+
+OLD, NEW = {"w": np.zeros(2000, np.float32)}, {"w": np.ones(3000)}
+
+
+def whole(path: Path) -> str:
+    """Whether the file is the old or the new model, both complete."""
+    return {2000: "old", 3000: "new"}[len(cr.load(path)["w"])]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("unnamed", [True, False])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_kill_at_every_call(
+    exists: bool, unnamed: bool, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    path = tmp_path / "m"
+    calls = len(count_calls(lambda: cr.save(OLD, path)))
+    assert calls > 8
+    left, results = 0, set()
+    for number in range(calls + 12):
+        path.unlink(missing_ok=True)
+        if exists:
+            cr.save(OLD, path)
+        files._cleaned.clear()
+        if not killed_at(number, after, lambda: cr.save(NEW, path)):
+            break
+        left += len(os.listdir(tmp_path)) - path.exists()
+        results.add(whole(path) if path.exists() else "none")
+        files._cleaned.clear()
+        cr.save(OLD, path)
+        assert os.listdir(tmp_path) == ["m"]  # the next process removes what was left
+    else:
+        raise AssertionError("the save makes more calls than expected")
+    assert results == {"old" if exists else "none", "new"}
+    assert left <= (1 if unnamed else 20)  # without a name until it is complete
+
+
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EINVAL, errno.ENOMEM)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=errno.errorcode.get)
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_an_error_at_every_call(unnamed: bool, error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A success means that the new file is in place; an error that the old one is, except for the folder's fsync."""
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    path = tmp_path / "m"
+    cr.save(OLD, path)
+    path.chmod(0o604)
+    names = count_calls(lambda: cr.save(NEW, path))
+    for number, name in enumerate(names):
+        files._cleaned.clear()
+        cr.save(OLD, path)
+        files._cleaned.clear()
+        caught = failing_at(number, error, lambda: cr.save(NEW, path))
+        assert caught is None or isinstance(caught, OSError), name
+        assert stat.S_IMODE(path.stat().st_mode) == 0o604
+        if caught is None:
+            assert whole(path) == "new", name
+        else:
+            assert caught.errno == error
+            assert caught.filename == str(path)
+            assert whole(path) == "old" or number > names.index("replace"), name
+        assert [n for n in os.listdir(tmp_path) if n != "m" and name not in ("unlink", "close")] == [], name
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+@pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.parametrize("write", ["save", "save_checkpoint"])
+def test_every_power_failure(
+    write: str, exists: bool, unnamed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not unnamed:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    path = tmp_path / "m"
+    old = None
+    if exists:
+        WRITERS[write](path)
+        old = path.read_bytes()
+    path.unlink(missing_ok=True)
+    operations = recorded(lambda: WRITERS[write](path))
+    new = path.read_bytes()
+    states = list(after_power_loss(operations, path, old))
+    assert {content for _, content in states} == {old, new}
+    assert {content for done, content in states if done == len(operations)} == {new}
+    assert len(states) >= len(operations)
+
+
+def test_the_model_of_power_failures_finds_a_missing_sync(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    operations = recorded(lambda: write_atomic(path, b"new content"))
+    folder = path.parent.stat().st_ino
+    unsynced = [op for op in operations if op.kind != "sync" or op.inode == folder]
+    found = {content for _, content in after_power_loss(unsynced, path, b"old")}
+    assert {b"old", b"", b"new content"} < found
+    late = [op for op in operations if op.kind != "sync" or op.inode != folder]
+    assert b"old" in {content for done, content in after_power_loss(late, path, b"old") if done == len(late)}
+
+
+# kill -9 at random times.
+
+KILLS = """
+import os, random, signal, sys, time
+import chainrule as cr
+path, count = sys.argv[1], int(sys.argv[2])
+models = [cr.nn.Linear(7, 300, generator=cr.random.Generator(i)) for i in range(4)]
+draw = random.Random(1)
+cr.save(models[0], path + '.model')
+cr.save_checkpoint(path + '.checkpoint', model=models[0])
+torn = older = 0
+for i in range(count):
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        from chainrule._util import files
+        files._cleaned.clear()
+        for step in range(10**9):
+            model = models[step % 4]
+            cr.save(model, path + '.model')
+            cr.save_checkpoint(path + '.checkpoint', model=model)
+            os.write(write, bytes([step % 4]))
+    os.close(write)
+    time.sleep(draw.uniform(0, 0.02))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    reported = b''
+    while piece := os.read(read, 65536):
+        reported = piece
+    os.close(read)
+    try:
+        again = cr.nn.Linear(7, 300)
+        cr.load_checkpoint(path + '.checkpoint', model=again)
+        found = cr.load(path + '.model')
+    except cr.ModelFormatError:
+        torn += 1
+        continue
+    if reported:  # the next save may have been complete, too
+        last = reported[-1]
+        older += not any((found.weight.numpy() == models[m].weight.numpy()).all() for m in (last, (last + 1) % 4))
+print(torn, older)
+from chainrule._util import files
+files._cleaned.clear()
+cr.save(models[0], path + '.model')
+print(sorted(os.listdir(os.path.dirname(path))))
+"""
+
+
+def kill_often(folder: Path, count: int) -> None:
+    code = f"import sys; sys.argv = ['', {str(folder / 'm')!r}, '{count}']\n{KILLS}"
+    shown = fresh.output(code, timeout=280).splitlines()
+    assert shown == ["0 0", "['m.checkpoint', 'm.model']"]
+
+
+def test_kills_at_random_times(tmp_path: Path) -> None:
+    kill_often(tmp_path, 60)
+
+
+@pytest.mark.full
+def test_two_thousand_kills(tmp_path: Path) -> None:
+    kill_often(tmp_path, 2000)
+
+
+# Every system call, by strace.
+
+TRACED = "fchmod,fchown,fsync,ftruncate,link,linkat,openat,rename,unlink,write,close,flock,newfstatat,fstat,getdents64"
+SAVE = """
+import os, sys
+import chainrule as cr
+import numpy as np
+state = {"w": np.ones(3000)}
+cr.serialize.save
+os.write(1, b"begin\\n")
+cr.save(state, sys.argv[1])
+os.write(1, b"saved\\n")
+"""
+
+
+@pytest.mark.full
+def test_every_system_call(tmp_path: Path) -> None:
+    """Kills and errors injected at each system call between the beginning and the end of a save."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace is not installed")
+    path, script = tmp_path / "folder" / "m", tmp_path / "save.py"
+    path.parent.mkdir()
+    script.write_text(SAVE)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+    def run(*options: str) -> subprocess.CompletedProcess[bytes]:
+        files._cleaned.clear()
+        cr.save(OLD, path)
+        command = [strace, "-o", str(tmp_path / "log"), *options, sys.executable, str(script), str(path)]
+        return subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+
+    assert run("-e", f"trace={TRACED}").stdout == b"begin\nsaved\n"
+    lines = (tmp_path / "log").read_text().splitlines()
+    begin = next(i for i, line in enumerate(lines) if "begin" in line)
+    end = next(i for i, line in enumerate(lines) if "saved" in line)
+    names = [line.partition("(")[0] for line in lines]
+    points = [(name, names[: i + 1].count(name)) for i, name in enumerate(names) if begin < i < end]
+    assert len(points) > 15
+    for name, when in points:
+        for inject in ("signal=KILL", "error=ENOSPC", "error=EIO", "error=EACCES", "error=ENOMEM", "error=EROFS"):
+            done = run("-e", f"trace={name}", "-e", f"inject={name}:{inject}:when={when}")
+            found = whole(path)
+            if b"saved" in done.stdout:
+                assert found == "new", (name, when, inject)
+            files._cleaned.clear()
+            cr.save(OLD, path)
+            assert os.listdir(path.parent) == ["m"]

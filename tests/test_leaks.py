@@ -1,0 +1,131 @@
+"""Training, predicting, saving and loading in a loop: memory stays, tensors go, nothing uninitialised is read."""
+
+import gc
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from support import fresh_interpreter as fresh
+
+Record = Callable[[str, object], None]  # pytest's record_property
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def resident_kib() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def live_tensors() -> int:
+    gc.collect()
+    return sum(isinstance(thing, cr.Tensor) for thing in gc.get_objects())
+
+
+def one_round(path: str, number: int) -> None:
+    """A new model each time: an eager and a compiled step, predictions, a file written and read."""
+    draw = cr.random.Generator(seed=number)
+    model = nn.Sequential(
+        nn.Linear(4, 6, generator=draw), nn.Tanh(), nn.Dropout(0.5, draw), nn.Linear(6, 2, generator=draw)
+    )
+    optimizer = cr.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    x, labels = draw.normal((5, 4)), np.arange(5) % 2
+
+    def step(x: cr.Tensor, labels: cr.Tensor) -> cr.Tensor:
+        optimizer.zero_grad()
+        loss = cr.cross_entropy(model(x), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(cr.tensor(x), cr.tensor(labels))
+    cr.compile(step)(x, labels)
+    model.predict(x)
+    cr.grad(lambda w: cr.sum(cr.square(cr.matmul(x, w))))(np.ones((4, 2), np.float32))
+    if number % 10 == 0:  # syncing a file to disk takes its time
+        cr.save(model, path)
+        cr.load(path).predict(x)
+
+
+def loop(folder: str, warm_up: int, rounds: int) -> None:
+    """In a fresh process: prints the growth in KiB after the warm-up, and the tensors left."""
+    path = os.path.join(folder, "m")
+    before = live_tensors()
+    for number in range(warm_up):
+        one_round(path, number)
+    gc.collect()
+    start = resident_kib()
+    for number in range(rounds):
+        one_round(path, number)
+    gc.collect()
+    print(resident_kib() - start, live_tensors() - before)
+
+
+def check(folder: Path, warm_up: int, rounds: int, record: Record) -> None:
+    shown = fresh.output(f"import test_leaks; test_leaks.loop({str(folder)!r}, {warm_up}, {rounds})", timeout=1500)
+    growth, left = map(int, shown.split())
+    record("rounds", rounds)
+    record("KiB of growth", growth)
+    assert left == 0
+    assert growth <= 1024
+
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def test_some_rounds(tmp_path: Path, record_property: Record) -> None:
+    check(tmp_path, 200, 400, record_property)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_many_rounds(tmp_path: Path, record_property: Record) -> None:
+    check(tmp_path, 500, 20_000, record_property)
+
+
+# Small tests of every family of kernels, of programs and of the bindings.
+UNDER_VALGRIND = (
+    "test_arrays.py::test_refused_by_matmul test_arrays.py::test_an_empty_array_may_lie_anywhere "
+    "test_matmul.py::test_equals_the_reference test_matmul.py::test_empty_sums_are_positive_zero "
+    "test_program.py test_batches.py::test_micro_batches"
+)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="needs valgrind")
+def test_valgrind(tmp_path: Path, record_property: Record) -> None:
+    """memcheck sees reads of uninitialised memory, which sanitizers do not; it knows no AVX-512."""
+    log = tmp_path / "log"
+    checker = [
+        "valgrind",
+        "--error-exitcode=9",
+        f"--log-file={log}",
+        f"--suppressions={ROOT}/tests/native/valgrind.supp",
+    ]
+    tests = [f"tests/{node}" for node in UNDER_VALGRIND.split()]
+    command = [
+        *checker,
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "timeout=0",
+        *tests,
+    ]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONMALLOC": "malloc"}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"status {done.returncode}\n{done.stdout[-3000:]}\n{log.read_text()[-6000:]}"
+    passed = int(done.stdout.rsplit(" passed", 1)[0].split()[-1])
+    record_property("tests under valgrind", passed)

@@ -1,0 +1,150 @@
+"""Parameters, buffers and layers in containers of a module: found under their names, or refused, never overlooked."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, UserDict, defaultdict, deque, namedtuple
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+Pair = namedtuple("Pair", "left right")
+
+
+def linear(outputs: int = 1) -> cr.nn.Linear:
+    return cr.nn.Linear(2, outputs, generator=cr.random.Generator(outputs))
+
+
+class Holder(cr.nn.Module):
+    """Adds the outputs of all layers in its container."""
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        layers = [m for m in self.modules() if isinstance(m, cr.nn.Linear)]
+        total = sum((cr.sum(layer(x), 1) for layer in layers), start=cr.sum(x, 1) * 0.0)
+        own = [p for p in self.parameters() if p.ndim == 0]
+        return sum((p * 1.0 for p in own), start=total)
+
+
+FOUND: dict[str, tuple[Callable[[], Any], list[str]]] = {
+    "list": (lambda: [linear(), linear(3)], ["0", "1"]),
+    "tuple": (lambda: (linear(), cr.nn.Tanh()), ["0"]),
+    "dict": (lambda: {"a": linear(), "b": linear(2)}, ["a", "b"]),
+    "dict of numbers": (lambda: {3: linear(), 1: linear(2)}, ["3", "1"]),
+    "OrderedDict": (lambda: OrderedDict(z=linear(), a=linear(2)), ["z", "a"]),
+    "defaultdict": (lambda: defaultdict(list, {"a": [linear()]}), ["a.0"]),
+    "named tuple": (lambda: Pair(linear(), linear(2)), ["0", "1"]),
+    "lists of lists": (lambda: [[linear(), cr.nn.Tanh()], [linear(2)]], ["0.0", "1.0"]),
+    "dict of lists": (lambda: {"a": [linear()], "b": (linear(2), linear(3))}, ["a.0", "b.0", "b.1"]),
+    "list of dicts": (lambda: [{"x": linear()}, {"x": linear(2)}], ["0.x", "1.x"]),
+    "three levels": (lambda: {"a": [{"b": [linear()]}]}, ["a.0.b.0"]),
+    "beside other things": (lambda: {"a": linear(), "n": 3, "names": ["x"], "f": np.tanh, "t": (1, (2,))}, ["a"]),
+    "modules of modules": (
+        lambda: {"a": Holder([linear()]), "b": [Holder({"c": linear(2)})]},
+        ["a.held.0", "b.0.held.c"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FOUND)
+def test_found(kind: str) -> None:
+    """In order; trained, eager and compiled; in state dicts, transformations, predictions."""
+    make, names = FOUND[kind]
+    model = Holder(make())
+    expected = [f"held.{name}.{part}" for name in names for part in ("weight", "bias")]
+    assert [name for name, _ in model.named_parameters()] == expected
+    assert list(model.state_dict()) == expected
+    x = np.asarray([[0.5, 1.0], [2.0, -1.0]], np.float32)
+    gradient = cr.grad(lambda m: cr.sum(m(cr.tensor(x))))(model)
+    assert all(np.abs(g.numpy()).sum() > 0 for g in gradient.values())
+    optimizer = cr.optim.SGD(model.parameters(), lr=0.01)
+
+    @cr.compile
+    def step(x: cr.Tensor) -> None:
+        optimizer.zero_grad()
+        cr.sum(model(x)).backward()
+        optimizer.step()
+
+    before = model.state_dict()
+    predicted = model.predict(x)
+    step(cr.tensor(x))
+    assert all(not np.array_equal(before[name], value) for name, value in model.state_dict().items())
+    assert not np.array_equal(model.predict(x), predicted)
+    other = Holder(make())
+    other.load_state_dict(model.state_dict())
+    assert np.array_equal(other.predict(x), model.predict(x))
+    assert model.eval().training is False
+    assert all(not m.training for m in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda p: {"scale": p}, ["held.scale"]),
+        (lambda p: [[p]], ["held.0.0"]),
+        (lambda p: {"a": {"b": p}}, ["held.a.b"]),
+        (lambda p: (None, [p, 1.0]), ["held.1.0"]),
+        (lambda p: {"a": [cr.nn.Buffer([1.0]), p]}, ["held.a.0", "held.a.1"]),
+    ],
+)
+def test_parameters(make: Callable[[Any], Any], names: list[str]) -> None:
+    p = cr.nn.Parameter(2.0)
+    model = Holder(make(p))
+    assert list(model.state_dict()) == names
+    assert [q is p for q in model.parameters()] == [True]
+    assert cr.grad(lambda m: cr.sum(m(cr.tensor([[1.0, 2.0]]))))(model)[names[-1]].item() == 1.0
+
+
+def test_shared_layers_are_found_once() -> None:
+    layer = linear()
+    model = Holder({"a": layer, "b": [layer, {"c": layer}]})
+    assert [name for name, _ in model.named_parameters()] == ["held.a.weight", "held.a.bias"]
+
+
+def test_a_container_in_itself() -> None:
+    held: list[Any] = [linear()]
+    held.append(held)
+    assert [name for name, _ in Holder(held).named_parameters()] == ["held.0.weight", "held.0.bias"]
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "set": (lambda: {linear()}, r"Holder: held is a set with a Linear.* use a list or a dict"),
+    "frozenset": (lambda: frozenset([linear()]), "Holder: held is a frozenset with a Linear"),
+    "deque": (lambda: deque([linear()]), "Holder: held is a deque with a Linear"),
+    "UserDict": (lambda: UserDict(a=linear()), "Holder: held is a UserDict with a Linear"),
+    "mappingproxy": (lambda: MappingProxyType({"a": linear()}), "Holder: held is a mappingproxy with a Linear"),
+    "parameters in a set": (lambda: {cr.nn.Parameter([1.0])}, "Holder: held is a set with a Parameter"),
+    "a set in a dict": (lambda: {"a": [{linear()}]}, r"Holder: held\['a'\]\[0\] is a set with a Linear"),
+    "keys with dots": (lambda: {"a.b": linear()}, r"Holder: held has the key 'a.b', expected strings without dots"),
+    "other keys": (lambda: {(1, 2): linear()}, r"Holder: held has the key \(1, 2\), expected"),
+    "equal names": (lambda: {"1": linear(), 1: linear()}, "Holder: held has the key 1 as a number and as a string"),
+    "None": (lambda: {None: linear()}, "Holder: held has the key None, expected"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refused(kind: str) -> None:
+    """At the first use: parameters(), the state, training mode, a transformation."""
+    make, message = REFUSED[kind]
+    model = Holder(make())
+    uses: list[Callable[[], Any]] = [
+        lambda: cr.optim.SGD(model.parameters()),
+        model.state_dict,
+        model.train,
+        lambda: cr.grad(lambda m: cr.sum(m(cr.tensor([[1.0, 2.0]]))))(model),
+    ]
+    for use in uses:
+        with pytest.raises(TypeError, match="^" + message):
+            use()
+
+
+def test_sets_of_other_things() -> None:
+    model = Holder([linear()])
+    model.names, model.queue = {"a", "b"}, deque([1, 2])  # type: ignore[attr-defined]
+    assert len(list(model.parameters())) == 2
