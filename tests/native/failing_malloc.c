@@ -6,11 +6,14 @@
 #include <string.h>
 
 static long long count, first = -1, last = -1;
-static int armed;
+static int armed, core_only;
 
-// From now on allocations are counted from 0; those from `begin` to `end` - 1 fail.
-void fail_allocations(long long begin, long long end) {
+// From now on allocations are counted from 0; those from `begin` to `end` - 1 fail. Only those of at least a page, and
+// smaller ones of C++ (`only_core`), or of all but NumPy, whose loops crash where a small one fails. Not those up to
+// kRegistry bytes of C++: pybind11 registers its instances with these, and ends the process where one fails.
+void fail_allocations(long long begin, long long end, int only_core) {
   __atomic_store_n(&armed, 0, __ATOMIC_SEQ_CST);
+  core_only = only_core;
   __atomic_store_n(&count, 0, __ATOMIC_SEQ_CST);
   first = begin;
   last = end;
@@ -51,8 +54,17 @@ static int ready(void) {
   looking_up = 0;
   return 1;
 }
-static int fails(void) {
-  if (!__atomic_load_n(&armed, __ATOMIC_SEQ_CST)) return 0;
+enum { kRegistry = 40, kPage = 4096 };
+static int is_chosen(const void* caller, size_t size) {
+  Dl_info from;
+  if (size >= kPage) return 1;
+  if (dladdr(caller, &from) == 0 || from.dli_fname == NULL) return 0;
+  if (size <= kRegistry && strstr(from.dli_fname, "libstdc++") != NULL) return 0;
+  if (core_only) return strstr(from.dli_fname, "/_core.") != NULL || strstr(from.dli_fname, "libstdc++") != NULL;
+  return strstr(from.dli_fname, "numpy") == NULL;
+}
+static int fails(const void* caller, size_t size) {
+  if (!__atomic_load_n(&armed, __ATOMIC_SEQ_CST) || !is_chosen(caller, size)) return 0;
   const long long n = __atomic_fetch_add(&count, 1, __ATOMIC_SEQ_CST);
   if (n < first || n >= last) return 0;
   errno = ENOMEM;
@@ -60,30 +72,30 @@ static int fails(void) {
 }
 
 void* malloc(size_t size) {
-  if (fails()) return NULL;
+  if (fails(__builtin_return_address(0), size)) return NULL;
   return ready() ? real_malloc(size) : from_bootstrap(size);
 }
 void* calloc(size_t n, size_t size) {
-  if (fails()) return NULL;
+  if (fails(__builtin_return_address(0), n * size)) return NULL;
   return ready() ? real_calloc(n, size) : from_bootstrap(n * size);
 }
 void* realloc(void* p, size_t size) {
-  if (fails()) return NULL;
+  if (fails(__builtin_return_address(0), size)) return NULL;
   if (!inside(p)) return ready() ? real_realloc(p, size) : from_bootstrap(size);
   void* const larger = malloc(size);
   if (larger != NULL) memcpy(larger, p, size);
   return larger;
 }
 void* aligned_alloc(size_t alignment, size_t size) {
-  if (fails()) return NULL;
+  if (fails(__builtin_return_address(0), size)) return NULL;
   return ready() ? real_aligned(alignment, size) : NULL;
 }
 void* memalign(size_t alignment, size_t size) {
-  if (fails()) return NULL;
+  if (fails(__builtin_return_address(0), size)) return NULL;
   return ready() ? real_memalign(alignment, size) : NULL;
 }
 int posix_memalign(void** p, size_t alignment, size_t size) {
-  if (fails()) return ENOMEM;
+  if (fails(__builtin_return_address(0), size)) return ENOMEM;
   return ready() ? real_posix(p, alignment, size) : ENOMEM;
 }
 void free(void* p) {
