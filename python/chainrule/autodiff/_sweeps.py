@@ -48,7 +48,14 @@ class no_grad:  # noqa: N801 (PyTorch's name)
         grad_mode.set(self._wanted, grad_mode.executor)
 
     def __exit__(self, *exception: object) -> None:
-        grad_mode.set(self._before.pop(), grad_mode.executor)
+        for attempt in range(3):  # where memory is short for a moment, the mode must not stay
+            try:
+                grad_mode.set(self._before[-1], grad_mode.executor)
+                self._before.pop()
+                return
+            except MemoryError:
+                if attempt == 2:
+                    raise
 
     def __call__(self, function: F) -> F:
         """Decorate a function."""
