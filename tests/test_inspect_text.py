@@ -33,7 +33,7 @@ class TestFormulas:
         "bce_with_logits": lambda x, t: (1 - t) * x + np.log1p(np.exp(-x)),
     }  # fmt: skip
 
-    OPTIONS = {"clip": (-0.5, 0.6), "elu": (1.5,), "hardsigmoid": (0.25,), "hardtanh": (-0.8, 0.9)}  # noqa: RUF012
+    OPTIONS = {"clip": (-0.5, 0.6), "elu": (1.5,), "hardsigmoid": (0.25,), "hardtanh": (-0.8, 0.9), "power": (-3,)}  # noqa: RUF012
 
     def evaluate(self, text: str, **names: float) -> float:
         scope = {**self.SCOPE, **names}

@@ -150,13 +150,13 @@ class Optimizer:
             raise TypeError(
                 f"{name}: expected an iterable of parameters, got one tensor {_signature(params)}; write [parameter]"
             )
-        found = list(params)
+        found = _as_list(name, params)
         plain = not any(isinstance(item, Mapping) for item in found)
         groups: list[Any] = [{"params": found}] if plain else found
         for i, group in enumerate(groups):
             if not isinstance(group, Mapping) or "params" not in group:
                 raise TypeError(f"{name}: group {i} is not a dict with 'params'")
-        given = [_as_list(group["params"]) for group in groups]
+        given = [_as_list(name, group["params"]) for group in groups]
         _check_params(name, given)
         self.params = [parameter for part in given for parameter in part]
         self.param_groups = [
@@ -325,8 +325,12 @@ def _signature(array: Tensor | Array | None) -> str:
     return "None" if array is None else f"{array.dtype} {array.shape}"
 
 
-def _as_list(params: Any) -> list[Any]:
-    return [params] if isinstance(params, Tensor) else list(params)
+def _as_list(name: str, params: Any) -> list[Any]:
+    if isinstance(params, Tensor):
+        return [params]
+    if not isinstance(params, Iterable):
+        raise TypeError(f"{name}: expected an iterable of parameters, got {type(params).__name__}{_advice(params)}")
+    return list(params)
 
 
 def _check_names(where: str, names: Sequence[str], state: Mapping[str, Any]) -> None:
