@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections import OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -173,7 +172,7 @@ def _build_instance(description: Any, children: list[Any]) -> Any:
 
 
 INSTANCE = Kind(_instance_parts, _build_instance, lambda description, n: [f".{name}" for name in description[1]])
-_INSTANCES = (SimpleNamespace, UserDict, UserList, Namespace)
+_INSTANCES = (SimpleNamespace, UserDict, UserList)
 
 
 # Registered classes.
@@ -243,7 +242,13 @@ def kind_of(tree: Any) -> Kind | None:
         return None
     if _base(cls) is not None:
         return CONTAINER
-    values = hasattr(cls, "__dataclass_fields__") or hasattr(cls, "__attrs_attrs__") or issubclass(cls, _INSTANCES)
+    namespace = any((base.__module__, base.__name__) == ("argparse", "Namespace") for base in cls.__mro__)
+    values = (
+        hasattr(cls, "__dataclass_fields__")
+        or hasattr(cls, "__attrs_attrs__")
+        or issubclass(cls, _INSTANCES)
+        or namespace
+    )
     return INSTANCE if values and not isinstance(tree, type) else None
 
 

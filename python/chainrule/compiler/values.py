@@ -7,7 +7,7 @@ not hold traced tensors where `rebuild` does not replace them.
 from __future__ import annotations
 
 import io
-import random
+import sys
 from collections.abc import Sequence
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -152,7 +152,10 @@ def random_states(watch: Watch) -> list[Any]:
     states: list[Any] = [repr(generator.bit_generator.state) for generator in watch.generators]
     if watch.draws:
         kind, words, *rest = np.random.get_state(legacy=True)
-        states += [random.getstate(), (kind, np.asarray(words).tobytes(), *rest)]
+        states += [
+            sys.modules["random"].getstate() if "random" in sys.modules else None,
+            (kind, np.asarray(words).tobytes(), *rest),
+        ]
     return states
 
 
