@@ -190,16 +190,18 @@ def compile(function: F) -> Compiled[F]:
     recorded instead of run, then fused and assigned memory. Later calls run the program. The results have the same bits
     as those of the function itself.
 
-    Tensors and arrays among the arguments (also in tuples, lists, dicts) are read at every call, and likewise tensors
-    that the function captures, such as parameters, and the options of optimizers, such as the learning rate.
-    Everything else is constant in a trace: numbers and other arguments (another value traces again), captured NumPy
-    arrays, Python's own branches and loops. A gradient that `optimizer.step()` has consumed, in a function that
+    Tensors and arrays among the arguments (also in containers: tuples, lists, dicts and their subclasses, dataclasses,
+    and classes given to `cr.register_tree_node`) are read at every call, and likewise tensors that the function
+    captures, such as parameters, and the options of optimizers, such as the learning rate. Everything else is constant
+    in a trace: numbers and other arguments, layers and attributes of models, captured arrays, globals. Another value,
+    or a change, traces again. A gradient that `optimizer.step()` has consumed, in a function that
     began with `zero_grad()`, is not saved: `grad` is None afterwards; return it to inspect it.
 
-    Arguments: `function`, from tensors, arrays and any other objects to a tensor, or a tuple, list or dict of them.
+    Arguments: `function`, from tensors, arrays and any other objects to a tensor, or a container of them.
     Returns: a callable with the same arguments; its `program` shows the program of the last call.
-    Errors: `cr.CompileError` at the line that reads a tensor's value while the function is traced; everything that the
-    function raises. Nothing has changed then.
+    Errors: `cr.CompileError` at the line that reads a tensor's value while the function is traced, and for arguments or
+    captured objects whose changes could not be seen, such as iterators; everything that the function raises. Nothing
+    has changed then.
 
     >>> import numpy as np
     >>> import chainrule as cr

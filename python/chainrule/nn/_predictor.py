@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 from .. import _core, ops
 from .._tensor import Tensor
-from .._util.array_protocol import depends_on, has_graph
 from .._util.arrays import as_ndarray, real_array
 from .._util.dtypes import CODES
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
+from ..autodiff._sweeps import is_differentiated
 from ..compiler.entries import without_changes
 from ..compiler.jit import Compiled, Plan
 from ..compiler.watch import UnwatchableError, Watch
@@ -299,7 +299,7 @@ def _guarded(plan: Plan) -> list[Any]:
 def _refuse_differentiated(model: Any) -> None:
     """Raise TypeError if an enclosing transformation differentiates by the parameters: predictions are constants."""
     for name, p in model.named_parameters():
-        if grad_mode.differentiated and has_graph(p) and depends_on(p, grad_mode.differentiated):
+        if is_differentiated(grad_mode.replaced.get(p._number, p)):
             raise TypeError(
                 f"predict: the result is an array without a gradient, and {name} is differentiated here; call model(x)"
             )
