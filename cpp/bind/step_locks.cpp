@@ -110,14 +110,12 @@ void StepLocks::give_turn() const {
 }
 
 bool StepLocks::Region::try_enter() {
-  own_.reserve(locks_.locks_.size());  // what fails does so before anything is locked
   if (!locks_.try_acquire()) return false;
   if (t_region == nullptr) t_region = this;
   return true;
 }
 
 void StepLocks::Region::enter() {
-  own_.reserve(locks_.locks_.size());
   locks_.acquire();
   if (t_region == nullptr) t_region = this;
 }
