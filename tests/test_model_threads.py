@@ -54,7 +54,7 @@ def nested() -> nn.Module:
 
 def standardized() -> nn.Module:
     front = nn.Standardize(6)
-    model = nn.Sequential(front, *dropout())
+    model = nn.Sequential(front, *dropout().children())
     nn.fit_preprocessing(model, X)
     return model
 
@@ -83,7 +83,7 @@ PATHS: dict[str, Predict] = {
 }
 
 
-def train(model: Any, epochs: int, compiled: bool, after: Callable[[Any], None] = lambda history: None) -> None:
+def train(model: Any, epochs: int, compiled: bool, after: Callable[[Any], object] = lambda history: None) -> None:
     """One step per epoch."""
     optimizer = cr.optim.Adam(model.parameters(), lr=0.01)
     loss = nn.CrossEntropyLoss()

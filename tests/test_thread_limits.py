@@ -6,11 +6,14 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chainrule import _core
 from support import fresh_interpreter as fresh
+from support.programs import matmul
+from support.variants import force_threads
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")
 
@@ -38,12 +41,12 @@ def work_within(free: int, what: str, user: int | None = None) -> None:
         limit = used + free * (513 << 20) + (300 << 20)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     before = os_threads()
-    test_threads.force_threads(4)
+    force_threads(4)
     for _ in range(3):
         assert test_threads.work() == expected
     assert os_threads() - before == min(free, 3), os_threads() - before
     a = np.ones((64, 64), np.float32)
-    assert (test_threads.matmul(a, a) == 64).all()
+    assert (matmul(a, a) == 64).all()
 
 
 # The stacks of threads are as large as the limit is when a process starts.
@@ -165,7 +168,7 @@ def test_threadpoolctl_limits_what_was_set(steps: str, expected: str) -> None:
         ({"OMP_THREAD_LIMIT": "4", "OMP_NUM_THREADS": "8"}, 3, 3),
     ],
 )
-def test_settings_of_openmp(environment: dict[str, str], set_to: int | None, expected: int) -> None:
+def test_settings_of_openmp(environment: dict[str, Any], set_to: int | None, expected: int) -> None:
     code = "import chainrule as cr\n" + (f"cr.set_num_threads({set_to})\n" if set_to else "")
     assert fresh.output(code + "print(cr.get_num_threads())", **environment) == str(expected)
 

@@ -10,7 +10,7 @@
 namespace chainrule {
 namespace {
 
-constinit thread_local StepLocks::Region* t_region = nullptr;  // the innermost of this thread
+constinit thread_local StepLocks::Region* t_region = nullptr;  // the outermost of this thread
 
 }  // namespace
 
@@ -35,8 +35,8 @@ struct Registry {
     for (const auto& [address, weak] : locks) {
       if (const auto lock = weak.lock()) lock->reset();
     }
-    for (const StepLocks::Region* region = t_region; region != nullptr; region = region->outer_) {
-      for (StepLock* const lock : region->own_) region->locks_.try_one(*lock);
+    if (t_region != nullptr) {
+      for (const auto& lock : t_region->locks_.locks_) t_region->locks_.try_one(*lock);
     }
     mutex.unlock();
   }
@@ -68,28 +68,14 @@ StepLocks::StepLocks(const std::vector<const void*>& addresses, bool writes)
     : locks_(addresses.empty() ? std::vector<std::shared_ptr<StepLock>>() : Registry::get().of(addresses)),
       writes_(writes) {}
 
-bool StepLocks::passed_over(const StepLock& lock) const {
-  for (const Region* region = t_region; region != nullptr; region = region->outer_) {
-    if (std::find(region->own_.begin(), region->own_.end(), &lock) != region->own_.end()) return true;
-  }
-  return false;
-}
-
-bool StepLocks::try_one(StepLock& lock) const {
-  return writes_ ? lock.try_write() : lock.try_read(t_region != nullptr);
-}
-
 void StepLocks::release_first(size_t n) const {
-  for (size_t i = n; i-- > 0;) {
-    StepLock& lock = *locks_[i];
-    if (passed_over(lock)) continue;
-    writes_ ? lock.end_write() : lock.end_read();
-  }
+  for (size_t i = n; i-- > 0;) writes_ ? locks_[i]->end_write() : locks_[i]->end_read();
 }
 
 bool StepLocks::try_acquire() const {
+  if (t_region != nullptr) return true;
   for (size_t i = 0; i < locks_.size(); ++i) {
-    if (passed_over(*locks_[i]) || try_one(*locks_[i])) continue;
+    if (try_one(*locks_[i])) continue;
     release_first(i);
     return false;
   }
@@ -97,59 +83,47 @@ bool StepLocks::try_acquire() const {
 }
 
 void StepLocks::acquire() const {
+  if (t_region != nullptr) return;
   size_t i = 0;
   try {
-    for (; i < locks_.size(); ++i) {
-      StepLock& lock = *locks_[i];
-      if (passed_over(lock)) continue;
-      writes_ ? lock.write() : lock.read(t_region != nullptr);
-    }
+    for (; i < locks_.size(); ++i) writes_ ? locks_[i]->write() : locks_[i]->read();
   } catch (...) {
     release_first(i);
     throw;
   }
 }
 
-void StepLocks::release() const { release_first(locks_.size()); }
-
-void StepLocks::give_turn() const {
-  for (const auto& lock : locks_) {
-    if (writes_ && lock->readers_wait() && !passed_over(*lock)) lock->give_turn();
-  }
+void StepLocks::release() const {
+  if (t_region == nullptr) release_first(locks_.size());
 }
 
-void StepLocks::Region::push() {
-  for (const auto& lock : locks_.locks_) {
-    if (!locks_.passed_over(*lock)) own_.push_back(lock.get());
+void StepLocks::give_turn() const {
+  if (!writes_ || t_region != nullptr) return;
+  for (const auto& lock : locks_) {
+    if (!lock->readers_wait()) continue;
+    const StopScope to_the_end(nullptr);  // the caller has the locks again in any case
+    release();
+    lock->await_reader();
+    acquire();
+    return;
   }
-  active_ = true;
-  outer_ = t_region;
-  t_region = this;
 }
 
 bool StepLocks::Region::try_enter() {
-  own_.reserve(locks_.locks_.size());  // what fails does so before anything is locked
   if (!locks_.try_acquire()) return false;
-  push();
+  if (t_region == nullptr) t_region = this;
   return true;
 }
 
 void StepLocks::Region::enter() {
-  own_.reserve(locks_.locks_.size());
   locks_.acquire();
-  push();
+  if (t_region == nullptr) t_region = this;
 }
 
 void StepLocks::Region::leave() {
-  if (!active_) return;
-  active_ = false;
-  for (StepLock* const lock : own_) locks_.writes_ ? lock->end_write() : lock->end_read();
-  own_.clear();
-  for (Region** at = &t_region; *at != nullptr; at = &(*at)->outer_) {
-    if (*at != this) continue;
-    *at = outer_;
-    break;
-  }
+  if (t_region != this) return;
+  t_region = nullptr;
+  locks_.release();
 }
 
 }  // namespace chainrule

@@ -16,20 +16,19 @@ class StepLocks {
   // in common.
   StepLocks(const std::vector<const void*>& addresses, bool writes);
 
-  // All of them; those that the thread has by enclosing Regions are passed over.
+  // All of them, in an order that all threads keep; nothing inside of a Region of the thread, which could not keep it.
   bool try_acquire() const;
   void acquire() const;  // the GIL must not be held; may throw Stopped
   void release() const;
-  // Where readers wait for a lock held for writing: lets them have it in between.
+  // Where readers wait for a lock held for writing: gives all back, so that they have their turn, and takes them again.
   void give_turn() const;
 
-  // While it is active, the thread has the locks: for Python code between acquire and release.
+  // For Python code between acquire and release. The outermost Region of a thread has the locks.
   class Region;
 
  private:
   friend struct Registry;
-  bool passed_over(const StepLock& lock) const;
-  bool try_one(StepLock& lock) const;
+  bool try_one(StepLock& lock) const { return writes_ ? lock.try_write() : lock.try_read(); }
   void release_first(size_t n) const;
 
   std::vector<std::shared_ptr<StepLock>> locks_;  // in the order of their addresses
@@ -45,17 +44,11 @@ class StepLocks::Region {
 
   bool try_enter();
   void enter();
-  void leave();  // does nothing where it is not active
+  void leave();
 
  private:
-  friend class StepLocks;
   friend struct Registry;
-  void push();
-
   StepLocks locks_;
-  std::vector<StepLock*> own_;  // not held by an enclosing region
-  Region* outer_ = nullptr;
-  bool active_ = false;
 };
 
 // Holds locks for a scope.

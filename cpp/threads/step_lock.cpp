@@ -24,9 +24,9 @@ class Patience {
 
 }  // namespace
 
-bool StepLock::try_read(bool first) {
+bool StepLock::try_read() {
   int word = word_.load(std::memory_order_relaxed);
-  return (word & (first ? kWriter : kWriter | kPending)) == 0 &&
+  return (word & (kWriter | kPending)) == 0 &&
          word_.compare_exchange_strong(word, word + kReader, std::memory_order_acquire);
 }
 
@@ -35,11 +35,11 @@ bool StepLock::try_write() {
   return word_.compare_exchange_strong(word, kWriter, std::memory_order_acquire);
 }
 
-void StepLock::read(bool first) {
-  if (try_read(first)) return;
+void StepLock::read() {
+  if (try_read()) return;
   const std::atomic<bool>* const stop = stop_flag();
   waiting_.fetch_add(1);
-  for (Patience patience; !try_read(first); patience.wait()) {
+  for (Patience patience; !try_read(); patience.wait()) {
     if (!stop_requested(stop)) continue;
     waiting_.fetch_sub(1);
     throw Stopped();
@@ -62,15 +62,12 @@ void StepLock::write() {
   }
 }
 
-void StepLock::give_turn() {
-  const StopScope to_the_end(nullptr);  // the caller has the lock again in any case
-  end_write();
+void StepLock::await_reader() const {
   const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(200);  // a reader may be asleep
   const int waiting = waiting_.load(std::memory_order_relaxed);
   while (readers_wait() && waiting_.load(std::memory_order_relaxed) >= waiting &&
          std::chrono::steady_clock::now() < end) {
   }
-  write();
 }
 
 void StepLock::reset() {

@@ -10,19 +10,18 @@ namespace chainrule {
 
 class StepLock {
  public:
-  // Whether it was free. A waiting writer goes before new readers, but for a thread that has another lock (`first`):
-  // the writer may wait for that one.
-  bool try_read(bool first = false);
+  // Whether it was free. A waiting writer goes before new readers.
+  bool try_read();
   bool try_write();
   // Wait until it is, spinning first. Throw Stopped where the calling thread is to stop.
-  void read(bool first = false);
+  void read();
   void write();
   void end_read() { word_.fetch_sub(kReader, std::memory_order_release); }
   void end_write() { word_.fetch_and(~kWriter, std::memory_order_release); }
 
-  // For a writer: whether readers wait, and a turn for them.
+  // For a writer: whether readers wait. It gives the lock back then, waits until one has got it, and takes it again.
   bool readers_wait() const { return waiting_.load(std::memory_order_relaxed) > 0; }
-  void give_turn();
+  void await_reader() const;
 
   // In a forked child, whose other threads are gone.
   void reset();

@@ -117,7 +117,10 @@ void train(Model& model, const Program& program, const Expected& expected) {
   model.lock.write();
   for (int i = 0; i < kSteps; ++i) {
     model.step(program, y);
-    if (model.lock.readers_wait()) model.lock.give_turn();
+    if (!model.lock.readers_wait()) continue;
+    model.lock.end_write();
+    model.lock.await_reader();
+    model.lock.write();
   }
   g_wrong += model.w != expected.weights;
   model.lock.end_write();
@@ -172,7 +175,7 @@ int main(int argc, char** argv) {
   Model shared, own;
   std::vector<std::thread> threads;
   const auto repeat = [&](auto body) {
-    threads.emplace_back([body, end] {
+    threads.emplace_back([body, end]() mutable {
       while (std::chrono::steady_clock::now() < end) body();
     });
   };
