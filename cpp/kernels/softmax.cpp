@@ -103,6 +103,15 @@ void softmax_grad(int64_t rows, int64_t cols, const void* const* in, void* out) 
   }
 }
 
+// g - e^y s. Where e^y is near 1, from e^y - 1: the gradient of a confident row is small, not 0.
+template <class T>
+CR_INLINE Vec<T> log_softmax_slope(Vec<T> y, Vec<T> g, Vec<T> s) {
+  const Vec<T> e = math::exp(y), slope = fma(neg(e), s, g);
+  const Mask<T> most = gt(e, splat(T(0.5)));
+  if (__builtin_expect(first_bits(most) == 0, true)) return slope;
+  return select(most, fma(neg(math::expm1(y)), s, g - s), slope);
+}
+
 template <class T>
 void log_softmax_grad(int64_t rows, int64_t cols, const void* const* in, void* out) {
   if (cols == 0) return;
@@ -111,9 +120,8 @@ void log_softmax_grad(int64_t rows, int64_t cols, const void* const* in, void* o
     const T* const g = static_cast<const T*>(in[1]) + i * cols;
     const Vec<T> s = lane_sum(g, cols);
     for_each(
-        cols, static_cast<T*>(out) + i * cols,
-        [s](Vec<T> a, Vec<T> b) CR_LAMBDA { return fma(neg(math::exp(a)), s, b); }, Operand<T, false>(y),
-        Operand<T, false>(g));
+        cols, static_cast<T*>(out) + i * cols, [s](Vec<T> a, Vec<T> b) CR_LAMBDA { return log_softmax_slope(a, b, s); },
+        Operand<T, false>(y), Operand<T, false>(g));
   }
 }
 

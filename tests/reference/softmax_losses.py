@@ -10,7 +10,7 @@ import numpy as np
 
 from . import reduce
 from .bits import Array
-from .elementary import exp, log1p, sigmoid, softplus
+from .elementary import exp, expm1, log1p, sigmoid, softplus
 from .fma import fma
 from .row import ROWWISE, RowwiseRow
 
@@ -49,10 +49,12 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
 
 @np.errstate(all="ignore")
 def log_softmax_grad(y: Array, g: Array, axis: int = -1) -> Array:
-    """``fma(-exp(y), s, g)`` with ``s = lanesum(g)``."""
+    """``fma(-exp(y), s, g)`` with ``s = lanesum(g)``; ``fma(-expm1(y), s, g - s)`` where exp(y) is above 1/2."""
     y, g = np.moveaxis(y, axis, -1), np.moveaxis(g, axis, -1)
     s = reduce.lane_sum(g)[..., None]
-    return np.moveaxis(fma(-exp(y), s, g), -1, axis)
+    e = exp(y)
+    slope = np.where(e > 0.5, fma(-expm1(y), s, g - s), fma(-e, s, g))
+    return np.moveaxis(slope, -1, axis)
 
 
 ROWWISE["log_softmax"] = RowwiseRow(log_softmax, log_softmax_grad, "y")
