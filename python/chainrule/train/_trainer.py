@@ -277,9 +277,9 @@ class Trainer:
                 else:
                     plan.run_rows(index, out, before, _SECONDS, done)
             except _NotFiniteError:
-                number = self.next_step + int(done[0]) - before + 1
+                step = f"step {self.next_step + int(done[0]) - before + 1} of {steps}"
                 raise FloatingPointError(
-                    f"{self._caller}: the loss is {out[done[0]]} at epoch {self.next_epoch + 1}, step {number} of {steps}; "
+                    f"{self._caller}: the loss is {out[done[0]]} at epoch {self.next_epoch + 1}, {step}; "
                     "the model has the weights of the previous step; try a smaller learning rate or scaled data"
                 ) from None
             finally:
