@@ -63,7 +63,7 @@ def test_every_kind_goes_on_with_its_history(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("steps", [range(0, 201, 20), pytest.param(range(201), marks=pytest.mark.full)])
-def test_resume_at_every_step(steps: range, tmp_path: Path) -> None:
+def test_resume_at_every_step(steps: range, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """On another instruction set and number of threads."""
     options: dict[str, Any] = {"batch_size": 3, "callbacks": [], "epochs": 12}
     straight = Session("adam")
@@ -72,6 +72,7 @@ def test_resume_at_every_step(steps: range, tmp_path: Path) -> None:
         Session("adam", compile=False).stop_before(step, checkpoint=tmp_path / "a", **options)
         use_setting(step)
         assert from_checkpoint("adam", tmp_path / "a", **options) == straight.result(), step
+    record_property("steps", len(steps))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -88,9 +89,10 @@ def test_resume_in_another_process(isa: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stops", [20, pytest.param(200, marks=pytest.mark.full)])
-def test_random_stops(stops: int) -> None:
+def test_random_stops(stops: int, record_property: Callable[[str, object], None]) -> None:
     code = f"from support.random_stops import main; main({stops}, seed={stops})"
     assert int(output(code, timeout=280).split()[0]) >= stops
+    record_property("stops", stops)
 
 
 @each_kind

@@ -128,12 +128,14 @@ void StepLocks::Region::push() {
 }
 
 bool StepLocks::Region::try_enter() {
+  own_.reserve(locks_.locks_.size());  // what fails does so before anything is locked
   if (!locks_.try_acquire()) return false;
   push();
   return true;
 }
 
 void StepLocks::Region::enter() {
+  own_.reserve(locks_.locks_.size());
   locks_.acquire();
   push();
 }

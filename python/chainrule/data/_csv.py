@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ._columns import TableBuilder, is_number
 from ._errors import DataError, suggest
+from ._streams import open_plain
 
 __all__ = ["Table", "read_csv"]
 
@@ -95,7 +96,7 @@ def read_csv(
     name = os.fspath(path)
     if missing not in ("error", "nan"):
         raise DataError(f"read_csv: missing must be 'error' or 'nan', got {missing!r}")
-    with _open_bytes(name) as stream:
+    with open_plain(name) as stream:
         records = _records(stream, name, delimiter)
         line, first = next(records, (0, []))
         if not first:
@@ -110,17 +111,6 @@ def read_csv(
         for line, fields in records:
             builder.append(line, fields)
     return Table(*builder.finish())
-
-
-def _open_bytes(name: str) -> BufferedIOBase:
-    """Open a file, with decompression if it begins with gzip's magic number."""
-    with open(name, "rb") as probe:
-        compressed = probe.read(2) == b"\x1f\x8b"
-    if not compressed:
-        return open(name, "rb")
-    import gzip
-
-    return gzip.open(name, "rb")
 
 
 def _records(stream: BufferedIOBase, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

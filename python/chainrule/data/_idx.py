@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from gzip import BadGzipFile
 from io import BufferedIOBase
 from math import prod
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._errors import DataError
+from ._streams import open_plain
 
 __all__ = ["load_idx_folder", "read_idx"]
 
@@ -42,18 +44,11 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[np.generic]:
     array([7, 2, 9], dtype=uint8)
     """
     name = os.fspath(path)
-    with open(name, "rb") as file:
-        compressed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        if not compressed:
-            return _parse(file, name)
-        import gzip
-
-        try:
-            with gzip.open(file, "rb") as stream:
-                return _parse(stream, name)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{name}: damaged gzip data ({error})") from None
+    try:
+        with open_plain(name) as stream:
+            return _parse(stream, name)
+    except (EOFError, zlib.error, BadGzipFile) as error:
+        raise DataError(f"{name}: damaged gzip data ({error})") from None
 
 
 def _parse(stream: BufferedIOBase, name: str) -> npt.NDArray[np.generic]:

@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -29,9 +30,8 @@ MAX_ARRAYS = 1 << 16
 _MAX_NESTING = 256  # brackets in JSON: far from what the parser's recursion can hold on a small stack
 _MAX_CONTAINERS, _MAX_COMMAS = 1 << 18, 1 << 19  # a list takes 60 bytes of memory for two of text
 _MAX_DIGITS = 400  # of a number: to parse an integer takes quadratic time
-_SCAN = 1 << 20  # bytes that are scanned at a time
-_STEPS = np.zeros(256, np.int8)
-_STEPS[[ord("["), ord("{")]], _STEPS[[ord("]"), ord("}")]] = 1, -1
+_MAX_QUOTES = 1 << 20
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _MAX_MESSAGE = 300  # characters
 _METADATA = "__metadata__"  # the format's reserved name
 _DTYPES = {"F32": FLOAT32, "F64": FLOAT64, "I64": INT64, "BOOL": BOOL}
@@ -123,10 +123,14 @@ def _digest(entries: list[_Entry], values: Mapping[str, npt.NDArray[Any]], metad
     """SHA-256 over names, dtypes, shapes, metadata and values."""
     plain = {key: text for key, text in metadata.items() if key != "sha256"}
     shapes = {entry.name: [_NAMES[entry.dtype], list(entry.shape)] for entry in entries}
-    digest = hashlib.sha256(dump([plain, shapes]).encode())
-    for name in sorted(values):
-        digest.update(_bytes(values[name]))
-    return digest.hexdigest()
+    text = dump([plain, shapes]).encode()
+    try:
+        digest = hashlib.sha256(text)
+        for name in sorted(values):
+            digest.update(_bytes(values[name]))
+        return digest.hexdigest()
+    except ValueError as error:  # how OpenSSL reports that there is no memory
+        raise MemoryError(str(error)) from None
 
 
 # Reading.
@@ -138,7 +142,7 @@ def read(name: str, check: Callable[[dict[str, str]], None]) -> tuple[Arrays, di
     Arguments: `name`, its path; `check`, called with the metadata before anything else is judged; raises ValueError.
     Errors: ModelFormatError; OSError when the file cannot be read; MemoryError.
     """
-    with open(name, "rb") as file, judged(name):
+    with _opened(name) as file, judged(name):
         length = int.from_bytes(_read_bytes(file, 8), "little")
         if not 2 <= length <= MAX_HEADER:
             raise ValueError(f"not a safetensors file (a header of {length} bytes, expected 2 to {MAX_HEADER})")
@@ -181,6 +185,13 @@ def _read_array(file: BinaryIO, entry: _Entry) -> npt.NDArray[Any]:
     if entry.dtype == BOOL and (array.view(np.uint8) > 1).any():
         raise ValueError(f"{entry.name} has a byte other than 0 and 1, expected bools")
     return array
+
+
+def _opened(name: str) -> BinaryIO:
+    try:
+        return open(name, "rb")
+    except RuntimeError as error:  # how a buffered file reports that there is no memory for its lock
+        raise MemoryError(str(error)) from None
 
 
 def _parse_header(header: bytes) -> tuple[dict[str, Any], dict[str, str]]:
@@ -240,20 +251,18 @@ def parse_json(text: str) -> Any:
 
 def _check_json(text: bytes) -> None:
     """Count brackets and commas outside of strings before a recursive parser makes objects of them."""
-    plain = np.frombuffer(text.replace(rb"\\", b"").replace(rb"\"", b""), np.uint8)
-    depth = containers = commas = quotes = 0
-    for start in range(0, len(plain), _SCAN):
-        part = plain[start : start + _SCAN]
-        inside = (np.cumsum(part == ord('"'), dtype=np.int32) + quotes) % 2
-        quotes = int(inside[-1])
-        levels = np.cumsum(np.where(inside, 0, _STEPS[part]), dtype=np.int32) + depth
-        depth = int(levels[-1])
-        containers += int(np.count_nonzero((_STEPS[part] > 0) & (inside == 0)))
-        commas += int(np.count_nonzero((part == ord(",")) & (inside == 0)))
-        if levels.max() > _MAX_NESTING:
-            raise ValueError(f"nested deeper than {_MAX_NESTING} brackets")
-    if containers > _MAX_CONTAINERS or commas > _MAX_COMMAS:
+    plain = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    if plain.count(b'"') > _MAX_QUOTES:
+        raise ValueError(f"more than {_MAX_QUOTES // 2} strings")
+    outside = b"".join(plain.split(b'"')[::2])
+    brackets = outside.translate(None, _NO_BRACKETS)
+    opening = brackets.count(b"[") + brackets.count(b"{")
+    if opening > _MAX_CONTAINERS or outside.count(b",") > _MAX_COMMAS:
         raise ValueError(f"more than {_MAX_CONTAINERS} lists and objects, or {_MAX_COMMAS} values")
+    if len(brackets) > 2 * opening:
+        raise ValueError("not JSON: a bracket is closed that is not open")
+    if max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0) > _MAX_NESTING:
+        raise ValueError(f"nested deeper than {_MAX_NESTING} brackets")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
