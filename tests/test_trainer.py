@@ -13,6 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
+from support.resuming import ROWS, Session
 from support.variants import every_setting
 
 N = 150
@@ -237,3 +238,24 @@ def test_models_are_freed_at_once(use: str, tmp_path: Path) -> None:
     alive = weakref.ref(model), weakref.ref(model[0].weight)
     del model
     assert [reference() for reference in alive] == [None, None]
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_an_error_within_an_epoch_leaves_the_steps_done(compile: bool) -> None:
+    """An index out of range at some row: its step and the later ones are left, also by a compiled epoch."""
+    straight, session = Session("adam"), Session("adam", compile=compile)
+    labels = cr.random.Generator(seed=5).permutation(ROWS) % 2
+    table = cr.tensor(np.eye(2, dtype=np.float32))
+
+    def loss(prediction: cr.Tensor, target: cr.Tensor) -> cr.Tensor:
+        return cr.mse_loss(prediction, table[target])
+
+    options: dict[str, Any] = {"loss": loss, "validation": None, "metrics": None, "callbacks": [], "y": labels}
+    straight.fit(**options)
+    wrong = labels.copy()
+    wrong[7] = 2
+    with pytest.raises(IndexError):
+        session.fit(**{**options, "y": wrong})
+    assert session.history._position.steps == 2
+    session.fit(**options)
+    assert session.result() == straight.result()

@@ -75,13 +75,15 @@ class BoundProgram : public Runnable {
   }
 
   // Runs number first, first + 1, ... of a program from rows of `index` (n, m) to single numbers `results` (n): input 0
-  // is row i, output 0 element i. Until n, or until `seconds` are over; returns how many runs are done then.
-  int64_t run_rows(const py::array& index, py::array& results, int64_t first, double seconds) const {
+  // is row i, output 0 element i. Until n, or until `seconds` are over; returns how many runs are done then, which is
+  // also in `done`, an array of one number, if an exception ends them.
+  int64_t run_rows(const py::array& index, py::array& results, int64_t first, double seconds,
+                   std::optional<py::array_t<int64_t>> done) const {
     const int64_t n = results.size();
     if (inputs_.size() != 1 || outputs_.size() != 1 || index.ndim() != 2 || index.shape(0) != n || first < 0 ||
         index.shape(1) * index.itemsize() != slot_bytes(inputs_[0]) || results.itemsize() != slot_bytes(outputs_[0]) ||
         dtype_of(index, "run_rows") != inputs_[0].dtype || dtype_of(results, "run_rows") != outputs_[0].dtype ||
-        (index.flags() & results.flags() & py::array::c_style) == 0) {
+        (index.flags() & results.flags() & py::array::c_style) == 0 || (done && done->size() != 1)) {
       throw py::value_error("run_rows: expected one input per row of index and one number per run");
     }
     std::vector<void*> addresses(2);
@@ -94,7 +96,9 @@ class BoundProgram : public Runnable {
     const int64_t stride = std::max<int64_t>(1, static_cast<int64_t>(20000 / (program_.work() + 100)));
     CheckFailure failure = {};
     int failed = -1;
-    int64_t i = first;
+    int64_t own = first;
+    int64_t& i = done ? *done->mutable_data() : own;
+    i = first;
     const auto steps = [&] {
       const HeldSteps held(locks_);
       do {
@@ -338,7 +342,8 @@ void bind_program(py::module_& module) {
            py::arg("on_failed_check") = py::none(), py::arg("loop") = py::tuple(),
            "A list of instructions over slots (inputs, outputs, bound arrays, temporaries), on the active ISA level.")
       .def("run_rows", &BoundProgram::run_rows, py::arg("index"), py::arg("results"), py::arg("first"),
-           py::arg("seconds"), "Runs on rows of index until all are done or the time is over; returns the next row.")
+           py::arg("seconds"), py::arg("done").noconvert() = py::none(),
+           "Runs on rows of index until all are done or the time is over; returns the next row.")
       .def(
           "phases", [](const BoundProgram& p, int threads) { return p.program().phases(threads); }, py::arg("threads"),
           "The phases on so many threads: first instruction and threads of each.")

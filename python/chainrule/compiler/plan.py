@@ -111,18 +111,22 @@ class Plan:
             self.built.load()  # a fast call holds the old program, and rejects itself for this level
         return self.built.program
 
-    def run_rows(self, index: Array, results: Array, first: int, seconds: float) -> int:
-        """Run call i on row i of `index` into `results[i]`, from `first` on for about `seconds`; return the next i."""
+    def run_rows(self, index: Array, results: Array, first: int, seconds: float, done: Array | None = None) -> int:
+        """Run call i on row i of `index` into `results[i]`, from `first` on for about `seconds`; return the next i.
+
+        It is also in `done`, an int64 array of one element, if an exception ends the calls.
+        """
         if self._read or self._set:
             raise CompileError("compile: gradients persist between steps; call zero_grad() inside the compiled step")
         if not self.guards_hold([]):
             raise CompileError("compile: an attribute that the trace depends on has changed between two steps")
-        done = self._loaded().run_rows(index, results, first, seconds)
-        for version in self.versions:
-            version[0] += 1
-        for tensor in self._cleared:
-            tensor._grad = None
-        return done
+        try:
+            return self._loaded().run_rows(index, results, first, seconds, done)
+        finally:
+            for version in self.versions:
+                version[0] += 1
+            for tensor in self._cleared:
+                tensor._grad = None
 
     def run(self, leaves: Sequence[Any], arrays: Sequence[Array]) -> list[Tensor]:
         """Run one call; return the outputs of the program as tensors."""

@@ -269,23 +269,25 @@ class Trainer:
         """Run one step per row of `index`, the next ones of an epoch of `steps` steps, and record their losses."""
         plan = None if self._compiled is None else self._compiled.plan_of(index[0])
         out = np.empty(len(index), np.float64 if plan is None else plan.output_dtypes[0])
-        done = 0
-        while done < len(index):
+        done = np.zeros(1, np.int64)  # also what an error leaves done
+        while done[0] < len(index):
             interrupt.in_step = True
-            before, begun = done, time.perf_counter()
+            before, begun = int(done[0]), time.perf_counter()
             try:
-                done = self._one_step(index, out, done) if plan is None else plan.run_rows(index, out, done, _SECONDS)
+                if plan is None:
+                    self._one_step(index, out, done)
+                else:
+                    plan.run_rows(index, out, before, _SECONDS, done)
             except _NotFiniteError:
-                bad = done + int(np.argmin(np.isfinite(out[done:])))
-                self._record(out[before:bad], begun)
+                step = f"step {self.next_step + int(done[0]) - before + 1} of {steps}"
                 raise FloatingPointError(
-                    f"{self._caller}: the loss is {out[bad]} at epoch {self.next_epoch + 1}, step {self.next_step + 1} "
-                    f"of {steps}; the model has the weights of the previous step; try a smaller learning rate or "
-                    "scaled data"
+                    f"{self._caller}: the loss is {out[done[0]]} at epoch {self.next_epoch + 1}, {step}; "
+                    "the model has the weights of the previous step; try a smaller learning rate or scaled data"
                 ) from None
-            self._record(out[before:done], begun)
+            finally:
+                self._record(out[before : done[0]], begun)
             interrupt.leave_step()
-            yield (done - before) * index.shape[1]
+            yield (int(done[0]) - before) * index.shape[1]
 
     def _record(self, losses: npt.NDArray[Any], begun: float) -> None:
         """Record steps of the epoch that are done, in the time since `begun`."""
@@ -293,17 +295,17 @@ class Trainer:
             self._position.losses.append(ops.astype(losses, np.float64).numpy())
         self._position.seconds += time.perf_counter() - begun
 
-    def _one_step(self, index: npt.NDArray[np.int64], out: npt.NDArray[Any], done: int) -> int:
-        """Run step `done` eagerly; return the index of the next. On an error the generators repeat its draws."""
+    def _one_step(self, index: npt.NDArray[np.int64], out: npt.NDArray[Any], done: npt.NDArray[np.int64]) -> None:
+        """Run the next step eagerly, and count it. On an error the generators repeat its draws."""
         drawn = self._generators.state_dict()
         try:
-            out[done] = self._step(Tensor(index[done])).item()
+            out[done[0]] = self._step(Tensor(index[done[0]])).item()
         except BaseException as error:
             self._generators.load_state_dict(drawn)
             if isinstance(error, _NotFiniteError):
-                out[done] = error.args[0]
+                out[done[0]] = error.args[0]
             raise
-        return done + 1
+        done += 1
 
     def _step(self, rows: Tensor) -> Tensor:
         """Run one step; with `nonfinite="raise"` a loss that is not finite raises before anything changes."""
