@@ -18,7 +18,6 @@ import pytest
 from native import FLAGS, FOLDER
 from support import short_memory
 
-
 # Transforms of small functions make no array of a page.
 CASES = [(stage, mode) for stage in short_memory.NAMES for mode in ("once", "persistent")]
 CASES.remove(("transform", "persistent"))
