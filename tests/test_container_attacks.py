@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from cases.lying_files import META, RELU, W, sequence
+from cases.lying_files import LIES, META, RELU, W, sequence
 from chainrule.serialize import _container
 from support import fresh_interpreter as fresh
 from support.model_bytes import checkpoint_bytes, dumped, encoded, file_bytes, model_bytes
@@ -155,16 +155,22 @@ def attack(count: int, seed: int, path: Path) -> dict[str, int]:
 
 
 @pytest.mark.filterwarnings("ignore:.*numerics version:UserWarning")
-def test_mutants_are_refused(tmp_path: Path, without_checksum: None) -> None:
+def test_mutants_are_refused(
+    tmp_path: Path, without_checksum: None, record_property: Callable[[str, object], None]
+) -> None:
     found = attack(4000, 1, tmp_path / "m")
+    record_property("fuzzed inputs", 4000)
     assert found["refused"] > 2000
     assert found["loaded"] > 40  # they get far
 
 
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore:.*numerics version:UserWarning")
-def test_many_mutants_are_refused(tmp_path: Path, without_checksum: None) -> None:
+def test_many_mutants_are_refused(
+    tmp_path: Path, without_checksum: None, record_property: Callable[[str, object], None]
+) -> None:
     attack(300_000, 2, tmp_path / "m")
+    record_property("fuzzed inputs", 300_000)
 
 
 def test_nothing_runs_while_mutants_are_loaded(tmp_path: Path) -> None:
@@ -252,12 +258,27 @@ def measured(path: Path) -> tuple[str, float, float]:
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs_take_little_time_and_memory(name: str, tmp_path: Path) -> None:
-    path = tmp_path / name
-    path.write_bytes(BOMBS[name]())
+def test_bombs_take_little_time_and_memory(
+    name: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    take_little(BOMBS[name](), tmp_path / "m")
+    record_property("bombs", 1)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("number", range(0, len(LIES), 5))
+def test_lies_take_little_time_and_memory(
+    number: int, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    take_little(list(LIES.values())[number], tmp_path / "m")
+    record_property("bombs", 1)
+
+
+def take_little(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
     _, seconds, mebibytes = measured(path)
     assert seconds < 2  # a second of an idle machine
-    assert mebibytes < 2 * path.stat().st_size / 2**20 + 64
+    assert mebibytes < 2 * len(content) / 2**20 + 64
 
 
 @pytest.mark.parametrize("begin", [b"", struct.pack("<Q", 1 << 23), encoded({"a": 1}), b"\x80\x04"])

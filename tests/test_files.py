@@ -441,10 +441,12 @@ print(sorted(os.listdir(os.path.dirname(path))))
 """
 
 
-def kill_often(folder: Path, count: int) -> None:
+def kill_often(folder: Path, count: int) -> int:
+    """The number of kills."""
     code = f"import sys; sys.argv = ['', {str(folder / 'm')!r}, '{count}']\n{KILLS}"
     shown = fresh.output(code, timeout=280).splitlines()
     assert shown == ["0 0", "['m.checkpoint', 'm.model']"]
+    return count
 
 
 def test_kills_at_random_times(tmp_path: Path) -> None:
@@ -452,8 +454,8 @@ def test_kills_at_random_times(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_two_thousand_kills(tmp_path: Path) -> None:
-    kill_often(tmp_path, 2000)
+def test_two_thousand_kills(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    record_property("kills", kill_often(tmp_path, 2000))
 
 
 # Every system call, by strace.
@@ -476,7 +478,7 @@ INJECTED = ("signal=KILL", "error=ENOSPC", "error=EIO", "error=EACCES", "error=E
 
 @pytest.mark.full
 @pytest.mark.parametrize("inject", INJECTED)
-def test_every_system_call(inject: str, tmp_path: Path) -> None:
+def test_every_system_call(inject: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """A kill or an error at each system call between the beginning and the end of a save."""
     strace = shutil.which("strace")
     if strace is None:
@@ -511,3 +513,4 @@ def test_every_system_call(inject: str, tmp_path: Path) -> None:
         files._cleaned.clear()
         cr.save(OLD, path)
         assert os.listdir(path.parent) == ["m"]
+    record_property("system calls", len(points))

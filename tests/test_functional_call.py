@@ -233,6 +233,8 @@ def test_predictions_inside() -> None:
     there = loaded("net", {name.removeprefix("inner."): p for name, p in parameters.items()})
     assert np.array_equal(y.numpy(), there.predict(X))
     assert not np.array_equal(y.numpy(), outer.inner.predict(X))
+    with pytest.raises(TypeError, match=r"^predict: .* 0.weight is differentiated here; call model\(x\)"):
+        cr.grad(lambda p: cr.sum(functional_call(outer, p, cr.tensor(X))))(parameters)
 
 
 def test_writes_go_to_the_given_tensor() -> None:

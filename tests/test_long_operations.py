@@ -74,7 +74,10 @@ def elementwise(name: str, count: int, dtype: type = np.float32) -> Callable[[],
 def wide_net() -> tuple[nn.Module, cr.optim.Optimizer]:
     generator = cr.random.Generator(seed=2)
     model = nn.Sequential(
-        nn.Linear(1500, 1500, generator=generator), nn.Tanh(), nn.Dropout(0.2, generator), nn.Linear(1500, 10)
+        nn.Linear(1500, 1500, generator=generator),
+        nn.Tanh(),
+        nn.Dropout(0.2, generator),
+        nn.Linear(1500, 10, generator=generator),
     )
     return model, cr.optim.Adam(model.parameters(), lr=1e-3)
 

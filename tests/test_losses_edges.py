@@ -185,6 +185,50 @@ def test_nan_stays_nan() -> None:
                 assert np.isnan(cr.log_softmax(x).numpy()).all()
 
 
+COUNTED: dict[str, tuple[float, float, bool, float, float]] = {  # x, count, log_input, loss, slope
+    "nothing at rate 0": (-INF, 0.0, True, 0.0, 0.0),
+    "something at rate 0": (-INF, 2.0, True, INF, -2.0),
+    "nothing at rate inf": (INF, 0.0, True, INF, INF),
+    "something at rate inf": (INF, 2.0, True, INF, INF),
+    "nothing at a rate of 0": (0.0, 0.0, False, 0.0, 1.0),
+    "something at a rate of 0": (0.0, 2.0, False, INF, -INF),
+}
+
+
+@each_dtype
+@each_mode
+@pytest.mark.parametrize("name", COUNTED)
+def test_infinite_rates(name: str, mode: str, dtype: Any) -> None:
+    x, count, log_input, value, slope = COUNTED[name]
+    rate, target = np.array([x], dtype), np.array([count], dtype)
+    f = partial(cr.poisson_nll_loss, target=target, log_input=log_input, eps=0.0)
+    assert MODES[mode](f)(cr.tensor(rate)).item() == value
+    assert MODES[mode](cr.grad(f))(cr.tensor(rate)).item() == slope
+    assert forward(f, rate)[0] == slope
+
+
+MARGINS: dict[str, tuple[list[float], int, float, list[float]]] = {
+    "right": ([INF, 0.0, 1.0], 0, 0.0, [0, 0, 0]),
+    "wrong": ([INF, 0.0, 1.0], 1, INF, [1 / 3, -2 / 3, 1 / 3]),
+    "equal": ([INF, INF, 1.0], 0, 1 / 3, [0, 0, 0]),
+    "all": ([INF, INF, INF], 1, 2 / 3, [0, 0, 0]),
+    "none": ([-INF, -INF, -INF], 1, 2 / 3, [0, 0, 0]),
+    "excluded": ([-INF, 0.0, -5.0], 1, 0.0, [0, 0, 0]),
+    "excluded label": ([0.0, -INF, -5.0], 1, INF, [1 / 3, -2 / 3, 1 / 3]),
+}
+
+
+@each_dtype
+@each_mode
+@pytest.mark.parametrize("name", MARGINS)
+def test_infinite_scores_of_margins(name: str, mode: str, dtype: Any) -> None:
+    row, label, value, slope = MARGINS[name]
+    x = np.array([row], dtype)
+    f = partial(cr.multi_margin_loss, target=np.array([label]))
+    assert MODES[mode](f)(cr.tensor(x)).item() == pytest.approx(value, rel=1e-6)
+    np.testing.assert_allclose(MODES[mode](cr.grad(f))(cr.tensor(x)).numpy(), [slope], rtol=1e-6)
+
+
 # Probabilities of 0.
 
 TARGETS = {

@@ -316,3 +316,31 @@ class TestArgumentsOfOtherKinds:
             assert isinstance(call(left, cr.tensor(x)), cr.Tensor)
         for call in (lambda a, x: a < x, lambda a, x: a >= x, lambda a, x: a == x, lambda a, x: a != x):
             assert call(left, cr.tensor(x)).tolist() == call(left, x).tolist()
+
+
+class TestWhatErrorsSayToWrite:
+    X, Y = np.array([0.75, 2.6, 1.5]), np.array([0.5, 0.7, 1.25])
+    FORMULAS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # noqa: RUF012 (never changed)
+        "remainder": (np.remainder, lambda x, y: x - y * np.floor_divide(x.detach(), y.detach())),
+        "cosh": (lambda x, y: np.cosh(x), lambda x, y: (cr.exp(x) + cr.exp(-x)) / 2),
+        "sinh": (lambda x, y: np.sinh(x), lambda x, y: (cr.exp(x) - cr.exp(-x)) / 2),
+        "exp2": (lambda x, y: np.exp2(x), lambda x, y: cr.exp(x * math.log(2))),
+        "log2": (lambda x, y: np.log2(x), lambda x, y: cr.log(x) / math.log(2)),
+        "log10": (lambda x, y: np.log10(x), lambda x, y: cr.log(x) / math.log(10)),
+        "logaddexp": (np.logaddexp, lambda x, y: y + cr.softplus(x - y)),
+        "power": (np.power, lambda x, y: cr.exp(y * cr.log(x))),
+        "std": (lambda x, y: np.std(x), lambda x, y: cr.sqrt(cr.mean(cr.square(x - cr.mean(x))))),
+        "var": (lambda x, y: np.var(x), lambda x, y: cr.mean(cr.square(x - cr.mean(x)))),
+        "linalg.norm": (lambda x, y: np.linalg.norm(x), lambda x, y: cr.sqrt(cr.sum(cr.square(x)))),
+    }
+
+    @pytest.mark.parametrize("name", FORMULAS)
+    def test_is_the_function(self, name: str) -> None:
+        function, formula = self.FORMULAS[name]
+        np.testing.assert_allclose(formula(cr.tensor(self.X), cr.tensor(self.Y)).numpy(), function(self.X, self.Y))
+        gradients = cr.grad(lambda x, y: cr.sum(formula(x, y)), (0, 1))(self.X, self.Y)
+        for i, g in enumerate(gradients):
+            for at, h in enumerate(1e-6 * np.eye(3)):
+                above, below = ([a + s * h if k == i else a for k, a in enumerate((self.X, self.Y))] for s in (1, -1))
+                slope = np.sum(function(*above) - function(*below)) / 2e-6
+                assert math.isclose(g[at].item(), slope, rel_tol=1e-7, abs_tol=1e-8)

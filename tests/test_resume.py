@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from support.fresh_interpreter import output
-from support.resuming import KINDS, LABELS, ROWS, VALUES, Restless, Session, Stop, X, from_checkpoint, whole
+from support.resuming import KINDS, LABELS, ROWS, STEPS, VALUES, Restless, Session, X, from_checkpoint, whole
 from support.variants import ISAS, force_level, force_threads
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -63,7 +63,7 @@ def test_every_kind_goes_on_with_its_history(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("steps", [range(0, 201, 20), pytest.param(range(201), marks=pytest.mark.full)])
-def test_resume_at_every_step(steps: range, tmp_path: Path) -> None:
+def test_resume_at_every_step(steps: range, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """On another instruction set and number of threads."""
     options: dict[str, Any] = {"batch_size": 3, "callbacks": [], "epochs": 12}
     straight = Session("adam")
@@ -72,6 +72,7 @@ def test_resume_at_every_step(steps: range, tmp_path: Path) -> None:
         Session("adam", compile=False).stop_before(step, checkpoint=tmp_path / "a", **options)
         use_setting(step)
         assert from_checkpoint("adam", tmp_path / "a", **options) == straight.result(), step
+    record_property("steps", len(steps))
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -88,9 +89,10 @@ def test_resume_in_another_process(isa: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stops", [20, pytest.param(200, marks=pytest.mark.full)])
-def test_random_stops(stops: int) -> None:
+def test_random_stops(stops: int, record_property: Callable[[str, object], None]) -> None:
     code = f"from support.random_stops import main; main({stops}, seed={stops})"
     assert int(output(code, timeout=280).split()[0]) >= stops
+    record_property("stops", stops)
 
 
 @each_kind
@@ -312,10 +314,9 @@ def test_a_trainer_goes_on_at_any_step(kind: str, tmp_path: Path) -> None:
     steps = 3 * -(-ROWS // whole_trainer.batch_size)
     for step in some(steps, 8):
         session, stopped = trainer(3, compile=False)
-        Stop.before, Stop.steps = step, 0
+        STEPS.begin(step)
         with pytest.raises(KeyboardInterrupt):
             run(stopped)
-        Stop.before = None
         assert stopped.next_epoch * (steps // 3) + stopped.next_step == step
         parts = {"model": session.model, "optimizer": session.optimizer, "trainer": stopped}
         cr.save_checkpoint(tmp_path / "a", **parts)
@@ -334,10 +335,9 @@ def test_a_trainer_goes_on_at_any_step(kind: str, tmp_path: Path) -> None:
 def test_the_next_epoch_of_a_trainer_can_be_set() -> None:
     session = Session("sgd", compile=False)
     trainer = cr.Trainer(session.model, X, LABELS, loss=session.loss, optimizer=session.optimizer, compile=False)
-    Stop.before, Stop.steps = 2, 0
+    STEPS.begin(2)
     with pytest.raises(KeyboardInterrupt):
         trainer.run_epoch()
-    Stop.before = None
     assert (trainer.next_epoch, trainer.next_step) == (0, 2)
     trainer.next_epoch = 5
     assert (trainer.next_epoch, trainer.next_step) == (5, 0)

@@ -120,6 +120,9 @@ def test_other_dtypes_are_moved(dtype: type[np.generic]) -> None:
         (cr.broadcast_to(t, (2, 3, 4)), np.broadcast_to(a, (2, 3, 4))),
         (t.reshape(2, 6), a.reshape(2, 6)),
         (t.flatten(), a.reshape(-1)),
+        (t.flatten(-1), a),
+        (t.flatten(-2), a.reshape(*a.shape[:-2], -1)),
+        (t.flatten(-a.ndim), a.reshape(-1)),
     ):
         assert_same_bits(moved.numpy(), expected)
 

@@ -22,7 +22,10 @@ Y = (X[:, 0] > 0).astype(np.int64)
 def net() -> tuple[nn.Module, cr.optim.Optimizer]:
     generator = cr.random.Generator(seed=2)
     model = nn.Sequential(
-        nn.Linear(7, 40, generator=generator), nn.Tanh(), nn.Dropout(0.1, generator), nn.Linear(40, 3)
+        nn.Linear(7, 40, generator=generator),
+        nn.Tanh(),
+        nn.Dropout(0.1, generator),
+        nn.Linear(40, 3, generator=generator),
     )
     return model, cr.optim.Adam(model.parameters())
 
@@ -153,7 +156,7 @@ def throws(call: Callable[[], Any], share: int) -> bool:
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("threads", [1, THREADS])
-def test_an_exception_in_every_region(name: str, threads: int) -> None:
+def test_an_exception_in_every_region(name: str, threads: int, record_property: Callable[[str, object], None]) -> None:
     force_threads(threads)
     count = len(list(instructions(CALLS[name]()[0])))
     assert count > 0
@@ -164,6 +167,7 @@ def test_an_exception_in_every_region(name: str, threads: int) -> None:
             program.throw_in(instruction, share)
             thrown += throws(call, share)  # unless the instruction has fewer shares
     assert thrown >= count - 3  # nearly all on share 0
+    record_property("exceptions", thrown)
     assert _core.pool_meets(threads, 60.0)
     CALLS[name]()[1]()
 

@@ -306,8 +306,9 @@ def test_sizes_of_a_model_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_twenty_thousand_sizes_are_refused() -> None:
+def test_twenty_thousand_sizes_are_refused(record_property: Callable[[str, object], None]) -> None:
     count = 20_000 // len(ENTRIES) + 1
     for name in ENTRIES:
         for seed in range(1000, 1000 + count):
             attack(name, seed)
+    record_property("attacks by sizes", count * len(ENTRIES))

@@ -91,7 +91,7 @@ struct FastCall {
   py::object program;
   std::vector<py::handle> statics;  // by argument: the object that must be passed (borrowed), or null for an array
   std::vector<Guard> guards;
-  py::handle watched;  // entries, as `unchanged` reads them (borrowed)
+  mutable Watched watched;
   std::vector<py::list> versions;
   std::vector<py::object> cleared;
   bool alone;  // the result is one tensor, not a tuple of them
@@ -128,7 +128,7 @@ bool guards_hold(const FastCall& call) {
     Py_DECREF(now);
     if (now != guard.value.ptr()) return false;
   }
-  return unchanged(call.watched.ptr(), Py_None);
+  return call.watched.unchanged();
 }
 
 void bump(const py::list& version) {
@@ -198,7 +198,7 @@ py::object make_fast_call(py::object program, py::object statics, py::object gua
   if (g_tensor == nullptr) throw py::type_error("fast_call: no Tensor class is registered");
   const py::handle tensor_type(reinterpret_cast<PyObject*>(g_tensor->type));
   const Runnable& runs = runnable(program);
-  auto* const call = new FastCall{program, {}, {}, watched, versions, cleared, alone, &runs, {}, {}};
+  auto* const call = new FastCall{program, {}, {}, Watched(watched), versions, cleared, alone, &runs, {}, {}};
   const py::capsule owner(call, [](void* p) { delete static_cast<FastCall*>(p); });
   for (py::handle item : statics) {
     // (object,) where exactly this object must be passed, None for an array

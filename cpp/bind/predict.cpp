@@ -20,9 +20,12 @@ namespace chainrule {
 namespace {
 
 struct Predict {
+  explicit Predict(Watched state) : watched(std::move(state)) {}
+
   py::object make;     // (rows) -> program of that many rows; called once for each number
   py::object renew;    // () -> a new predict function, called when the model has changed; None: the caller compares
-  py::object watched;  // entries of what the programs depend on, as `unchanged` reads them
+  py::object entries;  // of what the programs depend on
+  Watched watched;
   py::object convert;  // (x) -> x as a plain array of the model's dtype, or an error; None: NotImplemented is returned
   py::dtype in_type, out_type;
   std::vector<py::ssize_t> in_row, out_row;  // shapes of a row
@@ -207,7 +210,7 @@ Shared& shared(PyObject* capsule) { return *static_cast<Shared*>(PyCapsule_GetPo
 Shared current(PyObject* capsule) {
   Shared& held = shared(capsule);
   const Shared now = held;
-  if (now->renew.is_none() || unchanged(now->watched.ptr(), Py_None)) return now;
+  if (now->renew.is_none() || now->watched.unchanged()) return now;
   const py::object made = now->renew();
   Shared& fresh = shared(PyCFunction_GetSelf(made.ptr()));
   held = fresh;
@@ -263,10 +266,10 @@ PyMethodDef g_method = {"predict", reinterpret_cast<PyCFunction>(reinterpret_cas
 py::object make_predict(py::object make, py::object convert, int dtype, int out_dtype,
                         const std::vector<py::ssize_t>& in_row, const std::vector<py::ssize_t>& out_row, int64_t block,
                         py::object renew, py::object watched) {
-  auto state = std::make_shared<Predict>();
+  auto state = std::make_shared<Predict>(Watched(watched));
   state->make = std::move(make);
   state->renew = std::move(renew);
-  state->watched = std::move(watched);
+  state->entries = std::move(watched);
   state->convert = std::move(convert);
   state->in_type = numpy_dtype(static_cast<Dtype>(dtype));
   state->out_type = numpy_dtype(static_cast<Dtype>(out_dtype));

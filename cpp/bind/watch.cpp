@@ -188,7 +188,65 @@ bool same(PyObject* entry, PyObject* owner) {
   }
 }
 
+// The versions of dicts are unique in a process: an equal one is that of the same dict without a change. 0: unknown.
+#if PY_VERSION_HEX < 0x030C0000
+uint64_t dict_version(PyObject* dict) {
+  return dict == nullptr ? 0 : reinterpret_cast<PyDictObject*>(dict)->ma_version_tag;
+}
+uint64_t attributes_version(PyObject* object) {
+  PyObject** const dict = _PyObject_GetDictPtr(object);
+  return dict == nullptr ? 0 : dict_version(*dict);
+}
+#else
+uint64_t dict_version(PyObject*) { return 0; }
+uint64_t attributes_version(PyObject*) { return 0; }
+#endif
+
 }  // namespace
+
+Watched::Watched(py::handle entries) {
+  const Py_ssize_t n = PyTuple_GET_SIZE(entries.ptr());
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    PyObject* const entry = at(entries.ptr(), i);
+    const long kind = PyLong_AsLong(at(entry, 0));
+    const bool versioned = kind == kInstance || kind == kAttributes;
+    checks_.push_back({kind, entry, at(entry, 1), versioned ? PyLong_AsUnsignedLong(at(entry, 3)) : 0, 0});
+  }
+}
+
+bool Watched::unchanged() {
+  for (Check& check : checks_) {
+    if (!same(check)) return false;
+  }
+  return true;
+}
+
+bool Watched::same(Check& check) {
+  switch (check.kind) {
+    case kInstance:
+    case kAttributes: {
+      if (reinterpret_cast<PyObject*>(Py_TYPE(check.object)) != at(check.entry, 2) ||
+          type_version(Py_TYPE(check.object)) != check.type_version)
+        return false;
+      const uint64_t version = attributes_version(check.object);
+      if (version != 0 && version == check.dict_version) return true;
+      if (!chainrule::same(check.entry, Py_None)) return false;
+      check.dict_version = version;
+      return true;
+    }
+    case kMapping:
+    case kName: {
+      const uint64_t version = dict_version(check.object);
+      if (version != 0 && version == check.dict_version) return true;
+      if (!chainrule::same(check.entry, Py_None)) return false;
+      check.dict_version = version;
+      return true;
+    }
+    case kData: return same_data(check.object, at(check.entry, 2));
+    case kList: return same_list(check.object, at(check.entry, 2));
+    default: return chainrule::same(check.entry, Py_None);
+  }
+}
 
 bool unchanged(PyObject* entries, PyObject* owner) {
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(entries); ++i) {

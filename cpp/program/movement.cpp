@@ -108,7 +108,8 @@ void run_cast(const Instruction& op, void* const* slots, Share share, void*) {
 void prepare_cast(Instruction& op, const KernelTable& table) {
   const int64_t source = schema::read<schema::Cast>(op).source_dtype;
   if (source < kFloat32 || source > kBool || table.cast[op.dtype][source] == nullptr)
-    throw std::invalid_argument("cast: expected a source dtype from which this cast is defined; float32 to int64 is not");
+    throw std::invalid_argument(
+        "cast: expected a source dtype from which this cast is defined; float32 to int64 is not");
   op.kernel = &table.cast[op.dtype][source];
 }
 double cast_work(const Instruction& op) { return kPerElement * (2 * volume(schema::read<schema::Cast>(op).n)); }

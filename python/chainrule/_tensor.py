@@ -246,9 +246,6 @@ class Tensor(ArrayProtocol):
     def __neg__(self) -> Tensor:
         return ops.neg(self)
 
-    def __pos__(self) -> Tensor:
-        return self
-
     def __abs__(self) -> Tensor:
         return ops.abs(self)
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._tensor import Tensor
-from ._util.mode import grad_mode
+from ._util.array_protocol import depends_on
 from .autodiff._inputs import zeros_like
 from .autodiff._sweeps import (
     ancestors,
     backward,
-    depends_on,
     enable_grad,
     is_differentiated,
     no_grad,
@@ -61,7 +60,7 @@ def grad(
     sources = {t._number: t for t in starts}
     nodes = subgraph(ancestors(ends), sources)
     # Inside a transformation the results must not be constants either.
-    recorded = create_graph or (bool(grad_mode.differentiated) and any(map(is_differentiated, ends)))
+    recorded = create_graph or any(map(is_differentiated, ends))
     with enable_grad() if recorded else no_grad():
         seeds = [seed(t, g, "autograd.grad") for t, g in zip(ends, given, strict=True)]
         found = reverse_sweep(ends, seeds, sources, nodes, "autograd.grad", independent=False)
@@ -69,7 +68,7 @@ def grad(
     for i, t in enumerate(starts):
         g = found.get(t._number)
         if g is None and not (allow_unused or materialize_grads):
-            used = any(depends_on(end, {t._number}) for end in ends)
+            used = any(depends_on(end, frozenset([t._number])) for end in ends)
             raise ValueError(
                 f"autograd.grad: input {i} {'has no gradient' if used else 'was not used to compute the outputs'}; "
                 "with allow_unused=True its gradient is None"

@@ -141,34 +141,73 @@ BARS = [
         select("array_zoo.py::test_some_arrays arrays.py", "array_zoo.py::test_many_arrays"),
         (Figure("arrays", least=20_000),),
     ),
-    Bar(14, "20,000 shapes that overflow: an error, no allocation beyond the limit", needs="not measured"),
+    Bar(
+        14,
+        "20,000 calls with sizes that overflow or that no memory holds: an error, nothing allocated; strides "
+        "beyond 2^31 are right",
+        select("sizes.py matmul.py::test_strides_beyond_32_bits", "sizes.py::test_twenty_thousand_sizes_are_refused"),
+        (Figure("attacks by sizes", least=20_000),),
+    ),
     Bar(
         15,
-        "50,000,000 fuzzed inputs (programs in C++ with sanitizers, model files): no crash, hang or leak",
-        select(full="fuzz.py::test_some_programs", nightly="fuzz.py::test_many_programs"),
+        "50,000,000 fuzzed inputs (programs in C++ with sanitizers, model files and checkpoints): no crash, "
+        "hang or leak; loading "
+        "runs no code",
+        select(
+            "container_attacks.py::test_mutants_are_refused "
+            "container_attacks.py::test_nothing_runs_while_mutants_are_loaded "
+            "container.py",
+            "container_attacks.py::test_many_mutants_are_refused fuzz.py::test_some_programs",
+            "fuzz.py::test_many_programs",
+        ),
         (Figure("fuzzed inputs", least=50_000_000, cumulative=True),),
     ),
     Bar(
         16,
         "every flipped bit and every cut of a model file and a checkpoint, 50,000 of them, is a ModelFormatError",
-        needs="not measured",
+        select("serialize.py::test_every_bit_flip_and_every_cut_is_found", "bit_flips.py"),
+        (Figure("changed files", least=50_000),),
     ),
     Bar(
         17,
-        "50 files that ask for too much: refused in 1 s with twice the file and 64 MiB of memory",
-        needs="not measured",
+        "50 files that ask for too much: judged in a second of an idle machine, with twice the file and 64 MiB "
+        "of memory",
+        select(
+            "container_attacks.py::test_bombs_take_little_time_and_memory",
+            "container_attacks.py::test_lies_take_little_time_and_memory",
+        ),
+        (Figure("bombs", least=50),),
     ),
-    Bar(18, "a save killed or failed at every system call: the old or the new file, whole", needs="not measured"),
-    Bar(19, "2,000 kills at random times and all states after a power loss: no torn checkpoint", needs="not measured"),
+    Bar(
+        18,
+        "a save killed at every system call, and 5 kinds of errors at each: the old or the new file, whole; success is "
+        "reported after the folder is synced",
+        select(
+            "files.py::test_a_kill_at_every_call files.py::test_an_error_at_every_call",
+            "files.py::test_every_system_call",
+        ),
+        (Figure("system calls", least=16),),
+    ),
+    Bar(
+        19,
+        "2,000 kills at random times and every state after a power failure: no torn or lost checkpoint",
+        select(
+            "files.py::test_every_power_failure files.py::test_the_model_of_power_failures_finds_a_missing_sync",
+            "files.py::test_two_thousand_kills",
+        ),
+        (Figure("kills", least=2_000),),
+    ),
     Bar(
         20,
-        "resumed at every step, on other threads and levels: the bits of the uninterrupted training",
-        needs="not measured",
+        "a training resumed at every step from 0 to 200, on another level and number of threads: the bits of the "
+        "uninterrupted one",
+        select("resume.py resume_refused.py checkpoint.py", "resume.py::test_resume_at_every_step"),
+        (Figure("steps", least=200),),
     ),
     Bar(
         21,
         "every allocation failed, once and from then on: MemoryError, nothing changed, nothing lost",
-        needs="not measured",
+        needs="a test that makes the n-th allocation fail, for every n",
     ),
     Bar(
         22,
@@ -181,15 +220,41 @@ BARS = [
         ),
         (Figure("forks", least=1_000),),
     ),
-    Bar(23, "16 Python threads for 60 s, and ThreadSanitizer: nothing wrong, nothing reported", needs="not measured"),
-    Bar(24, "200 interrupts at random times: within 200 ms, at a step's boundary, resumable", needs="not measured"),
+    Bar(
+        23,
+        "Python threads that predict, evaluate and train shared and own models for 60 s, and ThreadSanitizer "
+        "over pool, programs "
+        "and kernels without suppressions: nothing wrong, nothing reported; Python without the GIL",
+        select(
+            "model_threads.py threads.py thread_limits.py",
+            "model_threads.py::test_eight_threads_for_a_minute threads.py::test_the_pool_under_sanitizers "
+            "threads.py::test_programs_under_the_thread_sanitizer",
+        ),
+        needs="8 threads, not 16, and no Python without the GIL: none could be installed",
+    ),
+    Bar(
+        24,
+        "200 stops by SIGINT and SIGKILL at random times: at a step's boundary, resumed with the uninterrupted "
+        "bits; a long "
+        "operation ends within 200 ms",
+        select(
+            "interrupt.py long_operations.py",
+            "resume.py::test_random_stops long_operations.py::test_an_operation_ends_soon",
+        ),
+        (Figure("stops", least=200),),
+    ),
     Bar(
         25,
         "a graph of 1,000,000 nodes forward, backward and freed on a stack of 256 KiB",
         select("deep_graph.py"),
         (Figure("nodes", least=1_000_000),),
     ),
-    Bar(26, "an exception in every parallel region, on every thread, is a Python exception", needs="not measured"),
+    Bar(
+        26,
+        "an exception on every thread of every parallel region is the caller's, and the core works on",
+        select("share_exceptions.py threads.py::test_an_exception_of_a_share_is_the_caller_s"),
+        (Figure("exceptions", least=100),),
+    ),
     Bar(
         27,
         "20,000 rounds of training, predicting, saving and loading: 1 MiB more memory at most, no tensor left; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -19,17 +19,34 @@ ROWS = 51
 EPOCHS = 12
 
 
-class Stop(nn.Module):
-    """The identity; raises KeyboardInterrupt in the step with this number, counted from 0."""
+class Steps:
+    """Counts steps; raises KeyboardInterrupt in the step with the number `stop`, counted from 0."""
 
-    before: ClassVar[int | None] = None
-    steps: ClassVar[int] = 0
+    def __init__(self) -> None:
+        self.stop: int | None = None
+        self.done = 0
+
+    def begin(self, stop: int | None = None) -> None:
+        """Count from 0."""
+        self.stop, self.done = stop, 0
+
+    def count(self) -> None:
+        """One more step."""
+        if self.done == self.stop:
+            self.stop = None
+            raise KeyboardInterrupt
+        self.done += 1
+
+
+STEPS = Steps()
+
+
+class Stop(nn.Module):
+    """The identity, which counts steps; compiled, those that are traced."""
 
     def forward(self, x: cr.Tensor) -> cr.Tensor:
         if self.training:
-            if Stop.steps == Stop.before:
-                raise KeyboardInterrupt
-            Stop.steps += 1
+            STEPS.count()
         return x
 
 
@@ -173,15 +190,12 @@ class Session:
 
     def stop_before(self, step: int, **changed: Any) -> None:
         """Train up to a step, counted from 0 over all epochs."""
-        Stop.before, Stop.steps = step, 0
+        STEPS.begin(step)
         try:
             self.fit(**changed)
         except KeyboardInterrupt:
-            pass
-        else:
-            raise AssertionError(f"the training has only {Stop.steps} steps")
-        finally:
-            Stop.before = None
+            return
+        raise AssertionError(f"the training has only {STEPS.done} steps")
 
     @property
     def parts(self) -> dict[str, Any]:
@@ -209,9 +223,9 @@ class Session:
 def whole(kind: str) -> tuple[dict[str, Any], int]:
     """The result of an uninterrupted training and its number of steps."""
     session = Session(kind, compile=False)
-    Stop.before, Stop.steps = None, 0
+    STEPS.begin()
     session.fit()
-    return session.result(), Stop.steps
+    return session.result(), STEPS.done
 
 
 def from_checkpoint(kind: str, path: Path, **changed: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,9 @@ import numpy.typing as npt
 from .arrays import shared_view
 from .dtypes import FLOAT32, Array
 from .mode import EAGER, grad_mode
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["ArrayProtocol", "depends_on", "has_graph"]
 
@@ -157,6 +160,9 @@ class ArrayProtocol:
 
     def __round__(self, digits: int | None = None) -> NoReturn:
         raise TypeError("round: there is no such op; write round(x.item(), digits), or np.round(x.numpy(), digits)")
+
+    def __pos__(self) -> Self:
+        return self
 
     # Operators without an op: NumPy's result, or a TypeError where a gradient would be lost.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # as `signal`, without enumerations: a quarter of the time
 import signal
 import threading
 from collections.abc import Callable
@@ -41,10 +42,10 @@ class DeferredInterrupt:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for signum in _SIGNALS:
-                before = signal.getsignal(signum)
+                before = _signal.getsignal(signum)
                 if callable(before):
                     self._before[signum] = before
-                    signal.signal(signum, self._handle)
+                    _signal.signal(signum, self._handle)
         return self
 
     def leave_step(self) -> None:
@@ -66,5 +67,5 @@ class DeferredInterrupt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for signum, before in self._before.items():
-            signal.signal(signum, before)
+            _signal.signal(signum, before)
         self.leave_step()

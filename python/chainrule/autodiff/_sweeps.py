@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import ops
 from .._tensor import Tensor
+from .._util.array_protocol import depends_on, has_graph
 from .._util.mode import grad_mode
 from ..ops._operands import as_tensor
 
@@ -90,22 +91,9 @@ def differentiating_by(parameters: Iterable[int], inputs: Iterable[int] = ()) ->
         grad_mode.differentiated = before[1]
 
 
-def depends_on(t: Tensor, numbers: Collection[int]) -> bool:
-    """Whether a tensor is, or was computed from, one of these; tensors that are older than all of them were not."""
-    oldest, seen, waiting = min(numbers, default=t._number + 1), set(), [t]
-    while waiting:
-        t = waiting.pop()
-        if t._number in numbers:
-            return True
-        if t._number not in seen:
-            seen.add(t._number)
-            waiting.extend([x for x in t._inputs if x._requires_grad and x._number >= oldest])
-    return False
-
-
 def is_differentiated(t: Tensor) -> bool:
     """Whether an enclosing transformation differentiates what is computed here from the tensor."""
-    return t._requires_grad and grad_mode.enabled and depends_on(t, grad_mode.differentiated)
+    return bool(grad_mode.differentiated) and has_graph(t) and depends_on(t, grad_mode.differentiated)
 
 
 def check_overwrite(what: str, target: Tensor, values: Any) -> None:
@@ -303,7 +291,7 @@ def backward(
     """
     if not output._requires_grad:
         raise ValueError("backward: the output does not depend on a tensor that requires a gradient")
-    if not create_graph and grad_mode.differentiated and is_differentiated(output):
+    if not create_graph and is_differentiated(output):
         raise RuntimeError(
             "backward: the output depends on what is differentiated here, and the gradients in `grad` would be "
             "constants; pass create_graph=True, or use cr.grad or cr.autograd.grad"

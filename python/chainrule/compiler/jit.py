@@ -53,15 +53,16 @@ class Compiled(Generic[F]):
         self._changed = ""  # what caused the latest trace
         self._plans: dict[Any, list[Plan]] = {}
         self._last: Plan | None = None
-        self._fast: Callable[..., Any] = no_plan
-        self._fast_mode: bool | None = None
+        # The mode in which it applies, and the call: one attribute, as other threads may call at any time.
+        self._fast: tuple[bool | None, Callable[..., Any]] = (None, no_plan)
         self._traced = 0
         update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; trace the function first if none exists."""
-        if grad_mode.call_mode is self._fast_mode and not kwargs:
-            result = self._fast(*args)
+        mode, call = self._fast
+        if grad_mode.call_mode is mode and not kwargs:
+            result = call(*args)
             if result is not NotImplemented:
                 return result
         return self._find_and_run(args, kwargs)
@@ -73,7 +74,7 @@ class Compiled(Generic[F]):
         if plan is not self._last:
             self._remember(plan)
             if not kwargs:
-                self._fast, self._fast_mode = plan.fast_call(args), grad_mode.enabled
+                self._fast = grad_mode.enabled, plan.fast_call(args)
         if plan.loses_gradients and grad_mode.differentiated:
             check_differentiable(self, plan, leaves)
         outputs = plan.run(leaves, arrays)
@@ -82,7 +83,7 @@ class Compiled(Generic[F]):
         return plan.result(outputs)
 
     def _remember(self, plan: Plan) -> None:
-        self._fast, self._fast_mode = no_plan, True  # the fast call holds borrowed references to the old plan
+        self._fast = True, no_plan  # the fast call holds borrowed references to the old plan
         self._last = plan
 
     def plan_of(self, *args: Any, **kwargs: Any) -> Plan:
@@ -189,16 +190,18 @@ def compile(function: F) -> Compiled[F]:
     recorded instead of run, then fused and assigned memory. Later calls run the program. The results have the same bits
     as those of the function itself.
 
-    Tensors and arrays among the arguments (also in tuples, lists, dicts) are read at every call, and likewise tensors
-    that the function captures, such as parameters, and the options of optimizers, such as the learning rate.
-    Everything else is constant in a trace: numbers and other arguments (another value traces again), captured NumPy
-    arrays, Python's own branches and loops. A gradient that `optimizer.step()` has consumed, in a function that
+    Tensors and arrays among the arguments (also in containers: tuples, lists, dicts and their subclasses, dataclasses,
+    and classes given to `cr.register_tree_node`) are read at every call, and likewise tensors that the function
+    captures, such as parameters, and the options of optimizers, such as the learning rate. Everything else is constant
+    in a trace: numbers and other arguments, layers and attributes of models, captured arrays, globals. Another value,
+    or a change, traces again. A gradient that `optimizer.step()` has consumed, in a function that
     began with `zero_grad()`, is not saved: `grad` is None afterwards; return it to inspect it.
 
-    Arguments: `function`, from tensors, arrays and any other objects to a tensor, or a tuple, list or dict of them.
+    Arguments: `function`, from tensors, arrays and any other objects to a tensor, or a container of them.
     Returns: a callable with the same arguments; its `program` shows the program of the last call.
-    Errors: `cr.CompileError` at the line that reads a tensor's value while the function is traced; everything that the
-    function raises. Nothing has changed then.
+    Errors: `cr.CompileError` at the line that reads a tensor's value while the function is traced, and for arguments or
+    captured objects whose changes could not be seen, such as iterators; everything that the function raises. Nothing
+    has changed then.
 
     >>> import numpy as np
     >>> import chainrule as cr

@@ -30,12 +30,13 @@ from .. import _core
 from .._tensor import Tensor
 from .entries import ABSENT, Entry, Kind, describe_change, restore
 from .names import DYNAMIC, attribute_names, global_names
+from .objects import attributes_of, has_slots, instance_dict, is_installed, module_of, package
 
 __all__ = ["UnwatchableError", "Watch", "explain"]
 
 CACHE = "_predictions"  # the attribute that holds a model's programs
 _SKIPPED = ("_training", CACHE)
-_MAX_ITEMS = 20_000  # visited objects, and items of one container
+_MAX_ITEMS = 20_000  # visited objects, and items of one container, if that is strict
 _FIXED = (
     *(bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice),
     *(np.generic, np.dtype, np.ufunc, BuiltinFunctionType, ModuleType),
@@ -75,18 +76,21 @@ class Watch:
         self._seen: dict[int, Any] = {}  # objects by id, which keeps them alive meanwhile
         self._classes: list[tuple[type, dict[str, Any]]] = []
         self._objects: list[tuple[Any, set[str]]] = []  # objects outside chainrule, with their followed attributes
-        self._names = {"forward"}  # attribute names in code that may run
+        self._names = {"forward", "step", "zero_grad"}  # attribute names in code that may run
         self._members: set[tuple[int, str]] = set()  # followed attributes of classes
         # The modes of an owner's modules are not recorded, because it sets them; of others, unless strict, they are
         # guards of the trace.
         self._modes = {id(module) for module in owner.modules()} if strict else None
-        self._own = {_package(_module_of(root)) for root in roots}  # packages of the roots: the user's, if installed
+        self._own = {package(module_of(root)) for root in roots}  # packages of the roots: the user's, if installed
         self.generators: list[Any] = []  # generators of NumPy that are referred to
         self.draws = False  # whether functions of `random` or `numpy.random` are named
-        for root in roots:
-            self._follow(root)
-        while self._follow_named():
-            pass
+        try:
+            for root in roots:
+                self._follow(root)
+            while self._follow_named():
+                pass
+        except RecursionError:
+            raise UnwatchableError("objects that are nested too deeply") from None
         for value, followed in self._objects:
             self._record_object(value, followed)
         self.entries = tuple(self._recorded)
@@ -132,7 +136,7 @@ class Watch:
         if cls in _FIXED or id(value) in self._seen or isinstance(value, _FIXED):
             return
         self._seen[id(value)] = value
-        if len(self._seen) > _MAX_ITEMS:
+        if self._strict and len(self._seen) > _MAX_ITEMS:
             raise UnwatchableError(f"more than {_MAX_ITEMS} objects")
         if isinstance(value, Tensor):
             self._record(Kind.DATA, value, value._data)
@@ -146,8 +150,10 @@ class Watch:
         elif isinstance(value, dict):
             self._record(Kind.MAPPING, value, _flat(value, ()))
             self._follow_all([*value, *value.values()])
+            self._subclass(value)
         elif isinstance(value, (list, tuple, frozenset, set, deque)):
             self._sequence(value)
+            self._subclass(value)
         elif isinstance(value, FunctionType):
             if not self._is_trusted(value.__module__) or hasattr(value, "__wrapped__"):
                 self._function(value)
@@ -157,10 +163,16 @@ class Watch:
             self._object(value)
 
     def _follow_all(self, values: Sequence[Any]) -> None:
-        if len(values) > _MAX_ITEMS:
+        if self._strict and len(values) > _MAX_ITEMS:
             raise UnwatchableError(f"a container of {len(values)} items")
         for value in values:
             self._follow(value)
+
+    def _subclass(self, value: Any) -> None:
+        """The attributes and methods of a container of the user's."""
+        if type(value).__module__ not in ("builtins", "collections"):
+            self._class(type(value))
+            self._objects.append((value, set()))
 
     def _sequence(self, value: Any) -> None:
         items = tuple(value)
@@ -180,7 +192,7 @@ class Watch:
 
     def _module(self, module: Any) -> None:
         cls = type(module)
-        if _package(cls.__module__) == "chainrule":
+        if package(cls.__module__) == "chainrule":
             skipped = self._skipped(module)
             self._record_instance(module, skipped)
             self._follow_all([item for key, item in vars(module).items() if key not in skipped])
@@ -194,18 +206,18 @@ class Watch:
 
     def _object(self, value: Any) -> None:
         cls = type(value)
-        attributes = _instance_dict(value)
+        attributes = instance_dict(value)
         if cls.__module__ == "numpy.random._generator":
             self.generators.append(value)
         if hasattr(cls, "__wrapped__") or hasattr(value, "__wrapped__"):  # a cached function
             self._follow(value.__wrapped__)
-        elif _package(cls.__module__) == "chainrule":
+        elif package(cls.__module__) == "chainrule":
             self._own_object(value, attributes or {})
         elif hasattr(value, "__array__"):
             self._record(Kind.ARRAY, value, np.asarray(value).tobytes(), ())
         elif hasattr(cls, "__next__") and not isinstance(value, io.IOBase):
             raise UnwatchableError(f"an iterator ({cls.__name__}), which returns something else at every call")
-        elif attributes is None and (self._strict or not _has_slots(cls)):
+        elif attributes is None and (self._strict or not has_slots(cls)):
             if self._strict:
                 raise UnwatchableError(cls.__name__)
         else:
@@ -288,7 +300,7 @@ class Watch:
                 raise UnwatchableError(value.__name__)
             self.draws = True
         elif self._is_trusted(value.__name__):
-            if _package(value.__name__) != "chainrule":
+            if package(value.__name__) != "chainrule":
                 for name in names & vars(value).keys():
                     if isinstance(vars(value)[name], ModuleType):
                         self._name(vars(value), name, names - {name})
@@ -309,7 +321,7 @@ class Watch:
                     self._follow(attributes[name])
         everything = bool(self._names & DYNAMIC)
         for value, followed in list(self._objects):
-            for name, item in _attributes(value).items():
+            for name, item in attributes_of(value).items():
                 if name not in followed and (everything or name in self._names or self._belongs(value, item)):
                     followed.add(name)
                     if name not in _SKIPPED:
@@ -328,7 +340,7 @@ class Watch:
 
     def _record_object(self, value: Any, followed: set[str]) -> None:
         cls = type(value)
-        attributes = _instance_dict(value) or {}
+        attributes = instance_dict(value) or {}
         if hasattr(cls, "named_modules"):
             others = [name for name in attributes if name not in followed and name != "_training"]
             self._record_instance(value, (*self._skipped(value), *others))
@@ -351,51 +363,13 @@ class Watch:
 
     def _is_trusted(self, module: str | None) -> bool:
         """Whether functions and classes of a module do not change: those of installed packages but the user's."""
-        package = _package(module)
-        return package in _TRUSTED or (not self._strict and package not in self._own and _is_installed(package))
+        name = package(module)
+        return name in _TRUSTED or (not self._strict and name not in self._own and is_installed(name))
 
 
 def explain(entries: Iterable[Entry]) -> str:
     """What has changed, for messages."""
     return next((describe_change(entry) for entry in entries if not _core.unchanged((entry,), None)), "")
-
-
-def _attributes(value: Any) -> dict[str, Any]:
-    """The attributes of an object by name, in slots too."""
-    slots = {name: getattr(value, name) for name in _slot_names(type(value)) if hasattr(value, name)}
-    return {**slots, **(_instance_dict(value) or {})}
-
-
-def _instance_dict(value: Any) -> dict[str, Any] | None:
-    found = getattr(value, "__dict__", None)
-    return found if isinstance(found, dict) else None
-
-
-def _slot_names(cls: type) -> list[str]:
-    return [
-        name
-        for base in cls.__mro__
-        for name, item in vars(base).items()
-        if isinstance(item, MemberDescriptorType) and base.__module__ != "builtins"
-    ]
-
-
-def _has_slots(cls: type) -> bool:
-    return bool(_slot_names(cls))
-
-
-def _module_of(value: Any) -> str | None:
-    found = value if hasattr(value, "__qualname__") else type(value)
-    return getattr(found, "__module__", None)
-
-
-def _package(module: str | None) -> str:
-    return (module or "").partition(".")[0]
-
-
-def _is_installed(package: str) -> bool:
-    found = getattr(sys.modules.get(package), "__file__", None) or ""
-    return "site-packages" in found or "dist-packages" in found
 
 
 def _version(cls: type) -> int:

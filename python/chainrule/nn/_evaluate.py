@@ -42,13 +42,13 @@ class Model(Protocol):
 
 
 @contextmanager
-def thread_modes(model: Model) -> Iterator[None]:
+def thread_modes(model: Model, training: bool | None = None) -> Iterator[None]:
     """Inside the block the modes of the model's modules are this thread's own: no other thread sees a change.
 
-    They begin as they are, and changes end with the block.
+    They begin with `training`, or as they are, and changes end with the block.
     """
     before = grad_mode.modules
-    own = {id(inner): (inner, inner.training) for inner in model.modules()}
+    own = {id(inner): (inner, inner.training if training is None else training) for inner in model.modules()}
     grad_mode.modules = own if before is None else {**before, **own}
     try:
         yield
@@ -59,9 +59,7 @@ def thread_modes(model: Model) -> Iterator[None]:
 @contextmanager
 def evaluating(model: Model) -> Iterator[None]:
     """Evaluation mode and no gradients inside the block, in this thread."""
-    with thread_modes(model), no_grad():
-        for inner in model.modules():
-            inner.training = False
+    with thread_modes(model, training=False), no_grad():
         yield
 
 

@@ -162,7 +162,14 @@ class Module(HasParameters):
         >>> [type(module).__name__ for module in cr.nn.Sequential(cr.nn.ReLU()).modules()]
         ['Sequential', 'ReLU']
         """
-        return (module for _, module in self.named_modules())
+        seen: set[int] = set()
+        pending: list[Module] = [self]
+        while pending:
+            module = pending.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield module
+                pending.extend(reversed([*module.children()]))
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield (name, parameter) for all parameters of this module and those inside it, each object once.

@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 from .. import _core, ops
 from .._tensor import Tensor
-from .._util.array_protocol import depends_on, has_graph
 from .._util.arrays import as_ndarray, real_array
 from .._util.dtypes import CODES
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
+from ..autodiff._sweeps import is_differentiated
 from ..compiler.entries import without_changes
 from ..compiler.jit import Compiled, Plan
 from ..compiler.watch import UnwatchableError, Watch
@@ -38,7 +38,7 @@ _PROBE_ROWS = 7  # of the trace that shows whether rows are independent; few lay
 _MAX_KINDS = 32  # of inputs: dtypes and shapes of a row
 _MAX_FAILURES = 2  # of compilations, before the model is always computed op by op
 
-_trace_lock = threading.RLock()  # a trace that fails restores attributes, which threads share
+_trace_lock = threading.RLock()  # of the caches; and a trace that fails restores attributes, which threads share
 
 Rows = npt.NDArray[Any]
 Run = Callable[..., Any]
@@ -88,7 +88,7 @@ class PredictCache:
     random numbers, mixes rows, or depends on objects whose changes cannot be detected.
     """
 
-    __slots__ = ("_dtype", "_entries", "_failures", "_features", "_last", "_owner", "_runs", "_seen", "_watch")
+    __slots__ = ("_dtype", "_entries", "_failures", "_features", "_owner", "_ready", "_runs", "_seen", "_watch")
 
     _owner: weakref.ref[Any] | None
     _dtype: np.dtype[Any]  # of the model's input
@@ -102,7 +102,8 @@ class PredictCache:
     def _reset(self) -> None:
         self._watch: Watch | None = None
         self._entries: tuple[Any, ...] | None = None
-        self._last: Run = _no_run  # for the kind of the latest input
+        # Entries, and the run for the kind of the latest input: one attribute, which threads read without the lock.
+        self._ready: tuple[tuple[Any, ...] | None, Run] = (None, _no_run)
         self._runs: dict[Any, Run] = {}  # by kind of input: dtype and shape of a row
         self._seen: set[Any] = set()  # kinds of inputs seen so far
 
@@ -117,14 +118,14 @@ class PredictCache:
                 return self._eagerly(model, _rows(X), batch_size)
         if call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
             return self._eagerly(model, _rows(X), batch_size)
-        unchanged = self._entries is not None and _core.unchanged(self._entries, model)
+        entries, run = self._ready
         result: Any = NotImplemented
-        if unchanged:
+        if entries is not None and _core.unchanged(entries, model):
             try:
-                result = self._last(X)
+                result = run(X)
             except Exception:  # a failed check, such as an unknown category: op by op, the error has its position
                 result = self._eagerly(model, _rows(X), batch_size)
-        return self._dispatch(model, X, batch_size, unchanged) if result is NotImplemented else result
+        return self._dispatch(model, X, batch_size) if result is NotImplemented else result
 
     def _eagerly(self, model: Any, rows: Rows, batch_size: int) -> Rows:
         if rows.ndim == 1 and len(rows) == _features(model):
@@ -132,27 +133,30 @@ class PredictCache:
             return result.reshape(result.shape[1:])
         return predict_eagerly(model, rows, batch_size)
 
-    def _dispatch(self, model: Any, X: npt.ArrayLike, batch_size: int, unchanged: bool) -> Rows:
+    def _dispatch(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
         """A call with another kind of input than the previous one, or after a change of the model."""
         values = _rows(X)
-        same_model = self._owner is not None and self._owner() is model
-        if not unchanged or not same_model:
-            self._reset()
-            self._owner, self._features, self._dtype = weakref.ref(model), _features(model), input_dtype(model)
-        single = values.ndim == 1 and len(values) == self._features
+        with _trace_lock:
+            same_model = self._owner is not None and self._owner() is model
+            if not same_model or self._entries is None or not _core.unchanged(self._entries, model):
+                self._reset()
+                self._owner, self._features, self._dtype = weakref.ref(model), _features(model), input_dtype(model)
+            single = values.ndim == 1 and len(values) == self._features
         rows = values[None] if single else values
         if not _readable(rows):
             rows = real_array(rows, self._dtype, "predict: X")
             rows = rows.view(np.dtype(rows.dtype.type))  # programs compare dtypes by identity
         kind = rows.dtype, rows.shape[1:]
-        run, failed = self._runs.get(kind), False
-        if run is None and self._should_compile(kind, len(rows)):
-            run = self._compile(model, *kind)
-            failed = run is None
-        elif not self._start_watching(model):
-            self._failures = _MAX_FAILURES
+        with _trace_lock:
+            run, failed = self._runs.get(kind), False
+            if run is None and self._should_compile(kind, len(rows)):
+                run = self._compile(model, *kind)
+                failed = run is None
+            elif not self._start_watching(model):
+                self._failures = _MAX_FAILURES
+            if run is not None:
+                self._ready = self._entries, run
         if run is not None:
-            self._last = run
             try:
                 result: Rows = run(rows)
                 return result.reshape(result.shape[1:]) if single else result
@@ -295,7 +299,7 @@ def _guarded(plan: Plan) -> list[Any]:
 def _refuse_differentiated(model: Any) -> None:
     """Raise TypeError if an enclosing transformation differentiates by the parameters: predictions are constants."""
     for name, p in model.named_parameters():
-        if grad_mode.differentiated and has_graph(p) and depends_on(p, grad_mode.differentiated):
+        if is_differentiated(grad_mode.replaced.get(p._number, p)):
             raise TypeError(
                 f"predict: the result is an array without a gradient, and {name} is differentiated here; call model(x)"
             )

@@ -192,7 +192,11 @@ def multi_margin_loss(
     if weight is not None:
         row_weight = apply(OPS["take"], (class_weight(name, x, weight), labels))
         x = rows_counted(x, weight, row_weight)
-    excess = relu(add(x, _column(sub(margin, gather(x, labels)))))
+    own = gather(x, labels)
+    gap = add(x, _column(sub(margin, own)))
+    # Scores that are infinite and equal to the label's differ from it by 0.
+    known = where(equal(gap, gap), 1, where(equal(x, _column(own)), 0, 1))
+    excess = relu(where(equal(known, 0), margin, gap))
     others = where(equal(_at_labels(1, x, labels), 0), excess if p == 1 else square(excess), 0)
     rows = div(sum(others, -1), x.shape[1])
     if row_weight is not None:

@@ -7,7 +7,7 @@ them. `reduction` and `sample_weight` are the same for all: `reduced` in _loss_p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import pi
+from math import inf, pi
 from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
@@ -284,9 +284,11 @@ def poisson_nll_loss(
     name = "poisson_nll_loss"
     x, t = matched(name, prediction, target, sample_weight)
     if log_input:
-        loss = sub(exp(x), mul(t, x))
+        # A count of 0 costs 0 at the rate 0; an infinite rate costs inf.
+        loss = sub(exp(x), mul(t, counted(x, where(equal(x, inf), 0, t))))
     else:
-        loss = sub(x, mul(t, log(add(x, check_number(f"{name}: eps", eps)))))
+        rate = add(x, check_number(f"{name}: eps", eps))
+        loss = sub(x, mul(t, log(where(equal(where(equal(rate, 0), t, 1), 0), 1, rate))))
     if full:
         many = where(greater(t, 1), t, 1)
         stirling = add(sub(mul(many, log(many)), many), mul(0.5, log(mul(2 * pi, many))))

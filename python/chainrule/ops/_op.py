@@ -138,10 +138,11 @@ def register(op: Op) -> Op:
 
 def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
     """Run an op on tensors, or append it to a trace, and record it in the graph if an input requires a gradient."""
-    if grad_mode.replaced:
-        inputs = tuple([grad_mode.replaced.get(t._number, t) for t in inputs])
-    out = Tensor._wrap(grad_mode.executor.apply(op, inputs, attrs))
-    if grad_mode.enabled and op.differentiable and out._data.dtype in FLOATS:
+    executor, enabled, replaced = grad_mode.of_ops
+    if replaced:
+        inputs = tuple([replaced.get(t._number, t) for t in inputs])
+    out = Tensor._wrap(executor.apply(op, inputs, attrs))
+    if enabled and op.differentiable and out._data.dtype in FLOATS:
         for t in inputs:
             if t._requires_grad:
                 out._record(op, inputs, attrs)

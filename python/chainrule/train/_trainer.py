@@ -156,7 +156,7 @@ class Trainer:
         Errors: FloatingPointError for a loss that is not finite, before its step. Ctrl-C raises KeyboardInterrupt
         between two steps; the next call goes on from there, with the same bits.
         """
-        with DeferredInterrupt() as interrupt, thread_modes(self.model):
+        with DeferredInterrupt() as interrupt, thread_modes(self.model, training=True):
             for _ in self.parts(interrupt):
                 pass
             interrupt.in_step = True
@@ -164,11 +164,13 @@ class Trainer:
         return self.mean_loss
 
     def parts(self, interrupt: DeferredInterrupt) -> Iterator[int]:
-        """Run the steps left in the epoch in parts of about 0.05 seconds; yields the number of rows of each part."""
+        """Run the steps left in the epoch in parts of about 0.05 seconds; yields the number of rows of each part.
+
+        The model is in training mode.
+        """
         n, size = len(self.rows), min(self.batch_size, len(self.rows))
         order = self._order(n)
         full = n // size * size
-        self.model.train()
         self.rows.follow(self.model, self._caller)
         self._renew()
         self._position.order = self._order_options()

@@ -151,6 +151,7 @@ class Training:
     def _run_epoch(self, total: int, interrupt: DeferredInterrupt) -> None:
         """The steps left in this epoch, validation, and the record of both."""
         trainer, record, position = self.trainer, self.record, self.record._position
+        trainer.model.train()
         self.bar.begin(record.epochs + 1, total, len(trainer.rows))
         if position.losses:
             self.bar.advance(min(position.steps * trainer.batch_size, len(trainer.rows)))

@@ -1,0 +1,52 @@
+"""Attributes of objects, and the packages that they come from."""
+
+from __future__ import annotations
+
+import sys
+from types import MemberDescriptorType
+from typing import Any
+
+__all__ = ["attributes_of", "has_slots", "instance_dict", "is_installed", "module_of", "package"]
+
+
+def attributes_of(value: Any) -> dict[str, Any]:
+    """The attributes of an object by name, in slots too."""
+    slots = {name: getattr(value, name) for name in _slot_names(type(value)) if hasattr(value, name)}
+    return {**slots, **(instance_dict(value) or {})}
+
+
+def instance_dict(value: Any) -> dict[str, Any] | None:
+    """The `__dict__` of an object; None if it has none, or it is no dict."""
+    found = getattr(value, "__dict__", None)
+    return found if isinstance(found, dict) else None
+
+
+def _slot_names(cls: type) -> list[str]:
+    return [
+        name
+        for base in cls.__mro__
+        for name, item in vars(base).items()
+        if isinstance(item, MemberDescriptorType) and base.__module__ != "builtins"
+    ]
+
+
+def has_slots(cls: type) -> bool:
+    """Whether instances have attributes in slots."""
+    return bool(_slot_names(cls))
+
+
+def module_of(value: Any) -> str | None:
+    """The module of a function, a class or the class of an object."""
+    found = value if hasattr(value, "__qualname__") else type(value)
+    return getattr(found, "__module__", None)
+
+
+def package(module: str | None) -> str:
+    """The package that a module is in."""
+    return (module or "").partition(".")[0]
+
+
+def is_installed(name: str) -> bool:
+    """Whether a package is among those that were installed, and not a user's own folder."""
+    found = getattr(sys.modules.get(name), "__file__", None) or ""
+    return "site-packages" in found or "dist-packages" in found
