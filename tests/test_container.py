@@ -12,6 +12,7 @@ import safetensors.numpy
 
 import chainrule as cr
 from cases.lying_files import LIES, META, STATES, W
+from chainrule.serialize._model_files import load_prepared
 from reference import assert_same_bits
 from support.model_bytes import checkpoint_bytes, file_bytes
 
@@ -60,6 +61,33 @@ def test_arrays_in_any_order_are_read(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(file_bytes(W, META))
     for name, value in cr.load(tmp_path / "m").items():
         assert_same_bits(value, W[name], name)
+
+
+VERSION_1 = Path(__file__).parent / "data" / "version_1"  # written by version 0.1, whose predictions follow
+
+
+def test_files_of_version_1_load() -> None:
+    with pytest.warns(UserWarning, match=f"numerics version 1, expected {cr.numerics_version}"):
+        model, preparation = load_prepared(VERSION_1 / "model")
+    assert model.predict(np.ones((1, 3))).tolist() == [[0.5164659023284912, 0.4835340976715088]]
+    assert preparation is not None
+    assert (preparation.columns, preparation.classes, preparation.missing) == (("a", "b", "é"), ("x", "y"), True)
+    with pytest.warns(UserWarning, match="numerics version 1"):
+        state = cr.load(VERSION_1 / "state")
+    assert {name: value.tolist() for name, value in state.items()} == {
+        "w": [[1.5, -0.0]], "n": [3], "b": [True, False], "z": [],
+    }  # fmt: skip
+    layer = cr.nn.Linear(3, 2)
+    parts = {"model": layer, "optimizer": cr.optim.Adam(layer.parameters()), "generator": cr.random.Generator()}
+    with pytest.warns(UserWarning, match="numerics version 1") as caught:
+        cr.load_checkpoint(VERSION_1 / "checkpoint", **parts)
+    assert caught[0].filename == __file__
+    assert parts["optimizer"].lr == 0.125
+    assert layer.weight.tolist() == [
+        [-0.5212680101394653, 0.6220788359642029],
+        [1.0293041467666626, -1.1248023509979248],
+        [-0.3342958390712738, 0.7352732419967651],
+    ]
 
 
 @pytest.mark.parametrize("content", LIES.values(), ids=[name.replace("\0", "0") for name in LIES])

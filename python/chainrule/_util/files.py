@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import stat
@@ -14,10 +15,11 @@ try:
 except ImportError:  # Windows, where temporary files of killed processes stay
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Buffer", "write_atomic"]
+__all__ = ["Buffer", "buffered", "write_atomic"]
 
 Buffer = bytes | memoryview
 _SLICE = 1 << 26  # bytes of one system call; Linux writes at most 2 GiB at a time
+_READ_AHEAD = 1 << 16  # bytes
 _TEMPORARY = re.compile(r"\.chainrule-[0-9a-f]{16}\.tmp")
 _CLOEXEC, _BINARY = getattr(os, "O_CLOEXEC", 0), getattr(os, "O_BINARY", 0)
 _cleaned: set[str] = set()  # folders that this process has searched for temporary files
@@ -53,6 +55,14 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | Sequence[Buffer]
         if error.errno is None:
             raise
         raise type(error)(error.errno, error.strerror, name) from None
+
+
+def buffered(raw: io.RawIOBase) -> io.BufferedReader:
+    """Return a buffered reader of a raw stream; MemoryError where there is no memory for it."""
+    try:
+        return io.BufferedReader(raw, _READ_AHEAD)
+    except RuntimeError as error:  # how Python reports that it cannot allocate the buffer's lock
+        raise MemoryError(str(error)) from None
 
 
 def _write(name: str, parts: Sequence[Buffer]) -> None:

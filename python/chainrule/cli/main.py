@@ -175,6 +175,8 @@ def _check_out(path: str) -> str:
     folder = os.path.dirname(os.path.realpath(path))
     if os.path.isdir(path):
         raise IsADirectoryError(21, "is a folder, expected a file to save to", path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        return path  # a device or pipe is written into
     if not os.path.isdir(folder):
         raise FileNotFoundError(2, "no such folder", folder)
     if not os.access(folder, os.W_OK):

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .._util.files import buffered
+
 __all__ = ["open_plain"]
 
 _GZIP = b"\x1f\x8b"
@@ -37,9 +39,9 @@ def open_plain(name: str) -> Iterator[io.BufferedIOBase]:
     ...     stream.read()
     b''
     """
-    with open(name, "rb") as file:
+    with open(name, "rb", buffering=0) as raw, buffered(raw) as file:
         begin = file.read(len(_GZIP))
-        whole = io.BufferedReader(_Whole(begin, file), 1 << 16)
+        whole = buffered(_Whole(begin, file))
         if begin != _GZIP:
             yield whole
             return

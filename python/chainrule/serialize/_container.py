@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from .._util.arrays import aligned_empty
 from .._util.dtypes import BOOL, FLOAT32, FLOAT64, INT64
-from .._util.files import write_atomic
+from .._util.files import buffered, write_atomic
 
 __all__ = ["Arrays", "ModelFormatError", "dump", "judged", "parse_json", "read", "write"]
 
@@ -142,7 +142,7 @@ def read(name: str, check: Callable[[dict[str, str]], None]) -> tuple[Arrays, di
     Arguments: `name`, its path; `check`, called with the metadata before anything else is judged; raises ValueError.
     Errors: ModelFormatError; OSError when the file cannot be read; MemoryError.
     """
-    with _opened(name) as file, judged(name):
+    with open(name, "rb", buffering=0) as raw, buffered(raw) as file, judged(name):
         length = int.from_bytes(_read_bytes(file, 8), "little")
         if not 2 <= length <= MAX_HEADER:
             raise ValueError(f"not a safetensors file (a header of {length} bytes, expected 2 to {MAX_HEADER})")
@@ -185,13 +185,6 @@ def _read_array(file: BinaryIO, entry: _Entry) -> npt.NDArray[Any]:
     if entry.dtype == BOOL and (array.view(np.uint8) > 1).any():
         raise ValueError(f"{entry.name} has a byte other than 0 and 1, expected bools")
     return array
-
-
-def _opened(name: str) -> BinaryIO:
-    try:
-        return open(name, "rb")
-    except RuntimeError as error:  # how a buffered file reports that there is no memory for its lock
-        raise MemoryError(str(error)) from None
 
 
 def _parse_header(header: bytes) -> tuple[dict[str, Any], dict[str, str]]:
