@@ -206,8 +206,10 @@ BARS = [
     ),
     Bar(
         21,
-        "every allocation failed, once and from then on: MemoryError, nothing changed, nothing lost",
-        needs="a test that makes the n-th allocation fail, for every n",
+        "every allocation of a training, a save, a load and a prediction failed, once and from then on: a MemoryError, "
+        "the model unchanged, nothing lost",
+        select("short_memory.py", "short_memory.py::test_every_allocation_fails"),
+        (Figure("failed allocations", least=1_000),),
     ),
     Bar(
         22,
