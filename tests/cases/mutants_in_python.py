@@ -29,7 +29,7 @@ IN_PYTHON = [
         "python/chainrule/_util/files.py",
         "if error.errno not in (errno.EINVAL, errno.ENOTSUP):",
         "if error.errno == 0:",
-        "test_files.py -k error_at_every_call",
+        "test_folder_sync.py",
     ),
     Mutant(
         "temporary file left",
