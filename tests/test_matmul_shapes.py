@@ -93,7 +93,7 @@ def check(dtype: Float, shapes: list[Shape], threads: tuple[int, ...], specials:
 
 @each_dtype
 def test_large_shapes(dtype: Float) -> None:
-    check(dtype, LARGE, threads=(1, 2, 7))
+    check(dtype, LARGE, threads=(1, 2, 7) if dtype is np.float32 else (3,))  # float64 is slow on the scalar level
 
 
 @each_dtype

@@ -1,7 +1,7 @@
 """Random calls of everything that can be differentiated: rows of the op table, public functions, losses, layers.
 
 `CASES` maps a name to a generator: rng -> (function of float64 tensors, arrays for them), of random shapes,
-broadcasting and axes. tests/test_derivatives.py compares all derivatives of fifty calls of each with differences and
+broadcasting and axes. tests/test_derivatives.py compares all derivatives of 200 calls of each with differences and
 with each other; tests/test_registry.py reports rows of the op table without one. An elementwise op with a row in
 `reference.table` is included, with its kinks.
 
