@@ -107,7 +107,6 @@ def test_valgrind(tmp_path: Path, record_property: Record) -> None:
         "valgrind",
         "--error-exitcode=9",
         f"--log-file={log}",
-        f"--suppressions={ROOT}/tests/native/valgrind.supp",
     ]
     tests = [f"tests/{node}" for node in UNDER_VALGRIND.split()]
     command = [
