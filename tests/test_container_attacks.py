@@ -23,7 +23,7 @@ def load_checkpoint(path: Path) -> None:
     cr.load_checkpoint(path)
 
 
-# Damage, by mutation. `python -m pytest tests/test_container.py -m full` runs the long one.
+# Damage, by mutation. `python -m pytest tests/test_container_attacks.py -m full` runs the long one.
 
 
 def seeds() -> list[tuple[bytes, Callable[[Path], Any]]]:
@@ -177,7 +177,7 @@ def test_nothing_runs_while_mutants_are_loaded(tmp_path: Path) -> None:
     """No import, compilation, process, socket, or file opened for writing."""
     code = (
         "import os, sys, random, warnings, pathlib\n"
-        "import chainrule as cr, test_container as t\n"
+        "import chainrule as cr, test_container_attacks as t\n"
         "from chainrule.serialize import _container\n"
         "import numpy.exceptions, numpy.dtypes\n"
         "warnings.simplefilter('ignore')\n"

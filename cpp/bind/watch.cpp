@@ -260,7 +260,13 @@ void bind_watch(py::module_& module) {
       "unchanged", [](const py::tuple& entries, py::handle owner) { return unchanged(entries.ptr(), owner.ptr()); },
       py::arg("entries"), py::arg("owner"), "Whether what these entries of a watch tell of objects still holds.");
   module.def(
-      "type_version", [](py::handle type) { return type_version(reinterpret_cast<PyTypeObject*>(type.ptr())); },
+      "type_version",
+      [](py::handle type) {
+        auto* const object = reinterpret_cast<PyTypeObject*>(type.ptr());
+        // The first lookup of an attribute gives a class its version: that is no change.
+        if (type_version(object) == 0) py::getattr(type, "__init__", py::none());
+        return type_version(object);
+      },
       py::arg("type"), "A number that changes when a class or one of its bases does; 0: none yet.");
 }
 

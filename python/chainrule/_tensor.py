@@ -206,11 +206,7 @@ class Tensor(ArrayProtocol):
     def __reduce__(self) -> tuple[Any, ...]:
         if self._op is not None:
             raise ValueError("copy: the tensor was created by an op; copy leaves, or use detach()")
-        if is_differentiated(self):
-            raise RuntimeError(
-                f"copy: a tensor {self.shape} is differentiated here, and the derivative would miss its copy; use the "
-                "tensor itself, or detach() for a constant"
-            )
+        check_copy(self)
         return _rebuild, (type(self), self._data, self._requires_grad, self._version)
 
     # Arithmetic.
@@ -400,5 +396,5 @@ def from_dlpack(array: Any) -> Tensor:
 
 
 from . import ops  # noqa: E402
-from .autodiff._sweeps import backward, check_overwrite, is_differentiated, retained  # noqa: E402
+from .autodiff._sweeps import backward, check_copy, check_overwrite, retained  # noqa: E402
 from .ops._op import Op  # noqa: E402

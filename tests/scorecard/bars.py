@@ -183,8 +183,8 @@ BARS = [
         "a save killed at every system call, and 5 kinds of errors at each: the old or the new file, whole; success is "
         "reported after the folder is synced",
         select(
-            "files.py::test_a_kill_at_every_call files.py::test_an_error_at_every_call",
-            "files.py::test_every_system_call",
+            "files_killed.py::test_a_kill_at_every_call files_killed.py::test_an_error_at_every_call",
+            "files_killed.py::test_every_system_call",
         ),
         (Figure("system calls", least=16),),
     ),
@@ -192,8 +192,9 @@ BARS = [
         19,
         "2,000 kills at random times and every state after a power failure: no torn or lost checkpoint",
         select(
-            "files.py::test_every_power_failure files.py::test_the_model_of_power_failures_finds_a_missing_sync",
-            "files.py::test_two_thousand_kills",
+            "files_killed.py::test_every_power_failure "
+            "files_killed.py::test_the_model_of_power_failures_finds_a_missing_sync",
+            "files_killed.py::test_two_thousand_kills",
         ),
         (Figure("kills", least=2_000),),
     ),

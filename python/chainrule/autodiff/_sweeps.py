@@ -96,6 +96,15 @@ def is_differentiated(t: Tensor) -> bool:
     return bool(grad_mode.differentiated) and has_graph(t) and depends_on(t, grad_mode.differentiated)
 
 
+def check_copy(t: Tensor) -> None:
+    """Raise RuntimeError if a derivative would be lost because the tensor is copied as a Python object."""
+    if is_differentiated(t):
+        raise RuntimeError(
+            f"copy: a tensor {t.shape} is differentiated here, and the derivative would miss its copy; use the tensor "
+            "itself, or detach() for a constant"
+        )
+
+
 def check_overwrite(what: str, target: Tensor, values: Any) -> None:
     """Raise RuntimeError if a derivative would be lost because a tensor is overwritten with these values."""
     if target._number in grad_mode.replaced:

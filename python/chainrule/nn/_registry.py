@@ -40,7 +40,7 @@ def register_serializable(
     >>> import os, tempfile
     >>> import chainrule as cr
     >>> @cr.nn.register_serializable
-    ... class Residual(cr.nn.Module):
+    ... class Shortcut(cr.nn.Module):
     ...     def __init__(self, width):
     ...         self.width = width
     ...         self.inner = cr.nn.Linear(width, width)
@@ -50,7 +50,7 @@ def register_serializable(
     ...         return {"width": self.width}
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "model.safetensors")
-    ...     cr.save(cr.nn.Sequential(Residual(3), cr.nn.Linear(3, 1)), path)
+    ...     cr.save(cr.nn.Sequential(Shortcut(3), cr.nn.Linear(3, 1)), path)
     ...     cr.load(path)[0].width
     3
     """
