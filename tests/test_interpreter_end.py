@@ -76,6 +76,7 @@ try:
     s.run_string(i, {code!r})
 except s.RunFailedError as error:
     print(error)
+s.destroy(i)  # Python ends its main thread at exit if an interpreter with buffered output is left, and NumPy's go on
 """
 IMPORTS = """
 import warnings
