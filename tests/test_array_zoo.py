@@ -192,6 +192,7 @@ def test_each_call_takes_each_layout(layout: str, record_property: Record) -> No
 
 
 @pytest.mark.full
+@pytest.mark.filterwarnings("ignore:compile. <lambda> was traced 64 times")  # arrays of many shapes are the point here
 @pytest.mark.parametrize("part", range(4))
 def test_many_arrays(part: int, record_property: Record) -> None:
     force_level(ISAS[part % len(ISAS)])
