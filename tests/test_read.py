@@ -160,7 +160,7 @@ def test_chunks_are_the_whole() -> None:
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(TEXTS, st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**63 - 1))))
 def test_what_python_writes_comes_back(rows: list[tuple[str, float, int]]) -> None:
     text = io.StringIO()
@@ -172,7 +172,7 @@ def test_what_python_writes_comes_back(rows: list[tuple[str, float, int]]) -> No
     assert found["i"].values.tolist() == [i for _, _, i in rows]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.from_regex(r"[+-]?[0-9]{0,20}\.?[0-9]{0,20}([eE][+-]?[0-9]{1,3})?", fullmatch=True), min_size=1))
 def test_numbers_are_those_of_python(texts: list[str]) -> None:
     def number(text: str) -> float:
