@@ -171,7 +171,7 @@ def softsign_grad(x: Array, g: Array) -> Array:
     return np.asarray((g / d) / d)
 
 
-REFERENCE["softsign"] = Row(softsign, softsign_grad, "x")
+REFERENCE["softsign"] = Row(softsign, softsign_grad, "x", kinks=at_zero)
 
 
 @np.errstate(all="ignore")
