@@ -256,7 +256,11 @@ REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
         ValueError,
         r"fit: validation y\[2\] is 7, labels must be from 0 to 2",
     ),
-    "metric-name": ({"metrics": ["f1"], "validation": (X, LABELS)}, ValueError, "fit: unknown metric 'f1', expected accuracy, "),
+    "metric-name": (
+        {"metrics": ["f1"], "validation": (X, LABELS)},
+        ValueError,
+        "fit: unknown metric 'f1', expected accuracy, ",
+    ),
     "metric-without-rows": ({"metrics": ["accuracy"]}, ValueError, "fit: metrics require validation data"),
 }
 

@@ -3,7 +3,6 @@
 import gc
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable

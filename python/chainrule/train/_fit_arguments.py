@@ -48,9 +48,7 @@ def make_optimizer(optimizer: Optimizer | str | None, model: Module, history: Hi
     if schedule is not None:
         if optimizer is None:
             return schedule.optimizer
-        raise ValueError(
-            f"fit: schedule has its own optimizer; pass that object instead of {optimizer!r}"
-        )
+        raise ValueError(f"fit: schedule has its own optimizer; pass that object instead of {optimizer!r}")
     if history is not None and (history.epochs or history._position.losses):
         raise ValueError("fit: to continue a history, pass the optimizer object that trained it: it has a state")
     name = "Adam" if optimizer is None else optimizer
