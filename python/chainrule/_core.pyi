@@ -89,6 +89,29 @@ def uniform(seed: int, stream: int, out: _Array, low: float, high: float) -> Non
 def normal(seed: int, stream: int, out: _Array, mean: float, std: float) -> None: ...
 def bernoulli(seed: int, stream: int, out: _Array, p: float, value: float) -> None: ...
 def permutation(seed: int, stream: int, out: _Array) -> None: ...
+def csv_scan(
+    data: Any, delimiter: str, comment: int, last: bool
+) -> tuple[_Array, _Array, _Array, _Array, _Array, int, int, int, int]: ...
+def csv_numbers(
+    data: Any,
+    starts: _Array,
+    ends: _Array,
+    first: int,
+    step: int,
+    decimal: str,
+    thousands: str,
+    missing: tuple[str, ...],
+) -> tuple[_Array, _Array]: ...
+def csv_texts(
+    data: Any,
+    starts: _Array,
+    ends: _Array,
+    doubled: _Array,
+    first: int,
+    step: int,
+    missing: tuple[str, ...],
+    known: dict[str, str],
+) -> list[str | None]: ...
 def built_isas() -> list[str]: ...
 def available_isas() -> list[str]: ...
 def active_isa() -> str: ...
