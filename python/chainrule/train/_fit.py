@@ -12,11 +12,13 @@ from .._tensor import Tensor
 from .._util.checks import check_integer
 from ..nn import Module
 from ..nn._evaluate import evaluating, predict_eagerly
+from ..optim import StepSchedule
 from ._dataset import Dataset, Metric, prepare_validation, resolve_metrics
 from ._history import History
 from ._progress import make_progress
+from ._scheduling import Schedule, each, epoch_schedules
 from ._trainer import Optimizer
-from ._training import FitTrainer, Schedule, Training
+from ._training import FitTrainer, Training
 
 __all__ = ["History", "fit"]
 
@@ -36,7 +38,7 @@ def fit(
     clip_value: float | None = None,
     validation: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     metrics: Sequence[str | Metric] | None = None,
-    schedule: Schedule | None = None,
+    schedule: Schedule | StepSchedule | Sequence[Schedule | StepSchedule] | None = None,
     seed: int | None = None,
     shuffle: bool = True,
     progress: bool | None = None,
@@ -55,7 +57,8 @@ def fit(
     Arguments: those of `cr.Trainer`; `epochs`, the number to run; `validation`, `(X, y)` to evaluate after every epoch:
     the loss of all these rows, without `sample_weight`; `metrics` on the validation rows: "accuracy" or functions
     (prediction, target) -> float on ndarrays (default: accuracy for labels), recorded in `History.measures` with the
-    prefix "val_"; `schedule`, of the optimizer's learning rate, which steps after every epoch; `progress`, True, False,
+    prefix "val_"; `schedule`, one or several, of the optimizer's
+    learning rate, which step after every epoch, or `cr.optim.StepSchedule`, before every step; `progress`, True, False,
     or None for terminals only; `callbacks`, called with the History after every epoch, one that returns True stops
     training (as `cr.EarlyStopping` does); `history`, a History to continue: epochs count on from `history.epochs`, and
     it holds the completed epochs if training is interrupted; `checkpoint`, a file to which the complete state is saved
@@ -78,6 +81,7 @@ def fit(
     True
     """
     check_integer("fit: epochs", epochs, 1)
+    per_step = [s for s in each(schedule) if isinstance(s, StepSchedule)]
     trainer = FitTrainer(
         model,
         X,
@@ -93,18 +97,15 @@ def fit(
         shuffle=shuffle,
         nonfinite=nonfinite,
         compile=compile,
+        schedule=per_step,
     )
     held_out = None if validation is None else prepare_validation(model, validation, loss)
     measures = resolve_metrics(metrics, loss, held_out)
-    if schedule is not None and schedule.optimizer is not optimizer:
-        raise ValueError("fit: schedule was created for a different optimizer")
     curves = ["loss", *([] if held_out is None else ["val_loss", *(f"val_{name}" for name in measures)])]
-    monitor = getattr(schedule, "monitor", None)
-    if monitor is not None and monitor not in curves:
-        raise ValueError(f"fit: the schedule monitors {monitor!r}, expected one of {', '.join(curves)}")
+    per_epoch = epoch_schedules(schedule, optimizer, curves)
     record = History() if history is None else history
     evaluate = None if held_out is None else partial(_evaluate, model, loss, held_out, measures, compiled=compile)
-    training = Training(trainer, record, evaluate, schedule, callbacks, make_progress(progress))
+    training = Training(trainer, record, evaluate, per_epoch, callbacks, make_progress(progress))
     if checkpoint is None and resume:
         raise ValueError("fit: resume=True requires checkpoint=, the file to continue from")
     training.run(epochs + training.begin(curves, held_out, checkpoint, resume))
