@@ -15,6 +15,7 @@ from ._clip import *
 from ._plateau import *
 from ._schedules import *
 from ._sgd import *
+from ._step_schedule import *
 
 if not TYPE_CHECKING:
     __all__ = _exports.public_names(globals())
