@@ -12,6 +12,7 @@ from ._adam import *
 from ._adaptive import *
 from ._base import *
 from ._clip import *
+from ._lbfgs import *
 from ._plateau import *
 from ._schedules import *
 from ._sgd import *
