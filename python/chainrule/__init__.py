@@ -50,6 +50,7 @@ from .random import manual_seed
 _ON_FIRST_USE = {
     "data": (),
     "inspect": ("graph", "saturation"),
+    "metrics": (),
     "serialize": ("ModelFormatError", "load", "save"),
     "train": (
         *("Callback", "EarlyStopping", "History", "Trainer", "fit"),
@@ -58,7 +59,7 @@ _ON_FIRST_USE = {
     "tuning": ("Search", "Trial", "multi_start", "search"),
 }
 if _typing.TYPE_CHECKING:
-    from . import data, inspect, serialize, train, tuning
+    from . import data, inspect, metrics, serialize, train, tuning
     from .inspect import *
     from .serialize import *
     from .train import *
@@ -116,6 +117,7 @@ __all__ = [
     "load",
     "load_checkpoint",
     "manual_seed",
+    "metrics",
     "multi_start",
     "nn",
     "no_grad",

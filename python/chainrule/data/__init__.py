@@ -9,7 +9,7 @@ from ._csv import Table, read_csv
 from ._errors import DataError, suggest
 from ._idx import load_idx_folder, read_idx
 from ._sets import load_digits
-from ._split import batches, k_fold, split, train_validation_split
+from ._split import batches, k_fold, split, train_test_split, train_validation_split
 
 __all__ = [
     "DataError",
@@ -22,5 +22,6 @@ __all__ = [
     "read_idx",
     "split",
     "suggest",
+    "train_test_split",
     "train_validation_split",
 ]

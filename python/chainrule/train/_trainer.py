@@ -108,6 +108,8 @@ class Trainer:
             if count is not None:
                 check_integer(f"{self._caller}: {name}", count, 1)
         _check_bounds(self._caller, clip_norm=clip_norm, clip_value=clip_value)
+        if not hasattr(optimizer, "params") or not hasattr(optimizer, "step"):
+            raise TypeError(f"{self._caller}: optimizer must be one of cr.optim, got {optimizer!r}")
         self.rows = prepare(model, X, y, loss, optimizer.params, sample_weight, self._caller)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.batch_size, self.shuffle = len(self.rows) if batch_size is None else int(batch_size), shuffle
