@@ -56,6 +56,7 @@ _ON_FIRST_USE = {
         *("Callback", "EarlyStopping", "History", "Trainer", "fit"),
         *("linear_regression", "load_checkpoint", "save_checkpoint"),
     ),
+    "tabular": (),
     "tuning": ("Search", "Trial", "multi_start", "search"),
 }
 if _typing.TYPE_CHECKING:
@@ -133,6 +134,7 @@ __all__ = [
     "serialize",
     "set_num_threads",
     "show_config",
+    "tabular",
     "tensor",
     "train",
     "tuning",
