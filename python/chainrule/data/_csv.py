@@ -85,8 +85,8 @@ def read_csv(
     as it stands in the file, and to exclude from the features; `columns`, the feature columns in this order (default:
     all but the target; others are not parsed); `categories`, columns that are categorical whatever they contain (`NA`
     among texts is a category, only an empty field is missing), or a mapping from every categorical column to its
-    categories, as in `Table.categories`: other texts are then errors; `missing`, how to treat missing features: "error",
-    or "nan" for NaN; `ignore`, columns to drop; `header`, whether the first line contains column names (default:
+    categories, as in `Table.categories`: other texts are then errors; `missing`, how to treat missing features: "error"
+    or "nan", for NaN; `ignore`, columns to drop; `header`, whether the first line contains column names (default:
     decided from the content; without a header the columns are named "1", "2", ...); `delimiter`, one character, "tab",
     or "space" for runs of blanks (default: guessed); `decimal`, "." or "," (default: guessed), and `thousands`;
     `encoding`, as Python names it; `comment`, the character with which lines begin that are left out; `missing_values`,

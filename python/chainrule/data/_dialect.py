@@ -82,10 +82,10 @@ def leading_comments(begin: bytes, delimiter: str | None) -> int:
     >>> leading_comments(b"# made by hand\\na,b\\n1,2\\n", ","), leading_comments(b"#a,b\\n1,2\\n", ",")
     (1, 0)
     """
-    lines = begin.splitlines()[:_SAMPLE]
+    lines = begin.splitlines()
     count = next((i for i, line in enumerate(lines) if not line.startswith(b"#")), len(lines))
     if not count or count == len(lines):
-        return 0
+        return count
     found = delimiter or guess_delimiter(b"\n".join(lines[count:]))
     fields = [len(line.split(found.encode() if found != " " else None)) for line in (lines[count - 1], lines[count])]
     return count - 1 if fields[0] == fields[1] > 1 else count

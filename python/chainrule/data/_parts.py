@@ -153,7 +153,7 @@ class ColumnParts:
             self.note, self.plan = f"leading zeros ({shown(code)}): read as texts", "text"
             return texts  # type: ignore[no-any-return]
         self.plan = "number"
-        if (codes >= 0).all() and all(t.lstrip("-").isdigit() and len(t) < 20 for t in stripped):
+        if (codes >= 0).all() and all(t.lstrip("-").isdigit() and len(t.lstrip("-")) < 20 for t in stripped):
             whole = [int(text) for text in stripped]
             if all(-(2**63) <= value < 2**63 for value in whole):
                 return _spread(np.array(whole, np.int64), codes)

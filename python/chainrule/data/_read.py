@@ -162,6 +162,8 @@ class _Text:
                 self.notes.append(f"lines 1 to {self.skipped}: comments" if self.skipped > 1 else "line 1: a comment")
                 lines = first.splitlines(keepends=True)
                 first = first[sum(map(len, lines[: self.skipped])) :]
+        if not first.strip():
+            raise DataError(f"{self.name}: no data, the file has only comments")
         self.delimiter = self.reading.delimiter or guess_delimiter(_complete(first))
         if self.reading.delimiter is None and self.delimiter != ",":
             self.notes.append(f"delimiter {SAID.get(self.delimiter) or repr(self.delimiter)}")
