@@ -48,7 +48,7 @@ from .random import manual_seed
 
 # Imported on first use: nothing above builds on these packages, and they take a quarter of the time of the import.
 _ON_FIRST_USE = {
-    "data": (),
+    "data": ("median", "quantile"),
     "inspect": ("graph", "saturation"),
     "metrics": (),
     "serialize": ("ModelFormatError", "load", "save"),
@@ -61,6 +61,7 @@ _ON_FIRST_USE = {
 }
 if _typing.TYPE_CHECKING:
     from . import data, inspect, metrics, serialize, train, tuning
+    from .data import median, quantile
     from .inspect import *
     from .serialize import *
     from .train import *
@@ -118,6 +119,7 @@ __all__ = [
     "load",
     "load_checkpoint",
     "manual_seed",
+    "median",
     "metrics",
     "multi_start",
     "nn",
@@ -125,6 +127,7 @@ __all__ = [
     "numerics_version",
     "ops",
     "optim",
+    "quantile",
     "random",
     "register_tree_node",
     "saturation",

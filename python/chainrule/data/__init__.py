@@ -8,6 +8,7 @@ NumPy arrays and raises `DataError` with the place of the fault, and export it h
 from ._csv import Table, read_csv, read_table
 from ._errors import DataError, suggest
 from ._idx import load_idx_folder, read_idx
+from ._quantiles import median, quantile
 from ._sets import load_digits
 from ._split import batches, k_fold, split, train_test_split, train_validation_split
 
@@ -18,6 +19,8 @@ __all__ = [
     "k_fold",
     "load_digits",
     "load_idx_folder",
+    "median",
+    "quantile",
     "read_csv",
     "read_idx",
     "read_table",

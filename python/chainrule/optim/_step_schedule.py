@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import factorial, pi
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,11 +15,13 @@ from .._util.mode import grad_mode
 from ..ops._dropout import rates_of
 from ._base import Group, Optimizer
 from ._options import Number
-from ._schedules import check_names, cos_pi
+from ._schedules import check_names
 
 __all__ = ["StepSchedule"]
 
 Array = npt.NDArray[np.float64]
+_AHEAD = 1024  # steps whose factors are computed at once
+
 Setting = tuple[Array, int, Array]  # cells, the first of them that changes, and a row of values for each step
 
 
@@ -79,6 +82,7 @@ class StepSchedule:
         self.optimizer = target if isinstance(target, Optimizer) else None
         self.total_steps, self.last_step = total_steps, 0
         self._derived = total_steps is None  # from the epochs of a fit
+        self._known: tuple[int, Array] = (0, np.empty(0))  # the factors of some steps, from the first of them on
         self._owners = _owners(target, option)
         self._move(0)
 
@@ -112,6 +116,7 @@ class StepSchedule:
         for owner, base in zip(self._owners, bases, strict=True):
             owner.base = base
         self.total_steps = None if state["total_steps"] is None else int(state["total_steps"])
+        self._known = (0, np.empty(0))
         self._move(int(state["last_step"]))
 
     def _end_at(self, step: int) -> None:
@@ -121,7 +126,8 @@ class StepSchedule:
                 f"fit: schedule ends at step {self.total_steps}, where an earlier fit ended, this one at step {step}; "
                 "pass total_steps= to StepSchedule, or a new schedule"
             )
-        self.total_steps = self.total_steps or step
+        if self.total_steps is None:
+            self.total_steps, self._known = step, (0, np.empty(0))
 
     def _move(self, step: int) -> None:
         """Set the values of a step, counted from 0."""
@@ -131,7 +137,11 @@ class StepSchedule:
 
     def _settings(self, first: int, count: int) -> list[Setting]:
         """The values of steps first, first + 1, ... in the form of `Plan.run_rows`."""
-        factors = self._factors(np.arange(first, first + count, dtype=np.int64))
+        begin, known = self._known
+        if not begin <= first <= first + count <= begin + len(known):
+            ahead = count if callable(self.curve) else max(count, _AHEAD)
+            begin, known = self._known = first, self._factors(np.arange(first, first + ahead, dtype=np.int64))
+        factors = known[first - begin : first - begin + count]
         return [owner.setting(factors) for owner in self._owners]
 
     def _factors(self, steps: npt.NDArray[np.int64]) -> Array:
@@ -247,9 +257,18 @@ def _forbid(what: str) -> None:
 
 
 def _half_turn(x: Array) -> Array:
-    """(1 + cos(pi x)) / 2."""
-    cosines = np.array([cos_pi(*at.as_integer_ratio()) for at in x.tolist()], np.float64)
-    return ops.mul(0.5, ops.add(1.0, cosines)).numpy()
+    """(1 + cos(pi x)) / 2 = cos(pi x / 2)^2, by the Taylor series of the sine or cosine of at most a quarter turn."""
+    a = np.abs(ops.sub(x, ops.mul(2.0, np.rint(ops.mul(0.5, x).numpy()))).numpy())  # exact; from 0 to 1
+    near = a <= 0.5
+    angle = ops.mul(pi / 2, np.where(near, a, ops.sub(1.0, a).numpy()))
+    square = ops.square(angle)
+    cosine: Any = np.zeros(len(x))
+    series = cosine
+    for k in range(18, 0, -2):
+        cosine = ops.mul(square, ops.sub(1 / factorial(k), cosine))
+        series = ops.mul(square, ops.sub(1 / factorial(k + 1), series))
+    cosine, sine = ops.sub(1.0, cosine).numpy(), ops.sub(angle, ops.mul(angle, series)).numpy()
+    return ops.square(np.where(near, cosine, sine)).numpy()
 
 
 def _flat_cos(t: Array) -> Array:
