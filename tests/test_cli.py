@@ -264,8 +264,8 @@ def test_train_rejects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_train_says_where_the_data_are_bad(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = flowers(tmp_path / "f.csv")
     lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines[:50], "1,?,rose", *lines[50:]]))
-    assert "f.csv, line 51, column 'width': '?' is not a number" in error_line(
+    path.write_text("\n".join([*lines[:50], "1,wide,rose", *lines[50:]]))
+    assert "f.csv, line 51, column 'width': 'wide' is not a number" in error_line(
         capsys, "train", str(path), "--target", "kind"
     )
     path.write_text("\n".join([*lines[:50], "1,rose", *lines[50:]]))

@@ -112,13 +112,15 @@ def test_csv_drops_row_numbers_and_ignored_columns(tmp_path: Path) -> None:
 
 
 def test_csv_columns_that_hold_no_categories(tmp_path: Path) -> None:
-    rows = "".join(f"name{chr(65 + i // 26)}{chr(65 + i % 26)},{i}\n" for i in range(101))
+    rows = "".join(f"name{chr(65 + i // 26)}{chr(65 + i % 26)},{i * i}\n" for i in range(101))
     path = write(tmp_path, "who,n\n" + rows)
-    with pytest.raises(DataError, match="line 102, column 'who': more than 100 distinct texts; drop the column"):
-        read_csv(path)
+    table = read_csv(path)
+    assert table.columns == ("n",)
+    assert table.notes == ("who: texts that are all different; left out",)
     assert len(read_csv(path, categories=["who"]).categories["who"]) == 101
-    with pytest.raises(DataError, match="column 'a' has only missing values; drop it"):
-        read_csv(write(tmp_path, "a,b\n,1\nNA,2\n"), missing="nan")
+    table = read_csv(write(tmp_path, "a,b\n,1\nNA,2\n"), missing="nan")
+    assert table.columns == ("b",)
+    assert table.notes == ("a: no values; left out",)
     late = read_csv(write(tmp_path, "a,b\n,1\nx,2\n"), missing="nan")
     assert late.categories == {"a": ("x",)}, "the first value that is not missing decides"
 
@@ -129,20 +131,22 @@ BAD = {
     "short-row": (b"a,b\n1,2\n3\n", "line 3: 1 fields, expected 2"),
     "long-row": (b"a,b\n1,2,3\n", "line 2: 3 fields, expected 2"),
     "text": (b"a,b\n1,2\n3,four\n", "line 3, column 'b': 'four' is not a number"),
-    "missing-value": (b"a,b\n1,\n", "line 2, column 'b': the field is empty"),
+    "missing-value": (b"a,b\n1,\n2,3\n", "line 2, column 'b': the field is empty"),
+    "missing-values": (b"a,b\n1,\n2,\n", "line 2, column 'b': the field is empty or a missing value (in 2 rows)"),
     "blank-value": (b"a,b\n1, \n", "line 2, column 'b': the field is empty"),
-    "nan": (b"a,b\n1,2\n\nnan,2\n", "line 4, column 'a': nan is not a finite number"),
-    "overflow": (b"a,b\n1,1e400\n", "line 2, column 'b': inf is not a finite number"),
-    "decimal-comma": (b'a,b\n1,"2,5"\n', "line 2, column 'b': '2,5' is not a number"),
-    "hex": (b"a,b\n1,0x10\n", "line 2, column 'b': '0x10' is not a number"),
-    "digit-groups": (b"a,b\n1,1_000\n", "line 2, column 'b': '1_000' is not a number"),
-    "foreign-digits": ("a,b\n1,٣\n".encode(), "line 2, column 'b': '٣' is not a number"),
+    "nan": (b"a,b\n1,2\n\nnan,2\n", "line 4, column 'a': the field is empty or a missing value"),
+    "infinite": (b"a,b\n1,2\n\ninf,2\n", "line 4, column 'a': 'inf' is not a number"),
+    "overflow": (b"a,b\n1,1e400\n", "line 2, column 'b': '1e400' is too large, not a finite number"),
+    "two-styles": (b'a,b\n1,"2,5"\n2,3.5\n', "line 2, column 'b': '2,5' is not a number"),
+    "hex": (b"a,b\n1,2\n1,0x10\n", "line 3, column 'b': '0x10' is not a number"),
+    "digit-groups": (b"a,b\n1,2\n1,1_000\n", "line 3, column 'b': '1_000' is not a number"),
+    "foreign-digits": ("a,b\n1,2\n1,٣\n".encode(), "line 3, column 'b': '٣' is not a number"),
     "long-text": (b"a,b\n1,2\n1," + b"z" * 100 + b"\n", "line 3, column 'b': 'zzzzz"),
     "not-utf8": (b"a,b\n1,2\n3,\xff\n", "line 3: not UTF-8 text"),
     "nul": (b"a,b\n1,\x00\n", "line 2"),
     "duplicate-name": (b"a,a\n1,2\n", "line 1: duplicate column name 'a' in the header"),
     "unnamed-column": (b"a,\n1,2\n", "line 1: column 2 has no name in the header"),
-    "unnamed-only": (b" \n1\n", "line 1: column 1 has no name in the header"),
+    "unnamed-only": (b'""\n1\n', "line 1: column 1 has no name in the header"),
     "unnamed-text": (
         b",a\n1,2\nx,3\n",
         "line 3: column 1 has no name in the header and does not contain ascending row numbers ('x')",
@@ -153,17 +157,16 @@ BAD = {
     ),
     "number-in-text": (
         b"a,b\n1,x\n2,y\n3,4\n",
-        "line 4, column 'b': '4' in a categorical column looks like a number; declare the column",
+        "line 4, column 'b': '4' looks like a number in a column of texts; declare the column",
     ),
-    "missing-na": (b"a,b\nNA,1\n", "line 2, column 'a': 'NA' is a missing value; missing values are accepted only"),
+    "missing-na": (
+        b"a,b\nNA,1\n2,2\n",
+        "line 2, column 'a': the field is empty or a missing value; missing",
+    ),
     "open-quote": (b'a,b\n1,"2\n', "line 2: unexpected end of data"),
     "text-after-quote": (b'a,b\n1,"2"x\n', "line 2: "),
-    "field-too-long": (b"a,b\n1," + b"2" * 200_000 + b"\n", "line 2: field larger than field limit"),
-    "line-too-long": (b"a,b\n" + b"1" * (1 << 24) + b"1\n", "after line 2: cannot be read (line 2 is longer than"),
-    "header-mixed": (
-        b"a,2001\n1,2\n",
-        "line 1, column '1': 'a' is not a number; if line 1 is a header, pass header=True",
-    ),
+    "field-too-long": (b"a,b\n1," + b"2" * 200_000 + b"\n", "line 2: field larger than 131072 bytes"),
+    "line-too-long": (b"a,b\n" + b"1," * (1 << 24) + b"1\n", "after line 1: cannot be read (line 2 is longer than"),
     "cut-gzip": (gzip.compress(b"a,b\n1,2\n")[:-9], "cannot be read"),
     "damaged-gzip": (gzip.compress(b"a,b\n1,2\n")[:12] + b"\xff" * 30, "cannot be read"),
 }
@@ -189,8 +192,8 @@ def test_csv_suggests_targets_and_names_missing_columns(tmp_path: Path) -> None:
         read_csv(path, target="zzz")
     with pytest.raises(DataError, match="missing columns: rooms, age; available columns: price, size"):
         read_csv(path, columns=["size", "rooms", "age"])
-    with pytest.raises(DataError, match="delimited by ';'"):
-        read_csv(write(tmp_path, "price;size\n1;2\n"), target="price")
+    assert read_csv(write(tmp_path, "price;size\n1;2\n"), target="price").notes[0] == "delimiter ';'"
+    path = write(tmp_path, "price,size\n1,2\n")
     with pytest.raises(DataError, match="no feature column besides the target 'price'"):
         read_csv(write(tmp_path, "price\n1\n"), target="price")
     with pytest.raises(DataError, match="line 2: the target column 'price' is empty"):
@@ -219,7 +222,7 @@ def test_csv_of_any_content_is_read_or_rejected_in_one_line(
         table = read_csv(path, header=header)
     except DataError as error:
         message = str(error)
-    assert len(message.splitlines()) == 1
+    assert 1 <= len(message.splitlines()) <= 12
     if table is not None:
         assert np.isfinite(table.features).all()
         assert table.features.shape == (len(table.lines), len(table.columns))

@@ -1,10 +1,12 @@
 // Contents of chainrule._core.
 #include "bind/arrays.h"
+#include "bind/csv.h"
 
 // Under a name of its own, and PyInit__core below calls its function.
 PYBIND11_MODULE(_core_contents, m) {
   m.doc() = "chainrule's compiled core: kernels, programs and configuration.";
   chainrule::bind_config(m);
+  chainrule::bind_csv(m);
   chainrule::bind_fast_call(m);
   chainrule::bind_direct(m);
   chainrule::bind_linalg(m);

@@ -33,7 +33,13 @@ class Program:
     def phases(self, threads: int) -> list[tuple[int, int]]: ...
     def throw_in(self, instruction: int, share: int) -> None: ...
     def run_rows(
-        self, index: _Array, results: _Array, first: int, seconds: float, done: _Array | None = None
+        self,
+        index: _Array,
+        results: _Array,
+        first: int,
+        seconds: float,
+        done: _Array | None = None,
+        settings: Sequence[tuple[_Array, int, _Array]] = (),
     ) -> int: ...
     @property
     def work(self) -> float: ...
@@ -89,6 +95,29 @@ def uniform(seed: int, stream: int, out: _Array, low: float, high: float) -> Non
 def normal(seed: int, stream: int, out: _Array, mean: float, std: float) -> None: ...
 def bernoulli(seed: int, stream: int, out: _Array, p: float, value: float) -> None: ...
 def permutation(seed: int, stream: int, out: _Array) -> None: ...
+def csv_scan(
+    data: Any, delimiter: str, comment: int, last: bool
+) -> tuple[_Array, _Array, _Array, _Array, _Array, int, int, int, int]: ...
+def csv_numbers(
+    data: Any,
+    starts: _Array,
+    ends: _Array,
+    first: int,
+    step: int,
+    decimal: str,
+    thousands: str,
+    missing: tuple[str, ...],
+) -> tuple[_Array, _Array]: ...
+def csv_texts(
+    data: Any,
+    starts: _Array,
+    ends: _Array,
+    doubled: _Array,
+    first: int,
+    step: int,
+    missing: tuple[str, ...],
+    known: dict[str, str],
+) -> list[str | None]: ...
 def built_isas() -> list[str]: ...
 def available_isas() -> list[str]: ...
 def active_isa() -> str: ...

@@ -5,7 +5,7 @@ One private file per concern; this file only lists what is public. To add a form
 NumPy arrays and raises `DataError` with the place of the fault, and export it here.
 """
 
-from ._csv import Table, read_csv
+from ._csv import Table, read_csv, read_table
 from ._errors import DataError, suggest
 from ._idx import load_idx_folder, read_idx
 from ._sets import load_digits
@@ -20,6 +20,7 @@ __all__ = [
     "load_idx_folder",
     "read_csv",
     "read_idx",
+    "read_table",
     "split",
     "suggest",
     "train_test_split",

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._util.arrays import as_ndarray
+from ._column import Column
 from ._errors import DataError
-from ._frame import Column, Frame
 
 __all__ = ["columns_of"]
 
@@ -180,7 +180,13 @@ def _of_data_frame(X: Any, what: str) -> tuple[list[Column], int]:
             f"{what}: a {type(X).__module__.split('.')[0]} table needs narwhals: pip install chainrule[tables]"
         ) from None
     names = [str(name) for name in (X.column_names if hasattr(X, "column_names") else X.columns)]
-    Frame([Column(name, np.empty(0)) for name in names], what=what)  # refuses names that occur twice
+    twice = (
+        next((name for i, name in enumerate(names) if name in names[:i]), None)
+        if len(set(names)) < len(names)
+        else None
+    )
+    if twice is not None:
+        raise DataError(f"{what}: two columns are called {twice!r}; rename one of them")
     if len(getattr(X, "columns", ())) == len(names) and any(not isinstance(name, str) for name in X.columns):
         X = X.copy(deep=False) if hasattr(X, "iloc") else X
         if hasattr(X, "iloc"):

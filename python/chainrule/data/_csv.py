@@ -1,37 +1,36 @@
-"""CSV files: numbers, categories and missing values; every error names its line.
-
-The format: UTF-8 (a byte order mark is skipped), comma or another one-character delimiter, `"` for quotes, LF or CRLF,
-gzip or plain. Empty lines are skipped. A number is any finite text that Python's `float` accepts, without `_`; the
-decimal point does not depend on the locale. Numbers are parsed as float64; a float32 model rounds them once more.
-"""
+"""Files of tables as arrays: numbers, category codes and missing values; errors name every line that is wrong."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BufferedIOBase
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._columns import TableBuilder, is_number
-from ._errors import DataError, suggest
-from ._streams import open_plain
+from ._dialect import MISSING
+from ._errors import DataError
+from ._frame import Column, codes_of
+from ._kinds import ColumnKind, column_kinds
+from ._problems import Problems, shown
+from ._read import FrameRead, read_frame
+from ._streams import Source, source_name
 
-__all__ = ["Table", "read_csv"]
+__all__ = ["Table", "read_csv", "read_table"]
 
-_MAX_LINE = 1 << 24  # bytes: bounds the memory for a file without line ends
+_MAX_CATEGORIES = 100
 
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file in memory: feature columns as numbers or category codes, the target column as text.
+    """A table in memory: feature columns as numbers or category codes, the target column as text.
 
     `columns` are the feature names; `features` is float64 of shape (rows, columns), NaN where a value is missing;
     `target` holds one string per row, or is None without a target; `lines` is int64 of shape (rows,), the line number
     at which each row begins; `names` are all columns of the file; `categories` maps each categorical column to its
-    categories, indexed by the codes in `features`; `notes` reports in words how the columns were interpreted.
+    categories, indexed by the codes in `features`; `notes` reports in words how the file and its columns were
+    interpreted; `kinds` has what each column is used as, and why.
 
     >>> from chainrule.data import Table
     >>> Table.__name__
@@ -45,6 +44,7 @@ class Table:
     names: tuple[str, ...]
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    kinds: tuple[ColumnKind, ...] = ()
 
     @property
     def coded(self) -> dict[int, int]:
@@ -53,7 +53,7 @@ class Table:
 
 
 def read_csv(
-    path: str | os.PathLike[str],
+    path: Source,
     *,
     target: str | None = None,
     columns: Sequence[str] | None = None,
@@ -61,24 +61,39 @@ def read_csv(
     missing: str = "error",
     ignore: Sequence[str] = (),
     header: bool | None = None,
-    delimiter: str = ",",
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
+    comment: str | None = None,
+    missing_values: Sequence[str] = (),
 ) -> Table:
-    """Read a CSV file with numeric and categorical columns and an optional target column of any text.
+    """Read a table from a text file (CSV, TSV, ...), with numeric and categorical columns and a target of any text.
 
-    A column is numeric or, if its first value is text, categorical; a column that mixes numbers and text is an error
-    unless it is declared in `categories`. Text that begins like a number (`2,5`, `0x10`) is an error. The categories of
-    a column are its distinct texts in sorted order, at most 100; the features hold their codes 0, 1, ... An unnamed
-    first column of ascending integers contains row numbers and is dropped.
+    What each column is, is decided on all of it: numbers (also amounts and shares, `$1,200`, `12 %`), true and false
+    as 1 and 0, dates as days since 1970, categories: the distinct texts in sorted order, whose codes 0, 1, ... the
+    features hold. Texts that are all different, texts of too many values, and integers that are all different and
+    called an identifier, or that count the rows, are left out, unless they are named in `columns`. `notes` and `kinds`
+    say so.
 
-    Arguments: `path`, a file, gzip or plain; `target`, the column to return as text and exclude from the features;
-    `columns`, the feature columns in this order (default: all but the target; others are not parsed); `categories`,
-    columns that are categorical whatever they contain, or a mapping from every categorical column to its categories, as
-    in `Table.categories`: other texts are then errors; `missing`, how to treat an empty field or `NA`: "error", or
-    "nan" for NaN in the features; `ignore`, columns to drop; `header`, whether the first line contains column names
-    (default: yes if none of its fields is a number). Without a header the columns are named "1", "2", ...; `delimiter`,
-    one character.
+    The file may be compressed (gzip, bzip2, xz, a zip of one file). It is UTF-8, or UTF-16 with a byte order mark.
+    Quotes are `"`, doubled inside of quotes; line ends are LF, CRLF or CR. Empty lines are skipped. A number is written
+    in digits with a point and an exponent; texts with leading zeros (`02134`) are no numbers. Missing are an empty
+    field and `NA N/A NaN nan NULL null None . - ?` and the like, as in pandas.
+
+    Arguments: `path`, a file, "-" for standard input, or an open file; `target`, the column to return as text, exactly
+    as it stands in the file, and to exclude from the features; `columns`, the feature columns in this order (default:
+    all but the target; others are not parsed); `categories`, columns that are categorical whatever they contain (`NA`
+    among texts is a category, only an empty field is missing), or a mapping from every categorical column to its
+    categories, as in `Table.categories`: other texts are then errors; `missing`, how to treat missing features: "error",
+    or "nan" for NaN; `ignore`, columns to drop; `header`, whether the first line contains column names (default:
+    decided from the content; without a header the columns are named "1", "2", ...); `delimiter`, one character, "tab",
+    or "space" for runs of blanks (default: guessed); `decimal`, "." or "," (default: guessed), and `thousands`;
+    `encoding`, as Python names it; `comment`, the character with which lines begin that are left out; `missing_values`,
+    further texts that stand for a missing value.
     Returns: a `Table`.
-    Errors: `DataError` with file and line for a malformed table; OSError when the file cannot be read.
+    Errors: `DataError` that tells all that is wrong with a table, a line for each problem; OSError when the file cannot
+    be read.
 
     >>> import pathlib, tempfile
     >>> from chainrule.data import read_csv
@@ -93,108 +108,168 @@ def read_csv(
            [70., nan],
            [65.,  0.]])
     """
-    name = os.fspath(path)
     if missing not in ("error", "nan"):
         raise DataError(f"read_csv: missing must be 'error' or 'nan', got {missing!r}")
-    with open_plain(name) as stream:
-        records = _records(stream, name, delimiter)
-        line, first = next(records, (0, []))
-        if not first:
-            raise DataError(f"{name}: no data, the file is empty")
-        has_header = not any(is_number(field) for field in first) if header is None else header
-        names = _check_names(first, name, line) if has_header else [str(i + 1) for i in range(len(first))]
-        selected, target_index = _select_columns(names, name, target, columns, (*ignore, *categories), delimiter)
-        selected = [i for i in selected if names[i] not in ignore]
-        builder = TableBuilder(name, names, selected, target_index, categories, missing == "nan")
-        if not has_header:
-            builder.append(line, first)
-        for line, fields in records:
-            builder.append(line, fields)
-    return Table(*builder.finish())
+    name = source_name(path)
+    declared, fixed = tuple(categories), categories if isinstance(categories, Mapping) else None
+    selected = None if columns is None else tuple(columns)
+    chosen = [c for c in declared if c != target and (selected is None or c in selected)]
+    literal = [c for c in chosen if fixed is None or not set(MISSING).isdisjoint(fixed[c])]
+    read = read_frame(
+        path,
+        texts=[*([] if target is None else [target]), *(c for c in chosen if c not in literal)],
+        categories=literal,
+        columns=selected,
+        expected=() if target is None else (target,),
+        ignore=ignore,
+        header=header,
+        delimiter=delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        encoding=encoding,
+        comment=comment,
+        missing=missing_values,
+    )
+    return _table(read, name, target, selected, declared, fixed, missing == "nan")
 
 
-def _records(stream: BufferedIOBase, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line, fields) for every record that is not an empty line."""
-    import csv
-    import zlib
+def read_table(path: Source, **options: Any) -> Table:
+    """Read a table from a file of any kind: text (CSV, TSV, ...), Parquet or Feather, told by its content.
 
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise DataError(f"read_csv: delimiter must be one character, got {delimiter!r}")
-    lines = _Lines(stream)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        start = lines.number + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except (csv.Error, UnicodeDecodeError) as error:
-            message = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
-            raise DataError(f"{name}, line {lines.number}: {message}") from None
-        except (EOFError, zlib.error, OSError) as error:
-            raise DataError(f"{name}, after line {lines.number}: cannot be read ({error})") from None
-        if fields:
-            yield start, fields
+    Arguments: `path` and options as in `read_csv`; Parquet and Feather need pyarrow, and no options of text files.
+    Returns: a `Table`; `lines` are numbers of rows for Parquet and Feather.
+    Errors: as `read_csv`.
+
+    >>> import io
+    >>> from chainrule.data import read_table
+    >>> read_table(io.StringIO("size\\tprice\\n50\\t300\\n70\\t410\\n"), target="price").features
+    array([[50.],
+           [70.]])
+    """
+    return read_csv(path, **options)
 
 
-class _Lines:
-    """Iterates over the lines of a binary stream as text; `number` is that of the last line returned."""
-
-    def __init__(self, stream: BufferedIOBase) -> None:
-        self.stream, self.number = stream, 0
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        raw = self.stream.readline(_MAX_LINE + 1)
-        if not raw:
-            raise StopIteration
-        self.number += 1
-        if len(raw) > _MAX_LINE:
-            raise OSError(f"line {self.number} is longer than {_MAX_LINE} bytes")
-        return raw.decode("utf-8-sig" if self.number == 1 else "utf-8")
-
-
-def _check_names(fields: list[str], path: str, line: int) -> list[str]:
-    names: dict[str, None] = {}
-    for i, text in enumerate(fields):
-        column = text.strip()
-        if not column and (i > 0 or len(fields) == 1):
-            raise DataError(f"{path}, line {line}: column {i + 1} has no name in the header")
-        if column in names:
-            raise DataError(f"{path}, line {line}: duplicate column name {column!r} in the header")
-        names[column] = None
-    return list(names)
-
-
-def _select_columns(
-    names: list[str],
-    path: str,
+def _table(
+    read: FrameRead,
+    name: str,
     target: str | None,
-    columns: Sequence[str] | None,
-    also_named: Sequence[str],
-    delimiter: str,
-) -> tuple[list[int], int | None]:
-    """The indices of the feature columns and of the target; `also_named` (by other arguments) must exist, too."""
-    named = [column for column in names if column]
-    unknown = next((column for column in also_named if column not in names), None) if columns is None else None
-    if unknown is not None:
-        raise DataError(f"{path}: unknown column {unknown!r}{suggest(unknown, named)}")
-    if target is not None and target not in names:
-        hint = suggest(target, named)
-        if len(names) == 1 and delimiter == "," and ";" in names[0]:
-            hint = "; the file seems to be delimited by ';'"
-        raise DataError(f"{path}: unknown target column {target!r}{hint}")
-    target_index = None if target is None else names.index(target)
-    if columns is None:
-        selected = [i for i in range(len(names)) if i != target_index and names[i]]
-        if not selected:
-            raise DataError(f"{path}: no feature column besides the target {target!r}")
-        return selected, target_index
-    index = {column: i for i, column in enumerate(names)}
-    missing = [column for column in columns if column not in index]
+    selected: tuple[str, ...] | None,
+    declared: tuple[str, ...],
+    fixed: Mapping[str, Sequence[str]] | None,
+    keep_missing: bool,
+) -> Table:
+    problems, frame = Problems(name), read.frame
+    labels = None if target is None else _labels(frame[target], read.lines, problems)
+    names = [column for column in frame.names if column != target] if selected is None else list(selected)
+    if selected is None and not names:
+        raise DataError(f"{name}: no feature column besides the target {target!r}")
+    if not frame.rows:
+        raise DataError(f"{name}: no data after the header")
+    known = [c for c in declared if c in names]
+    kinds = {kind.name: kind for kind in column_kinds(frame.select(names), categories=known)}
+    values: dict[str, npt.NDArray[np.float64]] = {}
+    categories: dict[str, tuple[str, ...]] = {}
+    for column in names:
+        given = None if fixed is None else fixed.get(column)
+        kind = kinds[column] = _used(kinds[column], frame[column], selected is not None)
+        if not kind.used:
+            if not keep_missing and frame[column].missing.all():
+                _tell_missing(np.full(frame.rows, np.nan), column, read.lines, problems)
+            continue
+        if kind.kind == "category":
+            if fixed is not None and given is None:
+                _tell_texts(frame[column], read.lines, problems)
+                continue
+            values[column], categories[column] = _coded(frame[column], given, read.lines, problems)
+        elif kind.kind == "date":
+            days = frame[column].dates(kind.format)
+            values[column] = np.where(np.isnat(days), np.nan, days.astype(np.int64) / 86_400e6)
+        else:
+            values[column] = frame[column].numbers()
+        if not keep_missing:
+            _tell_missing(values[column], column, read.lines, problems)
+    problems.check()
+    used = [column for column in names if column in values]
+    if names and not used:
+        raise DataError(
+            f"{name}: no feature column is left: {'; '.join(f'{k.name}: {k.note}' for k in kinds.values())}"
+        )
+    features = np.empty((frame.rows, len(used)))
+    for i, column in enumerate(used):
+        features[:, i] = values[column]
+    notes = _notes(read.notes, [kinds[column] for column in names], values, categories)
+    told = tuple(kinds[column] for column in names)
+    return Table(tuple(used), features, labels, read.lines, read.names, categories, notes, told)
+
+
+def _used(kind: ColumnKind, column: Column, asked: bool) -> ColumnKind:
+    """Constants are features of a table, so is every column that was asked for."""
+    if kind.used or (kind.kind != "constant" and not asked):
+        return kind
+    if column.missing.all() and not asked:
+        return kind
+    note = kind.note.replace("; left out", "").replace("left out unless declared", "used as declared")
+    return ColumnKind(kind.name, "category" if column.values.dtype.kind == "O" else "number", note)
+
+
+def _labels(column: Column, lines: npt.NDArray[np.int64], problems: Problems) -> tuple[str, ...]:
+    """The target as it stands in the file; a missing one is a problem."""
+    missing = np.flatnonzero(column.missing)
+    for row in missing[:1000]:
+        line = int(lines[row])
+        problems.add(f"the target column {column.name!r} is empty or a missing value; remove the row", line=line)
+    return tuple(column.values.tolist()) if not len(missing) else ()
+
+
+def _coded(
+    column: Column, given: Sequence[str] | None, lines: npt.NDArray[np.int64], problems: Problems
+) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """Codes of a categorical column, and its categories."""
+    codes, different = codes_of(column.texts())
+    texts = tuple(sorted(different)) if given is None else tuple(given)
+    index = {text: i for i, text in enumerate(texts)}
+    for i, text in enumerate(different):
+        if text not in index:
+            line = int(lines[np.flatnonzero(codes == i)[0]])
+            known = ", ".join(texts)[:80]
+            message = f"{shown(text)} is not a known category, expected one of: {known}"
+            problems.add(message, line=line, column=column.name)
+    ranks = np.array([index.get(text, -1) for text in different] + [np.nan])
+    return ranks[codes], texts
+
+
+def _tell_texts(column: Column, lines: npt.NDArray[np.int64], problems: Problems) -> None:
+    row = int(np.flatnonzero(~column.missing)[0])
+    message = f"{shown(column.texts()[row])} is not a number"
+    problems.add(message, line=int(lines[row]), column=column.name)
+
+
+def _tell_missing(
+    values: npt.NDArray[np.float64], column: str, lines: npt.NDArray[np.int64], problems: Problems
+) -> None:
+    rows = np.flatnonzero(np.isnan(values))
+    if len(rows):
+        more = f" (in {len(rows)} rows)" if len(rows) > 1 else ""
+        message = f"the field is empty or a missing value{more}; missing values are accepted only with missing='nan'"
+        problems.add(message, line=int(lines[rows[0]]), column=column)
+
+
+def _notes(
+    notes: Sequence[str],
+    kinds: Sequence[ColumnKind],
+    values: Mapping[str, npt.NDArray[np.float64]],
+    categories: Mapping[str, Sequence[str]],
+) -> tuple[str, ...]:
+    told = list(notes)
+    if categories:
+        told.append("categories: " + ", ".join(f"{name} ({len(texts)})" for name, texts in categories.items()))
+    for kind in kinds:
+        if kind.kind == "date":
+            told.append(f"{kind.name}: {kind.note or 'dates'}; as days since 1970-01-01")
+        elif kind.note and kind.kind not in ("category",):
+            told.append(f"{kind.name}: {kind.note}")
+    counts = {name: int(np.isnan(column).sum()) for name, column in values.items()}
+    missing = [f"{name} ({count})" for name, count in counts.items() if count]
     if missing:
-        listed = ", ".join(missing[:10]) + (f", ... ({len(missing)} in all)" if len(missing) > 10 else "")
-        raise DataError(f"{path}: missing columns: {listed}{suggest(missing[0], named)}")
-    return [index[column] for column in columns], target_index
+        told.append(f"missing values: {', '.join(missing)}")
+    return tuple(told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,13 +15,15 @@ from .._util.checks import check_integer
 from ..nn import Module
 from ..nn._evaluate import evaluating, predict_eagerly
 from ..nn._output import Output, output_of
+from ..optim import StepSchedule
 from ._dataset import Dataset, prepare_validation
 from ._fit_arguments import class_weights, hold_out, make_callbacks, make_optimizer, progress_of, resolve_loss
 from ._fit_metrics import Metric, of_classes, resolve_metrics
 from ._history import History
 from ._progress import make_progress
+from ._scheduling import Schedule, each, epoch_schedules
 from ._trainer import Optimizer
-from ._training import FitTrainer, Schedule, Training
+from ._training import FitTrainer, Training
 
 __all__ = ["History", "fit"]
 
@@ -42,7 +44,7 @@ def fit(
     clip_value: float | None = None,
     validation: float | tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     metrics: str | Metric | Iterable[str | Metric] | None = None,
-    schedule: Schedule | None = None,
+    schedule: Schedule | StepSchedule | Sequence[Schedule | StepSchedule] | None = None,
     seed: int | None = None,
     shuffle: bool = True,
     progress: bool | None = None,
@@ -68,8 +70,9 @@ def fit(
     `cr.data.train_test_split` selects for this `seed`, stratified if the targets are class labels; `metrics` on the
     validation rows, recorded in `History.measures` with the prefix "val_" (default: accuracy for labels): names
     ("accuracy", "balanced_accuracy", "log_loss", "auc", "r2", "mae", "mse", "rmse") or functions (target, prediction)
-    -> float on ndarrays, where the prediction is the model's output; `schedule`, of the optimizer's learning rate,
-    which steps after every epoch; `progress`, True, False, or None for terminals only; `verbose`, in place of
+    -> float on ndarrays, where the prediction is the model's output; `schedule`, one or
+    several, of the optimizer's learning rate, which step after every epoch, or `cr.optim.StepSchedule`, before every
+    step; `progress`, True, False, or None for terminals only; `verbose`, in place of
     `progress`, 0, 1, or 2 for a line per epoch; `callbacks`, one or several, called with the History after every epoch,
     one that returns True stops training (as `cr.EarlyStopping` does); `history`, a History to continue: epochs count on
     from `history.epochs`, and it holds the completed epochs if training is interrupted; `checkpoint`, a file to which
@@ -114,18 +117,15 @@ def fit(
             shuffle=shuffle,
             nonfinite=nonfinite,
             compile=compile,
+            schedule=[one for one in each(schedule) if isinstance(one, StepSchedule)],
         )
         held_out = None if validation is None else prepare_validation(model, validation, loss)
         measures = resolve_metrics(metrics, loss, output, held_out)
-        if schedule is not None and schedule.optimizer is not chosen:
-            raise ValueError("fit: schedule was created for a different optimizer")
         curves = ["loss", *([] if held_out is None else ["val_loss", *(f"val_{name}" for name in measures)])]
-        monitor = getattr(schedule, "monitor", None)
-        if monitor is not None and monitor not in curves:
-            raise ValueError(f"fit: the schedule monitors {monitor!r}, expected one of {', '.join(curves)}")
+        per_epoch = epoch_schedules(schedule, chosen, curves)
         record = History() if history is None else history
         evaluate = None if held_out is None else partial(_evaluate, model, loss, held_out, measures, compiled=compile)
-        training = Training(trainer, record, evaluate, schedule, after_epoch, make_progress(shown))
+        training = Training(trainer, record, evaluate, per_epoch, after_epoch, make_progress(shown))
         if checkpoint is None and resume:
             raise ValueError("fit: resume=True requires checkpoint=, the file to continue from")
         last = epochs + training.begin(curves, held_out, checkpoint, resume)

@@ -17,6 +17,7 @@ from ..nn import Module
 from ..nn._output import Output
 from ..random import default_generator
 from ._history import History
+from ._scheduling import each
 from ._trainer import Optimizer
 
 __all__ = ["class_weights", "hold_out", "make_callbacks", "make_optimizer", "progress_of", "resolve_loss"]
@@ -45,9 +46,10 @@ def make_optimizer(optimizer: Optimizer | str | None, model: Module, history: Hi
         return optimizer
     if not isinstance(model, Module):
         raise TypeError(f"fit: model must be a Module, got {type(model).__name__}")
-    if schedule is not None:
+    owners = [one.optimizer for one in each(schedule) if one.optimizer is not None]  # None: of dropout
+    if owners:
         if optimizer is None:
-            return schedule.optimizer
+            return owners[0]
         raise ValueError(f"fit: schedule has its own optimizer; pass that object instead of {optimizer!r}")
     if history is not None and (history.epochs or history._position.losses):
         raise ValueError("fit: to continue a history, pass the optimizer object that trained it: it has a state")
