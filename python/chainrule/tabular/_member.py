@@ -127,7 +127,7 @@ class _Run:
         draw = Generator(seed=job.seed, stream=job.number * 2**20)
         width = inputs.shape[1]
         self.net = TabularNet(width, recipe.hidden, job.outputs, recipe.activation, generator=draw)
-        self.net.fit_first_state(inputs[:_FITTED_ROWS], draw)
+        self.net.fit_first_state(inputs[draw.permutation(len(inputs))[:_FITTED_ROWS]], draw)
         self.recipe, groups = recipe, []
         self.rates = []
         for parameter, rate, decays in self.net.rates(recipe.scale_rate, recipe.bias_rate):

@@ -26,6 +26,8 @@ from ._target import Classes, Scaled, column_of
 
 __all__ = ["TabularModel"]
 
+_MOST_REPEATS = 100  # of a row whose weight is a count
+
 Run = Callable[[Callable[[Job], Member], Sequence[Job]], Iterable[Member]]
 
 
@@ -98,6 +100,7 @@ class TabularModel:
             raise DataError("X: no rows")
         values = column_of(y, frame.rows)
         weights = _weights(sample_weight, frame.rows)
+        frame, values, weights = _repeated(frame, values, weights)
         columns = column_kinds(frame) if kinds is None else tuple(kinds)
         if not any(kind.used for kind in columns):
             notes = "; ".join(f"{kind.name}: {kind.kind}, {kind.note}" for kind in columns[:5])
@@ -123,7 +126,11 @@ class TabularModel:
         loss: Any = (
             nn.MSELoss() if codes is None else nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         )
-        job = Job(0, seed, recipe, encoder(frame), targets, weights, np.empty(0, np.int64), outputs, loss)
+        inputs = encoder(frame)
+        order = _canonical_order(inputs, targets, weights)
+        inputs, targets, weights = inputs[order], targets[order], None if weights is None else weights[order]
+        codes = None if codes is None else targets
+        job = Job(0, seed, recipe, inputs, targets, weights, np.empty(0, np.int64), outputs, loss)
         if time_limit is not None:
             n_members, recipe = _within(check_number("time_limit", time_limit), job, codes, n_members)
             job = replace(job, recipe=recipe)
@@ -229,6 +236,25 @@ def _weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float32] | None:
     if not (np.isfinite(weights).all() and (weights >= 0).all() and (weights > 0).any()):
         raise ValueError("sample_weight: weights must be finite, at least 0, and not all 0")
     return weights.astype(np.float32)
+
+
+def _repeated(frame: Frame, values: npt.NDArray[Any], weights: Any) -> tuple[Frame, npt.NDArray[Any], Any]:
+    """Leave out rows of weight 0; repeat rows as often as their weights say if these are counts."""
+    if weights is None:
+        return frame, values, None
+    counts = bool((weights == np.floor(weights)).all()) and float(weights.max()) <= _MOST_REPEATS
+    rows = np.repeat(np.arange(len(weights)), weights.astype(np.int64) if counts else weights > 0)
+    return frame.take(rows), values[rows], None if counts else weights[rows]
+
+
+def _canonical_order(inputs: npt.NDArray[np.float32], targets: npt.NDArray[Any], weights: Any) -> npt.NDArray[np.int64]:
+    """An order of the rows that depends on their values only: so does the model, not on the order of the table."""
+    parts = [inputs.astype("<f4"), targets.reshape(len(inputs), -1).astype("<f4")]
+    parts += [] if weights is None else [weights.reshape(-1, 1).astype("<f4")]
+    rows = np.ascontiguousarray(np.concatenate(parts, 1))
+    keys = rows.view(np.dtype((np.void, rows.shape[1] * 4)))[:, 0]
+    order: npt.NDArray[np.int64] = np.argsort(keys, kind="stable")
+    return order
 
 
 def _class_weights(
