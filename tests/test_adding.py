@@ -110,7 +110,7 @@ def test_the_sites_of_an_instruction_set_exist() -> None:
 NEW = {
     "rsqrt": ("elementwise", "special_values", "ops", "derivatives", "package", "registry"),
     "rsqrt_grad": ("elementwise", "special_values", "derivatives", "registry"),
-    "Scale": ("nn", "serialize", "derivatives", "package", "parity_numpy"),
+    "Shift": ("nn", "serialize", "derivatives", "package", "parity_numpy"),
     "log_cosh_loss": ("ops", "derivatives", "package", "registry"),
     "LogCoshLoss": ("nn", "serialize", "derivatives", "package", "parity_numpy"),
     "soft_sign_sgd": ("update",),

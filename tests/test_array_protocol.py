@@ -222,7 +222,7 @@ ENTRIES: dict[str, Callable[[Any], Any]] = {
     "Predictor": lambda x: cr.Predictor(PREDICT)(x), "loss": lambda x: cr.mse_loss(X, x), "fit": lambda x: fit(x, Y),
     "target": lambda x: fit(X, x[:, :2]), "weights": lambda x: fit(X, Y, sample_weight=abs(x[:, 0])),
     "validation": lambda x: fit(X, Y, validation=(x, Y)), "Standardize": lambda x: cr.nn.Standardize(3).fit(x),
-    "copy_": lambda x: cr.tensor(np.zeros((6, 3))).copy_(x), "split": lambda x: cr.data.train_validation_split(x, Y),
+    "copy_": lambda x: cr.tensor(np.zeros((6, 3))).copy_(x), "split": lambda x: cr.data.train_test_split(x, Y),
     "stratify": lambda x: cr.data.split(X, Y, stratify=x[:, 0]), "labels": lambda x: cr.cross_entropy(X, x[:, 0] > 9),
     "linear_regression": lambda x: cr.linear_regression(x, Y[:, 0]), "infer_kind": lambda x: cr.infer_kind(x),
     "in a list": lambda x: cr.tensor([X, x]), "rows": lambda x: cr.tensor(list(x)),

@@ -95,6 +95,23 @@ def test_lies_are_refused(content: bytes, tmp_path: Path) -> None:
     rejected(tmp_path / "m", content)
 
 
+NAMED = {
+    "a gap between arrays": r"w begins at byte 1, expected 0",
+    "arrays that overlap": r"n begins at byte 0, expected 8",
+    "too many bytes for the shape": r"w of shape \[1, 2\] does not take 9 bytes",
+    "another shape": "checksum",
+    "a long empty shape": r"w of shape \[0, 4611686018427387904\] does not take 8 bytes",
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_lies_are_named(name: str, tmp_path: Path) -> None:
+    """Other checks refuse these files, too, the checksum at last: the message tells which one did."""
+    (tmp_path / "m").write_bytes(LIES[name])
+    with pytest.raises(cr.ModelFormatError, match=NAMED[name]):
+        cr.load(tmp_path / "m")
+
+
 @pytest.mark.parametrize("state", STATES, ids=[state[:30] for state in STATES])
 def test_lies_about_a_state_are_refused(state: str, tmp_path: Path) -> None:
     rejected(tmp_path / "c", checkpoint_bytes(state, W), load_checkpoint)

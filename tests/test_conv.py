@@ -363,7 +363,7 @@ def test_a_file_whose_weight_has_other_sizes_is_rejected(tmp_path: Path) -> None
 
 def test_a_small_net_learns_the_digits() -> None:
     X, y = cr.data.load_digits()
-    X_train, y_train, X_held, y_held = cr.data.train_validation_split(X.reshape(-1, 1, 8, 8) / 16, y, seed=0)
+    X_train, X_held, y_train, y_held = cr.data.train_test_split(X.reshape(-1, 1, 8, 8) / 16, y, test_size=0.2, seed=0)
     generator = cr.random.Generator(seed=0)
     model = nn.Sequential(
         nn.Conv2d(1, 12, 3, padding=1, init="he", generator=generator),

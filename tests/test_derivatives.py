@@ -13,7 +13,7 @@ from cases.derivative_draws import GAP
 from reference.bits import Array
 
 CALLS, MORE_CALLS = 20, range(20, 200)  # quick, full
-STEP = 2.0**-9
+STEP = 2.0**-10
 WEIGHTS = (45.0, -9.0, 1.0)  # central differences of order 6: sum of w_k * (f(kh) - f(-kh)) / 60h, k = 1, 2, 3
 
 Function = Callable[..., Any]

@@ -2,11 +2,12 @@
 
 import gc
 import os
-import shutil
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -98,34 +99,48 @@ UNDER_VALGRIND = (
 )
 
 
-@pytest.mark.nightly
-@pytest.mark.timeout(3600)
-@pytest.mark.skipif(shutil.which("valgrind") is None, reason="needs valgrind")
-def test_valgrind(tmp_path: Path, record_property: Record) -> None:
-    """memcheck sees reads of uninitialised memory, which sanitizers do not; it knows no AVX-512."""
-    log = tmp_path / "log"
+# CPython reads uninitialised digits of its integers and beyond the ends of strings; so it does without chainrule.
+OF_CPYTHON = re.compile(r"/(libpython|python|libc[.-]|libm[.-]|ld-linux|vgpreload)[^/]*$")
+
+
+def errors_of_extensions(report: Path) -> list[str]:
+    """What memcheck reports with a frame, of the error or of where its memory comes from, in another library.
+
+    With XML it always lists what Python has not freed at its end, too.
+    """
+    return [
+        ElementTree.tostring(error, encoding="unicode")
+        for error in ElementTree.parse(report).getroot().iter("error")
+        if not error.findtext("kind", "").startswith("Leak_")
+        and any(frame.text and not OF_CPYTHON.search(frame.text) for frame in error.iter("obj"))
+    ]
+
+
+def under_valgrind(report: Path, *words: str) -> str:
+    """What Python prints."""
     checker = [
         "valgrind",
-        "--error-exitcode=9",
-        f"--log-file={log}",
-    ]
-    tests = [f"tests/{node}" for node in UNDER_VALGRIND.split()]
-    command = [
-        *checker,
+        "--track-origins=yes",
+        "--xml=yes",
+        f"--xml-file={report}",
         sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        "-o",
-        "timeout=0",
-        *tests,
     ]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONMALLOC": "malloc"}
-    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"status {done.returncode}\n{done.stdout[-3000:]}\n{log.read_text()[-6000:]}"
-    passed = int(done.stdout.rsplit(" passed", 1)[0].split()[-1])
+    done = subprocess.run([*checker, *words], cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"status {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+def test_valgrind(tmp_path: Path, record_property: Record) -> None:
+    """memcheck sees reads of uninitialised memory, which sanitizers do not; it knows no AVX-512."""
+    report = tmp_path / "report.xml"
+    branch = "import chainrule as cr, numpy as np; print(cr.tensor(np.empty(1000)).sum().item() > 0)"
+    under_valgrind(report, "-c", branch)
+    assert errors_of_extensions(report) != []
+    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "-o", "timeout=0"]
+    printed = under_valgrind(report, "-m", "pytest", *options, *(f"tests/{node}" for node in UNDER_VALGRIND.split()))
+    assert errors_of_extensions(report) == []
+    passed = int(printed.rsplit(" passed", 1)[0].split()[-1])
     record_property("tests under valgrind", passed)

@@ -91,7 +91,7 @@ def test_targets_get_the_shape_of_the_scores() -> None:
     assert nn.Output("multiclass", 2, 3).targets([2, 0]).tolist() == [2, 0]
     assert nn.Output("binary", 2, dtype=np.float64).targets([1, 0]).dtype == np.float64
     with pytest.raises(TypeError, match="Output: y must be real numbers"):
-        nn.Output("binary", 2).targets(["yes", "no"])
+        nn.Output("continuous", 2).targets(["yes", "no"])
     for kind in ("multilabel", "continuous", "count"):
         assert nn.Output(kind, 2, 3).targets(np.ones((4, 3))).shape == (4, 3)
 
@@ -175,3 +175,73 @@ def test_the_command_line_decides_by_the_same_rule() -> None:
         task, _ = decide_task([str(value) for value in values], None, "here")
         assert (task == "classification") == are_classes(values)
         assert (task == "classification") == (cr.infer_kind(values) != "continuous")
+
+
+LABELS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "texts": (["b", "a", "c", "b"], ("a", "b", "c")),
+    "integers": ([7, -2, 30, 7], (-2, 7, 30)),
+    "large": ([2**53, 2**53 + 1, 2**62, 2**53], (2**53, 2**53 + 1, 2**62)),
+    "unsigned": (np.array([9, 1, 200, 9], np.uint8), (1, 9, 200)),
+    "whole floats": ([1.0, 2.0, 3.0, 1.0], (1.0, 2.0, 3.0)),
+    "objects": (np.array(["b", "a", "c", "b"], object), ("a", "b", "c")),
+    "column": ([["b"], ["a"], ["c"], ["b"]], ("a", "b", "c")),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_of_any_kind_are_named(name: str, tmp_path: Any) -> None:
+    y, names = LABELS[name]
+    output = nn.Output("multiclass", 2, 3)
+    codes = output.targets(y)
+    assert output.classes == names
+    assert [names[code] for code in codes] == np.reshape(y, -1).tolist()
+    assert output.targets(y).tolist() == codes.tolist()
+    cr.save(nn.Sequential(output), tmp_path / "m")
+    copy = cr.load(tmp_path / "m")[0]
+    assert copy.classes == names
+    assert [type(name) for name in copy.classes] == [type(name) for name in names]
+    scores = np.eye(3)[[2, 0, 1]]
+    assert copy.labels(scores).tolist() == [names[2], names[0], names[1]]
+    with pytest.raises(ValueError, match=r"^Output: y\[1\] is .*, none of the classes"):
+        copy.targets([np.reshape(y, -1)[0], "z" if isinstance(names[0], str) else 1000])
+
+
+def test_two_classes_are_named() -> None:
+    for y, names in (
+        ([True, False, True], (False, True)),
+        (["no", "yes", "yes"], ("no", "yes")),
+        ([-1, 1, 1], (-1, 1)),
+    ):
+        output = nn.Output("binary", 2)
+        assert output.targets(y).tolist() == [[float(value == names[1])] for value in y]
+        assert output.classes == names
+        assert output.labels([[0.3], [-0.2]]).tolist() == [names[1], names[0]]
+    plain = nn.Output("binary", 2)
+    assert plain.targets([0.25, 1.0]).tolist() == [[0.25], [1.0]]
+    assert plain.classes is None
+    assert plain.labels([[0.3], [-0.2]]).tolist() == [1, 0]
+    assert nn.Output("multilabel", 2, 2).labels([[0.3, -0.2]]).tolist() == [[1, 0]]
+    assert nn.Output("binary", 2, classes=["yes", "no"]).targets(["yes", "no"]).tolist() == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.Output("multiclass", 2, 3).targets(["a", "b"]), "y has 2 different labels, the output layer has 3"),
+        (lambda: nn.Output("binary", 2).targets(["a", "b", "c"]), "y has 3 different labels"),
+        (lambda: nn.Output("multiclass", 2, 2).targets(np.array(["a", None], object)), r"y\[1\] is None: a missing"),
+        (lambda: nn.Output("multiclass", 2, 2).targets(np.array(["a", np.nan], object)), r"y\[1\] is nan: a missing"),
+        (lambda: nn.Output("multiclass", 2, 2).targets(np.array(["a", 1], object)), "texts and numbers"),
+        (lambda: nn.Output("multiclass", 2, 2).targets([0.5, 1.0]), r"y\[0\] is 0.5, class labels must be whole"),
+        (lambda: nn.Output("continuous", 2, classes=["a", "b"]), "classes are those of binary and multiclass"),
+        (lambda: nn.Output("binary", 2, classes=["a"]), "classes has 1 names, expected 2"),
+        (lambda: nn.Output("binary", 2, classes=["a", "a"]), "must be different names"),
+        (lambda: nn.Output("binary", 2, classes=["a", 1]), "must be of one kind"),
+        (lambda: nn.Output("binary", 2, classes="ab"), "must be a list of 2 names"),
+        (lambda: nn.Output("continuous", 2).labels([[1.0]]), "have no labels"),
+        (lambda: nn.Output("binary", 2).labels([1.0]), "scores have shape"),
+    ],
+)
+def test_labels_that_cannot_be_named(call: Any, message: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()

@@ -140,7 +140,7 @@ ENTRIES: dict[str, Callable[[Noted], Any]] = {
     "fit batch": lambda r: fitted(batch_size=r.size()),
     "fit seed": lambda r: fitted(seed=r.size()),
     "set_num_threads": lambda r: cr.set_num_threads(r.size()) or cr.set_num_threads(2),
-    "train_validation_split": lambda r: cr.data.train_validation_split(ROWS, ROWS[:, 0], seed=r.size()),
+    "train_test_split": lambda r: cr.data.train_test_split(ROWS, ROWS[:, 0], seed=r.size()),
     "k_fold": lambda r: cr.data.k_fold(r.size(), r.size(), seed=0),
     "k_fold seed": lambda r: cr.data.k_fold(10, seed=r.size()),
     "batches": lambda r: next(iter(cr.data.batches(r.size(), r.size(), seed=0))),

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.data import batches, k_fold, split, train_validation_split
+from chainrule.data import batches, k_fold, split, train_test_split
 
 
 def test_split_is_a_partition_determined_by_the_seed() -> None:
     X, y = np.arange(50).reshape(25, 2), np.arange(25)
-    X_train, y_train, X_val, y_val = train_validation_split(X, y, fraction=0.5, seed=3)
+    X_train, X_val, y_train, y_val = train_test_split(X, y, test_size=0.5, seed=3)
     assert len(y_val) == 13
     assert len(y_train) == 12
     assert sorted([*y_train, *y_val]) == list(range(25))
     np.testing.assert_array_equal(X_train, X[y_train])
     np.testing.assert_array_equal(X_val, X[y_val])
-    again = train_validation_split(X, y, fraction=0.5, seed=3)
+    again = train_test_split(X, y, test_size=0.5, random_state=3)
     np.testing.assert_array_equal(again[3], y_val)
-    assert train_validation_split(X, y, fraction=0.5, seed=4)[3].tolist() != y_val.tolist()
+    assert train_test_split(X, y, test_size=0.5, seed=4)[3].tolist() != y_val.tolist()
 
 
 def test_split_into_several_parts() -> None:
@@ -34,7 +34,7 @@ def test_split_into_several_parts() -> None:
     assert parts[0][1].tolist() == split(X, y, (0.7, 0.2, 0.1), seed=3)[0][1].tolist()
     assert parts[0][1].tolist() != split(X, y, (0.7, 0.2, 0.1), seed=4)[0][1].tolist()
     halves = split(X, y, (0.5, 0.5), seed=3)
-    np.testing.assert_array_equal(halves[0][1], train_validation_split(X, y, fraction=0.5, seed=3)[3])
+    np.testing.assert_array_equal(halves[0][1], train_test_split(X, y, test_size=0.5, seed=3)[3])
     assert [len(rows) for _, rows in split(X[:3], y[:3], (0.5, 0.5))] == [2, 1], "halves up"
 
 
@@ -44,7 +44,7 @@ def test_stratified_splits_preserve_the_proportions() -> None:
     for part, share in zip(split(rows, rows, (0.5, 0.3, 0.2), seed=1, stratify=labels), (0.5, 0.3, 0.2), strict=True):
         counts = {name: int((labels[part[1]] == name).sum()) for name in "abc"}
         assert counts == {"a": round(60 * share), "b": round(30 * share), "c": round(10 * share)}
-    _, train, _, held = train_validation_split(rows, rows, fraction=0.2, seed=1, stratify=labels)
+    train, held = train_test_split(rows, test_size=0.2, seed=1, stratify=labels)
     assert [int((labels[held] == name).sum()) for name in "abc"] == [12, 6, 2]
     assert sorted([*train, *held]) == list(range(100))
     assert held.tolist() != sorted(held.tolist())
@@ -122,9 +122,49 @@ def test_invalid_arguments_are_rejected(call: Callable[[], object], message: str
 )
 def test_split_rejects_fractions(n: int, fraction: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        train_validation_split(np.zeros((n, 1)), np.zeros(n), fraction=fraction)
+        train_test_split(np.zeros((n, 1)), np.zeros(n), test_size=fraction)
 
 
 def test_split_rejects_different_lengths() -> None:
-    with pytest.raises(ValueError, match=r"X has shape \(3, 1\), y \(4,\); expected the same number of rows"):
-        train_validation_split(np.zeros((3, 1)), np.zeros(4))
+    with pytest.raises(ValueError, match="the arrays have 3, 4 rows, expected the same number"):
+        train_test_split(np.zeros((3, 1)), np.zeros(4))
+
+
+def test_the_former_split_selects_the_same_rows_and_says_what_to_write() -> None:
+    X, y = np.arange(30).reshape(15, 2), np.arange(15)
+    with pytest.warns(DeprecationWarning, match=r"train_test_split\(X, y, test_size=fraction\)"):
+        former = cr.data.train_validation_split(X, y, fraction=0.3, seed=2)
+    now = train_test_split(X, y, test_size=0.3, seed=2)
+    for i, j in ((0, 0), (1, 2), (2, 1), (3, 3)):
+        np.testing.assert_array_equal(former[i], now[j])
+
+
+def test_frames_and_sparse_matrices_keep_their_type() -> None:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+    import scipy.sparse as sp
+
+    values = np.arange(24.0).reshape(12, 2) % 7
+    columns = {"a": values[:, 0], "b": values[:, 1]}
+    rows = train_test_split(np.arange(12), test_size=3, seed=5)
+    tables = [values.tolist(), pd.DataFrame(columns), pl.DataFrame(columns), pa.table(columns), sp.coo_matrix(values)]
+    for table in tables:
+        train, test = train_test_split(table, test_size=3, seed=5)
+        for part, chosen in ((train, rows[0]), (test, rows[1])):
+            dense = part.toarray() if sp.issparse(part) else part.to_pandas() if isinstance(part, pa.Table) else part
+            np.testing.assert_array_equal(np.asarray(dense), values[chosen])
+        assert isinstance(train, (np.ndarray, type(table), sp.csr_matrix))
+
+
+def test_the_last_rows_without_shuffling() -> None:
+    train, test = train_test_split(np.arange(10), test_size=0.25, shuffle=False)
+    assert test.tolist() == [7, 8, 9]
+    assert train.tolist() == list(range(7))
+    with pytest.raises(ValueError, match="stratify requires shuffle=True"):
+        train_test_split(np.arange(10), shuffle=False, stratify=np.arange(10) % 2)
+    with pytest.raises(TypeError, match="expected one or more arrays"):
+        train_test_split()
+    for size in (0, 10, True, "half", float("nan")):
+        with pytest.raises(ValueError, match="test_size must be between 0 and 1"):
+            train_test_split(np.arange(10), test_size=size)  # type: ignore[arg-type]

@@ -233,11 +233,11 @@ void bernoulli(uint64_t seed, uint64_t stream, py::handle out_object, double p, 
   if (!(p >= 0 && p <= 1)) throw py::value_error("bernoulli: expected p from 0 to 1, got " + std::to_string(p));
   if (out.size() == 0) return;
   op.outputs = {0};
-  op.inputs = {1, 2};
+  op.inputs = {1, 2, 3};
   schema::write(op, schema::Bernoulli{out.size(), out.size(), 0});
-  op.reals = {p, value};
   int64_t state[] = {static_cast<int64_t>(seed), static_cast<int64_t>(stream)}, row = 0;
-  void* const slots[] = {out.mutable_data(), state, &row};
+  double rates[] = {p, value};
+  void* const slots[] = {out.mutable_data(), state, &row, rates};
   run_now(op, slots);
 }
 

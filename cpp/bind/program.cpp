@@ -76,9 +76,12 @@ class BoundProgram : public Runnable {
 
   // Runs number first, first + 1, ... of a program from rows of `index` (n, m) to single numbers `results` (n): input 0
   // is row i, output 0 element i. Until n, or until `seconds` are over; returns how many runs are done then, which is
-  // also in `done`, an array of one number, if an exception ends them.
+  // also in `done`, an array of one number, if an exception ends them. Before run i, each setting (cells, offset,
+  // values) writes row i of its values (n, k) to cells[offset : offset + k], which instructions read: learning rates,
+  // say.
+  using Setting = std::tuple<py::array, int64_t, py::array>;
   int64_t run_rows(const py::array& index, py::array& results, int64_t first, double seconds,
-                   std::optional<py::array_t<int64_t>> done) const {
+                   std::optional<py::array_t<int64_t>> done, const std::vector<Setting>& settings) const {
     const int64_t n = results.size();
     if (inputs_.size() != 1 || outputs_.size() != 1 || index.ndim() != 2 || index.shape(0) != n || first < 0 ||
         index.shape(1) * index.itemsize() != slot_bytes(inputs_[0]) || results.itemsize() != slot_bytes(outputs_[0]) ||
@@ -86,6 +89,7 @@ class BoundProgram : public Runnable {
         (index.flags() & results.flags() & py::array::c_style) == 0 || (done && done->size() != 1)) {
       throw py::value_error("run_rows: expected one input per row of index and one number per run");
     }
+    const std::vector<RowsOfCells> cells = cells_of(settings, n);
     std::vector<void*> addresses(2);
     addresses.insert(addresses.end(), bound_addresses_.begin(), bound_addresses_.end());
     const char* const rows = static_cast<const char*>(index.data());
@@ -104,6 +108,7 @@ class BoundProgram : public Runnable {
       do {
         addresses[0] = const_cast<char*>(rows) + i * row_bytes;
         addresses[1] = out + i * out_bytes;
+        for (const RowsOfCells& c : cells) std::copy_n(c.values + i * c.count, c.count, c.cells);
         failed = run_or_undo(addresses.data(), failure);
         if (i % stride == 0) locks_.give_turn();
       } while (failed < 0 && ++i < n && (i % stride != 0 || std::chrono::steady_clock::now() < end));
@@ -144,6 +149,25 @@ class BoundProgram : public Runnable {
   const StepLocks& locks() const override { return locks_; }
 
  private:
+  struct RowsOfCells {
+    double* cells;
+    const double* values;
+    int64_t count;
+  };
+  static std::vector<RowsOfCells> cells_of(const std::vector<Setting>& settings, int64_t n) {
+    std::vector<RowsOfCells> found;
+    for (const auto& [cells, offset, values] : settings) {
+      const bool plain = (cells.flags() & values.flags() & py::array::c_style) != 0 && cells.writeable();
+      if (!plain || dtype_of(cells, "run_rows") != kFloat64 || dtype_of(values, "run_rows") != kFloat64 ||
+          values.ndim() != 2 || values.shape(0) != n || offset < 0 || offset > cells.size() - values.shape(1)) {
+        throw py::value_error("run_rows: expected float64 settings, a row of values for every run");
+      }
+      double* const data = static_cast<double*>(const_cast<void*>(cells.data()));
+      found.push_back({data + offset, static_cast<const double*>(values.data()), values.shape(1)});
+    }
+    return found;
+  }
+
   // Bound arrays that instructions overwrite, and the first of these instructions.
   void find_written() {
     const int first = static_cast<int>(inputs_.size() + outputs_.size()), count = static_cast<int>(bound_.size());
@@ -343,7 +367,9 @@ void bind_program(py::module_& module) {
            "A list of instructions over slots (inputs, outputs, bound arrays, temporaries), on the active ISA level.")
       .def("run_rows", &BoundProgram::run_rows, py::arg("index"), py::arg("results"), py::arg("first"),
            py::arg("seconds"), py::arg("done").noconvert() = py::none(),
-           "Runs on rows of index until all are done or the time is over; returns the next row.")
+           py::arg("settings") = std::vector<BoundProgram::Setting>(),
+           "Runs on rows of index until all are done or the time is over; returns the next row. Before each run, every "
+           "setting (cells, offset, values) writes its row of values to its cells.")
       .def(
           "phases", [](const BoundProgram& p, int threads) { return p.program().phases(threads); }, py::arg("threads"),
           "The phases on so many threads: first instruction and threads of each.")

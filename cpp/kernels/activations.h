@@ -234,6 +234,30 @@ struct Silu {
   }
 };
 
+// x tanh(log(1 + e^x)) = x n / (n + 2) with n = e (e + 2), e = e^x: one exponential and one quotient.
+struct Mish {
+  static constexpr const char* names[2] = {"mish", "mish_grad"};
+  static constexpr float gradient_cost = 0.9f;
+  explicit Mish(const double*) {}
+  template <class T>
+  CR_INLINE static Vec<T> power(Vec<T> u) {
+    const Vec<T> e = math::exp(u);
+    return e * (e + splat(T(2)));
+  }
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    const Vec<T> n = power(math::clamp(x, T(-1000), T(40)));
+    return gated(x, n / (n + splat(T(2))));
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    const Vec<T> u = math::clamp(x, T(-1000), T(40));
+    const Vec<T> n = power(u), d = n + splat(T(2)), q = n / d;
+    const Vec<T> slope = (splat(T(2)) / d * (splat(T(1)) + q)) * math::sigmoid(u);
+    return g * fma(u, slope, q);
+  }
+};
+
 struct Gelu {
   static constexpr const char* names[2] = {"gelu", "gelu_grad"};
   static constexpr float cost = 1.0f, gradient_cost = 1.5f;
@@ -283,7 +307,7 @@ struct GeluTanh {
 };
 
 using Activations = List<Relu, LeakyRelu, Clip, Hardtanh, Sigmoid, Hardsigmoid, LogSigmoid, Softplus, Softsign, Elu,
-                         Selu, Silu, Gelu, GeluTanh>;
+                         Selu, Silu, Mish, Gelu, GeluTanh>;
 using BinaryActivations = List<Prelu>;
 
 }  // namespace

@@ -244,17 +244,18 @@ void run_random(const Instruction& op, void* const* slots, Share share, void*) {
 }
 double random_work(const Instruction& op) { return kPerDraw * volume(schema::read<schema::Random>(op).n); }
 
-// Inputs: seed and stream of a generator (int64, read when the instruction runs), and the numbers of the rows (int64),
-// of which a block of rows has its own. reals: the probability of 0, the other value.
+// Inputs: seed and stream of a generator (int64, read when the instruction runs); the numbers of the rows (int64), of
+// which a block of rows has its own; the probability of 0 and the other value (float64, read likewise).
 void run_bernoulli(const Instruction& op, void* const* slots, Share share, void*) {
   const auto [n, row_size, earlier_draws] = schema::read<schema::Bernoulli>(op);
   const Range part = share_range(n, kElementGrain, share);
   const int64_t* const generator = input<int64_t>(op, slots, 0);
   const int64_t first_row = *input<int64_t>(op, slots, 1);
+  const double* const rates = input<double>(op, slots, 2);
   function<RandomFn>(op)({static_cast<uint64_t>(generator[0]),
                           static_cast<uint64_t>(generator[1]) + static_cast<uint64_t>(earlier_draws),
                           first_row * row_size + part.begin, part.end - part.begin,
-                          out_bytes(op, slots) + part.begin * item_size(op.dtype), op.reals[0], op.reals[1]});
+                          out_bytes(op, slots) + part.begin * item_size(op.dtype), rates[0], rates[1]});
 }
 void prepare_bernoulli(Instruction& op, const KernelTable&) {
   if (schema::read<schema::Bernoulli>(op).n == 0) throw std::invalid_argument("bernoulli: expected elements");
@@ -341,7 +342,7 @@ constexpr InstructionRow kRows[] = {
      .kernel = function_of<&KernelTable::normal>},
     {.name = "bernoulli",
      .record = &schema::kRecord<schema::Bernoulli>,
-     .counts = {1, 2, 2},
+     .counts = {1, 3, 0},
      .run = run_bernoulli,
      .work = bernoulli_work,
      .kernel = function_of<&KernelTable::bernoulli>,

@@ -48,17 +48,20 @@ from .random import manual_seed
 
 # Imported on first use: nothing above builds on these packages, and they take a quarter of the time of the import.
 _ON_FIRST_USE = {
-    "data": (),
+    "data": ("median", "quantile"),
     "inspect": ("graph", "saturation"),
+    "metrics": (),
     "serialize": ("ModelFormatError", "load", "save"),
     "train": (
         *("Callback", "EarlyStopping", "History", "Trainer", "fit"),
         *("linear_regression", "load_checkpoint", "save_checkpoint"),
     ),
+    "tabular": (),
     "tuning": ("Search", "Trial", "multi_start", "search"),
 }
 if _typing.TYPE_CHECKING:
-    from . import data, inspect, serialize, train, tuning
+    from . import data, inspect, metrics, serialize, train, tuning
+    from .data import median, quantile
     from .inspect import *
     from .serialize import *
     from .train import *
@@ -116,12 +119,15 @@ __all__ = [
     "load",
     "load_checkpoint",
     "manual_seed",
+    "median",
+    "metrics",
     "multi_start",
     "nn",
     "no_grad",
     "numerics_version",
     "ops",
     "optim",
+    "quantile",
     "random",
     "register_tree_node",
     "saturation",
@@ -131,6 +137,7 @@ __all__ = [
     "serialize",
     "set_num_threads",
     "show_config",
+    "tabular",
     "tensor",
     "train",
     "tuning",

@@ -33,7 +33,13 @@ class Program:
     def phases(self, threads: int) -> list[tuple[int, int]]: ...
     def throw_in(self, instruction: int, share: int) -> None: ...
     def run_rows(
-        self, index: _Array, results: _Array, first: int, seconds: float, done: _Array | None = None
+        self,
+        index: _Array,
+        results: _Array,
+        first: int,
+        seconds: float,
+        done: _Array | None = None,
+        settings: Sequence[tuple[_Array, int, _Array]] = (),
     ) -> int: ...
     @property
     def work(self) -> float: ...

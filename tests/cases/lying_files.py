@@ -63,6 +63,7 @@ LIES: dict[str, bytes] = {
     "a gap between arrays": lie(
         lambda header: [header[name].update(data_offsets=[n + 1 for n in header[name]["data_offsets"]]) for name in W]
     ),
+    "too many bytes for the shape": with_field("w", "data_offsets", [0, 9]),
     "an array renamed": lie(lambda header: header.update(v=header.pop("w"))),
     "an array too many": lie(lambda header: header.update(v={"dtype": "F32", "shape": [0], "data_offsets": [0, 0]})),
     "an array too few": lie(lambda header: header.pop("b")),

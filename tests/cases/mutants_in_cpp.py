@@ -124,7 +124,7 @@ IN_CPP = [
         "cpp/program/checks.cpp",
         "index[i] >= high",
         "index[i] > high",
-        "test_losses.py test_shapes.py test_ops.py -k 'index or label or range or take'",
+        "test_compile_errors.py -k values_out_of_range",
         times=2,
     ),
     Mutant(

@@ -8,21 +8,21 @@ IN_PYTHON = [
         "python/chainrule/_util/files.py",
         "_write_all(handle, parts)\n    os.fsync(handle)\n",
         "_write_all(handle, parts)\n",
-        "test_files.py -k power_failure",
+        "test_files_killed.py -k power_failure",
     ),
     Mutant(
         "synced before it is written",
         "python/chainrule/_util/files.py",
         "_write_all(handle, parts)\n    os.fsync(handle)\n",
         "os.fsync(handle)\n    _write_all(handle, parts)\n",
-        "test_files.py -k power_failure",
+        "test_files_killed.py -k power_failure",
     ),
     Mutant(
         "folder not synced",
         "python/chainrule/_util/files.py",
         '    if os.name == "posix":\n        _sync_folder(folder)',
         '    if os.name != "posix":\n        _sync_folder(folder)',
-        "test_files.py -k power_failure",
+        "test_files_killed.py -k power_failure",
     ),
     Mutant(
         "error of the folder's sync ignored",
@@ -36,7 +36,7 @@ IN_PYTHON = [
         "python/chainrule/_util/files.py",
         "os.unlink(temporary)",
         "pass",
-        "test_files.py -k error_at_every_call",
+        "test_files_killed.py -k error_at_every_call",
     ),
     Mutant(
         "file in use removed",

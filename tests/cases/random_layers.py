@@ -57,6 +57,7 @@ ACTIVATIONS: dict[str, Function] = {
     "elu": lambda x: cr.elu(x, 0.75),
     "selu": cr.selu,
     "silu": cr.silu,
+    "mish": cr.mish,
     "swish": lambda x: cr.swish(x, 1.5),
     "erf": cr.erf,
     "ndtr": cr.ndtr,

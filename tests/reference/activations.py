@@ -171,7 +171,7 @@ def softsign_grad(x: Array, g: Array) -> Array:
     return np.asarray((g / d) / d)
 
 
-REFERENCE["softsign"] = Row(softsign, softsign_grad, "x")
+REFERENCE["softsign"] = Row(softsign, softsign_grad, "x", kinks=at_zero)
 
 
 @np.errstate(all="ignore")
@@ -248,6 +248,35 @@ def silu_grad(x: Array, g: Array, beta: float = 1.0) -> Array:
 
 
 REFERENCE["silu"] = Row(silu, silu_grad, "x", ((-5.0, 5.0),), numbers_of("beta", 1.0, 1.7, -0.6))
+
+
+def _mish_parts(x: Array) -> tuple[Array, Array]:
+    """``u``, x between -1000 and 40, and ``n = e*(e + 2)`` with ``e = exp(u)``."""
+    u = np.minimum(np.maximum(x, x.dtype.type(-1000)), x.dtype.type(40))
+    e = exp(u)
+    return u, e * (e + x.dtype.type(2))
+
+
+@np.errstate(all="ignore")
+def mish(x: Array) -> Array:
+    """``gated(x, n/(n + 2))``."""
+    x = np.asarray(x)
+    n = _mish_parts(x)[1]
+    return gated(x, n / (n + x.dtype.type(2)))
+
+
+@np.errstate(all="ignore")
+def mish_grad(x: Array, g: Array) -> Array:
+    """``g * fma(u, ((2/d)*(1 + q))*sigmoid(u), q)`` with ``d = n + 2`` and ``q = n/d``."""
+    x = np.asarray(x)
+    one, two = numbers(x, 1.0, 2.0)
+    u, n = _mish_parts(x)
+    d = n + two
+    q = n / d
+    return np.asarray(g * fma(u, ((two / d) * (one + q)) * sigmoid(u), q))
+
+
+REFERENCE["mish"] = Row(mish, mish_grad, "x", ((-5.0, 5.0),))
 
 
 @np.errstate(all="ignore")

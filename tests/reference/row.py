@@ -20,7 +20,7 @@ class Row:
     kept:       "x" or "y": what is saved for the gradient
     domain:     per input an interval of finite values with finite results, for random tests; None = a bool input
     attributes: sets of keyword arguments worth testing
-    kinks:      ``kinks(**attributes)``: arguments at which the derivative jumps
+    kinks:      ``kinks(**attributes)``: arguments at which the first or second derivative jumps
     """
 
     value: Callable[..., Array]

@@ -275,7 +275,7 @@ BARS = [
         "CPUs without AVX or AVX-512, and AArch64, under an emulator: the same digest; no wider instructions "
         "outside their level, no "
         "weak symbols, no libm",
-        select("binary.py isa.py", "cross.py", "old_cpus.py"),
+        select("binary.py isa.py", "cross.py old_cpus.py"),
     ),
     Bar(
         29,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .dtypes import BOOL, CODES, FLOAT32, INT64, Array
+from .dtypes import BOOL, CODES, FLOAT32, FLOAT64, INT64, Array
 from .programs import PROGRAMS, cache_program
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "first_nonfinite",
     "is_aligned",
     "is_plain",
+    "number_rows",
     "real_array",
     "shared_view",
     "to_array",
@@ -82,7 +83,10 @@ def _given_array(data: Any, name: str) -> tuple[Array, bool]:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 return np.asarray(data), python_numbers
-        return np.asarray(data), python_numbers
+        array = np.asarray(data)
+        if array.dtype.kind == "O" and not nested:
+            array = _of_columns(data, array, name)
+        return array, python_numbers
     except (ValueError, Warning) as error:
         raise ValueError(f"{name}: the data is ragged: {error}") from None
 
@@ -119,6 +123,22 @@ def _check_mask(array: Array, name: str) -> None:
             f"{name}: {np.count_nonzero(np.ma.getmaskarray(array))} of {array.size} elements are masked; fill them "
             "with x.filled(value), or leave out the rows that have some"
         )
+
+
+def _of_columns(data: Any, array: Array, name: str) -> Array:
+    """A data frame of numbers and bools, which NumPy takes for objects, as numbers; TypeError for a sparse matrix."""
+    if array.ndim == 0 and hasattr(data, "toarray"):
+        raise TypeError(f"{name} is a sparse {type(data).__name__}; write .toarray() for a dense array")
+    if array.ndim != 2 or not array.size or _texts_column(data) is not None:
+        return array
+    return np.column_stack([np.asarray(data[column]) for column in data.columns])
+
+
+def _texts_column(data: Any) -> str | None:
+    """The first column of a data frame that is not of numbers or bools, "" for other data."""
+    if not hasattr(data, "columns") or not hasattr(data, "dtypes"):
+        return ""
+    return next((f"{name}" for name in data.columns if np.asarray(data[name]).dtype.kind not in "biuf"), None)
 
 
 class _SharedValues:
@@ -281,8 +301,21 @@ def real_array(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Array:
     """
     array = as_ndarray(values, name)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8 or array.dtype.name == "uint64":
-        raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}")
+        column = _texts_column(values)
+        hint = f" in column {column!r}" if column else ""
+        raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}{hint}")
     return to_array(array, dtype)
+
+
+def number_rows(values: npt.ArrayLike, name: str) -> Array:
+    """As `as_ndarray`, but TypeError for objects, with the column of a data frame that is not of numbers.
+
+    >>> from chainrule._util.arrays import number_rows
+    >>> number_rows([[1, 2]], "X").shape
+    (1, 2)
+    """
+    array = as_ndarray(values, name)
+    return array if array.dtype.kind != "O" else real_array(values, FLOAT64, name)
 
 
 def first_nonfinite(array: Array) -> tuple[int, ...] | None:

@@ -51,8 +51,8 @@ class Executor(Protocol):
     def check_false(self, wrong: _Tensor, error: _Error) -> None:
         """Raise `error(position, 1)` for the first True element of a bool tensor."""
 
-    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], p: float, value: float) -> Any:
-        """Draw a mask from the next stream of a generator's state: 0 with probability p, else `value`."""
+    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], rates: Array) -> Any:
+        """Draw a mask from the next stream of a generator's state: 0 with probability rates[0], else rates[1]."""
 
     def operand(self, tensor: _Tensor, values: Any) -> Any:
         """Convert values to the tensor's dtype, for `overwrite`; their shape is preserved."""
@@ -155,12 +155,12 @@ class Eager:
         if wrong._data.any():
             raise error(int(np.argmax(wrong._data)), 1)
 
-    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], p: float, value: float) -> Any:
+    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], rates: Array) -> Any:
         """Draw the mask and advance the generator to its next stream."""
         words = state.view(np.uint64)
         seed, stream = words.tolist()
         out = np.empty(shape, dtype)
-        _core.bernoulli(seed, stream, out, p, value)
+        _core.bernoulli(seed, stream, out, *rates.tolist())
         words[1] = (stream + 1) % 2**64
         return out
 

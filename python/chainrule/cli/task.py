@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import tensor
-from ..data import DataError, Table, load_digits, load_idx_folder, read_csv, train_validation_split
+from ..data import DataError, Table, load_digits, load_idx_folder, read_csv, train_test_split
 from ..data._schema import Preparation, decide_task, fixed_scaling, to_number
 from ..nn import Linear, Module, OneHot, ReLU, Sequential, Standardize, fit_preprocessing, loss_for
 from ..nn._preprocessing.base import Preprocessing
@@ -77,7 +77,7 @@ def digits_problem(*, holdout: float, seed: int) -> Problem:
     Errors: ValueError for a fraction that leaves a part empty.
     """
     X, y = load_digits()
-    X_train, y_train, X_held, y_held = train_validation_split(X, y, fraction=holdout, seed=seed)
+    X_train, X_held, y_train, y_held = train_test_split(X, y, test_size=holdout, seed=seed)
     preparation, front = _pixels(X.shape[1], 16.0, classes=10)
     defaults = Options(hidden=(128,), epochs=30, batch_size=32, lr=0.1)
     return Problem("digits", (X_train, y_train), (X_held, y_held), preparation, front, defaults)
@@ -148,7 +148,7 @@ def csv_problem(
     texts = table.target or ()
     task, classes = decide_task(texts, task, f"{where}, column {target!r}")
     rows = np.arange(len(texts))
-    X_train, train_rows, X_held, held_rows = train_validation_split(table.features, rows, fraction=holdout, seed=seed)
+    X_train, X_held, train_rows, held_rows = train_test_split(table.features, rows, test_size=holdout, seed=seed)
     missing = bool(np.isnan(table.features).any())
     one_hot = OneHot(len(table.columns), table.coded, unknown="zeros")
     standardize = Standardize(one_hot.out_features, missing="mean" if missing else "error")

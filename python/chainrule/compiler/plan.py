@@ -111,17 +111,26 @@ class Plan:
             self.built.load()  # a fast call holds the old program, and rejects itself for this level
         return self.built.program
 
-    def run_rows(self, index: Array, results: Array, first: int, seconds: float, done: Array | None = None) -> int:
+    def run_rows(
+        self,
+        index: Array,
+        results: Array,
+        first: int,
+        seconds: float,
+        done: Array | None = None,
+        settings: Sequence[tuple[Array, int, Array]] = (),
+    ) -> int:
         """Run call i on row i of `index` into `results[i]`, from `first` on for about `seconds`; return the next i.
 
-        It is also in `done`, an int64 array of one element, if an exception ends the calls.
+        It is also in `done`, an int64 array of one element, if an exception ends the calls. Before call i, each of the
+        settings (cells, offset, values) writes values[i] to cells[offset:], all float64.
         """
         if self._read or self._set:
             raise CompileError("compile: gradients persist between steps; call zero_grad() inside the compiled step")
         if not self.guards_hold([]):
             raise CompileError("compile: an attribute that the trace depends on has changed between two steps")
         try:
-            return self._loaded().run_rows(index, results, first, seconds, done)
+            return self._loaded().run_rows(index, results, first, seconds, done, settings)
         finally:
             for version in self.versions:
                 version[0] += 1

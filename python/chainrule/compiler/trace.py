@@ -247,8 +247,8 @@ class Trace:
         self.checks.append(Check(instr, error))
         return Tensor._wrap(TracerValue(self, out, Spec(tensor.shape, spec.dtype)))
 
-    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], p: float, value: float) -> Any:
-        """Append a draw of a mask: 0 with probability p, else `value`, from the next stream of a generator."""
+    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], rates: Array) -> Any:
+        """Append a draw of a mask from the next stream of a generator; a run reads rates that are not constant."""
         earlier = self._draws.get(id(state), (state, 0))[1]
         self._draws[id(state)] = state, earlier + 1
         spec = Spec(shape, dtype)
@@ -258,7 +258,8 @@ class Trace:
         rows = self.bind(np.arange(shape[0] if shape else 1), True)
         out = self.new(spec)
         record = Bernoulli(spec.size, row_size=spec.size // self.values[rows].spec.size, earlier_draws=earlier)
-        self.emit(Instr("bernoulli", spec.code, [out], [self.bind(state, False), rows], record, [p, value]))
+        inputs = [self.bind(state, False), rows, self.bind(rates, not rates.flags.writeable)]
+        self.emit(Instr("bernoulli", spec.code, [out], inputs, record))
         return TracerValue(self, out, spec)
 
     def note_result(self, result: Tensor, inputs: tuple[Tensor, ...]) -> None:

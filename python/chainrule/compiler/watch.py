@@ -232,7 +232,7 @@ class Watch:
         elif "param_groups" in attributes and not self._strict:
             self._record_instance(value, ())
             for group in attributes["param_groups"]:
-                self._record_instance(group, ("initial_lr", "_step_states"))
+                self._record_instance(group, ("initial", "_step_states"))
                 self._record(Kind.LIST, group.params, tuple(group.params))
                 self._follow_all(group.params)
             self._record(Kind.LIST, value.param_groups, tuple(value.param_groups))

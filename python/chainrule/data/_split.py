@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._util.arrays import as_ndarray
-from .._util.checks import is_integer
+from .._util.checks import check_integer, is_integer
 from .._util.dtypes import Array
 from ..random import Generator
 
-__all__ = ["batches", "epoch_order", "k_fold", "split", "train_validation_split"]
+__all__ = ["batches", "epoch_order", "k_fold", "split", "split_rows", "train_test_split", "train_validation_split"]
 
 # Random streams, disjoint from those of initialisation (0, 1, ...). Epoch e uses stream _EPOCH_STREAM + e.
 _EPOCH_STREAM = 2**32
@@ -21,32 +23,110 @@ _SPLIT_STREAM = 2**33
 Indices = npt.NDArray[np.int64]
 
 
-def train_validation_split(
-    X: Array, y: Array, *, fraction: float = 0.2, seed: int = 0, stratify: npt.ArrayLike | None = None
-) -> tuple[Array, Array, Array, Array]:
-    """Split rows at random into a training part and a validation part.
+def train_test_split(
+    *arrays: Any,
+    test_size: float | int = 0.25,
+    seed: int = 0,
+    random_state: int | None = None,
+    shuffle: bool = True,
+    stratify: npt.ArrayLike | None = None,
+) -> list[Any]:
+    """Split rows at random into a training part and a test part, with scikit-learn's arguments and order of results.
 
-    The rows are permuted by the seed; the first round(n * fraction) of them, halves rounded up, form the validation
-    part.
+    The rows are permuted by the seed; the first round(n * test_size) of them, halves rounded up, are the test part. The
+    rows are not those that scikit-learn selects.
 
-    Arguments: `X` of shape (n, ...) and `y` of shape (n, ...), any dtypes; `fraction` of validation rows, between 0 and
-    1; `seed`; `stratify`, n labels: the rows of each label are split separately, which preserves the proportions.
-    Returns: `(X_train, y_train, X_validation, y_validation)`, copies in permuted order.
-    Errors: ValueError when the lengths differ, the fraction is not in (0, 1), or a part would be empty.
+    Arguments: `arrays`, one or more with n rows: arrays, lists, data frames of pandas, polars or pyarrow, which keep
+    their type, and sparse matrices, which become CSR; `test_size`, a fraction between 0 and 1, or a number of rows;
+    `seed`, or `random_state`, which is the same; `shuffle`, False for the last rows in their order as the test part;
+    `stratify`, n labels: the rows of each label are split separately, which preserves the proportions.
+    Returns: a list of two parts for each array, `[X_train, X_test, y_train, y_test]` for `X, y`.
+    Errors: ValueError when the lengths differ, or a part would be empty; TypeError for what has no rows.
 
     >>> import numpy as np
     >>> import chainrule as cr
     >>> X, y = np.arange(20.0).reshape(10, 2), np.arange(10)
-    >>> X_train, y_train, X_val, y_val = cr.data.train_validation_split(X, y, seed=1)
-    >>> X_train.shape, y_val.shape
-    ((8, 2), (2,))
+    >>> X_train, X_test, y_train, y_test = cr.data.train_test_split(X, y, test_size=0.2, seed=1)
+    >>> X_train.shape, X_test.shape, y_train.shape, y_test.shape
+    ((8, 2), (2, 2), (8,), (2,))
     """
+    name = "train_test_split"
+    if not arrays:
+        raise TypeError(f"{name}: expected one or more arrays")
+    tables = [_with_rows(array, f"{name}: array {i}") for i, array in enumerate(arrays)]
+    counts = [int(table.shape[0]) for table in tables]
+    if len(set(counts)) > 1:
+        raise ValueError(f"{name}: the arrays have {', '.join(map(str, counts))} rows, expected the same number")
+    n = counts[0]
+    if is_integer(test_size):
+        if not 0 < test_size < n:
+            raise ValueError(f"{name}: test_size must be between 0 and 1, or 1 to {n - 1} rows, got {test_size}")
+        fraction = (int(test_size), n)
+    else:
+        fraction = _ratio(name, "test_size", test_size)
+    seed = seed if random_state is None else check_integer(f"{name}: random_state", random_state, 0)
+    if shuffle:
+        test, train = split_rows(name, n, (fraction,), seed, stratify)
+    elif stratify is not None:
+        raise ValueError(f"{name}: stratify requires shuffle=True")
+    else:
+        train, test = np.split(np.arange(n), [n - _part_ends(n, (fraction,))[0]])
+        if not len(train) or not len(test):
+            raise ValueError(f"{name}: one part is empty with {n} rows and test_size {test_size}")
+    return [_take_rows(table, rows) for table in tables for rows in (train, test)]
+
+
+def _with_rows(array: Any, name: str) -> Any:
+    """A data frame or a sparse matrix as it is, other data as an array with an axis of rows."""
+    if any(hasattr(array, name) for name in ("iloc", "columns", "tocsr")) and len(array.shape) > 0:
+        return array.tocsr() if hasattr(array, "tocsr") else array
+    values = as_ndarray(array, name)
+    if values.ndim == 0:
+        raise TypeError(f"{name} has no rows, got {type(array).__name__}")
+    return values
+
+
+def _take_rows(table: Any, rows: Indices) -> Any:
+    if hasattr(table, "iloc"):  # pandas
+        return table.iloc[rows]
+    if hasattr(table, "schema") and hasattr(table, "take"):  # pyarrow
+        return table.take(rows)
+    return table[rows]
+
+
+def train_validation_split(
+    X: Array, y: Array, *, fraction: float = 0.2, seed: int = 0, stratify: npt.ArrayLike | None = None
+) -> tuple[Array, Array, Array, Array]:
+    """Split rows as `train_test_split`, with results in another order: (X_train, y_train, X_validation, y_validation).
+
+    Deprecated: `train_test_split` with `test_size=fraction` selects the same rows.
+
+    >>> import warnings
+    >>> import chainrule as cr
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     X, y, X_val, y_val = cr.data.train_validation_split([[1.0]] * 10, range(10))
+    >>> len(y), len(y_val)
+    (8, 2)
+    """
+    warnings.warn(
+        "train_validation_split is removed in 0.3; train_test_split(X, y, test_size=fraction) selects the same rows "
+        "and returns X_train, X_test, y_train, y_test",
+        DeprecationWarning,
+        stacklevel=2,
+    )
     X, y = as_ndarray(X, "train_validation_split: X"), as_ndarray(y, "train_validation_split: y")
-    if not 0 < fraction < 1:
-        raise ValueError(f"train_validation_split: fraction must be between 0 and 1, got {fraction}")
     _check_rows("train_validation_split", X, y)
-    validation, training = _parts("train_validation_split", len(X), (fraction,), seed, stratify)
+    share = _ratio("train_validation_split", "fraction", fraction)
+    validation, training = split_rows("train_validation_split", len(X), (share,), seed, stratify)
     return X[training], y[training], X[validation], y[validation]
+
+
+def _ratio(name: str, argument: str, value: float) -> tuple[int, int]:
+    """A fraction as the quotient of two integers; ValueError unless it is between 0 and 1."""
+    if isinstance(value, bool) or not isinstance(value, (float, int, np.number)) or not 0 < value < 1:
+        raise ValueError(f"{name}: {argument} must be between 0 and 1, got {value!r}")
+    return float(value).as_integer_ratio()
 
 
 def split(
@@ -77,7 +157,8 @@ def split(
     if len(fractions) < 2 or not all(fraction > 0 for fraction in fractions) or abs(1 - sum(fractions)) > 1e-9:
         raise ValueError(f"split: fractions must be at least two positive numbers with sum 1, got {tuple(fractions)}")
     _check_rows("split", X, y)
-    return [(X[rows], y[rows]) for rows in _parts("split", len(X), fractions[:-1], seed, stratify)]
+    shares = [float(fraction).as_integer_ratio() for fraction in fractions[:-1]]
+    return [(X[rows], y[rows]) for rows in split_rows("split", len(X), shares, seed, stratify)]
 
 
 def _check_rows(name: str, X: Array, y: Array) -> None:
@@ -93,7 +174,12 @@ def _encode_labels(name: str, labels: npt.ArrayLike, n: int) -> Indices:
     return np.unique(values, return_inverse=True)[1].reshape(-1)
 
 
-def _parts(name: str, n: int, fractions: Sequence[float], seed: int, stratify: npt.ArrayLike | None) -> list[Indices]:
+Ratio = tuple[int, int]  # a fraction as the quotient of two integers
+
+
+def split_rows(
+    name: str, n: int, fractions: Sequence[Ratio], seed: int, stratify: npt.ArrayLike | None
+) -> list[Indices]:
     """The row indices of each fraction's part, and of the remaining rows, in permuted order."""
     order = Generator(seed, stream=_SPLIT_STREAM).permutation(n)
     labels = np.zeros(n, dtype=np.int64) if stratify is None else _encode_labels(name, stratify, n)
@@ -104,16 +190,16 @@ def _parts(name: str, n: int, fractions: Sequence[float], seed: int, stratify: n
         part[rows] = np.searchsorted(ends, np.arange(len(rows)), side="right")
     parts = [order[part[order] == i] for i in range(len(fractions) + 1)]
     if not all(len(rows) for rows in parts):
-        raise ValueError(f"{name}: one part is empty with {n} rows and fraction {', '.join(map(str, fractions))}")
+        shown = ", ".join(f"{a / b:.6g}" for a, b in fractions)
+        raise ValueError(f"{name}: one part is empty with {n} rows and fraction {shown}")
     return parts
 
 
-def _part_ends(n: int, fractions: Sequence[float]) -> list[int]:
+def _part_ends(n: int, fractions: Sequence[Ratio]) -> list[int]:
     """round(n * (cumulative sum of fractions)), halves rounded up; in integers, independent of the rounding mode."""
     total, scale = 0, 1  # the cumulative sum is total / scale
     ends = []
-    for fraction in fractions:
-        numerator, denominator = float(fraction).as_integer_ratio()
+    for numerator, denominator in fractions:
         total, scale = total * denominator + numerator * scale, scale * denominator
         ends.append((2 * n * total + scale) // (2 * scale))
     return ends

@@ -31,6 +31,7 @@ from ._preprocessing.pca import *
 from ._registry import LAYERS as LAYERS
 from ._registry import register_serializable as register_serializable
 from ._shape import *
+from ._units import *
 
 _PUBLIC = _exports.public_names(globals())
 

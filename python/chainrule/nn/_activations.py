@@ -159,6 +159,18 @@ class SiLU(Module):
         return {"beta": self.beta}
 
 
+class Mish(Module):
+    """Smooth gate, y = x * tanh(softplus(x)); input and output of any one shape.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Mish()(cr.tensor([-1.0, 2.0])).numpy()
+    array([-0.30340147,  1.943959  ], dtype=float32)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.mish(x)
+
+
 class GELU(Module):
     """Gaussian error linear unit, y = x / 2 * (1 + erf(x / sqrt(2))); input and output of any one shape.
 

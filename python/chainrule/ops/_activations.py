@@ -27,7 +27,7 @@ from ._arithmetic import (
     sub,
     where,
 )
-from ._math import _limited, _logistic, _logistic_slope, _unary
+from ._math import _limited, _logistic, _logistic_slope, _unary, exp
 from ._op import OPS, Attrs, Op, apply, register
 from ._operands import one, pair
 from ._reduce import max
@@ -218,6 +218,32 @@ def swish(x: Any, beta: float = 1.0) -> Tensor:
     source = one(x)
     _float_dtype("swish", [source])
     return silu(source, beta)
+
+
+def _mish_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:
+    """D s (2 + x (1 - s - 2 T s)) with T = tanh(softplus(x)), D = 1 - T^2, s = sigmoid(x)."""
+    x = minimum(_limited(k[0]), 40.0)
+    e = exp(x)
+    n = mul(e, add(e, 2))
+    m = add(n, 2)
+    t, s = div(n, m), _logistic(x)
+    factor = mul(mul(gg, k[1]), mul(mul(div(2, m), add(1, t)), s))
+    return mul(factor, add(2, mul(x, sub(_logistic(neg(x)), mul(2, mul(t, s))))))
+
+
+_MISH = _unary("mish", "x", _mish_second)
+
+
+def mish(x: Any) -> Tensor:
+    """Mish, x * tanh(softplus(x)), a smooth activation that is slightly negative below 0.
+
+    Arguments: `x`, a float tensor, array or number of any shape. (Misra, 2020)
+
+    >>> import chainrule as cr
+    >>> cr.mish([-1.0, 2.0]).numpy()
+    array([-0.30340147,  1.943959  ], dtype=float32)
+    """
+    return apply(_MISH, (one(x),))
 
 
 def _gelu_second(gg: Tensor, d: Tensor, k: tuple[Tensor, ...], a: Attrs) -> Tensor:

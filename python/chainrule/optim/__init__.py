@@ -12,9 +12,11 @@ from ._adam import *
 from ._adaptive import *
 from ._base import *
 from ._clip import *
+from ._lbfgs import *
 from ._plateau import *
 from ._schedules import *
 from ._sgd import *
+from ._step_schedule import *
 
 if not TYPE_CHECKING:
     __all__ = _exports.public_names(globals())

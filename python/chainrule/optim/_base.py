@@ -38,7 +38,7 @@ class Group:
         self._kind, self.params = type(optimizer), params
         self._update = ""  # the name of its kernel
         self._hyperparameters = np.zeros(sum(option.size for option in self._kind._options.values()))
-        self.initial_lr: float | None = None  # before a schedule changed it
+        self.initial: dict[str, float] = {}  # options before a schedule changed them
         self._states: tuple[tuple[Array, ...], ...] = tuple(() for _ in params)
         self._step_states = [_new_step_state(self._kind._step_state_size) for _ in params]
         self._names: tuple[str, ...] = ()

@@ -41,10 +41,7 @@ class LRScheduler:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"{type(self).__name__}: expected an optimizer of cr.optim, got {type(optimizer).__name__}")
         self.optimizer, self.last_epoch = optimizer, 0
-        for group in optimizer.param_groups:
-            if group.initial_lr is None:
-                group.initial_lr = group["lr"]
-        self.base_lrs = [float(group.initial_lr or 0.0) for group in optimizer.param_groups]
+        self.base_lrs = [group.initial.setdefault("lr", float(group["lr"])) for group in optimizer.param_groups]
         self._set_rates()
 
     def rate(self, base: float, epoch: int, group: int) -> float:
@@ -92,7 +89,7 @@ class LRScheduler:
             self.last_epoch, self.base_lrs = before
             raise
         for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
-            group.initial_lr = base
+            group.initial["lr"] = base
 
 
 class StepLR(LRScheduler):

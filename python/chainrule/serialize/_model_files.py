@@ -1,7 +1,8 @@
 """Model files: safetensors with the architecture in the metadata; no pickle, no code, no import by name.
 
 Metadata: `format` ("chainrule"), `format_version`, `version` and `numerics_version` of the writer, `architecture`
-(JSON, see `_architecture.py`, or null for a state dict), `preparation` (JSON, the table schema of `chainrule train`)
+(JSON, see `_architecture.py`, or null for a state dict), `preparation` (JSON, the table schema of `chainrule train`), or
+`kind` and `description` (JSON, what surrounds the net of a model of one of the kinds in `_model_kinds.py`),
 and `sha256` over all names, values and metadata. Version 1 of the format has layers of `cr.nn` that are all used once;
 version 2 adds registered classes and what occurs several times. A file has the lowest version that can describe it.
 """
@@ -20,6 +21,7 @@ from ..data._schema import PREPARATION_PREFIX, Preparation, legacy_input_scaling
 from ..nn import Module, Sequential
 from ._architecture import build, describe, is_plain
 from ._container import ModelFormatError, dump, judged, parse_json, read, write
+from ._model_kinds import Described, class_of, kind_of, model_of
 
 __all__ = ["ModelFormatError", "load", "load_prepared", "save", "warn_numerics"]
 
@@ -27,7 +29,7 @@ FORMAT_VERSIONS = ("1", "2")
 
 
 def save(
-    model: Module | Mapping[str, npt.ArrayLike],
+    model: Module | Mapping[str, npt.ArrayLike] | Described,
     path: str | os.PathLike[str],
     *,
     preparation: Preparation | None = None,
@@ -42,8 +44,8 @@ def save(
     and generators are not saved; `cr.save_checkpoint` saves what training needs.
 
     Arguments: `model`, a Module built from the layers of `cr.nn` and classes decorated with
-    `cr.nn.register_serializable`, or a `state_dict()` (for other modules: load it and pass it to `load_state_dict`);
-    `path`; `preparation`, the command line's schema of columns and classes.
+    `cr.nn.register_serializable`, a `cr.tabular.TabularModel` or a fitted tabular estimator, or a `state_dict()` (for
+    other modules: load it and pass it to `load_state_dict`); `path`; `preparation`, the command line's schema of columns and classes.
     Errors: TypeError naming a layer of another class, or a value's dtype; ValueError for a registered class whose
     constructor does not make the same layers from `config()`, for reserved names (`__metadata__`), and for models of
     more than 16384 layers, more than 65536 values, or nested deeper than 64; OSError when the file cannot be written.
@@ -59,6 +61,9 @@ def save(
     >>> bool((copy[0].weight.numpy() == model[0].weight.numpy()).all())
     True
     """
+    given: Any = model_of(model)
+    kind = kind_of(given)
+    model = given if kind is None else given.net
     if isinstance(model, Module):
         values = model.state_dict()
         architecture: Any = describe(model, values)
@@ -74,6 +79,8 @@ def save(
         "numerics_version": str(numerics_version),
         "architecture": dump(architecture),
     }
+    if kind is not None:
+        metadata |= {"kind": kind, "description": dump(given.describe())}
     if preparation is not None:
         taken = next((name for name in values if name.startswith(PREPARATION_PREFIX)), None)
         if taken is not None:
@@ -87,7 +94,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file.
 
     Arguments: `path`, a file that `save` wrote.
-    Returns: the Module, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning reports a file
+    Returns: the Module, the tabular model, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning reports a file
     written with another numerics version, because results may differ in their last bits.
     Errors: `ModelFormatError` for a file that is damaged, truncated, or not a chainrule model; OSError when it cannot
     be read.
@@ -132,6 +139,9 @@ def _check_format(metadata: dict[str, str]) -> None:
 
 def _rebuild(values: dict[str, npt.NDArray[Any]], metadata: dict[str, str]) -> tuple[Any, Preparation | None]:
     architecture = parse_json(metadata["architecture"])
+    if "kind" in metadata:
+        rebuild = class_of(metadata["kind"]).rebuild
+        return rebuild(parse_json(metadata["description"]), build(architecture, values)), None
     preparation, scaling = None, None
     if "preparation" in metadata:
         stored = {key: values.pop(key) for key in list(values) if key.startswith(PREPARATION_PREFIX)}

@@ -10,20 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import ops
-from .._tensor import Tensor, tensor
-from .._util.arrays import as_ndarray, first_nonfinite, is_plain
+from .._tensor import Tensor
+from .._util.arrays import as_ndarray, first_nonfinite, is_plain, number_rows
 from ..nn import Module, Sequential
 from ..nn._evaluate import evaluating, input_dtype, predict_eagerly, to_model_input
 from ..nn._loss_module import takes
 from ..nn._preprocessing.base import split_preprocessing
 from ..ops._op import OPS, apply
 
-__all__ = ["Dataset", "Metric", "prepare", "prepare_validation", "resolve_metrics"]
+__all__ = ["Dataset", "holds_labels", "prepare", "prepare_validation"]
 
 Loss = Callable[..., Tensor]  # (prediction, target), with sample_weight if the data has weights
 _TAKE = OPS["take"]
-Metric = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
 
 
 @dataclass(frozen=True)
@@ -93,50 +91,13 @@ def prepare_validation(model: Module, validation: tuple[npt.ArrayLike, npt.Array
     return held_out
 
 
-def resolve_metrics(metrics: Sequence[str | Metric] | None, loss: Loss, held_out: Dataset | None) -> dict[str, Metric]:
-    """Return the metrics by name; the default is accuracy if the targets are labels."""
-    if metrics is None:
-        return {"accuracy": accuracy} if held_out is not None and _holds_labels(held_out.y, loss) else {}
-    if metrics and held_out is None:
-        raise ValueError("fit: metrics require validation data; pass validation=")
-    found: dict[str, Metric] = {}
-    for metric in metrics:
-        if callable(metric):
-            found[getattr(metric, "__name__", type(metric).__name__)] = metric
-        elif metric == "accuracy":
-            found[metric] = accuracy
-        else:
-            raise ValueError(f"fit: metrics must be 'accuracy' or functions, got {metric!r}")
-    return found
-
-
-def accuracy(prediction: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
-    """Return the fraction of rows whose largest score is that of the label.
-
-    Arguments: `prediction`, scores of shape (n, classes); `labels`, integers of shape (n,).
-    Returns: a number from 0 to 1.
-    Errors: ValueError for other shapes.
-
-    >>> import numpy as np
-    >>> from chainrule.train._dataset import accuracy
-    >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
-    0.5
-    """
-    if prediction.ndim != 2 or prediction.shape[:1] != labels.shape:
-        raise ValueError(
-            f"accuracy: scores {prediction.shape} and labels {labels.shape}, expected (n, classes) and (n,)"
-        )
-    correct = int(np.count_nonzero(np.argmax(prediction, axis=1) == labels))
-    return float(ops.div(tensor(np.float64(correct)), np.float64(len(labels))).item())
-
-
-def _holds_labels(y: Tensor, loss: Loss) -> bool:
+def holds_labels(y: Tensor, loss: Loss) -> bool:
     """Whether the loss is one of `cr.nn` or `cr` that takes the targets as class labels."""
     return y.dtype.kind == "i" and takes(loss) in ("labels", "labels or probabilities")
 
 
 def _convert(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, where: str) -> Dataset:
-    inputs, targets = as_ndarray(X, f"{where}X"), as_ndarray(y, f"{where}y")
+    inputs, targets = number_rows(X, f"{where}X"), as_ndarray(y, f"{where}y")
     if inputs.ndim == 0 or targets.ndim == 0:
         raise ValueError(f"{where}X and y must have an axis of rows, got shapes {inputs.shape} and {targets.shape}")
     if len(inputs) != len(targets):
@@ -155,7 +116,10 @@ def _convert(model: Module, X: npt.ArrayLike, y: npt.ArrayLike, loss: Loss, wher
     probabilities = expected == "labels or probabilities" and targets.dtype.kind == "f" and targets.ndim == 2
     if expected in ("labels", "labels or probabilities") and not probabilities:
         if not integers:
-            raise TypeError(f"{where}y must be integer labels for this loss, got dtype {targets.dtype}")
+            raise TypeError(
+                f"{where}y must be integer labels for this loss, got dtype {targets.dtype}; a model that ends with "
+                "cr.nn.Output takes labels of any kind"
+            )
         if targets.ndim != 1:
             raise ValueError(f"{where}y has shape {targets.shape}, labels must have shape ({len(targets)},)")
     y_rows = (
@@ -237,7 +201,7 @@ def _check_first_row(loss: Loss, rows: Dataset, caller: str, prefix: str = "") -
     x, y, options = rows.batch(Tensor(np.zeros(1, dtype=np.int64)))
     with evaluating(rows.model):
         prediction = rows.model(x)
-        if _holds_labels(rows.y, loss) and prediction.ndim == 2:
+        if holds_labels(rows.y, loss) and prediction.ndim == 2:
             _check_labels(rows.y.numpy(), prediction.shape[1], f"{caller}: {prefix}")
         value = loss(prediction, y, **options)
     if not isinstance(value, Tensor):

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from .._tensor import Tensor
 from .._util.checks import check_integer
 from ..nn import Module
 from ..nn._evaluate import evaluating, predict_eagerly
-from ._dataset import Dataset, Metric, prepare_validation, resolve_metrics
+from ..nn._output import Output, output_of
+from ..optim import StepSchedule
+from ._dataset import Dataset, prepare_validation
+from ._fit_arguments import class_weights, hold_out, make_callbacks, make_optimizer, progress_of, resolve_loss
+from ._fit_metrics import Metric, of_classes, resolve_metrics
 from ._history import History
 from ._progress import make_progress
+from ._scheduling import Schedule, each, epoch_schedules
 from ._trainer import Optimizer
-from ._training import FitTrainer, Schedule, Training
+from ._training import FitTrainer, Training
 
 __all__ = ["History", "fit"]
 
@@ -26,21 +33,23 @@ def fit(
     X: npt.ArrayLike,
     y: npt.ArrayLike,
     *,
-    loss: Callable[..., Tensor],
-    optimizer: Optimizer,
+    loss: Callable[..., Tensor] | None = None,
+    optimizer: Optimizer | str | None = None,
     epochs: int = 10,
     batch_size: int | None = 32,
     micro_batch: int | None = None,
     sample_weight: npt.ArrayLike | None = None,
+    class_weight: Mapping[Any, float] | str | None = None,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    validation: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
-    metrics: Sequence[str | Metric] | None = None,
-    schedule: Schedule | None = None,
+    validation: float | tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    metrics: str | Metric | Iterable[str | Metric] | None = None,
+    schedule: Schedule | StepSchedule | Sequence[Schedule | StepSchedule] | None = None,
     seed: int | None = None,
     shuffle: bool = True,
     progress: bool | None = None,
-    callbacks: Sequence[Callable[[History], object]] = (),
+    verbose: int | str | None = None,
+    callbacks: Callable[[History], object] | Iterable[Callable[[History], object]] | None = None,
     nonfinite: str = "raise",
     history: History | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -52,15 +61,23 @@ def fit(
     A `cr.Trainer` runs `epochs` more epochs; `fit` adds validation, a schedule, progress and callbacks after each of
     them.
 
-    Arguments: those of `cr.Trainer`; `epochs`, the number to run; `validation`, `(X, y)` to evaluate after every epoch:
-    the loss of all these rows, without `sample_weight`; `metrics` on the validation rows: "accuracy" or functions
-    (prediction, target) -> float on ndarrays (default: accuracy for labels), recorded in `History.measures` with the
-    prefix "val_"; `schedule`, of the optimizer's learning rate, which steps after every epoch; `progress`, True, False,
-    or None for terminals only; `callbacks`, called with the History after every epoch, one that returns True stops
-    training (as `cr.EarlyStopping` does); `history`, a History to continue: epochs count on from `history.epochs`, and
-    it holds the completed epochs if training is interrupted; `checkpoint`, a file to which the complete state is saved
-    after every epoch and when training is interrupted; `resume`, whether to continue from this file if it exists, with
-    the arguments of the interrupted call, up to its last epoch.
+    Arguments: those of `cr.Trainer`, where `loss` may be left out if the model ends with `cr.nn.Output`, which then
+    also converts `y` (`targets`: texts, bools and any integers are labels); `optimizer`, an object, a name of
+    `cr.optim` ("sgd", "adam", ...) with its default rate, or None for Adam; `epochs`, the number to run;
+    `class_weight`, weights by class that multiply `sample_weight`: a dict (1 for classes that it does not name), or
+    "balanced", n / (classes * rows of the class); `validation`, `(X, y)` to evaluate after every epoch: the loss of all
+    these rows, without weights; or a fraction of the rows, which are not trained on: those that
+    `cr.data.train_test_split` selects for this `seed`, stratified if the targets are class labels; `metrics` on the
+    validation rows, recorded in `History.measures` with the prefix "val_" (default: accuracy for labels): names
+    ("accuracy", "balanced_accuracy", "log_loss", "auc", "r2", "mae", "mse", "rmse") or functions (target, prediction)
+    -> float on ndarrays, where the prediction is the model's output; `schedule`, one or
+    several, of the optimizer's learning rate, which step after every epoch, or `cr.optim.StepSchedule`, before every
+    step; `progress`, True, False, or None for terminals only; `verbose`, in place of
+    `progress`, 0, 1, or 2 for a line per epoch; `callbacks`, one or several, called with the History after every epoch,
+    one that returns True stops training (as `cr.EarlyStopping` does); `history`, a History to continue: epochs count on
+    from `history.epochs`, and it holds the completed epochs if training is interrupted; `checkpoint`, a file to which
+    the complete state is saved after every epoch and when training is interrupted; `resume`, whether to continue from
+    this file if it exists, with the arguments of the interrupted call, up to its last epoch.
     Returns: the History.
     Errors: those of `cr.Trainer`, before the model changes or at a loss that is not finite; with `resume`, ValueError
     for other data or options than those of the checkpoint, before the model changes. Ctrl-C raises KeyboardInterrupt at
@@ -78,37 +95,68 @@ def fit(
     True
     """
     check_integer("fit: epochs", epochs, 1)
-    trainer = FitTrainer(
-        model,
-        X,
-        y,
-        loss=loss,
-        optimizer=optimizer,
-        batch_size=batch_size,
-        micro_batch=micro_batch,
-        sample_weight=sample_weight,
-        clip_norm=clip_norm,
-        clip_value=clip_value,
-        seed=seed,
-        shuffle=shuffle,
-        nonfinite=nonfinite,
-        compile=compile,
-    )
-    held_out = None if validation is None else prepare_validation(model, validation, loss)
-    measures = resolve_metrics(metrics, loss, held_out)
-    if schedule is not None and schedule.optimizer is not optimizer:
-        raise ValueError("fit: schedule was created for a different optimizer")
-    curves = ["loss", *([] if held_out is None else ["val_loss", *(f"val_{name}" for name in measures)])]
-    monitor = getattr(schedule, "monitor", None)
-    if monitor is not None and monitor not in curves:
-        raise ValueError(f"fit: the schedule monitors {monitor!r}, expected one of {', '.join(curves)}")
-    record = History() if history is None else history
-    evaluate = None if held_out is None else partial(_evaluate, model, loss, held_out, measures, compiled=compile)
-    training = Training(trainer, record, evaluate, schedule, callbacks, make_progress(progress))
-    if checkpoint is None and resume:
-        raise ValueError("fit: resume=True requires checkpoint=, the file to continue from")
-    training.run(epochs + training.begin(curves, held_out, checkpoint, resume))
+    output = output_of(model) if isinstance(model, Module) else None
+    classes = None if output is None else output.classes
+    try:
+        loss = resolve_loss(loss, output)
+        chosen: Optimizer = make_optimizer(optimizer, model, history, schedule)
+        after_epoch, shown = make_callbacks(callbacks), progress_of(progress, verbose)
+        X, y, sample_weight, validation = _rows(output, loss, X, y, sample_weight, class_weight, validation, seed)
+        trainer = FitTrainer(
+            model,
+            X,
+            y,
+            loss=loss,
+            optimizer=chosen,
+            batch_size=batch_size,
+            micro_batch=micro_batch,
+            sample_weight=sample_weight,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+            seed=seed,
+            shuffle=shuffle,
+            nonfinite=nonfinite,
+            compile=compile,
+            schedule=[one for one in each(schedule) if isinstance(one, StepSchedule)],
+        )
+        held_out = None if validation is None else prepare_validation(model, validation, loss)
+        measures = resolve_metrics(metrics, loss, output, held_out)
+        curves = ["loss", *([] if held_out is None else ["val_loss", *(f"val_{name}" for name in measures)])]
+        per_epoch = epoch_schedules(schedule, chosen, curves)
+        record = History() if history is None else history
+        evaluate = None if held_out is None else partial(_evaluate, model, loss, held_out, measures, compiled=compile)
+        training = Training(trainer, record, evaluate, per_epoch, after_epoch, make_progress(shown))
+        if checkpoint is None and resume:
+            raise ValueError("fit: resume=True requires checkpoint=, the file to continue from")
+        last = epochs + training.begin(curves, held_out, checkpoint, resume)
+    except BaseException:
+        if output is not None:
+            output.classes = classes
+        raise
+    training.run(last)
     return record
+
+
+def _rows(
+    output: Output | None,
+    loss: Callable[..., Tensor],
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None,
+    class_weight: Mapping[Any, float] | str | None,
+    validation: Any,
+    seed: int | None,
+) -> tuple[Any, Any, Any, tuple[Any, Any] | None]:
+    """The rows to train on, their weights, and the rows to validate on, with targets for the loss."""
+    targets: Any = y if output is None else output._targets(y, "fit: y")
+    labels = of_classes(loss, output)
+    if isinstance(validation, (tuple, list)) and len(validation) == 2 and output is not None:
+        validation = validation[0], output._targets(validation[1], "fit: validation y")
+    elif isinstance(validation, (float, int, np.number)) and not isinstance(validation, bool):
+        X, targets, sample_weight, validation = hold_out(X, targets, sample_weight, float(validation), seed, labels)
+    if class_weight is not None:
+        sample_weight = class_weights(class_weight, targets, sample_weight, output, labels)
+    return X, targets, sample_weight, validation
 
 
 def _evaluate(
@@ -128,4 +176,4 @@ def _evaluate(
         # One loss of all rows: no mean of losses of parts is that of a sum, or of a mean by weights.
         record.val_loss.append(loss(Tensor._wrap(outputs), rows.y).item())
     for name, measure in measures.items():
-        record.metrics.setdefault(name, []).append(float(measure(outputs, rows.y.numpy())))
+        record.metrics.setdefault(name, []).append(float(measure(rows.y.numpy(), outputs)))

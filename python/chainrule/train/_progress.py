@@ -33,10 +33,11 @@ class Progress(Protocol):
         """Training has ended or was interrupted."""
 
 
-def make_progress(wanted: bool | None, stream: TextIO | None = None) -> Progress:
+def make_progress(wanted: bool | str | None, stream: TextIO | None = None) -> Progress:
     """Choose how to display progress.
 
-    Arguments: `wanted`, True, False, or None for terminals only; `stream`, default stderr.
+    Arguments: `wanted`, True, False, "lines" for one after each epoch, or None for terminals only; `stream`, default
+    stderr.
     Returns: a `Progress`.
 
     >>> from chainrule.train._progress import make_progress
@@ -45,7 +46,7 @@ def make_progress(wanted: bool | None, stream: TextIO | None = None) -> Progress
     out: Any = sys.stderr if stream is None else stream
     if wanted is False or out is None or out.closed:
         return _Silent()
-    live = out.isatty()
+    live = out.isatty() and wanted != "lines"
     if wanted is None and not live:
         return _Silent()
     out = _Unfailing(out)

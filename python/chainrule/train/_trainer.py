@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Protocol
 
@@ -21,12 +21,13 @@ from ..compiler.jit import Compiled
 from ..data._split import epoch_order
 from ..nn import Module
 from ..nn._evaluate import thread_modes
-from ..optim import clip_grad_norm_, clip_grad_value_
+from ..optim import StepSchedule, clip_grad_norm_, clip_grad_value_
 from ..random import default_generator
 from ._dataset import prepare
 from ._history import Position
 from ._identity import data_digest, describe, different
 from ._parts import Generators
+from ._scheduling import step_schedules
 
 __all__ = ["Optimizer", "Trainer", "weighted_mean"]
 
@@ -62,7 +63,8 @@ class Trainer:
     and labels out of range included, does not matter; `clip_value` and `clip_norm`, bounds of the elements of the
     gradients, then of their norm (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed` (default: that of
     `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a loss is NaN or infinite; `compile`, False
-    for eager execution of models that cannot be compiled.
+    for eager execution of models that cannot be compiled; `schedule`, one or several `cr.optim.StepSchedule` with
+    `total_steps`, which set their options before every step.
     Attributes: `next_epoch`, the index of the next epoch, from 0; `next_step`, of the next step in it, above 0 after an
     interruption; `mean_loss`, of the last completed epoch.
     Errors: before the model changes: TypeError or ValueError for invalid arguments, with the index of a NaN or of a
@@ -100,6 +102,7 @@ class Trainer:
         shuffle: bool = True,
         nonfinite: str = "raise",
         compile: bool = True,
+        schedule: StepSchedule | Sequence[StepSchedule] | None = None,
     ) -> None:
         if nonfinite not in ("raise", "continue"):
             raise ValueError(f"{self._caller}: nonfinite must be 'raise' or 'continue', got {nonfinite!r}")
@@ -108,6 +111,8 @@ class Trainer:
             if count is not None:
                 check_integer(f"{self._caller}: {name}", count, 1)
         _check_bounds(self._caller, clip_norm=clip_norm, clip_value=clip_value)
+        if not hasattr(optimizer, "params") or not hasattr(optimizer, "step"):
+            raise TypeError(f"{self._caller}: optimizer must be one of cr.optim, got {optimizer!r}")
         self.rows = prepare(model, X, y, loss, optimizer.params, sample_weight, self._caller)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.batch_size, self.shuffle = len(self.rows) if batch_size is None else int(batch_size), shuffle
@@ -121,6 +126,7 @@ class Trainer:
         self._micro_batch, self._compiles = micro_batch, compile
         self._compiled: Compiled[Callable[[Tensor], Tensor]] | None = None
         self._settings: tuple[Any, ...] = ()  # those of the compiled step
+        self.schedules = step_schedules(self._caller, schedule, model, optimizer)
 
     @property
     def next_epoch(self) -> int:
@@ -169,6 +175,8 @@ class Trainer:
         The model is in training mode.
         """
         n, size = len(self.rows), min(self.batch_size, len(self.rows))
+        if any(schedule.total_steps is None for schedule in self.schedules):
+            raise ValueError(f"{self._caller}: total_steps of the schedule is not known; pass it to StepSchedule")
         order = self._order(n)
         full = n // size * size
         self.rows.follow(self.model, self._caller)
@@ -270,6 +278,10 @@ class Trainer:
         plan = None if self._compiled is None else self._compiled.plan_of(index[0])
         out = np.empty(len(index), np.float64 if plan is None else plan.output_dtypes[0])
         done = np.zeros(1, np.int64)  # also what an error leaves done
+        first = self.next_epoch * steps + self.next_step
+        settings = [setting for schedule in self.schedules for setting in schedule._settings(first, len(index))]
+        for schedule in self.schedules:
+            schedule._move(first)
         while done[0] < len(index):
             interrupt.in_step = True
             before, begun = int(done[0]), time.perf_counter()
@@ -277,7 +289,7 @@ class Trainer:
                 if plan is None:
                     self._one_step(index, out, done)
                 else:
-                    plan.run_rows(index, out, before, _SECONDS, done)
+                    plan.run_rows(index, out, before, _SECONDS, done, settings)
             except _NotFiniteError:
                 step = f"step {self.next_step + int(done[0]) - before + 1} of {steps}"
                 raise FloatingPointError(
@@ -285,6 +297,8 @@ class Trainer:
                     "the model has the weights of the previous step; try a smaller learning rate or scaled data"
                 ) from None
             finally:
+                for schedule in self.schedules:
+                    schedule._move(first + int(done[0]))
                 self._record(out[before : done[0]], begun)
             interrupt.leave_step()
             yield (int(done[0]) - before) * index.shape[1]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from .._util.interrupt import DeferredInterrupt
 from ..nn._evaluate import thread_modes
-from ..optim import LRScheduler, ReduceLROnPlateau
+from ..optim import LRScheduler, ReduceLROnPlateau, StepSchedule
 from ._callbacks import Callback, EarlyStopping
 from ._checkpoint import _check_parts, load_checkpoint, save_checkpoint
 from ._dataset import Dataset
@@ -17,9 +17,10 @@ from ._history import History
 from ._identity import data_digest, different, options_of
 from ._parts import CallbackStates, Parameters, has_state
 from ._progress import Progress
+from ._scheduling import Schedule
 from ._trainer import Trainer
 
-__all__ = ["FitTrainer", "Schedule", "Training"]
+__all__ = ["FitTrainer", "Training"]
 
 Evaluate = Callable[[History], None]
 
@@ -28,15 +29,6 @@ class FitTrainer(Trainer):
     """The Trainer of `fit`, which its error messages name."""
 
     _caller = "fit"
-
-
-class Schedule(Protocol):
-    """The interface of a schedule: `fit` calls it with the History after every epoch."""
-
-    optimizer: Any
-
-    def __call__(self, history: History) -> object:
-        """Set the rates of the next epoch."""
 
 
 class Training:
@@ -51,16 +43,13 @@ class Training:
         trainer: FitTrainer,
         record: History,
         evaluate: Evaluate | None,
-        schedule: Schedule | None,
+        schedules: Sequence[Schedule],
         callbacks: Sequence[Callable[[History], object]],
         bar: Progress,
     ) -> None:
         self.trainer, self.record, self.evaluate, self.bar = trainer, record, evaluate, bar
-        self.schedule, self.callbacks = schedule, list(callbacks)
-        self.after_epoch: list[Callable[[History], object]] = [
-            *([] if schedule is None else [schedule]),
-            *self.callbacks,
-        ]
+        self.schedules, self.callbacks = list(schedules), list(callbacks)
+        self.after_epoch: list[Callable[[History], object]] = [*self.schedules, *self.callbacks]
         self.hooks = [callback for callback in callbacks if isinstance(callback, Callback)]
         self._path: str | os.PathLike[str] | None = None
         self._parts: dict[str, Any] = {}
@@ -104,11 +93,14 @@ class Training:
     def _checkpoint_parts(
         self, path: str | os.PathLike[str], held_out: Dataset | None, curves: Sequence[str]
     ) -> dict[str, Any]:
-        trainer, optimizer, schedule = self.trainer, self.trainer.optimizer, self.schedule
-        options = {"curves": ", ".join(curves), "schedule": None}
-        options |= {} if schedule is None else {"schedule": type(schedule).__name__}
-        if isinstance(schedule, (LRScheduler, ReduceLROnPlateau)):
-            options |= options_of(schedule, "schedule")
+        trainer, optimizer = self.trainer, self.trainer.optimizer
+        options: dict[str, Any] = {"curves": ", ".join(curves), "schedule": None}
+        schedules = [*self.schedules, *trainer.schedules]
+        named = {f"schedule_{i}" if i > 1 else "schedule": schedule for i, schedule in enumerate(schedules, 1)}
+        for name, schedule in named.items():
+            options[name] = type(schedule).__name__
+            if isinstance(schedule, (LRScheduler, ReduceLROnPlateau, StepSchedule)):
+                options |= options_of(schedule, name)
         for callback in self.callbacks:
             if isinstance(callback, EarlyStopping):
                 options |= options_of(callback, "callback")
@@ -118,8 +110,7 @@ class Training:
         others = [parameter for parameter in optimizer.params if id(parameter) not in own]
         if others:
             parts["parameters"] = Parameters(others)
-        if has_state(schedule):
-            parts["schedule"] = schedule
+        parts |= {name: schedule for name, schedule in named.items() if has_state(schedule)}
         parts |= {
             "history": self.record,
             "callbacks": CallbackStates(self.callbacks),
@@ -131,6 +122,8 @@ class Training:
     def run(self, total: int) -> None:
         """Train until the History has this number of epochs or a callback stops training."""
         trainer = self.trainer
+        for schedule in trainer.schedules:
+            schedule._end_at(total * -(-len(trainer.rows) // trainer.batch_size))
         trainer.next_epoch = self.record.epochs
         trainer._position = self.record._position
         try:
@@ -188,7 +181,7 @@ class Training:
 
     def _call(self, callback: Callable[[History], object], interrupt: DeferredInterrupt) -> None:
         position = self.record._position
-        short = callback is self.schedule or isinstance(callback, EarlyStopping)
+        short = any(callback is s for s in self.schedules) or isinstance(callback, EarlyStopping)
         before = None if short or not has_state(callback) else callback.state_dict()  # type: ignore[attr-defined]
         interrupt.taken, interrupt.in_step = False, short
         try:

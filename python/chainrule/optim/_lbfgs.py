@@ -1,0 +1,272 @@
+"""L-BFGS: quasi-Newton steps on all rows at once, with a line search for the strong Wolfe conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _core, ops
+from .._tensor import Tensor
+from .._util.checks import check_integer, check_number
+from .._util.exports import own_names
+from .._util.mode import grad_mode
+from ..autodiff._sweeps import no_grad
+from ._base import _as_list, _check_params
+from ._line_search import Point, as_number, slope_of, strong_wolfe
+from ._two_loop import History
+
+Closure = Callable[[], Any]
+
+
+class LBFGS:
+    """L-BFGS: steps along -H g, where H approximates the inverse Hessian from the last steps and gradient changes.
+
+    d = -H g by the two-loop recursion over pairs (s, y) of steps and changes of the gradient, H0 = (s.y / y.y) I of the
+    last pair; p = p + t d. With `line_search_fn="strong_wolfe"` t is such that the loss decreases by at least
+    1e-4 t |g.d| and |g_new.d| <= 0.9 |g.d|; with None it is `lr`. t begins with `lr`, in the first iteration with
+    lr * min(1, 1 / sum |g|). Sums and the history are in float64 for parameters of either dtype, in a fixed order: the
+    same bits on every machine.
+
+    Arguments: `params`, an iterable of parameters of one dtype; `lr`; `max_iter`, iterations of one `step`; `max_eval`,
+    its evaluations of the closure (default: max_iter * 5 // 4); `tolerance_grad`, `tolerance_change`: a step ends when
+    no element of the gradient, or no element of the change of the parameters or no change of the loss, is above it;
+    `history_size`, the number of pairs; `line_search_fn`. Defaults are PyTorch's.
+    Attributes: `params`; `n_iter`, iterations so far; `func_evals`, evaluations so far.
+    Errors: as `cr.optim.SGD`; ValueError for an option out of range.
+    Source: Nocedal and Wright, Numerical Optimization, 2006, algorithms 7.4, 3.5 and 3.6.
+
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([3.0, -2.0])
+    >>> optimizer = cr.optim.LBFGS([weight], line_search_fn="strong_wolfe")
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = cr.sum(cr.square(weight - [1.0, 4.0]))
+    ...     loss.backward()
+    ...     return loss
+    >>> first = optimizer.step(closure)
+    >>> weight.numpy().round(3)
+    array([1., 4.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1.0,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ) -> None:
+        self.params: list[Tensor] = _as_list("LBFGS", params)
+        if any(isinstance(item, Mapping) for item in self.params):
+            raise TypeError("LBFGS: all parameters have the same options; pass model.parameters() in place of groups")
+        _check_params("LBFGS", [self.params])
+        dtypes = sorted({str(parameter.dtype) for parameter in self.params})
+        if len(dtypes) > 1:
+            raise ValueError(f"LBFGS: the parameters mix {' and '.join(dtypes)}, expected one dtype")
+        self.lr = check_number("LBFGS: lr", lr, above=True)
+        self.max_iter = check_integer("LBFGS: max_iter", max_iter, 1)
+        self.max_eval = self.max_iter * 5 // 4 if max_eval is None else check_integer("LBFGS: max_eval", max_eval, 1)
+        self.tolerance_grad = check_number("LBFGS: tolerance_grad", tolerance_grad)
+        self.tolerance_change = check_number("LBFGS: tolerance_change", tolerance_change)
+        self.history_size = check_integer("LBFGS: history_size", history_size, 1)
+        if line_search_fn not in (None, "strong_wolfe"):
+            raise ValueError(f"LBFGS: line_search_fn must be 'strong_wolfe' or None, got {line_search_fn!r}")
+        self.line_search_fn = line_search_fn
+        self.n_iter = self.func_evals = 0
+        self._history = History(self.history_size)
+        self._previous: tuple[Tensor, Tensor] | None = None  # the last iteration's gradient and step
+
+    def zero_grad(self) -> None:
+        """Set the gradients of all parameters to None."""
+        for parameter in self.params:
+            parameter.grad = None
+
+    def step(self, closure: Closure) -> Any:
+        """Run up to `max_iter` iterations.
+
+        Arguments: `closure`, a function without arguments that clears the gradients, computes the loss of all rows,
+        calls `backward()` and returns the loss; the same loss for the same parameters.
+        Returns: the first result of the closure. A loss that is not finite there, or a direction along which the loss
+        does not fall, ends the step; the parameters are then those of the best evaluation.
+        Errors: RuntimeError in a compiled function; ValueError for a gradient of another shape or dtype.
+
+        >>> import chainrule as cr
+        >>> weight = cr.nn.Parameter([2.0])
+        >>> optimizer = cr.optim.LBFGS([weight], lr=0.5, max_iter=1)
+        >>> def closure():
+        ...     optimizer.zero_grad()
+        ...     loss = cr.sum(weight * weight)
+        ...     loss.backward()
+        ...     return loss
+        >>> optimizer.step(closure).item()
+        4.0
+        """
+        grad_mode.executor.forbid("LBFGS: step evaluates its closure several times; compile the closure in its place")
+        found: list[Any] = []
+
+        def kept() -> Any:
+            found.append(closure())
+            return found[-1]
+
+        last = self.func_evals + self.max_eval
+        for done, (change, before, point) in enumerate(self._iterations(kept, last), 1):
+            if done >= self.max_iter or self.func_evals >= last or _largest(point.gradient) <= self.tolerance_grad:
+                break
+            moved = _largest(change)
+            if moved <= self.tolerance_change or abs(point.loss - before) < self.tolerance_change:
+                break
+        return found[0]
+
+    def _iterations(self, closure: Closure, last: int) -> Iterator[tuple[Tensor, float, Point]]:
+        """Iterate while evaluations are left and the loss falls; yield the change, the loss before it, the new point.
+
+        The caller decides when the loss has converged.
+        """
+        at = self._position()
+        here = self._evaluate(closure)
+        while isfinite(here.loss) and self.func_evals < last and _largest(here.gradient) > self.tolerance_grad:
+            gradient = here.gradient
+            if self._previous is not None:
+                self._history.add(self._previous[1], ops.sub(gradient, self._previous[0]))
+            direction, rate = self._history.direction(gradient), self.lr
+            if self.n_iter == 0:
+                rate = min(self.lr, as_number(ops.div(self.lr, ops.sum(ops.abs(gradient)))))
+            slope = slope_of(gradient, direction)
+            if not slope < 0:  # no descent, from rounding: begin again with the gradient
+                self._history = History(self.history_size)
+                direction = ops.neg(gradient)
+                slope = slope_of(gradient, direction)
+            start = at
+
+            def evaluate(t: float, start: Tensor = start, direction: Tensor = direction) -> Point:
+                self._move(ops.add(start, ops.mul(direction, np.float64(t))))
+                return self._evaluate(closure)
+
+            before = here.loss
+            if self.line_search_fn is None:
+                here = evaluate(rate)
+            else:
+                found, evaluated = strong_wolfe(evaluate, here, slope, direction, rate, last - self.func_evals)
+                if found.step != evaluated:
+                    self._move(ops.add(start, ops.mul(direction, np.float64(found.step))))
+                here = found
+                if found.step == 0:
+                    return
+            at = self._position()
+            change = ops.sub(at, start)
+            self._previous = gradient, change
+            self.n_iter += 1
+            yield change, before, here
+
+    def _position(self) -> Tensor:
+        with no_grad():
+            return _flat(self.params)
+
+    def _move(self, vector: Tensor) -> None:
+        """Set the parameters, rounded to their dtype."""
+        start = 0
+        with no_grad(), _core.writing(parameter._data for parameter in self.params):
+            for parameter in self.params:
+                part = ops.reshape(vector[start : start + parameter.size], parameter.shape)
+                parameter.copy_(ops.astype(part, parameter.dtype))
+                start += parameter.size
+
+    def _evaluate(self, closure: Closure) -> Point:
+        """Loss and gradient of the parameters as they are."""
+        loss = closure()
+        self.func_evals += 1
+        gradients = []
+        for i, parameter in enumerate(self.params):
+            gradient = parameter.grad
+            if gradient is None or not parameter.requires_grad:  # not used, or frozen
+                gradient = Tensor._wrap(np.zeros(parameter.shape, parameter.dtype))
+            if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
+                raise ValueError(
+                    f"LBFGS: parameter {i} is {parameter.dtype} {parameter.shape}, its gradient "
+                    f"{gradient.dtype} {gradient.shape}"
+                )
+            gradients.append(gradient)
+        with no_grad():
+            return Point(0.0, as_number(loss), _flat(gradients))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of the options, the counts, the history and the last gradient and step.
+
+        >>> import chainrule as cr
+        >>> cr.optim.LBFGS([cr.nn.Parameter([1.0])], lr=0.5).state_dict()["options"]["lr"]
+        0.5
+        """
+        previous = [] if self._previous is None else [tensor.numpy().copy() for tensor in self._previous]
+        return {
+            "options": {name: getattr(self, name) for name in _OPTIONS},
+            "n_iter": self.n_iter,
+            "func_evals": self.func_evals,
+            "previous": previous,
+            "history": self._history.state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load the result of `state_dict`; nothing changes on an error.
+
+        Errors: ValueError for a missing entry, or one of another number of parameters.
+
+        >>> import chainrule as cr
+        >>> a, b = (cr.optim.LBFGS([cr.nn.Parameter([1.0])], lr=lr) for lr in (0.5, 1.0))
+        >>> b.load_state_dict(a.state_dict())
+        >>> b.lr
+        0.5
+        """
+        missing = [name for name in ("options", "n_iter", "func_evals", "previous", "history") if name not in state]
+        missing += [name for name in _OPTIONS if not missing and name not in state["options"]]
+        if missing:
+            raise ValueError(f"load_state_dict: missing {', '.join(missing)}")
+        options = {name: state["options"][name] for name in _OPTIONS}
+        fresh = LBFGS(self.params, **options)
+        size = sum(parameter.size for parameter in self.params)
+        history = [tuple(_vector(array, size) for array in pair) for pair in state["history"]]
+        previous = [_vector(array, size) for array in state["previous"]]
+        for step, change in history:
+            fresh._history.add(step, change)
+        fresh._previous = (previous[0], previous[1]) if previous else None
+        fresh.n_iter, fresh.func_evals = int(state["n_iter"]), int(state["func_evals"])
+        self.__dict__.update({**vars(fresh), "params": self.params})
+
+
+_OPTIONS = (
+    "lr",
+    "max_iter",
+    "max_eval",
+    "tolerance_grad",
+    "tolerance_change",
+    "history_size",
+    "line_search_fn",
+)
+
+
+def _flat(tensors: Iterable[Tensor]) -> Tensor:
+    """The tensors as one vector in float64."""
+    parts = [ops.reshape(tensor.detach(), (-1,)) for tensor in tensors]
+    joined = ops.concatenate(parts) if len(parts) > 1 else Tensor._wrap(parts[0].numpy().copy())
+    return ops.astype(joined, np.float64)
+
+
+def _largest(vector: Tensor) -> float:
+    return as_number(ops.max(ops.abs(vector)))
+
+
+def _vector(array: npt.ArrayLike, size: int) -> Tensor:
+    values = np.array(array, dtype=np.float64)
+    if values.shape != (size,):
+        raise ValueError(f"load_state_dict: a vector of the history has shape {values.shape}, expected ({size},)")
+    return Tensor._wrap(values)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())

@@ -1,0 +1,114 @@
+"""Targets of tabular models: class names and codes, or scaled numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import ops
+from ..data._errors import DataError
+
+__all__ = ["Classes", "Scaled", "column_of"]
+
+
+def column_of(y: Any, rows: int) -> npt.NDArray[Any]:
+    """The target as one axis; ValueError for another shape or length."""
+    values = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise ValueError(f"y: expected one target for each row, shape ({rows},), got shape {values.shape}")
+    if len(values) != rows:
+        raise ValueError(f"y: {len(values)} targets for {rows} rows of X")
+    return values
+
+
+def _missing(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        return np.isnan(values)
+    if values.dtype.kind == "O":
+        listed = values.tolist()
+        return np.fromiter((v is None or (isinstance(v, float) and v != v) for v in listed), np.bool_, len(values))
+    return np.zeros(len(values), np.bool_)
+
+
+def _refuse_missing(values: npt.NDArray[Any]) -> None:
+    missing = _missing(values)
+    if missing.any():
+        row, count = int(missing.argmax()), int(missing.sum())
+        raise DataError(f"y: {count} targets are missing (NaN or None), the first in row {row}; leave these rows out")
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes in ascending order, as they were given: texts, integers, booleans."""
+
+    names: npt.NDArray[Any]
+
+    @classmethod
+    def learn(cls, y: npt.NDArray[Any]) -> tuple[Classes, npt.NDArray[np.int64]]:
+        """The classes, and the code of each row."""
+        _refuse_missing(y)
+        if y.dtype.kind == "O":
+            kinds = {type(value).__name__ for value in y.tolist()}
+            if len(kinds) > 1 and "str" in kinds:
+                raise DataError(f"y: class names are {' and '.join(sorted(kinds))}; make them all texts")
+        names, codes = np.unique(y, return_inverse=True)
+        return cls(names), codes.reshape(-1).astype(np.int64)
+
+    def describe(self) -> dict[str, Any]:
+        kind = self.names.dtype
+        texts = kind.kind in "OU" and all(isinstance(name, str) for name in self.names.tolist())
+        return {"classes": self.names.tolist(), "dtype": ("object" if kind.kind == "O" else kind.str), "texts": texts}
+
+    @classmethod
+    def rebuild(cls, described: Any) -> Classes:
+        names = np.empty(len(described["classes"]), np.dtype(described["dtype"]))
+        names[:] = described["classes"]
+        return cls(names)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A number minus its mean, divided by its deviation; predictions stay within the range of the training rows."""
+
+    mean: float
+    deviation: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def learn(cls, y: npt.NDArray[Any], weights: npt.NDArray[np.float32] | None) -> tuple[Scaled, Any]:
+        """The scale, and the scaled targets (rows, 1) float32."""
+        _refuse_missing(y)
+        try:
+            values = y.astype(np.float64)
+        except (TypeError, ValueError):
+            raise DataError("y: expected numbers; for class names use a classifier") from None
+        if not np.isfinite(values).all():
+            raise DataError(f"y: the target of row {int((~np.isfinite(values)).argmax())} is infinite")
+        w = np.ones(len(values)) if weights is None else weights.astype(np.float64)
+        total = ops.sum(w)
+        mean = ops.div(ops.sum(ops.mul(values, w)), total)
+        centred = ops.sub(values, mean)
+        deviation = ops.sqrt(ops.div(ops.sum(ops.mul(ops.square(centred), w)), total)).item()
+        scale = deviation if deviation > 0 else 1.0
+        known = values if weights is None else values[weights > 0]
+        found = cls(mean.item(), scale, float(known.min()), float(known.max()))
+        return found, ops.astype(ops.div(centred, np.float64(scale)), np.float32).numpy().reshape(-1, 1)
+
+    def values(self, outputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Targets of these outputs of a net."""
+        scaled = ops.add(ops.mul(outputs.astype(np.float64), np.float64(self.deviation)), np.float64(self.mean))
+        result: npt.NDArray[np.float64] = np.clip(scaled.numpy(), self.lowest, self.highest)
+        return result
+
+    def describe(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    @classmethod
+    def rebuild(cls, described: Any) -> Scaled:
+        return cls(**described)
