@@ -31,6 +31,7 @@ Dtype = type[np.float32] | type[np.float64]
 # Layers that are not compared here, and why.
 LEFT_OUT = {
     "Sequential": "it is the net around the layers",
+    "Embedding": "its input is categories: tests/test_embedding.py",
     "Dropout": "its mask is drawn: tests/test_dropout.py",
     **dict.fromkeys(
         ("OneHot", "PCA", "Standardize", "Whiten", "PolynomialFeatures", "RBFFeatures"),

@@ -14,6 +14,7 @@ from ._activations import *
 from ._containers import *
 from ._conv import *
 from ._dropout import *
+from ._embedding import *
 from ._linear import *
 from ._loss_module import PenalizedLoss as PenalizedLoss
 from ._losses import *
