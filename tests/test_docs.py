@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("page", ["data.md", "tables.md"])
+@pytest.mark.parametrize("page", ["data.md", "tables.md", "sklearn.md"])
 def test_blocks_run_in_order(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     text = (ROOT / "docs" / page).read_text()

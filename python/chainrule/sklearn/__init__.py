@@ -1,4 +1,5 @@
-"""Estimators with scikit-learn's interface: `TabularClassifier` and `TabularRegressor`.
+"""Estimators with scikit-learn's interface: drop-ins for its `MLPClassifier` and `MLPRegressor`, and
+`TabularClassifier` and `TabularRegressor`, which take any table and need no setting.
 
 Needs scikit-learn 1.6 or newer, which the extra installs: `pip install chainrule[sklearn]`.
 """
@@ -12,7 +13,8 @@ except ImportError as _error:
         "chainrule.sklearn: scikit-learn is not installed; pip install 'chainrule[sklearn]'", name="sklearn"
     ) from _error
 
-
+from ._classifier import MLPClassifier
+from ._regressor import MLPRegressor
 from ._tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["TabularClassifier", "TabularRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]
