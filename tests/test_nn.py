@@ -317,7 +317,8 @@ def test_compiled_layers_are_the_eager_ones(name: str) -> None:
     def step(*x: cr.Tensor) -> tuple[cr.Tensor, ...]:
         y = layer(*x)
         layer.zero_grad()
-        gradients = [cr.grad(lambda v: cr.sum(cr.square(layer(v, *x[1:]))))(x[0])]
+        categories = x[0].dtype.kind == "i"
+        gradients = [] if categories else [cr.grad(lambda v: cr.sum(cr.square(layer(v, *x[1:]))))(x[0])]
         cr.backward(cr.sum(cr.square(y))) if y.requires_grad else None
         gradients += [p.grad for p in layer.parameters() if p.grad is not None]
         return y, *[g * 1.0 for g in gradients]

@@ -51,13 +51,13 @@ class StepSchedule:
 
     >>> import chainrule as cr
     >>> optimizer = cr.optim.SGD([cr.nn.Parameter([1.0])], lr=0.5)
-    >>> schedule = cr.optim.StepSchedule(optimizer, "lr", "cosine", total_steps=3)
+    >>> schedule = cr.optim.StepSchedule(optimizer, "lr", "linear", total_steps=4)
     >>> rates = [optimizer.lr]
-    >>> for _ in range(3):
+    >>> for _ in range(4):
     ...     schedule.step()
     ...     rates.append(optimizer.lr)
     >>> rates
-    [0.5, 0.375, 0.125, 0.0]
+    [0.5, 0.375, 0.25, 0.125, 0.0]
     """
 
     def __init__(
