@@ -1,8 +1,8 @@
 """Model files: safetensors with the architecture in the metadata; no pickle, no code, no import by name.
 
 Metadata: `format` ("chainrule"), `format_version`, `version` and `numerics_version` of the writer, `architecture`
-(JSON, see `_architecture.py`, or null for a state dict), `preparation` (JSON, the table schema of `chainrule train`), or
-`kind` and `description` (JSON, what surrounds the net of a model of one of the kinds in `_model_kinds.py`),
+(JSON, see `_architecture.py`, or null for a state dict), `preparation` (JSON, the table schema of `chainrule train`),
+or `kind` and `description` (JSON, what surrounds the net of a model of one of the kinds in `_model_kinds.py`),
 and `sha256` over all names, values and metadata. Version 1 of the format has layers of `cr.nn` that are all used once;
 version 2 adds registered classes and what occurs several times. A file has the lowest version that can describe it.
 """
