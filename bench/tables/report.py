@@ -26,7 +26,7 @@ def print_report(tasks: dict[str, str], contenders: list[str], results: Results,
 
 def _mean(results: Results, table: str, contender: str, score: str, splits: int) -> float | None:
     runs = results.get(table, {}).get(contender, {})
-    values = [runs[str(i)][score] for i in range(splits) if str(i) in runs]
+    values = [runs[str(i)][score] for i in range(splits) if score in runs.get(str(i), {})]
     return mean(values) if values else None
 
 
@@ -48,13 +48,13 @@ def _mean_rank(tasks: Any, contenders: list[str], results: Results, splits: int,
 
 
 def _goals(tasks: dict[str, str], results: Results, splits: int, ranks: dict[str, float | None]) -> list[str]:
-    def ratio(peer: str, score: str, most: float, slack: float = 0.0) -> tuple[list[str], int]:
+    def ratio(peer: str, score: str, most: float) -> tuple[list[str], int]:
         worse, seen = [], 0
         for table in tasks:
             own, other = (_mean(results, table, name, score, splits) for name in ("chainrule", peer))
             if own is not None and other is not None:
                 seen += 1
-                worse += [f"{table} {own:.3g} / {other:.3g}"] if own > most * other + slack else []
+                worse += [f"{table} {own:.3g} / {other:.3g}"] if own > most * other else []
         return worse, seen
 
     def quality() -> tuple[list[str], int]:

@@ -45,7 +45,8 @@ def save(
 
     Arguments: `model`, a Module built from the layers of `cr.nn` and classes decorated with
     `cr.nn.register_serializable`, a `cr.tabular.TabularModel` or a fitted tabular estimator, or a `state_dict()` (for
-    other modules: load it and pass it to `load_state_dict`); `path`; `preparation`, the command line's schema of columns and classes.
+    other modules: load it and pass it to `load_state_dict`); `path`; `preparation`, the command line's schema of
+    columns and classes.
     Errors: TypeError naming a layer of another class, or a value's dtype; ValueError for a registered class whose
     constructor does not make the same layers from `config()`, for reserved names (`__metadata__`), and for models of
     more than 16384 layers, more than 65536 values, or nested deeper than 64; OSError when the file cannot be written.
@@ -94,8 +95,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file.
 
     Arguments: `path`, a file that `save` wrote.
-    Returns: the Module, the tabular model, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning reports a file
-    written with another numerics version, because results may differ in their last bits.
+    Returns: the Module, the tabular model, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning reports
+    a file written with another numerics version, because results may differ in their last bits.
     Errors: `ModelFormatError` for a file that is damaged, truncated, or not a chainrule model; OSError when it cannot
     be read.
 
