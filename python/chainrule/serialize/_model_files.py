@@ -95,8 +95,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file.
 
     Arguments: `path`, a file that `save` wrote.
-    Returns: the Module, the tabular model, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning reports
-    a file written with another numerics version, because results may differ in their last bits.
+    Returns: the Module, the tabular model, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning
+    reports a file written with another numerics version, because results may differ in their last bits.
     Errors: `ModelFormatError` for a file that is damaged, truncated, or not a chainrule model; OSError when it cannot
     be read.
 
