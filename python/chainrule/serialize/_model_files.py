@@ -64,12 +64,12 @@ def save(
     """
     given: Any = model_of(model)
     kind = kind_of(given)
-    model = given if kind is None else given.net
-    if isinstance(model, Module):
-        values = model.state_dict()
-        architecture: Any = describe(model, values)
+    plain: Any = given if kind is None else given.net
+    if isinstance(plain, Module):
+        values = plain.state_dict()
+        architecture: Any = describe(plain, values)
     else:
-        architecture, values = None, {name: values_of(value, f"save: {name}") for name, value in model.items()}
+        architecture, values = None, {name: values_of(value, f"save: {name}") for name, value in plain.items()}
         unfit = next((name for name in values if not isinstance(name, str)), None)
         if unfit is not None:
             raise TypeError(f"save: the names of a state dict must be strings, got {unfit!r}")
