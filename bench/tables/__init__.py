@@ -4,5 +4,5 @@ FOLDER holds tables as CSV files and `tables.json`: a mapping of each table's na
 "regression", and its number of rows. Every contender is trained at its defaults on the same splits of each table, one
 thread each, in a process of its own.
 
-Where to add: a contender is one row of `CONTENDERS` in `contenders.py`; a goal one row of `GOALS` in `goals.py`.
+Where to add: a contender is one row of `CONTENDERS` in `contenders.py`; a goal one row in `report.py`.
 """

@@ -11,7 +11,7 @@ Make = Callable[[bool, Any], Any]  # (is it a classification?, the training rows
 
 @dataclass(frozen=True)
 class Contender:
-    """A row of the comparison; `peer` is False for this package's own."""
+    """A row of the comparison."""
 
     name: str
     make: Make

@@ -59,7 +59,7 @@ def _run(options: Any, table: str, contender: str, results: Results) -> None:
         return
     print(f"{table}: {contender} ...", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "bench.tables.worker", options.folder, table, contender, ",".join(missing)]
-    one = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")}
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"), "1")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **one}, text=True)
     assert process.stdout is not None
     for line in process.stdout:

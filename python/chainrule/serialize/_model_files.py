@@ -1,8 +1,8 @@
 """Model files: safetensors with the architecture in the metadata; no pickle, no code, no import by name.
 
 Metadata: `format` ("chainrule"), `format_version`, `version` and `numerics_version` of the writer, `architecture`
-(JSON, see `_architecture.py`, or null for a state dict), `preparation` (JSON, the table schema of `chainrule train`), or
-`kind` and `description` (JSON, what surrounds the net of a model of one of the kinds in `_model_kinds.py`),
+(JSON, see `_architecture.py`, or null for a state dict), `preparation` (JSON, the table schema of `chainrule train`),
+or `kind` and `description` (JSON, what surrounds the net of a model of one of the kinds in `_model_kinds.py`),
 and `sha256` over all names, values and metadata. Version 1 of the format has layers of `cr.nn` that are all used once;
 version 2 adds registered classes and what occurs several times. A file has the lowest version that can describe it.
 """
@@ -45,7 +45,8 @@ def save(
 
     Arguments: `model`, a Module built from the layers of `cr.nn` and classes decorated with
     `cr.nn.register_serializable`, a `cr.tabular.TabularModel` or a fitted tabular estimator, or a `state_dict()` (for
-    other modules: load it and pass it to `load_state_dict`); `path`; `preparation`, the command line's schema of columns and classes.
+    other modules: load it and pass it to `load_state_dict`); `path`; `preparation`, the command line's schema of
+    columns and classes.
     Errors: TypeError naming a layer of another class, or a value's dtype; ValueError for a registered class whose
     constructor does not make the same layers from `config()`, for reserved names (`__metadata__`), and for models of
     more than 16384 layers, more than 65536 values, or nested deeper than 64; OSError when the file cannot be written.
@@ -63,12 +64,12 @@ def save(
     """
     given: Any = model_of(model)
     kind = kind_of(given)
-    model = given if kind is None else given.net
-    if isinstance(model, Module):
-        values = model.state_dict()
-        architecture: Any = describe(model, values)
+    plain: Any = given if kind is None else given.net
+    if isinstance(plain, Module):
+        values = plain.state_dict()
+        architecture: Any = describe(plain, values)
     else:
-        architecture, values = None, {name: values_of(value, f"save: {name}") for name, value in model.items()}
+        architecture, values = None, {name: values_of(value, f"save: {name}") for name, value in plain.items()}
         unfit = next((name for name in values if not isinstance(name, str)), None)
         if unfit is not None:
             raise TypeError(f"save: the names of a state dict must be strings, got {unfit!r}")
@@ -94,8 +95,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file.
 
     Arguments: `path`, a file that `save` wrote.
-    Returns: the Module, the tabular model, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning reports a file
-    written with another numerics version, because results may differ in their last bits.
+    Returns: the Module, the tabular model, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning
+    reports a file written with another numerics version, because results may differ in their last bits.
     Errors: `ModelFormatError` for a file that is damaged, truncated, or not a chainrule model; OSError when it cannot
     be read.
 

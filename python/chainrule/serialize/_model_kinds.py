@@ -1,7 +1,7 @@
 """Kinds of models that are a net with a description: a class by the name that files give it.
 
-Such a model has `net`, a Module, and `describe()`, everything else as JSON; its class has `rebuild(description, net)`. An
-object that holds one (an estimator) has it as `chainrule_model_`.
+Such a model has `net`, a Module, and `describe()`, everything else as JSON; its class has `rebuild(description, net)`.
+An object that holds one (an estimator) has it as `chainrule_model_`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import (
@@ -100,7 +100,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
 
     def _table(self, X: Any, reset: bool) -> Frame:
         """Check X as scikit-learn does, and read it as a table."""
-        if isinstance(X, (Mapping, Frame)):
+        if isinstance(X, (Mapping, Frame)) and not hasattr(X, "toarray"):  # a sparse dict of keys is a mapping
             frame = Frame.of(X)
             if reset:
                 self.n_features_in_, self.feature_names_in_ = len(frame.names), np.array(frame.names, object)
@@ -206,6 +206,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
 
     def _targets(self, y: Any) -> Array:
         y = column_or_1d(y, warn=True)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         return np.asarray(y)
 
@@ -249,7 +251,9 @@ def _typed(values: Array, index: int) -> Array:
     wrong = next((v for v in present if not isinstance(v, str)), None)
     if wrong is not None:
         kind = type(wrong).__name__
-        raise TypeError(f"X: column {index} has a {kind}; argument must be a string or a number, of one kind in a column")
+        raise TypeError(
+            f"X: column {index} has a {kind}; argument must be a string or a number, of one kind in a column"
+        )
     found = np.empty(len(listed), object)
     found[:] = listed
     return found

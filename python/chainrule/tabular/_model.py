@@ -123,9 +123,7 @@ class TabularModel:
             recipe = replace(recipe, epochs=check_integer("epochs", epochs, 1))
         if hidden is not None:
             recipe = replace(recipe, hidden=tuple(check_integer("hidden", width, 1) for width in hidden))
-        loss: Any = (
-            nn.MSELoss() if codes is None else nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-        )
+        loss: Any = nn.MSELoss() if codes is None else nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         inputs = encoder(frame)
         order = _canonical_order(inputs, targets, weights)
         inputs, targets, weights = inputs[order], targets[order], None if weights is None else weights[order]
@@ -134,9 +132,7 @@ class TabularModel:
         if time_limit is not None:
             n_members, recipe = _within(check_number("time_limit", time_limit), job, codes, n_members)
             job = replace(job, recipe=recipe)
-        jobs = [
-            replace(job, number=i, folds=folds_of(codes, frame.rows, seed, i)) for i in range(n_members)
-        ]
+        jobs = [replace(job, number=i, folds=folds_of(codes, frame.rows, seed, i)) for i in range(n_members)]
         members = list(map(train_member, jobs) if run is None else run(train_member, jobs))
         net = TabularEnsemble([member.net for member in members], codes is not None)
         if codes is not None:

@@ -38,7 +38,7 @@ class TabularNet(Module):
         self.activation = activation
         self.scale = Parameter(np.ones(features, np.float32))
         widths, single = [features, *hidden, outputs], np.dtype(np.float32)
-        inner = list(zip(widths, widths[1:], strict=False))
+        inner = [(widths[i], widths[i + 1]) for i in range(len(widths) - 1)]
         drawn = [draw_weight((a, b), a, b, "he", single, generator) for a, b in inner]
         self.weights = [Parameter(weight) for weight in drawn]
         self.biases = [Parameter(np.zeros(b, np.float32)) for _, b in inner]

@@ -28,7 +28,8 @@ def column_of(y: Any, rows: int) -> npt.NDArray[Any]:
 
 def _missing(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     if values.dtype.kind == "f":
-        return np.isnan(values)
+        nan: npt.NDArray[np.bool_] = np.isnan(values)
+        return nan
     if values.dtype.kind == "O":
         listed = values.tolist()
         return np.fromiter((v is None or (isinstance(v, float) and v != v) for v in listed), np.bool_, len(values))

@@ -1,0 +1,115 @@
+"""TabularClassifier and TabularRegressor: scikit-learn's checks, tables, weights, parallel training."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import chainrule as cr
+from chainrule.sklearn import TabularClassifier, TabularRegressor
+
+
+def _table(rows: int = 90) -> tuple[dict[str, Any], Any]:
+    draw = np.random.default_rng(3)
+    size, heat = draw.normal(50, 20, rows), draw.choice(["gas", "oil", "wood"], rows)
+    dates = np.datetime64("2024-01-01") + draw.integers(0, 700, rows)
+    size[::7] = np.nan
+    price = np.where(heat == "oil", 3.0, 1.0) + np.nan_to_num(size, nan=10.0) / 30 + draw.normal(0, 0.1, rows)
+    return {"size": size, "heat": heat, "built": dates.astype("datetime64[us]"), "lift": draw.random(rows) < 0.5}, price
+
+
+@parametrize_with_checks(
+    [
+        TabularClassifier(n_members=1, epochs=8),
+        TabularRegressor(n_members=1, epochs=30),
+        TabularClassifier(n_members=2, epochs=8, hidden=(8,), refit=True, class_weight="balanced"),
+        TabularRegressor(n_members=2, epochs=30, hidden=(8, 8), refit=True),
+    ]
+)
+def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def test_scores_without_settings() -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    parts = train_test_split(X, y, random_state=0, stratify=y)
+    assert TabularClassifier().fit(parts[0], parts[2]).score(parts[1], parts[3]) > 0.95
+    X, y = load_diabetes(return_X_y=True)
+    parts = train_test_split(X, y, random_state=0)
+    assert TabularRegressor().fit(parts[0], parts[2]).score(parts[1], parts[3]) > 0.3
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, dict])
+def test_frames_of_all_libraries_give_the_same_model(make: Any) -> None:
+    table, price = _table()
+    expected = TabularRegressor(n_members=2, epochs=5).fit(table, price)
+    model = TabularRegressor(n_members=2, epochs=5).fit(make(table), price)
+    assert model.digest_ == expected.digest_
+    assert model.predict(make(table)).tobytes() == expected.predict(table).tobytes()
+    assert [kind.kind for kind in model.columns_] == ["number", "category", "date", "boolean"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["low", "high"], [7, -1], [True, False], np.array(["02134", "1E2"], object)],
+)
+def test_class_names_come_back_as_given(names: Any) -> None:
+    table, price = _table()
+    y = np.asarray(names)[(price > np.median(price)).astype(int)]
+    model = TabularClassifier(n_members=2, epochs=5).fit(table, y)
+    assert model.classes_.dtype == y.dtype and sorted(model.classes_.tolist()) == sorted(names)
+    assert model.predict(table).dtype == y.dtype and set(model.predict(table).tolist()) <= set(names)
+
+
+def test_jobs_saving_and_pickling_keep_the_bits(tmp_path: Any) -> None:
+    table, price = _table()
+    y = np.where(price > np.median(price), "high", "low")
+    alone = TabularClassifier(n_members=3, epochs=5).fit(table, y)
+    expected = alone.predict_proba(table).tobytes()
+    jobs = TabularClassifier(n_members=3, epochs=5, n_jobs=2).fit(table, y)
+    assert jobs.digest_ == alone.digest_ and jobs.predict_proba(table).tobytes() == expected
+    cr.save(alone, tmp_path / "model.safetensors")
+    loaded = cr.load(tmp_path / "model.safetensors")
+    assert loaded.digest() == alone.digest_ and loaded.predict_proba(table).tobytes() == expected
+    assert loaded.predict(table).tolist() == alone.predict(table).tolist()
+    assert pickle.loads(pickle.dumps(alone)).predict_proba(table).tobytes() == expected
+
+
+def test_in_pipelines_and_searches() -> None:
+    table, price = _table()
+    pipe = make_pipeline(FunctionTransformer(), TabularRegressor(epochs=4))
+    search = GridSearchCV(pipe, {"tabularregressor__n_members": [1, 2]}, cv=2).fit(pd.DataFrame(table), price)
+    assert search.best_params_["tabularregressor__n_members"] in (1, 2)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("backend", ["dask", "ray"])
+def test_members_on_a_cluster_have_the_bits_of_one_machine(backend: str) -> None:
+    joblib = pytest.importorskip("joblib")
+    table, price = _table()
+    alone = TabularRegressor(n_members=3, epochs=5).fit(table, price)
+    if backend == "dask":
+        distributed = pytest.importorskip("dask.distributed")
+        client = distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
+        with client, joblib.parallel_config("dask"):
+            model = TabularRegressor(n_members=3, epochs=5, n_jobs=2).fit(table, price)
+    else:
+        ray = pytest.importorskip("ray")
+        pytest.importorskip("ray.util.joblib").register_ray()
+        ray.init(num_cpus=2, include_dashboard=False)
+        try:
+            with joblib.parallel_config("ray"):
+                model = TabularRegressor(n_members=3, epochs=5, n_jobs=2).fit(table, price)
+        finally:
+            ray.shutdown()
+    assert model.digest_ == alone.digest_
