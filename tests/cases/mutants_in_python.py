@@ -286,9 +286,9 @@ IN_PYTHON = [
     ),
     Mutant(
         "the mark of a file's first line",
-        "python/chainrule/data/_csv.py",
-        '"utf-8-sig" if self.number == 1 else "utf-8"',
-        '"utf-8"',
+        "python/chainrule/data/_records.py",
+        '    (codecs.BOM_UTF8, "utf-8"),\n',
+        "",
         "test_data.py",
     ),
 ]

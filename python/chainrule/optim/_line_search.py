@@ -16,7 +16,7 @@ from .. import ops
 from .._tensor import Tensor
 from ..compiler.jit import Compiled
 
-__all__: list[str] = []
+__all__ = ["Point", "as_number", "slope_of", "strong_wolfe"]
 
 _DECREASE, _CURVATURE = 1e-4, 0.9  # of the strong Wolfe conditions
 _MOST = 25  # evaluations of one search

@@ -12,7 +12,7 @@ from .. import ops
 from .._tensor import Tensor
 from ..compiler.jit import Compiled
 
-__all__: list[str] = []
+__all__ = ["History"]
 
 _FIRST = 5  # pairs of the smallest program; the next ones have twice as many
 
