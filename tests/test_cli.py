@@ -283,7 +283,8 @@ def test_train_says_which_number_is_too_large(tmp_path: Path, capsys: pytest.Cap
     assert "column 'width': -2e+155 is too large to standardise" in error_line(
         capsys, "train", str(path), "--target", "kind", "--net", "plain"
     )
-    assert "ignore: there is no column 'hue'" in error_line(capsys, "train", str(path), "--target", "kind", "--ignore", "hue")
+    ignoring = error_line(capsys, "train", str(path), "--target", "kind", "--ignore", "hue")
+    assert "ignore: there is no column 'hue'" in ignoring
     assert "--categories, --ignore and the like require a file" in error_line(capsys, "train", "--ignore", "hue")
 
 

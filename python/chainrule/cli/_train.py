@@ -267,7 +267,8 @@ def _train_tabular(
     seconds = time.perf_counter() - begun
     found = EngineModel(model, table.target)
     scores = _scores_or_none(lambda: _table_scores(found, table))
-    save(model, path, record=_record(options, table, scores, found))
+    saved: Any = model
+    save(saved, path, record=_record(options, table, scores, found))
     _finish(report, events, path, head, scores, seconds, table, "")
     if options.plot is not None:
         from ._plots import draw_results

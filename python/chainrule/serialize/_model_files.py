@@ -1,11 +1,11 @@
 """Model files: safetensors with the architecture in the metadata; no pickle, no code, no import by name.
 
 Metadata: `format` ("chainrule"), `format_version`, `version` and `numerics_version` of the writer, `architecture`
-(JSON, see `_architecture.py`, or null for a state dict), `preparation` (JSON, the table schema of `chainrule train`), or
-`kind` and `description` (JSON, what surrounds the net of a model of one of the kinds in `_model_kinds.py`),
-`record` (JSON, what is known about the training) and `sha256` over all names, values and metadata. Version 1 of the
-format has layers of `cr.nn` that are all used once; version 2 adds registered classes and what occurs several times. A
-file has the lowest version that can describe it.
+(JSON, see `_architecture.py`, or null for a state dict), `preparation` (JSON, the table schema of `chainrule train`),
+or `kind` and `description` (JSON, what surrounds the net of a model of one of the kinds in `_model_kinds.py`), `record`
+(JSON, what is known about the training) and `sha256` over all names, values and metadata. Version 1 of the format has
+layers of `cr.nn` that are all used once; version 2 adds registered classes and what occurs several times. A file has
+the lowest version that can describe it.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def save(
 
     Arguments: `model`, a Module built from the layers of `cr.nn` and classes decorated with
     `cr.nn.register_serializable`, a `cr.tabular.TabularModel` or a fitted tabular estimator, or a `state_dict()` (for
-    other modules: load it and pass it to `load_state_dict`); `path`; `preparation`, the command line's schema of columns
-    and classes; `record`, what is known about the training, as JSON has it.
+    other modules: load it and pass it to `load_state_dict`); `path`; `preparation`, the command line's schema of
+    columns and classes; `record`, what is known about the training, as JSON has it.
     Errors: TypeError naming a layer of another class, or a value's dtype; ValueError for a registered class whose
     constructor does not make the same layers from `config()`, for reserved names (`__metadata__`), and for models of
     more than 16384 layers, more than 65536 values, or nested deeper than 64; OSError when the file cannot be written.
@@ -99,8 +99,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     """Read a model file.
 
     Arguments: `path`, a file that `save` wrote.
-    Returns: the Module, the tabular model, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning reports a file
-    written with another numerics version, because results may differ in their last bits.
+    Returns: the Module, the tabular model, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning
+    reports a file written with another numerics version, because results may differ in their last bits.
     Errors: `ModelFormatError` for a file that is damaged, truncated, or not a chainrule model; OSError when it cannot
     be read.
 
