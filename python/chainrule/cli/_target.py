@@ -113,9 +113,8 @@ def read_target(
     notes: tuple[str, ...] = ()
     if absent.any():
         rows = np.flatnonzero(absent)
-        found = ", ".join(f"{'empty' if not texts[row] else repr(texts[row])} in line {lines[row]}" for row in rows[:3])
-        more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-        what = f"{len(rows)} {'row has' if len(rows) == 1 else 'rows have'} a missing target ({found}{more})"
+        found = ", ".join(str(lines[row]) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+        what = f"{len(rows)} of {len(texts)} rows have a missing target (empty, NA or the like; lines {found})"
         if drop is False or (drop is None and task is not None):
             raise DataError(f"{where}, column {column.name!r}: {what}; --drop-missing leaves them out")
         notes = (f"{what}; left out",)
