@@ -13,9 +13,9 @@ def main() -> None:
     try:
         from .cli.main import run
     except ModuleNotFoundError as error:
-        if error.name != "typer":
+        if error.name not in ("typer", "rich"):
             raise
-        print("chainrule: error: the command line requires typer: pip install typer tqdm", file=sys.stderr)
+        print("chainrule: error: the command line requires typer and rich: pip install typer rich", file=sys.stderr)
         sys.exit(2)
     try:
         raise_on_interrupt()

@@ -1,4 +1,4 @@
-"""The command line `chainrule`: train, predict, info, selftest. Requires typer.
+"""The command line `chainrule`: train, predict, evaluate, info, selftest. Requires typer and rich.
 
 Errors are printed in one line on stderr with exit code 2; Ctrl-C gives exit code 130.
 """
@@ -6,31 +6,48 @@ Errors are printed in one line on stderr with exit code 2; Ctrl-C gives exit cod
 from __future__ import annotations
 
 import contextlib
-import csv
-import dataclasses
-import io
 import os
 import sys
 from collections.abc import Sequence
-from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
-from .. import ops
-from .._util.files import write_atomic
 from ..config import __version__, set_num_threads, show_config
-from ..data import read_csv
-from ..serialize._model_files import load_prepared, save
-from ..train._history import History
-from . import task as training
+from ._help import Commands, Examples
+from ._options import (
+    CommentOption,
+    ConfigOption,
+    DecimalOption,
+    DelimiterOption,
+    EncodingOption,
+    HeaderOption,
+    JsonOption,
+    MissingOption,
+    Net,
+    QuietOption,
+    Task,
+    ThousandsOption,
+    ThreadsOption,
+    names_of,
+    reading_of,
+)
+from ._report import Report, complain
+from ._train import TrainOptions, train_command
 
 __all__ = ["app", "run"]
+
+_PLAIN = ("batch_size", "lr", "momentum", "nesterov", "weight_decay", "checkpoint", "resume")
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
     name="chainrule",
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    cls=Commands,
+    context_settings=SETTINGS,
 )
 
 
@@ -49,248 +66,240 @@ def options(
     """Neural nets on CPUs, with the same bits everywhere."""
 
 
-class Task(str, Enum):
-    """The kind of prediction."""
-
-    classification = "classification"
-    regression = "regression"
-
-
-HeaderOption = Annotated[
-    bool | None,
-    typer.Option("--header/--no-header", help="Whether line 1 of the CSV has column names.", show_default="detected"),
-]
-DelimiterOption = Annotated[str, typer.Option(help="The field delimiter.")]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Number of threads.", show_default="available CPUs")]
-
-
-@app.command()
+@app.command(cls=Examples, context_settings=SETTINGS)
 def train(
+    context: typer.Context,
     source: Annotated[
         str | None,
-        typer.Argument(help="A CSV file, or a folder of IDX files.", show_default="the bundled digits"),
+        typer.Argument(help="A table (CSV, TSV, Parquet; - for stdin), or a folder of IDX.", show_default="digits"),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict (CSV).")] = None,
-    task: Annotated[Task | None, typer.Option(help="The kind of target (CSV).", show_default="detected")] = None,
-    categories: Annotated[
-        list[str] | None,
-        typer.Option(help="A categorical column; text columns are detected. May be repeated (CSV)."),
+    target: Annotated[str | None, typer.Option("--target", "-t", help="The column to predict.")] = None,
+    task: Annotated[Task | None, typer.Option(help="The kind of target.", show_default="detected")] = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="Model file.", show_default="NAME.safetensors")] = None,
+    net: Annotated[
+        Net, typer.Option(help="tabular: strong without settings; plain: one net with the options below.")
+    ] = Net.tabular,
+    holdout: Annotated[float, typer.Option(help="Fraction of rows held out for the scores; 0 for none.")] = 0.2,
+    test: Annotated[str | None, typer.Option(help="A table to score on, in place of held-out rows.")] = None,
+    categories: Annotated[list[str] | None, typer.Option(help="Columns that are categories, a,b or repeated.")] = None,
+    numbers: Annotated[list[str] | None, typer.Option(help="Columns that are numbers.")] = None,
+    dates: Annotated[list[str] | None, typer.Option(help="Columns that are dates.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Columns to leave out.")] = None,
+    drop_missing: Annotated[
+        bool | None,
+        typer.Option(
+            "--drop-missing/--no-drop-missing",
+            help="Leave out rows without a target.",
+            show_default="yes, unless --task is given",
+        ),
     ] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="A column to exclude. May be repeated (CSV).")] = None,
+    delimiter: DelimiterOption = None,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
+    encoding: EncodingOption = None,
+    comment: CommentOption = None,
     header: HeaderOption = None,
-    delimiter: DelimiterOption = ",",
-    holdout: Annotated[float, typer.Option(help="Fraction of rows held out (not for IDX).")] = 0.2,
+    missing: MissingOption = None,
     hidden: Annotated[
         str | None,
-        typer.Option(help="Sizes of the hidden layers, like 256,128; 0 for none.", show_default="data-dependent"),
+        typer.Option(help="Hidden layers, like 256,128; 0 for none.", show_default="by the data"),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the data.", show_default="data-dependent")
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data.", show_default="by the data")] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="Averaged nets (tabular).", show_default="5")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds of training, about; fewer nets or epochs (tabular).")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows per step.", show_default="data-dependent")] = None,
-    lr: Annotated[
-        float | None,
-        typer.Option(help="Learning rate of the first epoch; decays linearly.", show_default="data-dependent"),
+    class_weight: Annotated[
+        str | None, typer.Option(help="balanced: rare classes count as much as others (tabular).")
     ] = None,
-    momentum: Annotated[float, typer.Option(help="Momentum of SGD.")] = 0.9,
-    nesterov: Annotated[bool, typer.Option("--nesterov", help="Nesterov momentum.")] = False,
-    weight_decay: Annotated[float, typer.Option(help="Weight decay (L2).")] = 0.0,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Determines split, initial weights and order; same seed, same bits.")
-    ] = 0,
-    out: Annotated[str | None, typer.Option(help="Model file.", show_default="NAME.safetensors")] = None,
-    threads: ThreadsOption = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Rows per step (plain).", show_default="by the data")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate (plain).", show_default="by the data")] = None,
+    momentum: Annotated[float, typer.Option(help="Momentum of SGD (plain).")] = 0.9,
+    nesterov: Annotated[bool, typer.Option("--nesterov", help="Nesterov momentum (plain).")] = False,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay, L2 (plain).")] = 0.0,
     checkpoint: Annotated[
-        str | None, typer.Option(help="File for the state of training, saved after every epoch and at Ctrl-C.")
+        str | None, typer.Option(help="File for the state of training, saved after every epoch and at Ctrl-C (plain).")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue from the checkpoint, if there is one, with the same bits.")
+        bool, typer.Option("--resume", help="Continue from the checkpoint, if there is one (plain).")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Disable progress output.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, initial weights and order: same seed, same bits.")] = 0,
+    plot: Annotated[str | None, typer.Option(help="Folder for pictures of curves and results (PNG).")] = None,
+    log: Annotated[str | None, typer.Option(help="File for the events of training, as lines of JSON.")] = None,
+    config: ConfigOption = None,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Train a net and save it.
+    """Train a model and save it.
 
-    SOURCE is a CSV file (with --target COLUMN) or a folder of IDX files like Fashion-MNIST; the default is the bundled
-    handwritten digits. Prints accuracy or error on the held-out rows.
+    Says what was read, how each column is used, and how well the model predicts rows that it was not trained on, beside
+    always guessing the largest class or the mean. Without SOURCE, the bundled handwritten digits.
+
+    \b
+    Examples:
+      chainrule train flats.csv --target price
+      chainrule train churn.tsv -t churned --plot pictures
+      chainrule train a.csv -t y --test b.csv -o y.model
+      cat data.csv | chainrule train - -t label --json
     """
     if threads is not None:
         set_num_threads(threads)
-    columns: dict[str, Any] = {"categories": categories or (), "ignore": ignore or ()}
-    reading = {"header": header, "delimiter": delimiter, **columns}
-    problem = _load_problem(source, target, task, reading, holdout, seed)
-    chosen: dict[str, Any] = {"hidden": _sizes(hidden), "epochs": epochs, "batch_size": batch_size, "lr": lr}
-    options = dataclasses.replace(
-        problem.defaults,
-        momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, seed=seed,
-        **{name: value for name, value in chosen.items() if value is not None},
+    del config  # read before the other options
+
+    def is_given(name: str) -> bool:
+        """Whether an option was given, on the command line or in the configuration."""
+        origin = context.get_parameter_source(name)
+        return origin is not None and origin.name != "DEFAULT"
+
+    chosen = TrainOptions(
+        source=source, target=target, task=None if task is None else task.value, out=out, net=net.value,
+        net_given=is_given("net"), holdout=holdout, test=test,
+        declared={
+            "categories": names_of(categories), "numbers": names_of(numbers), "dates": names_of(dates),
+            "ignore": names_of(ignore),
+        },
+        drop_missing=drop_missing,
+        reading=reading_of(delimiter, decimal, thousands, encoding, comment, header, missing),
+        hidden=hidden, epochs=epochs, batch_size=batch_size, lr=lr, momentum=momentum, nesterov=nesterov,
+        weight_decay=weight_decay, checkpoint=checkpoint, resume=resume, seed=seed, plot=plot, log=log,
+        members=members, time_limit=time_limit, class_weight=class_weight,
+        plain_given=tuple(name for name in _PLAIN if is_given(name)),
+        tabular_given=tuple(name for name in ("members", "time_limit", "class_weight") if is_given(name)),
+        settings={name: value for name, value in context.params.items() if is_given(name)},
     )  # fmt: skip
-    if resume and checkpoint is None:
-        raise ValueError("train: --resume requires --checkpoint FILE")
-    path = _check_out(out if out is not None else f"{problem.name}.safetensors")
-    if checkpoint is not None:
-        _check_out(checkpoint)
-    _train_and_save(problem, options, path, not quiet, checkpoint, resume)
-
-
-def _load_problem(
-    source: str | None,
-    target: str | None,
-    task: Task | None,
-    reading: dict[str, Any],
-    holdout: float,
-    seed: int,
-) -> training.Problem:
-    is_file = source is not None and not os.path.isdir(source)
-    if not is_file and (target is not None or task is not None or reading["categories"] or reading["ignore"]):
-        raise ValueError("train: --target, --task, --categories and --ignore require a CSV file")
-    if source is None:
-        return training.digits_problem(holdout=holdout, seed=seed)
-    if not is_file:
-        return training.idx_problem(source)
-    if target is None:
-        columns = read_csv(source, columns=(), header=reading["header"], delimiter=reading["delimiter"]).names
-        shown = ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else "")
-        raise ValueError(f"train: --target COLUMN is missing; {source} has: {shown}")
-    return training.csv_problem(
-        source, target=target, task=None if task is None else task.value, holdout=holdout, seed=seed, **reading
-    )
-
-
-def _sizes(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    if text.strip() in ("", "0", "none"):
-        return ()
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sizes = (0,)
-    if min(sizes) < 1:
-        raise ValueError(f"train: --hidden must be sizes like 256,128, got {text!r}")
-    return sizes
-
-
-def _check_out(path: str) -> str:
-    """Check before training that the model can be saved."""
-    folder = os.path.dirname(os.path.realpath(path))
-    if os.path.isdir(path):
-        raise IsADirectoryError(21, "is a folder, expected a file to save to", path)
-    if os.path.exists(path) and not os.path.isfile(path):
-        return path  # a device or pipe is written into
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(2, "no such folder", folder)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(13, "the folder cannot be written", folder)
-    return path
-
-
-def _train_and_save(
-    problem: training.Problem,
-    options: training.Options,
-    path: str,
-    progress: bool,
-    checkpoint: str | None,
-    resume: bool,
-) -> None:
-    model = training.build_model(problem, options)
-    inputs = problem.front[-1].out_features
-    sizes = "-".join(str(size) for size in (inputs, *options.hidden, problem.preparation.outputs))
-    report = _Report()
-    for note in problem.notes:
-        report(f"{problem.name}: {note}")
-    rows, held_out = len(problem.train[0]), len(problem.held_out[0])
-    report(f"{problem.name}: {rows} rows to train on, {held_out} held out, {problem.preparation.task}")
-    sgd = f"SGD lr {options.lr} momentum {options.momentum}"
-    report(f"net {sizes}, {sgd}, batch {options.batch_size}, seed {options.seed}")
-    history = History()
-    try:
-        training.train(problem, model, options, progress, history, checkpoint, resume)
-    except KeyboardInterrupt:
-        save(model, path, preparation=problem.preparation)
-        hint = "" if checkpoint is None else "; continue with --resume"
-        _complain(f"interrupted after {history.epochs} completed epochs; saved {path}{hint}")
-        raise
-    save(model, path, preparation=problem.preparation)
-    report(training.score(problem, history))
-    report(f"{sum(history.seconds):.2f} s of training, {history.samples_per_second:.0f} samples/s")
-    report(f"saved {path}")
+    report = Report(quiet=quiet, as_json=as_json)
+    train_command(chosen, report)
     report.check()
 
 
-class _Report:
-    """Prints lines; an output that fails (a closed pipe, a full disk) is an error after training only."""
-
-    def __init__(self) -> None:
-        self._error: Exception | None = None
-
-    def __call__(self, line: str) -> None:
-        """Print a line."""
-        if self._error is None:
-            try:
-                print(line, flush=True)
-            except (OSError, ValueError) as error:
-                self._error = error
-
-    def check(self) -> None:
-        """Raise the first error."""
-        if isinstance(self._error, BrokenPipeError):
-            raise self._error
-        if self._error is not None:
-            raise OSError(f"standard output: {getattr(self._error, 'strerror', None) or self._error}")
-
-
-def _complain(line: str) -> None:
-    """Print a line on stderr, if possible."""
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError, ValueError):
-            print(line, file=sys.stderr, flush=True)
-
-
-@app.command()
+@app.command(cls=Examples, context_settings=SETTINGS)
 def predict(
     model: Annotated[str, typer.Argument(help="A model that chainrule train saved.")],
-    file: Annotated[str, typer.Argument(help="A CSV file with the model's columns; other columns are ignored.")],
-    out: Annotated[str | None, typer.Option(help="Output file.", show_default="standard output")] = None,
-    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add one column per class.")] = False,
+    file: Annotated[str, typer.Argument(help="A table with the model's columns, in any order; - for stdin.")],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", help="A file: .csv, .tsv or .parquet.", show_default="standard output"),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Columns of FILE to write before the predictions, or all, or none.",
+            show_default="all into a file, none to standard output",
+        ),
+    ] = None,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add a column for each class.")] = False,
+    quantiles: Annotated[str | None, typer.Option(help="Add quantiles of a number, like 0.1,0.9.")] = None,
+    delimiter: DelimiterOption = None,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
+    encoding: EncodingOption = None,
+    comment: CommentOption = None,
     header: HeaderOption = None,
-    delimiter: DelimiterOption = ",",
+    missing: MissingOption = None,
     threads: ThreadsOption = None,
+    quiet: QuietOption = False,
 ) -> None:
-    """Print the predictions for the rows of a CSV file, as CSV."""
+    """Write the predictions for the rows of a table.
+
+    The table may be larger than memory. Categories that the training rows did not have, and missing values, are
+    counted in a note on stderr.
+
+    \b
+    Examples:
+      chainrule predict flats.safetensors new.csv
+      chainrule predict churn.safetensors new.csv -o p.parquet
+      chainrule predict m.safetensors - --keep id < new.csv
+    """
+    from ._models import load_model
+    from ._predict import ALL, predict_file
+
     if threads is not None:
         set_num_threads(threads)
-    net, preparation = load_prepared(model)
-    if preparation is None:
-        raise ValueError(f"{model}: has no column names, expected a model saved by chainrule train")
-    if probabilities and preparation.task == "regression":
-        raise ValueError(f"predict: --probabilities requires a classifier, {model} is a regression model")
-    table = read_csv(
-        file, columns=preparation.columns, categories=preparation.categories,
-        missing="nan" if preparation.missing else "error", header=header, delimiter=delimiter,
+    found, _ = load_model(model)
+    reading = reading_of(delimiter, decimal, thousands, encoding, comment, header, missing)
+    kept = {"none": (), "all": ALL}.get(keep[0], names_of(keep)) if keep else None
+    shares = _shares(quantiles)
+    counts = predict_file(
+        found, file, out, reading=reading, keep=kept, probabilities=probabilities, quantiles=shares
     )  # fmt: skip
-    scores = net.predict(table.features)
-    rows: list[list[Any]] = [["prediction"], *([text] for text in preparation.predictions(scores))]
-    if probabilities:
-        rows[0] += [f"probability_{name}" for name in preparation.classes]
-        for row, values in zip(rows[1:], ops.softmax(scores, axis=1).numpy(), strict=True):
-            row += [str(value) for value in values]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    if out is None:
-        if sys.stdout is None:
-            raise ValueError("predict: the standard output is closed; pass --out FILE")
-        sys.stdout.write(text.getvalue())
-    else:
-        write_atomic(out, text.getvalue().encode())
+    if not quiet:
+        for note in counts.notes():
+            complain(f"chainrule: note: {file}: {note}")
 
 
-@app.command()
-def info() -> None:
-    """Print versions, instruction sets, threads and compiler."""
-    show_config()
+def _shares(text: str | None) -> tuple[float, ...]:
+    try:
+        shares = () if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        shares = (2.0,)
+    if not all(0 < share < 1 for share in shares):
+        raise ValueError(f"predict: --quantiles must be numbers between 0 and 1 like 0.1,0.9, got {text!r}")
+    return shares
 
 
-@app.command()
+@app.command(cls=Examples, context_settings=SETTINGS)
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model that chainrule train saved.")],
+    file: Annotated[str, typer.Argument(help="A table with the model's columns and the target.")],
+    plot: Annotated[str | None, typer.Option(help="Folder for pictures of the results (PNG).")] = None,
+    delimiter: DelimiterOption = None,
+    decimal: DecimalOption = None,
+    thousands: ThousandsOption = None,
+    encoding: EncodingOption = None,
+    comment: CommentOption = None,
+    header: HeaderOption = None,
+    missing: MissingOption = None,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Score a model on the rows of a table, beside always guessing the largest class or the mean.
+
+    \b
+    Examples:
+      chainrule evaluate churn.safetensors test.csv
+      chainrule evaluate flats.safetensors test.csv --json
+    """
+    from ._evaluate import evaluate_command
+
+    if threads is not None:
+        set_num_threads(threads)
+    report = Report(quiet=quiet, as_json=as_json)
+    reading = reading_of(delimiter, decimal, thousands, encoding, comment, header, missing)
+    evaluate_command(model, file, plot, reading, report)
+    report.check()
+
+
+@app.command(cls=Examples, context_settings=SETTINGS)
+def info(
+    model: Annotated[
+        str | None, typer.Argument(help="A model that chainrule train saved.", show_default="the installation")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Describe a model: what it was trained on, its columns, classes, scores and digest.
+
+    Without MODEL, versions, instruction sets, threads and compiler of this installation.
+
+    \b
+    Examples:
+      chainrule info
+      chainrule info churn.safetensors
+    """
+    from ._evaluate import info_command
+
+    if model is None:
+        show_config()
+        return
+    report = Report(as_json=as_json)
+    info_command(model, report)
+    report.check()
+
+
+@app.command(context_settings=SETTINGS)
 def selftest(threads: ThreadsOption = None) -> None:
     """Print one line with a digest of this machine's results; equal digests mean equal bits."""
     from .selftest import EXPECTED, digest, report
@@ -310,7 +319,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Arguments: `arguments`, default `sys.argv[1:]`.
     Returns: the exit code: 0, 1 (the selftest digest differs), 2 (an error, printed in one line), 130 (Ctrl-C).
 
-    >>> from chainrule.cli.main import run
+    >>> from chainrule.cli import run
     >>> run(["train", "--hidden", "many"])
     2
     """
@@ -328,7 +337,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         message = _one_line(error)
         if message is None:
             raise
-        _complain(f"chainrule: error: {message}")
+        complain(f"chainrule: error: {message}")
         return 2
     finally:
         for stream in (sys.stdout, sys.stderr):
@@ -353,8 +362,9 @@ def _one_line(error: Exception) -> str | None:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     elif isinstance(error, MemoryError):
         text = "not enough memory"
-    elif isinstance(error, (ValueError, TypeError, OSError, FloatingPointError)):
+    elif isinstance(error, (ValueError, TypeError, OSError, FloatingPointError, ImportError)):
         text = str(error)
     else:
         return None
-    return " ".join(text.split())
+    first, *rest = (" ".join(line.split()) for line in text.splitlines() if line.strip())
+    return f"{first}{': ' if rest else ''}{'; '.join(rest)}" if rest else first

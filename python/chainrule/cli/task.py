@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,16 +13,18 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import tensor
-from ..data import DataError, Table, load_digits, load_idx_folder, read_csv, train_test_split
-from ..data._schema import Preparation, decide_task, fixed_scaling, to_number
+from ..data import DataError, load_digits, load_idx_folder, train_test_split
+from ..data._schema import Preparation, fixed_scaling
 from ..nn import Linear, Module, OneHot, ReLU, Sequential, Standardize, fit_preprocessing, loss_for
 from ..nn._preprocessing.base import Preprocessing
 from ..optim import SGD
 from ..random import Generator
 from ..train._fit import fit
 from ..train._history import History
+from ._models import PlainModel
+from ._tables import TableData
 
-__all__ = ["Options", "Problem", "csv_problem", "digits_problem", "idx_problem", "score", "train"]
+__all__ = ["Options", "Problem", "build_model", "digits_problem", "idx_problem", "table_problem", "train"]
 
 Arrays = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
@@ -62,7 +64,7 @@ class Problem:
 
     name: str
     train: Arrays
-    held_out: Arrays
+    held_out: Arrays | None
     preparation: Preparation
     front: tuple[Preprocessing, ...]
     defaults: Options
@@ -77,10 +79,14 @@ def digits_problem(*, holdout: float, seed: int) -> Problem:
     Errors: ValueError for a fraction that leaves a part empty.
     """
     X, y = load_digits()
-    X_train, X_held, y_train, y_held = train_test_split(X, y, test_size=holdout, seed=seed)
+    if holdout == 0:
+        parts: list[Any] = [X, None, y, None]
+    else:
+        parts = train_test_split(X, y, test_size=holdout, seed=seed)
     preparation, front = _pixels(X.shape[1], 16.0, classes=10)
     defaults = Options(hidden=(128,), epochs=30, batch_size=32, lr=0.1)
-    return Problem("digits", (X_train, y_train), (X_held, y_held), preparation, front, defaults)
+    held_out = None if parts[1] is None else (parts[1], parts[3])
+    return Problem("digits", (parts[0], parts[2]), held_out, preparation, front, defaults)
 
 
 def idx_problem(folder: str | os.PathLike[str]) -> Problem:
@@ -117,72 +123,61 @@ def _pixels(columns: int, largest: float, classes: int) -> tuple[Preparation, tu
     return Preparation(names, "class", labels, None), (scaling,)
 
 
-def csv_problem(
-    path: str | os.PathLike[str],
-    *,
-    target: str,
-    task: str | None,
-    categories: Sequence[str] = (),
-    ignore: Sequence[str] = (),
-    header: bool | None,
-    delimiter: str,
-    holdout: float,
-    seed: int,
-) -> Problem:
-    """A CSV file; categories are one-hot encoded, all columns and a numeric target are standardised.
+def table_problem(table: TableData | None) -> Problem:
+    """A table for a plain net; categories are one-hot encoded, all columns and a numeric target are standardised.
 
-    Means and deviations are those of the training rows. Missing numbers are replaced by the column mean, missing
-    categories by zeros.
-
-    Arguments: `path`; `target`, its column; `task`, "classification", "regression" or None to decide from the target;
-    `categories`, `ignore`, `header` and `delimiter` as in `read_csv`; `holdout`, the fraction of rows held out; `seed`,
-    of the split.
-    Returns: a `Problem`.
-    Errors: `DataError` as `read_csv`, or for a target that does not match the task.
+    Means and deviations are those of the training rows. Missing numbers are replaced by the column mean, missing and
+    unknown categories by zeros. Dates are left out.
     """
-    where = os.fspath(path)
-    table = read_csv(
-        path, target=target, categories=categories, ignore=ignore, missing="nan", header=header, delimiter=delimiter
-    )
-    _check_sizes(table, where)
-    texts = table.target or ()
-    task, classes = decide_task(texts, task, f"{where}, column {target!r}")
-    rows = np.arange(len(texts))
-    X_train, X_held, train_rows, held_rows = train_test_split(table.features, rows, test_size=holdout, seed=seed)
-    missing = bool(np.isnan(table.features).any())
-    one_hot = OneHot(len(table.columns), table.coded, unknown="zeros")
+    assert table is not None
+    used = [kind for kind in table.kinds if kind.used and kind.kind != "date"]
+    dates = [kind.name for kind in table.kinds if kind.kind == "date"]
+    if not used:
+        raise DataError(f"{table.name}: a plain net needs numbers or categories")
+    columns = tuple(kind.name for kind in used)
+    categories = {kind.name: kind.levels for kind in used if kind.kind == "category"}
+    regression = table.task == "regression"
+    bare = Preparation(columns, table.target, table.classes, None, categories, missing=True)
+    inputs = [PlainModel(Sequential(), bare).inputs(part.frame) for part in (table.train, table.held_out) if part]
+    missing = any(bool(np.isnan(values[:, i]).any()) for values in inputs for i in range(len(columns)))
+    _check_sizes(inputs[0], columns, table.name)
+    coded = {i: len(categories[name]) for i, name in enumerate(columns) if name in categories}
+    one_hot = OneHot(len(columns), coded, unknown="zeros")
     standardize = Standardize(one_hot.out_features, missing="mean" if missing else "error")
-    front = (one_hot, standardize) if table.coded else (standardize,)
-    fit_preprocessing(Sequential(*front), X_train)
-    output = None
-    if task == "regression":
-        y = np.array([to_number(text) for text in texts], dtype=np.float64)[:, None]
-        output = Standardize(1).fit(y[train_rows])
-        y_all: npt.NDArray[Any] = output(tensor(y)).numpy()
-    preparation = Preparation(table.columns, target, classes, output, table.categories, missing)
-    if output is None:
-        y_all = preparation.labels(texts)
-    notes = table.notes
+    front = (one_hot, standardize) if coded else (standardize,)
+    fit_preprocessing(Sequential(*front), inputs[0])
+    output = Standardize(1).fit(table.train.y[:, None]) if regression else None
+    preparation = Preparation(columns, table.target, table.classes, output, categories, missing)
+    targets = [_targets(part.y, preparation) for part in (table.train, table.held_out) if part]
+    parts = list(zip(inputs, targets, strict=True))
+    notes = (*((f"dates are left out by a plain net: {', '.join(dates)}",) if dates else ()),)
     if missing:
-        notes = (*notes[:-1], f"{notes[-1]}; replaced by the column mean, for categories by zeros")
+        notes = (*notes, "missing values: replaced by the column mean, for categories by zeros")
     return Problem(
-        os.path.basename(where).removesuffix(".gz").removesuffix(".csv"),
-        (X_train, y_all[train_rows]),
-        (X_held, y_all[held_rows]),
+        table.name,
+        parts[0],
+        parts[1] if len(parts) > 1 else None,
         preparation,
         front,
-        Options(hidden=(64, 32), epochs=min(100, max(5, 100_000 // len(train_rows))), batch_size=32, lr=0.02),
+        Options(hidden=(64, 32), epochs=min(100, max(5, 100_000 // len(table.train))), batch_size=32, lr=0.02),
         notes,
     )
 
 
-def _check_sizes(table: Table, where: str) -> None:
+def _targets(y: npt.NDArray[Any], preparation: Preparation) -> npt.NDArray[Any]:
+    """Standardised numbers, or class labels; a class of held-out rows that is not in the others has the label 0."""
+    if preparation.output is not None:
+        return preparation.output(tensor(y[:, None])).numpy()
+    code = {name: i for i, name in enumerate(preparation.classes)}
+    return np.array([code.get(name, 0) for name in y.tolist()], dtype=np.int64)
+
+
+def _check_sizes(values: npt.NDArray[np.float64], columns: Sequence[str], where: str) -> None:
     """Raise DataError for numbers whose sum of squares may overflow float64."""
-    large = np.argwhere(np.abs(table.features) > 1e150)
+    large = np.argwhere(np.abs(values) > 1e150)
     if len(large):
         row, column = large[0]
-        location = f"{where}, line {table.lines[row]}, column {table.columns[column]!r}"
-        raise DataError(f"{location}: {table.features[row, column]} is too large to standardise")
+        raise DataError(f"{where}, column {columns[column]!r}: {values[row, column]} is too large to standardise")
 
 
 def build_model(problem: Problem, options: Options) -> Sequential:
@@ -228,15 +223,15 @@ def train(
     problem: Problem,
     model: Module,
     options: Options,
-    progress: bool,
+    after_epoch: Callable[[History], object],
     history: History,
     checkpoint: str | None = None,
     resume: bool = False,
 ) -> None:
     """Train the model on the problem; `history` records each completed epoch, also when training is interrupted.
 
-    Arguments: `problem`; `model`, from `build_model`; `options`; `progress`, whether to display it; `history`, empty;
-    `checkpoint` and `resume` as in `fit`.
+    Arguments: `problem`; `model`, from `build_model`; `options`; `after_epoch`, called after
+    each; `history`, empty; `checkpoint` and `resume` as in `fit`.
     Errors: as `fit`.
     """
     optimizer = SGD(model.parameters(), options.lr, options.momentum, options.nesterov, options.weight_decay)
@@ -250,28 +245,9 @@ def train(
         batch_size=options.batch_size,
         validation=problem.held_out,
         seed=options.seed,
-        progress=progress,
-        callbacks=(_Decay(optimizer, options),),
+        progress=False,
+        callbacks=(_Decay(optimizer, options), after_epoch),
         history=history,
         checkpoint=checkpoint,
         resume=resume,
     )
-
-
-def score(problem: Problem, history: History) -> str:
-    """Describe the result on the held-out rows after the last epoch.
-
-    >>> import chainrule as cr
-    >>> from chainrule.cli.task import digits_problem, score
-    >>> problem = digits_problem(holdout=0.2, seed=0)
-    >>> score(problem, cr.History(metrics={"accuracy": [0.9805]}))
-    'held-out accuracy 98.05 % of 359 rows'
-    """
-    y = problem.held_out[1]
-    output = problem.preparation.output
-    if output is None:
-        return f"held-out accuracy {100 * history.metrics['accuracy'][-1]:.2f} % of {len(y)} rows"
-    unit = output.std.item()
-    error = ops.mul(ops.sqrt(tensor(np.float64(history.val_loss[-1]))), unit).item()
-    baseline = ops.mul(ops.sqrt(ops.mean(ops.square(tensor(y.astype(np.float64))))), unit).item()
-    return f"held-out RMSE {error:.4g} on {len(y)} rows (always guessing the mean: {baseline:.4g})"

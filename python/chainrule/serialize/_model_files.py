@@ -2,9 +2,10 @@
 
 Metadata: `format` ("chainrule"), `format_version`, `version` and `numerics_version` of the writer, `architecture`
 (JSON, see `_architecture.py`, or null for a state dict), `preparation` (JSON, the table schema of `chainrule train`),
-or `kind` and `description` (JSON, what surrounds the net of a model of one of the kinds in `_model_kinds.py`),
-and `sha256` over all names, values and metadata. Version 1 of the format has layers of `cr.nn` that are all used once;
-version 2 adds registered classes and what occurs several times. A file has the lowest version that can describe it.
+or `kind` and `description` (JSON, what surrounds the net of a model of one of the kinds in `_model_kinds.py`), `record`
+(JSON, what is known about the training) and `sha256` over all names, values and metadata. Version 1 of the format has
+layers of `cr.nn` that are all used once; version 2 adds registered classes and what occurs several times. A file has
+the lowest version that can describe it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ._architecture import build, describe, is_plain
 from ._container import ModelFormatError, dump, judged, parse_json, read, write
 from ._model_kinds import Described, class_of, kind_of, model_of
 
-__all__ = ["ModelFormatError", "load", "load_prepared", "save", "warn_numerics"]
+__all__ = ["ModelFormatError", "load", "load_prepared", "load_with_record", "save", "warn_numerics"]
 
 FORMAT_VERSIONS = ("1", "2")
 
@@ -33,6 +34,7 @@ def save(
     path: str | os.PathLike[str],
     *,
     preparation: Preparation | None = None,
+    record: Mapping[str, Any] | None = None,
 ) -> None:
     """Save a model to a file, atomically.
 
@@ -46,7 +48,7 @@ def save(
     Arguments: `model`, a Module built from the layers of `cr.nn` and classes decorated with
     `cr.nn.register_serializable`, a `cr.tabular.TabularModel` or a fitted tabular estimator, or a `state_dict()` (for
     other modules: load it and pass it to `load_state_dict`); `path`; `preparation`, the command line's schema of
-    columns and classes.
+    columns and classes; `record`, what is known about the training, as JSON has it.
     Errors: TypeError naming a layer of another class, or a value's dtype; ValueError for a registered class whose
     constructor does not make the same layers from `config()`, for reserved names (`__metadata__`), and for models of
     more than 16384 layers, more than 65536 values, or nested deeper than 64; OSError when the file cannot be written.
@@ -88,6 +90,8 @@ def save(
             raise ValueError(f"save: the name {taken} is reserved for the preparation; rename the value")
         metadata["preparation"] = dump(preparation.describe())
         values.update(preparation.arrays())
+    if record is not None:
+        metadata["record"] = dump(dict(record))
     write("save", path, values, metadata)
 
 
@@ -106,7 +110,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         ...
     chainrule.ModelFormatError: ...: not a safetensors file ...
     """
-    return load_prepared(path)[0]
+    return load_with_record(path, 4)[0]
 
 
 def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None]:
@@ -122,12 +126,40 @@ def load_prepared(path: str | os.PathLike[str]) -> tuple[Any, Preparation | None
         ...
     FileNotFoundError: [Errno 2] No such file or directory: 'there/is/nothing/here'
     """
+    model, preparation, _ = load_with_record(path, 4)
+    return model, preparation
+
+
+def load_with_record(
+    path: str | os.PathLike[str], stacklevel: int = 3
+) -> tuple[Any, Preparation | None, dict[str, Any]]:
+    """Read a model file with all that is known about it.
+
+    Arguments: `path`, a file that `save` wrote; `stacklevel`, of a warning.
+    Returns: `(model, preparation, record)`; the record is what `save` was given, with the file's `digest`, `version`
+    and `numerics_version`.
+    Errors: as `load`.
+
+    >>> import os, tempfile
+    >>> import chainrule as cr
+    >>> from chainrule.serialize._model_files import load_with_record
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     cr.save(cr.nn.ReLU(), path, record={"rows": 3})
+    ...     record = load_with_record(path)[2]
+    >>> record["rows"], len(record["digest"])
+    (3, 64)
+    """
     name = os.fsdecode(path)
     values, metadata = read(name, _check_format)
     with judged(name):
         model, preparation = _rebuild(values, metadata)
-    warn_numerics(name, metadata)
-    return model, preparation
+        record = parse_json(metadata.get("record", "{}"))
+        if not isinstance(record, dict):
+            raise TypeError("record: expected an object")
+    warn_numerics(name, metadata, stacklevel)
+    written = {"version": metadata.get("version"), "numerics_version": metadata.get("numerics_version")}
+    return model, preparation, {**record, "digest": metadata["sha256"], **written}
 
 
 def _check_format(metadata: dict[str, str]) -> None:

@@ -1,0 +1,98 @@
+"""What the commands print: lines and tables, fitted to the terminal; an output that fails costs no model."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["Report", "complain"]
+
+
+class Report:
+    """Prints lines and tables; an output that fails (a closed pipe, a full disk) is an error at the end only.
+
+    `quiet`: nothing but `result`; `as_json`: nothing but one object at the end.
+    """
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+        self._error: Exception | None = None
+        self.quiet, self.as_json = quiet, as_json
+        self._notes: list[str] = []
+        self.width = shutil.get_terminal_size((100, 24)).columns or 80
+
+    def line(self, text: str = "") -> None:
+        """Print a line, unless quiet."""
+        if not (self.quiet or self.as_json):
+            self._print(text)
+
+    def result(self, text: str) -> None:
+        """Print the one line of a quiet command, with the notes."""
+        if not self.as_json:
+            self._print("; ".join([text, *self._notes]))
+
+    def note(self, text: str) -> None:
+        """Print what was done to the data; when quiet, with the result, and as JSON, to stderr."""
+        if self.as_json:
+            complain(f"chainrule: note: {text}")
+        elif self.quiet:
+            self._notes.append(text)
+        else:
+            self._print(text)
+
+    def json(self, value: Any) -> None:
+        """Print an object, if this is what was asked for."""
+        if self.as_json:
+            self._print(json.dumps(value, ensure_ascii=False))
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+        """Print a table, whose last column is wrapped; `right`: the columns of numbers."""
+        if not (self.quiet or self.as_json):
+            self._print(render_table(head, rows, self.width, right))
+
+    def _print(self, text: str) -> None:
+        if self._error is None:
+            try:
+                print(text, flush=True)
+            except (OSError, ValueError) as error:
+                self._error = error
+
+    def check(self) -> None:
+        """Raise the first error."""
+        if isinstance(self._error, BrokenPipeError):
+            raise self._error
+        if self._error is not None:
+            raise OSError(f"standard output: {getattr(self._error, 'strerror', None) or self._error}")
+
+
+def render_table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int, right: Sequence[int] = ()) -> str:
+    """A table in at most `width` characters a line; what does not fit is wrapped.
+
+    >>> from chainrule.cli._report import render_table
+    >>> print(render_table(["column", "used as"], [["size", "number"]], 40))
+    column   used as
+    size     number
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=bool(head))
+    for i, name in enumerate(head or [""] * len(rows[0])):
+        table.add_column(Text(name), justify="right" if i in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    out = io.StringIO()
+    Console(file=out, width=max(width, 20), color_system=None, legacy_windows=False).print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def complain(line: str) -> None:
+    """Print a line on stderr, if possible."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=sys.stderr, flush=True)
