@@ -30,7 +30,7 @@ FULL = {
     "classifier, own": lambda: MLPClassifier((20, 20), ["gelu", cr.tanh], alpha=0.01, max_iter=150),
     "regressor, all defaults": MLPRegressor,
     "regressor, lbfgs": lambda: MLPRegressor("log_cosh", (20, 10), "tanh", solver="lbfgs"),
-    "regressor, sgd": lambda: MLPRegressor(solver="sgd", learning_rate="adaptive", learning_rate_init=0.01),
+    "regressor, sgd": lambda: MLPRegressor(solver="sgd", learning_rate="adaptive"),
     "regressor, own": lambda: MLPRegressor("huber", (20, 20), ["mish", "selu"], delta=2.0, max_iter=150),
 }
 
