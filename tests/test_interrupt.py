@@ -7,11 +7,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule._util.mode import grad_mode
 from test_fit import X, bits, net, steps_by_hand, train
 
 
@@ -153,3 +155,40 @@ def test_two_signals_in_one_step() -> None:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
     assert set(received) == set(numbers)
+
+
+class TestModes:
+    """A handler may raise while a context of a mode is entered or left: the modes are as before, anyway."""
+
+    def test_where_no_grad_is_entered(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        set_mode = type(grad_mode).set
+
+        def interrupted(self: Any, enabled: bool, executor: Any) -> None:
+            set_mode(self, enabled, executor)
+            if not enabled:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(type(grad_mode), "set", interrupted)
+        with pytest.raises(KeyboardInterrupt), cr.no_grad():
+            pass
+        assert grad_mode.enabled
+        assert (cr.tensor([1.0], requires_grad=True) * 2.0).requires_grad
+
+    def test_where_no_grad_is_left_during_a_training(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(self: Any, *exception: object) -> None:
+            raise KeyboardInterrupt
+
+        model = cr.nn.Sequential(cr.nn.Linear(2, 1))
+        before = grad_mode.state()
+
+        def stopped(record: cr.History) -> None:
+            with monkeypatch.context() as patch:
+                patch.setattr(cr.no_grad, "__exit__", interrupted)
+                with cr.no_grad():
+                    pass
+
+        X = np.ones((4, 2), np.float32)
+        with pytest.raises(KeyboardInterrupt):
+            cr.fit(model, X, X[:, :1], loss=cr.nn.MSELoss(), optimizer="sgd", seed=0, callbacks=stopped)
+        assert grad_mode.state() == before
+        assert (cr.tensor([1.0], requires_grad=True) * 2.0).requires_grad

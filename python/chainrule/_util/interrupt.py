@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from .mode import grad_mode
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -25,7 +27,7 @@ class DeferredInterrupt:
     Between steps (validation, callbacks, printing) a signal is handled immediately, because the state is consistent
     then; `taken` is then True until it is reset. Leaving the block passes on what is still deferred. Signals that are
     ignored, end the process or have a handler that was not installed from Python are left alone, and outside the main
-    thread, where no handler runs, this does nothing.
+    thread, where no handler runs, this does nothing. An exception that leaves the block restores the thread's modes.
 
     >>> from chainrule._util.interrupt import DeferredInterrupt
     >>> with DeferredInterrupt() as interrupt:
@@ -40,6 +42,7 @@ class DeferredInterrupt:
         self._before: dict[int, Callable[[int, FrameType | None], Any]] = {}
 
     def __enter__(self) -> Self:
+        self._mode = grad_mode.state()
         if threading.current_thread() is threading.main_thread():
             for signum in _SIGNALS:
                 before = _signal.getsignal(signum)
@@ -68,4 +71,6 @@ class DeferredInterrupt:
     ) -> None:
         for signum, before in self._before.items():
             _signal.signal(signum, before)
+        if kind is not None:  # raised anywhere, also when a context of a mode was being entered or left
+            grad_mode.restore(self._mode)
         self.leave_step()

@@ -277,5 +277,14 @@ class _GradMode(threading.local):
         self.replaced = replaced
         self.set(self.enabled, self.executor)
 
+    def state(self) -> dict[str, Any]:
+        """All of this thread's modes, for `restore`."""
+        return dict(self.__dict__)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Set the modes of this thread as they were."""
+        self.__dict__.clear()
+        self.__dict__.update(state)
+
 
 grad_mode = _GradMode()

@@ -44,8 +44,14 @@ class no_grad:  # noqa: N801 (PyTorch's name)
         self._before: list[bool] = []
 
     def __enter__(self) -> None:
-        self._before.append(grad_mode.enabled)
-        grad_mode.set(self._wanted, grad_mode.executor)
+        before = grad_mode.enabled
+        self._before.append(before)
+        try:
+            grad_mode.set(self._wanted, grad_mode.executor)
+        except BaseException:  # a signal's handler may raise when the mode is set, and nobody calls __exit__ then
+            grad_mode.set(before, grad_mode.executor)
+            self._before.pop()
+            raise
 
     def __exit__(self, *exception: object) -> None:
         for attempt in range(3):  # where memory is short for a moment, the mode must not stay
