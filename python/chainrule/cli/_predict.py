@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data import DataError, suggest
+from ..data._dialect import MISSING
 from ..data._frame import Column, Frame
 from ..data._read import FrameRead, read_frame, read_frames
 from ._models import TableModel, check_columns
@@ -67,8 +68,10 @@ def read_for(
 ) -> Iterator[FrameRead]:
     """Read a file for a model, in chunks; all columns, those of the model as it uses them, the others as texts."""
     options = {key: value for key, value in reading.items() if value not in (None, ())}
+    # A word like NA is a category where it was one in training, otherwise a missing value.
+    exact = [name for name, known in model.categories.items() if not set(MISSING).isdisjoint(known)]
+    plain = [name for name in model.categories if name not in exact]
     texts: list[str] = []
-    exact = list(model.categories)
     if source != "-" and not _is_pipe(source):
         names = read_frame(source, columns=(), **options).names
         check_columns(model, names, source)
@@ -80,7 +83,7 @@ def read_for(
     for read in read_frames(
         source,
         chunk_rows=chunk_rows,
-        texts=texts,
+        texts=[*plain, *texts],
         categories=exact,
         numbers=list(model.numbers),
         expected=list(model.features),

@@ -1,0 +1,133 @@
+"""The command line on a table as people have them: train, predict, evaluate, info, in one process."""
+
+import csv
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import chainrule as cr
+from chainrule.cli import run
+
+pytestmark = pytest.mark.usefixtures("in_folder")
+ROWS = 240
+
+
+@pytest.fixture(name="in_folder")
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write_shop(path: str = "shop.csv", rows: int = ROWS) -> None:
+    """German numbers, dates, an identifier, shares, missing values of several spellings, class names."""
+    rng = np.random.default_rng(3)
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, delimiter=";")
+        out.writerow(["Kunde", "Datum", "Betrag", "Stadt", "Alter", "Rabatt", "kauft"])
+        for i in range(rows):
+            age, city, amount = rng.integers(18, 80), rng.choice(["Köln", "Bonn", "Ulm", "?"]), rng.gamma(2, 30)
+            bought = amount / 60 + (age > 50) + rng.normal() * 0.3 > 1.4
+            out.writerow([
+                f"K-{i * 7:05d}", f"2023-{rng.integers(1, 13):02d}-{rng.integers(1, 28):02d}",
+                f"{amount:.2f}".replace(".", ","), city, age if rng.random() > 0.1 else "NA",
+                f"{rng.integers(0, 50)}%", "ja" if bought else "nein",
+            ])  # fmt: skip
+
+
+def chainrule(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
+    assert run(list(words)) == 0, capsys.readouterr().err
+    done = capsys.readouterr()
+    return done.out, done.err
+
+
+def test_a_german_table(capsys: pytest.CaptureFixture[str]) -> None:
+    write_shop()
+    out, err = chainrule(capsys, "train", "shop.csv", "--target", "kauft")
+    for said in ("delimiter ';'", "decimal ','", "texts that are all different; left out", "3: Bonn, Köln, Ulm"):
+        assert said in out + err
+    assert "balanced accuracy" in out
+    assert "always" in out
+    assert "digest " in out
+
+    model = cr.load("shop.safetensors")
+    assert list(model.classes) == ["ja", "nein"]
+    out, _ = chainrule(capsys, "predict", "shop.safetensors", "shop.csv", "--keep", "Kunde")
+    lines = [line.split(",") for line in out.splitlines()]
+    assert lines[0] == ["Kunde", "prediction"]
+    assert lines[1][0] == "K-00000"
+    assert len(lines) == ROWS + 1
+    true = [line.split(";")[-1] for line in Path("shop.csv").read_text(encoding="utf-8").splitlines()[1:]]
+    assert np.mean([line[1] == name for line, name in zip(lines[1:], true, strict=True)]) > 0.75
+
+
+def test_python_predicts_what_the_command_does(capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"size": rng.normal(size=200), "kind": rng.choice(["a", "b", "c"], 200)})
+    frame["rooms"] = np.where(rng.random(200) < 0.1, np.nan, rng.integers(1, 6, 200))
+    frame["sold"] = np.where(frame["size"] + (frame["kind"] == "b") > 0.5, "yes", "no")
+    frame.to_csv("t.csv", index=False)
+    chainrule(capsys, "train", "t.csv", "--target", "sold", "--quiet")
+    out, _ = chainrule(capsys, "predict", "t.safetensors", "t.csv")
+    model = cr.load("t.safetensors")
+    again = pickle.loads(pickle.dumps(model))
+    assert out.split()[1:] == model.predict(frame).tolist() == again.predict(frame).tolist()
+    assert (model.predict_proba(frame) == again.predict_proba(frame)).all()
+
+
+def test_a_word_for_missing_means_the_same_in_training_and_prediction(capsys: pytest.CaptureFixture[str]) -> None:
+    write_shop()
+    chainrule(capsys, "train", "shop.csv", "--target", "kauft", "--quiet")
+    text = Path("shop.csv").read_text(encoding="utf-8")
+    Path("empty.csv").write_text(text.replace(";?;", ";;").replace(";NA;", ";null;"), encoding="utf-8")
+    first, notes = chainrule(capsys, "predict", "shop.safetensors", "shop.csv")
+    second, _ = chainrule(capsys, "predict", "shop.safetensors", "empty.csv")
+    assert first == second
+    assert "missing values: Stadt" in notes
+    assert "not in the training rows" not in notes
+    Path("new.csv").write_text(text.replace("Ulm", "Paris"), encoding="utf-8")
+    _, notes = chainrule(capsys, "predict", "shop.safetensors", "new.csv")
+    assert "were not in the training rows ('Paris')" in notes
+
+
+def test_evaluate_and_info(capsys: pytest.CaptureFixture[str]) -> None:
+    write_shop()
+    chainrule(capsys, "train", "shop.csv", "--target", "kauft", "--quiet")
+    out, _ = chainrule(capsys, "evaluate", "shop.safetensors", "shop.csv")
+    assert f"{ROWS} rows" in out
+    assert "log loss" in out
+    out, _ = chainrule(capsys, "info", "shop.safetensors")
+    for said in ("kauft", "classification", "2 classes: ja, nein", "AUC", "digest"):
+        assert said in out
+
+
+def test_a_run_is_repeated_from_its_model(capsys: pytest.CaptureFixture[str]) -> None:
+    write_shop()
+    chainrule(capsys, "train", "shop.csv", "--target", "kauft", "--seed", "5", "--out", "a", "--quiet")
+    chainrule(capsys, "train", "--config", "a", "--out", "b", "--quiet")
+    assert Path("a").read_bytes() == Path("b").read_bytes()
+
+
+def test_json_and_log_are_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    write_shop()
+    out, _ = chainrule(capsys, "train", "shop.csv", "--target", "kauft", "--json", "--log", "log")
+    told: dict[str, Any] = json.loads(out)
+    assert "digest" in json.dumps(told)
+    lines = [json.loads(line) for line in Path("log").read_text().splitlines()]
+    assert len(lines) > 1
+
+
+def test_numbers_come_in_their_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 2))
+    price = 20_000 + 3_000 * x[:, 0] + rng.normal(size=200) * 100
+    Path("p.csv").write_text("a,b,price\n" + "".join(f"{u},{v},{p}\n" for (u, v), p in zip(x, price, strict=True)))
+    out, _ = chainrule(capsys, "train", "p.csv", "--target", "price")
+    assert "RMSE" in out
+    assert "R2" in out
+    predicted = np.array([float(v) for v in chainrule(capsys, "predict", "p.safetensors", "p.csv")[0].split()[1:]])
+    assert np.corrcoef(predicted, price)[0, 1] > 0.98
+    assert abs(predicted.mean() - price.mean()) < 500
