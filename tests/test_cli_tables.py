@@ -131,3 +131,18 @@ def test_numbers_come_in_their_unit(capsys: pytest.CaptureFixture[str]) -> None:
     predicted = np.array([float(v) for v in chainrule(capsys, "predict", "p.safetensors", "p.csv")[0].split()[1:]])
     assert np.corrcoef(predicted, price)[0, 1] > 0.98
     assert abs(predicted.mean() - price.mean()) < 500
+
+
+def test_the_commands_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
+    write_shop()
+    write_shop("other.csv", 40)
+    page = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
+    commands = [
+        line.split()[1:] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("    chain")
+    ]
+    assert len(commands) == 11
+    for words in commands:
+        chainrule(capsys, *words)
+    assert Path("again.safetensors").exists()
+    assert len(Path("predicted.csv").read_text(encoding="utf-8").splitlines()) == 41
+    assert list(Path("pictures").glob("*.png"))
