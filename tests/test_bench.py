@@ -260,7 +260,7 @@ def test_the_digits_run_is_that_of_the_command_line() -> None:
     assert case.params["epochs"] == problem.defaults.epochs
     model = training.build_model(problem, problem.defaults)
     history = cr.History()
-    training.train(problem, model, problem.defaults, False, history)
+    training.train(problem, model, problem.defaults, lambda record: None, history)
     assert call.trained is not None
     assert call.reset is not None
     call.reset()

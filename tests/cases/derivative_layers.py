@@ -85,6 +85,17 @@ def coded(rng: Rng) -> Call:
     return lambda x: module(cr.concatenate([x[:, :1], codes, x[:, 1:]], 1)), [draw(rng, (rows, 2))]
 
 
+def looked_up(rng: Rng) -> Call:
+    """Rows of the table, some of them several times, some never."""
+    module, index = nn.Embedding(4, 3, dtype=np.float64), rng.integers(0, 4, some_shape(rng, 1, 2, 5))
+
+    def function(weight: Any) -> cr.Tensor:
+        module.weight = weight
+        return module(index)
+
+    return function, [draw(rng, (4, 3))]
+
+
 def fitted(build: Callable[..., Any], rng: Rng, **options: Any) -> tuple[nn.Module, list[Array]]:
     """A layer of three columns that has seen some rows."""
     return build(3, dtype=np.float64, **options).fit(draw(rng, (6, 3))), [draw(rng, (int(rng.integers(1, 4)), 3))]
@@ -122,6 +133,7 @@ CASES: dict[str, Generator] = {
     "nn.Maxout": largest_of_linear,
     "nn.Dropout": dropped,
     "nn.OneHot": coded,
+    "nn.Embedding": looked_up,
 }
 CASES |= {
     f"nn.{name}": partial(layer, partial(as_in_its_example, kind))
