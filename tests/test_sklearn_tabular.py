@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -95,17 +96,19 @@ def test_in_pipelines_and_searches() -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("backend", ["dask", "ray"])
 def test_members_on_a_cluster_have_the_bits_of_one_machine(backend: str) -> None:
-    joblib = pytest.importorskip("joblib")
     table, price = _table()
     alone = TabularRegressor(n_members=3, epochs=5).fit(table, price)
     if backend == "dask":
-        distributed = pytest.importorskip("dask.distributed")
-        client = distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
+        from dask.distributed import Client  # of the dependency group `cluster`
+
+        client = Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
         with client, joblib.parallel_config("dask"):
             model = TabularRegressor(n_members=3, epochs=5, n_jobs=2).fit(table, price)
     else:
-        ray = pytest.importorskip("ray")
-        pytest.importorskip("ray.util.joblib").register_ray()
+        import ray
+        from ray.util.joblib import register_ray
+
+        register_ray()
         ray.init(num_cpus=2, include_dashboard=False)
         try:
             with joblib.parallel_config("ray"):
