@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data import DataError, suggest
-from ..data._dialect import MISSING
+from ..data._dialect import names_missing
 from ..data._frame import Column, Frame
 from ..data._read import FrameRead, read_frame, read_frames
 from ._models import TableModel, check_columns
@@ -69,7 +69,7 @@ def read_for(
     """Read a file for a model, in chunks; all columns, those of the model as it uses them, the others as texts."""
     options = {key: value for key, value in reading.items() if value not in (None, ())}
     # A word like NA is a category where it was one in training, otherwise a missing value.
-    exact = [name for name, known in model.categories.items() if not set(MISSING).isdisjoint(known)]
+    exact = [name for name, known in model.categories.items() if names_missing(known)]
     plain = [name for name in model.categories if name not in exact]
     texts: list[str] = []
     if source != "-" and not _is_pipe(source):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._dialect import MISSING
+from ._dialect import names_missing
 from ._errors import DataError
 from ._frame import Column, codes_of
 from ._kinds import ColumnKind, column_kinds
@@ -114,7 +114,7 @@ def read_csv(
     declared, fixed = tuple(categories), categories if isinstance(categories, Mapping) else None
     selected = None if columns is None else tuple(columns)
     chosen = [c for c in declared if c != target and (selected is None or c in selected)]
-    literal = [c for c in chosen if fixed is None or not set(MISSING).isdisjoint(fixed[c])]
+    literal = [c for c in chosen if fixed is None or names_missing(fixed[c])]
     read = read_frame(
         path,
         texts=[*([] if target is None else [target]), *(c for c in chosen if c not in literal)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ from ._errors import DataError, suggest
 from ._problems import Problems
 from ._records import Block, blocks_of
 
-__all__ = ["MISSING", "Reading", "guess_decimal", "guess_delimiter", "is_header", "leading_comments"]
+__all__ = ["MISSING", "Reading", "guess_decimal", "guess_delimiter", "is_header", "leading_comments", "names_missing"]
 
 MISSING = (
     *("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan"),
@@ -71,6 +71,11 @@ class Reading:
     def missing_texts(self) -> tuple[str, ...]:
         """All texts that stand for a missing value."""
         return (*MISSING, *self.missing)
+
+
+def names_missing(texts: Iterable[str]) -> bool:
+    """Whether one of these categories is a word that stands for a missing value in other columns, as NA is."""
+    return not set(MISSING).isdisjoint(texts)
 
 
 def leading_comments(begin: bytes, delimiter: str | None) -> int:

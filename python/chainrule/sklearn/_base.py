@@ -155,7 +155,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.coefs_, self.intercepts_ = initial_weights(
             units, activations, dtype, Generator(self._seed, stream=_WEIGHTS_STREAM)
         )
-        self._net: Net | None = None
+        self._net = None
         self._steps = None
         self._optimizer = None
         self._no_improvement_count = 0
@@ -168,9 +168,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _one_epoch(self, net: Net, rows: Rows) -> None:
         """An epoch of `partial_fit`: its compiled step is kept for the next one."""
-        rates = getattr(self, "_optimizer", None) or Rates(self, net.parameters)
+        rates = self._optimizer or Rates(self, net.parameters)
         self._optimizer = rates
-        steps = getattr(self, "_steps", None)
+        steps = self._steps
         if steps is None or steps.net is not net or steps.rates is not rates:
             steps = self._steps = Steps(net, self._objective(net), rates)
         net.begin_epoch(self._epochs)
@@ -249,7 +249,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _linked(self) -> Net:
         """The net whose memory `coefs_` and `intercepts_` are; made again if they have been replaced."""
-        net: Net | None = getattr(self, "_net", None)
+        net = self._net
         if net is not None and _same(self.coefs_, net.coefs) and _same(self.intercepts_, net.intercepts):
             return net
         hidden = len(self.coefs_) - 1
@@ -267,9 +267,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self._epochs = getattr(self, "_epochs", 0)
         self.coefs_, self.intercepts_ = list(made.coefs), list(made.intercepts)
         self._net, self._steps = made, None
-        rates = getattr(self, "_optimizer", None)
-        if rates is not None:
-            rates.bind(made.parameters)
+        if self._optimizer is not None:
+            self._optimizer.bind(made.parameters)
         return made
 
     def _groups(self) -> list[int]:
