@@ -43,29 +43,31 @@ def zipped(*files: tuple[str, bytes]) -> bytes:
 PLAIN = "a,b\n1,x\n2,y\n"
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        PLAIN.encode(),
-        PLAIN.replace(",", ";").encode(),
-        PLAIN.replace(",", "\t").encode(),
-        PLAIN.replace(",", "|").encode(),
-        PLAIN.replace("\n", "\r\n").encode(),
-        PLAIN.replace("\n", "\r").encode(),
-        PLAIN.encode("utf-8-sig"),
-        PLAIN.encode("utf-16"),
-        ("\ufeff" + PLAIN).encode("utf-16-be"),
-        ("# made by hand\n#\n" + PLAIN).encode(),
-        PLAIN.replace("\n", ",\n").encode(),
-        b"a,b\n1,x,\n2,y,\n",
-        b'a, "b"\n1,"x"\n"2" ,y\n',
-        gzip.compress(PLAIN.encode()),
-        bz2.compress(PLAIN.encode()),
-        lzma.compress(PLAIN.encode()),
-        zipped(("t.csv", PLAIN.encode())),
-        zipped(("t.csv.gz", gzip.compress(PLAIN.encode())), ("__MACOSX/t.csv", b"")),
-    ],
-)
+# Named, because archives hold the time at which they were written: as names of tests their bytes would differ between
+# the workers of a parallel run.
+WRITTEN = {
+    "plain": PLAIN.encode(),
+    "semicolons": PLAIN.replace(",", ";").encode(),
+    "tabs": PLAIN.replace(",", "\t").encode(),
+    "bars": PLAIN.replace(",", "|").encode(),
+    "crlf": PLAIN.replace("\n", "\r\n").encode(),
+    "cr": PLAIN.replace("\n", "\r").encode(),
+    "utf-8-sig": PLAIN.encode("utf-8-sig"),
+    "utf-16": PLAIN.encode("utf-16"),
+    "utf-16-be": ("\ufeff" + PLAIN).encode("utf-16-be"),
+    "comments": ("# made by hand\n#\n" + PLAIN).encode(),
+    "delimiter at the line's end": PLAIN.replace("\n", ",\n").encode(),
+    "delimiter at the rows' end": b"a,b\n1,x,\n2,y,\n",
+    "blanks and quotes": b'a, "b"\n1,"x"\n"2" ,y\n',
+    "gzip": gzip.compress(PLAIN.encode()),
+    "bzip2": bz2.compress(PLAIN.encode()),
+    "xz": lzma.compress(PLAIN.encode()),
+    "zip": zipped(("t.csv", PLAIN.encode())),
+    "gzip in zip": zipped(("t.csv.gz", gzip.compress(PLAIN.encode())), ("__MACOSX/t.csv", b"")),
+}
+
+
+@pytest.mark.parametrize("content", WRITTEN.values(), ids=WRITTEN)
 def test_one_table_however_it_is_written(content: bytes) -> None:
     assert values(content) == {"a": [1, 2], "b": ["x", "y"]}
 
