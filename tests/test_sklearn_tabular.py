@@ -97,13 +97,26 @@ def test_in_pipelines_and_searches() -> None:
 @pytest.mark.parametrize("backend", ["dask", "ray"])
 def test_members_on_a_cluster_have_the_bits_of_one_machine(backend: str) -> None:
     table, price = _table()
-    alone = TabularRegressor(n_members=3, epochs=5).fit(table, price)
+
+    def both() -> tuple[str, str]:
+        def train(lr: float) -> tuple[cr.nn.Module, cr.History]:
+            model = cr.nn.Sequential(cr.nn.Linear(1, 1, generator=cr.random.Generator(seed=1)))
+            sgd = cr.optim.SGD(model.parameters(), lr=lr)
+            x = price[:, None].astype(np.float32)
+            return model, cr.fit(model, x, x, loss=cr.nn.MSELoss(), optimizer=sgd, epochs=2, seed=0, progress=False)
+
+        model = TabularRegressor(n_members=3, epochs=5, n_jobs=2).fit(table, price)
+        return model.digest_, repr(
+            [(t.params, t.score) for t in cr.search(train, {"lr": [1e-6, 1e-7]}, n_jobs=2).trials]
+        )
+
+    alone = both()
     if backend == "dask":
         from dask.distributed import Client  # of the dependency group `cluster`
 
         client = Client(n_workers=2, threads_per_worker=1, dashboard_address=None)
         with client, joblib.parallel_config("dask"):
-            model = TabularRegressor(n_members=3, epochs=5, n_jobs=2).fit(table, price)
+            assert both() == alone
     else:
         import ray
         from ray.util.joblib import register_ray
@@ -112,7 +125,6 @@ def test_members_on_a_cluster_have_the_bits_of_one_machine(backend: str) -> None
         ray.init(num_cpus=2, include_dashboard=False)
         try:
             with joblib.parallel_config("ray"):
-                model = TabularRegressor(n_members=3, epochs=5, n_jobs=2).fit(table, price)
+                assert both() == alone
         finally:
             ray.shutdown()
-    assert model.digest_ == alone.digest_
