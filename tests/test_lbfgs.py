@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 import chainrule as cr
 
 Closure = Callable[[], Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def rosenbrock(n: int, dtype: type, **options: Any) -> tuple[cr.nn.Parameter, cr.optim.LBFGS, Closure]:
@@ -34,6 +36,54 @@ def test_reaches_the_minimum_of_rosenbrock(n: int, evaluations: int, dtype: type
     np.testing.assert_allclose(point.numpy(), np.ones(n), atol=1e-4)
     assert optimizer.func_evals < evaluations
     assert point.dtype == dtype
+
+
+@pytest.mark.parametrize("case", ["rosenbrock", "net"])
+def test_evaluates_where_scipy_does(case: str) -> None:
+    """Its L-BFGS-B: first step, line search and history; the losses of the evaluations, one after the other."""
+    points, optimizer, closure = searches(case)
+    seen: list[float] = []
+
+    def recorded() -> Any:
+        loss = closure()
+        seen.append(loss.item())
+        return loss
+
+    start = [point.numpy().copy() for point in points]
+    optimizer.step(recorded)
+    own, seen = seen, []
+
+    def function(flat: Array) -> tuple[float, Array]:
+        ends = np.cumsum([point.size for point in points])
+        for point, end in zip(points, ends, strict=True):
+            point.copy_(flat[end - point.size : end].reshape(point.shape))
+        return recorded().item(), np.concatenate([point.grad.numpy().reshape(-1) for point in points])
+
+    x0 = np.concatenate([array.reshape(-1) for array in start])
+    options = {"maxiter": 25, "maxfun": 1000, "gtol": 0.0, "ftol": 0.0}
+    minimize(function, x0, method="L-BFGS-B", jac=True, options=options)
+    assert min(len(own), len(seen)) > 25
+    np.testing.assert_allclose(own[:26], seen[:26], rtol=1e-6)
+
+
+def searches(case: str) -> tuple[list[cr.nn.Parameter], cr.optim.LBFGS, Closure]:
+    if case == "rosenbrock":
+        point, optimizer, closure = rosenbrock(8, np.float64, max_iter=25, max_eval=500, line_search_fn="strong_wolfe")
+        return [point], optimizer, closure
+    source = cr.random.Generator(seed=3)
+    x, labels = source.normal((60, 4), dtype=np.float64), np.arange(60) % 3
+    layers = [cr.nn.Linear(4, 10, dtype=np.float64, generator=source), cr.nn.Tanh()]
+    model = cr.nn.Sequential(*layers, cr.nn.Linear(10, 3, dtype=np.float64, generator=source))
+    parameters = list(model.parameters())
+    optimizer = cr.optim.LBFGS(parameters, max_iter=25, max_eval=500, history_size=10, line_search_fn="strong_wolfe")
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = cr.cross_entropy(model(cr.tensor(x)), labels)
+        loss.backward()
+        return loss
+
+    return parameters, optimizer, closure
 
 
 def test_fixed_steps_without_a_search() -> None:

@@ -27,8 +27,8 @@ class LBFGS:
 
     d = -H g by the two-loop recursion over pairs (s, y) of steps and changes of the gradient, H0 = (s.y / y.y) I of the
     last pair; p = p + t d. With `line_search_fn="strong_wolfe"` t is such that the loss decreases by at least
-    1e-4 t |g.d| and |g_new.d| <= 0.9 |g.d|; with None it is `lr`. t begins with `lr`, in the first iteration with
-    lr * min(1, 1 / sum |g|). Sums and the history are in float64 for parameters of either dtype, in a fixed order: the
+    1e-3 t |g.d| and |g_new.d| <= 0.9 |g.d|, and is found as in L-BFGS-B; with None it is `lr`. t begins with `lr`, in
+    the first iteration with lr / sqrt(g.g), without a search with lr * min(1, 1 / sum |g|). Sums and the history are in float64 for parameters of either dtype, in a fixed order: the
     same bits on every machine.
 
     Arguments: `params`, an iterable of parameters of one dtype; `lr`; `max_iter`, iterations of one `step`; `max_eval`,
@@ -37,7 +37,8 @@ class LBFGS:
     `history_size`, the number of pairs; `line_search_fn`. Defaults are PyTorch's.
     Attributes: `params`; `n_iter`, iterations so far; `func_evals`, evaluations so far.
     Errors: as `cr.optim.SGD`; ValueError for an option out of range.
-    Source: Nocedal and Wright, Numerical Optimization, 2006, algorithms 7.4, 3.5 and 3.6.
+    Source: Nocedal and Wright, Numerical Optimization, 2006, algorithm 7.4; More and Thuente, Line search algorithms
+    with guaranteed sufficient decrease, 1994.
 
     >>> import chainrule as cr
     >>> weight = cr.nn.Parameter([3.0, -2.0])
@@ -137,7 +138,7 @@ class LBFGS:
                 self._history.add(self._previous[1], ops.sub(gradient, self._previous[0]))
             direction, rate = self._history.direction(gradient), self.lr
             if self.n_iter == 0:
-                rate = min(self.lr, as_number(ops.div(self.lr, ops.sum(ops.abs(gradient)))))
+                rate = self._first_rate(gradient)
             slope = slope_of(gradient, direction)
             if not slope < 0:  # no descent, from rounding: begin again with the gradient
                 self._history = History(self.history_size)
@@ -164,6 +165,12 @@ class LBFGS:
             self._previous = gradient, change
             self.n_iter += 1
             yield change, before, here
+
+    def _first_rate(self, gradient: Tensor) -> float:
+        """The step along the gradient itself: with a search one of length lr, else at most lr, as in PyTorch."""
+        if self.line_search_fn is None:
+            return min(self.lr, as_number(ops.div(self.lr, ops.sum(ops.abs(gradient)))))
+        return as_number(ops.div(self.lr, ops.sqrt(ops.sum(ops.square(gradient)))))
 
     def _position(self) -> Tensor:
         with no_grad():

@@ -1,4 +1,4 @@
-"""The line search of L-BFGS for the strong Wolfe conditions.
+"""The line search of L-BFGS for the strong Wolfe conditions, by More and Thuente, as in L-BFGS-B.
 
 Every number is computed by ops: Python's arithmetic would follow the caller's rounding mode.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,10 @@ from ..compiler.jit import Compiled
 
 __all__ = ["Point", "as_number", "slope_of", "strong_wolfe"]
 
-_DECREASE, _CURVATURE = 1e-4, 0.9  # of the strong Wolfe conditions
-_MOST = 25  # evaluations of one search
+_DECREASE, _CURVATURE = 1e-3, 0.9  # of the strong Wolfe conditions
+_MOST = 20  # evaluations of one search
+_LONGEST = 1e10
+_NARROW = 0.1  # relative width of the bracket at which its best end is taken
 
 
 @dataclass(frozen=True)
@@ -49,67 +51,139 @@ def strong_wolfe(
 
     Returns: a point that fulfils the conditions, or the best one below the first that was found (`here` itself, of step
     0, if the loss falls nowhere), and the step of the last evaluation.
-    Source: Nocedal and Wright, Numerical Optimization, 2006, algorithms 3.5 and 3.6.
+    Source: More and Thuente, Line search algorithms with guaranteed sufficient decrease, 1994.
     """
-    origin = replace(here, step=0.0, slope=slope)
-    low, high, step = origin, None, first
+    best, step = replace(here, step=0.0, slope=slope), first
+    ends = [0.0, here.loss, slope] * 2
+    state = _begun(np.array([here.loss, slope, 1.0, 0.0, *ends, 0.0, first, _LONGEST, _LONGEST, _LONGEST, first]))
     for _ in range(min(most, _MOST)):
         point = evaluate(step)
         point = replace(point, step=step, slope=slope_of(point.gradient, direction))
-        if not point.loss <= _bound(origin, step) or (low.step > 0 and not point.loss < low.loss):
-            high = point
-        elif abs(point.slope) <= -_CURVATURE * slope:
+        if point.loss < best.loss:
+            best = point
+        following = _advanced if isfinite(point.loss) and isfinite(point.slope) else _shortened
+        *found, ends_here = following(ops.concatenate([state, np.array([point.loss, point.slope])])).numpy()
+        if ends_here:
             return point, step
-        else:
-            if high is None:  # every step so far was too short
-                high = low if point.slope >= 0 else None
-            elif (point.slope >= 0) == (high.step > low.step):
-                high = low
-            low = point
-        following = _next(low, high)
-        if following == step or following in (low.step, inf):
-            break
-        step = following
-    return low, step
+        state, step = Tensor._wrap(np.array(found)), float(found[-1])
+    return best, step
 
 
-def _bound(origin: Point, step: float) -> float:
-    """The largest loss of a sufficient decrease."""
-    return as_number(_sufficient(np.array([origin.loss, origin.slope, step])))
+# The state of a search: loss and slope at 0; 1 until a step has had a sufficient decrease and a slope that is not
+# negative, then 0; 1 once there is a bracket; step, loss and slope of its best end, and of the other; the limits of the
+# next step; the longest step ever; the last two widths of the bracket; the step to evaluate.
 
 
-def _next(low: Point, high: Point | None) -> float:
-    """The next step: four times the longest while all were too short, else inside the bracket."""
-    if high is None:
-        return low.step * 4.0
-    known = isfinite(high.loss) and isfinite(high.slope)
-    chosen = _cubic if known else _middle
-    return as_number(chosen(np.array([low.step, low.loss, low.slope, high.step, high.loss, high.slope])))
+def _begin(state: Tensor) -> Tensor:
+    """The step is at most five times the first, until there is a bracket; a width before the first is twice that."""
+    numbers = [state[i] for i in range(16)]
+    numbers[11] = 5.0 * numbers[11]
+    numbers[14] = 2.0 * numbers[14]
+    return ops.stack(numbers)
 
 
-def _cubic_step(points: Tensor) -> Tensor:
-    """The minimum of the cubic through both points with these slopes, a tenth of the interval or more from its ends."""
-    x1, f1, g1, x2, f2, g2 = (points[i] for i in range(6))
-    width = ops.sub(x2, x1)
-    a = ops.sub(ops.add(g1, g2), ops.div(ops.mul(3.0, ops.sub(f2, f1)), width))
-    square = ops.sub(ops.mul(a, a), ops.mul(g1, g2))
-    root = ops.sqrt(ops.maximum(square, 0.0))
-    root = ops.where(ops.less(width, 0.0), ops.neg(root), root)
-    divisor = ops.add(ops.sub(g2, g1), ops.mul(2.0, root))
-    share = ops.sub(1.0, ops.div(ops.sub(ops.add(g2, root), a), divisor))
-    finite = ops.where(ops.equal(ops.sub(share, share), 0.0), share, 0.5)
-    share = ops.clip(ops.where(ops.less(square, 0.0), 0.5, finite), 0.1, 0.9)
-    return ops.add(x1, ops.mul(width, share))
+def _shorten(state: Tensor) -> Tensor:
+    """After a loss that is not finite: half the way back to the best step, and never as far again."""
+    *kept, step, _, _ = (state[i] for i in range(18))
+    middle = kept[4] + 0.5 * (step - kept[4])
+    kept[11] = kept[12] = middle
+    return ops.stack([*kept, middle, 0.0 * middle])
 
 
-def _middle_step(points: Tensor) -> Tensor:
-    return ops.mul(0.5, ops.add(points[0], points[3]))
+def _advance(state: Tensor) -> Tensor:
+    """The state after the evaluation of a step, and 1 if the search ends there."""
+    f0, g0, first, bracket, x, fx, gx, y, fy, gy, low, high, longest, width, before, t, f, g = (
+        state[i] for i in range(18)
+    )
+    falling = _DECREASE * g0
+    decreased = _flag(f <= f0 + t * falling)
+    first = first * (1.0 - decreased * _flag(g >= 0.0))
+    fulfils = decreased * _flag(ops.abs(g) <= -_CURVATURE * g0)
+    at_longest = decreased * _flag(t >= longest) * _flag(g <= falling)
+    ends = ops.maximum(fulfils, ops.maximum(bracket * _closed(t, low, high), at_longest))
+    # In the first stage, of the loss minus the sufficient decrease, unless the loss fell below both.
+    by = first * (1.0 - decreased) * _flag(f <= fx) * falling
+    of_line = [(x, fx - x * by, gx - by), (y, fy - y * by, gy - by), (t, f - t * by, g - by)]
+    step, bracket = _next(*of_line, bracket, low, high)
+    best, other = _ends(*of_line)
+    (x, fx, gx), (y, fy, gy) = ((e, fe + e * by, ge + by) for e, fe, ge in (best, other))
+    # A bracket that has not shrunk to two thirds within two steps is halved.
+    wide = bracket > 0.0
+    slow = bracket * _flag(ops.abs(y - x) >= 0.66 * before)
+    step = ops.where(slow > 0.0, x + 0.5 * (y - x), step)
+    before, width = ops.where(wide, width, before), ops.where(wide, ops.abs(y - x), width)
+    low = ops.where(wide, ops.minimum(x, y), step + 1.1 * (step - x))
+    high = ops.where(wide, ops.maximum(x, y), step + 4.0 * (step - x))
+    step = ops.minimum(ops.maximum(step, 0.0), longest)
+    step = ops.where(bracket * _closed(step, low, high) > 0.0, x, step)
+    return ops.stack([f0, g0, first, bracket, x, fx, gx, y, fy, gy, low, high, longest, width, before, step, ends])
 
 
-def _sufficient_loss(numbers: Tensor) -> Tensor:
-    loss, slope, step = (numbers[i] for i in range(3))
-    return ops.add(loss, ops.mul(ops.mul(_DECREASE, step), slope))
+def _flag(condition: Tensor) -> Tensor:
+    """1 or 0, so that "and" is a product."""
+    return ops.where(condition, _ONE, 0.0)
+
+
+def _closed(step: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Whether a bracket leaves no room: 1 or 0."""
+    return ops.maximum(_flag(high - low <= _NARROW * high), ops.maximum(_flag(step <= low), _flag(step >= high)))
+
+
+_ONE = Tensor._wrap(np.ones(()))
+End = tuple[Tensor, Tensor, Tensor]  # step, loss, slope
+
+
+def _next(best: End, other: End, new: End, bracket: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """The next step by interpolation, in the four cases of the paper, and whether there is a bracket now."""
+    (x, fx, gx), (t, f, g), wide = best, new, bracket > 0.0
+    after = t > x
+    secant = t + (g / (g - gx)) * (x - t)
+    # A higher loss: the minimum of the cubic, or half way to that of the quadratic.
+    cubic = _cubic(best, new)
+    quadratic = x + ((gx / ((fx - f) / (t - x) + gx)) / 2.0) * (t - x)
+    nearer = ops.abs(cubic - x) < ops.abs(quadratic - x)
+    higher = ops.where(nearer, cubic, cubic + (quadratic - cubic) / 2.0)
+    # A slope of the other sign: the farther of cubic and secant.
+    back = _cubic(new, best)
+    crossed = ops.where(ops.abs(back - t) > ops.abs(secant - t), back, secant)
+    # A flatter slope: the cubic if it has its minimum beyond, within the bracket the nearer of both.
+    beyond = _cubic(new, best, beyond=ops.where(after, high, low))
+    near, far = ops.abs(beyond - t) < ops.abs(secant - t), ops.abs(beyond - t) > ops.abs(secant - t)
+    inside, limit = ops.where(near, beyond, secant), t + 0.66 * (other[0] - t)
+    inside = ops.where(after, ops.minimum(limit, inside), ops.maximum(limit, inside))
+    outside = ops.maximum(low, ops.minimum(high, ops.where(far, beyond, secant)))
+    flatter = ops.where(wide, inside, outside)
+    # A steeper slope: into the bracket, or as far as is allowed.
+    steeper = ops.where(wide, _cubic(new, other), ops.where(after, high, low))
+    opposite = g * ops.sign(gx) < 0.0
+    low_loss = ops.where(opposite, crossed, ops.where(ops.abs(g) < ops.abs(gx), flatter, steeper))
+    closes = ops.maximum(bracket, ops.maximum(_flag(f > fx), _flag(opposite)))
+    return ops.where(f > fx, higher, low_loss), closes
+
+
+def _cubic(a: End, b: End, beyond: Tensor | None = None) -> Tensor:
+    """The minimum of the cubic through two ends, seen from a; or `beyond` where there is none past a."""
+    (s, fs, gs), (t, ft, gt) = a, b
+    theta = 3.0 * (fs - ft) / (t - s) + gs + gt
+    scale = ops.maximum(ops.abs(theta), ops.maximum(ops.abs(gs), ops.abs(gt)))
+    square = (theta / scale) * (theta / scale) - (gs / scale) * (gt / scale)
+    gamma = scale * ops.sqrt(ops.maximum(square, 0.0))
+    gamma = ops.where(t < s, ops.neg(gamma), gamma)
+    share = ((gamma - gs) + theta) / (((gamma - gs) + gamma) + gt)
+    found = s + share * (t - s)
+    if beyond is None:
+        return found
+    return ops.where(_flag(share < 0.0) * ops.abs(gamma) > 0.0, found, beyond)
+
+
+def _ends(best: End, other: End, new: End) -> tuple[End, End]:
+    """The ends of the bracket once the new point is known."""
+    (_, fx, gx), (_, f, g) = best, new
+    higher, opposite = f > fx, g * ops.sign(gx) < 0.0
+    others = [ops.where(higher, n, ops.where(opposite, b, o)) for b, o, n in zip(best, other, new, strict=True)]
+    bests = [ops.where(higher, b, n) for b, n in zip(best, new, strict=True)]
+    return (bests[0], bests[1], bests[2]), (others[0], others[1], others[2])
 
 
 _dot = Compiled(lambda a, b: ops.sum(ops.mul(a, b)), watched=())
-_cubic, _middle, _sufficient = (Compiled(f, watched=()) for f in (_cubic_step, _middle_step, _sufficient_loss))
+_begun, _advanced, _shortened = (Compiled(f, watched=()) for f in (_begin, _advance, _shorten))
