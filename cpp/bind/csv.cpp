@@ -61,6 +61,12 @@ py::tuple csv_scan(py::handle data, char delimiter, int comment, bool last) {
                         static_cast<int>(found.fault), found.fault_line);
 }
 
+py::tuple csv_check(py::handle data) {
+  const Bytes bytes(data);
+  const TextCheck found = check_text(bytes.text());
+  return py::make_tuple(found.ascii, found.nul, found.lines);
+}
+
 using FieldArray = py::array_t<int32_t, py::array::c_style>;
 
 // Fields of records of `columns` fields each.
@@ -215,6 +221,7 @@ std::unique_ptr<TextCodes> text_codes(const py::tuple& missing) {
 void bind_csv(py::module_& m) {
   m.def("csv_scan", csv_scan, py::arg("data"), py::arg("delimiter"), py::arg("comment"), py::arg("last"),
         "Where records and fields lie: fields (CsvField), first, lines, end, line_count, fault, fault_line.");
+  m.def("csv_check", csv_check, py::arg("data"), "Whether it is ASCII, where the first NUL is (-1: nowhere), its LFs.");
   m.def("csv_numbers", csv_numbers, py::arg("data"), py::arg("fields"), py::arg("columns"), py::arg("indices"),
         py::arg("decimal"), py::arg("thousands"), py::arg("missing"),
         "Columns of records as float64, a row for each, and a bit for each CsvNumber that is in it.");
