@@ -129,6 +129,7 @@ py::tuple csv_numbers(py::handle data, const FieldArray& array, int64_t columns,
   py::array_t<double> values({count, static_cast<py::ssize_t>(fields.rows)});
   py::array_t<uint32_t> found(count);
   double* const out = values.mutable_data();
+  const char* const readable = fields.text.data() + fields.text.size();
   std::vector<uint32_t> kinds(wanted.size() * static_cast<size_t>(num_threads()), 0);
   const double work = kFieldWork * static_cast<double>(fields.rows) * static_cast<double>(count);
   on_threads(work, std::max<int64_t>(1, num_threads()), [&](Share share) {
@@ -136,7 +137,7 @@ py::tuple csv_numbers(py::handle data, const FieldArray& array, int64_t columns,
     uint32_t* const mine = kinds.data() + wanted.size() * static_cast<size_t>(share.index);
     for (int64_t row = rows.begin; row < rows.end; ++row)
       for (size_t i = 0; i < wanted.size(); ++i)
-        mine[i] |= 1u << parse_number(fields.at(row, wanted[i]).of(fields.text), {decimal, thousands}, views,
+        mine[i] |= 1u << parse_number(fields.at(row, wanted[i]).of(fields.text), readable, {decimal, thousands}, views,
                                       &out[static_cast<int64_t>(i) * fields.rows + row]);
   });
   uint32_t* const all = found.mutable_data();

@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..config import get_num_threads
 from ._amounts import PLAIN
 from ._dialect import SAID, Reading, check_names, guess_decimal, guess_delimiter, is_header, leading_comments
 from ._errors import DataError
 from ._frame import Column, Frame
 from ._parts import ColumnParts, Style, read_numbers, read_texts
 from ._problems import Problems
-from ._records import Block, blocks_of, utf8_pieces
+from ._records import PIECE, Block, ahead, blocks_of, utf8_pieces
 from ._streams import Source, open_table, source_name
 
 __all__ = ["FrameRead", "read_frame", "read_frames"]
+
+_LARGE = 8 * PIECE  # bytes from which on a thread that reads ahead is worth its start
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,11 @@ class _Text:
         """The chunks of the file."""
         self.problems = Problems(self.name)
         blocks = blocks_of(self._begin(pieces), self.name, self.delimiter, self.comment, self.skipped)
+        size = _size(self.source)
+        if size >= _LARGE and get_num_threads() > 1:
+            blocks = ahead(blocks)
         kept: list[Block] = []  # of this chunk, where they cannot be read again
-        again = chunk_rows is None and isinstance(self.source, (str, os.PathLike)) and os.path.isfile(self.source)
+        again = chunk_rows is None and size > 0
         rows = count = 0
         lines: list[npt.NDArray[np.int64]] = []
         yielded = False
@@ -309,6 +315,11 @@ class _Text:
         self.notes = []
         names = tuple(name for name in self.names if name)
         return FrameRead(Frame(columns, len(lines), self.name), lines, tuple(notes), names)
+
+
+def _size(source: Source) -> int:
+    """Bytes of a regular file; of others 0."""
+    return os.path.getsize(source) if isinstance(source, (str, os.PathLike)) and os.path.isfile(source) else 0
 
 
 def _plan_of(column: Column) -> str:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .. import _core
 from ._errors import DataError
 
-__all__ = ["Block", "blocks_of", "utf8_pieces"]
+__all__ = ["Block", "ahead", "blocks_of", "utf8_pieces"]
 
 PIECE = 1 << 18  # bytes read at a time: fields and their numbers stay in the cache (4 MiB: 2.7 times slower)
 _LONGEST_RECORD = 1 << 24  # bytes: bounds the memory for a file without line ends
@@ -157,3 +157,14 @@ def blocks_of(pieces: Iterator[bytes], name: str, delimiter: str, comment: str, 
             raise DataError(
                 f"{name}, after line {line}: cannot be read (line {line + 1} is longer than {_LONGEST_RECORD} bytes)"
             )
+
+
+def ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks; each is scanned in another thread while the one before is used."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1, "chainrule-read") as pool:
+        following = pool.submit(next, blocks, None)
+        while (block := following.result()) is not None:
+            following = pool.submit(next, blocks, None)
+            yield block
