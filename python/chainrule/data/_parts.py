@@ -16,7 +16,7 @@ from ._frame import Column
 from ._problems import Problems, shown
 from ._records import Block
 
-__all__ = ["ColumnParts", "Style", "read_columns"]
+__all__ = ["ColumnParts", "Style", "read_numbers", "read_texts"]
 
 # What csv_numbers finds in a column, as bits.
 _FLOATING, _INTEGER, _LARGE_INTEGER, _MISSING = (1 << i for i in range(4))
@@ -184,13 +184,9 @@ class ColumnParts:
         return f"; declare the column in categories= (--categories){missing}"
 
 
-def read_columns(parts: list[ColumnParts], blocks: list[Block], columns: int) -> None:
-    """Read the fields of the last block for all columns; all blocks for those that turn out to be texts."""
-    if not parts:
-        return
+def read_numbers(parts: list[ColumnParts], block: Block, columns: int) -> list[ColumnParts]:
+    """Read the fields of a block; returns the columns that turn out to be texts, whose earlier blocks are to be read."""
     numbers = [part for part in parts if part.table is None]
-    texts = [part for part in parts if part.table is not None]
-    block = blocks[-1]
     turned = []
     if numbers:
         indices = tuple(part.index for part in numbers)
@@ -198,19 +194,17 @@ def read_columns(parts: list[ColumnParts], blocks: list[Block], columns: int) ->
         values, found = _core.csv_numbers(block.data, block.fields, columns, indices, *marks, words)
         for part, column, kinds in zip(numbers, values, found.tolist(), strict=True):
             if kinds >= 2 * _MISSING or kinds & _LARGE_INTEGER:
+                part.values, part.found, part.table = [], 0, _core.TextCodes(part.missing)
                 turned.append(part)
             else:
                 part.values.append(column)
                 part.found |= kinds
-    for part in turned:
-        part.values, part.found, part.table = [], 0, _core.TextCodes(part.missing)
-    if turned and len(blocks) > 1:
-        for earlier in blocks[:-1]:
-            _read_texts(turned, earlier.restored(columns), columns)
-    _read_texts(texts + turned, block, columns)
+    return turned
 
 
-def _read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
+def read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
+    """Read the fields of a block for the columns of texts."""
+    parts = [part for part in parts if part.table is not None]
     if not parts:
         return
     tables = tuple(part.table for part in parts if part.table is not None)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..config import get_num_threads
 from ._amounts import PLAIN
 from ._dialect import SAID, Reading, check_names, guess_decimal, guess_delimiter, is_header, leading_comments
 from ._errors import DataError
 from ._frame import Column, Frame
-from ._parts import ColumnParts, Style, read_columns
+from ._parts import ColumnParts, Style, read_numbers, read_texts
 from ._problems import Problems
-from ._records import Block, blocks_of, utf8_pieces
+from ._records import PIECE, Block, ahead, blocks_of, utf8_pieces
 from ._streams import Source, open_table, source_name
 
 __all__ = ["FrameRead", "read_frame", "read_frames"]
+
+_LARGE = 8 * PIECE  # bytes from which on a thread that reads ahead is worth its start
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def _read(source: Source, reading: Reading, chunk_rows: int | None) -> Iterator[
                 yield FrameRead(frame, np.arange(row, row + frame.rows), (), names)
                 row += frame.rows
             return
-        yield from _Text(name, reading).frames(utf8_pieces(stream, name, reading.encoding), chunk_rows)
+        yield from _Text(source, name, reading).frames(utf8_pieces(stream, name, reading.encoding), chunk_rows)
 
 
 @contextmanager
@@ -116,6 +121,7 @@ def _located(name: str) -> Iterator[None]:
 class _Text:
     """A text file while it is read."""
 
+    source: Source
     name: str
     reading: Reading
     notes: list[str] = field(default_factory=list)
@@ -129,25 +135,44 @@ class _Text:
     def frames(self, pieces: Iterator[bytes], chunk_rows: int | None) -> Iterator[FrameRead]:
         """The chunks of the file."""
         self.problems = Problems(self.name)
-        pieces = self._begin(pieces)
-        blocks = blocks_of(pieces, self.name, self.delimiter, self.comment, self.skipped)
-        kept: list[Block] = []
-        rows = 0
+        blocks = blocks_of(self._begin(pieces), self.name, self.delimiter, self.comment, self.skipped)
+        size = _size(self.source)
+        if size >= _LARGE and get_num_threads() > 1:
+            blocks = ahead(blocks)
+        kept: list[Block] = []  # of this chunk, where they cannot be read again
+        again = chunk_rows is None and size > 0
+        rows = count = 0
+        lines: list[npt.NDArray[np.int64]] = []
         yielded = False
         for block in self._rows(blocks):
             at, total = 0, len(block.lines)
             while at < total:
                 take = total - at if chunk_rows is None else min(total - at, chunk_rows - rows)
                 piece = block if take == total else block.take(slice(at, at + take), self.width)
-                kept.append(piece)
-                read_columns(self.parts, kept, self.width)
-                kept[-1] = piece.compact()
-                at, rows = at + take, rows + take
+                turned = read_numbers(self.parts, piece, self.width)
+                if turned:
+                    for earlier in self._again(count) if again else kept:
+                        read_texts(turned, earlier, self.width)
+                read_texts(self.parts, piece, self.width)
+                if not again:
+                    kept.append(piece)
+                lines.append(piece.lines)
+                at, rows, count = at + take, rows + take, count + 1
                 if rows == chunk_rows:
-                    yield self._chunk(kept)
-                    kept, rows, yielded = [], 0, True
+                    yield self._chunk(lines)
+                    kept, lines, rows, yielded = [], [], 0, True
         if rows or not yielded:
-            yield self._chunk(kept)
+            yield self._chunk(lines)
+
+    def _again(self, count: int) -> Iterator[Block]:
+        """The first blocks of the file once more: one without numbers is not kept in memory."""
+        assert isinstance(self.source, (str, os.PathLike))
+        other = _Text(self.source, self.name, self.reading)
+        with open_table(self.source) as stream:
+            other.problems = Problems(self.name)
+            pieces = other._begin(utf8_pieces(stream, self.name, self.reading.encoding))
+            blocks = blocks_of(pieces, self.name, other.delimiter, other.comment, other.skipped)
+            yield from islice(other._rows(blocks), count)
 
     def _begin(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Guess the dialect from the first piece."""
@@ -277,8 +302,8 @@ class _Text:
                     return
                 self.last_row_number = number
 
-    def _chunk(self, kept: list[Block]) -> FrameRead:
-        lines = np.concatenate([block.lines for block in kept]) if kept else np.zeros(0, np.int64)
+    def _chunk(self, read: list[npt.NDArray[np.int64]]) -> FrameRead:
+        lines = np.concatenate(read) if read else np.zeros(0, np.int64)
         columns = []
         for part in self.parts:
             columns.append(part.column(lines, self.problems))
@@ -290,6 +315,11 @@ class _Text:
         self.notes = []
         names = tuple(name for name in self.names if name)
         return FrameRead(Frame(columns, len(lines), self.name), lines, tuple(notes), names)
+
+
+def _size(source: Source) -> int:
+    """Bytes of a regular file; of others 0."""
+    return os.path.getsize(source) if isinstance(source, (str, os.PathLike)) and os.path.isfile(source) else 0
 
 
 def _plan_of(column: Column) -> str:
