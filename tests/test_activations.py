@@ -99,6 +99,8 @@ SMOOTH: dict[str, Activation] = {
     "silu 1.5": lambda x: cr.silu(x, 1.5),
     "erf": cr.erf,
     "ndtr": cr.ndtr,
+    "sin": cr.sin,
+    "cos": cr.cos,
     "gelu": cr.gelu,
     "gelu tanh": lambda x: cr.gelu(x, "tanh"),
 }
@@ -140,6 +142,8 @@ class Accuracy:
 ACCURACY: dict[str, Accuracy] = {
     "erf": Accuracy(cr.erf, mpmath.erf, (-9, 9), (1, 3)),
     "ndtr": Accuracy(cr.ndtr, _mp_ndtr, (-12.9, 9), (1, 3)),
+    "sin": Accuracy(cr.sin, mpmath.sin, (-1e4, 1e4), (1, 1.6)),
+    "cos": Accuracy(cr.cos, mpmath.cos, (-1e4, 1e4), (1, 1.6)),
     "gelu": Accuracy(cr.gelu, lambda x: x * _mp_ndtr(x), (-12.9, 9), (1.6, 4), _mp_ndtr),
     "silu": Accuracy(cr.silu, lambda x: x * _mp_sigmoid(x), (-87, 30), (1.6, 3), _mp_sigmoid),
     "gelu near 0": Accuracy(cr.gelu, lambda x: x * _mp_ndtr(x), (-2, 2), (1.6, 4), _mp_ndtr),

@@ -62,7 +62,7 @@ def to_numpy(s: Session, x: cr.Tensor) -> Any:
 
 
 def numpy_function(s: Session, x: cr.Tensor) -> Any:
-    return np.sin(x)  # here
+    return np.arctan(x)  # here
 
 
 def numpy_copy(s: Session, x: cr.Tensor) -> Any:

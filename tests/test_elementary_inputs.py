@@ -11,7 +11,7 @@ from support.build_objects import ROOT
 from support.variants import ISAS
 
 Record = Callable[[str, object], None]  # pytest's record_property
-FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "ndtr")
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "ndtr", "sin", "cos")
 
 
 @pytest.mark.nightly

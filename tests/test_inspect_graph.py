@@ -105,14 +105,13 @@ class TestNotes:
 
     def test_row_15_chain_rule_in_several_variables(self) -> None:
         t = leaf(1.0)
-        x, y = leaf(math.cos(1.0)), cr.square(t)  # cos is no op: its derivative comes in as the tangent of x
+        x, y = cr.cos(t), cr.square(t)
         f = y + cr.exp(x * y)
         graph = cr.graph(f, {"t": t, "x": x, "y": y, "f": f})
         assert graph["f"].value.item() == pytest.approx(2.716525700, abs=5e-10)
-        by_t, by_x = graph.gradient("t"), graph.gradient("x")
+        by_t = graph.gradient("t")
         assert by_t is not None
-        assert by_x is not None
-        assert by_t.item() - math.sin(1.0) * by_x.item() == pytest.approx(2.410479016, abs=5e-10)
+        assert by_t.item() == pytest.approx(2.410479016, abs=5e-10)
 
     def test_row_16_squared_error_of_a_logistic_unit(self) -> None:
         w, b, x, t = leaf(0.75), leaf(-0.5), 1.25, 0.3

@@ -23,6 +23,7 @@ def leaf(value: Any) -> cr.Tensor:
 class TestFormulas:
     SCOPE = {  # noqa: RUF012
         "exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p, "sqrt": np.sqrt, "tanh": np.tanh,
+        "sin": np.sin, "cos": np.cos,
         "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "softplus": lambda x: np.log1p(np.exp(x)), "sign": np.sign,
         "relu": lambda x: max(x, 0.0), "leaky_relu": lambda x, s: x if x > 0 else s * x, "abs": abs, "max": max,
         "inf": np.inf, "prelu": lambda x, s: x if x > 0 else s * x, "elu": lambda x, s: x if x > 0 else s * np.expm1(x),

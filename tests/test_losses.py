@@ -12,7 +12,7 @@ import pytest
 
 import chainrule as cr
 from cases.loss_cases import KINDS
-from cases.loss_values import CLASS_WEIGHT, COUNTS, LABELS, POS_WEIGHT, TARGET, VALUES, X
+from cases.loss_values import CLASS_WEIGHT, COUNTS, LABELS, POS_WEIGHT, TARGET, VALUES, VARIANCES, X
 from chainrule.nn._loss_module import LOSSES
 from reference.bits import Array
 
@@ -39,6 +39,7 @@ CALLS: dict[str, tuple[Loss, Array, Array]] = {
     "poisson_nll_loss": (cr.poisson_nll_loss, X, COUNTS),
     "poisson_nll_loss full": (partial(cr.poisson_nll_loss, full=True), X, COUNTS),
     "poisson_nll_loss rate": (partial(cr.poisson_nll_loss, log_input=False), np.exp(X), COUNTS),
+    "gaussian_nll_loss number": (partial(cr.gaussian_nll_loss, var=0.7), X, TARGET),
     "kl_div": (cr.kl_div, LOG_P, PROBABILITIES),
     "kl_div log_target": (partial(cr.kl_div, log_target=True), LOG_P, np.log(PROBABILITIES)),
     "cross_entropy": (cr.cross_entropy, X, LABELS),
@@ -61,6 +62,9 @@ CALLS: dict[str, tuple[Loss, Array, Array]] = {
         *(X, LABELS),
     ),
     "mse_loss half": (partial(cr.mse_loss, half=True), X, TARGET),
+    "quantile_loss": (cr.quantile_loss, X, TARGET),
+    "quantile_loss several": (partial(cr.quantile_loss, quantile=[0.1, 0.9, 0.5, 0.3]), X, TARGET[:, :1]),
+    "log_cosh_loss": (cr.log_cosh_loss, X, TARGET),
     "hinge_loss": (cr.hinge_loss, X, SIGNS),
     "hinge_loss margin=0.4": (partial(cr.hinge_loss, margin=0.4), X, SIGNS),
     "perceptron_loss": (cr.perceptron_loss, X, SIGNS),
@@ -179,6 +183,8 @@ def test_large_scores_neither_overflow_nor_turn_nan(dtype: type[np.floating[Any]
         (cr.binary_cross_entropy_with_logits, 1 - bits),
         (partial(cr.binary_cross_entropy_with_logits, pos_weight=3.0), 1 - bits),
         (cr.huber_loss, bits),
+        (cr.log_cosh_loss, bits),
+        (cr.quantile_loss, bits),
         (cr.hinge_loss, 1 - 2 * bits),
     ]
     for loss, target in calls:
@@ -225,6 +231,8 @@ KINKS: dict[str, tuple[Loss, float, float, float]] = {
     "huber": (cr.huber_loss, 1.0, 0.0, 1.0),
     "huber below": (cr.huber_loss, -1.0, 0.0, -1.0),
     "smooth l1": (partial(cr.smooth_l1_loss, beta=0.5), 0.5, 0.0, 1.0),
+    "quantile": (partial(cr.quantile_loss, quantile=0.9), 2.0, 2.0, 0.0),
+    "log cosh": (cr.log_cosh_loss, 2.0, 2.0, 0.0),
     "hinge at the margin": (cr.hinge_loss, -1.0, -1.0, 0.0),
     "hinge inside": (cr.hinge_loss, 0.5, 1.0, -1.0),
     "perceptron at 0": (cr.perceptron_loss, 0.0, 1.0, 0.0),
@@ -308,6 +316,28 @@ ERRORS: dict[str, tuple[Callable[[], object], str]] = {
     "eps": (
         lambda: cr.poisson_nll_loss(X, X, log_input=False, eps=np.inf),
         "eps must be a finite number of at least 0, got inf",
+    ),
+    "quantile": (
+        lambda: cr.quantile_loss(X, X, quantile=90),
+        "quantile_loss: quantile must be above 0 and below 1, got 90",
+    ),
+    "no quantile": (lambda: cr.nn.QuantileLoss(quantile=[0.5, 1.0])(X[:, :2], X[:, 0]), "and below 1, got 1.0"),
+    "quantiles": (
+        lambda: cr.quantile_loss(X, X[:, 0], quantile=[0.1, 0.9]),
+        r"quantile_loss: prediction has shape \(5, 4\), expected \(..., 2\) for 2 quantiles",
+    ),
+    "none": (lambda: cr.quantile_loss(X[:, :0], X[:, 0], quantile=[]), r"expected \(..., 0\) for 0 quantiles"),
+    "a target each": (
+        lambda: cr.quantile_loss(X, X, quantile=[0.1, 0.2, 0.7, 0.9]),
+        r"prediction has shape \(5, 4\), target \(5, 4\); the target of 4 quantiles has the shape \(5,\) or \(5, 1\)",
+    ),
+    "variance": (
+        lambda: cr.gaussian_nll_loss(X, X, VARIANCES - 0.1),
+        r"gaussian_nll_loss: the variance at \(0, 2\) is negative; give cr.exp or cr.softplus",
+    ),
+    "variances": (
+        lambda: cr.gaussian_nll_loss(X, X, VARIANCES[:4]),
+        r"gaussian_nll_loss: var has shape \(4, 4\), expected \(5, 4\), \(5, 1\) or a number",
     ),
     "p": (lambda: cr.multi_margin_loss(X, LABELS, p=3), "multi_margin_loss: p must be 1 or 2, got 3"),
     "smoothing": (lambda: cr.cross_entropy(X, LABELS, label_smoothing=1.5), "must be from 0 to 1, got 1.5"),

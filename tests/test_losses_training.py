@@ -73,6 +73,13 @@ LOSSES: dict[str, tuple[Any, Array]] = {
     "l1": (nn.L1Loss("sum"), VALUES),
     "huber": (nn.HuberLoss(delta=0.3), VALUES),
     "smooth l1": (nn.SmoothL1Loss(beta=0.4), VALUES),
+    "quantile": (nn.QuantileLoss(quantile=0.8), VALUES),
+    "quantiles": (nn.QuantileLoss(quantile=[0.1, 0.4, 0.6, 0.9]), VALUES[:, 0]),
+    "log cosh": (nn.LogCoshLoss(), VALUES),
+    "gaussian": (
+        lambda p, t, sample_weight=None: nn.GaussianNLLLoss()(p[:, :2], t, cr.softplus(p[:, 2:]) + 0.1, sample_weight),
+        VALUES[:, :2],
+    ),
     "hinge": (nn.HingeLoss(), np.where(VALUES > 0.5, 1, -1)),
     "perceptron": (nn.PerceptronLoss(), np.where(VALUES > 0.5, 1.0, -1.0)),
     "bce": (lambda p, t, sample_weight=None: nn.BCELoss()(cr.sigmoid(p), t, sample_weight), VALUES),

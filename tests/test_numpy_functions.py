@@ -146,7 +146,7 @@ def calls(x: Any) -> Iterator[tuple[Any, ...]]:
     first, column = (x[0], x[:, None]) if x.ndim else (x, x)
     yield from ((x,), (x, x), (x, a), (a, x), (x, x, x), (x, a, a), (a, a, x), (a, x, a), (x, 0), (x, 1), (0, x))
     yield from ((1, x), ([x, x],), ([x, a],), ([first, 1.0],), ([x, a], 0), (x, 0, 1), (x, n), (n, x), (x, n, a))
-    yield from ((a, n, x), (x, [x > 0], [np.sin]), (np.sum, 0, x), (np.sum, x, [0]), (x, 2, 0), (0, x, 3), (x, 1, 3))
+    yield from ((a, n, x), (x, [x > 0], [np.arcsin]), (np.sum, 0, x), (np.sum, x, [0]), (x, 2, 0), (0, x, 3), (x, 1, 3))
     yield from ((a > 1, x), ("i->", x), ("i,i->", x, a), (a > 1, a, x), (x, a > 1, a), (a, a > 1, x), ([a > 1], [x]))
     yield from ((x[None],), (column,), (first,), (first, first), (x, "x"), (x, float), (lambda: 0, x), (np.eye(3), x))
     yield from ((x[None], 0), (x, [1, 1]), (x, (1, 1)), (x, a, n), ([x, a], [a, x]), (a, n, x, 0), (x, n, a, 0))
@@ -215,7 +215,7 @@ class TestFunctionsWithoutAnOp:
         assert results[:3] == results[3:6], f"np.{name} read the values"
         assert results[6:9] == results[9:], f"np.{name} read the value"
 
-    @pytest.mark.parametrize("name", ["sin", "cumsum", "std", "prod", "sort", "linalg.norm", "trunc", "cosh", "log2"])
+    @pytest.mark.parametrize("name", ["tan", "cumsum", "std", "prod", "sort", "linalg.norm", "trunc", "cosh", "log2"])
     def test_arrays_without_a_gradient(self, name: str) -> None:
         function: Any = np
         for part in name.split("."):

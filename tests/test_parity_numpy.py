@@ -32,6 +32,7 @@ Dtype = type[np.float32] | type[np.float64]
 LEFT_OUT = {
     "Sequential": "it is the net around the layers",
     "Embedding": "its input is categories: tests/test_embedding.py",
+    "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
     "Dropout": "its mask is drawn: tests/test_dropout.py",
     **dict.fromkeys(
         ("OneHot", "PCA", "Standardize", "Whiten", "PolynomialFeatures", "RBFFeatures"),
@@ -134,7 +135,7 @@ def by_its_row(kind: type[LossModule]) -> numpy_net.Loss:
 
 
 # Layers and losses without a row above.
-LOSSES |= {kind.__name__: by_its_row(kind) for kind in LOSS_MODULES if kind.__name__ not in LOSSES}
+LOSSES |= {kind.__name__: by_its_row(kind) for kind in LOSS_MODULES if kind.__name__ not in {*LEFT_OUT, *LOSSES}}
 for _name, _kind in nn.LAYERS.items():
     if _name not in {*LEFT_OUT, *LOSSES, *NETS} and (_made := by_differences(_kind)) is not None:
         NETS[_name] = _made

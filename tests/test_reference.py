@@ -124,8 +124,9 @@ def arguments32(name: str) -> Array:
 def test_float32_is_correctly_rounded(name: str) -> None:
     x = arguments32(name)
     x = x[(x != 0) & ~((x == 1) & (name == "log"))]
-    # Beyond 200, where fractions get huge, all but these three have reached their limit.
-    limited = np.maximum(x, -200) if name in ("log", "log1p", "softplus") else np.clip(x, -200, 200)
+    # Beyond 200, where fractions get huge, all but these five have reached their limit.
+    lower = -np.inf if name in ("sin", "cos") else -200
+    limited = np.clip(x, lower, np.inf if name in ("log", "log1p", "softplus", "sin", "cos") else 200)
     expected = np.asarray([nearest_float32(fraction(exact(name, v))) for v in limited.tolist()])
     assert_same_bits(elementary.evaluate(name, x), expected, name)
 
@@ -157,6 +158,8 @@ def test_functions_at_special_arguments(name: str, dtype: Float) -> None:
         "softplus": [0, np.log(2), np.log(2), inf, nan],
         "erf": [-1, -0.0, 0, 1, nan],
         "ndtr": [0, 0.5, 0.5, 1, nan],
+        "sin": [nan, -0.0, 0, nan, nan],
+        "cos": [nan, 1, 1, nan, nan],
     }[name]
     x = np.asarray([-inf, -0.0, 0.0, inf, nan], dtype)
     assert_same_bits(elementary.evaluate(name, x), np.asarray(expected, dtype), name)
@@ -175,7 +178,8 @@ def test_ulp_error(name: str) -> None:
     assert ulp_error(name, x, nearest).max() <= 0.5
     regular = (np.abs(nearest) > 1e-300) & np.isfinite(nearest)
     away = ulp_error(name, x, np.nextafter(nearest, np.inf))[regular]
-    assert away.min() >= 0.5 and away.max() <= 2
+    # A step up from 1 is two units of a value below it, which is up to half a unit away.
+    assert away.min() >= 0.5 and away.max() <= 2.5
     assert ulp_error(name, x, elementary.evaluate(name, x)).max() < 8  # NumPy's error is far below ERROR_BOUND
 
 

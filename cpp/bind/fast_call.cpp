@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 
+#include "bind/call_mode.h"
 #include "bind/errors.h"
 #include "bind/program.h"
 #include "bind/slots.h"
@@ -78,22 +80,15 @@ void register_tensor(const py::object& tensor_type, const py::object& numbers) {
   g_tensor = new TensorClass(tensor_type.inc_ref(), numbers.inc_ref());
 }
 
-// Owners and values are borrowed from the plan: the garbage collector does not see what C++ holds, and an owner may
-// lead back to the compiled function.
-struct Guard {
-  py::handle owner;
-  py::object attribute;
-  py::handle value;
-  py::ssize_t offset = 0;  // of the attribute's slot where the owner is a tensor, else 0
-};
-
+// Watched objects are borrowed from the plan: the garbage collector does not see what C++ holds, and they may lead back
+// to the compiled function.
 struct FastCall {
   py::object program;
   std::vector<py::handle> statics;  // by argument: the object that must be passed (borrowed), or null for an array
-  std::vector<Guard> guards;
   mutable Watched watched;
   std::vector<py::list> versions;
   std::vector<py::object> cleared;
+  CallMode mode;
   bool alone;  // the result is one tensor, not a tuple of them
   const Runnable* runs;
   std::vector<py::dtype> in_types, out_types;
@@ -117,29 +112,25 @@ void* fitting(const FastCall& call, const TensorClass& tensor, PyObject* argumen
   return array->data;
 }
 
-bool guards_hold(const FastCall& call) {
-  for (const Guard& guard : call.guards) {
-    if (guard.offset > 0) {
-      if (slot_of(guard.owner.ptr(), guard.offset) != guard.value.ptr()) return false;
-      continue;
+// Tensors that are always overwritten together share the object of their version's number: one is made for all of them.
+void bump(const std::vector<py::list>& versions) {
+  PyObject* before = nullptr;
+  py::object next;
+  for (const py::list& version : versions) {
+    PyObject* const item = PyList_GET_ITEM(version.ptr(), 0);
+    if (item != before) {
+      before = item;
+      next = py::reinterpret_steal<py::object>(PyLong_FromLongLong(PyLong_AsLongLong(item) + 1));
+      if (!next) throw py::error_already_set();
     }
-    PyObject* const now = PyObject_GetAttr(guard.owner.ptr(), guard.attribute.ptr());
-    if (now == nullptr) throw py::error_already_set();
-    Py_DECREF(now);
-    if (now != guard.value.ptr()) return false;
+    PyList_SET_ITEM(version.ptr(), 0, next.inc_ref().ptr());
+    Py_DECREF(item);
   }
-  return call.watched.unchanged();
-}
-
-void bump(const py::list& version) {
-  PyObject* const item = PyList_GET_ITEM(version.ptr(), 0);
-  PyObject* const next = PyLong_FromLongLong(PyLong_AsLongLong(item) + 1);
-  if (next == nullptr) throw py::error_already_set();
-  PyList_SetItem(version.ptr(), 0, next);
 }
 
 py::object run(const FastCall& call, PyObject* const* args, size_t n) {
-  if (n != call.statics.size() || call.runs->isa() != active_kernels().isa || !guards_hold(call))
+  if (t_call_mode != call.mode || n != call.statics.size() || call.runs->isa() != active_kernels().isa ||
+      !call.watched.unchanged())
     return py::reinterpret_borrow<py::object>(Py_NotImplemented);
   const std::vector<void*>& bound = call.runs->bound_addresses();
   const size_t n_in = call.in_types.size(), n_out = call.out_types.size(), all = n_in + n_out + bound.size();
@@ -169,7 +160,7 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
   }
   std::copy(bound.begin(), bound.end(), addresses.data() + n_in + n_out);
   call.runs->execute(addresses.data());
-  for (const py::list& version : call.versions) bump(version);
+  bump(call.versions);
   for (const py::object& tensor : call.cleared) {
     PyObject*& grad = slot_of(tensor.ptr(), tensor_class.grad);
     if (grad != Py_None) {
@@ -180,6 +171,8 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
   }
   return call.alone ? first : results;
 }
+
+CallMode call_mode(bool grad) { return grad ? CallMode::kGrad : CallMode::kNoGrad; }
 
 PyObject* fast_call(PyObject* self, PyObject* const* args, Py_ssize_t n) {
   try {
@@ -193,24 +186,17 @@ PyObject* fast_call(PyObject* self, PyObject* const* args, Py_ssize_t n) {
 PyMethodDef g_method = {"compiled", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(fast_call)),
                         METH_FASTCALL, nullptr};
 
-py::object make_fast_call(py::object program, py::object statics, py::object guards, const py::tuple& watched,
-                          const std::vector<py::list>& versions, const std::vector<py::object>& cleared, bool alone) {
+py::object make_fast_call(py::object program, py::object statics, const py::tuple& watched,
+                          const std::vector<py::list>& versions, const std::vector<py::object>& cleared, bool grad,
+                          bool alone) {
   if (g_tensor == nullptr) throw py::type_error("fast_call: no Tensor class is registered");
-  const py::handle tensor_type(reinterpret_cast<PyObject*>(g_tensor->type));
   const Runnable& runs = runnable(program);
-  auto* const call = new FastCall{program, {}, {}, Watched(watched), versions, cleared, alone, &runs, {}, {}};
+  auto* const call =
+      new FastCall{program, {}, Watched(watched), versions, cleared, call_mode(grad), alone, &runs, {}, {}};
   const py::capsule owner(call, [](void* p) { delete static_cast<FastCall*>(p); });
   for (py::handle item : statics) {
     // (object,) where exactly this object must be passed, None for an array
     call->statics.push_back(item.is_none() ? py::handle() : py::handle(PyTuple_GET_ITEM(item.ptr(), 0)));
-  }
-  for (py::handle item : guards) {
-    PyObject* const guard = item.ptr();
-    const py::handle tensor = PyTuple_GET_ITEM(guard, 0);
-    const auto attribute = py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(guard, 1));
-    const bool slot = PyObject_TypeCheck(tensor.ptr(), g_tensor->type);
-    call->guards.push_back({tensor, attribute, PyTuple_GET_ITEM(guard, 2),
-                            slot ? slot_offset(tensor_type, attribute.cast<std::string>().c_str()) : 0});
   }
   for (const ArraySpec& spec : runs.inputs()) call->in_types.push_back(numpy_dtype(spec.dtype));
   for (const ArraySpec& spec : runs.outputs()) call->out_types.push_back(numpy_dtype(spec.dtype));
@@ -226,9 +212,17 @@ void bind_fast_call(py::module_& module) {
   module.def(
       "register_tensor", register_tensor, py::arg("tensor_type"), py::arg("numbers"),
       "Tells the core the class Tensor and the counter of tensors; TypeError unless its slots are TENSOR_SLOTS.");
-  module.def("fast_call", make_fast_call, py::arg("program"), py::arg("statics"), py::arg("guards"), py::arg("watched"),
-             py::arg("versions"), py::arg("cleared"), py::arg("alone"),
-             "A function that runs the program on arguments that fit, and returns NotImplemented for others.");
+  module.def("fast_call", make_fast_call, py::arg("program"), py::arg("statics"), py::arg("watched"),
+             py::arg("versions"), py::arg("cleared"), py::arg("grad"), py::arg("alone"),
+             "A function that runs the program on arguments that fit, in the mode `grad`, and returns NotImplemented "
+             "otherwise.");
+  module.def(
+      "set_call_mode", [](std::optional<bool> grad) { t_call_mode = grad ? call_mode(*grad) : CallMode::kNone; },
+      py::arg("grad"), "Sets whether ops of this thread record the graph; None: compiled calls do not apply.");
+  module.def("call_mode", []() -> std::optional<bool> {
+    if (t_call_mode == CallMode::kNone) return std::nullopt;
+    return t_call_mode == CallMode::kGrad;
+  });
 }
 
 }  // namespace chainrule

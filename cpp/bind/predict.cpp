@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "bind/call_mode.h"
 #include "bind/errors.h"
 #include "bind/gil.h"
 #include "bind/program.h"
@@ -24,6 +25,7 @@ struct Predict {
 
   py::object make;     // (rows) -> program of that many rows; called once for each number
   py::object renew;    // () -> a new predict function, called when the model has changed; None: the caller compares
+  py::object refuse;   // () -> None or an error, called where programs do not apply; None: the caller looks
   py::object entries;  // of what the programs depend on
   Watched watched;
   py::object convert;  // (x) -> x as a plain array of the model's dtype, or an error; None: NotImplemented is returned
@@ -254,6 +256,7 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* na
     if (n < 1 || n + named > 2 || (named > 0 && !by_name))
       throw py::type_error("predict: expected predict(x, out=None)");
     const Shared state = current(self);
+    if (t_call_mode == CallMode::kNone && !state->refuse.is_none()) state->refuse();
     return predict(*state, args[0], n + named == 2 ? args[1] : nullptr).release().ptr();
   } catch (...) {
     return set_python_error();
@@ -265,10 +268,11 @@ PyMethodDef g_method = {"predict", reinterpret_cast<PyCFunction>(reinterpret_cas
 
 py::object make_predict(py::object make, py::object convert, int dtype, int out_dtype,
                         const std::vector<py::ssize_t>& in_row, const std::vector<py::ssize_t>& out_row, int64_t block,
-                        py::object renew, py::object watched) {
+                        py::object renew, py::object watched, py::object refuse) {
   auto state = std::make_shared<Predict>(Watched(watched));
   state->make = std::move(make);
   state->renew = std::move(renew);
+  state->refuse = std::move(refuse);
   state->entries = std::move(watched);
   state->convert = std::move(convert);
   state->in_type = numpy_dtype(static_cast<Dtype>(dtype));
@@ -289,7 +293,7 @@ void bind_predict(py::module_& module) {
   module.def(
       "predict_function", make_predict, py::arg("make"), py::arg("convert"), py::arg("dtype"), py::arg("out_dtype"),
       py::arg("in_row"), py::arg("out_row"), py::arg("block"), py::arg("renew") = py::none(),
-      py::arg("watched") = py::tuple(),
+      py::arg("watched") = py::tuple(), py::arg("refuse") = py::none(),
       "A function predict(x, out=None) that runs programs of up to `block` rows. Where the watched entries do not "
       "hold any more, it becomes the function that renew() returns.");
 }

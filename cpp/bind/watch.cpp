@@ -11,23 +11,6 @@
 namespace chainrule {
 namespace {
 
-// The first element of an entry; python/chainrule/compiler/entries.py lists what follows.
-enum Kind : long {
-  kInstance,
-  kMapping,
-  kList,
-  kName,
-  kCell,
-  kArray,
-  kData,
-  kCount,
-  kCode,
-  kType,
-  kItems,
-  kAttributes,
-  kSlot,
-};
-
 PyObject* at(PyObject* tuple, Py_ssize_t i) { return PyTuple_GET_ITEM(tuple, i); }
 
 // The same object, or an equal number, string or tuple of them: those are often computed again. 0.0 is not -0.0.
@@ -64,14 +47,6 @@ bool same_mapping(PyObject* dict, PyObject* expected, PyObject* skipped) {
     }
   }
   return i == n;
-}
-
-// CPython gives a class another version whenever it or one of its bases changes. 0: it has none yet.
-unsigned long type_version(PyTypeObject* type) {
-#if PY_VERSION_HEX < 0x030B0000
-  if (!PyType_HasFeature(type, Py_TPFLAGS_VALID_VERSION_TAG)) return 0;
-#endif
-  return type->tp_version_tag;
 }
 
 bool same_type(PyTypeObject* type, PyObject* version) { return type_version(type) == PyLong_AsUnsignedLong(version); }
@@ -169,8 +144,10 @@ bool same_cell(PyObject* cell, PyObject* content) {
   return now != nullptr && same_value(now, content);
 }
 
-bool same(PyObject* entry, PyObject* owner) {
-  switch (PyLong_AsLong(at(entry, 0))) {
+}  // namespace
+
+bool entry_holds(PyObject* entry, PyObject* owner) {
+  switch (entry_kind(entry)) {
     case kInstance: return same_instance(entry, owner);
     case kMapping: return same_mapping(at(entry, 1), at(entry, 2), nullptr);
     case kList: return same_list(at(entry, 1), at(entry, 2));
@@ -188,69 +165,9 @@ bool same(PyObject* entry, PyObject* owner) {
   }
 }
 
-// The versions of dicts are unique in a process: an equal one is that of the same dict without a change. 0: unknown.
-#if PY_VERSION_HEX < 0x030C0000
-uint64_t dict_version(PyObject* dict) {
-  return dict == nullptr ? 0 : reinterpret_cast<PyDictObject*>(dict)->ma_version_tag;
-}
-uint64_t attributes_version(PyObject* object) {
-  PyObject** const dict = _PyObject_GetDictPtr(object);
-  return dict == nullptr ? 0 : dict_version(*dict);
-}
-#else
-uint64_t dict_version(PyObject*) { return 0; }
-uint64_t attributes_version(PyObject*) { return 0; }
-#endif
-
-}  // namespace
-
-Watched::Watched(py::handle entries) {
-  const Py_ssize_t n = PyTuple_GET_SIZE(entries.ptr());
-  for (Py_ssize_t i = 0; i < n; ++i) {
-    PyObject* const entry = at(entries.ptr(), i);
-    const long kind = PyLong_AsLong(at(entry, 0));
-    const bool versioned = kind == kInstance || kind == kAttributes;
-    checks_.push_back({kind, entry, at(entry, 1), versioned ? PyLong_AsUnsignedLong(at(entry, 3)) : 0, 0});
-  }
-}
-
-bool Watched::unchanged() {
-  for (Check& check : checks_) {
-    if (!same(check)) return false;
-  }
-  return true;
-}
-
-bool Watched::same(Check& check) {
-  switch (check.kind) {
-    case kInstance:
-    case kAttributes: {
-      if (reinterpret_cast<PyObject*>(Py_TYPE(check.object)) != at(check.entry, 2) ||
-          type_version(Py_TYPE(check.object)) != check.type_version)
-        return false;
-      const uint64_t version = attributes_version(check.object);
-      if (version != 0 && version == check.dict_version) return true;
-      if (!chainrule::same(check.entry, Py_None)) return false;
-      check.dict_version = version;
-      return true;
-    }
-    case kMapping:
-    case kName: {
-      const uint64_t version = dict_version(check.object);
-      if (version != 0 && version == check.dict_version) return true;
-      if (!chainrule::same(check.entry, Py_None)) return false;
-      check.dict_version = version;
-      return true;
-    }
-    case kData: return same_data(check.object, at(check.entry, 2));
-    case kList: return same_list(check.object, at(check.entry, 2));
-    default: return chainrule::same(check.entry, Py_None);
-  }
-}
-
 bool unchanged(PyObject* entries, PyObject* owner) {
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(entries); ++i) {
-    if (!same(at(entries, i), owner)) return false;
+    if (!entry_holds(at(entries, i), owner)) return false;
   }
   return true;
 }

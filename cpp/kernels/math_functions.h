@@ -149,7 +149,35 @@ struct Ndtr {
   }
 };
 
-using MathFunctions = List<Exp, Expm1, Log, Log1p, Sqrt, Tanh, Erf, Ndtr>;
+struct Sin {
+  static constexpr const char* names[2] = {"sin", "sin_grad"};
+  static constexpr float gradient_cost = 0.6f;
+  explicit Sin(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::sin(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g * math::cos(x);
+  }
+};
+
+struct Cos {
+  static constexpr const char* names[2] = {"cos", "cos_grad"};
+  static constexpr float gradient_cost = 0.6f;
+  explicit Cos(const double*) {}
+  template <class T>
+  CR_INLINE Vec<T> value(Vec<T> x) const {
+    return math::cos(x);
+  }
+  template <class T>
+  CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
+    return g * neg(math::sin(x));
+  }
+};
+
+using MathFunctions = List<Exp, Expm1, Log, Log1p, Sqrt, Tanh, Erf, Ndtr, Sin, Cos>;
 
 }  // namespace
 }  // namespace chainrule

@@ -82,7 +82,8 @@ void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
   const Range columns = split_outer ? Range{0, inner} : share_range(inner, 16, share);
   // Where the run can be stopped, some rows at a time, each continuing the chains of those before.
   const int64_t n = columns.end - columns.begin;
-  const int64_t step = stop_flag() == nullptr ? reduced : std::max<int64_t>(1, kRowsElements / std::max<int64_t>(1, n));
+  const int64_t step =
+      stop_flag_of(op) == nullptr ? reduced : std::max<int64_t>(1, kRowsElements / std::max<int64_t>(1, n));
   for (int64_t i = blocks.begin; i < blocks.end; ++i) {
     int64_t row = 0;
     do {
@@ -90,7 +91,7 @@ void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
                                offset(x, (i * reduced + row) * inner + columns.begin, size), inner,
                                y + (i * inner + columns.begin) * size, mode == schema::kStartChain && row == 0);
       row += step;
-    } while (row < reduced && !stop_requested(stop_flag()));
+    } while (row < reduced && !stop_requested(stop_flag_of(op)));
   }
 }
 void prepare_reduce(Instruction& op, const KernelTable&) {

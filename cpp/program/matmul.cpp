@@ -36,7 +36,7 @@ struct Block {
 // outside, as the kernel goes through it. A chain of c is continued from one depth to the next, with the same bits.
 template <class Run>
 void in_blocks(const Instruction& op, const Part& part, int64_t k, bool keeps_c, const Run& run) {
-  const std::atomic<bool>* const stop = stop_flag();
+  const std::atomic<bool>* const stop = stop_flag_of(op);
   const int64_t m = part.rows.end - part.rows.begin, n = part.columns.end - part.columns.begin;
   if (stop == nullptr || product_work(m, n, k) < 2 * op.part_work) return run(Block{part.rows, part.columns, {0, k}});
   int64_t rows = m, columns = 256, depth = keeps_c ? gemm_depth(item_size(op.dtype)) : k;
@@ -73,7 +73,7 @@ void run_matmul(const Instruction& op, void* const* slots, Share share, void* sc
     part = share_product(p.m, p.n, share);
   }
   const GemmFn gemm = gemm_of(op);
-  for (int64_t i = products.begin; i < products.end && !stop_requested(stop_flag()); ++i) {
+  for (int64_t i = products.begin; i < products.end && !stop_requested(stop_flag_of(op)); ++i) {
     int64_t at_a = 0, at_b = 0, rest = i;
     for (int64_t d = matmul.ndim - 1; d >= 0; --d) {
       const int64_t position = rest % matmul.batch[d];
@@ -113,7 +113,7 @@ void run_matmul_accumulate(const Instruction& op, void* const* slots, Share shar
   const Part part = share_product(s.m, s.n, share);
   const GemmFn gemm = gemm_of(op);
   const int64_t products = s.batch == 0 ? 1 : s.batch, k = s.batch == 0 ? 0 : s.k;  // an empty sum is +0
-  for (int64_t i = 0; i < products && !stop_requested(stop_flag()); ++i) {
+  for (int64_t i = 0; i < products && !stop_requested(stop_flag_of(op)); ++i) {
     in_blocks(op, part, k, true, [&](const Block& block) {
       const auto& [rows, columns, depth] = block;
       gemm({rows.end - rows.begin,

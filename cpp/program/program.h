@@ -49,6 +49,11 @@ struct Instruction {
   double part_work = kPartWork;            // of the work between two looks at it, on the level of the kernel
 };
 
+// The stop flag, or null where an instruction is too short to look at it: reading it takes a call.
+inline const std::atomic<bool>* stop_flag_of(const Instruction& instruction) {
+  return instruction.work < 2 * instruction.part_work ? nullptr : stop_flag();
+}
+
 // The result of a check: code 0, or 1 with the position and the value of the first wrong element.
 struct CheckFailure {
   int64_t code, position, value;

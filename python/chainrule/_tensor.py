@@ -340,6 +340,14 @@ class Tensor(ArrayProtocol):
         """Square root; see `cr.sqrt`."""
         return ops.sqrt(self)
 
+    def sin(self) -> Tensor:
+        """Sine; see `cr.sin`."""
+        return ops.sin(self)
+
+    def cos(self) -> Tensor:
+        """Cosine; see `cr.cos`."""
+        return ops.cos(self)
+
     def tanh(self) -> Tensor:
         """Hyperbolic tangent; see `cr.tanh`."""
         return ops.tanh(self)

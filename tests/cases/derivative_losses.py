@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 import chainrule as cr
 from cases.derivative_draws import Call, Generator, Rng, Shape, distinct, draw, labelled, pick_one, some_shape
 from chainrule import nn
@@ -39,6 +41,20 @@ def distances(rng: Rng, delta: float | None = None, beta: float | None = None, *
     meet = delta or beta or 0.0
     target = draw(rng, some_shape(rng), (-1.0, 1.0))
     return [target + draw(rng, target.shape, kinks=(0.0, meet, -meet)), target]
+
+
+def quantiles(rng: Rng, quantile: Any, **_: Any) -> list[Array]:
+    """Prediction and target, away from 0; a last axis of the prediction where there are several quantiles."""
+    if np.ndim(quantile) == 0:
+        return distances(rng)
+    target = draw(rng, (*some_shape(rng, 1), 1), (-1.0, 1.0))
+    return [target + draw(rng, (*target.shape[:-1], len(quantile)), kinks=(0.0,)), target]
+
+
+def gaussian(rng: Rng, **_: Any) -> list[Array]:
+    """Means, targets and variances above eps."""
+    x, target = pairs((-3.0, 3.0), (-3.0, 3.0), rng)
+    return [x, target, draw(rng, (*x.shape[:-1], 1) if x.ndim and rng.random() < 0.3 else x.shape, (0.4, 3.0))]
 
 
 def signs(rng: Rng, margin: float = 0.0, **_: Any) -> list[Array]:
@@ -83,6 +99,7 @@ WAYS: tuple[Way, ...] = (
     ("l1_loss", nn.L1Loss, distances, ({},), none, 2),
     ("huber_loss", nn.HuberLoss, distances, ({"delta": 1.0}, {"delta": 0.4}), none, 2),
     ("smooth_l1_loss", nn.SmoothL1Loss, distances, ({"beta": 0.7}, {"beta": 0.0}), none, 2),
+    ("quantile_loss", nn.QuantileLoss, quantiles, ({"quantile": 0.3}, {"quantile": [0.1, 0.5, 0.8]}), none, 2),
     ("hinge_loss", nn.HingeLoss, signs, ({"margin": 1.0}, {"margin": 0.3}), none, 1),
     ("perceptron_loss", nn.PerceptronLoss, signs, ({},), none, 1),
     ("binary_cross_entropy", nn.BCELoss, partial(pairs, UNIT, UNIT), ({},), none, 2),
@@ -94,6 +111,7 @@ WAYS: tuple[Way, ...] = (
         "poisson_nll_loss", nn.PoissonNLLLoss, partial(pairs, UNIT, UNIT), ({}, {"full": True}, {"log_input": False}),
         none, 2,
     ),
+    ("gaussian_nll_loss", nn.GaussianNLLLoss, gaussian, ({}, {"full": True}), none, 3),
     ("kl_div", nn.KLDivLoss, partial(pairs, LOGS, UNIT), ({}, {"log_target": True}), none, 2),
     ("cross_entropy", nn.CrossEntropyLoss, labels, ({}, {"label_smoothing": 0.2}), of_classes, 1),
     ("cross_entropy", nn.CrossEntropyLoss, probabilities, ({}, {"label_smoothing": 0.2}), of_classes, 2),

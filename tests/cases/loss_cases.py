@@ -8,7 +8,7 @@ import numpy as np
 import chainrule as cr
 from reference import reduce
 from reference.bits import Array
-from reference.losses import COLUMNS, LABELS, LOSSES, ROWS, Interval, Options
+from reference.losses import LABELS, LOSSES, ROWS, Interval, Options
 
 Shape = tuple[int, ...]
 
@@ -23,7 +23,8 @@ def ways(name: str) -> Iterator[tuple[tuple[Shape, ...], tuple[Interval, ...], O
         for reduction in ("mean", "sum", "none", *(["batchmean"] * (name == "kl_div"))):
             given = {**options, "reduction": reduction}
             shapes: list[Shape] = [(6, 4)]
-            if name not in OF_CLASSES and "target" not in options and options.get("pos_weight") is not COLUMNS:
+            fixed = any(np.ndim(options.get(key, 0)) for key in ("target", "pos_weight", "var"))
+            if name not in OF_CLASSES and not fixed:
                 shapes += [(5,), ()] if reduction != "batchmean" else [(5,)]
             for shape in shapes:
                 yield (shape,) * len(domains), domains, given, f"{number}, {reduction}"
@@ -33,8 +34,10 @@ def ways(name: str) -> Iterator[tuple[tuple[Shape, ...], tuple[Interval, ...], O
 
 
 def call(name: str, prediction: Any, *rest: Any, target: Array | None = None, **options: Any) -> cr.Tensor:
-    """The loss, a fixed target of numbers in the dtype of the prediction."""
+    """The loss, a fixed target of numbers, and variances, in the dtype of the prediction."""
     loss: Callable[..., cr.Tensor] = getattr(cr, name)
+    if np.ndim(options.get("var", 0)):
+        options["var"] = options["var"].astype(prediction.dtype)
     if target is None:
         return loss(prediction, *rest, **options)
     return loss(prediction, target.astype(prediction.dtype) if target.dtype.kind == "f" else target, **options)

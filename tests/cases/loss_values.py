@@ -27,6 +27,17 @@ COUNTS = np.asarray(
 LABELS = np.asarray([2, 0, 3, 1, 2])
 CLASS_WEIGHT = np.asarray([0.5, 2.0, 1.5, 0.8])
 POS_WEIGHT = np.asarray([0.5, 3.0, 1.2, 2.0])
+VARIANCES = np.asarray(
+    [
+        [0.5, 2.0, 0.0, 1.1],
+        [1.3, 0.8, 0.25, 3.0],
+        [0.9, 0.6, 1.7, 0.05],
+        [2.2, 0.4, 0.7, 1.0],
+        [1.5, 0.3, 0.01, 0.45],
+    ]
+)
+# Gradient of the mean of Gaussians, "full eps=0.3", by the variances, at [0, :3]; the third is below eps.
+BY_VARIANCE = [0.046, -0.0150625, -0.71944444444444]
 
 VALUES: dict[str, dict[str, list[float]]] = {
     "mse_loss": {
@@ -174,5 +185,28 @@ VALUES: dict[str, dict[str, list[float]]] = {
         "sum": [20.42875],
         "none": [0.0, 0.0, 0.0],
         "gradient": [0.0, 0.0, 0.0, 0.0],
+    },
+}
+
+# The same of Gaussians, whose variances are a third argument: VARIANCES + 0.1; VARIANCES with `full` and eps=0.3; of
+# each row VARIANCES[:, 1].
+GAUSSIANS: dict[str, dict[str, list[float]]] = {
+    "plain": {
+        "mean": [3.28783358746764],
+        "sum": [65.75667174935286],
+        "none": [-0.22207947854966, 1.42096867236469, 13.29870745350298],
+        "gradient": [0.01666666666667, -0.05, 0.04285714285714, 0.0],
+    },
+    "full eps=0.3": {
+        "mean": [2.65270752975256],
+        "sum": [53.05415059505128],
+        "none": [0.6123649429247, 2.36801212348465, 5.13361879770837],
+        "gradient": [0.02, -0.0525, 0.04615384615385, 0.0],
+    },
+    "by row": {
+        "mean": [1.74202894692797],
+        "sum": [34.84057893855932],
+        "none": [0.35657359027997, 1.44907359027997, 1.06907359027997],
+        "gradient": [0.005, -0.0525, 0.075, 0.0],
     },
 }

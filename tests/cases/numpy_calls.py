@@ -242,8 +242,8 @@ def _size(rng: np.random.Generator) -> tuple[list[Array], Call]:
 
 CALLS: dict[str, Draw] = {
     **{name: _one(name) for name in (
-        "absolute", "exp", "expm1", "fabs", "isfinite", "isinf", "isnan", "negative", "positive", "sign", "square",
-        "tanh",
+        "absolute", "cos", "exp", "expm1", "fabs", "isfinite", "isinf", "isnan", "negative", "positive", "sign", "sin",
+        "square", "tanh",
     )},
     **{name: _one(name, 0.25, 3.0) for name in ("log", "log1p", "reciprocal", "sqrt")},
     **{name: _two(name) for name in (

@@ -47,6 +47,8 @@ ACTIVATIONS: dict[str, Function] = {
     "log": lambda x: cr.log(cr.abs(x) + 0.5),
     "log1p": lambda x: cr.log1p(cr.square(x)),
     "sqrt": lambda x: cr.sqrt(x * x + 0.25),
+    "sin": cr.sin,
+    "cos": lambda x: cr.cos(3.0 * x),
     "gate": lambda x: x * cr.sigmoid(x),
     "branches": lambda x: cr.where(x > 0, x, cr.expm1(cr.minimum(x, 0.0))),
     "bounds": lambda x: cr.maximum(cr.minimum(x, 1.0), -1.0),

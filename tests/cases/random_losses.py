@@ -43,7 +43,8 @@ def bits(net: Net, b: Batch) -> cr.Tensor:
 def robust(net: Net, b: Batch) -> cr.Tensor:
     out = net(b)
     near = cr.huber_loss(out, b.target, delta=0.3, sample_weight=b.target[:, 0])
-    return near + cr.l1_loss(out, b.target, "sum") * 0.01 + cr.smooth_l1_loss(out, b.target) * 0.5
+    far = cr.l1_loss(out, b.target, "sum") * 0.01 + cr.smooth_l1_loss(out, b.target) * 0.5
+    return near + far + cr.log_cosh_loss(out, b.target) * 0.3 + cr.quantile_loss(out, b.target, quantile=0.2) * 0.1
 
 
 def signs(net: Net, b: Batch) -> cr.Tensor:

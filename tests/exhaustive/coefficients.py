@@ -227,6 +227,50 @@ def tanh_cell(index: int) -> list[mp.mpf]:
     return [mp.mpf(float(v)) for v in (c, t, *found.astype(np.float32))]
 
 
+def sine_over(s: mp.mpf) -> mp.mpf:
+    """sin(r) / r as a function of s = r^2."""
+    return mp.sinc(mp.sqrt(s))
+
+
+def sine_rest(s: mp.mpf) -> mp.mpf:
+    """(sin(r) - r) / r^3 as a function of s = r^2."""
+    return mp.polyval([(-1) ** (j + 1) / mp.factorial(2 * j + 3) for j in range(20)][::-1], s)
+
+
+def cosine_rest(s: mp.mpf) -> mp.mpf:
+    """(cos(r) - 1) / r^2 as a function of s = r^2."""
+    return mp.polyval([(-1) ** (j + 1) / mp.factorial(2 * j + 2) for j in range(20)][::-1], s)
+
+
+def show_sines() -> None:
+    """Table, polynomials and constants of sin and cos; their steps are pi / 16."""
+    step = mp.pi / 16
+    parts = [multiple_of(step, -32)]
+    parts.append(multiple_of(step - parts[0], -62))
+    parts.append(binary64(step - parts[0] - parts[1]))
+    parts.append(binary64(step - parts[0] - parts[1] - parts[2]))
+    show_table("16 / pi and pi / 16 in four parts, the first two of 30 bits", [binary64(1 / step), *parts])
+    for name, value in (("1 / pi, pi", mp.pi), ("2 pi", 2 * mp.pi)):
+        pair = [binary64(value), binary64(value - binary64(value))]
+        show_table(f"{name} and what it lacks", [binary64(1 / value), *pair])
+    with mp.workprec(1500):
+        digits = int(mp.floor(mp.mpf(2) ** (19 * 64) / (2 * mp.pi)))
+    words = [0] + [digits >> 64 * i & (1 << 64) - 1 for i in range(18, -1, -1)]
+    print("\n1 / (2 pi) after the point, in words of 64 bits, after a word 0")
+    for i in range(0, len(words), 4):
+        print("    " + ", ".join(f"0x{w:016x}" for w in words[i : i + 4]) + ",")
+    for name, function in (("sines", mp.sin), ("cosines", mp.cos)):
+        values = [mp.mpf(0) if abs(function(j * step)) < mp.mpf(2) ** -90 else function(j * step) for j in range(16)]
+        show_table(f"{name} of j pi / 16, high parts", values)
+        show_table(f"{name} of j pi / 16, low parts", [v - binary64(v) for v in values])
+    reach = mp.pi / 2 * (1 + mp.mpf(2) ** -20)
+    near = step / 2 * (1 + mp.mpf(2) ** -20)
+    rows = (("sin(r) / r", sine_over, reach, 6), ("(sin(r) - r) / r^3", sine_rest, near, 3))
+    for name, function, radius, degree in (*rows, ("(cos(r) - 1) / r^2", cosine_rest, near, 4)):
+        found, error = cell(function, mp.mpf(0), radius**2, degree)
+        show_table(f"{name} in r^2: degree {degree}, error 2^{float(mp.log(error, 2)):.1f}", found)
+
+
 def main() -> None:
     step = LN2 / 16
     step_high = multiple_of(step, -42)
@@ -266,6 +310,8 @@ def main() -> None:
     print("\ntanh, pairs of floats: c, T and p")
     for row in zip(*[tanh_cell(i) for i in range(32)], strict=True):
         print("    {" + ", ".join(float(v).hex() for v in row) + "},")
+
+    show_sines()
 
     show_cells("erf, float32", [erf_cell(i, QUICK_ERF_WIDTH, 8) for i in range(16)], 0)
     show_cells("erf, float64", [erf_cell(i, ERF_WIDTH, 14) for i in range(16)], 2)

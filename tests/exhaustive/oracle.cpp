@@ -42,6 +42,7 @@ const Function kFunctions[] = {
     {"exp", std::exp, QUAD(exp)},          {"expm1", std::expm1, QUAD(expm1)}, {"log", std::log, QUAD(log)},
     {"log1p", std::log1p, QUAD(log1p)},    {"tanh", std::tanh, QUAD(tanh)},    {"sigmoid", sigmoid, sigmoid_quad},
     {"softplus", softplus, softplus_quad}, {"erf", std::erf, QUAD(erf)},       {"ndtr", ndtr, ndtr_quad},
+    {"sin", std::sin, QUAD(sin)},          {"cos", std::cos, QUAD(cos)},
 };
 
 float expected(const Function& f, float x) {

@@ -30,12 +30,14 @@ import numpy.typing as npt
 
 from chainrule import _core
 
-FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "ndtr")
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "ndtr", "sin", "cos")
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 BLOCK = 1 << 20
 # Bounds of the ranges in which a function is neither constant nor trivial, and of the pieces of its evaluation.
 SPECIAL = (0.0, 2.0**-149, 2.0**-126, 2.0**-29, 2.0**-24, 0.5, 1.0, 9.0109, 10.0, 15.0, 17.33, 20.0, 30.0)
 SPECIAL_FAR = (3.9192, 3.99, 5.4195, 6.0, 12.9454, 12.9837, 14.1701, 87.3366, 88.7229, 103.9721, 2.0**127, np.inf)
+# Multiples of pi / 2, the ends of the ranges of the reductions, and the float32 nearest to a multiple.
+SPECIAL_SINE = (2.0**-12, 0.7853982, 1.5707964, 3.1415927, 4.712389, 6.2831855, 2.0**20, 2.0**28, 16367173 * 2.0**72)
 SPECIAL_TANH = tuple((i / 8 * 2.0**e - 0.903) / 1.4375 for e in range(-1, 4) for i in range(8, 16))  # its cells
 ZONE = 1 << 12
 Floats = npt.NDArray[np.float32]
@@ -81,7 +83,9 @@ def block(first: int, stride: int) -> Floats:
 
 def special_zones() -> Floats:
     """All float32 near the special values and their negatives."""
-    centres = np.array([sign * value for value in SPECIAL + SPECIAL_FAR + SPECIAL_TANH for sign in (1, -1)], np.float32)
+    centres = np.array(
+        [sign * value for value in SPECIAL + SPECIAL_FAR + SPECIAL_SINE + SPECIAL_TANH for sign in (1, -1)], np.float32
+    )
     zones = centres.view(np.uint32).astype(np.int64)[:, None] + np.arange(-ZONE, ZONE, dtype=np.int64)
     return (zones.ravel() & 0xFFFFFFFF).astype(np.uint32).view(np.float32)
 

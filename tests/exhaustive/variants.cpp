@@ -26,6 +26,8 @@ const Row kRows[] = {
     {"softplus", softplus, round_exactly<softplus<Last::odd>>},
     {"erf", erf, round_exactly<erf<Last::odd>>},
     {"ndtr", normal_cdf, round_exactly<normal_cdf<Last::odd>>},
+    {"sin", sin, round_exactly<sin<Last::odd>>},
+    {"cos", cos, round_exactly<cos<Last::odd>>},
 };
 
 const Row* find(const char* name) {

@@ -1,4 +1,4 @@
-"""exp, expm1, log, log1p, tanh, sigmoid, softplus, erf, ndtr.
+"""exp, expm1, log, log1p, tanh, sigmoid, softplus, erf, ndtr, sin, cos.
 
 float32: the correctly rounded result. NumPy's float64 value d is used if d*(1 - 2^-45) and d*(1 + 2^-45) round to the
 same float32; otherwise (for about one argument in a million) mpmath determines on which side of the midpoint the value
@@ -53,6 +53,18 @@ def _ndtr64(x: Array) -> Array:
     return np.asarray(0.5 * np.asarray(_erfc64(t), np.float64) - correction)
 
 
+# NumPy's own sin and cos are not as accurate everywhere; the C library's refuse infinity.
+_sin64, _cos64 = np.frompyfunc(math.sin, 1, 1), np.frompyfunc(math.cos, 1, 1)
+
+
+def _sin(x: Array) -> Array:
+    return np.asarray(_sin64(np.where(np.isinf(x), np.nan, x)), np.float64)
+
+
+def _cos(x: Array) -> Array:
+    return np.asarray(_cos64(np.where(np.isinf(x), np.nan, x)), np.float64)
+
+
 NUMPY64: dict[str, Function] = {
     "exp": np.exp,
     "expm1": np.expm1,
@@ -63,6 +75,8 @@ NUMPY64: dict[str, Function] = {
     "softplus": _softplus64,
     "erf": _erf,
     "ndtr": _ndtr64,
+    "sin": _sin,
+    "cos": _cos,
 }
 _replaced64: dict[str, Function] = {}
 
@@ -158,3 +172,13 @@ def erf(x: Array) -> Array:
 def ndtr(x: Array) -> Array:
     """``(1 + erf(x / sqrt(2))) / 2``."""
     return evaluate("ndtr", x)
+
+
+def sin(x: Array) -> Array:
+    """``sin x``."""
+    return evaluate("sin", x)
+
+
+def cos(x: Array) -> Array:
+    """``cos x``."""
+    return evaluate("cos", x)

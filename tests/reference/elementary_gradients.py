@@ -120,3 +120,21 @@ def ndtr_grad(x: Array, g: Array) -> Array:
 
 
 REFERENCE["ndtr"] = Row(elementary.ndtr, ndtr_grad, "x", ((-10.0, 5.0),))
+
+
+@np.errstate(all="ignore")
+def sin_grad(x: Array, g: Array) -> Array:
+    """``g * cos(x)``."""
+    return np.asarray(g * elementary.cos(np.asarray(x)))
+
+
+REFERENCE["sin"] = Row(elementary.sin, sin_grad, "x", ((-10.0, 10.0),))
+
+
+@np.errstate(all="ignore")
+def cos_grad(x: Array, g: Array) -> Array:
+    """``g * -sin(x)``."""
+    return np.asarray(g * -elementary.sin(np.asarray(x)))
+
+
+REFERENCE["cos"] = Row(elementary.cos, cos_grad, "x", ((-10.0, 10.0),))

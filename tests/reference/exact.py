@@ -36,6 +36,8 @@ EXACT: dict[str, Callable[[Any], Any]] = {
     "softplus": _softplus,
     "erf": mpmath.erf,
     "ndtr": _ndtr,
+    "sin": mpmath.sin,
+    "cos": mpmath.cos,
 }
 POLE = {"log": 0.0, "log1p": -1.0}  # at or below it: -inf or NaN
 
@@ -48,7 +50,7 @@ def exact(name: str, x: float) -> Any:
 
 def special(name: str, x: float) -> float | None:
     """The float64 result that is fixed by IEEE 754 and C99 annex F (poles, infinities, NaN, exact zeros), else None."""
-    if np.isnan(x) or x < POLE.get(name, -np.inf):
+    if np.isnan(x) or (np.isinf(x) and name in ("sin", "cos")) or x < POLE.get(name, -np.inf):
         return float("nan")
     if x == POLE.get(name):
         return float("-inf")
@@ -56,7 +58,7 @@ def special(name: str, x: float) -> float | None:
         lower = {"exp": 0.0, "expm1": -1.0, "tanh": -1.0, "sigmoid": 0.0, "softplus": 0.0, "erf": -1.0, "ndtr": 0.0}
         upper = {"tanh": 1.0, "sigmoid": 1.0, "erf": 1.0, "ndtr": 1.0}
         return lower[name] if x < 0 else upper.get(name, float("inf"))
-    if x == 0 and name in ("expm1", "log1p", "tanh", "erf"):
+    if x == 0 and name in ("expm1", "log1p", "tanh", "erf", "sin"):
         return float(x)
     return 0.0 if x == 1 and name == "log" else None
 

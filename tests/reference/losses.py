@@ -14,6 +14,21 @@ from . import reduce
 from .activations import relu, relu_grad
 from .bits import Array
 from .elementary import exp, log, log1p, sigmoid, softplus
+from .number_losses import (
+    gaussian,
+    gaussian_grad,
+    half_mse,
+    half_mse_grad,
+    huber,
+    huber_grad,
+    l1_grad,
+    log_cosh,
+    log_cosh_grad,
+    pinball,
+    pinball_grad,
+    smooth_l1,
+    smooth_l1_grad,
+)
 from .softmax_losses import (
     binary_cross_entropy_with_logits,
     binary_cross_entropy_with_logits_grad,
@@ -21,8 +36,6 @@ from .softmax_losses import (
     cross_entropy_grad,
     log_softmax,
     log_softmax_grad,
-    mse_loss,
-    mse_loss_grad,
 )
 
 Interval = tuple[float, float]
@@ -34,6 +47,9 @@ ROWS = np.asarray([0.7, 2.3, 0.0, 1.1, 0.4, 3.0])
 SIGNS = np.asarray([[1.0, -1.0, -1.0, 1.0], [-1.0, 1.0, 1.0, 1.0]] * 3)
 COUNTS = np.asarray([[0.0, 2.0, 1.0, 1.0], [5.0, 3.0, 7.0, 0.0]] * 3)
 COLUMNS = np.asarray([0.5, 3.0, 1.2, 0.8])
+QUANTILES = [0.1, 0.9, 0.35, 0.5]
+TARGETS = np.asarray([[0.25], [-1.125], [2.5], [0.75], [-2.375], [1.625]])
+VARIANCES = np.asarray([[0.375, 1.75, 2.5, 0.875], [3.125, 0.25, 1.125, 0.625]] * 3)
 ORDINARY, UNIT, LOGS, SCORES = (-3.0, 3.0), (0.02, 0.98), (-6.0, -0.1), (-9.0, 9.0)
 NUMBERS, BITS = (ORDINARY, ORDINARY), (ORDINARY, UNIT)
 LABELLED: Options = {"target": LABELS}
@@ -62,7 +78,7 @@ def loss(
 ) -> Array:
     """``sum(w * l) / sum(w)``, each element with its row's weight; the elements of a row count as one for batchmean."""
     row = LOSSES[name]
-    x, target = _counted(x, target, sample_weight)
+    x, target, options = _counted(x, target, sample_weight, options)
     values = row.value(x, target, **options)
     if sample_weight is not None:
         values = values * _by_row(sample_weight, values)
@@ -87,7 +103,7 @@ def loss_grad(
 ) -> tuple[Array, ...]:
     """The gradient that arrives is divided as the loss was, then multiplied by the row's weight; 0 at a weight of 0."""
     row = LOSSES[name]
-    x, target = _counted(x, target, sample_weight)
+    x, target, options = _counted(x, target, sample_weight, options)
     shape = row.value(x, target, **options).shape
     if reduction in ("mean", "batchmean"):
         g = np.asarray(g / _divisor(row, x, target, reduction, sample_weight, options))
@@ -100,14 +116,19 @@ def loss_grad(
     return found
 
 
-def _counted(x: Array, target: Array, sample_weight: Array | None) -> tuple[Array, Array]:
-    """Rows of weight 0 are 1 in both; a label is 0."""
+def _counted(
+    x: Array, target: Array, sample_weight: Array | None, options: dict[str, Any]
+) -> tuple[Array, Array, dict[str, Any]]:
+    """Rows of weight 0 are 1 in both, and in variances; a label is 0."""
     if sample_weight is None:
-        return x, target
+        return x, target, options
     without = _by_row(sample_weight, x) == 0
+    one = x.dtype.type(1)
+    if np.ndim(options.get("var", 0)):
+        options = {**options, "var": np.where(without, one, options["var"])}
     if target.ndim < x.ndim:
-        return np.where(without, x.dtype.type(1), x), np.where(without[:, 0], 0, target)
-    return np.where(without, x.dtype.type(1), x), np.where(without, target.dtype.type(1), target)
+        return np.where(without, one, x), np.where(without[:, 0], 0, target), options
+    return np.where(without, one, x), np.where(without, target.dtype.type(1), target), options
 
 
 def _by_row(sample_weight: Array, values: Array) -> Array:
@@ -131,54 +152,7 @@ def _divisor(
     return np.where(total == 0, x.dtype.type(1), total)
 
 
-# Numbers.
-
-
-def _l1_grad(p: Array, t: Array, a: Array) -> tuple[Array, ...]:
-    by_d = _abs_grad(p - t, a)
-    return by_d, -by_d
-
-
-def _abs_grad(d: Array, a: Array) -> Array:
-    return np.where(d > 0, a, np.where(d < 0, -a, d * d.dtype.type(0)))
-
-
-def _cut(d: Array, delta: float) -> Array:
-    width = d.dtype.type(delta)
-    return np.maximum(np.minimum(d, width), -width)
-
-
-def _huber(p: Array, t: Array, delta: float = 1.0) -> Array:
-    d = p - t
-    c = _cut(d, delta)
-    return c * (d - c * d.dtype.type(0.5))
-
-
-def _huber_grad(p: Array, t: Array, a: Array, delta: float = 1.0) -> tuple[Array, ...]:
-    d = p - t
-    c, half, zero = _cut(d, delta), d.dtype.type(0.5), d.dtype.type(0)
-    inner = a * c
-    by_c = a * (d - c * half) + -inner * half
-    inside = (d <= d.dtype.type(delta)) & (d >= -d.dtype.type(delta))
-    by_d = inner + np.where(inside, by_c, zero)
-    return by_d, -by_d
-
-
-def _smooth_l1(p: Array, t: Array, beta: float = 1.0) -> Array:
-    return _huber(p, t, beta) / p.dtype.type(beta) if beta else np.abs(p - t)
-
-
-def _smooth_l1_grad(p: Array, t: Array, a: Array, beta: float = 1.0) -> tuple[Array, ...]:
-    return _huber_grad(p, t, a / p.dtype.type(beta), beta) if beta else _l1_grad(p, t, a)
-
-
-def _half_mse(p: Array, t: Array, half: bool = False) -> Array:
-    each = mse_loss(p, t, "none")
-    return np.asarray(each * p.dtype.type(0.5)) if half else each
-
-
-def _half_mse_grad(p: Array, t: Array, a: Array, half: bool = False) -> tuple[Array, ...]:
-    return mse_loss_grad(p, t, a * p.dtype.type(0.5) if half else a, "none")
+# Two classes, counts and distributions.
 
 
 def _hinge(p: Array, t: Array, margin: float = 1.0) -> Array:
@@ -334,10 +308,16 @@ def _margin_grad(
 
 
 LOSSES: dict[str, Loss] = {
-    "mse_loss": Loss(_half_mse, _half_mse_grad, ((NUMBERS, {}), (NUMBERS, {"half": True}))),
-    "l1_loss": Loss(lambda p, t: np.abs(p - t), _l1_grad, ((NUMBERS, {}),)),
-    "huber_loss": Loss(_huber, _huber_grad, ((NUMBERS, {}), (NUMBERS, {"delta": 0.3}))),
-    "smooth_l1_loss": Loss(_smooth_l1, _smooth_l1_grad, ((NUMBERS, {"beta": 0.7}), (NUMBERS, {"beta": 0.0}))),
+    "mse_loss": Loss(half_mse, half_mse_grad, ((NUMBERS, {}), (NUMBERS, {"half": True}))),
+    "l1_loss": Loss(lambda p, t: np.abs(p - t), l1_grad, ((NUMBERS, {}),)),
+    "huber_loss": Loss(huber, huber_grad, ((NUMBERS, {}), (NUMBERS, {"delta": 0.3}))),
+    "smooth_l1_loss": Loss(smooth_l1, smooth_l1_grad, ((NUMBERS, {"beta": 0.7}), (NUMBERS, {"beta": 0.0}))),
+    "quantile_loss": Loss(
+        pinball,
+        pinball_grad,
+        (((ORDINARY,), {"quantile": QUANTILES, "target": TARGETS}), (NUMBERS, {"quantile": 0.3})),
+    ),
+    "log_cosh_loss": Loss(log_cosh, log_cosh_grad, ((NUMBERS, {}),)),
     "hinge_loss": Loss(
         _hinge, _hinge_grad, (((ORDINARY,), {"target": SIGNS}), ((ORDINARY,), {"target": SIGNS, "margin": 0.3}))
     ),
@@ -359,6 +339,15 @@ LOSSES: dict[str, Loss] = {
             (BITS, {}),
             ((ORDINARY,), {"full": True, "target": COUNTS}),
             ((UNIT, UNIT), {"log_input": False}),
+        ),
+    ),
+    "gaussian_nll_loss": Loss(
+        gaussian,
+        gaussian_grad,
+        (
+            (NUMBERS, {"var": 0.7, "full": True}),
+            (NUMBERS, {"var": VARIANCES, "eps": 0.5}),
+            (NUMBERS, {"var": VARIANCES[:, :1]}),
         ),
     ),
     "kl_div": Loss(_kl, _kl_grad, (((LOGS, UNIT), {}), ((LOGS, LOGS), {"log_target": True}))),

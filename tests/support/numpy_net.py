@@ -297,6 +297,8 @@ LOSSES: dict[str, Loss] = {
         lambda x, t: np.where(np.abs(x - t) < 1, (x - t) ** 2 / 2, np.abs(x - t) - 0.5),
         lambda x, t: np.clip(x - t, -1, 1),
     ),
+    "QuantileLoss": mean_of(lambda x, t: np.abs(x - t) / 2, lambda x, t: np.sign(x - t) / 2),
+    "LogCoshLoss": mean_of(lambda x, t: np.log(np.cosh(x - t)), lambda x, t: np.tanh(x - t)),
     "HingeLoss": mean_of(lambda x, t: np.maximum(0, 1 - t * x), lambda x, t: -t * (t * x < 1)),
     "PerceptronLoss": mean_of(lambda x, t: np.maximum(0, -t * x), lambda x, t: -t * (t * x < 0)),
     "BCELoss": mean_of(lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p), lambda p, t: (p - t) / (p * (1 - p))),

@@ -225,7 +225,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + _CACHE_LINE, np.uint8)
-    start = -memory.__array_interface__["data"][0] % _CACHE_LINE
+    start = -_core.address(memory) % _CACHE_LINE
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
@@ -238,7 +238,7 @@ def aligned_full(shape: tuple[int, ...], dtype: np.dtype[Any], values: npt.Array
 
 def is_aligned(array: Array) -> bool:
     """Whether an array's memory begins at a cache line."""
-    return int(array.__array_interface__["data"][0]) % _CACHE_LINE == 0
+    return _core.address(array) % _CACHE_LINE == 0
 
 
 def cast_array(array: Array, target: np.dtype[Any]) -> Array:

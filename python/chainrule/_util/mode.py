@@ -256,8 +256,6 @@ class _GradMode(threading.local):
     replaced: dict[int, _Tensor] = {}  # noqa: RUF012 (never changed) what stands for a tensor, by its number, in ops
     # (module, training) by id(module), where this thread has modes of its own: `thread_modes` in nn/_evaluate.py.
     modules: dict[int, tuple[Any, bool]] | None = None
-    # One value for the fast path of compiled calls to compare: `enabled`, or None where that path does not apply.
-    call_mode: bool | None = True
     # (executor, enabled, replaced): an attribute of a thread costs each op 40 ns.
     of_ops: tuple[Executor, bool, dict[int, _Tensor]] = (EAGER, True, replaced)
 
@@ -265,7 +263,9 @@ class _GradMode(threading.local):
         """Set the recording flag and the executor."""
         self.enabled, self.executor = enabled, executor
         self.of_ops = executor, enabled, self.replaced
-        self.call_mode = enabled if executor is EAGER and not self.sources and not self.replaced else None
+        # For the fast path of compiled calls: `enabled`, or None where that path does not apply.
+        direct = executor is EAGER and not self.sources and not self.replaced
+        _core.set_call_mode(enabled if direct else None)
 
     def set_sources(self, sources: frozenset[int]) -> None:
         """Set the parameters that enclosing transformations differentiate by."""
@@ -285,6 +285,7 @@ class _GradMode(threading.local):
         """Set the modes of this thread as they were."""
         self.__dict__.clear()
         self.__dict__.update(state)
+        self.set(self.enabled, self.executor)
 
 
 grad_mode = _GradMode()

@@ -53,16 +53,14 @@ class Compiled(Generic[F]):
         self._changed = ""  # what caused the latest trace
         self._plans: dict[Any, list[Plan]] = {}
         self._last: Plan | None = None
-        # The mode in which it applies, and the call: one attribute, as other threads may call at any time.
-        self._fast: tuple[bool | None, Callable[..., Any]] = (None, no_plan)
+        self._fast: Callable[..., Any] = no_plan
         self._traced = 0
         update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; trace the function first if none exists."""
-        mode, call = self._fast
-        if grad_mode.call_mode is mode and not kwargs:
-            result = call(*args)
+        if not kwargs:
+            result = self._fast(*args)
             if result is not NotImplemented:
                 return result
         return self._find_and_run(args, kwargs)
@@ -74,7 +72,7 @@ class Compiled(Generic[F]):
         if plan is not self._last:
             self._remember(plan)
             if not kwargs:
-                self._fast = grad_mode.enabled, plan.fast_call(args)
+                self._fast = plan.fast_call(args, grad_mode.enabled)
         if plan.loses_gradients and grad_mode.differentiated:
             check_differentiable(self, plan, leaves)
         outputs = plan.run(leaves, arrays)
@@ -83,7 +81,7 @@ class Compiled(Generic[F]):
         return plan.result(outputs)
 
     def _remember(self, plan: Plan) -> None:
-        self._fast = True, no_plan  # the fast call holds borrowed references to the old plan
+        self._fast = no_plan  # the fast call holds borrowed references to the old plan
         self._last = plan
 
     def plan_of(self, *args: Any, **kwargs: Any) -> Plan:

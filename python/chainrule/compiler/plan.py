@@ -16,6 +16,7 @@ from .._util.dtypes import Array, Spec
 from .._util.errors import CompileError
 from .._util.trees import is_array, is_container, is_flat, rebuild
 from .build import CompiledProgram
+from .entries import Kind
 
 __all__ = ["Plan", "no_plan"]
 
@@ -62,6 +63,7 @@ class Plan:
     derivatives: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # compiled sweeps of outputs
 
     def __post_init__(self) -> None:
+        self._entries: tuple[Any, ...] = ()
         # Sorted by effect once, so that a call does not check each tensor.
         empty = (GradEffect.CLEARED, GradEffect.CONSUMED)
         self._read = [use.tensor for use in self.gradients if use.read]
@@ -86,7 +88,7 @@ class Plan:
     def _entry_grads(self, leaves: Sequence[Any]) -> list[Tensor | None]:
         return [(leaves[t] if isinstance(t, int) else t)._grad for t in self._read]
 
-    def fast_call(self, args: Sequence[Any]) -> Callable[..., Any]:
+    def fast_call(self, args: Sequence[Any], grad: bool) -> Callable[..., Any]:
         """A call in C++ for arguments like these, if the result is one tensor or a tuple and no argument is a tree."""
         single = self.structure == (None,)
         plain = single or is_flat(self.structure)
@@ -96,10 +98,10 @@ class Plan:
         if not plain or not in_order or nested or gradients:
             return no_plan
         statics = [None if is_array(a) else (a,) for a in args]
-        self.statics = statics  # the fast call holds borrowed references
-        return _core.fast_call(
-            self.built.program, statics, self.guards, self.watched, self.versions, self._cleared, single
-        )
+        guards = ((Kind.SLOT, owner, attribute, value) for owner, attribute, value in self.guards)
+        # The fast call holds borrowed references.
+        self.statics, self._entries = statics, (*guards, *self.watched)
+        return _core.fast_call(self.built.program, statics, self._entries, self.versions, self._cleared, grad, single)
 
     @property
     def output_dtypes(self) -> list[np.dtype[Any]]:

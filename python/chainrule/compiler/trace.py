@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from .._ir.elementwise import Update
 from .._ir.instruction import Instr
 from .._ir.record import Record
@@ -45,7 +46,7 @@ def _spec(data: Any) -> Spec:
 
 def memory_of(array: Array) -> Any:
     """The same key for arrays with the same memory, such as a reshaped view."""
-    return array.__array_interface__["data"][0], array.size, array.dtype
+    return _core.address(array), array.size, array.dtype
 
 
 class Trace:

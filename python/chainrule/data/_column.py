@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,22 @@ class Column:
         if kind == "M":
             found = np.isnat(self.values)
         if kind == "O":
-            found = np.fromiter((value is None for value in self.values.tolist()), np.bool_, len(self.values))
+            found = self.codes[0] < 0
         return found
+
+    @cached_property
+    def codes(self) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """The number of each text, in order of first appearance, and the different texts; as `codes_of`."""
+        return codes_of(self.texts())
+
+    @classmethod
+    def coded(cls, name: str, codes: npt.NDArray[np.int64], different: list[str]) -> Column:
+        """A column of texts from their numbers."""
+        texts = np.empty(len(different) + 1, object)
+        texts[:-1] = different
+        column = cls(name, texts[codes])
+        column.__dict__["codes"] = (codes, different)
+        return column
 
     def take(self, rows: Any) -> Column:
         """The values of these rows: indices, a mask or a slice."""
@@ -76,7 +91,7 @@ class Column:
             raise DataError(f"column {self.name!r}: expected numbers, found dates")
         if self.values.dtype.kind != "O":
             return self.values.astype(np.float64)
-        codes, texts = codes_of(self.values)
+        codes, texts = self.codes
         numbers = parse_numbers(texts)
         if isinstance(numbers, str):
             raise DataError(f"column {self.name!r}: {_shown(numbers)} is not a number")
@@ -93,7 +108,7 @@ class Column:
             if self.missing.all():
                 return np.full(len(self.values), "NaT", "datetime64[us]")
             raise DataError(f"column {self.name!r}: expected dates, found numbers")
-        codes, texts = codes_of(self.values)
+        codes, texts = self.codes
         dates = parse_dates(texts, format)
         if isinstance(dates, str):
             raise DataError(f"column {self.name!r}: {_shown(dates)} is not a date" + (f" ({format})" if format else ""))

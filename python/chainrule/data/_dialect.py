@@ -136,7 +136,7 @@ def guess_decimal(block: Block, columns: int) -> str:
     """
     rows = min(len(block.lines), _SAMPLE * 10)
     for column in range(columns):
-        texts = [t for t in dict.fromkeys(block.column(column, rows * columns, columns, MISSING, {})) if t is not None]
+        texts = [text for text in dict.fromkeys(block.column(column, columns, rows)) if text not in MISSING]
         if not any("," in text for text in texts):
             continue
         numbers = parse_numbers(texts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ._amounts import PLAIN, parse_numbers
 from ._dates import FORMATS, parse_dates
 from ._errors import DataError, suggest
-from ._frame import Column, Frame, codes_of
+from ._frame import Column, Frame
 
 __all__ = ["USED", "ColumnKind", "column_kinds"]
 
@@ -139,7 +139,7 @@ def _as_declared(column: Column, option: str, format: str) -> ColumnKind:
         if column.values.dtype.kind != "O":
             column.dates()
             return ColumnKind(column.name, "date")
-        found = parse_dates(codes_of(column.values)[1], format)
+        found = parse_dates(column.codes[1], format)
         if isinstance(found, str):
             column.dates(format)
         return _date_kind(column.name, found)
@@ -150,7 +150,7 @@ def _as_declared(column: Column, option: str, format: str) -> ColumnKind:
 def _levels(column: Column) -> tuple[str, ...]:
     if column.levels is not None:
         return column.levels
-    texts = codes_of(column.texts())[1]
+    texts = column.codes[1]
     numeric = all(map(PLAIN.fullmatch, texts))
     return tuple(sorted(texts, key=lambda text: (float(text) if numeric else 0.0, text)))
 
@@ -161,22 +161,26 @@ def _decide(column: Column) -> ColumnKind:
         return ColumnKind(name, "constant", "no values; left out" if len(values) else "no rows")
     if values.dtype.kind == "O":
         return _decide_texts(column)
-    first = values[~missing][0]
-    if not missing.any() and bool((values == first).all()):
+    if _are_all(values, lambda some: (some == values[0])):
         return ColumnKind(name, "constant", f"always {column.take(slice(0, 1)).texts()[0]}; left out")
     if values.dtype.kind == "M":
         return ColumnKind(name, "date")
-    if values.dtype.kind == "b" or bool(((values == 0) | (values == 1) | missing).all()):
+    if values.dtype.kind == "b" or _are_all(values, lambda some: (some == 0) | (some == 1) | np.isnan(some)):
         return ColumnKind(name, "boolean")
     why = _identifies(name, values) if values.dtype.kind == "i" else ""
     return ColumnKind(name, "identifier", f"{why}; left out") if why else ColumnKind(name, "number")
+
+
+def _are_all(values: npt.NDArray[Any], test: Callable[[Any], npt.NDArray[np.bool_]]) -> bool:
+    """Whether all values pass the test; the first ones mostly tell."""
+    return bool(test(values[:1000]).all()) and bool(test(values).all())
 
 
 def _identifies(name: str, values: npt.NDArray[Any]) -> str:
     """Why integers are an identifier; "" if they are none."""
     words = _words(name)
     named = bool(words & _KEYS) or (len(words) == 1 and bool(words & _KEY_NAMES)) or not words
-    counts = len(values) > 2 and not words & _TIMES and bool((values[1:] - values[:-1] == 1).all())
+    counts = len(values) > 2 and not words & _TIMES and _are_all(values[1:] - values[:-1], lambda steps: steps == 1)
     if counts:
         return "counts the rows"
     if named and len(np.unique(values)) == len(values):
@@ -192,7 +196,7 @@ def _words(name: str) -> set[str]:
 
 def _decide_texts(column: Column) -> ColumnKind:
     name = column.name
-    codes, texts = codes_of(column.values)
+    codes, texts = column.codes
     present = int((codes >= 0).sum())
     if column.levels is not None:
         if len(column.levels) == 1 and present == len(codes):

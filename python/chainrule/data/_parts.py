@@ -12,18 +12,21 @@ from .. import _core
 from ._amounts import PLAIN, Numbers, parse_numbers
 from ._dates import parse_dates
 from ._dialect import Reading
-from ._frame import Column, codes_of
+from ._frame import Column
 from ._problems import Problems, shown
 from ._records import Block
 
-__all__ = ["ColumnParts", "Style"]
+__all__ = ["ColumnParts", "Style", "read_columns"]
 
-# What csv_numbers finds.
-_FLOATING, _INTEGER, _LARGE_INTEGER, _MISSING = range(4)
+# What csv_numbers finds in a column, as bits.
+_FLOATING, _INTEGER, _LARGE_INTEGER, _MISSING = (1 << i for i in range(4))
 _TRUTH = {"true": True, "false": False}
 _SPELLINGS = 3  # wrong values of a column that are told
 _MANY, _SHARE = 10, 0.05  # more different texts, and a larger share of the values, make a column of texts
 _LEVELS, _REPEATS = 20, 5  # or few values that occur often
+
+
+Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -55,83 +58,64 @@ class ColumnParts:
     plan: str = ""
     note: str = ""
     values: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    kinds: list[npt.NDArray[np.uint8]] = field(default_factory=list)
-    texts: list[list[str | None]] | None = None
-    known: dict[str, str] = field(default_factory=dict)
+    found: int = 0  # what the values are
+    codes: list[npt.NDArray[np.int32]] = field(default_factory=list)
+    table: _core.TextCodes | None = None  # of a column of texts
 
     def __post_init__(self) -> None:
         self.exact = self.name in self.reading.texts or self.name in self.reading.categories
         missing = self.reading.missing_texts
         self.missing = ("",) if self.name in self.reading.categories else missing
         if self.exact or self.plan == "text":
-            self.texts = []
-
-    def read(self, blocks: list[Block], columns: int) -> None:
-        """Read the fields of the last block; of all again, if they turn out to be texts."""
-        if self.texts is None:
-            block = blocks[-1]
-            decimal, thousands = self.style.marks
-            values, kinds = _core.csv_numbers(
-                block.data, block.starts, block.ends, self.index, columns, decimal, thousands, self.missing[1:]
-            )
-            if not len(kinds) or (int(kinds.max()) <= _MISSING and not (kinds == _LARGE_INTEGER).any()):
-                self.values.append(values)
-                self.kinds.append(kinds)
-                return
-            self.texts, self.values, self.kinds = [], [], []
-            blocks = blocks[:]
-        else:
-            blocks = blocks[-1:]
-        self.texts += [block.column(self.index, None, columns, self.missing, self.known) for block in blocks]
+            self.table = _core.TextCodes(self.missing)
 
     def column(self, lines: npt.NDArray[np.int64], problems: Problems) -> Column:
         """The column; values that do not fit are added to `problems`."""
-        if self.texts is None:
+        if self.table is None:
             values = np.concatenate(self.values) if self.values else np.zeros(0)
-            kinds = np.concatenate(self.kinds) if self.kinds else np.zeros(0, np.uint8)
-            self.values, self.kinds = [], []
+            self.values = []
             if self.plan == "boolean" and not np.isnan(values).all():
                 row = int(np.flatnonzero(~np.isnan(values))[0])
                 problems.add(f"{values[row]:g} is neither true nor false", line=int(lines[row]), column=self.name)
-            if len(kinds) and bool((kinds == _INTEGER).all()):
+            if self.found == _INTEGER:
                 return Column(self.name, values.astype(np.int64))
             return Column(self.name, values)
-        listed = [text for part in self.texts for text in part]
-        texts = np.empty(len(listed), object)
-        texts[:] = listed
-        self.texts = []
+        codes = np.concatenate(self.codes).astype(np.int64) if self.codes else np.zeros(0, np.int64)
+        different = self.table.texts()
+        self.codes = []
         if self.name in self.reading.categories:
-            texts = self._without_missing(texts)
-        return Column(self.name, texts if self.exact else self._parsed(texts, lines, problems))
+            codes, different = self._without_missing(codes, different)
+        if self.exact:
+            return Column.coded(self.name, codes, different)
+        return self._parsed(codes, different, lines, problems)
 
-    def _without_missing(self, texts: Any) -> Any:
+    def _without_missing(self, codes: Codes, different: list[str]) -> tuple[Codes, list[str]]:
         """`NA` is a category among texts, but a missing value among numbers."""
-        codes, different = codes_of(texts)
         absent = np.array([text.strip() in self.reading.missing_texts for text in different], np.bool_)
         others = [text for text, is_absent in zip(different, absent, strict=True) if not is_absent]
         if absent.any() and others and all(PLAIN.fullmatch(text.strip()) for text in others):
-            texts[np.append(absent, False)[codes]] = None
-        return texts
+            renumbered = np.where(absent, -1, np.cumsum(~absent) - 1)
+            return np.append(renumbered, -1)[codes], others
+        return codes, different
 
-    def _parsed(self, texts: Any, lines: Any, problems: Problems) -> npt.NDArray[Any]:
-        codes, different = codes_of(texts)
+    def _parsed(self, codes: Codes, different: list[str], lines: Any, problems: Problems) -> Column:
         lowered = [_TRUTH.get(text.strip().lower()) for text in different]
         if different and None not in lowered and self.plan in ("", "boolean"):
             self.plan = "boolean"
-            return _spread(np.array(lowered, np.bool_), codes)
+            return Column(self.name, _spread(np.array(lowered, np.bool_), codes))
         if self.plan == "text":
-            return texts  # type: ignore[no-any-return]
+            return Column.coded(self.name, codes, different)
         forced = self.plan == "number" or self.name in self.reading.numbers
         plain = [PLAIN.fullmatch(text.strip()) is not None for text in different]
         if all(plain):
-            return self._plain(texts, codes, different, forced, lines, problems)
+            return self._plain(codes, different, forced, lines, problems)
         parsed = parse_numbers(different, self.style.decimal, self.style.thousands)
         if isinstance(parsed, str) and self.style.decimal == ",":
             parsed = parse_numbers(different)  # a column with decimal points
         if isinstance(parsed, Numbers):
             style, self.plan = parsed.style.describe(), "number"
             self.note = f"{style}: read as numbers" if style else ""
-            return _spread(parsed.values, codes)
+            return Column(self.name, _spread(parsed.values, codes))
         if not forced and (
             not any(plain) or self._is_text(codes, plain) or not isinstance(parse_dates(different), str)
         ):
@@ -139,29 +123,27 @@ class ColumnParts:
                 count = sum(plain)
                 self.note = f"{count} different numbers and {len(plain) - count} other texts: read as texts"
             self.plan = "text"
-            return texts  # type: ignore[no-any-return]
+            return Column.coded(self.name, codes, different)
         self._tell(codes, different, plain, forced, lines, problems)
-        return np.full(len(texts), np.nan)
+        return Column(self.name, np.full(len(codes), np.nan))
 
-    def _plain(
-        self, texts: Any, codes: Any, different: list[str], forced: bool, lines: Any, problems: Problems
-    ) -> npt.NDArray[Any]:
+    def _plain(self, codes: Codes, different: list[str], forced: bool, lines: Any, problems: Problems) -> Column:
         """Numbers among which some are large, or codes with leading zeros."""
         stripped = [text.strip().lstrip("+") for text in different]
         code = next((t for t in stripped if len(t.lstrip("-")) > 1 and t.lstrip("-")[0] == "0" and t.isdigit()), None)
         if code is not None and not forced:
             self.note, self.plan = f"leading zeros ({shown(code)}): read as texts", "text"
-            return texts  # type: ignore[no-any-return]
+            return Column.coded(self.name, codes, different)
         self.plan = "number"
         if (codes >= 0).all() and all(t.lstrip("-").isdigit() and len(t.lstrip("-")) < 20 for t in stripped):
             whole = [int(text) for text in stripped]
             if all(-(2**63) <= value < 2**63 for value in whole):
-                return _spread(np.array(whole, np.int64), codes)
+                return Column(self.name, _spread(np.array(whole, np.int64), codes))
         values = np.array(stripped, np.float64)
         for i in np.flatnonzero(~np.isfinite(values))[:_SPELLINGS]:
             line = int(lines[np.flatnonzero(codes == i)[0]])
             problems.add(f"{shown(different[i])} is too large, not a finite number", line=line, column=self.name)
-        return _spread(values, codes)
+        return Column(self.name, _spread(values, codes))
 
     def _is_text(self, codes: npt.NDArray[np.int64], plain: list[bool]) -> bool:
         """Whether numbers and other texts are mixed so that texts are meant."""
@@ -200,6 +182,41 @@ class ColumnParts:
             return "" if len(text) > 20 else f"; missing_values=[{text!r}] takes it for a missing one"
         missing = "" if len(text) > 20 else f", or missing_values=[{text!r}] if it stands for none"
         return f"; declare the column in categories= (--categories){missing}"
+
+
+def read_columns(parts: list[ColumnParts], blocks: list[Block], columns: int) -> None:
+    """Read the fields of the last block for all columns; all blocks for those that turn out to be texts."""
+    if not parts:
+        return
+    numbers = [part for part in parts if part.table is None]
+    texts = [part for part in parts if part.table is not None]
+    block = blocks[-1]
+    turned = []
+    if numbers:
+        indices = tuple(part.index for part in numbers)
+        marks, words = numbers[0].style.marks, numbers[0].missing[1:]
+        values, found = _core.csv_numbers(block.data, block.fields, columns, indices, *marks, words)
+        for part, column, kinds in zip(numbers, values, found.tolist(), strict=True):
+            if kinds >= 2 * _MISSING or kinds & _LARGE_INTEGER:
+                turned.append(part)
+            else:
+                part.values.append(column)
+                part.found |= kinds
+    for part in turned:
+        part.values, part.found, part.table = [], 0, _core.TextCodes(part.missing)
+    if turned and len(blocks) > 1:
+        for earlier in blocks[:-1]:
+            _read_texts(turned, earlier.restored(columns), columns)
+    _read_texts(texts + turned, block, columns)
+
+
+def _read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
+    if not parts:
+        return
+    tables = tuple(part.table for part in parts if part.table is not None)
+    indices = tuple(part.index for part in parts)
+    for part, codes in zip(parts, _core.csv_codes(block.data, block.fields, columns, indices, tables), strict=True):
+        part.codes.append(codes)
 
 
 def _spread(values: npt.NDArray[Any], codes: npt.NDArray[np.int64]) -> npt.NDArray[Any]:

@@ -14,7 +14,7 @@ from ._amounts import PLAIN
 from ._dialect import SAID, Reading, check_names, guess_decimal, guess_delimiter, is_header, leading_comments
 from ._errors import DataError
 from ._frame import Column, Frame
-from ._parts import ColumnParts, Style
+from ._parts import ColumnParts, Style, read_columns
 from ._problems import Problems
 from ._records import Block, blocks_of, utf8_pieces
 from ._streams import Source, open_table, source_name
@@ -140,8 +140,7 @@ class _Text:
                 take = total - at if chunk_rows is None else min(total - at, chunk_rows - rows)
                 piece = block if take == total else block.take(slice(at, at + take), self.width)
                 kept.append(piece)
-                for part in self.parts:
-                    part.read(kept, self.width)
+                read_columns(self.parts, kept, self.width)
                 kept[-1] = piece.compact()
                 at, rows = at + take, rows + take
                 if rows == chunk_rows:
@@ -218,7 +217,7 @@ class _Text:
         self.names = first if header else [str(i + 1) for i in range(len(first))]
         self._check_names(int(block.lines[0]), [r for r in records[1:] if len(r) == self.width])
         if header:
-            data = _without_first(block)
+            data = block.after_first()
         else:
             data = block
         good = data.counts == self.width
@@ -261,18 +260,18 @@ class _Text:
     def _check_dropped(self, block: Block) -> None:
         """Columns without names hold row numbers or nothing."""
         for i in self.dropped:
-            for row, text in enumerate(block.column(i, None, self.width, ("",), {})):
+            for row, text in enumerate(block.column(i, self.width)):
                 line = int(block.lines[row])
-                if i and text is not None:
+                if i and text:
                     self.problems.add(f"column {i + 1} has no name in the header", line=line)
                     return
                 if i or self.row_names:
                     continue
-                number = int(text) if text and text.strip().isdecimal() and len(text) < 20 else None
+                number = int(text) if text.strip().isdecimal() and len(text) < 20 else None
                 if number is None or (self.last_row_number is not None and number <= self.last_row_number):
                     self.problems.add(
                         "column 1 has no name in the header and does not contain ascending row numbers "
-                        f"({(text or '')[:40]!r}); name the column",
+                        f"({text[:40]!r}); name the column",
                         line=line,
                     )
                     return
@@ -310,9 +309,3 @@ def _complete(piece: bytes) -> bytes:
     """The first complete lines of a piece, enough to guess from."""
     sample = piece[: 1 << 16]
     return sample if len(sample) == len(piece) or b"\n" not in sample else sample[: sample.rindex(b"\n") + 1]
-
-
-def _without_first(block: Block) -> Block:
-    begin = int(block.first[1])
-    starts, ends, doubled = block.starts[begin:], block.ends[begin:], block.doubled[begin:]
-    return Block(block.data, starts, ends, doubled, block.first[1:] - begin, block.lines[1:], block.fault)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,18 +36,21 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass
 class Block:
-    """Records: their bytes, and for each field where it begins and ends and whether it has doubled quotes.
+    """Records: their bytes, and for each field where it begins and ends (int32, as the core scans them).
 
-    `first` is the index of each record's first field (and the number of fields), `lines` the line where it begins.
+    `first` is the index of each record's first field (and the number of fields), `lines` the line where it begins;
+    `chosen`, where the block has not all records that were scanned, their indices among these.
     """
 
-    data: memoryview
-    starts: Integers
-    ends: Integers
-    doubled: npt.NDArray[np.uint8]
+    data: bytes
+    fields: npt.NDArray[np.int32]
     first: Integers
     lines: Integers
+    delimiter: str
+    comment: str
+    end: int  # of the records
     fault: tuple[int, str] | None = None
+    chosen: Integers | None = None
 
     @property
     def counts(self) -> Integers:
@@ -56,26 +59,42 @@ class Block:
 
     def take(self, rows: Any, columns: int) -> Block:
         """The records of this mask or slice; all of them have so many fields."""
-        fields = (self.first[:-1][rows][:, None] + np.arange(columns)).reshape(-1)
-        first = np.arange(0, len(fields) + 1, columns)
-        starts, ends, doubled = self.starts[fields], self.ends[fields], self.doubled[fields]
-        return Block(self.data, starts, ends, doubled, first, self.lines[rows], self.fault)
+        places = (self.first[:-1][rows][:, None] + np.arange(columns)).reshape(-1)
+        first = np.arange(0, len(places) + 1, columns)
+        chosen = (np.arange(len(self.lines)) if self.chosen is None else self.chosen)[rows]
+        return replace(self, fields=self.fields[places], first=first, lines=self.lines[rows], chosen=chosen)
+
+    def after_first(self) -> Block:
+        """All records but the first."""
+        begin = int(self.first[1])
+        chosen = (np.arange(len(self.lines)) if self.chosen is None else self.chosen)[1:]
+        fields, first = self.fields[begin:], self.first[1:] - begin
+        return replace(self, fields=fields, first=first, lines=self.lines[1:], chosen=chosen)
 
     def compact(self) -> Block:
-        """The same in half the memory, for blocks that are kept in case a column turns out to be texts."""
-        starts, ends = (offsets.astype(np.int32) for offsets in (self.starts, self.ends))
-        return Block(self.data, starts, ends, self.doubled, self.first[:1], self.lines, self.fault)  # type: ignore[arg-type]
+        """The same without the places of its fields: to keep in case a column turns out to be texts."""
+        return replace(self, fields=self.fields[:0], first=self.first[:0])
+
+    def restored(self, columns: int) -> Block:
+        """A compact block as it was."""
+        fields, first, *_ = _scan(self.data[: self.end], self.delimiter, self.comment, True)
+        whole = replace(self, fields=fields, first=first, chosen=None)
+        if self.chosen is None:
+            return whole
+        return replace(whole, lines=np.arange(len(first) - 1)).take(self.chosen, columns)
 
     def texts(self, record: int) -> list[str]:
         """The fields of a record."""
-        return self.column(int(self.first[record]), int(self.first[record + 1]), 1, (), {})  # type: ignore[return-value]
+        return _core.csv_texts(self.data, self.fields[int(self.first[record]) : int(self.first[record + 1])])
 
-    def column(
-        self, first: int, stop: int | None, step: int, missing: tuple[str, ...], known: dict[str, str]
-    ) -> list[str | None]:
-        """Every step-th field as a text; None for those in `missing`."""
-        ends, starts, doubled = self.ends[:stop], self.starts[:stop], self.doubled[:stop]
-        return _core.csv_texts(self.data, starts, ends, doubled, first, step, missing, known)
+    def column(self, index: int, columns: int, rows: int | None = None) -> list[str]:
+        """A field of each of the first records, which have so many fields."""
+        fields = self.fields[: None if rows is None else rows * columns]
+        return _core.csv_texts(self.data, np.ascontiguousarray(fields[index::columns]))
+
+
+def _scan(data: bytes, delimiter: str, comment: str, last: bool) -> tuple[Any, ...]:
+    return _core.csv_scan(data, delimiter, ord(comment) if comment else -1, last)
 
 
 def utf8_pieces(stream: io.BufferedReader, name: str, encoding: str | None) -> Iterator[bytes]:
@@ -147,12 +166,10 @@ def blocks_of(pieces: Iterator[bytes], name: str, delimiter: str, comment: str, 
         following = next(pieces, None)
         data = rest + piece if rest else piece
         last = following is None
-        starts, ends, doubled, first, lines, end, passed, fault, fault_line = _core.csv_scan(
-            data, delimiter, ord(comment) if comment else -1, last
-        )
+        fields, first, lines, end, passed, fault, fault_line = _scan(data, delimiter, comment, last)
         message = (line + fault_line + 1, _FAULTS[fault]) if fault else None
         if len(lines) or message:
-            yield Block(memoryview(data)[:end], starts, ends, doubled, first, lines + (line + 1), message)
+            yield Block(data, fields, first, lines + (line + 1), delimiter, comment, end, message)
         if message:
             return
         rest, line, piece = data[end:], line + passed, following

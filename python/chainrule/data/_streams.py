@@ -111,7 +111,11 @@ def open_table(source: Source) -> Iterator[io.BufferedReader]:
 def _decompressed(stream: Any, name: str) -> io.BufferedReader:
     for _ in range(_LAYERS + 1):
         begin = stream.read(_LONGEST)
-        whole = buffered(_Whole(begin, stream))
+        if isinstance(stream, io.BufferedReader) and stream.seekable():
+            stream.seek(-len(begin), os.SEEK_CUR)
+            whole = stream
+        else:
+            whole = buffered(_Whole(begin, stream))
         inner = _open_layer(begin, whole, name)
         if inner is None:
             return whole

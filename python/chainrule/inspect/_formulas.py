@@ -36,6 +36,8 @@ FORMULAS: dict[str, Formula] = {
     "expm1": Formula("expm1({0})", ("exp({0})",), "expm1"),
     "log": Formula("log({0})", ("1 / {0}",), "log"),
     "log1p": Formula("log1p({0})", ("1 / (1 + {0})",), "log1p"),
+    "sin": Formula("sin({0})", ("cos({0})",), "sin"),
+    "cos": Formula("cos({0})", ("-sin({0})",), "cos"),
     "tanh": Formula("tanh({0})", ("1 - {y}**2",), "tanh"),
     "sigmoid": Formula("sigmoid({0})", ("{y} * (1 - {y})",), "σ"),
     "softplus": Formula("softplus({0})", ("sigmoid({0})",), "softplus"),

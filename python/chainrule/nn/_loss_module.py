@@ -26,8 +26,10 @@ class _Documentation:
         name, documented = owner.function.__name__, inspect.getdoc(owner.function) or ""
         text, _, examples = documented.partition("\n>>> ")
         first, *paragraphs = text.strip().split("\n\n")
-        usage = f"The module of `cr.{name}`: constructed with the options, called with the prediction and the target."
-        lines = [_as_module(line, name, owner.__name__) for line in f">>> {examples}".split("\n")]
+        *others, last = _tensors(owner.function)
+        called = f"the {', the '.join(others)} and the {last}"
+        usage = f"The module of `cr.{name}`: constructed with the options, called with {called}."
+        lines = [_as_module(line, owner) for line in f">>> {examples}".split("\n")]
         owner.__doc__ = "\n\n".join([first, usage, *paragraphs, "\n".join(lines)])
         return owner.__doc__
 
@@ -43,8 +45,15 @@ class _Signature:
         return inspect.Signature([inspect.Parameter(name, kind, default=value) for (name, value), kind in pairs])
 
 
-def _as_module(line: str, function: str, module: str) -> str:
+def _tensors(function: Callable[..., Tensor]) -> list[str]:
+    """The names of the arguments before the reduction: prediction, target and what else a loss compares."""
+    names = list(inspect.signature(function).parameters)
+    return names[: names.index("reduction")]
+
+
+def _as_module(line: str, owner: type[LossModule]) -> str:
     """Rewrite a line of an example: the call of the function becomes a call of the module with the same options."""
+    function, module, tensors = owner.function.__name__, owner.__name__, len(_tensors(owner.function))
     prompt, found, source = line.partition(f"cr.{function}(")
     if not found:
         return line
@@ -52,8 +61,8 @@ def _as_module(line: str, function: str, module: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == function:
             layer = ast.parse(f"cr.nn.{module}", mode="eval").body
-            node.func = ast.Call(func=layer, args=node.args[2:], keywords=node.keywords)
-            node.args, node.keywords = node.args[:2], []
+            node.func = ast.Call(func=layer, args=node.args[tensors:], keywords=node.keywords)
+            node.args, node.keywords = node.args[:tensors], []
     return prompt + ast.unparse(tree).replace("'", '"')
 
 
@@ -101,8 +110,8 @@ class LossModule(Module):
 
 
 def _converted(value: Any, default: Any) -> Any:
-    """An option converted to the type of its default; weights (default None) to a list of numbers."""
-    if default is not None:
+    """An option converted to the type of its default; several numbers, and weights (default None), to a list."""
+    if default is not None and np.ndim(value) == 0:
         return type(default)(value)
     return None if value is None else np.asarray(value, dtype=np.float64).tolist()
 

@@ -5,9 +5,10 @@ Options, defaults, documentation and examples are those of the function.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import ops
+from .._tensor import Tensor
 from .._util.exports import own_names
 from ._loss_module import LossModule
 
@@ -24,6 +25,12 @@ class HuberLoss(LossModule, of=ops.huber_loss): ...
 class SmoothL1Loss(LossModule, of=ops.smooth_l1_loss): ...
 
 
+class QuantileLoss(LossModule, of=ops.quantile_loss): ...
+
+
+class LogCoshLoss(LossModule, of=ops.log_cosh_loss): ...
+
+
 class HingeLoss(LossModule, of=ops.hinge_loss): ...
 
 
@@ -37,6 +44,11 @@ class BCEWithLogitsLoss(LossModule, of=ops.binary_cross_entropy_with_logits): ..
 
 
 class PoissonNLLLoss(LossModule, of=ops.poisson_nll_loss): ...
+
+
+class GaussianNLLLoss(LossModule, of=ops.gaussian_nll_loss):
+    def forward(self, prediction: Tensor, target: Tensor, var: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+        return ops.gaussian_nll_loss(prediction, target, var, sample_weight=sample_weight, **self.config())
 
 
 class KLDivLoss(LossModule, of=ops.kl_div):

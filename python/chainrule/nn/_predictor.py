@@ -77,8 +77,6 @@ class Predictor:
 
     def __call__(self, x: npt.ArrayLike, out: Rows | None = None) -> Rows:
         """Return the model's outputs for the rows of x."""
-        if grad_mode.call_mode is None:
-            _refuse_differentiated(self.model)
         result: Rows = self.predict(x, out)
         return result
 
@@ -114,7 +112,7 @@ class PredictCache:
 
     def __call__(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
         """The model's outputs for the rows of X."""
-        if grad_mode.call_mode is None:  # in a transformation by parameters, in a trace, or in functional_call
+        if _core.call_mode() is None:  # in a transformation by parameters, in a trace, or in functional_call
             _refuse_differentiated(model)
             if grad_mode.executor is not EAGER or grad_mode.replaced:
                 return self._eagerly(model, _rows(X), batch_size)
@@ -232,7 +230,15 @@ def _following(model: Model, shape: tuple[int, ...]) -> Run:
         return array
 
     entries = watch.with_versions(_guarded(plan))
-    return _bind(lambda: model, dtype, shape, convert, dtype, plan, (lambda: _following(model, shape), entries))
+    return _bind(
+        lambda: model,
+        dtype,
+        shape,
+        convert,
+        dtype,
+        plan,
+        (lambda: _following(model, shape), entries, lambda: _refuse_differentiated(model)),
+    )
 
 
 def _bind(
@@ -242,12 +248,12 @@ def _bind(
     convert: Callable[[Any], Rows] | None,
     x_dtype: np.dtype[Any],
     plan: Plan | None = None,
-    follow: tuple[Callable[[], Run] | None, tuple[Any, ...]] = (None, ()),
+    follow: tuple[Callable[[], Run] | None, tuple[Any, ...], Callable[[], None] | None] = (None, (), None),
 ) -> Run:
     """A function in C++ from rows of this shape and of `x_dtype` to their outputs, computed in `dtype`.
 
     `plan`: for one row, if there is one; `follow`: a function that makes another such function, to be called when these
-    entries of a watch do not hold any more.
+    entries of a watch do not hold any more, and one that raises where predictions are refused.
     """
 
     def program(rows: int) -> _core.Program:

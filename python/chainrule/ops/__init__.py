@@ -15,6 +15,7 @@ from ._conv import *
 from ._losses import *
 from ._math import *
 from ._matmul import *
+from ._number_losses import *
 from ._op import OPS as OPS
 from ._penalties import *
 from ._pool import *

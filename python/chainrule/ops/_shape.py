@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _core
 from .._ir.instruction import Instr
 from .._ir.records import Cast, Fill, IndexAdd, Take
 from .._ir.shapes import contiguous_strides, product
@@ -206,7 +207,7 @@ def getitem(x: Any, index: Any) -> Tensor:
         part = whole[view]
     except (IndexError, OverflowError) as error:  # an integer beyond int64 is out of range like any other
         raise IndexError(f"index: {error} (shape {source.shape})") from None
-    offset = (part.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // size if part.size else 0
+    offset = (_core.address(part) - _core.address(whole)) // size if part.size else 0
     attrs = (part.shape, tuple(s // size for s in part.strides), offset, source.shape)
     return apply(_SLICE, (source,), attrs)
 

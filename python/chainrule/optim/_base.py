@@ -201,7 +201,7 @@ class Optimizer:
         array([2.], dtype=float32)
         """
         ready = [self._ready(group) for group in self.param_groups]
-        with _core.writing(parameter._data for parameter in self.params):
+        with _core.writing([parameter._data for parameter in self.params]):
             self._update_all(ready)
 
     def _update_all(self, ready: Sequence[list[tuple[int, Tensor]]]) -> None:
@@ -223,6 +223,7 @@ class Optimizer:
         """The indices and gradients of the parameters that are not frozen and have a gradient."""
         found = []
         get_grad = grad_mode.executor.get_grad
+        in_transformation = bool(grad_mode.replaced or grad_mode.differentiated)
         for i, parameter in enumerate(group.params):
             if not parameter._requires_grad:
                 grad_mode.executor.guard(parameter, "_requires_grad")
@@ -230,7 +231,8 @@ class Optimizer:
             gradient = get_grad(parameter)
             if gradient is None:
                 continue
-            check_overwrite(f"{type(self).__name__}.step", parameter, gradient)
+            if in_transformation:
+                check_overwrite(f"{type(self).__name__}.step", parameter, gradient)
             if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
                 raise ValueError(
                     f"{type(self).__name__}: parameter {self._index_of(parameter)} is {_signature(parameter)}, its "

@@ -65,22 +65,12 @@ def numeric(loss: str | Loss, quantile: float, delta: float) -> tuple[Loss, bool
         "squared_error": lambda p, t: ops.mul(ops.square(ops.sub(p, t)), 0.5),
         "absolute_error": lambda p, t: ops.abs(ops.sub(p, t)),
         "huber": lambda p, t: ops.huber_loss(p, t, "none", delta=delta),
-        "quantile": lambda p, t: _pinball(ops.sub(t, p), quantile),
-        "log_cosh": lambda p, t: _log_cosh(ops.sub(p, t)),
+        "quantile": lambda p, t: ops.quantile_loss(p, t, "none", quantile=quantile),
+        "log_cosh": lambda p, t: ops.log_cosh_loss(p, t, "none"),
         "poisson": _poisson,
     }
     chosen = each[loss]
     return lambda p, t, w: _mean_of_rows(chosen(p, t), w), loss != "poisson"
-
-
-def _pinball(error: Tensor, quantile: float) -> Tensor:
-    """q * e above 0, (q - 1) * e below."""
-    return ops.maximum(ops.mul(error, quantile), ops.mul(error, quantile - 1.0))
-
-
-def _log_cosh(error: Tensor) -> Tensor:
-    """log(cosh(e)) = e + softplus(-2 e) - log 2, without overflow."""
-    return ops.sub(ops.add(error, ops.softplus(ops.mul(error, -2.0))), 0.6931471805599453)
 
 
 def _poisson(score: Tensor, target: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ _NAMES: dict[str, Callable[[], nn.Module]] = {
     "softsign": nn.Softsign,
     "hardtanh": nn.Hardtanh,
     "hardsigmoid": nn.Hardsigmoid,
-    "mish": lambda: _Function(lambda x: ops.mul(x, ops.tanh(ops.softplus(x)))),
+    "mish": nn.Mish,
     "identity": lambda: _Function(lambda x: x),
 }
 NAMES = tuple(_NAMES)

@@ -30,7 +30,7 @@ from .._arithmetic import (
     sub,
     where,
 )
-from .._math import exp, expm1, log, log1p, sqrt, tanh
+from .._math import cos, exp, expm1, log, log1p, sin, sqrt, tanh
 from .._matmul import matmul
 from .._operands import one, own, pair
 from .._reduce import argmax, max, mean, min, sum
@@ -71,6 +71,7 @@ def _equal_to_itself_not(x: Any) -> Tensor:
 _ufuncs: dict[str, Callable[..., Any]] = {
     "absolute": abs,
     "add": add,
+    "cos": cos,
     "divide": div,
     "equal": equal,
     "exp": exp,
@@ -96,6 +97,7 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "power": _power,
     "reciprocal": lambda x: div(1, x),
     "sign": sign,
+    "sin": sin,
     "sqrt": sqrt,
     "square": square,
     "subtract": sub,

@@ -1,0 +1,215 @@
+#include "host/decimal.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace chainrule {
+
+namespace {
+
+using Wide = unsigned __int128;
+
+constexpr double kPowers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                              1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+constexpr uint64_t kExact = uint64_t{1} << 53;
+constexpr int kMostDigits = 19;  // of a uint64_t
+constexpr int kMostFives = 27;   // 5^27 < 2^63
+
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// 5^k, its number of bits, and 2^(127 + bits) / 5^k, rounded up.
+struct Fives {
+  uint64_t power;
+  int bits;
+  uint64_t inverse_high, inverse_low;
+};
+
+constexpr std::array<Fives, kMostFives + 1> fives() {
+  std::array<Fives, kMostFives + 1> table{};
+  uint64_t power = 1;
+  for (Fives& row : table) {
+    const int bits = 64 - std::countl_zero(power);
+    Wide quotient = 0;
+    uint64_t rest = 1;
+    for (int i = 0; i < 127 + bits; ++i) {
+      const bool one = rest * 2 >= power;
+      quotient = quotient * 2 + one;
+      rest = rest * 2 - (one ? power : 0);
+    }
+    quotient += 1;
+    row = {power, bits, static_cast<uint64_t>(quotient >> 64), static_cast<uint64_t>(quotient)};
+    power *= 5;
+  }
+  return table;
+}
+
+constexpr std::array<Fives, kMostFives + 1> kFives = fives();
+
+// The float64 nearest to high * 2^exponent, where `high` has its first bit set and more bits follow in `low`.
+double rounded(uint64_t high, uint64_t low, int exponent) {
+  uint64_t mantissa = high >> 11;
+  const uint64_t rest = high & 0x7ff, half = 0x400;
+  mantissa += rest > half || (rest == half && (low != 0 || (mantissa & 1) != 0));
+  return std::bit_cast<double>((static_cast<uint64_t>(exponent + 11 + 1074) << 52) + mantissa);
+}
+
+// The float64 nearest to mantissa * 10^exponent, for 0 < mantissa and |exponent| <= kMostFives.
+//
+// A positive power of 5 is exact, and so is the product of 128 bits. The inverse of one has a relative error below
+// 2^-127, and so has the product. A number halfway between two float64 is (2 m + 1) 2^e with 2 m + 1 < 2^54; the
+// quotient w / 5^k differs from it by a multiple of 1 / (5^k (2 m + 1)) > 2^-117, relatively, or not at all. So the
+// first 118 bits decide, and where those after the 54th are zero it is a tie.
+double scaled(uint64_t mantissa, int exponent) {
+  const int shift = std::countl_zero(mantissa);
+  mantissa <<= shift;
+  const Fives& five = kFives[static_cast<size_t>(std::abs(exponent))];
+  Wide product;
+  int power;
+  if (exponent >= 0) {
+    product = static_cast<Wide>(mantissa) * (five.power << (64 - five.bits));
+    power = five.bits - shift + exponent;
+  } else {
+    product = static_cast<Wide>(mantissa) * five.inverse_high +
+              static_cast<uint64_t>(static_cast<Wide>(mantissa) * five.inverse_low >> 64);
+    power = 1 - five.bits - shift + exponent;
+  }
+  if ((product >> 127) == 0) {
+    product <<= 1;
+    --power;
+  }
+  const uint64_t low = static_cast<uint64_t>(product);
+  return rounded(static_cast<uint64_t>(product >> 64), exponent >= 0 ? low : low >> 8, power);
+}
+
+uint64_t eight_bytes(const char* p) {
+  static_assert(std::endian::native == std::endian::little);
+  uint64_t bytes;
+  std::memcpy(&bytes, p, sizeof bytes);
+  return bytes;
+}
+
+bool are_digits(uint64_t bytes) {
+  constexpr uint64_t high = 0xf0f0f0f0f0f0f0f0, zeros = 0x3030303030303030, six = 0x0606060606060606;
+  return (bytes & high) == zeros && ((bytes + six) & high) == zeros;
+}
+
+uint64_t value_of_digits(uint64_t bytes) {
+  bytes &= 0x0f0f0f0f0f0f0f0f;
+  bytes = (bytes * (1 + (10 << 8))) >> 8;                                       // pairs, in every second byte
+  bytes = ((bytes & 0x00ff00ff00ff00ff) * (1 + (100 << 16))) >> 16;             // of four, in every fourth
+  return ((bytes & 0x0000ffff0000ffff) * (1 + (uint64_t{10000} << 32))) >> 32;  // of eight
+}
+
+// Appends digits to the number.
+const char* digits(const char* p, const char* stop, uint64_t* number) {
+  uint64_t value = *number;
+  while (stop - p >= 8) {
+    const uint64_t bytes = eight_bytes(p);
+    if (!are_digits(bytes)) break;
+    value = value * 100000000 + value_of_digits(bytes);
+    p += 8;
+  }
+  while (p < stop && is_digit(*p)) value = value * 10 + static_cast<uint64_t>(*p++ - '0');
+  *number = value;
+  return p;
+}
+
+// Digits from the first on that is not 0.
+int64_t significant(const char* p, const char* stop) {
+  while (p < stop && (*p == '0' || *p == '.')) ++p;
+  return stop - p - (std::find(p, stop, '.') < stop);
+}
+
+// A number with a decimal point and without groups.
+CsvNumber plain_number(std::string_view text, double* value) {
+  const char *p = text.data(), *const stop = p + text.size();
+  const bool negative = p < stop && *p == '-';
+  if (p < stop && (*p == '-' || *p == '+')) ++p;
+  const char* const begin = p;
+  uint64_t mantissa = 0;
+  p = digits(p, stop, &mantissa);
+  const int64_t whole = p - begin;
+  int64_t count = whole;
+  if (p < stop && *p == '.') {
+    const char* const point = ++p;
+    p = digits(p, stop, &mantissa);
+    count += p - point;
+  }
+  if (count == 0) return kText;
+  int64_t exponent = whole - count;
+  const bool fits = count <= kMostDigits || significant(begin, p) <= kMostDigits;
+  const bool is_whole = p == stop && exponent == 0 && p - begin == whole;
+  if (p < stop) {
+    if (*p != 'e' && *p != 'E') return kText;
+    ++p;
+    const bool below = p < stop && *p == '-';
+    if (p < stop && (*p == '-' || *p == '+')) ++p;
+    if (p == stop) return kText;
+    int64_t power = 0;
+    for (; p < stop && is_digit(*p); ++p) power = std::min<int64_t>(power * 10 + (*p - '0'), 1000000);
+    if (p < stop) return kText;
+    exponent += below ? -power : power;
+  }
+  if (fits && mantissa == 0) {
+    *value = 0.0;
+  } else if (fits && mantissa <= kExact && exponent <= 0 && exponent >= -22) {  // two exact numbers, one rounding
+    *value = static_cast<double>(mantissa) / kPowers[-exponent];
+  } else if (fits && exponent <= kMostFives && exponent >= -kMostFives) {
+    *value = scaled(mantissa, static_cast<int>(exponent));
+  } else if (std::from_chars(begin, stop, *value).ec != std::errc()) {
+    return kOutOfRange;
+  }
+  if (negative) *value = -*value;
+  if (!is_whole) return kFloating;
+  if (whole > 1 && *begin == '0') return kCode;
+  return std::abs(*value) < static_cast<double>(kExact) ? kInteger : kLargeInteger;
+}
+
+// Rewrites a number of another style as a plain one; empty if it is none.
+std::string_view as_plain(std::string_view text, const CsvNumberStyle& style, std::array<char, 64>& buffer) {
+  if (text.size() > buffer.size()) return {};
+  const size_t sign = !text.empty() && (text[0] == '-' || text[0] == '+');
+  const size_t point = std::min(text.find(style.decimal), text.size());
+  const size_t whole = std::min(point, std::min(text.find_first_of("eE"), text.size()));
+  size_t size = 0;
+  bool groups = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (style.thousands && c == style.thousands) {
+      if (i >= whole || i == sign || (whole - i) % 4 != 0) return {};
+      if (i - sign > 3 && !groups) return {};
+      groups = true;
+    } else if (i < whole && groups && (whole - i) % 4 == 0) {
+      return {};  // a group of more than three digits
+    } else {
+      if (c == '.' && i != point) return {};
+      buffer[size++] = i == point ? '.' : c;
+    }
+  }
+  if (groups && text[sign] == '0') return {};
+  return {buffer.data(), size};
+}
+
+}  // namespace
+
+CsvNumber parse_number(std::string_view field, const CsvNumberStyle& style, std::span<const std::string_view> missing,
+                       double* value) {
+  while (!field.empty() && is_blank(field.front())) field.remove_prefix(1);
+  while (!field.empty() && is_blank(field.back())) field.remove_suffix(1);
+  *value = std::numeric_limits<double>::quiet_NaN();
+  if (field.empty()) return kMissing;
+  std::array<char, 64> buffer;
+  const bool plain = style.decimal == '.' && !style.thousands;
+  const CsvNumber found = plain_number(plain ? field : as_plain(field, style, buffer), value);
+  if (found == kText || found == kOutOfRange) *value = std::numeric_limits<double>::quiet_NaN();
+  if (found == kText && std::find(missing.begin(), missing.end(), field) != missing.end()) return kMissing;
+  return found;
+}
+
+}  // namespace chainrule
