@@ -39,6 +39,9 @@ class TableModel(Protocol):
     def quantiles(self, frame: Frame, shares: Sequence[float]) -> Array:
         """Predicted quantiles, float64 of shape (rows, shares)."""
 
+    def importances(self) -> dict[str, float]:
+        """The importance of each column that is used; empty if it is not known."""
+
     def kinds(self) -> list[tuple[str, str, str]]:
         """Name, use and details of each column."""
 
@@ -84,6 +87,10 @@ class PlainModel:
     def quantiles(self, frame: Frame, shares: Sequence[float]) -> Array:
         """As `TableModel`; ValueError, because a plain net predicts means."""
         raise ValueError("predict: --quantiles: a plain net predicts means only; train without --net plain")
+
+    def importances(self) -> dict[str, float]:
+        """As `TableModel`; empty, because no rows were held out for them."""
+        return {}
 
     def kinds(self) -> list[tuple[str, str, str]]:
         """As `TableModel`."""

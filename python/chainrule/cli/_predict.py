@@ -228,7 +228,11 @@ def predict_file(
                 if name not in frame:
                     raise DataError(f"predict: --keep: {source} has no column {name!r}{suggest(name, frame.names)}")
             counts.add(model, frame)
-            added = _predicted(model, frame, probabilities, quantiles) if frame.rows else _none(model, probabilities)
+            added = (
+                _predicted(model, frame, probabilities, quantiles)
+                if frame.rows
+                else _none(model, probabilities, quantiles)
+            )
             taken = {column.name for column in added} & set(names)
             if taken:
                 raise DataError(f"{source}: the column {min(taken)!r} is one of the predictions; --keep other columns")
@@ -241,7 +245,7 @@ def _predicted(model: TableModel, frame: Frame, probabilities: bool, quantiles: 
         found = [Column("prediction", model.values(frame))]
         if quantiles:
             values = model.quantiles(frame, quantiles)
-            found += [Column(f"quantile_{share:g}", values[:, i]) for i, share in enumerate(quantiles)]
+            found += [Column(name, values[:, i]) for i, name in enumerate(_quantile_names(quantiles))]
         return found
     p = model.probabilities(frame)
     names = np.array(model.classes, dtype=object)
@@ -251,9 +255,14 @@ def _predicted(model: TableModel, frame: Frame, probabilities: bool, quantiles: 
     return found
 
 
-def _none(model: TableModel, probabilities: bool) -> list[Column]:
+def _quantile_names(quantiles: Sequence[float]) -> list[str]:
+    return [f"quantile_{share:.12g}" for share in quantiles]
+
+
+def _none(model: TableModel, probabilities: bool, quantiles: Sequence[float]) -> list[Column]:
     """The columns of predictions for no rows."""
     names = ["prediction", *(f"probability_{name}" for name in model.classes if probabilities)]
+    names += _quantile_names(quantiles)
     return [Column(name, np.zeros(0)) for name in names]
 
 

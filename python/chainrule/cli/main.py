@@ -211,6 +211,7 @@ def predict(
     Examples:
       chainrule predict flats.safetensors new.csv
       chainrule predict churn.safetensors new.csv -o p.parquet
+      chainrule predict flats.safetensors new.csv --quantiles 0.1,0.9
       chainrule predict m.safetensors - --keep id < new.csv
     """
     from ._models import load_model
@@ -235,8 +236,8 @@ def _shares(text: str | None) -> tuple[float, ...]:
         shares = () if text is None else tuple(float(part) for part in text.split(","))
     except ValueError:
         shares = (2.0,)
-    if not all(0 < share < 1 for share in shares):
-        raise ValueError(f"predict: --quantiles must be numbers between 0 and 1 like 0.1,0.9, got {text!r}")
+    if not all(0 < share < 1 for share in shares) or len(set(shares)) < len(shares):
+        raise ValueError(f"predict: --quantiles must be different numbers between 0 and 1 like 0.1,0.9, got {text!r}")
     return shares
 
 
