@@ -20,10 +20,10 @@ class FieldEnds {
 
   bool is_end(char c) const { return c == ends_[0] || c == ends_[1] || c == '\n' || c == '\r'; }
 
-  // The first end at p or behind it.
+  // The first end at p or behind it. Going back is allowed.
   const char* next(const char* p) {
     for (;;) {
-      if (p - base_ < known_) {
+      if (p >= base_ && p - base_ < known_) {
         const uint64_t mask = mask_ >> (p - base_);
         if (mask) return p + std::countr_zero(mask);
         p = base_ + known_;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -179,8 +180,8 @@ class ColumnParts:
         if line == 1 or (line == 2 and not number_wanted):
             return "; if line 1 is a header, pass header=True (--header), if it is a row, header=False (--no-header)"
         if forced:
-            return "" if len(text) > 20 else f"; missing_values=[{text!r}] takes it for a missing one"
-        missing = "" if len(text) > 20 else f", or missing_values=[{text!r}] if it stands for none"
+            return "" if len(text) > 20 else f"; {_declare_missing(text)} takes it for a missing one"
+        missing = "" if len(text) > 20 else f", or {_declare_missing(text)} if it stands for none"
         return f"; declare the column in categories= (--categories){missing}"
 
 
@@ -211,6 +212,10 @@ def read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
     indices = tuple(part.index for part in parts)
     for part, codes in zip(parts, _core.csv_codes(block.data, block.fields, columns, indices, tables), strict=True):
         part.codes.append(codes)
+
+
+def _declare_missing(text: str) -> str:
+    return f"missing_values=[{text!r}] (--missing {shlex.quote(text)})"
 
 
 def _spread(values: npt.NDArray[Any], codes: npt.NDArray[np.int64]) -> npt.NDArray[Any]:

@@ -212,8 +212,10 @@ class _Text:
             counts = block.counts
             wrong = np.flatnonzero(counts != self.width)
             for i in wrong:
-                expected = f"expected {self.width} as in the first line"
-                self.problems.add(f"{counts[i]} fields, {expected}", line=int(block.lines[i]))
+                message = f"{counts[i]} fields, expected {self.width} as in the first line"
+                if not self.comment and block.texts(i)[0].startswith("#"):
+                    message += "; comment='#' (--comment '#') leaves out such lines"
+                self.problems.add(message, line=int(block.lines[i]))
             if len(wrong):
                 block = block.take(counts == self.width, self.width)
             if self.dropped and len(block.lines):
