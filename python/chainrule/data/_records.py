@@ -54,7 +54,10 @@ class Block:
 
     def take(self, rows: Any, columns: int) -> Block:
         """The records of this mask or slice; all of them have so many fields."""
-        places = (self.first[:-1][rows][:, None] + np.arange(columns)).reshape(-1)
+        begins = self.first[:-1][rows]
+        # Not begins[:, None] + arange: where memory is short, NumPy 2.4 crashes in a sum that broadcasts.
+        places = np.repeat(begins, columns)
+        places += np.tile(np.arange(columns), len(begins))
         first = np.arange(0, len(places) + 1, columns)
         return Block(self.data, self.fields[places], first, self.lines[rows], self.fault)
 
