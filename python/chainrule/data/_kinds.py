@@ -161,7 +161,7 @@ def _decide(column: Column) -> ColumnKind:
         return ColumnKind(name, "constant", "no values; left out" if len(values) else "no rows")
     if values.dtype.kind == "O":
         return _decide_texts(column)
-    if _are_all(values, lambda some: (some == values[0])):
+    if _are_all(values, lambda some: some == values[0]):
         return ColumnKind(name, "constant", f"always {column.take(slice(0, 1)).texts()[0]}; left out")
     if values.dtype.kind == "M":
         return ColumnKind(name, "date")
