@@ -17,7 +17,7 @@ Row = list[object]
 
 @dataclass(frozen=True)
 class TableCase:
-    """A file, the options of `chainrule train` and what it says: all of `said`, or, if it is refused, an error with all.
+    """A file, the options of `chainrule train`, and what it says: all of `said`, or an error with all of `refused`.
 
     `used`: what some columns are used as.
     """
@@ -102,7 +102,9 @@ def arrow(kind: str) -> bytes:
 
 
 PLAIN = write(flats())
-_IDS = [f"{random.Random(i).randrange(1000, 9999)}-{''.join(random.Random(i).sample('ABCDEFGH', 5))}" for i in range(ROWS)]
+_IDS = [
+    f"{random.Random(i).randrange(1000, 9999)}-{''.join(random.Random(i).sample('ABCDEFGH', 5))}" for i in range(ROWS)
+]
 _REASONS = ["too small", "too dear, really", 'a "good" one', "second\nline", "far away"]
 
 TABLES: dict[str, TableCase] = {
@@ -125,7 +127,9 @@ TABLES: dict[str, TableCase] = {
         used=(("heating", "number"),),
     ),
     "thousands": case(with_column("rent", lambda i, row: f"{1000 + 17 * i:,}"), said=("thousands ','",)),
-    "currency": case(with_column("rent", lambda i, row: f"${1000 + 17 * i:,}"), used=(("rent", "number"),), said=("'$'",)),
+    "currency": case(
+        with_column("rent", lambda i, row: f"${1000 + 17 * i:,}"), used=(("rent", "number"),), said=("'$'",)
+    ),
     "euros behind": case(with_column("rent", lambda i, row: f"{800 + i} €"), used=(("rent", "number"),), said=("'€'",)),
     "per cent": case(with_column("tax", lambda i, row: f"{i % 17 + 0.5}%"), used=(("tax", "number"),), said=("'%'",)),
     "latin-1": case(PLAIN.replace("coal", "Öl"), encoding="latin-1", refused=("not UTF-8", "--encoding latin-1")),
@@ -152,60 +156,109 @@ TABLES: dict[str, TableCase] = {
     ),
     "a header of numbers": case(
         write([[r[0], r[1], 2 * r[1], i % 2] for i, r in enumerate(flats())], ["0", "1", "2", "3"]),
-        target="3", said=("read as names",),
+        target="3",
+        said=("read as names",),
     ),
     "one name twice": case(PLAIN.replace("rooms", "size", 1), refused=("duplicate column name 'size'",)),
     # What columns hold.
-    "dates": case(with_column("built", lambda i, row: f"20{i % 20:02d}-{i % 12 + 1:02d}-{i % 28 + 1:02d}"), used=(("built", "date"),)),
-    "german dates": case(with_column("built", lambda i, row: f"{i % 28 + 1}.{i % 12 + 1}.{1990 + i % 30}"), used=(("built", "date"),)),
-    "dates with times": case(with_column("seen", lambda i, row: f"2024/{i % 12 + 1:02d}/{i % 28 + 1:02d} {i % 24:02d}:05"), used=(("seen", "date"),)),
+    "dates": case(
+        with_column("built", lambda i, row: f"20{i % 20:02d}-{i % 12 + 1:02d}-{i % 28 + 1:02d}"),
+        used=(("built", "date"),),
+    ),
+    "german dates": case(
+        with_column("built", lambda i, row: f"{i % 28 + 1}.{i % 12 + 1}.{1990 + i % 30}"), used=(("built", "date"),)
+    ),
+    "dates with times": case(
+        with_column("seen", lambda i, row: f"2024/{i % 12 + 1:02d}/{i % 28 + 1:02d} {i % 24:02d}:05"),
+        used=(("seen", "date"),),
+    ),
     "an id of texts": case(with_column("customer", lambda i, row: _IDS[i]), said=("texts that are all different",)),
-    "an id of numbers": case(with_column("customer_id", lambda i, row: 7 * i % 61 + 4000), said=("called an identifier",)),
+    "an id of numbers": case(
+        with_column("customer_id", lambda i, row: 7 * i % 61 + 4000), said=("called an identifier",)
+    ),
     "running numbers": case(with_column("case", lambda i, row: i + 1), said=("counts the rows",)),
-    "huge integers": case(with_column("account", lambda i, row: 9_007_199_254_740_993 + 77 * i), used=(("account", "number"),)),
-    "zip codes": case(with_column("zip", lambda i, row: ["02134", "10001", "00501"][i % 3]), used=(("zip", "category"),), said=("leading zeros",)),
+    "huge integers": case(
+        with_column("account", lambda i, row: 9_007_199_254_740_993 + 77 * i), used=(("account", "number"),)
+    ),
+    "zip codes": case(
+        with_column("zip", lambda i, row: ["02134", "10001", "00501"][i % 3]),
+        used=(("zip", "category"),),
+        said=("leading zeros",),
+    ),
     "yes and no": case(with_column("garden", lambda i, row: ["yes", "no"][i % 2]), used=(("garden", "category"),)),
-    "true and false": case(with_column("garden", lambda i, row: ["True", "FALSE", "true"][i % 3]), used=(("garden", "boolean"),)),
+    "true and false": case(
+        with_column("garden", lambda i, row: ["True", "FALSE", "true"][i % 3]), used=(("garden", "boolean"),)
+    ),
     "missing, all spellings": case(
         with_column("age", lambda i, row: ["", "NaN", "nan", "null", "None", "N/A", ".", "-", "?", "NA", i, i][i % 12]),
         used=(("age", "number"),),
     ),
-    "missing, another word": case(with_column("age", lambda i, row: "unknown" if i % 9 == 4 else i), refused=("'unknown' is not a number", "--missing")),
+    "missing, another word": case(
+        with_column("age", lambda i, row: "unknown" if i % 9 == 4 else i),
+        refused=("'unknown' is not a number", "--missing"),
+    ),
     "missing, another word, told": case(
-        with_column("age", lambda i, row: "unknown" if i % 9 == 4 else i), "--missing", "unknown", used=(("age", "number"),)
+        with_column("age", lambda i, row: "unknown" if i % 9 == 4 else i),
+        "--missing",
+        "unknown",
+        used=(("age", "number"),),
     ),
     "a constant": case(with_column("country", lambda i, row: "de"), said=("always 'de'",)),
     "no values": case(with_column("remark", lambda i, row: ""), said=("no values; left out",)),
-    "many texts": case(with_column("street", lambda i, row: f"{'North South East West'.split()[i % 4]} {i % 140 // 4}", 300), said=("different texts",)),
-    "numbers and texts": case(with_column("doors", lambda i, row: ["2", "3", "4", "5more"][i % 4]), used=(("doors", "category"),)),
+    "many texts": case(
+        with_column("street", lambda i, row: f"{['North', 'South', 'East', 'West'][i % 4]} {i % 140 // 4}", 300),
+        said=("different texts",),
+    ),
+    "numbers and texts": case(
+        with_column("doors", lambda i, row: ["2", "3", "4", "5more"][i % 4]), used=(("doors", "category"),)
+    ),
     "numbers and a few texts": case(
-        with_column("rent", lambda i, row: "free" if i == 7 else 100 + i), refused=("line 9", "'free' is not a number", "--missing", "--categories")
+        with_column("rent", lambda i, row: "free" if i == 7 else 100 + i),
+        refused=("line 9", "'free' is not a number", "--missing", "--categories"),
     ),
     "two mistakes": case(
-        with_column("rent", lambda i, row: "free" if i == 7 else 100 + i) + "1,2\n", refused=("2 problems", "line 9", "line 62", "2 fields")
+        with_column("rent", lambda i, row: "free" if i == 7 else 100 + i) + "1,2\n",
+        refused=("2 problems", "line 9", "line 62", "2 fields"),
     ),
     "more columns than rows": case(
-        write([[*(i * k % 7 for k in range(1, 2001)), row[3]] for i, row in enumerate(flats(20))], [*(f"v{k}" for k in range(2000)), "y"])
+        write(
+            [[*(i * k % 7 for k in range(1, 2001)), row[3]] for i, row in enumerate(flats(20))],
+            [*(f"v{k}" for k in range(2000)), "y"],
+        )
     ),
     # Targets.
-    "missing targets": case(with_target(lambda i, row: ["", "NA", row[3], row[3]][i % 4]), said=("30 of 60 rows have a missing target", "left out")),
-    "missing numbers to predict": case(with_target(lambda i, row: "NA" if i % 7 == 3 else row[0]), said=("missing target", "RMSE")),
+    "missing targets": case(
+        with_target(lambda i, row: ["", "NA", row[3], row[3]][i % 4]),
+        said=("30 of 60 rows have a missing target", "left out"),
+    ),
+    "missing numbers to predict": case(
+        with_target(lambda i, row: "NA" if i % 7 == 3 else row[0]), said=("missing target", "RMSE")
+    ),
     "no target": case(with_target(lambda i, row: ""), refused=("no row has a target",)),
     "one class": case(with_target(lambda i, row: "yes"), refused=("only one value, 'yes'",)),
     "one row of a class": case(with_target(lambda i, row: "rare" if i == 5 else row[3]), said=("3 classes",)),
-    "one in a hundred": case(with_target(lambda i, row: int(i % 100 == 50), 400), said=("2 classes: 0, 1", "balanced accuracy")),
+    "one in a hundred": case(
+        with_target(lambda i, row: int(i % 100 == 50), 400), said=("2 classes: 0, 1", "balanced accuracy")
+    ),
+    "two rows of each class": case(
+        with_target(lambda i, row: f"k{i % 30}"), said=("30 classes", "too small to hold out")
+    ),
     "many classes": case(with_target(lambda i, row: f"k{i % 150}", 600), said=("150 classes",)),
-    "all classes different": case(with_target(lambda i, row: _IDS[i]), refused=("different",)),
+    "as many classes as rows": case(with_target(lambda i, row: _IDS[i]), refused=("every row has another text",)),
     "zip codes to predict": case(with_target(lambda i, row: ["02134", "10001"][i % 2]), said=("02134, 10001",)),
     "booleans to predict": case(with_target(lambda i, row: i % 3 == 0), said=("2 classes: False, True",)),
     "amounts to predict": case(with_target(lambda i, row: f"${1000 + 10 * row[0]:,.2f}"), said=("RMSE",)),
-    "a date to predict": case(with_target(lambda i, row: f"2024-{i % 12 + 1:02d}-{i % 28 + 1:02d}"), refused=("date",)),
-    "an unknown target": case(PLAIN, target="Y ", refused=("there is no column 'Y '", "did you mean 'y'")),
+    "a date to predict": case(
+        with_target(lambda i, row: f"2024-{i % 12 + 1:02d}-{i % 28 + 1:02d}"), refused=("dates are no target",)
+    ),
+    "an unknown target": case(PLAIN, target="Y ", refused=("unknown target column 'Y '", "did you mean 'y'")),
     # Sizes.
     "five rows": case(write(flats(5)), said=("5 rows",)),
-    "two rows": case(write([[1, 2, "gas", "no"], [3, 4, "oil", "yes"]]), refused=("rows",)),
-    "one row": case(write(flats(1)), refused=("row",)),
+    "two rows": case(
+        write([[1, 2, "gas", "no"], [3, 4, "oil", "yes"]]), refused=("2 rows cannot be parted", "--holdout")
+    ),
+    "one row": case(write(flats(1)), refused=("only one value",)),
     "only a header": case(write([]), refused=("no data",)),
     "nothing": case("", refused=("the file is empty",)),
     "only the target": case(write([[row[3]] for row in flats()], ["y"]), refused=("no column to predict",)),
-}  # fmt: skip
+}

@@ -9,7 +9,7 @@ import numpy as np
 from ..data import DataError
 from ..data._dialect import MISSING
 from ..serialize._model_files import load_with_record
-from ._models import load_model
+from ._models import load_model, words_for_missing
 from ._predict import Counts, read_for
 from ._report import Report
 from ._scores import baseline_of
@@ -22,6 +22,7 @@ __all__ = ["evaluate_command", "info_command"]
 def evaluate_command(path: str, source: str, plot: str | None, reading: dict[str, Any], report: Report) -> None:
     """Score a model on a file."""
     model, record = load_model(path)
+    reading = {**reading, "missing": words_for_missing(record, reading["missing"])}
     read = next(read_for(model, source, reading, None, target=True))
     missing = (*MISSING, *reading["missing"])
     column = read.frame[model.target]

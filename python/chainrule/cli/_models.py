@@ -15,7 +15,7 @@ from ..data._schema import Preparation
 from ..nn import Module
 from ..serialize._model_files import load_with_record
 
-__all__ = ["PlainModel", "TableModel", "load_model"]
+__all__ = ["PlainModel", "TableModel", "check_columns", "load_model", "words_for_missing"]
 
 Array = npt.NDArray[Any]
 
@@ -119,6 +119,11 @@ def load_model(path: str) -> tuple[TableModel, dict[str, Any]]:
     if not is_engine(model):
         raise ValueError(f"{path}: has no column names, expected a model saved by chainrule train")
     return EngineModel(model, str(record.get("target", "target"))), record
+
+
+def words_for_missing(record: dict[str, Any], given: Sequence[str]) -> tuple[str, ...]:
+    """The texts that stand for a missing value: those of the training (`--missing`) and those that are given."""
+    return tuple(dict.fromkeys([*record.get("settings", {}).get("missing", ()), *given]))
 
 
 def check_columns(model: TableModel, names: Sequence[str], source: str) -> None:

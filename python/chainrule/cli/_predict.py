@@ -17,12 +17,12 @@ import numpy.typing as npt
 from ..data import DataError, suggest
 from ..data._dialect import names_missing
 from ..data._frame import Column, Frame
-from ..data._read import FrameRead, read_frame, read_frames
+from ..data._read import FrameRead, read_frames, read_names
 from ._models import TableModel, check_columns
 
 __all__ = ["Counts", "predict_file", "read_for"]
 
-CHUNK_ROWS = 20_000
+CHUNK_ROWS, CHUNK_VALUES = 20_000, 2_000_000  # at most; bound the memory
 ALL = ("*",)  # all columns of the file
 
 Array = npt.NDArray[Any]
@@ -73,7 +73,7 @@ def read_for(
     plain = [name for name in model.categories if name not in exact]
     texts: list[str] = []
     if source != "-" and not _is_pipe(source):
-        names = read_frame(source, columns=(), **options).names
+        names = read_names(source, expected=list(model.features), **options)
         check_columns(model, names, source)
         others = [name for name in names if name not in model.features]
         if target and model.target not in others:
@@ -220,7 +220,8 @@ def predict_file(
     if quantiles and model.task != "regression":
         raise ValueError("predict: --quantiles requires a regression model, this is a classifier")
     with _open(out) as sink:
-        for read in read_for(model, source, reading, CHUNK_ROWS):
+        rows = max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(1, len(model.features))))
+        for read in read_for(model, source, reading, rows):
             frame = read.frame
             everything = keep is ALL or (keep is None and out is not None)
             names = list(frame.names) if everything else list(keep or ())

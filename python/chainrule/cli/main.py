@@ -214,13 +214,14 @@ def predict(
       chainrule predict flats.safetensors new.csv --quantiles 0.1,0.9
       chainrule predict m.safetensors - --keep id < new.csv
     """
-    from ._models import load_model
+    from ._models import load_model, words_for_missing
     from ._predict import ALL, predict_file
 
     if threads is not None:
         set_num_threads(threads)
-    found, _ = load_model(model)
-    reading = reading_of(delimiter, decimal, thousands, encoding, comment, header, missing)
+    found, record = load_model(model)
+    words = words_for_missing(record, missing or ())
+    reading = reading_of(delimiter, decimal, thousands, encoding, comment, header, words)
     kept = {"none": (), "all": ALL}.get(keep[0], names_of(keep)) if keep else None
     shares = _shares(quantiles)
     counts = predict_file(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,7 +22,7 @@ from ._problems import Problems
 from ._records import PIECE, Block, ahead, blocks_of, utf8_pieces
 from ._streams import Source, open_table, source_name
 
-__all__ = ["FrameRead", "read_frame", "read_frames"]
+__all__ = ["FrameRead", "read_frame", "read_frames", "read_names"]
 
 _LARGE = 8 * PIECE  # bytes from which on a thread that reads ahead is worth its start
 
@@ -71,8 +71,8 @@ def read_frames(source: Source, *, chunk_rows: int | None, **options: Any) -> It
     Arguments: `source` as in `read_frame`; `chunk_rows`, at least 1. Options: `texts`, columns that keep the file's
     texts; `categories`, the same, with no missing values but empty fields; `numbers`, columns that must be numbers;
     `columns`, the only ones that are read, besides those in `texts` and `categories`; `ignore`, columns that are not;
-    `expected`, names that the header must have; `delimiter`, a character, "tab" or "space"; `decimal`, "." or ",";
-    `thousands`; `encoding`; `comment`, the first character of lines that are left out; `header`, whether the first line
+    `expected` and `target`, names that the header must have; `delimiter`, a character, "tab" or "space"; `decimal`, "."
+    or ","; `thousands`; `encoding`; `comment`, the first character of lines that are left out; `header`, whether the first line
     contains names; `missing`, further texts that stand for missing values. What is not given is guessed, and said in
     the notes.
     Yields: a `FrameRead` for each chunk; one without rows for a table that has only a header.
@@ -89,7 +89,7 @@ def read_frames(source: Source, *, chunk_rows: int | None, **options: Any) -> It
     return _read(source, reading, chunk_rows)
 
 
-def _read(source: Source, reading: Reading, chunk_rows: int | None) -> Iterator[FrameRead]:
+def _read(source: Source, reading: Reading, chunk_rows: int | None) -> Generator[FrameRead, None, None]:
     name = source_name(source)
     with _located(name), open_table(source) as stream:
         begin = stream.peek(8)[:8]
@@ -97,7 +97,8 @@ def _read(source: Source, reading: Reading, chunk_rows: int | None) -> Iterator[
             from ._arrow import arrow_frames
 
             row = 1
-            for frame, names in arrow_frames(stream, name, reading, chunk_rows):
+            path = source if _size(source) else None
+            for frame, names in arrow_frames(stream, path, name, reading, chunk_rows):
                 yield FrameRead(frame, np.arange(row, row + frame.rows), (), names)
                 row += frame.rows
             return
@@ -115,6 +116,21 @@ def _located(name: str) -> Iterator[None]:
         raise DataError(f"{name}: cannot be read ({error})") from None
     except UnicodeEncodeError as error:
         raise DataError(f"{name}: text that is not Unicode ({error.reason})") from None
+
+
+def read_names(source: Source, **options: Any) -> tuple[str, ...]:
+    """The names of a table's columns, from its beginning; options as in `read_frames`.
+
+    >>> import io
+    >>> from chainrule.data._read import read_names
+    >>> read_names(io.StringIO("size;price\\n50;1\\n"))
+    ('size', 'price')
+    """
+    reads = _read(source, Reading(**{**options, "columns": ()}), 1)
+    try:
+        return next(reads).names
+    finally:
+        reads.close()
 
 
 @dataclass
@@ -229,7 +245,11 @@ class _Text:
         """Names, the number of fields and the columns to read; returns the block without the header."""
         reading, missing = self.reading, self.reading.missing_texts
         records = [block.texts(i) for i in range(min(len(block.lines), 101))]
-        header, note = is_header(records, reading.expected, missing) if reading.header is None else (reading.header, "")
+        header, note = (
+            is_header(records, (*reading.target, *reading.expected), missing)
+            if reading.header is None
+            else (reading.header, "")
+        )
         if note:
             self.notes.append(note)
         first = [text.strip() for text in records[0]]
