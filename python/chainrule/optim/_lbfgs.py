@@ -27,9 +27,9 @@ class LBFGS:
 
     d = -H g by the two-loop recursion over pairs (s, y) of steps and changes of the gradient, H0 = (s.y / y.y) I of the
     last pair; p = p + t d. With `line_search_fn="strong_wolfe"` t is such that the loss decreases by at least
-    1e-3 t |g.d| and |g_new.d| <= 0.9 |g.d|, and is found as in L-BFGS-B; with None it is `lr`. t begins with `lr`, in
-    the first iteration with lr / sqrt(g.g), without a search with lr * min(1, 1 / sum |g|). Sums and the history are in float64 for parameters of either dtype, in a fixed order: the
-    same bits on every machine.
+    1e-3 t |g.d| and |g_new.d| <= 0.9 |g.d|, found as in L-BFGS-B; with None it is `lr`. t begins with `lr`, the first
+    time with lr / sqrt(g.g), without a search with lr * min(1, 1 / sum |g|). Sums and the history are in float64
+    for parameters of either dtype, in a fixed order: the same bits on every machine.
 
     Arguments: `params`, an iterable of parameters of one dtype; `lr`; `max_iter`, iterations of one `step`; `max_eval`,
     its evaluations of the closure (default: max_iter * 5 // 4); `tolerance_grad`, `tolerance_change`: a step ends when

@@ -103,9 +103,9 @@ def _advance(state: Tensor) -> Tensor:
     ends = ops.maximum(fulfils, ops.maximum(bracket * _closed(t, low, high), at_longest))
     # In the first stage, of the loss minus the sufficient decrease, unless the loss fell below both.
     by = first * (1.0 - decreased) * _flag(f <= fx) * falling
-    of_line = [(x, fx - x * by, gx - by), (y, fy - y * by, gy - by), (t, f - t * by, g - by)]
-    step, bracket = _next(*of_line, bracket, low, high)
-    best, other = _ends(*of_line)
+    best, other, new = (x, fx - x * by, gx - by), (y, fy - y * by, gy - by), (t, f - t * by, g - by)
+    step, bracket = _next(best, other, new, bracket, low, high)
+    best, other = _ends(best, other, new)
     (x, fx, gx), (y, fy, gy) = ((e, fe + e * by, ge + by) for e, fe, ge in (best, other))
     # A bracket that has not shrunk to two thirds within two steps is halved.
     wide = bracket > 0.0
