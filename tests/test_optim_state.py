@@ -151,3 +151,13 @@ def test_epochs_in_the_core_have_the_bits_of_the_loop(make: Make) -> None:
     for setting in every_setting(threads=(1, 3)):
         assert train() == expected, setting
     assert train(micro_batch=5) == expected
+
+
+def test_states_without_a_later_option_are_loaded() -> None:
+    """Adam's eps_hat came after version 0.1; a state without it means the formula of then."""
+    old, new = (cr.optim.Adam([cr.nn.Parameter([1.0])], lr=lr, eps_hat=lr < 0.2) for lr in (0.5, 0.1))
+    state = old.state_dict()
+    for group in state["groups"]:
+        del group["eps_hat"]
+    new.load_state_dict(state)
+    assert (new.lr, new.eps_hat) == (0.5, False)

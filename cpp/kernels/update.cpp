@@ -154,7 +154,7 @@ struct Sgd {
 // largest of the latter. Decoupled: weight decay on p alone (AdamW).
 template <class T, bool Decoupled>
 struct Adam {
-  CR_HYPERPARAMETERS(lr, beta1, beta2, eps, weight_decay)
+  CR_HYPERPARAMETERS(lr, beta1, beta2, eps, weight_decay, eps_hat)
   static constexpr int min_states = 2, max_states = 3, step_numbers = 3;
   static constexpr bool has_last = true;
   Average<T> first, second;
@@ -164,7 +164,7 @@ struct Adam {
   Adam(const Hyperparameters& h, const double* step_state) : first(h.beta1), second(h.beta2) {
     const double correction1 = 1 - step_state[1] * h.beta1, correction2 = root(1 - step_state[2] * h.beta2);
     rate = rounded<T>(-(h.lr * correction2 / correction1));
-    eps = rounded<T>(h.eps * correction2);
+    eps = rounded<T>(h.eps_hat != 0 ? h.eps : h.eps * correction2);
     decay = rounded<T>(Decoupled ? 1 - h.lr * h.weight_decay : h.weight_decay);
     has_decay = nonzero<T>(h.weight_decay);
   }

@@ -64,11 +64,11 @@ def _adam(decoupled: bool) -> Callable[..., Result]:
     def step(
         p: Array, g: Array, states: Sequence[Array], hyperparameters: Sequence[float], step_state: Sequence[float]
     ) -> Result:
-        lr, beta1, beta2, eps, weight_decay = (np.float64(x) for x in hyperparameters[:5])
+        lr, beta1, beta2, eps, weight_decay, eps_hat = (np.float64(x) for x in hyperparameters[:6])
         correction1 = 1 - np.float64(step_state[1]) * beta1
         correction2 = np.sqrt(1 - np.float64(step_state[2]) * beta2)
         decay, keep = _rounded(p, weight_decay, 1 - lr * weight_decay)
-        rate, small = _rounded(p, lr * correction2 / correction1, eps * correction2)
+        rate, small = _rounded(p, lr * correction2 / correction1, eps if eps_hat else eps * correction2)
         d = g
         if decay != 0:
             p, d = (np.asarray(p * keep), g) if decoupled else (p, fma(decay, p, g))
@@ -139,10 +139,11 @@ class Update:
 
 
 _ADAM = (
-    (0.01, 0.9, 0.999, 1e-8, 0.0),
-    (0.3, 0.8, 0.95, 1e-4, 0.02),
-    (0.1, 0.0, 0.0, 0.5, 0.3),
-    (0.1, 1e-9, 1e-9, 1e-3, 0.0),
+    (0.01, 0.9, 0.999, 1e-8, 0.0, 0.0),
+    (0.3, 0.8, 0.95, 1e-4, 0.02, 0.0),
+    (0.1, 0.0, 0.0, 0.5, 0.3, 0.0),
+    (0.1, 1e-9, 1e-9, 1e-3, 0.0, 0.0),
+    (0.2, 0.7, 0.9, 0.3, 0.01, 1.0),
 )
 _RMSPROP = (
     (0.01, 0.99, 1e-8, 0.0, 0.9),

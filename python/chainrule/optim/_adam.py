@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._tensor import Tensor
 from .._util.exports import own_names
@@ -20,7 +20,9 @@ class Adam(Optimizer):
     largest v so far. docs/arithmetic.md specifies every rounding.
 
     Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `betas`, both in [0, 1);
-    `eps`; `weight_decay`; `amsgrad`. Defaults are PyTorch's. Options can be changed between steps.
+    `eps`; `weight_decay`; `amsgrad`; `eps_hat`, take `eps` as the epsilon hat of the paper, which Keras and
+    scikit-learn add to sqrt(v) itself: lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps). Defaults are
+    PyTorch's. Options can be changed between steps.
     Errors: as `cr.optim.SGD`.
     Source: Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015; amsgrad: Reddi et al., ICLR 2018.
 
@@ -40,6 +42,8 @@ class Adam(Optimizer):
     betas = Pair(below=1.0)
     eps = Number()
     weight_decay = Number()
+    eps_hat = Flag()
+    _before: ClassVar[Mapping[str, Any]] = {"eps_hat": False}
     amsgrad = Flag()
 
     def __init__(
@@ -50,9 +54,11 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         amsgrad: bool = False,
+        *,
+        eps_hat: bool = False,
     ) -> None:
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
-        super().__init__(params, options)
+        super().__init__(params, {**options, "eps_hat": eps_hat})
 
     @classmethod
     def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:
@@ -85,8 +91,10 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
+        *,
+        eps_hat: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, eps_hat=eps_hat)
 
 
 if not TYPE_CHECKING:

@@ -112,6 +112,7 @@ class Optimizer:
     _updates: ClassVar[tuple[tuple[str, int], ...]] = ()
     _joins_product: ClassVar[bool] = False  # whether they are fused into matrix products
     _options: ClassVar[dict[str, Option[Any]]]
+    _before: ClassVar[Mapping[str, Any]] = {}  # what options were that states of earlier versions do not have
     _step_state_size: ClassVar[int] = 0  # float64 values that advance with every step; 0: none
     _all_states: ClassVar[tuple[str, ...]] = ()  # in the order of the kernel
 
@@ -283,7 +284,7 @@ class Optimizer:
         """
         expected = ("groups", *self._all_states, *(["clock"] if self._step_state_size else []))
         _check_names("", expected, state)
-        groups = list(state["groups"])
+        groups = [{**self._before, **options} for options in state["groups"]]
         if len(groups) != len(self.param_groups):
             raise ValueError(f"load_state_dict: {len(groups)} groups, expected {len(self.param_groups)}")
         for i, options in enumerate(groups):

@@ -15,8 +15,9 @@ from .._util.checks import check_integer, check_number
 from .._util.exports import own_names
 from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
+from ..compiler.jit import Compiled
 from ._base import _as_list, _check_params
-from ._line_search import Point, as_number, slope_of, strong_wolfe
+from ._line_search import Point, as_number, strong_wolfe
 from ._two_loop import History
 
 Closure = Callable[[], Any]
@@ -27,9 +28,9 @@ class LBFGS:
 
     d = -H g by the two-loop recursion over pairs (s, y) of steps and changes of the gradient, H0 = (s.y / y.y) I of the
     last pair; p = p + t d. With `line_search_fn="strong_wolfe"` t is such that the loss decreases by at least
-    1e-3 t |g.d| and |g_new.d| <= 0.9 |g.d|, and is found as in L-BFGS-B; with None it is `lr`. t begins with `lr`, in
-    the first iteration with lr / sqrt(g.g), without a search with lr * min(1, 1 / sum |g|). Sums and the history are in float64 for parameters of either dtype, in a fixed order: the
-    same bits on every machine.
+    1e-3 t |g.d| and |g_new.d| <= 0.9 |g.d|, found as in L-BFGS-B; with None it is `lr`. t begins with `lr`, the first
+    time with lr / sqrt(g.g), without a search with lr * min(1, 1 / sum |g|). Sums and the history are in float64
+    for parameters of either dtype, in a fixed order: the same bits on every machine.
 
     Arguments: `params`, an iterable of parameters of one dtype; `lr`; `max_iter`, iterations of one `step`; `max_eval`,
     its evaluations of the closure (default: max_iter * 5 // 4); `tolerance_grad`, `tolerance_change`: a step ends when
@@ -118,7 +119,7 @@ class LBFGS:
 
         last = self.func_evals + self.max_eval
         for done, (change, before, point) in enumerate(self._iterations(kept, last), 1):
-            if done >= self.max_iter or self.func_evals >= last or _largest(point.gradient) <= self.tolerance_grad:
+            if done >= self.max_iter or self.func_evals >= last or point.largest <= self.tolerance_grad:
                 break
             moved = _largest(change)
             if moved <= self.tolerance_change or abs(point.loss - before) < self.tolerance_change:
@@ -130,37 +131,35 @@ class LBFGS:
 
         The caller decides when the loss has converged.
         """
-        at = self._position()
+        at = _flat(self.params)
         here = self._evaluate(closure)
-        while isfinite(here.loss) and self.func_evals < last and _largest(here.gradient) > self.tolerance_grad:
+        while isfinite(here.loss) and self.func_evals < last and here.largest > self.tolerance_grad:
             gradient = here.gradient
             if self._previous is not None:
-                self._history.add(self._previous[1], ops.sub(gradient, self._previous[0]))
-            direction, rate = self._history.direction(gradient), self.lr
+                self._history.add(self._previous[1], gradient, self._previous[0])
+            (direction, slope), rate = self._history.direction(gradient), self.lr
             if self.n_iter == 0:
                 rate = self._first_rate(gradient)
-            slope = slope_of(gradient, direction)
             if not slope < 0:  # no descent, from rounding: begin again with the gradient
                 self._history = History(self.history_size)
-                direction = ops.neg(gradient)
-                slope = slope_of(gradient, direction)
+                direction, slope = self._history.direction(gradient)
             start = at
 
             def evaluate(t: float, start: Tensor = start, direction: Tensor = direction) -> Point:
-                self._move(ops.add(start, ops.mul(direction, np.float64(t))))
-                return self._evaluate(closure)
+                nonlocal at
+                at = self._move(start, direction, t)
+                return self._evaluate(closure, direction)
 
             before = here.loss
             if self.line_search_fn is None:
                 here = evaluate(rate)
             else:
-                found, evaluated = strong_wolfe(evaluate, here, slope, direction, rate, last - self.func_evals)
+                found, evaluated = strong_wolfe(evaluate, here, slope, rate, last - self.func_evals)
                 if found.step != evaluated:
-                    self._move(ops.add(start, ops.mul(direction, np.float64(found.step))))
+                    at = self._move(start, direction, found.step)
                 here = found
                 if found.step == 0:
                     return
-            at = self._position()
             change = ops.sub(at, start)
             self._previous = gradient, change
             self.n_iter += 1
@@ -172,21 +171,16 @@ class LBFGS:
             return min(self.lr, as_number(ops.div(self.lr, ops.sum(ops.abs(gradient)))))
         return as_number(ops.div(self.lr, ops.sqrt(ops.sum(ops.square(gradient)))))
 
-    def _position(self) -> Tensor:
-        with no_grad():
-            return _flat(self.params)
-
-    def _move(self, vector: Tensor) -> None:
-        """Set the parameters, rounded to their dtype."""
-        start = 0
+    def _move(self, start: Tensor, direction: Tensor, t: float) -> Tensor:
+        """Set the parameters to start + t d, rounded to their dtype; return them as a vector."""
         with no_grad(), _core.writing(parameter._data for parameter in self.params):
-            for parameter in self.params:
-                part = ops.reshape(vector[start : start + parameter.size], parameter.shape)
-                parameter.copy_(ops.astype(part, parameter.dtype))
-                start += parameter.size
+            at, *parts = _moved(start, direction, np.array(t), *(parameter.detach() for parameter in self.params))
+            for parameter, part in zip(self.params, parts, strict=True):
+                parameter.copy_(part)
+        return at
 
-    def _evaluate(self, closure: Closure) -> Point:
-        """Loss and gradient of the parameters as they are."""
+    def _evaluate(self, closure: Closure, direction: Tensor | None = None) -> Point:
+        """Loss and gradient of the parameters as they are, and the slope along a direction."""
         loss = closure()
         self.func_evals += 1
         gradients = []
@@ -201,7 +195,11 @@ class LBFGS:
                 )
             gradients.append(gradient)
         with no_grad():
-            return Point(0.0, as_number(loss), _flat(gradients))
+            if direction is None:
+                vector, largest = _gathered(*gradients)
+                return Point(0.0, as_number(loss), vector, largest=as_number(largest))
+            vector, largest, slope = _gathered_along(direction, *gradients)
+            return Point(0.0, as_number(loss), vector, as_number(slope), as_number(largest))
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the options, the counts, the history and the last gradient and step.
@@ -259,9 +257,35 @@ _OPTIONS = (
 
 def _flat(tensors: Iterable[Tensor]) -> Tensor:
     """The tensors as one vector in float64."""
-    parts = [ops.reshape(tensor.detach(), (-1,)) for tensor in tensors]
-    joined = ops.concatenate(parts) if len(parts) > 1 else Tensor._wrap(parts[0].numpy().copy())
-    return ops.astype(joined, np.float64)
+    with no_grad():
+        vector: Tensor = _gathered(*(tensor.detach() for tensor in tensors))[0]
+    return vector
+
+
+def _gather(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+    """The tensors as one vector in float64, and its largest absolute value."""
+    parts = [ops.astype(ops.reshape(tensor, (-1,)), np.float64) for tensor in tensors]
+    vector = ops.concatenate(parts)
+    return vector, ops.max(ops.abs(vector))
+
+
+def _gather_along(direction: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """And its product with a direction."""
+    vector, largest = _gather(*tensors)
+    return vector, largest, ops.sum(ops.mul(vector, direction))
+
+
+def _step_along(start: Tensor, direction: Tensor, t: Tensor, *like: Tensor) -> tuple[Tensor, ...]:
+    """start + t d as a vector, rounded to the dtype of the tensors, and in their shapes."""
+    moved = ops.astype(ops.add(start, ops.mul(direction, t)), like[0].dtype)
+    parts, begin = [], 0
+    for tensor in like:
+        parts.append(ops.reshape(moved[begin : begin + tensor.size], tensor.shape))
+        begin += tensor.size
+    return (ops.astype(moved, np.float64), *parts)
+
+
+_gathered, _gathered_along, _moved = (Compiled(f, watched=()) for f in (_gather, _gather_along, _step_along))
 
 
 def _largest(vector: Tensor) -> float:

@@ -16,7 +16,7 @@ from .. import ops
 from .._tensor import Tensor
 from ..compiler.jit import Compiled
 
-__all__ = ["Point", "as_number", "slope_of", "strong_wolfe"]
+__all__ = ["Point", "as_number", "strong_wolfe"]
 
 _DECREASE, _CURVATURE = 1e-3, 0.9  # of the strong Wolfe conditions
 _MOST = 20  # evaluations of one search
@@ -26,12 +26,13 @@ _NARROW = 0.1  # relative width of the bracket at which its best end is taken
 
 @dataclass(frozen=True)
 class Point:
-    """A point on the line: its step, the loss, the gradient and, once it is known, the slope."""
+    """A point on the line: its step, the loss, the gradient, the slope, and the largest element of the gradient."""
 
     step: float
     loss: float
     gradient: Tensor
     slope: float = 0.0
+    largest: float = 0.0
 
 
 def as_number(value: Any) -> float:
@@ -39,15 +40,10 @@ def as_number(value: Any) -> float:
     return float(value.item() if hasattr(value, "item") else value)
 
 
-def slope_of(gradient: Tensor, direction: Tensor) -> float:
-    """g.d, a lane sum."""
-    return as_number(_dot(gradient, direction))
-
-
 def strong_wolfe(
-    evaluate: Callable[[float], Point], here: Point, slope: float, direction: Tensor, first: float, most: int
+    evaluate: Callable[[float], Point], here: Point, slope: float, first: float, most: int
 ) -> tuple[Point, float]:
-    """Search from `here` along the direction, at most `most` evaluations, from the step `first`.
+    """Search from `here` along a direction of this slope, at most `most` evaluations, from the step `first`.
 
     Returns: a point that fulfils the conditions, or the best one below the first that was found (`here` itself, of step
     0, if the loss falls nowhere), and the step of the last evaluation.
@@ -55,17 +51,16 @@ def strong_wolfe(
     """
     best, step = replace(here, step=0.0, slope=slope), first
     ends = [0.0, here.loss, slope] * 2
-    state = _begun(np.array([here.loss, slope, 1.0, 0.0, *ends, 0.0, first, _LONGEST, _LONGEST, _LONGEST, first]))
+    state = _begun(np.array([here.loss, slope, 1.0, 0.0, *ends, 0.0, first, *[_LONGEST] * 3, first])).numpy()
     for _ in range(min(most, _MOST)):
-        point = evaluate(step)
-        point = replace(point, step=step, slope=slope_of(point.gradient, direction))
+        point = replace(evaluate(step), step=step)
         if point.loss < best.loss:
             best = point
         following = _advanced if isfinite(point.loss) and isfinite(point.slope) else _shortened
-        *found, ends_here = following(ops.concatenate([state, np.array([point.loss, point.slope])])).numpy()
-        if ends_here:
+        found = following(np.array([*state, point.loss, point.slope])).numpy()
+        if found[-1]:
             return point, step
-        state, step = Tensor._wrap(np.array(found)), float(found[-1])
+        state, step = found[:-1], float(found[-2])
     return best, step
 
 
@@ -103,9 +98,9 @@ def _advance(state: Tensor) -> Tensor:
     ends = ops.maximum(fulfils, ops.maximum(bracket * _closed(t, low, high), at_longest))
     # In the first stage, of the loss minus the sufficient decrease, unless the loss fell below both.
     by = first * (1.0 - decreased) * _flag(f <= fx) * falling
-    of_line = (x, fx - x * by, gx - by), (y, fy - y * by, gy - by), (t, f - t * by, g - by)
-    step, bracket = _next(*of_line, bracket, low, high)
-    best, other = _ends(*of_line)
+    best, other, new = (x, fx - x * by, gx - by), (y, fy - y * by, gy - by), (t, f - t * by, g - by)
+    step, bracket = _next(best, other, new, bracket, low, high)
+    best, other = _ends(best, other, new)
     (x, fx, gx), (y, fy, gy) = ((e, fe + e * by, ge + by) for e, fe, ge in (best, other))
     # A bracket that has not shrunk to two thirds within two steps is halved.
     wide = bracket > 0.0
@@ -185,5 +180,4 @@ def _ends(best: End, other: End, new: End) -> tuple[End, End]:
     return (bests[0], bests[1], bests[2]), (others[0], others[1], others[2])
 
 
-_dot = Compiled(lambda a, b: ops.sum(ops.mul(a, b)), watched=())
 _begun, _advanced, _shortened = (Compiled(f, watched=()) for f in (_begin, _advance, _shorten))

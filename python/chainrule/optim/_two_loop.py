@@ -30,26 +30,28 @@ class History:
         self.pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=size)
         self._scale = Tensor._wrap(np.ones(()))
 
-    def add(self, step: Tensor, change: Tensor) -> None:
-        """Add a pair, unless its curvature is not positive: H would not be positive definite."""
-        curvature = ops.sum(ops.mul(step, change))
-        squares = ops.sum(ops.mul(change, change))
-        if curvature.item() > ops.mul(squares, np.finfo(np.float64).eps).item():
-            self.pairs.append((step, change, ops.div(1.0, curvature)))
-            self._scale = ops.div(curvature, squares)
+    def add(self, step: Tensor, gradient: Tensor, before: Tensor | None = None) -> None:
+        """Add a step and the change of the gradient, from `before` if there is one, by it.
 
-    def direction(self, gradient: Tensor) -> Tensor:
-        """-H g."""
-        if not self.pairs:
-            return ops.neg(gradient)
+        Not if its curvature is not positive: H would not be positive definite.
+        """
+        change, curvature, least, inverse, scale = _paired(step, gradient, _ZERO if before is None else before)
+        if curvature.item() > least.item():
+            self.pairs.append((step, change, inverse))
+            self._scale = scale
+
+    def direction(self, gradient: Tensor) -> tuple[Tensor, float]:
+        """-H g, and its product with g."""
         room = _FIRST
         while room < len(self.pairs):
             room *= 2
+        if not self.pairs:
+            room = 0
         # A pair of curvature inf, with 1/curvature 0, changes nothing.
         absent = [(gradient, gradient, _ZERO)] * (room - len(self.pairs))
         pairs = [*absent, *self.pairs]
-        result: Tensor = _recursion(room)(gradient, self._scale, *(part for pair in pairs for part in pair))
-        return result
+        found, slope = _recursion(room)(gradient, self._scale, *(part for pair in pairs for part in pair))
+        return found, slope.item()
 
     def state(self) -> list[list[npt.NDArray[Any]]]:
         """Copies of the pairs."""
@@ -57,6 +59,17 @@ class History:
 
 
 _ZERO = Tensor._wrap(np.zeros(()))
+
+
+def _pair(step: Tensor, gradient: Tensor, before: Tensor) -> tuple[Tensor, ...]:
+    """The change y, s.y, the least s.y of a pair, 1 / s.y and s.y / y.y."""
+    change = ops.sub(gradient, before)
+    curvature, squares = ops.sum(ops.mul(step, change)), ops.sum(ops.square(change))
+    least = ops.mul(squares, np.finfo(np.float64).eps)
+    return change, curvature, least, ops.div(1.0, curvature), ops.div(curvature, squares)
+
+
+_paired = Compiled(_pair, watched=())
 _programs: dict[int, Compiled[Any]] = {}
 
 
@@ -64,7 +77,7 @@ def _recursion(pairs: int) -> Compiled[Any]:
     """The two-loop recursion (Nocedal and Wright, algorithm 7.4) over this number of pairs, oldest first."""
     if pairs not in _programs:
 
-        def two_loops(gradient: Tensor, scale: Tensor, *parts: Tensor) -> Tensor:
+        def two_loops(gradient: Tensor, scale: Tensor, *parts: Tensor) -> tuple[Tensor, Tensor]:
             steps, changes, inverses = parts[::3], parts[1::3], parts[2::3]
             q, factors = gradient, []
             for s, y, inverse in zip(steps[::-1], changes[::-1], inverses[::-1], strict=True):
@@ -73,7 +86,7 @@ def _recursion(pairs: int) -> Compiled[Any]:
             r = ops.mul(scale, q)
             for s, y, inverse, factor in zip(steps, changes, inverses, factors[::-1], strict=True):
                 r = ops.add(r, ops.mul(s, ops.sub(factor, ops.mul(inverse, ops.sum(ops.mul(y, r))))))
-            return ops.neg(r)
+            return ops.neg(r), ops.sum(ops.mul(gradient, ops.neg(r)))
 
         _programs[pairs] = Compiled(two_loops, watched=())
     return _programs[pairs]

@@ -81,7 +81,7 @@ class Rates:
 
 def _options(estimator: Any) -> tuple[Any, dict[str, Any]]:
     if estimator.solver == "adam":
-        return Adam, {"betas": (estimator.beta_1, estimator.beta_2), "eps": estimator.epsilon}
+        return Adam, {"betas": (estimator.beta_1, estimator.beta_2), "eps": estimator.epsilon, "eps_hat": True}
     momentum = float(estimator.momentum)
     return SGD, {"momentum": momentum, "nesterov": bool(estimator.nesterovs_momentum) and momentum > 0}
 
