@@ -186,7 +186,7 @@ class ColumnParts:
 
 
 def read_numbers(parts: list[ColumnParts], block: Block, columns: int) -> list[ColumnParts]:
-    """Read the numbers of a block; returns the columns that turn out to be texts: their earlier blocks are to be read."""
+    """Read the numbers of a block; returns the columns that turn out to be texts; their earlier blocks are missing."""
     numbers = [part for part in parts if part.table is None]
     turned = []
     if numbers:

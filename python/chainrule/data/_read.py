@@ -72,7 +72,8 @@ def read_frames(source: Source, *, chunk_rows: int | None, **options: Any) -> It
     texts; `categories`, the same, with no missing values but empty fields; `numbers`, columns that must be numbers;
     `columns`, the only ones that are read, besides those in `texts` and `categories`; `ignore`, columns that are not;
     `expected` and `target`, names that the header must have; `delimiter`, a character, "tab" or "space"; `decimal`, "."
-    or ","; `thousands`; `encoding`; `comment`, the first character of lines that are left out; `header`, whether the first line
+    or ","; `thousands`; `encoding`; `comment`, the first character of lines that are left out; `header`, whether the
+    first line
     contains names; `missing`, further texts that stand for missing values. What is not given is guessed, and said in
     the notes.
     Yields: a `FrameRead` for each chunk; one without rows for a table that has only a header.
