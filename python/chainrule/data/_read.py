@@ -228,7 +228,7 @@ class _Text:
                 begun = True
             counts = block.counts
             wrong = np.flatnonzero(counts != self.width)
-            for i in wrong:
+            for i in map(int, wrong):
                 message = f"{counts[i]} fields, expected {self.width} as in the first line"
                 if not self.comment and block.texts(i)[0].startswith("#"):
                     message += "; comment='#' (--comment '#') leaves out such lines"
