@@ -174,6 +174,7 @@ class LBFGS:
     def _move(self, start: Tensor, direction: Tensor, t: float) -> Tensor:
         """Set the parameters to start + t d, rounded to their dtype; return them as a vector."""
         with no_grad(), _core.writing(parameter._data for parameter in self.params):
+            at: Tensor
             at, *parts = _moved(start, direction, np.array(t), *(parameter.detach() for parameter in self.params))
             for parameter, part in zip(self.params, parts, strict=True):
                 parameter.copy_(part)
