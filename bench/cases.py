@@ -44,7 +44,7 @@ MORE_SHAPES = ((8, 8, 8), (16, 16, 16), (32, 16, 2), (128, 128, 128), (128, 128,
 # Matrix products of the backward pass through 784 -> 512 at batch 128: data gradient g W^T, weight gradient x^T g.
 TRANSPOSED = (("nt", 128, 512, 784), ("tn", 784, 128, 512), ("tn", 64, 64, 64), ("tn", 128, 128, 10))
 
-UNARY = ("copy", "relu", "exp", "tanh", "sigmoid", "softplus", "log", "erf", "gelu", "selu")
+UNARY = ("copy", "relu", "exp", "tanh", "sigmoid", "softplus", "log", "cos", "erf", "gelu", "selu")
 BINARY = ("add",)
 SIZES = (8192, 1 << 20)
 

@@ -40,6 +40,7 @@ UNARY_REFERENCE: dict[str, Callable[[Any], Any]] = {
     "sigmoid": lambda x: 1.0 / (1.0 + np.exp(-x)),
     "softplus": lambda x: np.logaddexp(0.0, x),
     "log": np.log,
+    "cos": np.cos,
     "erf": lambda x: _ERF(x).astype(np.float64),
     "gelu": lambda x: x * (1.0 + _ERF(x / np.sqrt(2.0)).astype(np.float64)) / 2.0,
     "selu": lambda x: np.where(x > 0, 1.0507009873554805 * x, 1.7580993408473768 * np.expm1(np.minimum(x, 0.0))),

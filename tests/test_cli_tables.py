@@ -133,6 +133,35 @@ def test_numbers_come_in_their_unit(capsys: pytest.CaptureFixture[str]) -> None:
     assert abs(predicted.mean() - price.mean()) < 500
 
 
+def test_quantiles_are_those_of_python(capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=200), "kind": rng.choice(["p", "q"], 200), "n": rng.normal(size=200)})
+    frame["price"] = 100 + 30 * frame["a"] + 20 * (frame["kind"] == "q") + rng.normal(size=200) * 5
+    frame.to_csv("p.csv", index=False)
+    chainrule(capsys, "train", "p.csv", "--target", "price", "--quiet")
+    out, _ = chainrule(capsys, "predict", "p.safetensors", "p.csv", "--quantiles", "0.1,0.5,0.975")
+    lines = [line.split(",") for line in out.splitlines()]
+    assert lines[0] == ["prediction", "quantile_0.1", "quantile_0.5", "quantile_0.975"]
+    written = np.array(lines[1:], dtype=float)
+    model = cr.load("p.safetensors")
+    for found in (model, pickle.loads(pickle.dumps(model))):
+        assert written[:, 1:].tolist() == found.predict_quantiles(frame, [0.1, 0.5, 0.975]).tolist()
+    assert (np.diff(written[:, 1:], axis=1) > 0).all()
+    assert 0.75 < np.mean((frame["price"] > written[:, 1]) & (frame["price"] < written[:, 3])) < 1
+
+    out, _ = chainrule(capsys, "info", "p.safetensors")
+    assert "importance" in out
+    told = json.loads(chainrule(capsys, "info", "p.safetensors", "--json")[0])["importances"]
+    assert list(told) == ["a", "kind", "n"] and told["a"] > told["kind"] > told["n"]
+    Path("none.csv").write_text("a,kind,n\n")
+    assert chainrule(capsys, "predict", "p.safetensors", "none.csv", "--quantiles", "0.5")[0] == (
+        "prediction,quantile_0.5\n"
+    )
+    for wrong in ("0.1,0.1", "0", "1.5", "many"):
+        assert run(["predict", "p.safetensors", "p.csv", "--quantiles", wrong]) == 2
+        assert "--quantiles must be different numbers between 0 and 1" in capsys.readouterr().err
+
+
 def test_the_commands_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> None:
     write_shop()
     write_shop("other.csv", 40)
@@ -140,7 +169,7 @@ def test_the_commands_of_the_page_run(capsys: pytest.CaptureFixture[str]) -> Non
     commands = [
         line.split()[1:] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("    chain")
     ]
-    assert len(commands) == 11
+    assert len(commands) == 13
     for words in commands:
         chainrule(capsys, *words)
     assert Path("again.safetensors").exists()

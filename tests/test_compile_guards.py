@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
+from chainrule.compiler.watch import Watch
 from reference import assert_same_bits
 from support.changing_net import Net, Other, X, linear
 
@@ -223,3 +225,24 @@ def test_fit_follows_layers_behind_preprocessing(layers: str) -> None:
         results.append([np.array(history.loss), np.array(history.val_loss), *model.state_dict().values()])
     for a, b in zip(*results, strict=True) if results else ():
         assert_same_bits(a, b, layers)
+
+
+@pytest.mark.parametrize(
+    "use", [copy.deepcopy, lambda model: copy.copy(model), lambda model: type(model).__annotations__, repr]
+)
+def test_a_copy_or_a_look_is_no_change(use: Callable[[Any], object]) -> None:
+    """Python itself sets attributes of a class then, for example __slotnames__."""
+
+    class Fresh(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = linear(4, 4, 3)
+
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            return self.inner(x)
+
+    model = Fresh()
+    watch = Watch([model])
+    assert "__slotnames__" in vars(Fresh)
+    use(model)
+    assert watch.unchanged()

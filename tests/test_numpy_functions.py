@@ -323,6 +323,7 @@ class TestWhatErrorsSayToWrite:
     FORMULAS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # noqa: RUF012 (never changed)
         "remainder": (np.remainder, lambda x, y: x - y * np.floor_divide(x.detach(), y.detach())),
         "cosh": (lambda x, y: np.cosh(x), lambda x, y: (cr.exp(x) + cr.exp(-x)) / 2),
+        "tan": (lambda x, y: np.tan(x), lambda x, y: cr.sin(x) / cr.cos(x)),
         "sinh": (lambda x, y: np.sinh(x), lambda x, y: (cr.exp(x) - cr.exp(-x)) / 2),
         "exp2": (lambda x, y: np.exp2(x), lambda x, y: cr.exp(x * math.log(2))),
         "log2": (lambda x, y: np.log2(x), lambda x, y: cr.log(x) / math.log(2)),

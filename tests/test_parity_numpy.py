@@ -85,6 +85,12 @@ def output(dtype: Dtype) -> Pair:
     return layer, numpy_net.Linear(*(p.numpy() for p in layer.parameters()))
 
 
+def waves(dtype: Dtype) -> Nets:
+    layer = nn.PeriodicEmbedding(FEATURES, 3, 5, 0.3, dtype, cr.random.Generator(3))
+    plain = numpy_net.PeriodicEmbedding(*(p.numpy() for p in layer.parameters()))
+    return nets_of([linear(FEATURES, FEATURES, dtype, 1), (layer, plain), linear(3 * FEATURES, CLASSES, dtype, 2)])
+
+
 # For every layer a net with it, and the same in plain NumPy.
 NETS: dict[str, Callable[[Dtype], Nets]] = {
     **{name: activation(name) for name in ACTIVATIONS},
@@ -93,6 +99,7 @@ NETS: dict[str, Callable[[Dtype], Nets]] = {
     "Softmax": lambda dtype: between(lambda _: (nn.Softmax(), numpy_net.Softmax()), dtype),
     "PReLU": lambda dtype: between(prelu, dtype),
     "Maxout": lambda dtype: between(maxout, dtype),
+    "PeriodicEmbedding": waves,
     "Conv2d": lambda dtype: on_images((nn.Tanh(), ACTIVATIONS["Tanh"]()), 48, dtype),
     "MaxPool2d": lambda dtype: on_images((nn.MaxPool2d(3, 2, 1), numpy_net.MaxPool2d((3, 2, 1))), 12, dtype),
     "AvgPool2d": lambda dtype: on_images((nn.AvgPool2d(2, 1, 1), numpy_net.AvgPool2d((2, 1, 1))), 75, dtype),

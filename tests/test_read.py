@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import chainrule as cr
 from chainrule.data import DataError, read_csv, read_table
 from chainrule.data._kinds import column_kinds
 from chainrule.data._read import FrameRead, read_frame, read_frames
@@ -136,7 +137,7 @@ def test_all_problems_are_told_at_once() -> None:
     assert str(caught.value).splitlines()[:4] == [
         "the open file: 4 problems",
         "  line 3, column 'a': 'x' is not a number; declare the column in categories= (--categories), "
-        "or missing_values=['x'] if it stands for none",
+        "or missing_values=['x'] (--missing x) if it stands for none",
         "  line 4: 1 fields, expected 2 as in the first line",
         "  line 5: 3 fields, expected 2 as in the first line",
     ]
@@ -217,3 +218,36 @@ def test_a_table_of_all_kinds() -> None:
     assert [kind.kind for kind in table.kinds] == ["identifier", "date", "identifier", "number", "boolean", "number"]
     with pytest.raises(DataError, match="line 3: the target column 'b' is empty or a missing value"):
         read_csv(io.StringIO("a,b\n1,2\n3,NA\n"), target="b")
+
+
+def test_quoted_fields_over_many_blocks_of_the_scanner() -> None:
+    """Line ends, delimiters and doubled quotes in fields of all lengths, against Python's reader."""
+    words = ["", "a,b", "two\nlines", 'a "word"', "x" * 70, ",\n" * 40, '""', "\r\n", "plain"]
+    rows = [["head", "more"], *([words[i % 9] + str(i), words[(i * i + 3) % 9]] for i in range(300))]
+    out = io.StringIO()
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerows(rows)
+    frame = read(out.getvalue(), texts=["head"], categories=["more"]).frame
+    assert frame["head"].values.tolist() == [row[0].strip() if not row[0].strip() else row[0] for row in rows[1:]]
+    assert frame["more"].values.tolist() == [row[1] or None for row in rows[1:]]
+
+
+def test_a_column_that_turns_out_to_be_texts_late(tmp_path: Path) -> None:
+    """After many blocks, whose texts are read again: from the file, from a pipe's bytes, on one thread or two."""
+    rows = [f"{i / 8},{i},{i % 7}" for i in range(80_000)]
+    rows[70_000] = "0.5,code,7"
+    rows[75_000:] = [f"{row}b" for row in rows[75_000:]]
+    text = "a,b,c\n" + "\n".join(rows)
+    path = tmp_path / "t.csv"
+    path.write_text(text, encoding="utf-8")
+    assert len(text) > 4 * 2**18
+    expected = [row.split(",")[1] for row in rows]
+    before = cr.get_num_threads()
+    for source, threads in ((str(path), 1), (str(path), 2), (io.BytesIO(text.encode()), 2)):
+        cr.set_num_threads(threads)
+        try:
+            frame = read_frame(source, texts=["b"]).frame
+        finally:
+            cr.set_num_threads(before)
+        assert frame["b"].values.tolist() == expected
+        assert frame["c"].values.tolist() == [row.split(",")[2] for row in rows]
+        assert frame["a"].values[70_001] == 70_001 / 8

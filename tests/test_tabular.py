@@ -14,6 +14,7 @@ from chainrule.data._kinds import column_kinds
 from chainrule.tabular import TabularModel
 from chainrule.tabular._calibrate import temperature_of
 from chainrule.tabular._encode import Encoder, quantile
+from chainrule.tabular._intervals import errors_at, knots_of
 
 ROWS = 60
 TABLE = {"size": np.arange(ROWS) * 7 % 11, "heat": ["gas", "oil", "wood"] * 20, "built": np.arange(ROWS) * 5 % 13}
@@ -70,7 +71,7 @@ def test_an_encoder_is_rebuilt_from_its_description() -> None:
 def test_members_do_not_depend_on_their_number_nor_rows_on_their_order() -> None:
     three = TabularModel.fit(TABLE, PRICE, task="regression", n_members=3, epochs=4)
     one = TabularModel.fit(TABLE, PRICE, task="regression", n_members=1, epochs=4)
-    assert one.members[0].losses == three.members[0].losses
+    assert one.losses[0] == three.losses[0]
     back = {name: np.asarray(values, object if name == "heat" else None)[::-1] for name, values in TABLE.items()}
     assert TabularModel.fit(back, PRICE[::-1], task="regression", n_members=3, epochs=4).digest() == three.digest()
     assert TabularModel.fit(TABLE, PRICE, task="regression", n_members=3, epochs=4, seed=1).digest() != three.digest()
@@ -101,6 +102,85 @@ def test_predictions_stay_within_the_range_of_the_targets() -> None:
     model = TabularModel.fit(TABLE, PRICE, task="regression", n_members=2, epochs=30)
     far = {"size": [1e6, -1e6], "heat": ["oil", "gas"], "built": [0, 0]}
     assert PRICE.min() <= model.predict(far).min() and model.predict(far).max() <= PRICE.max()
+
+
+def _noisy(rows: int, seed: int) -> tuple[Any, Any]:
+    """A target whose noise depends on the third column."""
+    draw = np.random.default_rng(seed)
+    X = draw.normal(size=(rows, 3))
+    return X, 2 * X[:, 0] + np.sin(2 * X[:, 1]) + np.exp(0.7 * X[:, 2]) * draw.normal(size=rows)
+
+
+def test_quantiles_and_deviations_cover_what_they_say() -> None:
+    X, y = _noisy(800, 0)
+    model = TabularModel.fit(X, y, task="regression", epochs=20)
+    X, y = _noisy(4000, 1)
+    shares = [0.05, 0.25, 0.5, 0.75, 0.95]
+    values = model.predict_quantiles(X, shares)
+    assert np.abs((y[:, None] <= values).mean(0) - shares).max() < 0.04
+    assert (np.diff(values, axis=1) >= 0).all()
+    mean, deviation = model.predict(X, return_std=True)
+    assert mean.tobytes() == model.predict(X).tobytes()
+    assert 0.85 < np.sqrt((((y - mean) / deviation) ** 2).mean()) < 1.15
+    assert np.corrcoef(np.log(deviation), X[:, 2])[0, 1] > 0.7  # wide where the noise is
+    assert model.predict_quantiles(X, 0.25).tobytes() == np.ascontiguousarray(values[:, 1]).tobytes()
+
+
+def test_quantiles_ascend_for_any_shares() -> None:
+    draw = np.random.default_rng(0)
+    errors = draw.standard_cauchy(37)
+    knots = knots_of(errors, np.ones(37))
+    assert knots == pytest.approx(np.sort(errors), rel=1e-12)
+    found = errors_at(knots, np.sort(np.append(draw.random(3000), np.arange(1, 38) / 38)))
+    assert (np.diff(found) >= 0).all() and found[0] == knots[0] and found[-1] == knots[-1]
+    assert errors_at(knots, [0.5]) == np.median(errors)
+
+
+def test_knots_of_many_and_of_weighted_errors() -> None:
+    draw = np.random.default_rng(0)
+    errors, weights = draw.normal(size=5000), draw.integers(1, 4, 5000)
+    levels = np.arange(1, 1001) / 1001
+    many = knots_of(errors, np.ones(5000))
+    assert many == pytest.approx(np.quantile(errors, levels, method="weibull"), abs=1e-9)
+    repeated = np.quantile(np.repeat(errors, weights), levels, method="weibull")
+    assert np.abs(knots_of(errors, weights.astype(float)) - repeated)[50:-50].max() < 0.01
+
+
+def test_importances_are_of_the_columns_that_matter() -> None:
+    draw = np.random.default_rng(0)
+    table = {
+        "noise": draw.normal(size=400),
+        "same": np.full(400, 3.0),
+        "much": draw.normal(size=400),
+        "some": draw.choice(["a", "b", "c"], 400),
+    }
+    for task in ("regression", "classification"):
+        y = 2 * table["much"] + (table["some"] == "b")
+        y = y if task == "regression" else np.where(y > 0.3, "yes", "no")
+        model = TabularModel.fit(table, y, task=task, n_members=2, epochs=15)
+        digest, found = model.digest(), model.feature_importances
+        noise, same, much, some = found.tolist()
+        assert same == 0 <= noise < 0.05 < some < 0.5 < much
+        assert found.sum() == pytest.approx(1) and model.digest() == digest
+        again = TabularModel.fit(table, y, task=task, n_members=2, epochs=15)
+        assert again.feature_importances.tobytes() == found.tobytes()
+
+
+def test_what_a_task_or_too_few_rows_do_not_have_is_refused() -> None:
+    classes = TabularModel.fit(TABLE, KIND, task="classification", n_members=1, epochs=2)
+    with pytest.raises(TypeError, match="predict: return_std: the model is a classification"):
+        classes.predict(TABLE, return_std=True)
+    with pytest.raises(TypeError, match="predict_quantiles: the model is a classification"):
+        classes.predict_quantiles(TABLE)
+    model = TabularModel.fit(TABLE, PRICE, task="regression", n_members=1, epochs=2)
+    for wrong in (0, 1.0, [0.5, np.nan], "low", [[0.5]], None):
+        with pytest.raises(ValueError, match="quantiles: expected numbers between 0 and 1"):
+            model.predict_quantiles(TABLE, wrong)
+    kinds = column_kinds(Frame.of({"a": [1.0, 2.5]}))
+    alone = TabularModel.fit({"a": [2.0]}, [1.0], task="regression", kinds=kinds, epochs=2)
+    assert alone.predict({"a": [2.0]}).tolist() == [1.0]
+    with pytest.raises(ValueError, match="too few training rows"):
+        alone.predict_quantiles({"a": [2.0]})
 
 
 @pytest.mark.parametrize(

@@ -167,3 +167,35 @@ def test_row_74_restarts_leave_bad_minima() -> None:
     again, history = train(**found.best.params)
     assert history.loss[-1] == found.best.score
     assert again.predict(X).tobytes() == found.best.model.predict(X).tobytes()
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 2, -1])
+def test_trials_in_other_processes_have_the_same_results(n_jobs: int | None) -> None:
+    X = cr.random.Generator(seed=0).normal((60, 2))
+
+    def train(lr: float) -> tuple[nn.Module, cr.History]:
+        model = nn.Sequential(nn.Linear(2, 1, generator=cr.random.Generator(seed=1)))
+        sgd = cr.optim.SGD(model.parameters(), lr=lr)
+        return model, cr.fit(model, X, X[:, :1], loss=nn.MSELoss(), optimizer=sgd, epochs=2, seed=0, progress=False)
+
+    alone, found = (cr.search(train, {"lr": [0.1, 0.5, 0.01]}, n_jobs=n) for n in (None, n_jobs))
+    assert found.summary() == alone.summary()
+    for a, b in zip(alone.trials, found.trials, strict=True):
+        assert a.history is not None and b.history is not None
+        assert a.history.loss == b.history.loss
+        assert [p.numpy().tobytes() for p in a.model.parameters()] == [
+            p.numpy().tobytes() for p in b.model.parameters()
+        ]
+
+
+def test_errors_of_trials_in_other_processes() -> None:
+    def train(seed: int) -> Any:
+        if seed == 1:
+            raise FloatingPointError("diverged")
+        if seed == 3:
+            raise KeyError("of the user")
+        return None, recorded(loss=[float(seed)])
+
+    assert [t.error for t in cr.multi_start(train, 3, n_jobs=2).trials] == ["", "", "diverged"]
+    with pytest.raises(KeyError, match="of the user"):
+        cr.multi_start(train, 4, n_jobs=2)

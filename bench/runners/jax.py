@@ -44,7 +44,7 @@ class JaxRunner(Runner):
         op = case.params["op"]
         if op == "copy":
             raise NotOfferedError("jit returns its argument")
-        functions = {name: getattr(self.np, name) for name in ("exp", "tanh", "log")}
+        functions = {name: getattr(self.np, name) for name in ("exp", "tanh", "log", "cos")}
         functions |= {name: getattr(self.lib.nn, name) for name in ("relu", "sigmoid", "softplus", "selu")}
         functions |= {"erf": self.lib.scipy.special.erf, "gelu": lambda x: self.lib.nn.gelu(x, approximate=False)}
         return self._jitted(functions[op], data["x"])

@@ -61,6 +61,12 @@ py::tuple csv_scan(py::handle data, char delimiter, int comment, bool last) {
                         static_cast<int>(found.fault), found.fault_line);
 }
 
+py::tuple csv_check(py::handle data) {
+  const Bytes bytes(data);
+  const TextCheck found = check_text(bytes.text());
+  return py::make_tuple(found.ascii, found.nul, found.lines);
+}
+
 using FieldArray = py::array_t<int32_t, py::array::c_style>;
 
 // Fields of records of `columns` fields each.
@@ -123,6 +129,7 @@ py::tuple csv_numbers(py::handle data, const FieldArray& array, int64_t columns,
   py::array_t<double> values({count, static_cast<py::ssize_t>(fields.rows)});
   py::array_t<uint32_t> found(count);
   double* const out = values.mutable_data();
+  const char* const readable = fields.text.data() + fields.text.size();
   std::vector<uint32_t> kinds(wanted.size() * static_cast<size_t>(num_threads()), 0);
   const double work = kFieldWork * static_cast<double>(fields.rows) * static_cast<double>(count);
   on_threads(work, std::max<int64_t>(1, num_threads()), [&](Share share) {
@@ -130,7 +137,7 @@ py::tuple csv_numbers(py::handle data, const FieldArray& array, int64_t columns,
     uint32_t* const mine = kinds.data() + wanted.size() * static_cast<size_t>(share.index);
     for (int64_t row = rows.begin; row < rows.end; ++row)
       for (size_t i = 0; i < wanted.size(); ++i)
-        mine[i] |= 1u << parse_number(fields.at(row, wanted[i]).of(fields.text), {decimal, thousands}, views,
+        mine[i] |= 1u << parse_number(fields.at(row, wanted[i]).of(fields.text), readable, {decimal, thousands}, views,
                                       &out[static_cast<int64_t>(i) * fields.rows + row]);
   });
   uint32_t* const all = found.mutable_data();
@@ -215,6 +222,7 @@ std::unique_ptr<TextCodes> text_codes(const py::tuple& missing) {
 void bind_csv(py::module_& m) {
   m.def("csv_scan", csv_scan, py::arg("data"), py::arg("delimiter"), py::arg("comment"), py::arg("last"),
         "Where records and fields lie: fields (CsvField), first, lines, end, line_count, fault, fault_line.");
+  m.def("csv_check", csv_check, py::arg("data"), "Whether it is ASCII, where the first NUL is (-1: nowhere), its LFs.");
   m.def("csv_numbers", csv_numbers, py::arg("data"), py::arg("fields"), py::arg("columns"), py::arg("indices"),
         py::arg("decimal"), py::arg("thousands"), py::arg("missing"),
         "Columns of records as float64, a row for each, and a bit for each CsvNumber that is in it.");

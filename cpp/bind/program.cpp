@@ -188,7 +188,7 @@ class BoundProgram : public Runnable {
   // Where the run can be stopped, what it overwrites is as before then. It is saved where that takes nearly no time, as
   // in a long step on many rows; else the run stops only before it writes.
   int run_or_undo(void* const* addresses, CheckFailure& failure) const {
-    if (stop_flag() == nullptr || written_.empty()) return program_.run(addresses, &failure);
+    if (written_.empty() || stop_flag() == nullptr) return program_.run(addresses, &failure);
     if (written_bytes_ * kSavePerByte > kSaveShare * program_.work())
       return program_.run(addresses, &failure, first_write_);
     const size_t first = inputs_.size() + outputs_.size();

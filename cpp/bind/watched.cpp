@@ -19,50 +19,49 @@ uint64_t word_at(const void* address) {
   return value;
 }
 
-// The words that an entry is compared by. Their order matters: a pointer is compared before what it points to is read.
+// Versions of dicts are unique in a process: an equal one is that of the same dict without a change. CPython 3.12 has
+// none that includes the attributes of instances. 0: unknown.
+#if PY_VERSION_HEX < 0x030C0000
+constexpr bool kVersions = true;
+const uint64_t* version_of(PyObject* dict) { return &reinterpret_cast<PyDictObject*>(dict)->ma_version_tag; }
+#else
+constexpr bool kVersions = false;
+const uint64_t* version_of(PyObject*) { return nullptr; }
+#endif
+
+// The words that an entry is compared by.
 class Words {
  public:
-  Words() = default;  // counts them
-  Words(Watched::Word* begin, Watched::Word* end) : next_(begin), end_(end) {}
+  using Part = Watched::Part;
+  struct Range {
+    Watched::Word *next = nullptr, *end = nullptr;
+    size_t count = 0;
+  };
 
-  void add(const void* address) {
-    ++count_;
-    if (next_ == end_) return;
-    next_->address = address;
-    next_->value = word_at(address);
-    ++next_;
+  Words() = default;  // counts them
+  Words(Range own, Range behind) : parts_{own, behind} {}
+
+  void add(const void* address, Part part = Watched::kOwn) {
+    Range& range = parts_[part];
+    ++range.count;
+    if (range.next != range.end) *range.next++ = {address, word_at(address)};
   }
-  void add_type(PyObject* object) { add(&object->ob_type); }
 
   void add_items(PyObject* object) {
     auto* const list = reinterpret_cast<PyListObject*>(object);
     add(&list->ob_base.ob_size);
     add(&list->ob_item);
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(object); ++i) add(&list->ob_item[i]);
-  }
-
-  // Versions of dicts are unique in a process: an equal one is that of the same dict without a change. CPython 3.12 has
-  // none that includes the attributes of instances.
-  bool add_dict(PyObject* dict) {
-#if PY_VERSION_HEX < 0x030C0000
-    add(&reinterpret_cast<PyDictObject*>(dict)->ma_version_tag);
-    return true;
-#else
-    static_cast<void>(dict);
-    return false;
-#endif
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(object); ++i) add(&list->ob_item[i], Watched::kBehind);
   }
 
   bool add_attributes(PyObject* object) {
-#if PY_VERSION_HEX < 0x030C0000
-    add_type(object);
+    if (!kVersions) return false;
+    add(&object->ob_type);
     PyObject** const dict = _PyObject_GetDictPtr(object);
     if (dict == nullptr) return true;  // an object with slots only
     add(dict);
-    return *dict == nullptr ? (add(dict), true) : add_dict(*dict);
-#else
-    return add_dict(object);
-#endif
+    add(*dict == nullptr ? static_cast<const void*>(dict) : version_of(*dict), Watched::kBehind);
+    return true;
   }
 
   // An attribute in __slots__, or one of the instance that its class does not define; a property has no words.
@@ -80,11 +79,10 @@ class Words {
     return true;
   }
 
-  size_t count() const { return count_; }
+  size_t count(Part part) const { return parts_[part].count; }
 
  private:
-  Watched::Word *next_ = nullptr, *end_ = nullptr;
-  size_t count_ = 0;
+  Range parts_[Watched::kParts];
 };
 
 // Whether words decide the entry.
@@ -93,9 +91,7 @@ bool words_of(PyObject* entry, Words& words) {
   switch (entry_kind(entry)) {
     case kInstance:
     case kAttributes: return words.add_attributes(object);
-    case kMapping:
-    case kName: return words.add_dict(object);
-    case kList: words.add_items(object); return true;
+    case kList:
     case kCount: words.add_items(object); return true;
     case kCell: words.add(&reinterpret_cast<PyCellObject*>(object)->ob_ref); return true;
     case kData: {
@@ -115,7 +111,15 @@ bool words_of(PyObject* entry, Words& words) {
   }
 }
 
-constexpr uint64_t kNever = 0;  // a word that differs from its value: the entry has not been compared yet
+constexpr uint64_t kZero = 0;
+constexpr Watched::Word kUnlike = {&kZero, ~kZero};  // of an entry that has not been compared yet
+
+// Without a branch for each: most calls find all of them the same.
+bool same(const std::vector<Watched::Word>& words) {
+  uint64_t differences = 0;
+  for (const Watched::Word& word : words) differences |= word_at(word.address) ^ word.value;
+  return differences == 0;
+}
 
 }  // namespace
 
@@ -129,14 +133,22 @@ Watched::Watched(pybind11::handle entries) {
       require_version(at(entry, 1), at(entry, 2));
       continue;
     }
+    if (kVersions && (kind == kName || kind == kMapping)) {
+      dicts_.push_back({entry, 0});
+      continue;
+    }
     Words words;
     if (!words_of(entry, words)) {
       without_words_.push_back(entry);
       continue;
     }
-    const size_t first = words_.size();
-    words_.resize(first + words.count(), {&kNever, ~kNever, static_cast<uint32_t>(entries_.size())});
-    entries_.push_back({entry, first, words_.size()});
+    Entry added = {entry, {}, {}};
+    for (const Part part : {kOwn, kBehind}) {
+      added.first[part] = words_[part].size();
+      added.end[part] = added.first[part] + words.count(part);
+      words_[part].resize(added.end[part], kUnlike);
+    }
+    entries_.push_back(added);
   }
 }
 
@@ -150,13 +162,12 @@ bool Watched::unchanged() {
   for (const Type& required : types_) {
     if (type_version(required.type) != required.version) return false;
   }
-  const Word *word = words_.data(), *const end = word + words_.size();
-  while (true) {
-    while (word != end && word_at(word->address) == word->value) ++word;
-    if (word == end) break;
-    const Entry& entry = entries_[word->entry];
-    if (!compare(entry)) return false;
-    word = words_.data() + entry.end;
+  if (!(same(words_[kOwn]) && same(words_[kBehind])) && !compare_changed()) return false;
+  for (Dict& dict : dicts_) {
+    const uint64_t version = *version_of(at(dict.entry, 1));
+    if (version == dict.version) continue;
+    if (!entry_holds(dict.entry, Py_None)) return false;
+    dict.version = version;
   }
   for (PyObject* const entry : without_words_) {
     if (!entry_holds(entry, Py_None)) return false;
@@ -164,12 +175,33 @@ bool Watched::unchanged() {
   return true;
 }
 
+bool Watched::compare_changed() {
+  for (const Entry& entry : entries_) {
+    if (!same_words(entry) && !compare(entry)) return false;
+  }
+  return true;
+}
+
+bool Watched::same_words(const Entry& entry) const {
+  for (const Part part : {kOwn, kBehind}) {
+    for (size_t i = entry.first[part]; i < entry.end[part]; ++i) {
+      if (word_at(words_[part][i].address) != words_[part][i].value) return false;
+    }
+  }
+  return true;
+}
+
 // Compares the objects of an entry, and remembers the words of their present state if it holds.
 bool Watched::compare(const Entry& entry) {
   if (!entry_holds(entry.entry, Py_None)) return false;
-  Words words(words_.data() + entry.first, words_.data() + entry.end);
-  const bool decided = words_of(entry.entry, words) && words.count() == entry.end - entry.first;
-  if (!decided) words_[entry.first] = {&kNever, ~kNever, words_[entry.first].entry};  // its class is another one now
+  const auto range = [&](Part part) {
+    Word* const words = words_[part].data();
+    return Words::Range{words + entry.first[part], words + entry.end[part]};
+  };
+  Words words(range(kOwn), range(kBehind));
+  bool decided = words_of(entry.entry, words);
+  for (const Part part : {kOwn, kBehind}) decided &= words.count(part) == entry.end[part] - entry.first[part];
+  if (!decided) words_[kOwn][entry.first[kOwn]] = kUnlike;  // its class is another one now
   return true;
 }
 

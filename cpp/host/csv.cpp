@@ -20,10 +20,10 @@ class FieldEnds {
 
   bool is_end(char c) const { return c == ends_[0] || c == ends_[1] || c == '\n' || c == '\r'; }
 
-  // The first end at p or behind it.
+  // The first end at p or behind it. Going back is allowed.
   const char* next(const char* p) {
     for (;;) {
-      if (p - base_ < known_) {
+      if (p >= base_ && p - base_ < known_) {
         const uint64_t mask = mask_ >> (p - base_);
         if (mask) return p + std::countr_zero(mask);
         p = base_ + known_;
@@ -151,25 +151,27 @@ class Scanner {
     const char* start = ++p_;
     const int64_t line = line_;
     bool doubled = false;
-    for (;; ++p_) {
-      if (p_ == stop_ || p_ - start > kLongestField) {
-        if (p_ == stop_ && !dialect_.last) return false;
-        return malformed(p_ == stop_ ? CsvFault::kOpenQuote : CsvFault::kLongField, line);
-      }
-      if (*p_ == '"') {
-        if (p_ + 1 == stop_ && !dialect_.last) return false;
-        if (p_ + 1 == stop_ || p_[1] != '"') break;
-        doubled = true;
-        ++p_;
-      } else if (*p_ == '\n' || (*p_ == '\r' && !(p_ + 1 < stop_ && p_[1] == '\n'))) {
-        ++line_;
-      }
+    for (;;) {
+      const auto* quote = static_cast<const char*>(std::memchr(p_, '"', static_cast<size_t>(stop_ - p_)));
+      if ((quote ? quote : stop_) - start > kLongestField) return malformed(CsvFault::kLongField, line);
+      if (!quote) return dialect_.last && malformed(CsvFault::kOpenQuote, line);
+      count_lines(p_, quote);
+      p_ = quote;
+      if (p_ + 1 == stop_ && !dialect_.last) return false;
+      if (p_ + 1 == stop_ || p_[1] != '"') break;
+      doubled = true;
+      p_ += 2;
     }
     const char* end = p_++;
     skip_blanks();
     if (p_ < stop_ && !ends_.is_end(*p_) && !(blanks_ && is_blank(end[1])))
       return malformed(CsvFault::kAfterQuote, line);
     return add(start, end, doubled, line);
+  }
+
+  void count_lines(const char* from, const char* to) {
+    for (const char* p = ends_.next(from); p < to; p = ends_.next(p + 1))
+      line_ += *p == '\n' || (*p == '\r' && p[1] != '\n');
   }
 
   bool add(const char* start, const char* end, bool doubled, int64_t line) {
@@ -198,6 +200,17 @@ class Scanner {
 };
 
 }  // namespace
+
+TextCheck check_text(std::string_view text) {
+  unsigned char all = 0, zero = 0;
+  int64_t lines = 0;
+  for (const char c : text) {
+    all |= static_cast<unsigned char>(c);
+    zero |= c == 0;
+    lines += c == '\n';
+  }
+  return {all < 128, zero ? static_cast<int64_t>(text.find('\0')) : -1, lines};
+}
 
 CsvRecords scan_csv(std::string_view text, const CsvDialect& dialect) { return Scanner(text, dialect).run(); }
 

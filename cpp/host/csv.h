@@ -42,4 +42,12 @@ struct CsvRecords {
 // Of at most kLongestText bytes.
 CsvRecords scan_csv(std::string_view text, const CsvDialect& dialect);
 
+struct TextCheck {
+  bool ascii;
+  int64_t nul;    // where the first NUL byte is; -1: there is none
+  int64_t lines;  // LF bytes
+};
+
+TextCheck check_text(std::string_view text);
+
 }  // namespace chainrule

@@ -94,26 +94,31 @@ uint64_t eight_bytes(const char* p) {
   return bytes;
 }
 
-bool are_digits(uint64_t bytes) {
-  constexpr uint64_t high = 0xf0f0f0f0f0f0f0f0, zeros = 0x3030303030303030, six = 0x0606060606060606;
-  return (bytes & high) == zeros && ((bytes + six) & high) == zeros;
-}
+constexpr uint64_t kTens[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
 
+// The number of eight decimal digits, one in each byte, the first one lowest.
 uint64_t value_of_digits(uint64_t bytes) {
-  bytes &= 0x0f0f0f0f0f0f0f0f;
   bytes = (bytes * (1 + (10 << 8))) >> 8;                                       // pairs, in every second byte
   bytes = ((bytes & 0x00ff00ff00ff00ff) * (1 + (100 << 16))) >> 16;             // of four, in every fourth
   return ((bytes & 0x0000ffff0000ffff) * (1 + (uint64_t{10000} << 32))) >> 32;  // of eight
 }
 
-// Appends digits to the number.
-const char* digits(const char* p, const char* stop, uint64_t* number) {
+// Appends the digits before `stop` to the number, eight at a time: numbers of different lengths would mislead the
+// prediction of a loop's end. `readable` is the end of the memory.
+const char* digits(const char* p, const char* stop, const char* readable, uint64_t* number) {
   uint64_t value = *number;
-  while (stop - p >= 8) {
-    const uint64_t bytes = eight_bytes(p);
-    if (!are_digits(bytes)) break;
-    value = value * 100000000 + value_of_digits(bytes);
-    p += 8;
+  while (readable - p >= 8) {
+    const uint64_t bytes = eight_bytes(p) ^ 0x3030303030303030;  // 0 to 9, if they are digits
+    const uint64_t others = ((bytes + 0x7676767676767676) | bytes) & 0x8080808080808080;
+    const int64_t count = std::min<int64_t>(others == 0 ? 8 : std::countr_zero(others) / 8, stop - p);
+    if (count == 8) {
+      value = value * kTens[8] + value_of_digits(bytes);
+      p += 8;
+      continue;
+    }
+    if (count > 0) value = value * kTens[count] + value_of_digits(bytes << (64 - 8 * count));
+    *number = value;
+    return p + count;
   }
   while (p < stop && is_digit(*p)) value = value * 10 + static_cast<uint64_t>(*p++ - '0');
   *number = value;
@@ -127,18 +132,19 @@ int64_t significant(const char* p, const char* stop) {
 }
 
 // A number with a decimal point and without groups.
-CsvNumber plain_number(std::string_view text, double* value) {
+CsvNumber plain_number(std::string_view text, const char* readable, double* value) {
+  if (text.empty()) return kText;
   const char *p = text.data(), *const stop = p + text.size();
-  const bool negative = p < stop && *p == '-';
-  if (p < stop && (*p == '-' || *p == '+')) ++p;
+  const bool negative = *p == '-';
+  if (*p == '-' || *p == '+') ++p;
   const char* const begin = p;
   uint64_t mantissa = 0;
-  p = digits(p, stop, &mantissa);
+  p = digits(p, stop, readable, &mantissa);
   const int64_t whole = p - begin;
   int64_t count = whole;
   if (p < stop && *p == '.') {
     const char* const point = ++p;
-    p = digits(p, stop, &mantissa);
+    p = digits(p, stop, readable, &mantissa);
     count += p - point;
   }
   if (count == 0) return kText;
@@ -198,15 +204,16 @@ std::string_view as_plain(std::string_view text, const CsvNumberStyle& style, st
 
 }  // namespace
 
-CsvNumber parse_number(std::string_view field, const CsvNumberStyle& style, std::span<const std::string_view> missing,
-                       double* value) {
+CsvNumber parse_number(std::string_view field, const char* readable, const CsvNumberStyle& style,
+                       std::span<const std::string_view> missing, double* value) {
   while (!field.empty() && is_blank(field.front())) field.remove_prefix(1);
   while (!field.empty() && is_blank(field.back())) field.remove_suffix(1);
   *value = std::numeric_limits<double>::quiet_NaN();
   if (field.empty()) return kMissing;
-  std::array<char, 64> buffer;
+  std::array<char, 64> buffer{};
   const bool plain = style.decimal == '.' && !style.thousands;
-  const CsvNumber found = plain_number(plain ? field : as_plain(field, style, buffer), value);
+  const CsvNumber found = plain ? plain_number(field, readable, value)
+                                : plain_number(as_plain(field, style, buffer), buffer.data() + buffer.size(), value);
   if (found == kText || found == kOutOfRange) *value = std::numeric_limits<double>::quiet_NaN();
   if (found == kText && std::find(missing.begin(), missing.end(), field) != missing.end()) return kMissing;
   return found;

@@ -14,9 +14,9 @@ struct CsvNumberStyle {
 
 enum CsvNumber : uint8_t { kFloating, kInteger, kLargeInteger, kMissing, kCode, kText, kOutOfRange };
 
-// What the field is, and its value; NaN where it is not a number. A code has a leading 0 (`02134`) and is a number,
-// too.
-CsvNumber parse_number(std::string_view field, const CsvNumberStyle& style, std::span<const std::string_view> missing,
-                       double* value);
+// What the field is, and its value; NaN where it is not a number. The memory up to `readable` may be read, too. A code
+// has a leading 0 (`02134`) and is a number, too.
+CsvNumber parse_number(std::string_view field, const char* readable, const CsvNumberStyle& style,
+                       std::span<const std::string_view> missing, double* value);
 
 }  // namespace chainrule

@@ -102,7 +102,9 @@ void resolve(Instruction& op, const KernelTable& table) {
   op.looks_at_stop = row->looks_at_stop;
   if (table.isa == kSoftFmaLevel) op.part_work = kPartWork / kSoftFma;
   if (row->prepare != nullptr) row->prepare(op, table);
-  op.work = row->work(op) * (op.dtype == kFloat64 ? row->float64_work : 1);
+  // NaN: a product of lengths, one of which is 0, that leaves the range of a double.
+  const double work = row->work(op) * (op.dtype == kFloat64 ? row->float64_work : 1);
+  op.work = work > 0 ? work : 0;
 }
 
 }  // namespace chainrule

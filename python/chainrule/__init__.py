@@ -10,7 +10,7 @@ from importlib import import_module as _import_module
 
 from . import _core as _core  # first: where it cannot be imported, nothing else is
 from . import autodiff, autograd, config, nn, ops, optim, random
-from ._tensor import Tensor, from_dlpack, tensor
+from ._tensor import Tensor, tensor
 from ._util.tree_kinds import register_tree_node
 from .autodiff import (
     backward,
@@ -44,6 +44,7 @@ from .nn._output import infer_kind
 from .nn._predictor import Predictor
 from .ops import *
 from .ops._dropout import dropout
+from .ops._operands import from_dlpack
 from .random import manual_seed
 
 # Imported on first use: nothing above builds on these packages, and they take a quarter of the time of the import.

@@ -26,7 +26,7 @@ from ._util.mode import grad_mode
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Tensor", "from_dlpack", "tensor"]
+__all__ = ["Tensor", "tensor"]
 
 sequence_numbers = itertools.count()  # one for each tensor, in order of creation: an output's is above its inputs'
 
@@ -390,17 +390,6 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     (dtype('int64'), dtype('float32'))
     """
     return Tensor(data, dtype, requires_grad)
-
-
-def from_dlpack(array: Any) -> Tensor:
-    """Create a tensor from a CPU array that supports DLPack (PyTorch, JAX); the data is copied.
-
-    >>> import numpy as np
-    >>> import chainrule as cr
-    >>> cr.from_dlpack(np.array([1.0, 2.0])).dtype
-    dtype('float64')
-    """
-    return Tensor(np.from_dlpack(array))
 
 
 from . import ops  # noqa: E402

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import isnan, nan
@@ -80,6 +81,7 @@ def search(
     score: str | None = None,
     mode: str = "min",
     largest: bool | None = None,
+    n_jobs: int | None = None,
 ) -> Search:
     """Train once per combination of hyperparameters and compare the results, usually on validation data.
 
@@ -88,10 +90,12 @@ def search(
     `trials`, the number of random combinations instead (random search: an element of each sequence, or the result of a
     function (generator) -> value); `seed` of these draws; `score`, the curve in `History.measures` whose last value is
     compared: "val_loss", "val_accuracy", "loss", ... (default: "val_loss", without validation "loss"); `mode`, "min" or
-    "max" (for accuracy, for example); `largest`, its deprecated form, True or False.
+    "max" (for accuracy, for example); `largest`, its deprecated form, True or False; `n_jobs`, trials trained at the
+    same time by joblib (-1: one for each CPU; None: one, unless `joblib.parallel_config` says otherwise), in processes
+    of this machine or, inside `joblib.parallel_config("dask")` or `("ray")`, on a cluster: the same results.
     Returns: a `Search`: the trials, best first; trials that raised FloatingPointError come last.
     Errors: ValueError for empty `params` or sequences, or an unknown score; FloatingPointError when no trial succeeded;
-    any other exception of `train`.
+    ImportError where `n_jobs` is given and joblib is not installed; any other exception of `train`.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -114,7 +118,7 @@ def search(
     if not params:
         raise ValueError("search: params is empty, expected at least one hyperparameter")
     combinations = _grid(params) if trials is None else _draws(params, trials, seed)
-    done = [_run_trial(train, combination, score) for combination in combinations]
+    done = _run_all(train, combinations, score, n_jobs)
     if all(trial.error for _, trial in done):
         raise FloatingPointError(f"search: no trial succeeded; the first: {done[0][1].error}")
     names = {name for name, trial in done if not trial.error}
@@ -132,13 +136,14 @@ def multi_start(
     score: str | None = None,
     mode: str = "min",
     largest: bool | None = None,
+    n_jobs: int | None = None,
 ) -> Search:
     """Multi-start training: train from n random initialisations and compare, to avoid bad local minima.
 
     It is a `search` over `seed` in seed, ..., seed + n - 1.
 
     Arguments: `train`, a function of `seed=`, which determines the initialisation, that returns `(model, history)`;
-    `n`, at least 1; `seed`, the first; `score`, `mode` and `largest` as in `search`.
+    `n`, at least 1; `seed`, the first; `score`, `mode`, `largest` and `n_jobs` as in `search`.
     Returns: a `Search`: the trials, best first.
     Errors: as `search`; ValueError for n below 1.
 
@@ -155,7 +160,7 @@ def multi_start(
     """
     n = check_integer("multi_start: n", n, 1)
     mode = _mode("multi_start", mode, largest)
-    return search(train, {"seed": range(seed, seed + n)}, score=score, mode=mode)
+    return search(train, {"seed": range(seed, seed + n)}, score=score, mode=mode, n_jobs=n_jobs)
 
 
 def _mode(caller: str, mode: str, largest: bool | None) -> str:
@@ -187,6 +192,19 @@ def _draw(name: str, values: Choices, generator: Generator) -> Any:
     if len(values) == 0:
         raise ValueError(f"search: {name} has no values")
     return values[int(generator.permutation(len(values))[0])]
+
+
+def _run_all(
+    train: Train, combinations: Iterable[dict[str, Any]], score: str | None, n_jobs: int | None
+) -> list[tuple[str, Trial]]:
+    if n_jobs is None and "joblib" not in sys.modules:  # nor can a `parallel_config` apply
+        return [_run_trial(train, combination, score) for combination in combinations]
+    try:
+        from joblib import Parallel, delayed
+    except ImportError as error:
+        raise ImportError("search: n_jobs needs joblib: pip install 'chainrule[sklearn]'") from error
+    done: list[tuple[str, Trial]] = Parallel(n_jobs)(delayed(_run_trial)(train, c, score) for c in combinations)
+    return done
 
 
 def _run_trial(train: Train, params: dict[str, Any], score: str | None) -> tuple[str, Trial]:

@@ -90,6 +90,8 @@ IN_CPP = [
         "row",
         "test_chain.py",
     ),
+    Mutant("pi in two parts", "cpp/math/sine.h", "neg(third.hi)", "constant(0.0)", "test_sine.py"),
+    Mutant("huge angles", "cpp/math/sine.h", "static_cast<uint64_t>(low >> 64)", "0", "test_sine.py"),
     Mutant("nine rounds", "cpp/math/philox.h", "round < 10", "round < 9", "test_random.py"),
     Mutant(
         "caller's mode",

@@ -150,15 +150,15 @@ BARS = [
     ),
     Bar(
         15,
-        "50,000,000 fuzzed inputs (programs in C++ with sanitizers, model files and checkpoints): no crash, "
+        "50,000,000 fuzzed inputs (programs and tables in C++ with sanitizers, model files and checkpoints): no crash, "
         "hang or leak; loading "
         "runs no code",
         select(
             "container_attacks.py::test_mutants_are_refused "
             "container_attacks.py::test_nothing_runs_while_mutants_are_loaded "
             "container.py",
-            "container_attacks.py::test_many_mutants_are_refused fuzz.py::test_some_programs",
-            "fuzz.py::test_many_programs",
+            "container_attacks.py::test_many_mutants_are_refused fuzz.py::test_some_programs fuzz.py::test_some_tables",
+            "fuzz.py::test_many_programs fuzz.py::test_many_tables",
         ),
         (Figure("fuzzed inputs", least=50_000_000, cumulative=True),),
     ),

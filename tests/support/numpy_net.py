@@ -93,6 +93,25 @@ class PReLU(Layer):
         return np.asarray(upstream * np.where(self.x > 0, 1, self.parameters[0]))
 
 
+class PeriodicEmbedding(Layer):
+    """x_j and cos(2 pi x_j w_j + b_j) @ W_j + c_j of each feature."""
+
+    def forward(self, x: Array) -> Array:
+        w, b, W, c = self.parameters
+        self.x, self.angles = x.T[:, :, None], 2 * np.pi * x.T[:, :, None] * w + b
+        y = np.concatenate([self.x, np.cos(self.angles) @ W + c], axis=2)
+        return y.swapaxes(0, 1).reshape(len(x), -1)
+
+    def backward(self, upstream: Array) -> Array:
+        w, _, W, _ = self.parameters
+        by_x, g = np.split(upstream.reshape(len(upstream), len(w), -1).swapaxes(0, 1), [1], axis=2)
+        by_angle = -np.sin(self.angles) * (g @ W.swapaxes(1, 2))
+        by_wave = 2 * np.pi * (by_angle * self.x).sum(1, keepdims=True)
+        waves = np.cos(self.angles).swapaxes(1, 2)
+        self.gradients = [by_wave, by_angle.sum(1, keepdims=True), waves @ g, g.sum(1, keepdims=True)]
+        return np.asarray((by_x[:, :, 0] + 2 * np.pi * (by_angle * w).sum(2)).T)
+
+
 class ByDifferences(Layer):
     """Any function of the input and parameters; its gradients are differences of fourth order.
 

@@ -44,9 +44,12 @@ class EngineModel:
 
     def quantiles(self, frame: Frame, shares: Sequence[float]) -> Array:
         """As `TableModel`."""
-        if not hasattr(self.model, "predict_quantiles"):
-            raise ValueError("predict: --quantiles: this model predicts means only")
         return np.asarray(self.model.predict_quantiles(frame.select(self.features), shares), dtype=np.float64)
+
+    def importances(self) -> dict[str, float]:
+        """As `TableModel`."""
+        shares = self.model.feature_importances.tolist()
+        return {kind.name: share for kind, share in zip(self.model.columns, shares, strict=True) if kind.used}
 
     def kinds(self) -> list[tuple[str, str, str]]:
         """As `TableModel`."""

@@ -9,7 +9,7 @@ import numpy as np
 from ..data import DataError
 from ..data._dialect import MISSING
 from ..serialize._model_files import load_with_record
-from ._models import load_model
+from ._models import load_model, words_for_missing
 from ._predict import Counts, read_for
 from ._report import Report
 from ._scores import baseline_of
@@ -22,6 +22,7 @@ __all__ = ["evaluate_command", "info_command"]
 def evaluate_command(path: str, source: str, plot: str | None, reading: dict[str, Any], report: Report) -> None:
     """Score a model on a file."""
     model, record = load_model(path)
+    reading = {**reading, "missing": words_for_missing(record, reading["missing"])}
     read = next(read_for(model, source, reading, None, target=True))
     missing = (*MISSING, *reading["missing"])
     column = read.frame[model.target]
@@ -75,9 +76,11 @@ def info_command(path: str, report: Report) -> None:
     trained = f" on {record['rows']:,} rows of {record['source']}" if "rows" in record else ""
     report.line(f"{path}: {kind} for {model.target!r} ({model.task}), trained{trained}")
     columns = [tuple(row) for row in record["columns"]] if "columns" in record else model.kinds()
-    rows = [[name, used, note] for name, used, note in columns]
-    shown = rows if len(rows) <= 40 else [*rows[:40], [f"... {len(rows) - 40} more", "", ""]]
-    report.table(["column", "used as", ""], shown)
+    importances = model.importances()
+    head, right = (["column", "used as", "importance", ""], (2,)) if importances else (["column", "used as", ""], ())
+    rows = [[name, used, *_importance(importances, name), note] for name, used, note in columns]
+    shown = rows if len(rows) <= 40 else [*rows[:40], [f"... {len(rows) - 40} more", *[""] * (len(head) - 1)]]
+    report.table(head, shown, right)
     if model.classes:
         report.line(f"{len(model.classes)} classes: {', '.join(model.classes[:20])}")
     if record.get("scores"):
@@ -86,4 +89,12 @@ def info_command(path: str, report: Report) -> None:
     report.line(f"chainrule {record['version']}, numerics version {record['numerics_version']}")
     report.line(f"digest {record['digest']}")
     report.json({"model": path, "kind": kind, "target": model.target, "task": model.task,
-                 "classes": list(model.classes), "features": list(model.features), **record})  # fmt: skip
+                 "classes": list(model.classes), "features": list(model.features), "importances": importances,
+                 **record})  # fmt: skip
+
+
+def _importance(importances: dict[str, float], name: str) -> list[str]:
+    """A cell of the table, if it has the column."""
+    if not importances:
+        return []
+    return [f"{100 * importances[name]:.1f} %" if name in importances else ""]

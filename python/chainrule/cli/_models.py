@@ -15,7 +15,7 @@ from ..data._schema import Preparation
 from ..nn import Module
 from ..serialize._model_files import load_with_record
 
-__all__ = ["PlainModel", "TableModel", "load_model"]
+__all__ = ["PlainModel", "TableModel", "check_columns", "load_model", "words_for_missing"]
 
 Array = npt.NDArray[Any]
 
@@ -38,6 +38,9 @@ class TableModel(Protocol):
 
     def quantiles(self, frame: Frame, shares: Sequence[float]) -> Array:
         """Predicted quantiles, float64 of shape (rows, shares)."""
+
+    def importances(self) -> dict[str, float]:
+        """The importance of each column that is used; empty if it is not known."""
 
     def kinds(self) -> list[tuple[str, str, str]]:
         """Name, use and details of each column."""
@@ -85,6 +88,10 @@ class PlainModel:
         """As `TableModel`; ValueError, because a plain net predicts means."""
         raise ValueError("predict: --quantiles: a plain net predicts means only; train without --net plain")
 
+    def importances(self) -> dict[str, float]:
+        """As `TableModel`; empty, because no rows were held out for them."""
+        return {}
+
     def kinds(self) -> list[tuple[str, str, str]]:
         """As `TableModel`."""
         named = [(name, "category", ", ".join(self.categories[name])) for name in self.categories]
@@ -112,6 +119,11 @@ def load_model(path: str) -> tuple[TableModel, dict[str, Any]]:
     if not is_engine(model):
         raise ValueError(f"{path}: has no column names, expected a model saved by chainrule train")
     return EngineModel(model, str(record.get("target", "target"))), record
+
+
+def words_for_missing(record: dict[str, Any], given: Sequence[str]) -> tuple[str, ...]:
+    """The texts that stand for a missing value: those of the training (`--missing`) and those that are given."""
+    return tuple(dict.fromkeys([*record.get("settings", {}).get("missing", ()), *given]))
 
 
 def check_columns(model: TableModel, names: Sequence[str], source: str) -> None:

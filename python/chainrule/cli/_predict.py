@@ -17,12 +17,12 @@ import numpy.typing as npt
 from ..data import DataError, suggest
 from ..data._dialect import names_missing
 from ..data._frame import Column, Frame
-from ..data._read import FrameRead, read_frame, read_frames
+from ..data._read import FrameRead, read_frames, read_names
 from ._models import TableModel, check_columns
 
 __all__ = ["Counts", "predict_file", "read_for"]
 
-CHUNK_ROWS = 20_000
+CHUNK_ROWS, CHUNK_VALUES = 20_000, 2_000_000  # at most; bound the memory
 ALL = ("*",)  # all columns of the file
 
 Array = npt.NDArray[Any]
@@ -73,7 +73,7 @@ def read_for(
     plain = [name for name in model.categories if name not in exact]
     texts: list[str] = []
     if source != "-" and not _is_pipe(source):
-        names = read_frame(source, columns=(), **options).names
+        names = read_names(source, expected=list(model.features), **options)
         check_columns(model, names, source)
         others = [name for name in names if name not in model.features]
         if target and model.target not in others:
@@ -220,7 +220,8 @@ def predict_file(
     if quantiles and model.task != "regression":
         raise ValueError("predict: --quantiles requires a regression model, this is a classifier")
     with _open(out) as sink:
-        for read in read_for(model, source, reading, CHUNK_ROWS):
+        rows = max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(1, len(model.features))))
+        for read in read_for(model, source, reading, rows):
             frame = read.frame
             everything = keep is ALL or (keep is None and out is not None)
             names = list(frame.names) if everything else list(keep or ())
@@ -228,7 +229,11 @@ def predict_file(
                 if name not in frame:
                     raise DataError(f"predict: --keep: {source} has no column {name!r}{suggest(name, frame.names)}")
             counts.add(model, frame)
-            added = _predicted(model, frame, probabilities, quantiles) if frame.rows else _none(model, probabilities)
+            added = (
+                _predicted(model, frame, probabilities, quantiles)
+                if frame.rows
+                else _none(model, probabilities, quantiles)
+            )
             taken = {column.name for column in added} & set(names)
             if taken:
                 raise DataError(f"{source}: the column {min(taken)!r} is one of the predictions; --keep other columns")
@@ -241,7 +246,7 @@ def _predicted(model: TableModel, frame: Frame, probabilities: bool, quantiles: 
         found = [Column("prediction", model.values(frame))]
         if quantiles:
             values = model.quantiles(frame, quantiles)
-            found += [Column(f"quantile_{share:g}", values[:, i]) for i, share in enumerate(quantiles)]
+            found += [Column(name, values[:, i]) for i, name in enumerate(_quantile_names(quantiles))]
         return found
     p = model.probabilities(frame)
     names = np.array(model.classes, dtype=object)
@@ -251,9 +256,14 @@ def _predicted(model: TableModel, frame: Frame, probabilities: bool, quantiles: 
     return found
 
 
-def _none(model: TableModel, probabilities: bool) -> list[Column]:
+def _quantile_names(quantiles: Sequence[float]) -> list[str]:
+    return [f"quantile_{share:.12g}" for share in quantiles]
+
+
+def _none(model: TableModel, probabilities: bool, quantiles: Sequence[float]) -> list[Column]:
     """The columns of predictions for no rows."""
     names = ["prediction", *(f"probability_{name}" for name in model.classes if probabilities)]
+    names += _quantile_names(quantiles)
     return [Column(name, np.zeros(0)) for name in names]
 
 

@@ -13,8 +13,9 @@ from ..data import DataError
 from ..data._dialect import MISSING
 from ..data._frame import Frame
 from ..data._kinds import ColumnKind, column_kinds
-from ..data._read import FrameRead, read_frame
+from ..data._read import FrameRead, read_frame, read_names
 from ..data._split import split_rows
+from ..data._streams import source_name
 from ._report import Report
 from ._target import Target, read_target, sorted_classes
 
@@ -86,14 +87,14 @@ def load_table(
     out instead; `seed`, of the split.
     Errors: `DataError` for what is wrong with the files or the options.
     """
-    read = _read(source, target, reading, declared)
-    found, frame = _target_and_features(read, source, str(target), task, reading, drop_missing)
+    read, shown = _read(source, target, reading, declared), source_name(source)
+    found, frame = _target_and_features(read, shown, str(target), task, reading, drop_missing)
     ignored = tuple(declared["ignore"])
     kinds = column_kinds(frame, **{**declared, "ignore": ignored})
     if not any(kind.used for kind in kinds):
-        raise DataError(f"{source}: there is no column to predict {target!r} from" + _left_out(kinds))
+        raise DataError(f"{shown}: there is no column to predict {target!r} from" + _left_out(kinds))
     classes = sorted_classes(found.y) if found.task == "classification" else ()
-    _show(report, source, read, found, kinds, classes)
+    _show(report, shown, read, found, kinds, classes)
     whole = Part(frame, found.y)
     parts: tuple[Part, Part | None]
     if test is not None:
@@ -101,10 +102,10 @@ def load_table(
         also, rest = _target_and_features(other, test, str(target), found.task, reading, True)
         lacking = [kind.name for kind in kinds if kind.used and kind.name not in rest]
         if lacking:
-            raise DataError(f"{test}: the columns {', '.join(lacking)} of {source} are missing")
+            raise DataError(f"{test}: the columns {', '.join(lacking)} of {shown} are missing")
         parts = whole, Part(rest, also.y)
     else:
-        parts = _split(whole, found.task, holdout, seed, source)
+        parts = _split(whole, found.task, holdout, seed, shown, report)
     name = os.path.basename(test) if test is not None else "held-out rows"
     return TableData(name_of(source), found.task, str(target), classes, kinds, *parts, name)
 
@@ -112,14 +113,14 @@ def load_table(
 def _read(source: str, target: str | None, reading: dict[str, Any], declared: dict[str, Sequence[str]]) -> FrameRead:
     options = {key: value for key, value in reading.items() if value not in (None, ())}
     if target is None:
-        names = read_frame(source, columns=(), **options).names
+        names = read_names(source, **options)
         shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
         raise ValueError(f"train: --target COLUMN is missing; {source} has: {shown}")
     exact = [target, *(name for name in declared["categories"] if name != target)]
     numbers = list(declared["numbers"])
     if target in declared["ignore"]:
         raise DataError(f"train: --ignore names the target {target!r}")
-    return read_frame(source, categories=exact, numbers=numbers, expected=[target], **options)
+    return read_frame(source, categories=exact, numbers=numbers, target=[target], **options)
 
 
 def _target_and_features(
@@ -135,12 +136,19 @@ def _left_out(kinds: Sequence[ColumnKind]) -> str:
     return "".join(f"; {kind.name}: {kind.note}" for kind in kinds[:5])
 
 
-def _split(whole: Part, task: str, holdout: float, seed: int, source: str) -> tuple[Part, Part | None]:
+def _split(whole: Part, task: str, holdout: float, seed: int, source: str, report: Report) -> tuple[Part, Part | None]:
     if holdout == 0:
         return whole, None
     labels = whole.y.astype(str) if task == "classification" else None
-    held, rest = split_rows(f"{source}: --holdout", len(whole), (holdout.as_integer_ratio(),), seed, labels)
-    return Part(whole.frame.take(rest), whole.y[rest]), Part(whole.frame.take(held), whole.y[held])
+    for stratify in (labels, None):
+        try:
+            held, rest = split_rows(source, len(whole), (holdout.as_integer_ratio(),), seed, stratify)
+        except ValueError:  # one part is empty
+            continue
+        if stratify is not labels:
+            report.note(f"{source}: the classes are too small to hold out the same share of each")
+        return Part(whole.frame.take(rest), whole.y[rest]), Part(whole.frame.take(held), whole.y[held])
+    raise DataError(f"{source}: {len(whole)} rows cannot be parted by --holdout {holdout:g}; 0 trains on all of them")
 
 
 def _show(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..data import DataError
 from ..data._amounts import PLAIN, parse_numbers
+from ..data._dates import parse_dates
 from ..data._frame import Column
 from ..nn._output import MAX_CLASSES
 
@@ -57,7 +58,8 @@ def decide_task(texts: Sequence[str], task: str | None, where: str) -> str:
 
     Arguments: `texts`, one per row; `task`, "classification", "regression", or None to choose; `where`, the beginning
     of error messages.
-    Errors: `DataError` for regression on text, for many numbers mixed with text, or for a single class.
+    Errors: `DataError` for regression on text, for many numbers mixed with text, for a single class, or for as many as
+    there are rows.
 
     >>> from chainrule.cli._target import decide_task
     >>> decide_task(["b", "a", "b"], None, "file"), decide_task(["1.5", "2"], None, "file")
@@ -80,6 +82,11 @@ def decide_task(texts: Sequence[str], task: str | None, where: str) -> str:
             task = "classification" if whole and few else "regression"
     if task == "regression" and isinstance(numbers, str):
         raise DataError(f"{where}: regression requires numbers, found {numbers!r}")
+    if task == "classification" and len(names) == len(texts) > 2:
+        hint = "" if isinstance(parse_dates(list(counts)), str) else "; dates are no target, convert them to numbers"
+        raise DataError(
+            f"{where}: every row has another text ({texts[0][:40]!r}, ...); there is nothing to learn{hint}"
+        )
     if len(names) < 2:
         raise DataError(
             f"{where}: the target has only one value, {min(names, default='none')!r}; there is nothing to learn"
@@ -119,6 +126,8 @@ def read_target(
             raise DataError(f"{where}, column {column.name!r}: {what}; --drop-missing leaves them out")
         notes = (f"{what}; left out",)
     kept = np.flatnonzero(~absent)
+    if not len(texts):
+        raise DataError(f"{where}: no data after the header")
     if not len(kept):
         raise DataError(f"{where}, column {column.name!r}: no row has a target")
     own = [texts[row] for row in kept.tolist()]

@@ -211,15 +211,17 @@ def predict(
     Examples:
       chainrule predict flats.safetensors new.csv
       chainrule predict churn.safetensors new.csv -o p.parquet
+      chainrule predict flats.safetensors new.csv --quantiles 0.1,0.9
       chainrule predict m.safetensors - --keep id < new.csv
     """
-    from ._models import load_model
+    from ._models import load_model, words_for_missing
     from ._predict import ALL, predict_file
 
     if threads is not None:
         set_num_threads(threads)
-    found, _ = load_model(model)
-    reading = reading_of(delimiter, decimal, thousands, encoding, comment, header, missing)
+    found, record = load_model(model)
+    words = words_for_missing(record, missing or ())
+    reading = reading_of(delimiter, decimal, thousands, encoding, comment, header, words)
     kept = {"none": (), "all": ALL}.get(keep[0], names_of(keep)) if keep else None
     shares = _shares(quantiles)
     counts = predict_file(
@@ -235,8 +237,8 @@ def _shares(text: str | None) -> tuple[float, ...]:
         shares = () if text is None else tuple(float(part) for part in text.split(","))
     except ValueError:
         shares = (2.0,)
-    if not all(0 < share < 1 for share in shares):
-        raise ValueError(f"predict: --quantiles must be numbers between 0 and 1 like 0.1,0.9, got {text!r}")
+    if not all(0 < share < 1 for share in shares) or len(set(shares)) < len(shares):
+        raise ValueError(f"predict: --quantiles must be different numbers between 0 and 1 like 0.1,0.9, got {text!r}")
     return shares
 
 

@@ -17,6 +17,7 @@ from .._util.errors import CompileError
 from .._util.trees import is_array, is_container, is_flat, rebuild
 from .build import CompiledProgram
 from .entries import Kind
+from .watch import explain
 
 __all__ = ["Plan", "no_plan"]
 
@@ -130,7 +131,9 @@ class Plan:
         if self._read or self._set:
             raise CompileError("compile: gradients persist between steps; call zero_grad() inside the compiled step")
         if not self.guards_hold([]):
-            raise CompileError("compile: an attribute that the trace depends on has changed between two steps")
+            guards = [f"{type(o).__name__}.{name}" for o, name, value in self.guards if getattr(o, name) is not value]
+            changed = guards[0] if guards else explain(self.watched) or "a gradient"
+            raise CompileError(f"compile: {changed}, on which the trace depends, has changed between two steps")
         try:
             return self._loaded().run_rows(index, results, first, seconds, done, settings)
         finally:

@@ -16,13 +16,16 @@ optimizers and generators. `UnwatchableError` is raised for objects whose change
 
 from __future__ import annotations
 
+import copyreg
 import io
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -372,7 +375,17 @@ def explain(entries: Iterable[Entry]) -> str:
     return next((describe_change(entry) for entry in entries if not _core.unchanged((entry,), None)), "")
 
 
+_prepared: WeakSet[type] = WeakSet()
+
+
 def _version(cls: type) -> int:
+    if cls not in _prepared:
+        # Python adds these attributes to a class at the first copy or use, and the class has another version then.
+        for base in cls.__mro__:
+            copyreg._slotnames(base)  # type: ignore[attr-defined]
+            with suppress(Exception):  # evaluated here on Python 3.14
+                base.__annotations__  # noqa: B018
+        _prepared.add(cls)
     getattr(cls, "forward", None)  # a lookup assigns a version to the class
     return _core.type_version(cls)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +16,12 @@ __all__ = ["arrow_frames"]
 
 
 def arrow_frames(
-    stream: io.BufferedReader, name: str, reading: Reading, chunk_rows: int | None
+    stream: io.BufferedReader, path: Any, name: str, reading: Reading, chunk_rows: int | None
 ) -> Iterator[tuple[Frame, tuple[str, ...]]]:
-    """The rows of a Parquet or Feather file in chunks, and the names of all its columns."""
+    """The rows of a Parquet or Feather file in chunks, and the names of all its columns.
+
+    `path`: the file, if the stream is one that is not compressed: it may be larger than memory.
+    """
     for option in ("delimiter", "decimal", "thousands", "encoding", "comment", "header"):
         if getattr(reading, option) is not None:
             raise DataError(f"{name}: {option} is an option of text files, this is Parquet or Feather")
@@ -27,7 +31,10 @@ def arrow_frames(
         message = f"{name}: a Parquet or Feather file; they are read with pyarrow: pip install chainrule[tables]"
         raise DataError(message) from None
     try:
-        for table, names in _tables(pyarrow, stream.read(), chunk_rows, name, reading):
+        begin = stream.peek(4)[:4]
+        whole = path is not None and _begins_with(path, begin)
+        data = pyarrow.memory_map(os.fspath(path)) if whole else pyarrow.BufferReader(stream.read())
+        for table, names in _tables(pyarrow, data, begin, chunk_rows, name, reading):
             frame = Frame.of(table, name)
             columns = [_as_asked(column, reading) for column in frame.columns]
             yield Frame(columns, frame.rows, name), names
@@ -38,12 +45,12 @@ def arrow_frames(
 
 
 def _tables(
-    pyarrow: Any, data: bytes, chunk_rows: int | None, name: str, reading: Reading
+    pyarrow: Any, data: Any, begin: bytes, chunk_rows: int | None, name: str, reading: Reading
 ) -> Iterator[tuple[Any, tuple[str, ...]]]:
-    if data.startswith(b"PAR1"):
+    if begin == b"PAR1":
         from pyarrow.parquet import ParquetFile
 
-        file = ParquetFile(pyarrow.BufferReader(data))
+        file = ParquetFile(data)
         names = _checked(file.schema_arrow.names, name, reading)
         wanted = _wanted(names, reading)
         if chunk_rows is None or file.metadata.num_rows == 0:
@@ -52,14 +59,37 @@ def _tables(
         for batch in file.iter_batches(chunk_rows, columns=wanted):
             yield pyarrow.Table.from_batches([batch]), names
         return
+    if begin == b"ARRO":
+        yield from _batches(pyarrow, pyarrow.ipc.open_file(data), chunk_rows, name, reading)
+        return
     from pyarrow.feather import read_table
 
-    table = read_table(pyarrow.BufferReader(data))
+    table = read_table(data)
     names = _checked(table.column_names, name, reading)
     table = table.select(_wanted(names, reading))
     step = chunk_rows or max(1, table.num_rows)
     for at in range(0, max(1, table.num_rows), step):
         yield table.slice(at, step), names
+
+
+def _batches(
+    pyarrow: Any, file: Any, chunk_rows: int | None, name: str, reading: Reading
+) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """The record batches of a Feather file, one in memory at a time."""
+    names = _checked(file.schema.names, name, reading)
+    wanted = _wanted(names, reading)
+    if chunk_rows is None or not file.num_record_batches:
+        yield file.read_all().select(wanted), names
+        return
+    for i in range(file.num_record_batches):
+        table = pyarrow.Table.from_batches([file.get_batch(i)]).select(wanted)
+        for at in range(0, max(1, table.num_rows), chunk_rows):
+            yield table.slice(at, chunk_rows), names
+
+
+def _begins_with(path: Any, begin: bytes) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(begin)) == begin
 
 
 def _checked(names: list[str], name: str, reading: Reading) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ def read_csv(
         texts=[*([] if target is None else [target]), *(c for c in chosen if c not in literal)],
         categories=literal,
         columns=selected,
-        expected=() if target is None else (target,),
+        target=() if target is None else (target,),
         ignore=ignore,
         header=header,
         delimiter=delimiter,

@@ -39,6 +39,7 @@ class Reading:
     numbers: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
     expected: tuple[str, ...] = ()
     delimiter: str | None = None
     decimal: str | None = None
@@ -61,7 +62,7 @@ class Reading:
             raise DataError(f"read_csv: decimal and thousands are both {self.decimal!r}")
         if self.comment is not None and (len(self.comment) != 1 or not self.comment.isascii()):
             raise DataError(f"read_csv: comment must be one character, got {self.comment!r}")
-        for option in ("texts", "categories", "numbers", "columns", "ignore", "expected", "missing"):
+        for option in ("texts", "categories", "numbers", "columns", "ignore", "target", "expected", "missing"):
             value = getattr(self, option)
             if isinstance(value, str):
                 raise DataError(f"read_csv: {option} must be a list of texts, got {value!r}; write [{value!r}]")
@@ -192,13 +193,13 @@ def check_names(reading: Reading, names: Sequence[str], problems: Problems) -> N
     f.csv: unknown column 'pirce'; did you mean 'price'?
     """
     known, told = set(names), set[str]()
-    for option in ("expected", "columns", "texts", "categories", "numbers", "ignore"):
+    for option in ("target", "expected", "columns", "texts", "categories", "numbers", "ignore"):
         unknown = [name for name in getattr(reading, option) or () if name not in known and name not in told]
         told.update(unknown)
-        if option == "columns" and unknown:
+        if option in ("expected", "columns") and unknown:
             listed = ", ".join(unknown[:10]) + (f", ... ({len(unknown)} in all)" if len(unknown) > 10 else "")
             problems.add(f"missing columns: {listed}{suggest(unknown[0], names)}")
             continue
-        what = "unknown target column" if option == "expected" else "unknown column"
+        what = "unknown target column" if option == "target" else "unknown column"
         for name in unknown:
             problems.add(f"{what} {name!r}{suggest(name, names)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from ._frame import Column
 from ._problems import Problems, shown
 from ._records import Block
 
-__all__ = ["ColumnParts", "Style", "read_columns"]
+__all__ = ["ColumnParts", "Style", "read_numbers", "read_texts"]
 
 # What csv_numbers finds in a column, as bits.
 _FLOATING, _INTEGER, _LARGE_INTEGER, _MISSING = (1 << i for i in range(4))
@@ -179,18 +180,14 @@ class ColumnParts:
         if line == 1 or (line == 2 and not number_wanted):
             return "; if line 1 is a header, pass header=True (--header), if it is a row, header=False (--no-header)"
         if forced:
-            return "" if len(text) > 20 else f"; missing_values=[{text!r}] takes it for a missing one"
-        missing = "" if len(text) > 20 else f", or missing_values=[{text!r}] if it stands for none"
+            return "" if len(text) > 20 else f"; {_declare_missing(text)} takes it for a missing one"
+        missing = "" if len(text) > 20 else f", or {_declare_missing(text)} if it stands for none"
         return f"; declare the column in categories= (--categories){missing}"
 
 
-def read_columns(parts: list[ColumnParts], blocks: list[Block], columns: int) -> None:
-    """Read the fields of the last block for all columns; all blocks for those that turn out to be texts."""
-    if not parts:
-        return
+def read_numbers(parts: list[ColumnParts], block: Block, columns: int) -> list[ColumnParts]:
+    """Read the numbers of a block; returns the columns that turn out to be texts; their earlier blocks are missing."""
     numbers = [part for part in parts if part.table is None]
-    texts = [part for part in parts if part.table is not None]
-    block = blocks[-1]
     turned = []
     if numbers:
         indices = tuple(part.index for part in numbers)
@@ -198,25 +195,27 @@ def read_columns(parts: list[ColumnParts], blocks: list[Block], columns: int) ->
         values, found = _core.csv_numbers(block.data, block.fields, columns, indices, *marks, words)
         for part, column, kinds in zip(numbers, values, found.tolist(), strict=True):
             if kinds >= 2 * _MISSING or kinds & _LARGE_INTEGER:
+                part.values, part.found, part.table = [], 0, _core.TextCodes(part.missing)
                 turned.append(part)
             else:
                 part.values.append(column)
                 part.found |= kinds
-    for part in turned:
-        part.values, part.found, part.table = [], 0, _core.TextCodes(part.missing)
-    if turned and len(blocks) > 1:
-        for earlier in blocks[:-1]:
-            _read_texts(turned, earlier.restored(columns), columns)
-    _read_texts(texts + turned, block, columns)
+    return turned
 
 
-def _read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
+def read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
+    """Read the fields of a block for the columns of texts."""
+    parts = [part for part in parts if part.table is not None]
     if not parts:
         return
     tables = tuple(part.table for part in parts if part.table is not None)
     indices = tuple(part.index for part in parts)
     for part, codes in zip(parts, _core.csv_codes(block.data, block.fields, columns, indices, tables), strict=True):
         part.codes.append(codes)
+
+
+def _declare_missing(text: str) -> str:
+    return f"missing_values=[{text!r}] (--missing {shlex.quote(text)})"
 
 
 def _spread(values: npt.NDArray[Any], codes: npt.NDArray[np.int64]) -> npt.NDArray[Any]:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..config import get_num_threads
 from ._amounts import PLAIN
 from ._dialect import SAID, Reading, check_names, guess_decimal, guess_delimiter, is_header, leading_comments
 from ._errors import DataError
 from ._frame import Column, Frame
-from ._parts import ColumnParts, Style, read_columns
+from ._parts import ColumnParts, Style, read_numbers, read_texts
 from ._problems import Problems
-from ._records import Block, blocks_of, utf8_pieces
+from ._records import PIECE, Block, ahead, blocks_of, utf8_pieces
 from ._streams import Source, open_table, source_name
 
-__all__ = ["FrameRead", "read_frame", "read_frames"]
+__all__ = ["FrameRead", "read_frame", "read_frames", "read_names"]
+
+_LARGE = 8 * PIECE  # bytes from which on a thread that reads ahead is worth its start
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,9 @@ def read_frames(source: Source, *, chunk_rows: int | None, **options: Any) -> It
     Arguments: `source` as in `read_frame`; `chunk_rows`, at least 1. Options: `texts`, columns that keep the file's
     texts; `categories`, the same, with no missing values but empty fields; `numbers`, columns that must be numbers;
     `columns`, the only ones that are read, besides those in `texts` and `categories`; `ignore`, columns that are not;
-    `expected`, names that the header must have; `delimiter`, a character, "tab" or "space"; `decimal`, "." or ",";
-    `thousands`; `encoding`; `comment`, the first character of lines that are left out; `header`, whether the first line
+    `expected` and `target`, names that the header must have; `delimiter`, a character, "tab" or "space"; `decimal`, "."
+    or ","; `thousands`; `encoding`; `comment`, the first character of lines that are left out; `header`, whether the
+    first line
     contains names; `missing`, further texts that stand for missing values. What is not given is guessed, and said in
     the notes.
     Yields: a `FrameRead` for each chunk; one without rows for a table that has only a header.
@@ -84,7 +90,7 @@ def read_frames(source: Source, *, chunk_rows: int | None, **options: Any) -> It
     return _read(source, reading, chunk_rows)
 
 
-def _read(source: Source, reading: Reading, chunk_rows: int | None) -> Iterator[FrameRead]:
+def _read(source: Source, reading: Reading, chunk_rows: int | None) -> Generator[FrameRead, None, None]:
     name = source_name(source)
     with _located(name), open_table(source) as stream:
         begin = stream.peek(8)[:8]
@@ -92,11 +98,12 @@ def _read(source: Source, reading: Reading, chunk_rows: int | None) -> Iterator[
             from ._arrow import arrow_frames
 
             row = 1
-            for frame, names in arrow_frames(stream, name, reading, chunk_rows):
+            path = source if _size(source) else None
+            for frame, names in arrow_frames(stream, path, name, reading, chunk_rows):
                 yield FrameRead(frame, np.arange(row, row + frame.rows), (), names)
                 row += frame.rows
             return
-        yield from _Text(name, reading).frames(utf8_pieces(stream, name, reading.encoding), chunk_rows)
+        yield from _Text(source, name, reading).frames(utf8_pieces(stream, name, reading.encoding), chunk_rows)
 
 
 @contextmanager
@@ -112,10 +119,26 @@ def _located(name: str) -> Iterator[None]:
         raise DataError(f"{name}: text that is not Unicode ({error.reason})") from None
 
 
+def read_names(source: Source, **options: Any) -> tuple[str, ...]:
+    """The names of a table's columns, from its beginning; options as in `read_frames`.
+
+    >>> import io
+    >>> from chainrule.data._read import read_names
+    >>> read_names(io.StringIO("size;price\\n50;1\\n"))
+    ('size', 'price')
+    """
+    reads = _read(source, Reading(**{**options, "columns": ()}), 1)
+    try:
+        return next(reads).names
+    finally:
+        reads.close()
+
+
 @dataclass
 class _Text:
     """A text file while it is read."""
 
+    source: Source
     name: str
     reading: Reading
     notes: list[str] = field(default_factory=list)
@@ -129,25 +152,44 @@ class _Text:
     def frames(self, pieces: Iterator[bytes], chunk_rows: int | None) -> Iterator[FrameRead]:
         """The chunks of the file."""
         self.problems = Problems(self.name)
-        pieces = self._begin(pieces)
-        blocks = blocks_of(pieces, self.name, self.delimiter, self.comment, self.skipped)
-        kept: list[Block] = []
-        rows = 0
+        blocks = blocks_of(self._begin(pieces), self.name, self.delimiter, self.comment, self.skipped)
+        size = _size(self.source)
+        if size >= _LARGE and get_num_threads() > 1:
+            blocks = ahead(blocks)
+        kept: list[Block] = []  # of this chunk, where they cannot be read again
+        again = chunk_rows is None and size > 0
+        rows = count = 0
+        lines: list[npt.NDArray[np.int64]] = []
         yielded = False
         for block in self._rows(blocks):
             at, total = 0, len(block.lines)
             while at < total:
                 take = total - at if chunk_rows is None else min(total - at, chunk_rows - rows)
                 piece = block if take == total else block.take(slice(at, at + take), self.width)
-                kept.append(piece)
-                read_columns(self.parts, kept, self.width)
-                kept[-1] = piece.compact()
-                at, rows = at + take, rows + take
+                turned = read_numbers(self.parts, piece, self.width)
+                if turned:
+                    for earlier in self._again(count) if again else kept:
+                        read_texts(turned, earlier, self.width)
+                read_texts(self.parts, piece, self.width)
+                if not again:
+                    kept.append(piece)
+                lines.append(piece.lines)
+                at, rows, count = at + take, rows + take, count + 1
                 if rows == chunk_rows:
-                    yield self._chunk(kept)
-                    kept, rows, yielded = [], 0, True
+                    yield self._chunk(lines)
+                    kept, lines, rows, yielded = [], [], 0, True
         if rows or not yielded:
-            yield self._chunk(kept)
+            yield self._chunk(lines)
+
+    def _again(self, count: int) -> Iterator[Block]:
+        """The first blocks of the file once more: one without numbers is not kept in memory."""
+        assert isinstance(self.source, (str, os.PathLike))
+        other = _Text(self.source, self.name, self.reading)
+        with open_table(self.source) as stream:
+            other.problems = Problems(self.name)
+            pieces = other._begin(utf8_pieces(stream, self.name, self.reading.encoding))
+            blocks = blocks_of(pieces, self.name, other.delimiter, other.comment, other.skipped)
+            yield from islice(other._rows(blocks), count)
 
     def _begin(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Guess the dialect from the first piece."""
@@ -187,8 +229,10 @@ class _Text:
             counts = block.counts
             wrong = np.flatnonzero(counts != self.width)
             for i in wrong:
-                expected = f"expected {self.width} as in the first line"
-                self.problems.add(f"{counts[i]} fields, {expected}", line=int(block.lines[i]))
+                message = f"{counts[i]} fields, expected {self.width} as in the first line"
+                if not self.comment and block.texts(i)[0].startswith("#"):
+                    message += "; comment='#' (--comment '#') leaves out such lines"
+                self.problems.add(message, line=int(block.lines[i]))
             if len(wrong):
                 block = block.take(counts == self.width, self.width)
             if self.dropped and len(block.lines):
@@ -202,7 +246,11 @@ class _Text:
         """Names, the number of fields and the columns to read; returns the block without the header."""
         reading, missing = self.reading, self.reading.missing_texts
         records = [block.texts(i) for i in range(min(len(block.lines), 101))]
-        header, note = is_header(records, reading.expected, missing) if reading.header is None else (reading.header, "")
+        header, note = (
+            is_header(records, (*reading.target, *reading.expected), missing)
+            if reading.header is None
+            else (reading.header, "")
+        )
         if note:
             self.notes.append(note)
         first = [text.strip() for text in records[0]]
@@ -277,8 +325,8 @@ class _Text:
                     return
                 self.last_row_number = number
 
-    def _chunk(self, kept: list[Block]) -> FrameRead:
-        lines = np.concatenate([block.lines for block in kept]) if kept else np.zeros(0, np.int64)
+    def _chunk(self, read: list[npt.NDArray[np.int64]]) -> FrameRead:
+        lines = np.concatenate(read) if read else np.zeros(0, np.int64)
         columns = []
         for part in self.parts:
             columns.append(part.column(lines, self.problems))
@@ -290,6 +338,11 @@ class _Text:
         self.notes = []
         names = tuple(name for name in self.names if name)
         return FrameRead(Frame(columns, len(lines), self.name), lines, tuple(notes), names)
+
+
+def _size(source: Source) -> int:
+    """Bytes of a regular file; of others 0."""
+    return os.path.getsize(source) if isinstance(source, (str, os.PathLike)) and os.path.isfile(source) else 0
 
 
 def _plan_of(column: Column) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .. import _core
 from ._errors import DataError
 
-__all__ = ["Block", "blocks_of", "utf8_pieces"]
+__all__ = ["Block", "ahead", "blocks_of", "utf8_pieces"]
 
 PIECE = 1 << 18  # bytes read at a time: fields and their numbers stay in the cache (4 MiB: 2.7 times slower)
 _LONGEST_RECORD = 1 << 24  # bytes: bounds the memory for a file without line ends
@@ -38,19 +38,14 @@ Integers = npt.NDArray[np.int64]
 class Block:
     """Records: their bytes, and for each field where it begins and ends (int32, as the core scans them).
 
-    `first` is the index of each record's first field (and the number of fields), `lines` the line where it begins;
-    `chosen`, where the block has not all records that were scanned, their indices among these.
+    `first` is the index of each record's first field (and the number of fields), `lines` the line where it begins.
     """
 
     data: bytes
     fields: npt.NDArray[np.int32]
     first: Integers
     lines: Integers
-    delimiter: str
-    comment: str
-    end: int  # of the records
     fault: tuple[int, str] | None = None
-    chosen: Integers | None = None
 
     @property
     def counts(self) -> Integers:
@@ -59,29 +54,17 @@ class Block:
 
     def take(self, rows: Any, columns: int) -> Block:
         """The records of this mask or slice; all of them have so many fields."""
-        places = (self.first[:-1][rows][:, None] + np.arange(columns)).reshape(-1)
+        begins = self.first[:-1][rows]
+        # Not begins[:, None] + arange: where memory is short, NumPy 2.4 crashes in a sum that broadcasts.
+        places = np.repeat(begins, columns)
+        places += np.tile(np.arange(columns), len(begins))
         first = np.arange(0, len(places) + 1, columns)
-        chosen = (np.arange(len(self.lines)) if self.chosen is None else self.chosen)[rows]
-        return replace(self, fields=self.fields[places], first=first, lines=self.lines[rows], chosen=chosen)
+        return Block(self.data, self.fields[places], first, self.lines[rows], self.fault)
 
     def after_first(self) -> Block:
         """All records but the first."""
         begin = int(self.first[1])
-        chosen = (np.arange(len(self.lines)) if self.chosen is None else self.chosen)[1:]
-        fields, first = self.fields[begin:], self.first[1:] - begin
-        return replace(self, fields=fields, first=first, lines=self.lines[1:], chosen=chosen)
-
-    def compact(self) -> Block:
-        """The same without the places of its fields: to keep in case a column turns out to be texts."""
-        return replace(self, fields=self.fields[:0], first=self.first[:0])
-
-    def restored(self, columns: int) -> Block:
-        """A compact block as it was."""
-        fields, first, *_ = _scan(self.data[: self.end], self.delimiter, self.comment, True)
-        whole = replace(self, fields=fields, first=first, chosen=None)
-        if self.chosen is None:
-            return whole
-        return replace(whole, lines=np.arange(len(first) - 1)).take(self.chosen, columns)
+        return Block(self.data, self.fields[begin:], self.first[1:] - begin, self.lines[1:], self.fault)
 
     def texts(self, record: int) -> list[str]:
         """The fields of a record."""
@@ -91,10 +74,6 @@ class Block:
         """A field of each of the first records, which have so many fields."""
         fields = self.fields[: None if rows is None else rows * columns]
         return _core.csv_texts(self.data, np.ascontiguousarray(fields[index::columns]))
-
-
-def _scan(data: bytes, delimiter: str, comment: str, last: bool) -> tuple[Any, ...]:
-    return _core.csv_scan(data, delimiter, ord(comment) if comment else -1, last)
 
 
 def utf8_pieces(stream: io.BufferedReader, name: str, encoding: str | None) -> Iterator[bytes]:
@@ -122,11 +101,14 @@ def utf8_pieces(stream: io.BufferedReader, name: str, encoding: str | None) -> I
                 ) from None
             piece = raw[len(mark) :]
         try:
-            if encode or not piece.isascii() or decoder.getstate()[0]:
+            is_ascii, at, ends = _core.csv_check(piece)
+            if encode or not is_ascii or decoder.getstate()[0]:
                 text = decoder.decode(piece)
                 pending = decoder.getstate()[0]
-                piece = text.encode() if encode else piece
-                if not encode and pending:
+                if encode:
+                    piece = text.encode()
+                    _, at, ends = _core.csv_check(piece)
+                elif pending:
                     decoder.reset()
                     decoder.decode(pending)
         except UnicodeDecodeError as error:
@@ -138,13 +120,12 @@ def utf8_pieces(stream: io.BufferedReader, name: str, encoding: str | None) -> I
                     "UTF-8", (encoding or "UTF-8").upper()
                 )
             ) from None
-        at = piece.find(b"\0")
         if at >= 0:
             line = lines + piece.count(b"\n", 0, at) + 1
             raise DataError(
                 f"{name}, line {line}: a NUL byte; a binary file, a damaged one, or UTF-16 (encoding='utf-16')"
             )
-        lines += piece.count(b"\n")
+        lines += ends
         yield piece
     if decoder is not None and decoder.getstate()[0]:
         raise DataError(f"{name}, line {lines + 1}: not {(encoding or 'UTF-8').upper()} text: it is cut off")
@@ -166,10 +147,12 @@ def blocks_of(pieces: Iterator[bytes], name: str, delimiter: str, comment: str, 
         following = next(pieces, None)
         data = rest + piece if rest else piece
         last = following is None
-        fields, first, lines, end, passed, fault, fault_line = _scan(data, delimiter, comment, last)
+        fields, first, lines, end, passed, fault, fault_line = _core.csv_scan(
+            data, delimiter, ord(comment) if comment else -1, last
+        )
         message = (line + fault_line + 1, _FAULTS[fault]) if fault else None
         if len(lines) or message:
-            yield Block(data, fields, first, lines + (line + 1), delimiter, comment, end, message)
+            yield Block(data, fields, first, lines + (line + 1), message)
         if message:
             return
         rest, line, piece = data[end:], line + passed, following
@@ -177,3 +160,14 @@ def blocks_of(pieces: Iterator[bytes], name: str, delimiter: str, comment: str, 
             raise DataError(
                 f"{name}, after line {line}: cannot be read (line {line + 1} is longer than {_LONGEST_RECORD} bytes)"
             )
+
+
+def ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks; each is scanned in another thread while the one before is used."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1, "chainrule-read") as pool:
+        following = pool.submit(next, blocks, None)
+        while (block := following.result()) is not None:
+            following = pool.submit(next, blocks, None)
+            yield block

@@ -145,7 +145,7 @@ def _open_zip(whole: io.BufferedReader, name: str) -> Any:
     import zipfile
 
     try:
-        archive = zipfile.ZipFile(io.BytesIO(whole.read()))
+        archive = zipfile.ZipFile(whole if whole.seekable() else io.BytesIO(whole.read()))
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise DataError(f"{name}: a damaged zip archive ({error})") from None
     listed = archive.namelist()

@@ -23,6 +23,7 @@ from ._module import Module as Module
 from ._module import Parameter as Parameter
 from ._output import Output as Output
 from ._output import loss_for as loss_for
+from ._periodic import *
 from ._pool import *
 from ._preprocessing.base import Standardize as Standardize
 from ._preprocessing.base import fit_preprocessing as fit_preprocessing

@@ -16,7 +16,7 @@ from .._tensor import tensor
 from .._util.dtypes import FLOATS
 from ..random import Generator, default_generator
 
-__all__ = ["check_init", "draw_normal", "draw_weight", "without_initial_weights"]
+__all__ = ["check_init", "draw_normal", "draw_uniform", "draw_weight", "without_initial_weights"]
 
 _INITS = ("glorot", "he")
 
@@ -57,19 +57,28 @@ def draw_weight(
     shape: tuple[int, ...], fan_in: int, fan_out: int, init: str, dtype: np.dtype[Any], generator: Generator | None
 ) -> npt.NDArray[Any]:
     """Uniform from [-b, b): b = sqrt(6 / (fan_in + fan_out)) for "glorot", sqrt(6 / fan_in) for "he"."""
-    if _drawing.limit is not None:
-        return _without_draw(shape, dtype)
     fan = fan_in + (fan_out if init == "glorot" else 0)
     bound = ops.sqrt(ops.div(tensor(6.0, dtype=dtype), tensor(float(fan), dtype=dtype))).item()
+    return draw_uniform(shape, bound, dtype, generator)
+
+
+def draw_uniform(
+    shape: tuple[int, ...], bound: float, dtype: np.dtype[Any], generator: Generator | None
+) -> npt.NDArray[Any]:
+    """Uniform from [-bound, bound)."""
+    if _drawing.limit is not None:
+        return _without_draw(shape, dtype)
     source = default_generator() if generator is None else generator
     return source.uniform(shape, low=-bound, high=bound, dtype=dtype)
 
 
-def draw_normal(shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator | None) -> npt.NDArray[Any]:
-    """From N(0, 1)."""
+def draw_normal(
+    shape: tuple[int, ...], dtype: np.dtype[Any], generator: Generator | None, std: float = 1.0
+) -> npt.NDArray[Any]:
+    """From N(0, std^2)."""
     if _drawing.limit is not None:
         return _without_draw(shape, dtype)
-    return (default_generator() if generator is None else generator).normal(shape, dtype=dtype)
+    return (default_generator() if generator is None else generator).normal(shape, std=std, dtype=dtype)
 
 
 def _without_draw(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

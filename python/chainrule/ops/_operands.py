@@ -11,7 +11,7 @@ from .._util.arrays import check_operand, constant, is_plain, to_array
 from .._util.dtypes import FLOAT32, FLOATS
 from .._util.mode import grad_mode
 
-__all__ = ["as_tensor", "number_dtype", "one", "own", "pair"]
+__all__ = ["as_tensor", "from_dlpack", "number_dtype", "one", "own", "pair"]
 
 
 def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
@@ -71,3 +71,14 @@ def own(x: Any) -> Tensor:
         check_operand(x)
     _refuse_matrix(x)
     return Tensor(x)
+
+
+def from_dlpack(array: Any) -> Tensor:
+    """Create a tensor from a CPU array that supports DLPack (PyTorch, JAX); the data is copied.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.from_dlpack(np.array([1.0, 2.0])).dtype
+    dtype('float64')
+    """
+    return Tensor(np.from_dlpack(array))

@@ -1,17 +1,68 @@
-"""Temperature: the factor of class scores under which held-out rows are most probable."""
+"""An ensemble calibrated on held-out rows: the temperature of class scores, the distribution of errors of numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import ops
+from ._intervals import deviation_of, knots_of, spread_of, spreads_of
+from ._member import FOLDS, Member, Training
+from ._net import TabularEnsemble, TabularNet
+from ._target import Classes, Scaled
 
-__all__ = ["temperature_of"]
+__all__ = ["ensemble_of", "temperature_of"]
 
 _STEPS = 40  # of the golden section search, on the logarithm of the factor from -3 to 3
+
+
+def ensemble_of(training: Training, members: Sequence[Member], target: Classes | Scaled) -> TabularEnsemble:
+    """The nets, calibrated on what each says about the rows that it was not trained on."""
+    nets = [member.net for member in members]
+    if isinstance(target, Scaled):
+        return _with_errors(training, members, nets, target)
+    held, scores = _held_out(members)
+    weights = None if training.weights is None else training.weights[held]
+    ensemble = TabularEnsemble(nets, True)
+    ensemble.temperature.copy_(temperature_of(scores, training.targets[held], weights))
+    return ensemble
+
+
+def _with_errors(
+    training: Training, members: Sequence[Member], nets: Sequence[TabularNet], target: Scaled
+) -> TabularEnsemble:
+    """The nets of numbers with the distribution of their errors."""
+    first = [member for member in members[:FOLDS] if member.independent]  # each row once
+    if not first:
+        return TabularEnsemble(nets, False)
+    held, scores = _held_out(first)
+    part = replace(
+        training,
+        inputs=training.inputs[held],
+        weights=None if training.weights is None else training.weights[held],
+    )
+    errors = target.errors(scores[:, 0], training.targets[held, 0])
+    spreads = spreads_of(part, errors)
+    if spreads:
+        rows, logarithms = _held_out(spreads)
+        errors = ops.div(errors[rows], spread_of(logarithms[:, 0])).numpy()
+        part = replace(part, weights=None if part.weights is None else part.weights[rows])
+    weights = np.ones(len(errors)) if part.weights is None else part.weights.astype(np.float64)
+    knots = knots_of(errors, weights)
+    ensemble = TabularEnsemble(nets, False, [member.net for member in spreads], len(knots))
+    ensemble.errors.copy_(knots.astype(np.float32))
+    ensemble.deviation.copy_(np.array([deviation_of(errors, weights)], np.float32))
+    return ensemble
+
+
+def _held_out(members: Sequence[Member]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """The held-out rows of all members and their outputs; of those trained on other rows, if there are any."""
+    chosen = [member for member in members if member.independent] or members
+    return np.concatenate([m.held_out for m in chosen]), np.concatenate([m.scores for m in chosen])
 
 
 def temperature_of(

@@ -12,21 +12,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import config, nn, ops
+from .. import config, ops
 from .._util.checks import check_integer, check_number
 from ..data._errors import DataError
 from ..data._frame import Frame
 from ..data._kinds import ColumnKind, column_kinds
-from ._calibrate import temperature_of
+from ._calibrate import ensemble_of
 from ._encode import Encoder
-from ._member import Job, Member, Recipe, folds_of, train_member
+from ._importance import Sample, importances_of, samples_of
+from ._intervals import check_quantiles, errors_at, spread_of
+from ._member import Job, Member, Recipe, Training, train_member
 from ._net import TabularEnsemble
 from ._recipe import recipe_for
-from ._target import Classes, Scaled, column_of
+from ._rows import canonical_order, class_weights, rows_of
+from ._target import Classes, Scaled
 
 __all__ = ["TabularModel"]
-
-_MOST_REPEATS = 100  # of a row whose weight is a count
 
 Run = Callable[[Callable[[Job], Member], Sequence[Job]], Iterable[Member]]
 
@@ -58,7 +59,9 @@ class TabularModel:
     ) -> None:
         self.task, self.columns, self.net = task, tuple(columns), net
         self._encoder, self._target, self._record = encoder, target, dict(record)
-        self.members: tuple[Member, ...] = ()
+        self.losses: tuple[tuple[float, ...], ...] = ()  # of held-out rows, for each net during its training
+        self._samples: tuple[Sample, ...] = ()
+        self._importances: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def fit(
@@ -88,67 +91,38 @@ class TabularModel:
         rows); `hidden`, widths of the hidden layers; `refit`, whether each member is trained again on all rows for as
         many epochs as were best; `time_limit`, seconds: fewer members or epochs are trained if those asked for would
         take longer; `info()` has the numbers, which repeat the result without a limit; `seed`; `run(train, jobs)`,
-        which may train the members in other processes and returns them in order.
+        which may train the members in other processes and returns `train(job)` of each in order.
         Errors: `DataError` for values that cannot be used, ValueError and TypeError for other arguments.
         """
         if task not in ("classification", "regression"):
             raise ValueError(f"task: expected 'classification' or 'regression', got {task!r}")
         check_integer("n_members", n_members, 1)
         check_integer("seed", seed, 0)
-        frame = Frame.of(X)
-        if frame.rows == 0:
-            raise DataError("X: no rows")
-        values = column_of(y, frame.rows)
-        weights = _weights(sample_weight, frame.rows)
-        frame, values, weights = _repeated(frame, values, weights)
-        columns = column_kinds(frame) if kinds is None else tuple(kinds)
-        if not any(kind.used for kind in columns):
-            notes = "; ".join(f"{kind.name}: {kind.kind}, {kind.note}" for kind in columns[:5])
-            raise DataError(f"X: no column can be used ({notes or 'there are none'})")
+        frame, values, weights = rows_of(X, y, sample_weight)
+        columns = _columns(frame, kinds)
         encoder = Encoder.learn(frame, columns)
-        target: Classes | Scaled
-        codes: npt.NDArray[np.int64] | None = None
-        if task == "classification":
-            target, targets = Classes.learn(values)
-            codes, outputs = targets, len(target.names)
-            weights = _class_weights(class_weight, target, codes, weights)
-        else:
-            target, targets = Scaled.learn(values, weights)
-            outputs = 1
-            if class_weight is not None:
-                raise ValueError("class_weight: only for classification")
-        recipe = recipe_for(frame.rows, outputs if codes is not None else 0)
-        recipe = replace(recipe, refit=bool(refit))
-        if epochs is not None:
-            recipe = replace(recipe, epochs=check_integer("epochs", epochs, 1))
-        if hidden is not None:
-            recipe = replace(recipe, hidden=tuple(check_integer("hidden", width, 1) for width in hidden))
-        loss: Any = nn.MSELoss() if codes is None else nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        target, targets, weights = _target(task, values, weights, class_weight)
+        classes = len(target.names) if isinstance(target, Classes) else 0
+        recipe = _recipe(frame.rows, classes, epochs, hidden, refit)
         inputs = encoder(frame)
-        order = _canonical_order(inputs, targets, weights)
-        inputs, targets, weights = inputs[order], targets[order], None if weights is None else weights[order]
-        codes = None if codes is None else targets
-        job = Job(0, seed, recipe, inputs, targets, weights, np.empty(0, np.int64), outputs, loss)
+        order = canonical_order(inputs, targets, weights)
+        weights = None if weights is None else weights[order]
+        training = Training(seed, recipe, inputs[order], targets[order], weights, classes)
         if time_limit is not None:
-            n_members, recipe = _within(check_number("time_limit", time_limit), job, codes, n_members)
-            job = replace(job, recipe=recipe)
-        jobs = [replace(job, number=i, folds=folds_of(codes, frame.rows, seed, i)) for i in range(n_members)]
+            n_members, training = _within(check_number("time_limit", time_limit), training, n_members)
+        jobs = [(training, number) for number in range(n_members)]
         members = list(map(train_member, jobs) if run is None else run(train_member, jobs))
-        net = TabularEnsemble([member.net for member in members], codes is not None)
-        if codes is not None:
-            held = np.concatenate([member.held_out for member in members])
-            scores = np.concatenate([member.scores for member in members])
-            net.temperature.copy_(temperature_of(scores, targets[held], None if weights is None else weights[held]))
         record = {
             "rows": frame.rows,
             "seed": seed,
             "n_members": n_members,
-            "recipe": asdict(recipe),
+            "recipe": asdict(training.recipe),
             "best_epochs": [member.epochs for member in members],
             "numerics_version": config.numerics_version,
         }
-        model = cls(task, columns, encoder, target, net, record)
-        model.members = tuple(members)
+        model = cls(task, columns, encoder, target, ensemble_of(training, members, target), record)
+        model.losses = tuple(member.losses for member in members)
+        model._samples = samples_of(training, members)
         return model
 
     @property
@@ -174,12 +148,66 @@ class TabularModel:
         result: npt.NDArray[np.float64] = ops.div(shares, sums).numpy()
         return result
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The most probable class names, or numbers in the units of `y` within the range of the training rows."""
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """The most probable class names, or numbers in the units of `y` within the range of the training rows.
+
+        With `return_std`, for regression, a pair: the predictions, and their standard deviations, by which a new
+        target is expected to differ; they are as large as the errors of held-out rows were.
+        """
         if isinstance(self._target, Classes):
-            names: npt.NDArray[Any] = self._target.names[self.predict_proba(X).argmax(1)]
-            return names
-        return self._target.values(self.net.predict(self.encode(X))[:, 0])
+            if return_std:
+                raise TypeError("predict: return_std: the model is a classification")
+            return self._target.names[self.predict_proba(X).argmax(1)]
+        values, spread = self._numbers(X)
+        return (values, ops.mul(spread, self._deviation()).numpy()) if return_std else values
+
+    def predict_quantiles(self, X: Any, quantiles: Any = (0.1, 0.5, 0.9)) -> npt.NDArray[np.float64]:
+        """The numbers that a new target is below with these probabilities, (rows, quantiles); (rows,) for one number.
+
+        They ascend with the quantile. The distances from the prediction are quantiles of the errors of held-out rows,
+        in units of a spread that the nets predict for each row. Quantiles nearer to 0 and 1 than 1 / (rows + 1) are
+        those of the largest errors.
+        Errors: TypeError for classification, ValueError for quantiles that are not between 0 and 1, and for a model of
+        too few rows.
+        """
+        shares = check_quantiles(quantiles)
+        values, spread = self._numbers(X)
+        self._deviation()
+        errors = errors_at(self.net.errors.numpy(), shares)
+        found: npt.NDArray[np.float64] = ops.add(values[:, None], ops.mul(spread[:, None], errors)).numpy()
+        return found[:, 0] if np.ndim(quantiles) == 0 else found
+
+    def _numbers(self, X: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The predictions, and the spread of their errors."""
+        if not isinstance(self._target, Scaled):
+            raise TypeError("predict_quantiles: the model is a classification")
+        outputs = self.net.predict(self.encode(X))
+        logarithms = outputs[:, 1] if self.net.spreads else np.zeros(len(outputs), np.float32)
+        spread: npt.NDArray[np.float64] = ops.mul(spread_of(logarithms), np.float64(self._target.deviation)).numpy()
+        return self._target.values(outputs[:, 0]), spread
+
+    def _deviation(self) -> np.float64:
+        """The standard deviation of errors in units of the spread."""
+        if not len(self.net.errors.numpy()):
+            raise ValueError("predict: there were too few training rows to know how large errors are; at least 5")
+        found: np.float64 = self.net.deviation.numpy().astype(np.float64)[0]
+        return found
+
+    @property
+    def feature_importances(self) -> npt.NDArray[np.float64]:
+        """The importance of each of `columns`, at least 0, with the sum 1; 0 for all if no column matters.
+
+        It is the share of a column in the increases of the loss of held-out rows when its values are exchanged between
+        rows. Computed when it is first asked for, or saved.
+        """
+        if self._importances is None:
+            widths = [len(block.features) for block in self._encoder.blocks]
+            shares = importances_of(self._samples, widths, self.net.temperature.numpy(), self._record["seed"])
+            used = np.array([kind.used for kind in self.columns])
+            self._importances = found = np.zeros(len(used))
+            found[used], self._samples = shares, ()
+        importances: npt.NDArray[np.float64] = self._importances.copy()
+        return importances
 
     def unknown(self, X: Any) -> dict[str, int]:
         """The number of rows with a category that the training rows did not have, by column."""
@@ -197,13 +225,17 @@ class TabularModel:
 
     def digest(self) -> str:
         """SHA-256 of all that predictions depend on; the same wherever the same data, options and seed are used."""
-        hashed = hashlib.sha256(json.dumps(self.describe(), sort_keys=True, default=str).encode())
+        hashed = hashlib.sha256(json.dumps(self._parts(), sort_keys=True, default=str).encode())
         for name, value in sorted(self.net.state_dict().items()):
             hashed.update(name.encode() + str(value.shape).encode() + value.astype("<f4").tobytes())
         return hashed.hexdigest()
 
     def describe(self) -> dict[str, Any]:
         """Everything but the net, as JSON."""
+        return {**self._parts(), "importances": self.feature_importances.tolist()}
+
+    def _parts(self) -> dict[str, Any]:
+        """What predictions depend on, but the net."""
         return {
             "task": self.task,
             "columns": [asdict(kind) for kind in self.columns],
@@ -220,65 +252,48 @@ class TabularModel:
         kinds = [ColumnKind(**{**item, "levels": tuple(item["levels"])}) for item in described["columns"]]
         target: Any = Classes if described["task"] == "classification" else Scaled
         encoder = Encoder.rebuild(described["encoder"])
-        return cls(described["task"], kinds, encoder, target.rebuild(described["target"]), net, described["record"])
+        model = cls(described["task"], kinds, encoder, target.rebuild(described["target"]), net, described["record"])
+        model._importances = np.array(described["importances"], np.float64).reshape(len(kinds))
+        return model
 
 
-def _weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float32] | None:
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, np.float64)
-    if weights.shape != (rows,):
-        raise ValueError(f"sample_weight: expected shape ({rows},), got {weights.shape}")
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and (weights > 0).any()):
-        raise ValueError("sample_weight: weights must be finite, at least 0, and not all 0")
-    return weights.astype(np.float32)
+def _columns(frame: Frame, kinds: Sequence[ColumnKind] | None) -> tuple[ColumnKind, ...]:
+    columns = column_kinds(frame) if kinds is None else tuple(kinds)
+    if not any(kind.used for kind in columns):
+        notes = "; ".join(f"{kind.name}: {kind.kind}, {kind.note}" for kind in columns[:5])
+        raise DataError(f"X: no column can be used ({notes or 'there are none'})")
+    return columns
 
 
-def _repeated(frame: Frame, values: npt.NDArray[Any], weights: Any) -> tuple[Frame, npt.NDArray[Any], Any]:
-    """Leave out rows of weight 0; repeat rows as often as their weights say if these are counts."""
-    if weights is None:
-        return frame, values, None
-    counts = bool((weights == np.floor(weights)).all()) and float(weights.max()) <= _MOST_REPEATS
-    rows = np.repeat(np.arange(len(weights)), weights.astype(np.int64) if counts else weights > 0)
-    return frame.take(rows), values[rows], None if counts else weights[rows]
+def _target(
+    task: str, values: npt.NDArray[Any], weights: npt.NDArray[np.float32] | None, class_weight: Any
+) -> tuple[Classes | Scaled, npt.NDArray[Any], npt.NDArray[np.float32] | None]:
+    """The target, codes or scaled numbers, and weights that include those of the classes."""
+    if task == "classification":
+        classes, codes = Classes.learn(values)
+        return classes, codes, class_weights(class_weight, classes, codes, weights)
+    if class_weight is not None:
+        raise ValueError("class_weight: only for classification")
+    return *Scaled.learn(values, weights), weights
 
 
-def _canonical_order(inputs: npt.NDArray[np.float32], targets: npt.NDArray[Any], weights: Any) -> npt.NDArray[np.int64]:
-    """An order of the rows that depends on their values only: so does the model, not on the order of the table."""
-    parts = [inputs.astype("<f4"), targets.reshape(len(inputs), -1).astype("<f4")]
-    parts += [] if weights is None else [weights.reshape(-1, 1).astype("<f4")]
-    rows = np.ascontiguousarray(np.concatenate(parts, 1))
-    keys = rows.view(np.dtype((np.void, rows.shape[1] * 4)))[:, 0]
-    order: npt.NDArray[np.int64] = np.argsort(keys, kind="stable")
-    return order
+def _recipe(rows: int, classes: int, epochs: int | None, hidden: Sequence[int] | None, refit: bool) -> Recipe:
+    recipe = replace(recipe_for(rows, classes), refit=bool(refit))
+    if epochs is not None:
+        recipe = replace(recipe, epochs=check_integer("epochs", epochs, 1))
+    if hidden is not None:
+        recipe = replace(recipe, hidden=tuple(check_integer("hidden", width, 1) for width in hidden))
+    return recipe
 
 
-def _class_weights(
-    choice: Any, target: Classes, codes: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | None
-) -> npt.NDArray[np.float32] | None:
-    if choice is None:
-        return weights
-    counts = np.bincount(codes, minlength=len(target.names))
-    if isinstance(choice, str):
-        if choice != "balanced":
-            raise ValueError(f"class_weight: expected 'balanced' or a dict of weights by class, got {choice!r}")
-        by_class = len(codes) / (len(counts) * counts)
-    else:
-        unknown = [name for name in choice if name not in target.names.tolist()]
-        if unknown:
-            raise ValueError(f"class_weight: there is no class {unknown[0]!r}; classes: {target.names.tolist()}")
-        by_class = np.array([float(choice.get(name, 1.0)) for name in target.names.tolist()])
-    factors = by_class[codes].astype(np.float32)
-    return factors if weights is None else np.multiply(factors, weights)
-
-
-def _within(seconds: float, job: Job, codes: Any, n_members: int) -> tuple[int, Recipe]:
+def _within(seconds: float, training: Training, n_members: int) -> tuple[int, Training]:
     """The members and epochs that a trial of a few epochs says are done in this time: members first, then epochs."""
-    trial = replace(job, recipe=replace(job.recipe, epochs=3, refit=False))
-    trial = replace(trial, folds=folds_of(codes, len(job.inputs), job.seed, 0))
+    recipe = training.recipe
+    trial = replace(training, recipe=replace(recipe, epochs=3, refit=False))
     begun = time.monotonic()
-    train_member(trial)
+    trial.member(0)
     each = (time.monotonic() - begun) / 3
-    possible = int(max(0.0, seconds - 3 * each) / each / (2 if job.recipe.refit else 1))
-    members = min(n_members, max(1, possible // job.recipe.epochs))
-    return members, replace(job.recipe, epochs=max(1, min(job.recipe.epochs, possible // members)))
+    possible = int(max(0.0, seconds - 3 * each) / each / (2 if recipe.refit else 1))
+    members = min(n_members, max(1, possible // recipe.epochs))
+    recipe = replace(recipe, epochs=max(1, min(recipe.epochs, possible // members)))
+    return members, replace(training, recipe=recipe)

@@ -1,8 +1,8 @@
-"""The net of tabular models: scaled inputs, hidden layers with parametric activations, scores."""
+"""The net of tabular models: scaled inputs, hidden layers, class scores or a number."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,18 +51,19 @@ class TabularNet(Module):
         result: Tensor = ops.linear(y, self.weights[-1], self.biases[-1])
         return result
 
-    def _activated(self, z: Any) -> Any:
-        return ops.selu(z) if self.activation == "selu" else ops.mul(z, ops.tanh(ops.softplus(z)))
+    def _activated(self, z: Any) -> Tensor:
+        return ops.selu(z) if self.activation == "selu" else ops.mish(z)
 
-    def rates(self, scale: float, bias: float) -> Iterator[tuple[Parameter, float, bool]]:
-        """Each parameter with its learning rate as a multiple, and whether it decays.
+    def rates(self, scale: float, bias: float) -> dict[float, list[Parameter]]:
+        """The parameters by their learning rate as a multiple: `scale`, `bias`, and of weights 1 / sqrt(inputs).
 
-        1 / sqrt(inputs) for weights: Adam's steps change the output of a wide and a narrow layer alike.
+        Adam's steps change the output of a wide and a narrow layer alike.
         """
-        yield self.scale, scale, False
+        found: dict[float, list[Parameter]] = {scale: [self.scale]}
         for weight, offset in zip(self.weights, self.biases, strict=True):
-            yield weight, 1.0 / float(np.sqrt(np.float64(weight.shape[0]))), True
-            yield offset, bias, False
+            found.setdefault(1.0 / float(np.sqrt(np.float64(weight.shape[0]))), []).append(weight)
+            found.setdefault(bias, []).append(offset)
+        return found
 
     def fit_first_state(self, inputs: npt.NDArray[np.float32], draw: Generator) -> None:
         """Scale the hidden weights so that a unit's deviation on these rows is 1, and draw its bias from them.
@@ -96,21 +97,31 @@ class TabularNet(Module):
 class TabularEnsemble(Module):
     """The mean of the members' predictions: of softmax(temperature * scores) for classes, of the outputs otherwise.
 
-    Arguments: `nets`, at least one; `classes`, whether the outputs are class scores.
+    With `spreads`, nets of the logarithm of the error's size, a second output is their mean.
+
+    Arguments: `nets`, at least one; `classes`, whether the outputs are class scores; `spreads`; `knots`, the size of
+    `errors`.
+    Attributes: `temperature`; for numbers `errors`, quantiles of the errors of held-out rows in units of the predicted
+    spread, and `deviation`, their standard deviation.
     """
 
-    def __init__(self, nets: Sequence[Module], classes: bool) -> None:
-        self.nets, self.classes = list(nets), classes
+    def __init__(self, nets: Sequence[Module], classes: bool, spreads: Sequence[Module] = (), knots: int = 0) -> None:
+        self.nets, self.classes, self.spreads, self.knots = list(nets), classes, list(spreads), knots
         self.temperature = Buffer(np.ones(1, np.float32))
+        self.errors, self.deviation = Buffer(np.zeros(knots, np.float32)), Buffer(np.ones(1, np.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        total: Any = None
-        for net in self.nets:
-            y = net(x)
-            part = ops.softmax(ops.mul(y, self.temperature)) if self.classes else y
-            total = part if total is None else ops.add(total, part)
-        result: Tensor = ops.div(total, float(len(self.nets)))
-        return result
+        if self.classes:
+            return _mean([ops.softmax(ops.mul(net(x), self.temperature)) for net in self.nets])
+        result = _mean([net(x) for net in self.nets])
+        return ops.concatenate([result, _mean([net(x) for net in self.spreads])], 1) if self.spreads else result
 
     def config(self) -> dict[str, Any]:
-        return {"nets": self.nets, "classes": self.classes}
+        return {"nets": self.nets, "classes": self.classes, "spreads": self.spreads, "knots": self.knots}
+
+
+def _mean(parts: Sequence[Tensor]) -> Tensor:
+    total = parts[0]
+    for part in parts[1:]:
+        total = ops.add(total, part)
+    return ops.div(total, float(len(parts)))

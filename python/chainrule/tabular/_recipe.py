@@ -23,5 +23,4 @@ def recipe_for(rows: int, classes: int) -> Recipe:
         batch_size=batch,
         lr=0.04 if classes else 0.07,
         label_smoothing=0.05 if classes else 0.0,
-        patience=max(20, epochs // 3),
     )

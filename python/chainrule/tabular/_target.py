@@ -103,9 +103,20 @@ class Scaled:
 
     def values(self, outputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Targets of these outputs of a net."""
-        scaled = ops.add(ops.mul(outputs.astype(np.float64), np.float64(self.deviation)), np.float64(self.mean))
-        result: npt.NDArray[np.float64] = np.clip(scaled.numpy(), self.lowest, self.highest)
+        return np.clip(self._unscaled(outputs), self.lowest, self.highest)
+
+    def _unscaled(self, scaled: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        wide = scaled.astype(np.float64)
+        result: npt.NDArray[np.float64] = ops.add(
+            ops.mul(wide, np.float64(self.deviation)), np.float64(self.mean)
+        ).numpy()
         return result
+
+    def errors(self, outputs: npt.NDArray[Any], targets: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Target minus prediction, in units of `deviation`."""
+        difference = ops.sub(self._unscaled(targets), self.values(outputs))
+        errors: npt.NDArray[np.float64] = ops.div(difference, np.float64(self.deviation)).numpy()
+        return errors
 
     def describe(self) -> dict[str, Any]:
         return dict(vars(self))

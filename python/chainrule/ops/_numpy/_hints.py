@@ -22,5 +22,6 @@ HINTS: dict[str, str] = {
     "remainder": "x - y * np.floor_divide(x.detach(), y)",
     "sinh": "(cr.exp(x) - cr.exp(-x)) / 2",
     "std": "cr.sqrt(cr.mean(cr.square(x - cr.mean(x))))",
+    "tan": "cr.sin(x) / cr.cos(x)",
     "var": "cr.mean(cr.square(x - cr.mean(x)))",
 }
