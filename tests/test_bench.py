@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # bench is not part of the installed package
 
-from bench import goals, net_reference, problems, report, runs
+from bench import goals, net_reference, problems, report, runs, sklearn_mlp
 from bench.cases import BY_NAME, CASES, DEFAULT_GROUPS, GROUPS, PEER_SHAPES, RUNS, UNARY, Case, select
 from bench.contenders import baseline_of, contenders
 from bench.nets import Net
@@ -268,3 +269,14 @@ def test_the_digits_run_is_that_of_the_command_line() -> None:
     expected = list(model.parameters())
     assert all(np.array_equal(a, b.numpy()) for a, b in zip(call.trained(), expected, strict=True))
     assert problems.accuracy(case, call.trained(), data) == pytest.approx(history.metrics["accuracy"][-1])
+
+
+def test_the_drop_ins_are_measured_beside_scikit_learn(capsys: pytest.CaptureFixture[str]) -> None:
+    """One short case: a line with five ratios, and a code that says whether a goal is lost."""
+    code = sklearn_mlp.main(["diabetes", "lbfgs", "--repeats", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = (line for line in lines if line.startswith("diabetes lbfgs"))
+    assert len(re.findall(r"\d+\.\d[* ]", line)) >= 5
+    assert code == int("*" in line)
+    with pytest.raises(SystemExit):
+        sklearn_mlp.main(["iris"])
