@@ -8,7 +8,7 @@ namespace chainrule {
 
 namespace {
 
-constexpr size_t kBlock = size_t{1} << 16;
+constexpr size_t kFirstBlock = 256, kLargestBlock = size_t{1} << 16;  // most columns have few texts
 
 }  // namespace
 
@@ -36,7 +36,7 @@ const TextCodes::Known& TextCodes::find(std::string_view text, int32_t new_code)
 std::string_view TextCodes::kept(std::string_view text) {
   if (text.empty()) return {};
   if (text.size() > left_) {
-    left_ = std::max(kBlock, text.size());
+    left_ = std::max(text.size(), std::min(kLargestBlock, kFirstBlock << std::min<size_t>(memory_.size(), 8)));
     memory_.push_back(std::make_unique_for_overwrite<char[]>(left_));
     next_ = memory_.back().get();
   }
