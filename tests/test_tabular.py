@@ -35,11 +35,29 @@ def test_quantiles_are_numpys() -> None:
 
 def test_numbers_are_scaled_clipped_and_marked_where_missing() -> None:
     encoder = _encoder({"size": [1.0, 2.0, 3.0, 4.0, np.nan, 5.0]})
-    assert encoder.features == ["size", "size is missing"]
+    pieces = [f"size from {low} to {low + 1}" for low in range(1, 5)]
+    assert encoder.features == ["size", "size is missing", *pieces]
     out = encoder(Frame.of({"size": [3.0, 5.0, np.nan, 1e300]}))
     centred = 2.0 / 2.0  # the distance of 5 from the median 3 in interquartile ranges
     assert out[:, 0].tolist() == pytest.approx([0.0, centred / np.sqrt(1 + centred**2 / 9), 0.0, 3.0])
     assert out[:, 1].tolist() == [0, 0, 1, 0]
+    low, high = np.float32(-0.2).item(), np.float32(0.2).item()
+    assert out[:, 2:].tolist() == [[high, high, low, low], [high] * 4, [0.0] * 4, [high] * 4]
+
+
+def test_pieces_bend_where_the_values_are_and_are_few_in_wide_tables() -> None:
+    draw = np.random.default_rng(0)
+    values = np.append(draw.normal(size=99), 1e6)
+    encoder = _encoder({"x": values})
+    edges = encoder.blocks[0].edges
+    assert len(edges) == 17 and edges[0] == values.min() and edges[-1] == 1e6
+    assert edges[8] == pytest.approx(np.median(values), rel=1e-12)
+    half = encoder(Frame.of({"x": [(edges[3] + edges[4]) / 2]}))[0, 1:]
+    assert half.tolist() == pytest.approx([0.2] * 3 + [0.0] + [-0.2] * 12, abs=1e-6)
+    wide = _encoder({f"x{i}": draw.normal(size=50) for i in range(100)})
+    assert {len(block.edges) for block in wide.blocks} == {6}
+    assert _encoder({f"x{i}": draw.normal(size=9) for i in range(300)}).blocks[0].edges == ()
+    assert _encoder({"x": [1.0, 2.5, np.nan, 2.5]}).blocks[0].edges == ()
 
 
 def test_bits_stay_and_categories_have_places_for_unknown_and_missing_values() -> None:
@@ -84,6 +102,16 @@ def test_a_time_limit_is_repeated_by_what_it_ran() -> None:
         TABLE, KIND, task="classification", n_members=ran["n_members"], epochs=ran["recipe"]["epochs"]
     )
     assert again.digest() == ran["digest"]
+
+
+def test_a_linear_target_takes_the_linear_nets_and_a_bent_one_the_others() -> None:
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(150, 6))
+    noise = draw.normal(size=150)
+    straight = TabularModel.fit(X, X @ np.arange(1.0, 7.0) + 4 * noise, task="regression")
+    bent = TabularModel.fit(X, X[:, 0] * X[:, 1] * 3 + 0.1 * noise, task="regression", epochs=60)
+    assert straight.net.share.item() > 0.4 and len(straight.net.linear) == 5
+    assert bent.net.share.item() == 0 and not bent.net.linear
 
 
 def test_the_temperature_minimises_the_loss_of_held_out_scores() -> None:

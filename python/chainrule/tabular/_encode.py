@@ -18,6 +18,10 @@ __all__ = ["Encoder", "quantile"]
 Numbers = npt.NDArray[np.float64]
 
 _CLIP = 3.0  # scaled numbers stay within this bound
+_PIECES = 16  # of a number, at most
+_ALL_PIECES = 512  # of all numbers, at most
+_CELLS = 100_000_000  # of the pieces of all rows, at most
+_PIECE = 0.4  # the height of a piece
 _DAY = 86_400_000_000  # microseconds
 
 
@@ -63,21 +67,30 @@ class _Scale:
 
 @dataclass(frozen=True)
 class _NumberBlock:
-    """A number: scaled, the center where it is missing; a column that marks missing values if there were some."""
+    """A number: scaled, the center where it is missing; a column that marks missing values if there were some; pieces.
+
+    Piece i is -1/5 below edge i, 1/5 above edge i + 1 and linear between them: the net bends where the values are. It
+    is 0 for a missing value. The edges are quantiles.
+    Source: Gorishniy, Rubachev and Babenko, On embeddings for numerical features in tabular deep learning, 2022.
+    """
 
     name: str
     scale: _Scale
     marks_missing: bool
+    edges: tuple[float, ...] = ()
 
     @classmethod
-    def learn(cls, column: Column, kind: ColumnKind) -> _NumberBlock:
+    def learn(cls, column: Column, kind: ColumnKind, pieces: int) -> _NumberBlock:
         values = _finite(column)
         missing = np.isnan(values)
-        return cls(column.name, _Scale.of(values[~missing]), bool(missing.any()))
+        known = np.sort(values[~missing])
+        return cls(column.name, _Scale.of(known), bool(missing.any()), _edges(known, pieces))
 
     @property
     def features(self) -> list[str]:
-        return [self.name, *([f"{self.name} is missing"] if self.marks_missing else [])]
+        missing = [f"{self.name} is missing"] if self.marks_missing else []
+        pieces = zip(self.edges[:-1], self.edges[1:], strict=True)
+        return [self.name, *missing, *(f"{self.name} from {low:g} to {high:g}" for low, high in pieces)]
 
     def write(self, column: Column, out: npt.NDArray[np.float32]) -> None:
         values = _finite(column)
@@ -85,6 +98,18 @@ class _NumberBlock:
         out[:, 0] = self.scale(np.where(missing, self.scale.center, values))
         if self.marks_missing:
             out[:, 1] = missing
+        first = 1 + self.marks_missing
+        for i, (low, high) in enumerate(zip(self.edges[:-1], self.edges[1:], strict=True)):
+            part = np.clip((values - low) / (high - low), 0.0, 1.0)
+            out[:, first + i] = np.where(missing, 0.0, (part - 0.5) * _PIECE)
+
+
+def _edges(ordered: Numbers, pieces: int) -> tuple[float, ...]:
+    """The edges of so many pieces of a number with these values; none if there are less than three different ones."""
+    different = 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1])) if len(ordered) else 0
+    count = min(pieces, different - 1)
+    edges = sorted({quantile(ordered, i / count) for i in range(count + 1)}) if count > 1 else []
+    return tuple(edges) if len(edges) > 2 and all(np.isfinite(np.diff(edges))) else ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +120,7 @@ class _BooleanBlock:
     marks_missing: bool
 
     @classmethod
-    def learn(cls, column: Column, kind: ColumnKind) -> _BooleanBlock:
+    def learn(cls, column: Column, kind: ColumnKind, pieces: int) -> _BooleanBlock:
         return cls(column.name, bool(np.isnan(_bits(column)).any()))
 
     @property
@@ -122,7 +147,7 @@ class _CategoryBlock:
     marks_missing: bool
 
     @classmethod
-    def learn(cls, column: Column, kind: ColumnKind) -> _CategoryBlock:
+    def learn(cls, column: Column, kind: ColumnKind, pieces: int) -> _CategoryBlock:
         codes, different = codes_of(column.texts())
         found = set(different)
         ordered = [level for level in kind.levels if level in found]
@@ -183,7 +208,7 @@ class _DateBlock:
     marks_missing: bool
 
     @classmethod
-    def learn(cls, column: Column, kind: ColumnKind) -> _DateBlock:
+    def learn(cls, column: Column, kind: ColumnKind, pieces: int) -> _DateBlock:
         values = column.dates(kind.format)
         missing = np.isnat(values)
         there = values[~missing].astype(np.int64)
@@ -233,9 +258,9 @@ class Encoder:
     >>> frame = Frame.of({"size": [1.0, 2.0, 3.0], "heat": ["gas", "oil", "gas"]})
     >>> encoder = Encoder.learn(frame, column_kinds(frame))
     >>> encoder.features
-    ['size', 'heat = oil']
-    >>> encoder(Frame.of({"heat": ["oil", "sun"], "size": [2.0, 2.0]})).tolist()
-    [[0.0, 1.0], [0.0, 0.0]]
+    ['size', 'size from 1 to 2', 'size from 2 to 3', 'heat = oil']
+    >>> encoder(Frame.of({"heat": ["oil", "sun"], "size": [2.0, 2.0]})).round(3).tolist()
+    [[0.0, 0.2, -0.2, 1.0], [0.0, 0.2, -0.2, 0.0]]
     """
 
     blocks: tuple[_Block, ...]
@@ -245,7 +270,9 @@ class Encoder:
     def learn(cls, frame: Frame, kinds: Sequence[ColumnKind]) -> Encoder:
         """Learn scales and known values from these rows."""
         used = [kind for kind in kinds if kind.used]
-        blocks = tuple(_BLOCKS[kind.kind].learn(frame[kind.name], kind) for kind in used)
+        numbers = max(sum(kind.kind == "number" for kind in used), 1)
+        pieces = min(_PIECES, _ALL_PIECES // numbers, _CELLS // (numbers * max(frame.rows, 1)))
+        blocks = tuple(_BLOCKS[kind.kind].learn(frame[kind.name], kind, pieces) for kind in used)
         return cls(blocks, tuple(kind.kind for kind in used))
 
     @property
@@ -283,8 +310,8 @@ class Encoder:
             arguments = {key: value for key, value in item.items() if key != "kind"}
             if "scale" in arguments:
                 arguments["scale"] = _Scale(**arguments["scale"])
-            if "levels" in arguments:
-                arguments["levels"] = tuple(arguments["levels"])
+            for name in {"levels", "edges"} & set(arguments):
+                arguments[name] = tuple(arguments[name])
             blocks.append(_BLOCKS[item["kind"]](**arguments))
         return cls(tuple(blocks), tuple(item["kind"] for item in described))
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
+from ..autodiff import no_grad
 from ..compiler.jit import Compiled
 from ..data._split import epoch_order
-from ..nn._evaluate import evaluating, thread_modes
 from ..ops._op import OPS, apply
 from ..optim import AdamW, StepSchedule
 from ..random import Generator
@@ -46,7 +46,8 @@ class Recipe:
     lr: float
     label_smoothing: float = 0.0
     evaluations: int = 32  # of the loss of the held-out rows, in equal distances
-    scale_rate: float = 6.0
+    patience: float = 0.6  # training ends after twice the time to the best evaluation and this share of the whole
+    scale_rate: float = 1.0
     bias_rate: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     refit: bool = False
@@ -113,13 +114,13 @@ class Training:
         folds = folds_of(self.targets if self.classes else None, len(self.inputs), self.seed, number)
         trained, held_out = self._parts(folds == number % FOLDS)
         net = program.begin(number, trained)
-        best, losses, kept, scores = 0, [], program.net.state_dict(), None
+        best, losses, kept, scores, parts = 0, [], program.net.state_dict(), None, program.parts(trained)
         for done in program.run(number, trained):
             loss, outputs = program.evaluate(held_out)
             losses.append(loss)
             if scores is None or loss <= min(losses):  # the last one of equals
                 best, kept, scores = done, program.net.state_dict(), outputs
-            if loss == float("inf"):
+            if loss == float("inf") or done > 2 * best + self.recipe.patience * parts:
                 break
         assert scores is not None
         if self.recipe.refit:
@@ -130,7 +131,7 @@ class Training:
                 if done >= best:
                     break
         net.load_state_dict(kept)
-        epochs = -(-best * self.recipe.epochs // len(losses)) if losses else 0
+        epochs = -(-best * self.recipe.epochs // parts)
         independent = len(held_out) + len(trained) == len(self.inputs)
         return Member(number, net, epochs, tuple(losses), held_out, independent, scores)
 
@@ -168,9 +169,9 @@ class _Program:
             for rate, parameters in self.net.rates(recipe.scale_rate, recipe.bias_rate).items()
         ]
         self._optimizer = AdamW(groups, lr=recipe.lr, betas=recipe.betas, weight_decay=0.0)
-        self._fresh = self._optimizer.state_dict()
+        self._fresh, self._rates = self._optimizer.state_dict(), dict[int, list[Any]]()
         self._step = Compiled(self._take_step, None, (self.net, self._optimizer))
-        self._outputs = Compiled(self._loss, None, (self.net,))
+        self._evaluation = Compiled(self._evaluated, None, (self.net,))
 
     def _net(self, draw: Generator | None = None) -> TabularNet:
         width, classes, recipe = self.training.inputs.shape[1], self.training.classes, self.recipe
@@ -190,29 +191,39 @@ class _Program:
 
         An epoch leaves out the rows that do not fill a batch; others in each epoch.
         """
-        recipe = self.recipe
-        size = min(recipe.batch_size, len(rows))
+        size, steps = self._steps_of(rows)
         each = len(rows) // size * size
         seed = (self.training.seed + number * _GOLDEN) % 2**63
-        orders = (rows[epoch_order(len(rows), seed, epoch)[:each]] for epoch in range(recipe.epochs))
-        steps = recipe.epochs * each // size
-        schedule = StepSchedule(self._optimizer, "lr", "coslog4", total_steps=steps)
-        parts, waiting, first = min(recipe.evaluations, steps), np.empty(0, np.int64), 0
+        orders = (rows[epoch_order(len(rows), seed, epoch)[:each]] for epoch in range(self.recipe.epochs))
+        plan, rates = self._step.plan_of(rows[:size]), self._rates_of(steps)
+        parts, waiting, first = self.parts(rows), np.empty(0, np.int64), 0
         for part in range(parts):
             count = steps * (part + 1) // parts - first
             while len(waiting) < count * size:
                 waiting = np.concatenate([waiting, next(orders)])
-            self._steps(waiting[: count * size].reshape(count, size), schedule, first)
+            index = waiting[: count * size].reshape(count, size)
+            settings = [(cells, at, values[first : first + count]) for cells, at, values in rates]
+            losses, done = np.empty(count, np.float32), np.zeros(1, np.int64)
+            while done[0] < count:
+                plan.run_rows(index, losses, int(done[0]), _SECONDS, done, settings)
             waiting, first = waiting[count * size :], first + count
             yield part + 1
 
-    def _steps(self, index: Ints, schedule: StepSchedule, first: int) -> None:
-        with thread_modes(self.net, training=True):
-            plan = self._step.plan_of(index[0])
-            losses, done = np.empty(len(index), plan.output_dtypes[0]), np.zeros(1, np.int64)
-            while done[0] < len(index):
-                begin = int(done[0])
-                plan.run_rows(index, losses, begin, _SECONDS, done, schedule._settings(first, len(index)))
+    def _rates_of(self, steps: int) -> list[Any]:
+        """The rates of all steps, as a program reads them; computed once for all members."""
+        if steps not in self._rates:
+            schedule = StepSchedule(self._optimizer, "lr", "coslog4", total_steps=steps)
+            self._rates[steps] = schedule._settings(0, steps)
+        return self._rates[steps]
+
+    def parts(self, rows: Ints) -> int:
+        """The number of parts in which these rows are trained on."""
+        return min(self.recipe.evaluations, self._steps_of(rows)[1])
+
+    def _steps_of(self, rows: Ints) -> tuple[int, int]:
+        """The size of a batch, and the number of all steps."""
+        size = min(self.recipe.batch_size, len(rows))
+        return size, len(rows) // size * self.recipe.epochs
 
     def _take_step(self, rows: Tensor) -> Tensor:
         self._optimizer.zero_grad()
@@ -222,20 +233,29 @@ class _Program:
         self._optimizer.zero_grad()
         return loss
 
-    def _loss(self, rows: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Cross entropy or squared error of these rows, and the outputs."""
+    def _loss(self, rows: Tensor, smoothing: float = 0.0, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Cross entropy or squared error of these rows, and the outputs; `counted`: 0 for rows that do not count."""
         x, y = (apply(_TAKE, (source, rows)) for source in (self._x, self._y))
-        weights: dict[str, Any] = (
-            {} if self._weights is None else {"sample_weight": apply(_TAKE, (self._weights, rows))}
-        )
+        weights = None if self._weights is None else apply(_TAKE, (self._weights, rows))
+        if counted is not None:
+            weights = counted if weights is None else ops.mul(weights, counted)
         outputs = self.net(x)
         if self.training.classes:
-            return ops.cross_entropy(outputs, y, label_smoothing=smoothing, **weights), outputs
-        return ops.mse_loss(outputs, y, **weights), outputs
+            return ops.cross_entropy(outputs, y, label_smoothing=smoothing, sample_weight=weights), outputs
+        return ops.mse_loss(outputs, y, sample_weight=weights), outputs
+
+    def _evaluated(self, rows: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
+        return self._loss(rows, counted=counted)
 
     def evaluate(self, rows: Ints) -> tuple[float, npt.NDArray[np.float32]]:
-        """The loss of these rows, infinity for NaN, and the outputs."""
-        with evaluating(self.net):
-            loss, outputs = self._outputs(rows)
+        """The loss of these rows, infinity for NaN, and the outputs.
+
+        Folds differ by one row: the program is that of the larger ones, where a row that does not count is added.
+        """
+        most = max(-(-len(self.training.inputs) // FOLDS), len(rows))
+        index, counted = np.full(most, rows[0]), np.zeros(most, np.float32)
+        index[: len(rows)], counted[: len(rows)] = rows, 1
+        with no_grad():
+            loss, outputs = self._evaluation(index, counted)
         value = float(loss.item())
-        return (value if value == value else float("inf")), outputs.numpy()
+        return (value if value == value else float("inf")), outputs.numpy()[: len(rows)].copy()

@@ -21,9 +21,9 @@ from ._calibrate import ensemble_of
 from ._encode import Encoder
 from ._importance import Sample, importances_of, samples_of
 from ._intervals import check_quantiles, errors_at, spread_of
-from ._member import Job, Member, Recipe, Training, train_member
+from ._member import FOLDS, Job, Member, Recipe, Training, train_member
 from ._net import TabularEnsemble
-from ._recipe import recipe_for
+from ._recipe import linear_recipe, recipe_for
 from ._rows import canonical_order, class_weights, rows_of
 from ._target import Classes, Scaled
 
@@ -110,8 +110,11 @@ class TabularModel:
         training = Training(seed, recipe, inputs[order], targets[order], weights, classes)
         if time_limit is not None:
             n_members, training = _within(check_number("time_limit", time_limit), training, n_members)
-        jobs = [(training, number) for number in range(n_members)]
-        members = list(map(train_member, jobs) if run is None else run(train_member, jobs))
+        linear = replace(training, recipe=linear_recipe(training.recipe))
+        jobs = [(training, i) for i in range(n_members)] + [(linear, i) for i in range(min(n_members, FOLDS))]
+        trained = list(map(train_member, jobs) if run is None else run(train_member, jobs))
+        members = trained[:n_members]
+        net = ensemble_of(training, members, trained[n_members:], target)
         record = {
             "rows": frame.rows,
             "seed": seed,
@@ -120,9 +123,9 @@ class TabularModel:
             "best_epochs": [member.epochs for member in members],
             "numerics_version": config.numerics_version,
         }
-        model = cls(task, columns, encoder, target, ensemble_of(training, members, target), record)
+        model = cls(task, columns, encoder, target, net, record)
         model.losses = tuple(member.losses for member in members)
-        model._samples = samples_of(training, members)
+        model._samples = samples_of(training, members, net)
         return model
 
     @property
@@ -202,7 +205,7 @@ class TabularModel:
         """
         if self._importances is None:
             widths = [len(block.features) for block in self._encoder.blocks]
-            shares = importances_of(self._samples, widths, self.net.temperature.numpy(), self._record["seed"])
+            shares = importances_of(self._samples, widths, self._record["seed"])
             used = np.array([kind.used for kind in self.columns])
             self._importances = found = np.zeros(len(used))
             found[used], self._samples = shares, ()

@@ -97,27 +97,49 @@ class TabularNet(Module):
 class TabularEnsemble(Module):
     """The mean of the members' predictions: of softmax(temperature * scores) for classes, of the outputs otherwise.
 
-    With `spreads`, nets of the logarithm of the error's size, a second output is their mean.
+    p = (1 - share) * mean over `nets` + share * mean over `linear`, which are nets without hidden layers. With
+    `spreads`, nets of the logarithm of the error's size, a second output is their mean.
 
-    Arguments: `nets`, at least one; `classes`, whether the outputs are class scores; `spreads`; `knots`, the size of
-    `errors`.
-    Attributes: `temperature`; for numbers `errors`, quantiles of the errors of held-out rows in units of the predicted
-    spread, and `deviation`, their standard deviation.
+    Arguments: `nets`, at least one; `linear`; `classes`, whether the outputs are class scores; `spreads`; `knots`, the
+    size of `errors`.
+    Attributes: `share`; for classes `temperature`, of `nets` and of `linear`; for numbers `errors`, quantiles of the
+    errors of held-out rows in units of the predicted spread, and `deviation`, their standard deviation.
     """
 
-    def __init__(self, nets: Sequence[Module], classes: bool, spreads: Sequence[Module] = (), knots: int = 0) -> None:
-        self.nets, self.classes, self.spreads, self.knots = list(nets), classes, list(spreads), knots
-        self.temperature = Buffer(np.ones(1, np.float32))
+    def __init__(
+        self,
+        nets: Sequence[Module],
+        linear: Sequence[Module],
+        classes: bool,
+        spreads: Sequence[Module] = (),
+        knots: int = 0,
+    ) -> None:
+        self.nets, self.linear, self.classes = list(nets), list(linear), classes
+        self.spreads, self.knots = list(spreads), knots
+        self.share, self.temperature = Buffer(np.zeros(1, np.float32)), Buffer(np.ones(2, np.float32))
         self.errors, self.deviation = Buffer(np.zeros(knots, np.float32)), Buffer(np.ones(1, np.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.classes:
-            return _mean([ops.softmax(ops.mul(net(x), self.temperature)) for net in self.nets])
-        result = _mean([net(x) for net in self.nets])
-        return ops.concatenate([result, _mean([net(x) for net in self.spreads])], 1) if self.spreads else result
+        result = self._mean(self.nets, x, self.temperature[:1])
+        if self.linear:
+            other = self._mean(self.linear, x, self.temperature[1:])
+            result = ops.add(ops.mul(result, ops.sub(1.0, self.share)), ops.mul(other, self.share))
+        if self.spreads:
+            result = ops.concatenate([result, _mean([net(x) for net in self.spreads])], 1)
+        return result
+
+    def _mean(self, nets: Sequence[Module], x: Tensor, temperature: Tensor) -> Tensor:
+        outputs = [net(x) for net in nets]
+        return _mean([ops.softmax(ops.mul(y, temperature)) for y in outputs] if self.classes else outputs)
 
     def config(self) -> dict[str, Any]:
-        return {"nets": self.nets, "classes": self.classes, "spreads": self.spreads, "knots": self.knots}
+        return {
+            "nets": self.nets,
+            "linear": self.linear,
+            "classes": self.classes,
+            "spreads": self.spreads,
+            "knots": self.knots,
+        }
 
 
 def _mean(parts: Sequence[Tensor]) -> Tensor:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ._member import Recipe
 
-__all__ = ["recipe_for"]
+__all__ = ["linear_recipe", "recipe_for"]
+
+
+# Below so many rows: passes, rows in a batch.
+_SIZES = (
+    (300, 100, 32),
+    (1000, 64, 64),
+    (1500, 48, 64),
+    (2500, 48, 128),
+    (10_000, 32, 128),
+    (30_000, 24, 128),
+    (100_000, 20, 256),
+    (float("inf"), 12, 256),
+)
 
 
 def recipe_for(rows: int, classes: int) -> Recipe:
@@ -12,15 +27,17 @@ def recipe_for(rows: int, classes: int) -> Recipe:
 
     Small tables take many passes in small batches through a narrow net, large ones few passes in larger batches.
     """
-    small = rows < 2500
-    width = 64 if small else 128
-    batch = 32 if rows < 1000 else 64 if small else 128 if rows < 30_000 else 256
-    epochs = 64 if rows < 10_000 else 48 if rows < 30_000 else 24
+    width = 64 if rows < 10_000 else 128
     return Recipe(
         hidden=(width, width),
         activation="selu" if classes else "mish",
-        epochs=epochs,
-        batch_size=batch,
+        epochs=next(epochs for most, epochs, _ in _SIZES if rows < most),
+        batch_size=next(size for most, _, size in _SIZES if rows < most),
         lr=0.04 if classes else 0.07,
         label_smoothing=0.05 if classes else 0.0,
     )
+
+
+def linear_recipe(recipe: Recipe) -> Recipe:
+    """The recipe of a net without hidden layers beside the others."""
+    return replace(recipe, hidden=(), evaluations=16)
