@@ -102,7 +102,7 @@ def test_hyper_parameters_are_rounded_once(dtype: Float) -> None:
         for lr, momentum, decay in [(1 / 3, 0.1, 1 / 7), (1e-40, 0.7, 1e-42), (0.1, 0.9, tiny), (0.1, tiny, 0.0)]:
             compare("sgd", [p, g, v], (lr, momentum, decay, 0.0), [], setting)
         for name in ("adam", "adamw"):
-            compare(name, [p, g, v, abs(v)], (1 / 3, 0.1, 1 / 7, 1e-42, tiny), [2.0, 0.3, 0.7], setting)
+            compare(name, [p, g, v, abs(v)], (1 / 3, 0.1, 1 / 7, 1e-42, tiny, 0.0), [2.0, 0.3, 0.7], setting)
         compare("rmsprop", [p, g, abs(v), v], (1 / 3, 0.1, 1e-42, tiny, tiny), [], setting)
         compare("adagrad", [p, g, abs(v)], (1 / 3, 0.1, tiny, 1e-42), [2.0], setting)
 
@@ -158,13 +158,13 @@ WRONG = {
     "many states": (("adagrad", (1, 1)), ValueError, "adagrad: expected 2 outputs"),
     "numbers": (("sgd", (1,), np.zeros(3)), TypeError, "hyperparameters: expected at least 4 float64 numbers"),
     "numbers dtype": (("sgd", (1,), np.zeros(4, np.float32)), TypeError, "hyperparameters: expected at least 4"),
-    "clock": (("adam", (1, 1), np.zeros(5), np.zeros(2)), TypeError, "step_state: expected at least 3 float64 numbers"),
+    "clock": (("adam", (1, 1), np.zeros(6), np.zeros(2)), TypeError, "step_state: expected at least 3 float64 numbers"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_rejected(case: str) -> None:
     (name, states, *rest), error, message = WRONG[case]
-    numbers, clock = [*rest, *[np.zeros(5), np.zeros(3)][len(rest) :]]
+    numbers, clock = [*rest, *[np.zeros(6), np.zeros(3)][len(rest) :]]
     with pytest.raises(error, match=message):
         _core.update_step(name, np.ones(3), np.ones(3), tuple(np.ones(3) for _ in states), numbers, clock)
