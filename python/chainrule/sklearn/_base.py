@@ -67,6 +67,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         "callbacks": [callable, list, tuple, None],
     }
 
+    def _keep(self, arguments: dict[str, Any]) -> None:
+        """Set the constructor's arguments as attributes, as scikit-learn's estimators have them."""
+        self.__dict__.update({name: value for name, value in arguments.items() if name not in ("self", "__class__")})
+
     # What the subclasses add.
 
     def _encoded(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
