@@ -59,7 +59,9 @@ def test_images_from_a_pipe(piece: int, compressed: bool, tmp_path: Path) -> Non
         assert read_idx(path).tolist() == list(range(200))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f", b"\x1f\x8b", b"\x1f\x8b\x08", gzip.compress(TABLE, mtime=0)[:-9], b"1"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x1f", b"\x1f\x8b", b"\x1f\x8b\x08", gzip.compress(TABLE, mtime=0)[:-9], b"1"]
+)
 @pytest.mark.parametrize("read", [read_csv, read_idx])
 def test_cut_streams(content: bytes, read: object, tmp_path: Path) -> None:
     path = tmp_path / "f"
