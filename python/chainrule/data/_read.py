@@ -230,7 +230,7 @@ class _Text:
             wrong = np.flatnonzero(counts != self.width)
             for i in map(int, wrong):
                 message = f"{counts[i]} fields, expected {self.width} as in the first line"
-                if not self.comment and block.texts(i)[0].startswith("#"):
+                if not self.comment and block.texts(int(i))[0].startswith("#"):
                     message += "; comment='#' (--comment '#') leaves out such lines"
                 self.problems.add(message, line=int(block.lines[i]))
             if len(wrong):
