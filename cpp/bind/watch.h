@@ -56,7 +56,7 @@ class Watched {
     uint64_t value;
   };
   // Those of objects that the entries keep alive, and what these point to: that is read where the first are the same.
-  enum Part { kOwn, kBehind, kParts };
+  enum Part { kHeld, kBehind, kParts };
 
  private:
   struct Entry {

@@ -41,7 +41,7 @@ class Words {
   Words() = default;  // counts them
   Words(Range own, Range behind) : parts_{own, behind} {}
 
-  void add(const void* address, Part part = Watched::kOwn) {
+  void add(const void* address, Part part = Watched::kHeld) {
     Range& range = parts_[part];
     ++range.count;
     if (range.next != range.end) *range.next++ = {address, word_at(address)};
@@ -143,7 +143,7 @@ Watched::Watched(pybind11::handle entries) {
       continue;
     }
     Entry added = {entry, {}, {}};
-    for (const Part part : {kOwn, kBehind}) {
+    for (const Part part : {kHeld, kBehind}) {
       added.first[part] = words_[part].size();
       added.end[part] = added.first[part] + words.count(part);
       words_[part].resize(added.end[part], kUnlike);
@@ -162,7 +162,7 @@ bool Watched::unchanged() {
   for (const Type& required : types_) {
     if (type_version(required.type) != required.version) return false;
   }
-  if (!(same(words_[kOwn]) && same(words_[kBehind])) && !compare_changed()) return false;
+  if (!(same(words_[kHeld]) && same(words_[kBehind])) && !compare_changed()) return false;
   for (Dict& dict : dicts_) {
     const uint64_t version = *version_of(at(dict.entry, 1));
     if (version == dict.version) continue;
@@ -183,7 +183,7 @@ bool Watched::compare_changed() {
 }
 
 bool Watched::same_words(const Entry& entry) const {
-  for (const Part part : {kOwn, kBehind}) {
+  for (const Part part : {kHeld, kBehind}) {
     for (size_t i = entry.first[part]; i < entry.end[part]; ++i) {
       if (word_at(words_[part][i].address) != words_[part][i].value) return false;
     }
@@ -198,10 +198,10 @@ bool Watched::compare(const Entry& entry) {
     Word* const words = words_[part].data();
     return Words::Range{words + entry.first[part], words + entry.end[part]};
   };
-  Words words(range(kOwn), range(kBehind));
+  Words words(range(kHeld), range(kBehind));
   bool decided = words_of(entry.entry, words);
-  for (const Part part : {kOwn, kBehind}) decided &= words.count(part) == entry.end[part] - entry.first[part];
-  if (!decided) words_[kOwn][entry.first[kOwn]] = kUnlike;  // its class is another one now
+  for (const Part part : {kHeld, kBehind}) decided &= words.count(part) == entry.end[part] - entry.first[part];
+  if (!decided) words_[kHeld][entry.first[kHeld]] = kUnlike;  // its class is another one now
   return true;
 }
 

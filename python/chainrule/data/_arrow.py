@@ -59,7 +59,7 @@ def _tables(
         for batch in file.iter_batches(chunk_rows, columns=wanted):
             yield pyarrow.Table.from_batches([batch]), names
         return
-    if begin == b"ARRO":
+    if begin == b"ARROW1"[:4]:
         yield from _batches(pyarrow, pyarrow.ipc.open_file(data), chunk_rows, name, reading)
         return
     from pyarrow.feather import read_table
