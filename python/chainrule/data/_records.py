@@ -160,6 +160,11 @@ def blocks_of(pieces: Iterator[bytes], name: str, delimiter: str, comment: str, 
             raise DataError(
                 f"{name}, after line {line}: cannot be read (line {line + 1} is longer than {_LONGEST_RECORD} bytes)"
             )
+        while piece is not None and len(piece) < len(rest):  # so that a long record is not scanned again and again
+            more = next(pieces, None)
+            if more is None:
+                break
+            piece += more
 
 
 def ahead(blocks: Iterator[Block]) -> Iterator[Block]:
