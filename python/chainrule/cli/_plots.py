@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..train._history import History
 from ._models import TableModel
 from ._report import Report
 
-__all__ = ["draw_curves", "draw_results", "prepare_folder"]
+__all__ = ["draw_curves", "draw_members", "draw_results", "prepare_folder"]
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9730d", "#9a9a9a"
 _BINS = 10
@@ -58,6 +59,22 @@ def draw_curves(folder: str, history: History, report: Report) -> None:
         best = int(np.argmin(history.val_loss))
         axes.plot([best + 1], [history.val_loss[best]], "o", color=_ORANGE, markersize=4)
     axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
+    axes.legend(frameon=False)
+    _save(figure, folder, "curves.png", report)
+
+
+def draw_members(folder: str, losses: Sequence[Sequence[float]], report: Report) -> None:
+    """The loss of the rows that each net of a tabular model held out for itself, and where each was best."""
+    if not losses:
+        return
+    figure, axes = _figure()
+    for curve in losses:
+        best = int(np.argmin(curve))
+        axes.plot(range(1, len(curve) + 1), curve, color=_BLUE, linewidth=1, alpha=0.6)
+        axes.plot([best + 1], [curve[best]], "o", color=_ORANGE, markersize=4)
+    axes.plot([], [], color=_BLUE, label="one net, its held-out rows")
+    axes.plot([], [], "o", color=_ORANGE, markersize=4, label="its best evaluation")
+    axes.set(xlabel="evaluation", ylabel="loss", ylim=(0, None))
     axes.legend(frameon=False)
     _save(figure, folder, "curves.png", report)
 
@@ -116,7 +133,8 @@ def _calibration(
     shares = [float(true[bins == k].mean()) for k in used]
     sizes = [int((bins == k).sum()) for k in used]
     axes.plot(means, shares, color=_BLUE, linewidth=1, alpha=0.6)
-    axes.scatter(means, shares, s=[20 + 180 * n / max(sizes) for n in sizes], color=_BLUE, label="rows (size: number)")
+    areas = [20 + 180 * n / max(sizes) for n in sizes]
+    axes.scatter(means, shares, s=areas, color=_BLUE, clip_on=False, zorder=3, label="rows (size: number)")
     what = f"probability of {classes[1]!r}" if two else "probability of the predicted class"
     axes.set(
         xlabel=what, ylabel=f"share of rows that are {classes[1]!r}" if two else "share of rows predicted correctly"

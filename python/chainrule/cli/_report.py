@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ class Report:
     def line(self, text: str = "") -> None:
         """Print a line, unless quiet."""
         if not (self.quiet or self.as_json):
-            self._print(text)
+            self._print(self._wrapped(text))
 
     def result(self, text: str) -> None:
         """Print the one line of a quiet command, with the notes."""
@@ -42,7 +43,13 @@ class Report:
         elif self.quiet:
             self._notes.append(text)
         else:
-            self._print(text)
+            self._print(self._wrapped(text))
+
+    def _wrapped(self, text: str) -> str:
+        """The text in lines of a terminal, broken between words; a file gets it as it is."""
+        if not sys.stdout.isatty():
+            return text
+        return textwrap.fill(text, self.width, break_long_words=False, break_on_hyphens=False)
 
     def json(self, value: Any) -> None:
         """Print an object, if this is what was asked for."""

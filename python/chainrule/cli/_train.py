@@ -271,8 +271,9 @@ def _train_tabular(
     save(saved, path, record=_record(options, table, scores, found))
     _finish(report, events, path, head, scores, seconds, table, "")
     if options.plot is not None:
-        from ._plots import draw_results
+        from ._plots import draw_members, draw_results
 
+        draw_members(options.plot, model.losses, report)
         if table.held_out is not None:
             draw_results(options.plot, found, table.held_out.frame, table.held_out.y, report)
 
