@@ -47,9 +47,10 @@ class Report:
 
     def _wrapped(self, text: str) -> str:
         """The text in lines of a terminal, broken between words; a file gets it as it is."""
-        if not sys.stdout.isatty():
+        if sys.stdout is None or not sys.stdout.isatty():  # None: closed
             return text
-        return textwrap.fill(text, self.width, break_long_words=False, break_on_hyphens=False)
+        wrap = textwrap.TextWrapper(self.width, break_long_words=False, break_on_hyphens=False)
+        return "\n".join(map(wrap.fill, text.split("\n")))
 
     def json(self, value: Any) -> None:
         """Print an object, if this is what was asked for."""
