@@ -259,7 +259,7 @@ class Encoder:
     >>> encoder = Encoder.learn(frame, column_kinds(frame))
     >>> encoder.features
     ['size', 'size from 1 to 2', 'size from 2 to 3', 'heat = oil']
-    >>> encoder(Frame.of({"heat": ["oil", "sun"], "size": [2.0, 2.0]})).round(3).tolist()
+    >>> encoder(Frame.of({"heat": ["oil", "sun"], "size": [2.0, 2.0]})).astype(float).round(3).tolist()
     [[0.0, 0.2, -0.2, 1.0], [0.0, 0.2, -0.2, 0.0]]
     """
 
