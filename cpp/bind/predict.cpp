@@ -274,8 +274,11 @@ PyObject* call(PyObject* self, PyObject* const* args, Py_ssize_t n, PyObject* na
     const bool by_name = named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "out") == 0;
     if (n < 1 || n + named > 2 || (named > 0 && !by_name))
       throw py::type_error("predict: expected predict(x, out=None)");
+    if (t_call_mode == CallMode::kNone) {
+      const Shared held = shared(self);
+      if (!held->refuse.is_none()) held->refuse();
+    }
     const Shared state = current(self);
-    if (t_call_mode == CallMode::kNone && !state->refuse.is_none()) state->refuse();
     return predict(*state, args[0], n + named == 2 ? args[1] : nullptr).release().ptr();
   } catch (...) {
     return set_python_error();
@@ -314,7 +317,8 @@ void bind_predict(py::module_& module) {
       py::arg("in_row"), py::arg("out_row"), py::arg("block"), py::arg("renew") = py::none(),
       py::arg("watched") = py::tuple(), py::arg("refuse") = py::none(),
       "A function predict(x, out=None) that runs programs of up to `block` rows. Where the watched entries do not "
-      "hold any more, it becomes the function that renew() returns.");
+      "hold any more, it becomes the function that renew() returns. refuse() is called first where compiled calls do "
+      "not apply, and may raise.");
 }
 
 }  // namespace chainrule

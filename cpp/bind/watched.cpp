@@ -1,6 +1,5 @@
 // Entries of a watch as words of memory: see watch.h.
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "bind/slots.h"
