@@ -12,7 +12,7 @@ import oracle
 from cases.kernel_rows import label
 from chainrule import _core
 from reference import assert_same_bits
-from support.programs import Float
+from support.programs import Float, matmul
 from support.variants import every_setting
 
 Shape = tuple[int, int, int]
@@ -36,6 +36,10 @@ LARGE = [
     (145, 31, 255),
     (2, 2049, 31),
     (1000, 2, 3),
+    (75, 1, 37),
+    (150, 4, 61),
+    (61, 10, 130),
+    (131, 100, 9),
 ]
 PRIMES = (
     2,
@@ -125,6 +129,16 @@ def test_largest_shapes(dtype: Float, shape: Shape, record_property: Record) -> 
 
 def values(shape: tuple[int, ...], dtype: Float, seed: int) -> Any:
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+@each_dtype
+@pytest.mark.parametrize("n", [1, 3, 5, 11])
+def test_rows_at_multiples_of_a_page(dtype: Float, n: int) -> None:
+    """They meet in one set of the cache; kernels read them in another order."""
+    x, weight = values((45, 1024), dtype, n), values((1024, n), dtype, 29)
+    expected = oracle.matmul(x, weight)
+    for setting in every_setting(threads=(1,)):
+        assert_same_bits(matmul(x, weight), expected, setting)
 
 
 @each_dtype

@@ -5,9 +5,9 @@
 //       for ir over m by mr:        mr rows of a
 //         for jr over nc by nr:     tile
 //
-// Which way a product goes (L: lanes of a vector; rest = n mod L), the first that fits:
+// Which way a product goes (L: lanes of a vector; l: of the vectors of a row; rest = n mod L), the first that fits:
 //
-//   n <= kMaxRows, 5 n < 4 L (*)       transposed_product: c' = b' a', or most lanes of every vector would be idle
+//   n <= kMaxRows, 5 n < 4 l (*)       transposed_product: c' = b' a', or more than a fifth of the lanes would be idle
 //   n > L, 0 < rest <= L / 2 (*)       split_product: n - rest columns, then the rest as c' = b' a'
 //     and an epilogue                  split_with_epilogue: the same in strips, whose whole rows the epilogue sees, if
 //                                      n <= kStripElements / L
@@ -16,7 +16,7 @@
 //     and m = 1, b larger than L2      axpy_rows first: b is read along its rows, not a page per row
 //   any other                          blocked_product: blocks of b that stay in L2, in panels or in place
 //
-//   (*) if m >= L, a is unit-strided, the chains start here and no relu_output is read
+//   (*) if m >= L, a is unit-strided, the chains start here, no relu_output is read, and k repays transposing back
 //
 // Strategy says what blocked_product does to b, a and c for one block.
 #include "kernels/pack.h"
@@ -27,7 +27,6 @@ namespace chainrule {
 namespace {
 
 constexpr int64_t kDirect = 24 << 10;    // bytes: a smaller block of b stays in L1 in place
-constexpr int64_t kPage = 4096;          // rows of a at a multiple of this distance meet in one set of L1
 constexpr int64_t kAtOnce = 64 << 10;    // bytes: strips of less a and panel are multiplied in one call
 constexpr int64_t kStreams = 512 << 10;  // bytes: a larger a has left L2 when the next block of b comes
 
@@ -68,7 +67,7 @@ struct Strategy {
     most_rows = longer > 0 ? rows + 1 : rows;
     nr = max_vectors(static_cast<int>(most_rows)) * Vec<T>::lanes;
     pack = b.cs != 1 || (strips > 2 && kb * b.rs * size > kDirect);
-    copy_a = nb > 2 * nr && a.cs == 1 && a.rs * size % kPage == 0;
+    copy_a = nb > 2 * nr && a.cs == 1 && a.rs % kPage<T> == 0;
     prefetch_a = pack && a.cs == 1 && q.m * kb * size > kStreams;
   }
   // Whether all strips may be multiplied by one panel before the next: together they stay in L1.
@@ -145,9 +144,15 @@ void blocked_product(const Problem<T>& q) {
   } while (pc < q.k);
 }
 
+// ld: from column to column, where b is transposed.
 template <class T>
-int64_t strip_columns(int rows, bool transposed) {
-  return (transposed ? max_transposed_vectors(rows) : max_vectors(rows)) * Vec<T>::lanes;
+int64_t strip_columns(int64_t rows, bool transposed, int64_t ld) {
+  constexpr int64_t L = Vec<T>::lanes;
+  const int mr = static_cast<int>(rows);
+  if (!transposed) return max_vectors(mr) * L;
+  int64_t vectors = max_transposed_vectors<T>(mr);
+  while (vectors > 1 && !fit_together<T>(vectors * L, ld)) --vectors;
+  return vectors * L;
 }
 
 // One row of a: c += a[k] b[k] (axpy) for the first rows of b, eight rows at a time along their columns, c passing
@@ -191,7 +196,8 @@ void few_rows_product(const Problem<T>& q) {
   constexpr int64_t L = Vec<T>::lanes;
   const bool transposed = q.b.cs != 1;
   const int rows = static_cast<int>(q.m);
-  const int64_t nr = strip_columns<T>(rows, transposed), ld_b = transposed ? q.b.cs : q.b.rs;
+  const int64_t ld_b = transposed ? q.b.cs : q.b.rs;
+  const int64_t nr = equal_share(q.n, strip_columns<T>(rows, transposed, ld_b), L);
   const int64_t done = axpy_rows(q);
   TileCollector<T> collector(q.c, q.m, nr, q.n, true);
   for (int64_t j = 0; j < q.n; j += nr) {
@@ -207,6 +213,7 @@ void few_rows_product(const Problem<T>& q) {
 // c' = b' a', in strips of columns that are transposed into rows of c. The chains start here, no relu_output is read.
 template <class T>
 void transposed_product(const Problem<T>& q) {
+  constexpr int64_t L = Vec<T>::lanes;
   const Matrix<T> bt = {q.b.p, q.b.cs, q.b.rs};
   Output<T> out = q.c;
   out.transposed = out.finish.transposed = true;
@@ -216,7 +223,8 @@ void transposed_product(const Problem<T>& q) {
     few_rows_product<T>({1, q.m, q.k, bt, {q.a.p, q.a.cs, q.a.rs}, out, true, nullptr, nullptr});
     return;
   }
-  const int64_t nr = strip_columns<T>(static_cast<int>(q.n), q.a.rs != 1);
+  const int64_t most = strip_columns<T>(q.n, q.a.rs != 1, q.a.rs);
+  const int64_t nr = equal_share(ceil_div(q.m, L) * L, most, L);
   out.c = q.small;
   out.rs = nr;
   out.epilogue = nullptr;
@@ -227,6 +235,15 @@ void transposed_product(const Problem<T>& q) {
     transpose_back(q.small, nr, columns, q.n, collector.tile(i, 0), collector.ld());
     collector.tile_done(i + columns, q.n, true, i + columns == q.m);
   }
+}
+
+// Whether the lanes that c' = b' a' fills repay transposing c' back, and a on its way to the multipliers, where its
+// rows are contiguous. Measured for 1 to 12 columns and k to 64.
+template <class T>
+bool repays_transposing(const Problem<T>& q, int64_t columns) {
+  constexpr int64_t back = kRegisters == 32 ? 128 : kFewColumns<T> ? 64 : 16;
+  if (q.a.rs == 1) return columns <= 2 || q.k >= 4;
+  return q.k * Vec<T>::lanes > back * (smaller(columns, 4) - 1);
 }
 
 template <class T>
@@ -291,10 +308,10 @@ void gemm(const GemmArgs& g) {
   q.c.strip = scratch + BlockSizes<T>::a_elements + packed;
   // Transposing costs about a fifth of the multiplications that it hides behind.
   const bool transposes = q.first && w.relu_output == nullptr && q.m >= L && (q.a.rs == 1 || q.a.cs == 1);
-  const int64_t rest = q.n % L;
-  if (transposes && q.n <= kMaxRows && 5 * q.n < 4 * L) {
+  const int64_t rest = q.n % L, lanes = (q.a.rs == 1 ? 1 : ceil_div(q.n, L)) * L;
+  if (transposes && q.n <= kMaxRows && 5 * q.n < 4 * lanes && repays_transposing(q, q.n)) {
     transposed_product(q);
-  } else if (transposes && q.n > L && rest > 0 && 2 * rest <= L &&
+  } else if (transposes && q.n > L && rest > 0 && 2 * rest <= L && repays_transposing(q, rest) &&
              (g.epilogue == nullptr || q.n <= kStripElements / L)) {
     if (g.epilogue == nullptr) {
       split_product(q, rest);

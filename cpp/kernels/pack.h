@@ -81,8 +81,9 @@ template <class T>
 void transpose_back(const T* from, int64_t ld, int64_t m, int64_t n, T* c, int64_t rs_c) {
   constexpr int64_t L = Vec<T>::lanes;
   if (n <= 2) {
-    for (int64_t j = 0; j < n; ++j) {
-      for (int64_t x = 0; x < m; ++x) c[x * rs_c + j] = from[j * ld + x];
+    for (int64_t x = 0; x < m; ++x) {
+      c[x * rs_c] = from[x];
+      if (n == 2) c[x * rs_c + 1] = from[ld + x];
     }
     return;
   }
