@@ -44,6 +44,11 @@ MORE_SHAPES = ((8, 8, 8), (16, 16, 16), (32, 16, 2), (128, 128, 128), (128, 128,
 # Matrix products of the backward pass through 784 -> 512 at batch 128: data gradient g W^T, weight gradient x^T g.
 TRANSPOSED = (("nt", 128, 512, 784), ("tn", 784, 128, 512), ("tn", 64, 64, 64), ("tn", 128, 128, 10))
 
+# Layers of small nets with few outputs at batch 200: x W, the weight gradient x^T g, the data gradient g W^T.
+NARROW = tuple(
+    shape for n in (1, 2, 3, 7, 10) for shape in (("nn", 200, 100, n), ("tn", 100, 200, n), ("nt", 200, n, 100))
+)
+
 UNARY = ("copy", "relu", "exp", "tanh", "sigmoid", "softplus", "log", "cos", "erf", "gelu", "selu")
 BINARY = ("add",)
 SIZES = (8192, 1 << 20)
@@ -109,6 +114,9 @@ def _all_cases() -> tuple[Case, ...]:
     rows = [_matmul(*shape) for shape in PEER_SHAPES + MORE_SHAPES]
     rows += [_matmul(m, k, n, layout) for layout, m, k, n in TRANSPOSED]
     rows += [_matmul(size, size, size, dtype="float64") for size in (64, 512)]
+    rows += [
+        _matmul(m, k, n, layout, dtype, "narrow") for dtype in ("float32", "float64") for layout, m, k, n in NARROW
+    ]
     rows += [_elementwise("unary", op, size) for size in SIZES for op in UNARY]
     rows += [_elementwise("binary", op, size) for size in SIZES for op in BINARY]
     rows += [_elementwise("unary", op, 8192, "float64") for op in ("exp", "tanh")]

@@ -11,6 +11,7 @@ from bench.results import Row, lost
 # The unit of each group's figures.
 UNITS = {
     "matmul": "GFLOP/s",
+    "narrow": "GFLOP/s",
     "elementwise": "1e9 elements/s",
     "eager": "microseconds a step",
     "epoch": "microseconds a step",
@@ -20,7 +21,7 @@ UNITS = {
 
 def figure(case: Case, seconds: float) -> float:
     """The time of one call in the unit of the case's group: a rate, or microseconds."""
-    if case.group == "matmul":
+    if UNITS.get(case.group) == "GFLOP/s":
         return case.flops / seconds / 1e9
     if case.group == "elementwise":
         return case.elements / seconds / 1e9
