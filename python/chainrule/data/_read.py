@@ -166,7 +166,7 @@ class _Text:
             while at < total:
                 take = total - at if chunk_rows is None else min(total - at, chunk_rows - rows)
                 piece = block if take == total else block.take(slice(at, at + take), self.width)
-                turned = read_numbers(self.parts, piece, self.width)
+                turned = read_numbers(self.parts, piece, self.width, self._expected(block, chunk_rows))
                 if turned:
                     for earlier in self._again(count) if again else kept:
                         read_texts(turned, earlier, self.width)
@@ -180,6 +180,12 @@ class _Text:
                     kept, lines, rows, yielded = [], [], 0, True
         if rows or not yielded:
             yield self._chunk(lines)
+
+    def _expected(self, block: Block, chunk_rows: int | None) -> int:
+        """About as many rows as the file or a chunk of it has, if they are like those of this block."""
+        rows = int(_size(self.source) / max(1, len(block.data)) * len(block.lines) * 1.02) + 1
+        rows = min(rows, 4 * _size(self.source) // (8 * max(1, len(self.parts))))  # bytes: 4 times the file's
+        return rows if chunk_rows is None else min(rows, chunk_rows)
 
     def _again(self, count: int) -> Iterator[Block]:
         """The first blocks of the file once more: one without numbers is not kept in memory."""
