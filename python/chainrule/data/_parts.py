@@ -24,6 +24,7 @@ _FLOATING, _INTEGER, _LARGE_INTEGER, _MISSING = (1 << i for i in range(4))
 _TRUTH = {"true": True, "false": False}
 _SPELLINGS = 3  # wrong values of a column that are told
 _MANY, _SHARE = 10, 0.05  # more different texts, and a larger share of the values, make a column of texts
+_CACHED = 8192  # numbers
 _LEVELS, _REPEATS = 20, 5  # or few values that occur often
 
 
@@ -79,7 +80,7 @@ class ColumnParts:
                 row = int(np.flatnonzero(~np.isnan(values))[0])
                 problems.add(f"{values[row]:g} is neither true nor false", line=int(lines[row]), column=self.name)
             if self.found == _INTEGER:
-                return Column(self.name, values.astype(np.int64))
+                return Column(self.name, _as_integers(values))
             return Column(self.name, values)
         codes = np.concatenate(self.codes).astype(np.int64) if self.codes else np.zeros(0, np.int64)
         different = self.table.texts()
@@ -241,6 +242,14 @@ def read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
     indices = tuple(part.index for part in parts)
     for part, codes in zip(parts, _core.csv_codes(block.data, block.fields, columns, indices, tables), strict=True):
         part.codes.append(codes)
+
+
+def _as_integers(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Whole numbers as int64, in the same memory."""
+    integers = values.view(np.int64)
+    for at in range(0, len(values), _CACHED):
+        integers[at : at + _CACHED] = values[at : at + _CACHED].astype(np.int64)
+    return integers
 
 
 def _declare_missing(text: str) -> str:

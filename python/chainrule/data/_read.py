@@ -146,6 +146,7 @@ class _Text:
     dropped: set[int] = field(default_factory=set)  # columns without names
     parts: list[ColumnParts] = field(default_factory=list)
     width: int = 0  # fields of a record
+    size: int = 0  # bytes, if it is a regular file
     row_names: bool = False  # the header has no name for the first column
     last_row_number: int | None = None
 
@@ -153,7 +154,7 @@ class _Text:
         """The chunks of the file."""
         self.problems = Problems(self.name)
         blocks = blocks_of(self._begin(pieces), self.name, self.delimiter, self.comment, self.skipped)
-        size = _size(self.source)
+        self.size = size = _size(self.source)
         if size >= _LARGE and get_num_threads() > 1:
             blocks = ahead(blocks)
         kept: list[Block] = []  # of this chunk, where they cannot be read again
@@ -183,8 +184,8 @@ class _Text:
 
     def _expected(self, block: Block, chunk_rows: int | None) -> int:
         """About as many rows as the file or a chunk of it has, if they are like those of this block."""
-        rows = int(_size(self.source) / max(1, len(block.data)) * len(block.lines) * 1.02) + 1
-        rows = min(rows, 4 * _size(self.source) // (8 * max(1, len(self.parts))))  # bytes: 4 times the file's
+        rows = int(self.size / max(1, len(block.data)) * len(block.lines) * 1.02) + 1
+        rows = min(rows, 4 * self.size // (8 * max(1, len(self.parts))))  # at most 4 times the bytes of the file
         return rows if chunk_rows is None else min(rows, chunk_rows)
 
     def _again(self, count: int) -> Iterator[Block]:
