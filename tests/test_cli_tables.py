@@ -176,6 +176,21 @@ def test_evaluate_and_info(capsys: pytest.CaptureFixture[str]) -> None:
         assert said in out
 
 
+@pytest.mark.parametrize("width", [32, 40, 80])
+def test_tables_fit_the_terminal(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shop()
+    chainrule(capsys, "train", "shop.csv", "--target", "kauft", "--quiet", "--members", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    out, _ = chainrule(capsys, "info", "shop.safetensors")
+    table = out[out.index("column") : out.index("2 classes")].splitlines()
+    assert max(map(len, table)) <= width
+    for word in ("importance", "identifier", "category", "Kunde", "Rabatt"):
+        assert any(word in line.split() for line in table)  # not broken
+    assert "texts that are all different; left out" in " ".join(" ".join(table).split())
+
+
 def test_a_run_is_repeated_from_its_model(capsys: pytest.CaptureFixture[str]) -> None:
     write_shop()
     chainrule(capsys, "train", "shop.csv", "--target", "kauft", "--seed", "5", "--out", "a", "--quiet")
