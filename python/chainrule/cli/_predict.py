@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Protocol
@@ -145,7 +145,7 @@ class _Text:
     def write(self, columns: Sequence[Column]) -> None:
         names = [] if self._begun else [[self._quoted(column.name) for column in columns]]
         self._begun = True
-        rows = chain(names, zip(*(self._cells(column) for column in columns), strict=True))
+        rows: Iterable[Sequence[str]] = chain(names, zip(*(self._cells(c) for c in columns), strict=True))
         if len(columns) == 1:  # an empty line would be no row
             rows = ((row[0] or '""',) for row in rows)
         self._stream.writelines(f"{self._delimiter.join(row)}\n" for row in rows)
