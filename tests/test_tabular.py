@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from chainrule.tabular import TabularModel
 from chainrule.tabular._calibrate import temperature_of
 from chainrule.tabular._encode import Encoder, quantile
 from chainrule.tabular._intervals import errors_at, knots_of
+from chainrule.tabular._member import Training
 from chainrule.tabular._net import TabularNet
 from support.variants import every_setting, restored
 
@@ -127,6 +129,17 @@ def test_a_folded_net_has_the_outputs_of_the_scaled_one() -> None:
         assert folded.predict(x).tobytes() == net.predict(x).tobytes()
         expected = net.forward(cr.Tensor(x)).numpy()
         assert expected.tobytes() == net.predict(x).tobytes()
+
+
+def test_what_training_needed_is_freed_without_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        model = TabularModel.fit(TABLE, PRICE, task="regression", epochs=2, time_limit=60)
+        left = [o for o in gc.get_objects() if isinstance(o, (Training, cr.optim.AdamW))]
+    finally:
+        gc.enable()
+    assert model.net.spreads and not left
 
 
 def test_a_time_limit_is_repeated_by_what_it_ran() -> None:

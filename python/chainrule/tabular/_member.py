@@ -103,6 +103,12 @@ class Training:
         given = self.seed, self.recipe, self.inputs, self.targets, self.weights, self.classes
         return Training, given
 
+    def release(self) -> None:
+        """Free this thread's program now: it refers to itself, with all rows, and would wait for the collector."""
+        program: _Program | None = self._thread.__dict__.pop("program", None)
+        if program is not None:
+            vars(program).clear()
+
     def member(self, number: int) -> Member:
         """Train a member: the weights at its best evaluation, or with `refit` those of all rows after as many epochs.
 
