@@ -19,6 +19,8 @@ from ._number_losses import *
 from ._op import OPS as OPS
 from ._penalties import *
 from ._pool import *
+from ._products import *
+from ._rearrange import *
 from ._reduce import *
 from ._shape import *
 from ._softmax import *

@@ -330,12 +330,14 @@ def index_tensor(name: str, index: Any, length: int) -> Tensor:
     return checked
 
 
-def take(x: Any, indices: Any) -> Tensor:
-    """Gather rows, out[i] = x[indices[i]].
+def take(x: Any, indices: Any, axis: int = 0) -> Tensor:
+    """Gather rows, out[i] = x[indices[i]], or slices along another axis.
 
-    Arguments: `x` (n, ...); `indices`, integers of any shape; negative ones count from the end.
-    Returns: a tensor of shape indices.shape + x.shape[1:].
-    Errors: IndexError naming the position, TypeError for indices that are not integers.
+    Arguments: `x` (n, ...); `indices`, integers of any shape; negative ones count from the end; `axis`, whose place the
+    axes of the indices take.
+    Returns: a tensor of shape indices.shape + x.shape[1:] for axis 0.
+    Errors: IndexError naming the position, TypeError for indices that are not integers, ValueError for an axis that
+    does not exist.
 
     >>> import chainrule as cr
     >>> cr.take([[1.0], [2.0], [3.0]], [2, 0]).numpy()
@@ -345,7 +347,12 @@ def take(x: Any, indices: Any) -> Tensor:
     source = one(x)
     if source.ndim == 0:
         raise ValueError("take: x has no rows: it is 0-d")
-    return apply(_TAKE, (source, index_tensor("take", indices, source.shape[0])))
+    (at,) = axes_of("take", axis, source.ndim)
+    index = index_tensor("take", indices, source.shape[at])
+    others = [i for i in range(source.ndim) if i != at]
+    found = apply(_TAKE, (transpose(source, [at, *others]), index))
+    n = index.ndim  # its axes come first
+    return transpose(found, [*range(n, n + at), *range(n), *range(n + at, found.ndim)])
 
 
 # Casts.
