@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from .._util import exports as _exports
 from ._activations import *
+from ._aliases import *
 from ._arithmetic import *
+from ._cast import *
 from ._class_losses import *
 from ._conv import *
 from ._losses import *

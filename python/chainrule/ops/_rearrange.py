@@ -12,33 +12,41 @@ from .._tensor import Tensor
 from .._util.checks import check_size, is_integer
 from .._util.exports import own_names
 from ._arithmetic import _float_dtype, where
+from ._names import Dim, by_dim
 from ._operands import own
 from ._shape import broadcast_to, concatenate, getitem, reshape, take, transpose
 from ._strides import axes_of
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Axes = int | Sequence[int]
 
 
-def expand_dims(x: Any, axis: Axes) -> Tensor:
+def expand_dims(x: Any, axis: Axes | None = None, **names: Unpack[Dim]) -> Tensor:
     """Insert axes of length 1.
 
-    Arguments: `x`, any tensor; `axis`, an int or a tuple: the places of the new axes in the result.
+    Arguments: `x`, any tensor; `axis` (also named `dim`), an int or a tuple: the places of the new axes in the
+    result.
     Errors: ValueError for an axis that does not exist in the result.
 
     >>> import chainrule as cr
     >>> cr.expand_dims([1.0, 2.0], -1).shape
     (2, 1)
     """
+    axis, _ = by_dim("expand_dims", names, axis)
+    if axis is None:
+        raise TypeError("expand_dims: expected an axis")
     source = own(x)
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
     new, left = axes_of("expand_dims", axis, source.ndim + count), iter(source.shape)
     return reshape(source, tuple(1 if i in new else next(left) for i in range(source.ndim + count)))
 
 
-def squeeze(x: Any, axis: Axes | None = None) -> Tensor:
+def squeeze(x: Any, axis: Axes | None = None, **names: Unpack[Dim]) -> Tensor:
     """Remove axes of length 1.
 
-    Arguments: `x`, any tensor; `axis`, an int or a tuple (default: all of length 1).
+    Arguments: `x`, any tensor; `axis` (also named `dim`), an int or a tuple (default: all of length 1).
     Errors: ValueError for an axis that does not exist or has another length.
 
     >>> import numpy as np
@@ -46,6 +54,7 @@ def squeeze(x: Any, axis: Axes | None = None) -> Tensor:
     >>> cr.squeeze(np.ones((1, 3, 1))).shape, cr.squeeze(np.ones((1, 3, 1)), axis=0).shape
     ((3,), (3, 1))
     """
+    axis, _ = by_dim("squeeze", names, axis)
     source = own(x)
     gone = [i for i, n in enumerate(source.shape) if n == 1] if axis is None else axes_of("squeeze", axis, source.ndim)
     if any(source.shape[i] != 1 for i in gone):
