@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,65 @@ def test_numbers_are_those_of_python(texts: list[str]) -> None:
     kept = [(text, value) for text, value in zip(texts, wanted, strict=True) if abs(value) < np.inf]
     found = read("x,y\n" + "".join(f"{text},1\n" for text, _ in kept), numbers=["x"]).frame
     np.testing.assert_array_equal(found["x"].numbers(), [value for _, value in kept])
+
+
+SPELLINGS: tuple[Callable[[float], str], ...] = (
+    repr,
+    lambda x: f"{x:+.17g}",
+    lambda x: f"{x:.6f}",
+    lambda x: f"{x:.20f}",
+    lambda x: f"{x:.3e}",
+    lambda x: f"{x:013.5f}",
+    lambda x: str(int(x)),
+    lambda x: f" {x!r} ",
+    lambda x: f'"{x!r}"',
+    lambda x: repr(x).replace("0.", ".", 1),
+)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_random_numbers_are_those_of_python(threads: int) -> None:
+    """All sizes of float64, subnormal ones among them, and of the usual lengths; each in another spelling."""
+    draw = np.random.default_rng(0)
+    bits = draw.integers(0, 2**63 - 1, 6000, np.int64).view(np.float64)
+    small = draw.integers(0, 2**50, 1000, np.int64).view(np.float64)
+    usual = draw.normal(size=12_000) * 10.0 ** draw.integers(-4, 9, 12_000)
+    halves = draw.integers(2**52, 2**53, 500) + 0.5
+    drawn = np.concatenate([bits[np.isfinite(bits)], small, usual, halves, -halves, [0.0, -0.0, 5e-324, 2**53 + 2]])
+    texts = [SPELLINGS[i % len(SPELLINGS) if 1e-4 < abs(x) < 1e15 else i % 2](x) for i, x in enumerate(drawn.tolist())]
+    before = cr.get_num_threads()
+    cr.set_num_threads(threads)
+    try:
+        found = read("x,y\n" + "".join(f"{text},1\n" for text in texts), numbers=["x"]).frame
+    finally:
+        cr.set_num_threads(before)
+    expected = np.array([float(text.strip('"')) for text in texts])
+    np.testing.assert_array_equal(found["x"].numbers().view(np.int64), expected.view(np.int64))
+
+
+def test_numbers_with_other_marks_are_those_of_python() -> None:
+    drawn = (np.random.default_rng(1).normal(size=3000) * 1e5).round(4).tolist()
+    german = "".join(f"{x:,.4f};1\n".translate(str.maketrans(",.", ".,")) for x in drawn)
+    assert values("x;y\n" + german)["x"] == drawn
+    quoted = "".join(f'"{x:,.4f}",1\n' for x in drawn)
+    assert values("x,y\n" + quoted)["x"] == drawn
+    assert values("x,y\n" + quoted, thousands=",")["x"] == drawn
+
+
+@pytest.mark.parametrize("longer", [False, True])
+def test_rows_of_very_different_lengths(longer: bool, tmp_path: Path) -> None:
+    """More or fewer rows than the beginning of a file lets expect."""
+    long, short = [f"{i}.0000000000000000000000000000,{i}" for i in range(20_000)], ["1,2"] * 200_000
+    rows = [*short, *long] if longer else [*long, *short]
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "\n".join(rows), encoding="utf-8")
+    expected = [(float(a), int(b)) for a, b in (row.split(",") for row in rows)]
+    for source in (str(path), io.BytesIO(path.read_bytes())):
+        frame = read_frame(source).frame
+        assert list(zip(frame["a"].values.tolist(), frame["b"].values.tolist(), strict=True)) == expected
+        assert frame["b"].values.dtype == np.int64
+    parts = [part.frame for part in read_frames(str(path), chunk_rows=30_000)]
+    assert [x for part in parts for x in part["b"].values.tolist()] == [b for _, b in expected]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "feather"])

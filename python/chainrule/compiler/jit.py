@@ -22,13 +22,13 @@ from ..autodiff._inputs import zeros_like
 from ..autodiff._jacobian import Sweep, set_sweep_compiler
 from .backward import attach_backward, check_differentiable
 from .build import build
-from .entries import restore, without_changes
+from .entries import explain, restore, without_changes
 from .plan import GradEffect, GradUse, Plan, no_plan
 from .report import describe
 from .trace import Trace, memory_of
 from .tracer import TracerValue
 from .values import check_arguments_unchanged, check_random_states, check_result, random_states, static_objects
-from .watch import UnwatchableError, Watch, explain
+from .watch import UnwatchableError, Watch
 
 __all__ = ["Compiled", "Plan", "compile"]
 

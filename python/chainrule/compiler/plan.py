@@ -16,8 +16,7 @@ from .._util.dtypes import Array, Spec
 from .._util.errors import CompileError
 from .._util.trees import is_array, is_container, is_flat, rebuild
 from .build import CompiledProgram
-from .entries import Kind
-from .watch import explain
+from .entries import Kind, explain
 
 __all__ = ["Plan", "no_plan"]
 

@@ -151,17 +151,16 @@ class Trace:
         if not isinstance(tensor._data, TracerValue) and not self._created_inside(tensor):
             raise_value_unknown(tensor.shape)
 
-    def _is_constant(self, tensor: Tensor) -> bool:
-        return not isinstance(tensor._data, TracerValue) and self.values[self.value(tensor)].constant
-
     # Instructions.
 
     def apply(self, op: Op, inputs: tuple[Tensor, ...], attrs: Attrs) -> Any:
         """Append an op; if all operands are constants, compute it now."""
-        if all(self._is_constant(t) for t in inputs):
-            return EAGER.apply(op, inputs, attrs)
         values = [self.value(t) for t in inputs]
-        mutable = any(self.values[v].array is not None and not self.values[v].constant for v in values)
+        known = [self.values[v] for v in values]
+        constant = [value.constant for value in known]
+        if all(constant):
+            return EAGER.apply(op, inputs, attrs)
+        mutable = any(value.array is not None and not value.constant for value in known)
         key = (op, attrs, *values, *[t._data.shape for t in inputs], self._writes if mutable else 0)
         found = self._seen.get(key)
         if found is None:

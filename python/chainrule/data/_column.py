@@ -90,7 +90,7 @@ class Column:
         if self.values.dtype.kind == "M":
             raise DataError(f"column {self.name!r}: expected numbers, found dates")
         if self.values.dtype.kind != "O":
-            return self.values.astype(np.float64)
+            return self.values.astype(np.float64, copy=False)
         codes, texts = self.codes
         numbers = parse_numbers(texts)
         if isinstance(numbers, str):

@@ -24,6 +24,7 @@ _FLOATING, _INTEGER, _LARGE_INTEGER, _MISSING = (1 << i for i in range(4))
 _TRUTH = {"true": True, "false": False}
 _SPELLINGS = 3  # wrong values of a column that are told
 _MANY, _SHARE = 10, 0.05  # more different texts, and a larger share of the values, make a column of texts
+_CACHED = 8192  # numbers
 _LEVELS, _REPEATS = 20, 5  # or few values that occur often
 
 
@@ -59,6 +60,7 @@ class ColumnParts:
     plan: str = ""
     note: str = ""
     values: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    filled: int = 0  # so many of the last values are read
     found: int = 0  # what the values are
     codes: list[npt.NDArray[np.int32]] = field(default_factory=list)
     table: _core.TextCodes | None = None  # of a column of texts
@@ -73,13 +75,12 @@ class ColumnParts:
     def column(self, lines: npt.NDArray[np.int64], problems: Problems) -> Column:
         """The column; values that do not fit are added to `problems`."""
         if self.table is None:
-            values = np.concatenate(self.values) if self.values else np.zeros(0)
-            self.values = []
+            values = self._values()
             if self.plan == "boolean" and not np.isnan(values).all():
                 row = int(np.flatnonzero(~np.isnan(values))[0])
                 problems.add(f"{values[row]:g} is neither true nor false", line=int(lines[row]), column=self.name)
             if self.found == _INTEGER:
-                return Column(self.name, values.astype(np.int64))
+                return Column(self.name, _as_integers(values))
             return Column(self.name, values)
         codes = np.concatenate(self.codes).astype(np.int64) if self.codes else np.zeros(0, np.int64)
         different = self.table.texts()
@@ -89,6 +90,15 @@ class ColumnParts:
         if self.exact:
             return Column.coded(self.name, codes, different)
         return self._parsed(codes, different, lines, problems)
+
+    def _values(self) -> npt.NDArray[np.float64]:
+        """The numbers of all blocks."""
+        if not self.values:
+            return np.zeros(0)
+        self.values[-1] = self.values[-1][: self.filled]
+        values = self.values[0] if len(self.values) == 1 else np.concatenate(self.values)
+        self.values = []
+        return values
 
     def _without_missing(self, codes: Codes, different: list[str]) -> tuple[Codes, list[str]]:
         """`NA` is a category among texts, but a missing value among numbers."""
@@ -185,22 +195,42 @@ class ColumnParts:
         return f"; declare the column in categories= (--categories){missing}"
 
 
-def read_numbers(parts: list[ColumnParts], block: Block, columns: int) -> list[ColumnParts]:
-    """Read the numbers of a block; returns the columns that turn out to be texts; their earlier blocks are missing."""
+def read_numbers(parts: list[ColumnParts], block: Block, columns: int, expected: int) -> list[ColumnParts]:
+    """Read the numbers of a block; returns the columns that turn out to be texts; their earlier blocks are missing.
+
+    `expected`: about as many rows as there will be, for which memory is taken at once.
+    """
     numbers = [part for part in parts if part.table is None]
     turned = []
     if numbers:
-        indices = tuple(part.index for part in numbers)
+        rows = len(block.lines)
+        _make_room(numbers, rows, expected)
+        indices, out = tuple(part.index for part in numbers), tuple(part.values[-1] for part in numbers)
         marks, words = numbers[0].style.marks, numbers[0].missing[1:]
-        values, found = _core.csv_numbers(block.data, block.fields, columns, indices, *marks, words)
-        for part, column, kinds in zip(numbers, values, found.tolist(), strict=True):
+        found = _core.csv_numbers(
+            block.data, block.fields, columns, indices, *marks, words, out, numbers[0].filled
+        )  # fmt: skip
+        for part, kinds in zip(numbers, found.tolist(), strict=True):
             if kinds >= 2 * _MISSING or kinds & _LARGE_INTEGER:
                 part.values, part.found, part.table = [], 0, _core.TextCodes(part.missing)
                 turned.append(part)
             else:
-                part.values.append(column)
+                part.filled += rows
                 part.found |= kinds
     return turned
+
+
+def _make_room(numbers: list[ColumnParts], rows: int, expected: int) -> None:
+    """Memory for so many more rows of all columns of numbers, which have as many so far."""
+    values, filled = numbers[0].values, numbers[0].filled
+    if values and len(values[-1]) >= filled + rows:
+        return
+    size = max(rows, sum(map(len, values)) if values else expected)
+    for part, empty in zip(numbers, np.empty((len(numbers), size)), strict=True):
+        if part.values:
+            part.values[-1] = part.values[-1][:filled]
+        part.values.append(empty)
+        part.filled = 0
 
 
 def read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
@@ -212,6 +242,14 @@ def read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
     indices = tuple(part.index for part in parts)
     for part, codes in zip(parts, _core.csv_codes(block.data, block.fields, columns, indices, tables), strict=True):
         part.codes.append(codes)
+
+
+def _as_integers(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Whole numbers as int64, in the same memory."""
+    integers = values.view(np.int64)
+    for at in range(0, len(values), _CACHED):
+        integers[at : at + _CACHED] = values[at : at + _CACHED].astype(np.int64)
+    return integers
 
 
 def _declare_missing(text: str) -> str:

@@ -104,8 +104,8 @@ def open_table(source: Source) -> Iterator[io.BufferedReader]:
     else:
         if os.path.isdir(source):
             raise DataError(f"{name}: a folder, expected a file ({os.strerror(errno.EISDIR)})")
-        with open(source, "rb", buffering=0) as raw, buffered(raw) as file:
-            yield _decompressed(file, name)
+        with open(source, "rb", buffering=0) as raw:  # not the buffer: its close() waits for another thread's read()
+            yield _decompressed(buffered(raw), name)
 
 
 def _decompressed(stream: Any, name: str) -> io.BufferedReader:

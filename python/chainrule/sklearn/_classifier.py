@@ -212,7 +212,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return output
         if len(labels.classes) == 1:
             return np.ones_like(output)
-        return np.concatenate([1 - output, output], axis=1)
+        if len(output) > 1:
+            return np.concatenate([1 - output, output], axis=1)
+        both, second = np.empty((1, 2), output.dtype), output.item()  # a quarter of the time; 1 - p is rounded once
+        both[0, 0], both[0, 1] = 1 - second, second
+        return both
 
     def predict_log_proba(self, X: Any) -> Any:
         """The logarithms of `predict_proba`; -inf for a probability of 0."""

@@ -88,9 +88,12 @@ class Labels:
         if self.kind == "binary":
             if len(classes) == 1:
                 return np.repeat(classes, len(probabilities))
+            if len(probabilities) == 1:  # a tenth of the time
+                second = probabilities.item() > 0.5
+                return np.asarray(classes[second : second + 1].copy())
             return np.asarray(classes[(probabilities[:, 0] > 0.5).view(np.int8)])
         if self.kind == "multiclass":
-            return np.asarray(classes[probabilities.argmax(axis=1)])
+            return np.asarray(classes[probabilities.argmax(1)])
         if self.kind == "multilabel":
             return (probabilities > 0.5).astype(int)
         columns = [c[part.argmax(axis=1)] for c, part in zip(classes, self.parts(probabilities), strict=True)]
