@@ -175,7 +175,7 @@ ERRORS: list[tuple[Any, type[Exception], str]] = [
     (lambda x: cr.linear(x, x), ValueError, r"^linear: x has 3 features, weight expects 2 \(x: \(2, 3\), w"),
     (lambda x: cr.linear(x, x[0]), ValueError, r"^linear: weight must be \(in_features, .*got shape \(3,\)"),
     (lambda x: cr.linear(x, x.T, x[0]), ValueError, r"^linear: bias must have shape \(2,\), got \(3,\)"),
-    (lambda x: cr.linear(x, x.T, np.ones(2)), TypeError, r"^linear: expected one dtype, got float32 and float64"),
+    (lambda x: cr.linear(x, x.T, cr.ones(2, dtype="float64")), TypeError, r"^linear: expected one dtype, got float32"),
     (lambda x: cr.softmax(1.0), ValueError, r"^softmax: x has no axes"),
     (lambda x: cr.log_softmax(1.0), ValueError, r"^log_softmax: x has no axes"),
 ]  # fmt: skip

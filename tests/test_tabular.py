@@ -63,7 +63,7 @@ def test_pieces_bend_where_the_values_are_and_are_few_in_wide_tables() -> None:
     half = encoder(Frame.of({"x": [(edges[3] + edges[4]) / 2]}))[0, 1:]
     assert half.tolist() == pytest.approx([0.2] * 3 + [0.0] + [-0.2] * 4, abs=1e-6)
     assert len(_encoder({"x": np.arange(2500)}).blocks[0].edges) == 17
-    wide = _encoder({f"x{i}": draw.normal(size=50) for i in range(50)})
+    wide = _encoder({f"x{i}": draw.normal(size=50) for i in range(100)})
     assert {len(block.edges) for block in wide.blocks} == {6}
     assert _encoder({f"x{i}": draw.normal(size=9) for i in range(300)}).blocks[0].edges == ()
     assert _encoder({"x": [1.0, 2.5, np.nan, 2.5]}).blocks[0].edges == ()

@@ -75,6 +75,7 @@ class Trace:
         self.values: list[Value] = []
         self.code: list[Instr] = []
         self.inputs: list[int] = []  # values passed at each call
+        self.array_arguments: set[int] = set()  # inputs that took a tensor's dtype, as only an array does
         self.checks: list[Check] = []
         self.start = Tensor._wrap(np.zeros(()))._number  # tensors with smaller numbers existed before the trace
         self.arguments: dict[int, Tensor] = {}  # tensors passed by the caller, by the number of the traced tensor
@@ -100,11 +101,11 @@ class Trace:
         self.values.append(Value(spec))
         return len(self.values) - 1
 
-    def input(self, spec: Spec) -> Tensor:
+    def input(self, spec: Spec, plain: bool = False) -> Tensor:
         """A traced tensor whose values are passed at each call."""
         value = self.new(spec)
         self.inputs.append(value)
-        return Tensor._wrap(TracerValue(self, value, spec))
+        return Tensor._wrap(TracerValue(self, value, spec, plain))
 
     def bind(self, array: Array, constant: bool) -> int:
         """The id of a captured array or of a constant."""

@@ -82,7 +82,7 @@ _EQUAL, _NOT_EQUAL, _LESS, _LESS_EQUAL, _GREATER, _GREATER_EQUAL = (
 def add(a: Any, b: Any) -> Tensor:
     """Add elementwise with broadcasting, a + b.
 
-    Arguments: tensors, arrays or numbers of one float dtype and broadcastable shapes.
+    Arguments: tensors of one float dtype and broadcastable shapes; arrays, lists and numbers take a tensor's dtype.
     Returns: a tensor of the broadcast shape.
     Errors: TypeError for other or mixed dtypes, ValueError for shapes that do not broadcast. The same holds for the
     other arithmetic functions.

@@ -1,4 +1,7 @@
-"""The metrics. Sums are the ops' sums in float64, counts are integers, so a metric has the same bits everywhere."""
+"""Metrics of predictions on arrays, in scikit-learn's order of arguments: (target, prediction).
+
+Sums are the ops' sums in float64, counts are integers, so a metric has the same bits everywhere.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import ops
-from .._tensor import Tensor, tensor
-from .._util.arrays import as_ndarray
+from . import ops
+from ._tensor import Tensor, tensor
+from ._util.arrays import as_ndarray
 
 __all__ = [
     "accuracy",
