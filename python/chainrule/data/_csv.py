@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ._dialect import names_missing
 from ._errors import DataError
-from ._frame import Column
+from ._frame import Column, Frame
 from ._kinds import ColumnKind, column_kinds
 from ._problems import Problems, shown
 from ._read import FrameRead, read_frame
@@ -30,11 +30,14 @@ class Table:
     `target` holds one string per row, or is None without a target; `lines` is int64 of shape (rows,), the line number
     at which each row begins; `names` are all columns of the file; `categories` maps each categorical column to its
     categories, indexed by the codes in `features`; `notes` reports in words how the file and its columns were
-    interpreted; `kinds` has what each column is used as, and why.
+    interpreted; `kinds` has what each column is used as, and why. The estimators of tables, and models of `cr.load`,
+    take it as they take a data frame.
 
-    >>> from chainrule.data import Table
-    >>> Table.__name__
-    'Table'
+    >>> import io
+    >>> from chainrule.data import read_csv
+    >>> table = read_csv(io.StringIO("size,heat\\n50,gas\\n70,oil\\n"))
+    >>> table.columns, table.categories
+    (('size', 'heat'), {'heat': ('gas', 'oil')})
     """
 
     columns: tuple[str, ...]
@@ -50,6 +53,26 @@ class Table:
     def coded(self) -> dict[int, int]:
         """Index of each categorical column to its number of categories, the `columns` argument of `cr.nn.OneHot`."""
         return {self.columns.index(name): len(texts) for name, texts in self.categories.items()}
+
+    @property
+    def frame(self) -> Frame:
+        """The features as columns: texts of categories, dates, numbers."""
+        kinds = {kind.name: kind.kind for kind in self.kinds}
+        return Frame(
+            [self._column(i, kinds.get(name, "number")) for i, name in enumerate(self.columns)], len(self.lines)
+        )
+
+    def _column(self, index: int, kind: str) -> Column:
+        name, values = self.columns[index], self.features[:, index]
+        missing = np.isnan(values)
+        if name in self.categories:
+            texts = self.categories[name]
+            codes = np.where(missing, -1, values).astype(np.int64)
+            return Column(name, Column.coded(name, codes, list(texts)).values, texts)
+        if kind == "date":
+            days = np.rint(np.where(missing, 0, values) * 86_400e6).astype(np.int64).view("datetime64[us]")
+            return Column(name, np.where(missing, np.datetime64("NaT", "us"), days))
+        return Column(name, values)
 
 
 def read_csv(

@@ -110,10 +110,10 @@ class ColumnParts:
         return codes, different
 
     def _parsed(self, codes: Codes, different: list[str], lines: Any, problems: Problems) -> Column:
-        lowered = [_TRUTH.get(text.strip().lower()) for text in different]
-        if different and None not in lowered and self.plan in ("", "boolean"):
+        if different and self.plan in ("", "boolean") and all(text.strip().lower() in _TRUTH for text in different):
             self.plan = "boolean"
-            return Column(self.name, _spread(np.array(lowered, np.bool_), codes))
+            truth = np.array([_TRUTH[text.strip().lower()] for text in different], np.bool_)
+            return Column(self.name, _spread(truth, codes))
         if self.plan == "text":
             return Column.coded(self.name, codes, different)
         forced = self.plan == "number" or self.name in self.reading.numbers
