@@ -281,6 +281,22 @@ def test_a_table_of_all_kinds() -> None:
         read_csv(io.StringIO("a,b\n1,2\n3,NA\n"), target="b")
 
 
+def test_features_lie_where_they_were_read(tmp_path: Path) -> None:
+    """Numbers, whole numbers and true and false of one and several blocks, all columns or some, in any order."""
+    rows = [(i / 8, i * 7 % 101 - 50, i % 2, i * i) for i in range(40_000)]
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c,d\n" + "".join(f"{a},{b},{c},{d}\n" for a, b, c, d in rows), encoding="utf-8")
+    expected = np.array(rows, np.float64)
+    for source in (path, io.BytesIO(path.read_bytes())):
+        np.testing.assert_array_equal(read_csv(source).features, expected)
+    for columns in (["d", "b"], ["b"], ["a", "c"], ["c", "b", "a"], ["a", "b", "d"]):
+        found = read_csv(path, columns=columns).features
+        np.testing.assert_array_equal(found, expected[:, ["abcd".index(name) for name in columns]])
+        found[:] = 1  # nobody else's
+    tall = read_csv(io.StringIO("a,b,t\n" + "1,2.5,x\n3,,y\n" * 20), missing="nan").features
+    np.testing.assert_array_equal(tall[:2], [[1, 2.5, 0], [3, np.nan, 1]])
+
+
 def test_a_table_is_taken_where_a_data_frame_is() -> None:
     """Numbers, categories, dates, true and false, and missing ones of each: the model of pandas' frame."""
     rows = "".join(
