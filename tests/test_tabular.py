@@ -17,7 +17,7 @@ from chainrule.tabular._calibrate import temperature_of
 from chainrule.tabular._encode import Encoder, quantile
 from chainrule.tabular._intervals import errors_at, knots_of
 from chainrule.tabular._member import Training
-from chainrule.tabular._net import TabularNet
+from chainrule.tabular._net import TabularEnsemble, TabularNet
 from support.variants import every_setting, restored
 
 ROWS = 60
@@ -63,7 +63,7 @@ def test_pieces_bend_where_the_values_are_and_are_few_in_wide_tables() -> None:
     half = encoder(Frame.of({"x": [(edges[3] + edges[4]) / 2]}))[0, 1:]
     assert half.tolist() == pytest.approx([0.2] * 3 + [0.0] + [-0.2] * 4, abs=1e-6)
     assert len(_encoder({"x": np.arange(2500)}).blocks[0].edges) == 17
-    wide = _encoder({f"x{i}": draw.normal(size=50) for i in range(50)})
+    wide = _encoder({f"x{i}": draw.normal(size=50) for i in range(100)})
     assert {len(block.edges) for block in wide.blocks} == {6}
     assert _encoder({f"x{i}": draw.normal(size=9) for i in range(300)}).blocks[0].edges == ()
     assert _encoder({"x": [1.0, 2.5, np.nan, 2.5]}).blocks[0].edges == ()
@@ -171,6 +171,21 @@ def test_the_temperature_minimises_the_loss_of_held_out_scores() -> None:
         return cr.cross_entropy(scores * np.float32(factor), codes, label_smoothing=1 / 402).item()
 
     assert loss(best) < min(loss(best * 0.9), loss(best * 1.1))
+
+
+def test_an_ensemble_averages_scores_and_mixes_probabilities() -> None:
+    draw = cr.random.Generator(seed=4)
+    x = draw.normal((6, 4))
+    nets = [TabularNet(4, hidden, 3, generator=draw) for hidden in ((5,), (5,), (), ())]
+    for net in nets:
+        net.weights[-1].copy_(draw.normal(net.weights[-1].shape))
+    ensemble = TabularEnsemble(nets[:2], nets[2:], True)
+    ensemble.share.copy_(np.float32([0.25]))
+    ensemble.temperature.copy_(np.float32([2.0, 0.5]))
+    scores = [net.predict(x).astype(np.float64) for net in nets]
+    powers = [np.exp(t * (a + b) / 2) for t, a, b in ((2.0, *scores[:2]), (0.5, *scores[2:]))]
+    shares = [p / p.sum(1, keepdims=True) for p in powers]
+    np.testing.assert_allclose(ensemble.predict(x), 0.75 * shares[0] + 0.25 * shares[1], rtol=1e-5)
 
 
 def test_predictions_stay_within_the_range_of_the_targets() -> None:

@@ -117,7 +117,7 @@ def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | 
     """
     errors = {check.instr.outs[0]: check.error for check in trace.checks}
     key, count = signature(trace, outputs, micro_batch), len(trace.values)
-    built = None if key is None else recall(key, trace, errors)
+    built = None if key is None else recall(CompiledProgram, key, trace, errors)
     if built is None:
         built = _planned(trace, outputs, micro_batch, errors)
         if key is not None:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 from .._ir.values import Value
 from .._util.dtypes import Array, Spec
 from .dataflow import owner
-
-if TYPE_CHECKING:
-    from .build import CompiledProgram
-    from .trace import Trace
+from .trace import Trace
 
 __all__ = ["PLANNED", "recall", "remember", "signature"]
 
@@ -24,7 +21,20 @@ _MAX_PLANNED = 128  # programs that are remembered
 _MAX_INSTRUCTIONS = 400  # of each: larger ones take too much memory
 _MAX_CONSTANTS = 1 << 16  # bytes
 
-PLANNED: dict[Hashable, tuple[CompiledProgram, list[tuple[Value, int | None]]]] = {}
+
+class Planned(Protocol):
+    """A program with its plan: `build.CompiledProgram`."""
+
+    values: list[Value]
+    errors: dict[int, Any]
+
+    def load(self) -> None:
+        """Create the program of the core."""
+
+
+P = TypeVar("P", bound=Planned)
+
+PLANNED: dict[Hashable, tuple[Any, list[tuple[Value, int | None]]]] = {}
 
 
 def signature(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | None) -> Hashable | None:
@@ -56,7 +66,7 @@ def signature(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: in
     )
 
 
-def remember(key: Hashable, built: CompiledProgram, count: int) -> None:
+def remember(key: Hashable, built: Planned, count: int) -> None:
     """Keep what was planned for a trace that had `count` values before; not its arrays, but for constants."""
     known = {id(value.array): i for i, value in enumerate(built.values[:count]) if value.array is not None}
     added: list[tuple[Value, int | None]] = []
@@ -72,8 +82,8 @@ def remember(key: Hashable, built: CompiledProgram, count: int) -> None:
     PLANNED[key] = plan, added
 
 
-def recall(key: Hashable, trace: Trace, errors: dict[int, Any]) -> CompiledProgram | None:
-    """The program of a trace that was planned before, with the arrays of this trace."""
+def recall(kind: type[P], key: Hashable, trace: Trace, errors: dict[int, Any]) -> P | None:
+    """The program, of this class, of a trace that was planned before, with the arrays of this trace."""
     found = PLANNED.get(key)
     if found is None:
         return None
@@ -83,7 +93,7 @@ def recall(key: Hashable, trace: Trace, errors: dict[int, Any]) -> CompiledProgr
         *trace.values,
         *(Value(v.spec, v.array if source is None else arrays[source], v.constant) for v, source in added),
     ]
-    program = copy.copy(plan)
+    program: P = copy.copy(plan)
     program.values, program.errors = values, errors
     program.load()
     return program

@@ -25,7 +25,7 @@ class Column:
 
     `values` is one-dimensional: float64 (NaN: missing), int64, bool, datetime64[us] (NaT: missing), or texts, an object
     array of str (None: missing). `levels` are the known values of a categorical dtype, in its order; the values are
-    then texts.
+    then texts. `own`: nobody else refers to the memory of the values.
 
     >>> import numpy as np
     >>> from chainrule.data._column import Column
@@ -36,6 +36,7 @@ class Column:
     name: str
     values: npt.NDArray[Any]
     levels: tuple[str, ...] | None = None
+    own: bool = False
 
     @property
     def missing(self) -> npt.NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from ._frame import Column
 from ._problems import Problems, shown
 from ._records import Block
 
-__all__ = ["ColumnParts", "Style", "read_numbers", "read_texts"]
+__all__ = ["ColumnParts", "Style", "converted", "read_numbers", "read_texts"]
 
 # What csv_numbers finds in a column, as bits.
 _FLOATING, _INTEGER, _LARGE_INTEGER, _MISSING = (1 << i for i in range(4))
@@ -80,8 +80,8 @@ class ColumnParts:
                 row = int(np.flatnonzero(~np.isnan(values))[0])
                 problems.add(f"{values[row]:g} is neither true nor false", line=int(lines[row]), column=self.name)
             if self.found == _INTEGER:
-                return Column(self.name, _as_integers(values))
-            return Column(self.name, values)
+                return Column(self.name, converted(values, np.int64), own=True)
+            return Column(self.name, values, own=True)
         codes = np.concatenate(self.codes).astype(np.int64) if self.codes else np.zeros(0, np.int64)
         different = self.table.texts()
         self.codes = []
@@ -110,10 +110,10 @@ class ColumnParts:
         return codes, different
 
     def _parsed(self, codes: Codes, different: list[str], lines: Any, problems: Problems) -> Column:
-        lowered = [_TRUTH.get(text.strip().lower()) for text in different]
-        if different and None not in lowered and self.plan in ("", "boolean"):
+        if different and self.plan in ("", "boolean") and all(text.strip().lower() in _TRUTH for text in different):
             self.plan = "boolean"
-            return Column(self.name, _spread(np.array(lowered, np.bool_), codes))
+            truth = np.array([_TRUTH[text.strip().lower()] for text in different], np.bool_)
+            return Column(self.name, _spread(truth, codes))
         if self.plan == "text":
             return Column.coded(self.name, codes, different)
         forced = self.plan == "number" or self.name in self.reading.numbers
@@ -244,12 +244,18 @@ def read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
         part.codes.append(codes)
 
 
-def _as_integers(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Whole numbers as int64, in the same memory."""
-    integers = values.view(np.int64)
+def converted(values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Values of 8 bytes as another type of 8 bytes, in the same memory.
+
+    >>> import numpy as np
+    >>> from chainrule.data._parts import converted
+    >>> converted(np.array([2.0, -3.0]), np.int64)
+    array([ 2, -3])
+    """
+    others = values.view(dtype)
     for at in range(0, len(values), _CACHED):
-        integers[at : at + _CACHED] = values[at : at + _CACHED].astype(np.int64)
-    return integers
+        others[at : at + _CACHED] = values[at : at + _CACHED].astype(dtype)
+    return others
 
 
 def _declare_missing(text: str) -> str:
