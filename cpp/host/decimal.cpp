@@ -170,20 +170,24 @@ bool short_number(std::string_view text, double* value, CsvNumber* kind) {
   }
   if (*p++ != '.') return false;
   const int64_t decimals = stop - p;
-  int64_t left = decimals;
-  for (; left >= 8; left -= 8, p += 8) {
-    const uint64_t bytes = eight_bytes(p) ^ kZeros;
-    if (others_in(bytes) != 0) return false;
-    mantissa = mantissa * kTens[8] + value_of_digits(bytes);
+  if (decimals == 0 || whole + decimals > kMostDigits) return false;
+  const int64_t head = std::min<int64_t>(decimals, 8);
+  const uint64_t bytes = (eight_bytes(p) ^ kZeros) << (64 - 8 * head);
+  uint64_t wrong = others_in(bytes);
+  mantissa = mantissa * kTens[head] + value_of_digits(bytes);
+  if (decimals > 8) {  // two more parts, of which the last may be empty
+    const int64_t middle = std::min<int64_t>(decimals - 8, 8), tail = decimals - 8 - middle;
+    const uint64_t more = (eight_bytes(p + 8) ^ kZeros) << (64 - 8 * middle);
+    const uint64_t last = (eight_bytes(p + 8 + middle) ^ kZeros) << 8 << (56 - 8 * tail);
+    wrong |= others_in(more) | others_in(last);
+    mantissa = (mantissa * kTens[middle] + value_of_digits(more)) * kTens[tail] + value_of_digits(last);
   }
-  const uint64_t bytes = eight_bytes(p) ^ kZeros, last = bytes << 8 << (56 - 8 * left);  // 0 to 7 digits
-  if (others_in(last) != 0) return false;
-  mantissa = mantissa * kTens[left] + value_of_digits(last);
+  if (wrong != 0) return false;
   double size;
   if (whole + decimals <= kExactDigits) {
     size = static_cast<double>(mantissa) / kPowers[decimals];  // two exact numbers, one rounding
   } else {
-    if (mantissa == 0 || whole + decimals > kMostDigits) return false;
+    if (mantissa == 0) return false;
     size = scaled(mantissa, static_cast<int>(-decimals));
   }
   *value = with_sign(size, negative);
