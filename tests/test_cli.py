@@ -17,8 +17,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.cli import task as training
+from chainrule.cli._target import class_names, decide_task, sorted_classes
 from chainrule.cli.main import run
-from chainrule.data._schema import class_name, decide_task
 from chainrule.serialize._model_files import load_prepared
 from test_data import idx, idx_folder
 
@@ -176,26 +176,32 @@ def test_the_task_can_be_overridden(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("target", "task", "expected"),
     [
-        (["1", "0", "1.0"], None, ("classification", ("0", "1"))),
-        (["10", "9", "2"], None, ("classification", ("2", "9", "10"))),
-        (["b", "a", "1"], None, ("classification", ("1", "a", "b"))),
-        (["1.5", "2"], None, ("regression", ())),
-        ([str(i) for i in range(20)], None, ("classification", tuple(str(i) for i in range(20)))),
-        ([str(i) for i in range(21)], None, ("regression", ())),
-        (["1.5", "2"], "classification", ("classification", ("1.5", "2"))),
-        (["1", "2"], "regression", ("regression", ())),
+        (["1", "0", "1.0"], None, ("0", "1")),
+        (["10", "9", "2"] * 4, None, ("2", "9", "10")),
+        (["10", "9", "2"], None, None),
+        (["b", "a", "1", "a"], None, ("1", "a", "b")),
+        (["1.5", "2"], None, None),
+        ([str(i) for i in range(20)] * 4, None, tuple(str(i) for i in range(20))),
+        ([str(i) for i in range(21)] * 4, None, None),
+        (["1.5", "2"], "classification", ("1.5", "2")),
+        (["1", "2"], "regression", None),
     ],
 )
-def test_decide_task(target: list[str], task: str | None, expected: tuple[str, tuple[str, ...]]) -> None:
-    assert decide_task(target, task, "f") == expected
+def test_decide_task(target: list[str], task: str | None, expected: tuple[str, ...] | None) -> None:
+    found = decide_task(target, task, "f")
+    assert found == ("regression" if expected is None else "classification")
+    if expected is not None:
+        names = class_names(target)
+        assert sorted_classes(np.array([names[text] for text in target], object)) == expected
 
 
 @pytest.mark.parametrize(
     ("target", "task", "message"),
     [
-        (["1", "1.0"], None, "f: the target has only one distinct value, '1'"),
-        (["1", "NA"], "regression", "f: regression requires a numeric target, found 'NA'"),
-        ([*map(str, range(30)), "NA"], None, "f: the target has 30 distinct numbers, but also 'NA'; specify the task"),
+        (["1", "1.0"], None, "f: the target has only one value, '1'"),
+        (["1", "NA"], "regression", "f: regression requires numbers, found 'NA'"),
+        ([*map(str, range(30)), "NA"], None, "f: the target has 30 different numbers, but also 'NA'; pass --task"),
+        (["a", "b", "c"], None, "f: every row has another text"),
     ],
 )
 def test_decide_task_rejects(target: list[str], task: str | None, message: str) -> None:
@@ -204,8 +210,9 @@ def test_decide_task_rejects(target: list[str], task: str | None, message: str) 
 
 
 def test_class_names() -> None:
-    names = ["1.50", "-0", "1e3", "nan", "1_0", " x"]
-    assert [class_name(text) for text in names] == ["1.5", "0", "1000", "nan", "1_0", " x"]
+    names = ["1.50", "-0", "0", "1e3", "nan"]
+    assert class_names(names) == {name: name for name in names}
+    assert list(class_names(["1.50", "1.5", "-0", "0"]).values()) == ["1.5", "1.5", "0", "0"]
 
 
 def test_idx_folder_trains_and_tests_on_t10k(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

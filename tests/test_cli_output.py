@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from chainrule.cli import run
 from chainrule.serialize._model_files import load_prepared
 from support.fresh_interpreter import python
 from test_cli import CHAINRULE, error_line, ok
@@ -130,3 +133,44 @@ main()
 """
     ran = python(code)
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "chainrule: interrupted\n")
+
+
+SLOW = """
+import io, os, sys
+import chainrule as cr
+import chainrule.data._streams as streams
+from chainrule.cli import run
+
+class Slow(io.FileIO):
+    def readinto(self, buffer):
+        if sys.argv[1] == "fifo" or self.tell() > 4_000_000:
+            print("waits", file=sys.stderr, flush=True)
+            os.read(fifo, 1)
+        return super().readinto(buffer)
+
+fifo = os.open("fifo", os.O_RDWR)
+streams.open = lambda path, *_, **options: Slow(path)
+cr.set_num_threads(2)
+sys.exit(run(["predict", "m", sys.argv[1]]))
+"""
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("source", ["fifo", "t.csv"])
+def test_ctrl_c_ends_a_reading_that_waits(source: str) -> None:
+    """For a pipe without bytes, and for a disk that does not answer, which another thread reads ahead."""
+    Path("t.csv").write_text("a,y\n" + "1.25,0\n3.5,1\n" * 400_000, encoding="utf-8")
+    Path("train.csv").write_text("a,y\n" + "1.25,0\n3.5,1\n" * 30, encoding="utf-8")
+    assert run(["train", "train.csv", "--target", "y", "--net", "plain", "--epochs", "1", "--out", "m", "--quiet"]) == 0
+    os.mkfifo("fifo")
+    command = [sys.executable, "-c", SLOW, source]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "waits\n"
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=5)  # 0.1 s, if nothing else runs
+        finally:
+            process.kill()
+        assert process.returncode == 130

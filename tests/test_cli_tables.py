@@ -1,6 +1,7 @@
 """The command line on a table as people have them: train, predict, evaluate, info, in one process."""
 
 import csv
+import io
 import json
 import pickle
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.cli import run
+from chainrule.sklearn import TabularClassifier, TabularRegressor
 
 pytestmark = pytest.mark.usefixtures("in_folder")
 ROWS = 240
@@ -76,6 +78,26 @@ def test_python_predicts_what_the_command_does(capsys: pytest.CaptureFixture[str
     again = pickle.loads(pickle.dumps(model))
     assert out.split()[1:] == model.predict(frame).tolist() == again.predict(frame).tolist()
     assert (model.predict_proba(frame) == again.predict_proba(frame)).all()
+    out, _ = chainrule(capsys, "predict", "t.safetensors", "t.csv", "--probabilities")
+    rows = list(csv.reader(out.splitlines()))
+    assert rows[0] == ["prediction", "probability_no", "probability_yes"]
+    assert [[float(text) for text in row[1:]] for row in rows[1:]] == model.predict_proba(frame).tolist()
+
+
+@pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
+def test_the_command_predicts_what_a_pickled_estimator_does(estimator: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"size": rng.normal(size=120), "kind": rng.choice(["a", "b"], 120)})
+    y = frame["size"] * 3 + (frame["kind"] == "b") + rng.normal(size=120)
+    fitted = estimator(n_members=2, random_state=0).fit(frame, y if estimator is TabularRegressor else y > 0)
+    cr.save(fitted, "m")
+    frame.to_csv("t.csv", index=False)
+    out, _ = chainrule(capsys, "predict", "m", "t.csv")
+    expected = pickle.loads(pickle.dumps(fitted)).predict(frame)
+    assert out.split()[1:] == [
+        str(value) if estimator is TabularClassifier else repr(value) for value in expected.tolist()
+    ]
+    assert cr.load("m").predict(frame).tolist() == expected.tolist()
 
 
 def test_a_word_for_missing_means_the_same_in_training_and_prediction(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +115,77 @@ def test_a_word_for_missing_means_the_same_in_training_and_prediction(capsys: py
     assert "were not in the training rows ('Paris')" in notes
 
 
+STANDING = (
+    'id,size,price,kind,note,"a, b",y\r\n'
+    '007,1.50,$120,gas,NA,"x, y",1\r\n'
+    '008,+2.0,"$1,200.00",NA,"say ""hi""",,0\r\n'
+    '009,3e0,$7.10,coal,"two\nlines"," edge ",1\r\n'
+    "010,-,$-1,gas,'q',02134,0\r\n"
+)
+
+
+@pytest.mark.parametrize("source", ["t.csv", "-"])
+def test_kept_columns_come_back_as_they_stand(
+    source: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = STANDING.splitlines(keepends=True)
+    Path("train.csv").write_text(rows[0] + "".join(rows[1:]) * 10, encoding="utf-8", newline="")
+    chainrule(capsys, "train", "train.csv", "--target", "y", "--ignore", "id,note", "--quiet", "--members", "1")
+    Path("t.csv").write_text(STANDING, encoding="utf-8", newline="")
+    monkeypatch.setattr("sys.stdin", io.StringIO(STANDING, newline=""))
+    chainrule(capsys, "predict", "train.safetensors", source, "--out", "p.csv")
+    kept = [
+        line.rsplit(",", 1)[0] for line in Path("p.csv").read_text(encoding="utf-8").replace("two\n", "").split("\n")
+    ]
+    expected = STANDING.replace("\r\n", "\n").replace("two\n", "").split("\n")
+    assert kept == expected
+    with Path("p.csv").open(encoding="utf-8", newline="") as file:
+        again = list(csv.reader(file))
+    assert [row[:-1] for row in again] == list(csv.reader(STANDING.splitlines(keepends=True)))
+
+
+def test_kept_columns_of_other_files(capsys: pytest.CaptureFixture[str]) -> None:
+    write_shop()
+    chainrule(capsys, "train", "shop.csv", "--target", "kauft", "--quiet")
+    out, _ = chainrule(capsys, "predict", "shop.safetensors", "shop.csv", "--keep", "Rabatt,Betrag")
+    rows = [line.split(";") for line in Path("shop.csv").read_text(encoding="utf-8").splitlines()]
+    assert [row[:2] for row in csv.reader(out.splitlines())] == [[row[5], row[2]] for row in rows]
+    for name in ("p.tsv", "p.parquet", "p.feather"):
+        chainrule(capsys, "predict", "shop.safetensors", "shop.csv", "--out", name)
+    assert Path("p.tsv").read_text(encoding="utf-8").splitlines()[1].split("\t")[:-1] == rows[1]
+    frame = pd.read_parquet("p.parquet")
+    assert frame["Betrag"].tolist() == [float(row[2].replace(",", ".")) for row in rows[1:]]
+    assert frame["Kunde"].tolist() == [row[0] for row in rows[1:]]
+    pd.testing.assert_frame_equal(pd.read_feather("p.feather"), frame)
+    chainrule(capsys, "predict", "shop.safetensors", "p.parquet", "--out", "again.csv", "--keep", "Betrag")
+    assert pd.read_csv("again.csv")["prediction"].tolist() == frame["prediction"].tolist()
+    for name in ("p.csv.gz", "p.xlsx"):
+        assert run(["predict", "shop.safetensors", "shop.csv", "--out", name]) == 2
+        assert f"{name[name.rindex('.') :]} files are not written" in capsys.readouterr().err
+        assert not Path(name).exists()
+
+
+def test_a_word_for_missing_is_one_for_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
+    """The words of --missing in training, without the option; further ones with it."""
+    write_shop()
+    text = Path("shop.csv").read_text(encoding="utf-8").replace(";NA;", ";keins;").replace(";?;", ";unbekannt;")
+    Path("words.csv").write_text(text, encoding="utf-8")
+    words = ("--missing", "keins", "--missing", "unbekannt")
+    chainrule(capsys, "train", "words.csv", "--target", "kauft", "--quiet", *words, "--out", "m")
+    out, _ = chainrule(capsys, "evaluate", "m", "words.csv", "--json")
+    for word in ("keins", "unbekannt"):
+        text = text.replace(f";{word};", ";;")
+    Path("empty.csv").write_text(text, encoding="utf-8")
+    same, _ = chainrule(capsys, "evaluate", "m", "empty.csv", "--json")
+    assert json.loads(out)["scores"] == json.loads(same)["scores"]
+    Path("more.csv").write_text(text.replace(";;", ";nichts;"), encoding="utf-8")
+    more, _ = chainrule(capsys, "evaluate", "m", "more.csv", "--json", "--missing", "nichts")
+    assert json.loads(more)["scores"] == json.loads(out)["scores"]
+    Path("target.csv").write_text(text.replace(";ja\n", ";keins\n", 3), encoding="utf-8")
+    _, notes = chainrule(capsys, "evaluate", "m", "target.csv", "--json")
+    assert f"3 of {ROWS} rows have a missing target" in notes
+
+
 def test_evaluate_and_info(capsys: pytest.CaptureFixture[str]) -> None:
     write_shop()
     chainrule(capsys, "train", "shop.csv", "--target", "kauft", "--quiet")
@@ -102,6 +195,21 @@ def test_evaluate_and_info(capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = chainrule(capsys, "info", "shop.safetensors")
     for said in ("kauft", "classification", "2 classes: ja, nein", "AUC", "digest"):
         assert said in out
+
+
+@pytest.mark.parametrize("width", [32, 40, 80])
+def test_tables_fit_the_terminal(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shop()
+    chainrule(capsys, "train", "shop.csv", "--target", "kauft", "--quiet", "--members", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    out, _ = chainrule(capsys, "info", "shop.safetensors")
+    table = out[out.index("column") : out.index("2 classes")].splitlines()
+    assert max(map(len, table)) <= width
+    for word in ("importance", "identifier", "category", "Kunde", "Rabatt"):
+        assert any(word in line.split() for line in table)  # not broken
+    assert "texts that are all different; left out" in " ".join(" ".join(table).split())
 
 
 def test_a_run_is_repeated_from_its_model(capsys: pytest.CaptureFixture[str]) -> None:

@@ -283,7 +283,7 @@ SHAPES: tuple[tuple[str, Callable[[Session, Any], Any]], ...] = (
     ("loss", lambda s, x: cr.mse_loss(x, x[:, 0])),
     ("labels", lambda s, x: cr.cross_entropy(x, cr.argmax(x, 0))),
     ("float labels", lambda s, x: cr.cross_entropy(x, x[:, 0])),
-    ("dtypes", lambda s, x: x + x.astype(np.float64)),
+    ("dtypes", lambda s, x: cr.exp(x) + cr.exp(x).astype(np.float64)),
     ("index", lambda s, x: x[:, 4]),
     ("permutation", lambda s, x: x.transpose(0, 0)),
     ("backward", lambda s, x: s.model(x).backward()),

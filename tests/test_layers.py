@@ -9,7 +9,9 @@ import chainrule
 
 PACKAGE = Path(chainrule.__file__).parent
 # Ops take and return tensors, and tensors have ops as operators and methods: see _tensor.py.
-CIRCLE_OF_TENSORS = {"chainrule._tensor", "chainrule.autodiff._sweeps", "chainrule.ops"}
+CIRCLE_OF_TENSORS = {
+    *("chainrule._tensor", "chainrule._util.tensor_methods", "chainrule.autodiff._sweeps", "chainrule.ops"),
+}
 
 
 def modules() -> dict[str, Path]:

@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn
-from chainrule.data._schema import decide_task
+from chainrule.cli._target import decide_task
 from chainrule.nn._output import KINDS, MAX_CLASSES, are_classes
 
 N = 200
@@ -170,9 +170,9 @@ def test_infer_kind_rejects(y: Any, message: str) -> None:
 
 
 def test_the_command_line_decides_by_the_same_rule() -> None:
-    """decide_task reads text; it treats the same targets as classes as infer_kind."""
+    """decide_task reads texts; where there are four rows of each, the same targets are classes as for infer_kind."""
     for values in ([0, 1, 1], list(range(MAX_CLASSES)), list(range(MAX_CLASSES + 1)), [0.5, 2.0], [1.0, 3.0, 7.0]):
-        task, _ = decide_task([str(value) for value in values], None, "here")
+        task = decide_task([str(value) for value in values] * 4, None, "here")
         assert (task == "classification") == are_classes(values)
         assert (task == "classification") == (cr.infer_kind(values) != "continuous")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,18 @@ from chainrule.tabular import TabularModel
 from chainrule.tabular._calibrate import temperature_of
 from chainrule.tabular._encode import Encoder, quantile
 from chainrule.tabular._intervals import errors_at, knots_of
+from chainrule.tabular._member import Training
+from chainrule.tabular._net import TabularEnsemble, TabularNet
+from support.variants import every_setting, restored
 
 ROWS = 60
 TABLE = {"size": np.arange(ROWS) * 7 % 11, "heat": ["gas", "oil", "wood"] * 20, "built": np.arange(ROWS) * 5 % 13}
 PRICE = np.arange(ROWS) * 7 % 11 * 1.5 + np.array([0.0, 4.0, 1.0] * 20)
 KIND = np.where(PRICE > 8, "dear", "cheap")
+DIGESTS = (  # of a classification and of a regression; a change of the recipe changes them
+    "d5725bd87fa86e090510d30e5f7910bf20bd63d68b3d33b627b937d4c7495300",
+    "d73a011fae51412d1b1eb0a70e38959c902b3c9f5c5eff42817a20f64de23da1",
+)
 
 
 def _encoder(table: dict[str, Any]) -> Encoder:
@@ -50,10 +58,11 @@ def test_pieces_bend_where_the_values_are_and_are_few_in_wide_tables() -> None:
     values = np.append(draw.normal(size=99), 1e6)
     encoder = _encoder({"x": values})
     edges = encoder.blocks[0].edges
-    assert len(edges) == 17 and edges[0] == values.min() and edges[-1] == 1e6
-    assert edges[8] == pytest.approx(np.median(values), rel=1e-12)
+    assert len(edges) == 9 and edges[0] == values.min() and edges[-1] == 1e6
+    assert edges[4] == pytest.approx(np.median(values), rel=1e-12)
     half = encoder(Frame.of({"x": [(edges[3] + edges[4]) / 2]}))[0, 1:]
-    assert half.tolist() == pytest.approx([0.2] * 3 + [0.0] + [-0.2] * 12, abs=1e-6)
+    assert half.tolist() == pytest.approx([0.2] * 3 + [0.0] + [-0.2] * 4, abs=1e-6)
+    assert len(_encoder({"x": np.arange(2500)}).blocks[0].edges) == 17
     wide = _encoder({f"x{i}": draw.normal(size=50) for i in range(100)})
     assert {len(block.edges) for block in wide.blocks} == {6}
     assert _encoder({f"x{i}": draw.normal(size=9) for i in range(300)}).blocks[0].edges == ()
@@ -95,6 +104,44 @@ def test_members_do_not_depend_on_their_number_nor_rows_on_their_order() -> None
     assert TabularModel.fit(TABLE, PRICE, task="regression", n_members=3, epochs=4, seed=1).digest() != three.digest()
 
 
+def _digests() -> tuple[str, str]:
+    kind = TabularModel.fit(TABLE, KIND, task="classification", n_members=2, epochs=8)
+    return kind.digest(), TabularModel.fit(TABLE, PRICE, task="regression", n_members=2, epochs=8).digest()
+
+
+def test_the_digest_is_the_same_at_all_levels_and_numbers_of_threads() -> None:
+    with restored():
+        for setting in every_setting((1, 3)):
+            assert _digests() == DIGESTS, setting
+
+
+def test_a_folded_net_has_the_outputs_of_the_scaled_one() -> None:
+    draw = cr.random.Generator(seed=3)
+    for hidden in ((), (7, 5)):
+        net = TabularNet(4, hidden, 3, "mish", draw, scaled=True)
+        x = draw.normal((9, 4))
+        net.fit_first_state(x, draw)
+        assert net.scale is not None
+        net.scale.copy_(draw.normal((4, 1)))
+        net.weights[-1].copy_(draw.normal(net.weights[-1].shape))
+        folded = net.folded()
+        assert folded.scale is None and len(list(folded.parameters())) == len(list(net.parameters())) - 1
+        assert folded.predict(x).tobytes() == net.predict(x).tobytes()
+        expected = net.forward(cr.Tensor(x)).numpy()
+        assert expected.tobytes() == net.predict(x).tobytes()
+
+
+def test_what_training_needed_is_freed_without_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        model = TabularModel.fit(TABLE, PRICE, task="regression", epochs=2, time_limit=60)
+        left = [o for o in gc.get_objects() if isinstance(o, (Training, cr.optim.AdamW))]
+    finally:
+        gc.enable()
+    assert model.net.spreads and not left
+
+
 def test_a_time_limit_is_repeated_by_what_it_ran() -> None:
     model = TabularModel.fit(TABLE, KIND, task="classification", time_limit=0.5)
     ran = model.info()
@@ -124,6 +171,21 @@ def test_the_temperature_minimises_the_loss_of_held_out_scores() -> None:
         return cr.cross_entropy(scores * np.float32(factor), codes, label_smoothing=1 / 402).item()
 
     assert loss(best) < min(loss(best * 0.9), loss(best * 1.1))
+
+
+def test_an_ensemble_averages_scores_and_mixes_probabilities() -> None:
+    draw = cr.random.Generator(seed=4)
+    x = draw.normal((6, 4))
+    nets = [TabularNet(4, hidden, 3, generator=draw) for hidden in ((5,), (5,), (), ())]
+    for net in nets:
+        net.weights[-1].copy_(draw.normal(net.weights[-1].shape))
+    ensemble = TabularEnsemble(nets[:2], nets[2:], True)
+    ensemble.share.copy_(np.float32([0.25]))
+    ensemble.temperature.copy_(np.float32([2.0, 0.5]))
+    scores = [net.predict(x).astype(np.float64) for net in nets]
+    powers = [np.exp(t * (a + b) / 2) for t, a, b in ((2.0, *scores[:2]), (0.5, *scores[2:]))]
+    shares = [p / p.sum(1, keepdims=True) for p in powers]
+    np.testing.assert_allclose(ensemble.predict(x), 0.75 * shares[0] + 0.25 * shares[1], rtol=1e-5)
 
 
 def test_predictions_stay_within_the_range_of_the_targets() -> None:

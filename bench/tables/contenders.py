@@ -79,12 +79,27 @@ def _linear(classes: bool, X: Any) -> Any:
     return _prepared(X, LogisticRegression(max_iter=1000) if classes else Ridge())
 
 
+def _without_missing_numbers(X: Any, estimator: Any) -> Any:
+    """The estimator behind medians for missing numbers and a mark of them, which pytabkit's users add by hand."""
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
+    missing = [name for name in X.columns if X[name].dtype.kind == "f" and X[name].isna().any()]
+    if not missing:
+        return estimator
+    imputer = SimpleImputer(strategy="median", add_indicator=True)
+    columns = make_column_transformer((imputer, missing), remainder="passthrough", verbose_feature_names_out=False)
+    return make_pipeline(columns.set_output(transform="pandas"), estimator)
+
+
 def _realmlp(simple: bool) -> Make:
     def make(classes: bool, X: Any) -> Any:
         import pytabkit
 
         name = f"RealMLP_TD{'_S' if simple else ''}_{'Classifier' if classes else 'Regressor'}"
-        return getattr(pytabkit, name)(random_state=0, n_threads=1, device="cpu")
+        net = getattr(pytabkit, name)(random_state=0, n_threads=1, device="cpu")
+        return _without_missing_numbers(X, net)
 
     return make
 

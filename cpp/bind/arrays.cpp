@@ -68,27 +68,31 @@ std::vector<int64_t> element_strides(const py::array& array, const std::string& 
   return strides;
 }
 
-void check_output(const py::array& array, const std::string& what) {
-  if (!array.writeable()) throw py::value_error(what + ": the array is read-only");
-  if ((array.flags() & py::array::c_style) == 0) throw py::value_error(what + ": expected a C-contiguous array");
+void check_output(const py::array& array, const char* what) {
+  if (!array.writeable()) throw py::value_error(std::string(what) + ": the array is read-only");
+  if ((array.flags() & kPlain) == kPlain) return;
+  if ((array.flags() & py::array::c_style) == 0)
+    throw py::value_error(std::string(what) + ": expected a C-contiguous array");
   element_strides(array, what);
 }
 
-void check_disjoint(const py::array& out, const py::array& in, const std::string& what, bool in_place) {
-  if (out.size() == 0 || in.size() == 0) return;
-  const auto extent = [](const py::array& a) {
-    intptr_t low = reinterpret_cast<intptr_t>(a.data()), high = low + a.itemsize();
-    for (py::ssize_t d = 0; d < a.ndim(); ++d) {
-      const intptr_t reach = (a.shape(d) - 1) * a.strides(d);
-      (reach < 0 ? low : high) += reach;
-    }
-    return std::pair<intptr_t, intptr_t>(low, high);
-  };
-  const auto [low_out, high_out] = extent(out);
-  const auto [low_in, high_in] = extent(in);
-  if (high_out <= low_in || high_in <= low_out) return;
-  if (in_place && out.data() == in.data() && (in.flags() & py::array::c_style) != 0) return;
-  throw py::value_error(what + " overlaps an input in memory");
+Memory::Memory(const py::array& array) {
+  if (array.size() == 0) return;
+  low = reinterpret_cast<intptr_t>(array.data());
+  high = low + array.itemsize();
+  for (py::ssize_t d = 0; d < array.ndim(); ++d) {
+    const intptr_t reach = (array.shape(d) - 1) * array.strides(d);
+    (reach < 0 ? low : high) += reach;
+  }
+}
+
+bool overlap(const py::array& out, const py::array& in, bool in_place) {
+  if (!Memory(out).overlaps(Memory(in))) return false;
+  return !(in_place && out.data() == in.data() && (in.flags() & py::array::c_style) != 0);
+}
+
+void check_disjoint(const py::array& out, const py::array& in, const char* what, bool in_place) {
+  if (overlap(out, in, in_place)) throw py::value_error(std::string(what) + " overlaps an input in memory");
 }
 
 }  // namespace chainrule

@@ -30,10 +30,17 @@ std::vector<int64_t> element_strides(const py::array& array, const std::string& 
 // The flags of an array that kernels can use as it is.
 constexpr int kPlain = int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_};
 
-// C-contiguous, writable.
-void check_output(const py::array& array, const std::string& what);
-// Throws where the memory of out and in overlaps (by extent); exact identity is allowed if `in_place`.
-void check_disjoint(const py::array& out, const py::array& in, const std::string& what, bool in_place);
+// C-contiguous, writable. `what` is a literal: a string of it would take longer than the checks.
+void check_output(const py::array& array, const char* what);
+// The first byte of an array's elements and the one after the last; none for an empty array.
+struct Memory {
+  explicit Memory(const py::array& array);
+  bool overlaps(const Memory& other) const { return low < other.high && other.low < high; }
+  intptr_t low = 0, high = 0;
+};
+// Whether the memory of out and in overlaps; if `in_place`, the same array is allowed.
+bool overlap(const py::array& out, const py::array& in, bool in_place);
+void check_disjoint(const py::array& out, const py::array& in, const char* what, bool in_place);
 
 void bind_config(py::module_& module);
 void bind_program(py::module_& module);

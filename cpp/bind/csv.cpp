@@ -1,7 +1,9 @@
 // Tables of text (host/csv.h) for chainrule.data.
 #include "bind/csv.h"
 
+#include <algorithm>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -35,17 +37,51 @@ class Bytes {
   Py_buffer view_;
 };
 
-// An array that owns the vector, whose elements are `width` values of type T.
-template <class T, class Element>
-py::array_t<T> array_of(std::vector<Element>&& values, py::ssize_t width) {
-  static_assert(sizeof(Element) % sizeof(T) == 0);
-  auto owned = std::make_unique<std::vector<Element>>(std::move(values));
-  const T* const data = reinterpret_cast<const T*>(owned->data());
-  const auto size = static_cast<py::ssize_t>(owned->size());
-  const py::capsule owner(owned.get(), [](void* vector) { delete static_cast<std::vector<Element>*>(vector); });
-  owned.release();
-  if (width == 1) return py::array_t<T>(size, data, owner);
-  return py::array_t<T>({size, width}, data, owner);
+// Memory for the fields of blocks that are done with: new memory costs a page fault for each 4 KiB, as much as the
+// scan.
+class SpareFields {
+ public:
+  static std::vector<CsvField> take() {
+    const std::lock_guard<std::mutex> lock(mutex());
+    if (spare().empty()) return {};
+    std::vector<CsvField> fields = std::move(spare().back());
+    spare().pop_back();
+    return fields;
+  }
+  static void give(std::vector<CsvField>&& fields) {
+    const std::lock_guard<std::mutex> lock(mutex());
+    if (spare().size() < kMost && fields.capacity() <= kLargest) spare().push_back(std::move(fields));
+  }
+
+ private:
+  static constexpr size_t kMost = 3, kLargest = size_t{1} << 18;  // 2 MiB
+  static std::mutex& mutex() {
+    static auto* const held = new std::mutex;  // never destroyed: arrays may outlive static objects
+    return *held;
+  }
+  static std::vector<std::vector<CsvField>>& spare() {
+    static auto* const held = new std::vector<std::vector<CsvField>>;
+    return *held;
+  }
+};
+
+// An array that owns the vector.
+py::array_t<int64_t> array_of(std::vector<int64_t>&& values) {
+  auto owned = std::make_unique<std::vector<int64_t>>(std::move(values));
+  const py::capsule owner(owned.get(), [](void* vector) { delete static_cast<std::vector<int64_t>*>(vector); });
+  const std::vector<int64_t>& held = *owned.release();
+  return py::array_t<int64_t>(static_cast<py::ssize_t>(held.size()), held.data(), owner);
+}
+
+py::array_t<int32_t> array_of(std::vector<CsvField>&& fields) {
+  auto owned = std::make_unique<std::vector<CsvField>>(std::move(fields));
+  const py::capsule owner(owned.get(), [](void* vector) {
+    const std::unique_ptr<std::vector<CsvField>> again(static_cast<std::vector<CsvField>*>(vector));
+    SpareFields::give(std::move(*again));
+  });
+  const std::vector<CsvField>& held = *owned.release();
+  const auto size = static_cast<py::ssize_t>(held.size());
+  return py::array_t<int32_t>({size, py::ssize_t{2}}, reinterpret_cast<const int32_t*>(held.data()), owner);
 }
 
 py::tuple csv_scan(py::handle data, char delimiter, int comment, bool last) {
@@ -54,11 +90,11 @@ py::tuple csv_scan(py::handle data, char delimiter, int comment, bool last) {
   CsvRecords found;
   {
     const ReleasedGil released;
-    found = scan_csv(bytes.text(), {delimiter, comment, last});
+    found = scan_csv(bytes.text(), {delimiter, comment, last}, SpareFields::take());
   }
-  return py::make_tuple(array_of<int32_t>(std::move(found.fields), 2), array_of<int64_t>(std::move(found.first), 1),
-                        array_of<int64_t>(std::move(found.lines), 1), found.end, found.line_count,
-                        static_cast<int>(found.fault), found.fault_line);
+  return py::make_tuple(array_of(std::move(found.fields)), array_of(std::move(found.first)),
+                        array_of(std::move(found.lines)), found.end, found.line_count, static_cast<int>(found.fault),
+                        found.fault_line);
 }
 
 py::tuple csv_check(py::handle data) {
@@ -81,11 +117,12 @@ struct Fields {
     if (columns < 1 || array.shape(0) % columns != 0) throw py::value_error("csv: expected whole records");
     rows = array.shape(0) / columns;
     const auto size = static_cast<int64_t>(text.size());
+    bool outside = false;
     for (int64_t i = 0; i < array.shape(0); ++i) {
       const CsvField field = fields[i];
-      if ((field.doubled() ? -1 - field.begin : field.begin) > field.end || field.end > size)
-        throw py::value_error("csv: a field lies outside of the data");
+      outside |= (field.begin ^ (field.begin >> 31)) > field.end || field.end > size;
     }
+    if (outside) throw py::value_error("csv: a field lies outside of the data");
   }
   CsvField at(int64_t row, int64_t column) const { return fields[row * columns + column]; }
   std::vector<int64_t> checked(const py::tuple& indices) const {
@@ -118,34 +155,48 @@ void on_threads(double work, int64_t most, const Body& body) {
   }
 }
 
-py::tuple csv_numbers(py::handle data, const FieldArray& array, int64_t columns, const py::tuple& indices, char decimal,
-                      char thousands, const py::tuple& missing) {
+using NumberArray = py::array_t<double, py::array::c_style>;
+
+// Where each of the columns is written, from the row `at` on.
+std::vector<double*> places_of(const py::tuple& out, size_t columns, int64_t at, int64_t rows) {
+  if (out.size() != columns) throw py::value_error("csv_numbers: expected an array for each column");
+  std::vector<double*> places;
+  for (py::handle array : out) {
+    if (!NumberArray::check_(array)) throw py::value_error("csv_numbers: out: expected float64 arrays");
+    auto column = py::reinterpret_borrow<NumberArray>(array);
+    if (column.ndim() != 1 || at < 0 || column.shape(0) < at + rows)
+      throw py::value_error("csv_numbers: out: the rows do not fit");
+    places.push_back(column.mutable_data() + at);
+  }
+  return places;
+}
+
+py::array_t<uint32_t> csv_numbers(py::handle data, const FieldArray& array, int64_t columns, const py::tuple& indices,
+                                  char decimal, char thousands, const py::tuple& missing, const py::tuple& out,
+                                  int64_t at) {
   const Bytes bytes(data);
   const Fields fields(bytes.text(), array, columns);
   const std::vector<int64_t> wanted = fields.checked(indices);
   const std::vector<std::string> words = words_of(missing);
   const std::vector<std::string_view> views(words.begin(), words.end());
+  const std::vector<double*> places = places_of(out, wanted.size(), at, fields.rows);
   const auto count = static_cast<py::ssize_t>(wanted.size());
-  py::array_t<double> values({count, static_cast<py::ssize_t>(fields.rows)});
   py::array_t<uint32_t> found(count);
-  double* const out = values.mutable_data();
-  const char* const readable = fields.text.data() + fields.text.size();
   std::vector<uint32_t> kinds(wanted.size() * static_cast<size_t>(num_threads()), 0);
   const double work = kFieldWork * static_cast<double>(fields.rows) * static_cast<double>(count);
   on_threads(work, std::max<int64_t>(1, num_threads()), [&](Share share) {
     const Range rows = share_range(fields.rows, 16, share);
-    uint32_t* const mine = kinds.data() + wanted.size() * static_cast<size_t>(share.index);
-    for (int64_t row = rows.begin; row < rows.end; ++row)
-      for (size_t i = 0; i < wanted.size(); ++i)
-        mine[i] |= 1u << parse_number(fields.at(row, wanted[i]).of(fields.text), readable, {decimal, thousands}, views,
-                                      &out[static_cast<int64_t>(i) * fields.rows + row]);
+    std::vector<uint32_t> mine(wanted.size(), 0);  // not in `kinds`: shares would write the same line of the cache
+    parse_columns(fields.text, fields.fields, columns, rows.begin, rows.end, wanted, places, {decimal, thousands},
+                  views, mine);
+    std::copy(mine.begin(), mine.end(), kinds.data() + wanted.size() * static_cast<size_t>(share.index));
   });
   uint32_t* const all = found.mutable_data();
   for (size_t i = 0; i < wanted.size(); ++i) {
     all[i] = 0;
-    for (size_t at = i; at < kinds.size(); at += wanted.size()) all[i] |= kinds[at];
+    for (size_t k = i; k < kinds.size(); k += wanted.size()) all[i] |= kinds[k];
   }
-  return py::make_tuple(values, found);
+  return found;
 }
 
 // A field's text with its quotes as they were meant.
@@ -224,8 +275,8 @@ void bind_csv(py::module_& m) {
         "Where records and fields lie: fields (CsvField), first, lines, end, line_count, fault, fault_line.");
   m.def("csv_check", csv_check, py::arg("data"), "Whether it is ASCII, where the first NUL is (-1: nowhere), its LFs.");
   m.def("csv_numbers", csv_numbers, py::arg("data"), py::arg("fields"), py::arg("columns"), py::arg("indices"),
-        py::arg("decimal"), py::arg("thousands"), py::arg("missing"),
-        "Columns of records as float64, a row for each, and a bit for each CsvNumber that is in it.");
+        py::arg("decimal"), py::arg("thousands"), py::arg("missing"), py::arg("out"), py::arg("at"),
+        "Writes columns of records into float64 arrays from a row on; returns a bit for each CsvNumber in them.");
   m.def("csv_codes", csv_codes, py::arg("data"), py::arg("fields"), py::arg("columns"), py::arg("indices"),
         py::arg("tables"), "Columns of records as codes of their texts, which the tables number.");
   m.def("csv_texts", csv_texts, py::arg("data"), py::arg("fields"), "Fields as texts.");

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 
 #include "bind/arrays.h"
 #include "bind/gil.h"
@@ -55,8 +56,7 @@ Matrix matrix(const py::array& array, const char* what) {
 // A matmul instruction of this thread, resolved once per ISA level for a product of 1 x 1 x 1: a small product takes
 // less time than finding the kernel by name and allocating the lists.
 Instruction& prepared_matmul(Dtype dtype) {
-  thread_local Instruction prepared[2];
-  Instruction& op = prepared[dtype];
+  Instruction& op = of_thread<std::array<Instruction, 2>>()[dtype];
   const KernelTable& table = active_kernels();
   if (op.kernel != &table.gemm[dtype]) {
     op = {};
@@ -81,7 +81,7 @@ void matmul(py::handle a_object, py::handle b_object, py::handle out_object) {
     throw py::value_error("matmul: expected a (m, k), b (k, n), out (m, n), got a " + shape_text(a) + ", b " +
                           shape_text(b) + ", out " + shape_text(out));
   }
-  if ((out.flags() & kPlain) != kPlain || !out.writeable()) check_output(out, "matmul out");
+  check_output(out, "matmul out");
   check_disjoint(out, a, "matmul: out", false);
   check_disjoint(out, b, "matmul: out", false);
   const Matrix ma = matrix(a, "matmul a"), mb = matrix(b, "matmul b");
@@ -100,7 +100,7 @@ Instruction& prepared_map(const std::string& name, Dtype dtype, size_t inputs, i
     const KernelTable* table = nullptr;
     double work_per_element = 0;
   };
-  thread_local PreparedMap p;
+  PreparedMap& p = of_thread<PreparedMap>();
   const KernelTable& table = active_kernels();
   if (p.table != &table || p.op.name != name || p.op.dtype != dtype || p.op.inputs.size() != inputs) {
     p = {};
@@ -121,7 +121,7 @@ Instruction& prepared_map(const std::string& name, Dtype dtype, size_t inputs, i
 void elementwise(const std::string& name, const py::handle* in, size_t inputs, py::handle out_object) {
   py::array out = as_array(out_object, name);
   const Dtype dtype = dtype_of(out, name);
-  check_output(out, name);
+  check_output(out, name.c_str());
   void* slots[3] = {out.mutable_data()};
   for (size_t i = 0; i < inputs; ++i) {
     const py::array array = as_array(in[i], name);
@@ -131,7 +131,7 @@ void elementwise(const std::string& name, const py::handle* in, size_t inputs, p
       throw py::value_error(name + ": expected C-contiguous arrays of one shape, got " + shape_text(array) +
                             " and out " + shape_text(out));
     }
-    check_disjoint(out, array, name + ": out", true);
+    if (overlap(out, array, true)) throw py::value_error(name + ": out overlaps an input in memory");
     slots[i + 1] = const_cast<void*>(array.data());
   }
   const Instruction& op = prepared_map(name, dtype, inputs, out.size());
@@ -164,6 +164,7 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
   Instruction op;
   op.name = name;
   op.dtype = same_float_dtype("update_step", all);
+  std::vector<Memory> memory;
   for (size_t i = 0; i < all.size(); ++i) {
     if (i != 1) {
       check_output(all[i], "update_step p and states");
@@ -174,7 +175,10 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
       throw py::value_error("update_step: expected C-contiguous arrays of one shape, got " + shape_text(all[0]) +
                             " and " + shape_text(all[i]));
     }
-    for (size_t j = 0; j < i; ++j) check_disjoint(all[i], all[j], "update_step: an array", false);
+    memory.emplace_back(all[i]);
+    for (size_t j = 0; j < i; ++j) {
+      if (memory[i].overlaps(memory[j])) throw py::value_error("update_step: an array overlaps an input in memory");
+    }
   }
   schema::write(op, schema::Update{all[0].size()});
   std::vector<void*> slots;

@@ -85,6 +85,7 @@ void register_tensor(const py::object& tensor_type, const py::object& numbers) {
 struct FastCall {
   py::object program;
   std::vector<py::handle> statics;  // by argument: the object that must be passed (borrowed), or null for an array
+  std::vector<char> arrays;         // by argument: whether it must not be a tensor
   mutable Watched watched;
   std::vector<py::list> versions;
   std::vector<py::object> cleared;
@@ -95,8 +96,8 @@ struct FastCall {
 };
 
 // The data of an argument, or null when it does not fit.
-void* fitting(const FastCall& call, const TensorClass& tensor, PyObject* argument, size_t i) {
-  if (PyObject_TypeCheck(argument, tensor.type)) {
+void* fitting(const FastCall& call, const TensorClass& tensor, PyObject* argument, bool array_only, size_t i) {
+  if (!array_only && PyObject_TypeCheck(argument, tensor.type)) {
     if (slot_of(argument, tensor.requires_grad) != Py_False) return nullptr;
     argument = slot_of(argument, tensor.data);
   }
@@ -142,7 +143,7 @@ py::object run(const FastCall& call, PyObject* const* args, size_t n) {
       if (args[i] != call.statics[i].ptr()) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
       continue;
     }
-    addresses[taken] = fitting(call, tensor_class, args[i], taken);
+    addresses[taken] = fitting(call, tensor_class, args[i], call.arrays[i] != 0, taken);
     if (addresses[taken] == nullptr) return py::reinterpret_borrow<py::object>(Py_NotImplemented);
     ++taken;
   }
@@ -192,11 +193,13 @@ py::object make_fast_call(py::object program, py::object statics, const py::tupl
   if (g_tensor == nullptr) throw py::type_error("fast_call: no Tensor class is registered");
   const Runnable& runs = runnable(program);
   auto* const call =
-      new FastCall{program, {}, Watched(watched), versions, cleared, call_mode(grad), alone, &runs, {}, {}};
+      new FastCall{program, {}, {}, Watched(watched), versions, cleared, call_mode(grad), alone, &runs, {}, {}};
   const py::capsule owner(call, [](void* p) { delete static_cast<FastCall*>(p); });
   for (py::handle item : statics) {
-    // (object,) where exactly this object must be passed, None for an array
-    call->statics.push_back(item.is_none() ? py::handle() : py::handle(PyTuple_GET_ITEM(item.ptr(), 0)));
+    // (object,) where exactly this object must be passed, None for an array or a tensor, () for an array
+    const bool array = item.is_none() || PyTuple_GET_SIZE(item.ptr()) == 0;
+    call->statics.push_back(array ? py::handle() : py::handle(PyTuple_GET_ITEM(item.ptr(), 0)));
+    call->arrays.push_back(array && !item.is_none());
   }
   for (const ArraySpec& spec : runs.inputs()) call->in_types.push_back(numpy_dtype(spec.dtype));
   for (const ArraySpec& spec : runs.outputs()) call->out_types.push_back(numpy_dtype(spec.dtype));

@@ -10,7 +10,7 @@
 namespace chainrule {
 namespace {
 
-constinit thread_local StepLocks::Region* t_region = nullptr;  // the outermost of this thread
+CHAINRULE_FAST_TLS constinit thread_local StepLocks::Region* t_region = nullptr;  // the outermost of this thread
 
 }  // namespace
 

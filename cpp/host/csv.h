@@ -24,7 +24,7 @@ struct CsvField {
   bool doubled() const { return begin < 0; }
   std::string_view of(std::string_view text) const {
     const int32_t first = doubled() ? -1 - begin : begin;
-    return text.substr(static_cast<size_t>(first), static_cast<size_t>(end - first));
+    return {text.data() + first, static_cast<size_t>(end - first)};
   }
 };
 
@@ -39,8 +39,8 @@ struct CsvRecords {
   int64_t fault_line = 0;            // at this line
 };
 
-// Of at most kLongestText bytes.
-CsvRecords scan_csv(std::string_view text, const CsvDialect& dialect);
+// Of at most kLongestText bytes. The fields lie in `memory`.
+CsvRecords scan_csv(std::string_view text, const CsvDialect& dialect, std::vector<CsvField> memory = {});
 
 struct TextCheck {
   bool ascii;

@@ -6,20 +6,22 @@
 #include <utility>
 #include <vector>
 
+#include "threads/of_thread.h"
+
 namespace chainrule {
 
 class Addresses {
  public:
   explicit Addresses(size_t n) {
     if (n <= kOnStack) return;
-    Kept& kept = of_thread();
+    Kept& kept = of_thread<Kept>();
     if (kept.count > 0) on_heap_ = std::move(kept.lists[--kept.count]);
     on_heap_.resize(n);
     data_ = on_heap_.data();
   }
   ~Addresses() {
     if (data_ == on_stack_) return;
-    Kept& kept = of_thread();
+    Kept& kept = of_thread<Kept>();
     if (kept.count < kKept) kept.lists[kept.count++] = std::move(on_heap_);
   }
   Addresses(const Addresses&) = delete;
@@ -34,11 +36,6 @@ class Addresses {
     std::vector<void*> lists[kKept];
     size_t count = 0;
   };
-  static Kept& of_thread() {
-    thread_local Kept kept;
-    return kept;
-  }
-
   void* on_stack_[kOnStack];
   std::vector<void*> on_heap_;
   void** data_ = on_stack_;

@@ -71,10 +71,7 @@ Workspace::~Workspace() {
   std::free(arena_);
   std::free(scratch_);
 }
-Workspace& thread_workspace() {
-  thread_local Workspace workspace;
-  return workspace;
-}
+Workspace& thread_workspace() { return of_thread<Workspace>(); }
 
 void run_instruction(const Instruction& instruction, void* const* slots) {
   static const Conflicts none;

@@ -94,7 +94,7 @@ int Runner::run(const Instruction* instructions, size_t begin, size_t end, doubl
   if (rule_(most_work) == 1) {
     failed = run_alone(instructions, begin, end, slots, scratch_, stop_);
   } else {
-    thread_local Phases phases;
+    Phases& phases = of_thread<Phases>();
     phases.plan(instructions, begin, end, conflicts, rule_);
     Run run = {instructions, slots, scratch_, phases, rule_, stop_};
     pool_.run({run_share, &run, phases.shares(), phases.count(), wake_sleeping_});

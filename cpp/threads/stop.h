@@ -3,12 +3,14 @@
 
 #include <atomic>
 
+#include "threads/of_thread.h"
+
 namespace chainrule {
 
 // Thrown by a run that stopped: what it was to write is incomplete.
 struct Stopped {};
 
-inline constinit thread_local const std::atomic<bool>* t_stop_flag = nullptr;
+CHAINRULE_FAST_TLS inline constinit thread_local const std::atomic<bool>* t_stop_flag = nullptr;
 
 // The flag for the work of this thread, or null: nothing stops it.
 inline const std::atomic<bool>* stop_flag() { return t_stop_flag; }

@@ -43,6 +43,23 @@ from .config import (
 from .nn._output import infer_kind
 from .nn._predictor import Predictor
 from .ops import *
+from .ops._create import (
+    arange,
+    empty,
+    empty_like,
+    eye,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randn,
+    randn_like,
+    zeros,
+    zeros_like,
+)
 from .ops._dropout import dropout
 from .ops._operands import from_dlpack
 from .random import manual_seed
@@ -93,6 +110,7 @@ __all__ = [
     "Trainer",
     "Trial",
     "active_isa",
+    "arange",
     "autodiff",
     "autograd",
     "available_isas",
@@ -103,8 +121,13 @@ __all__ = [
     "custom_op",
     "data",
     "dropout",
+    "empty",
+    "empty_like",
+    "eye",
     "fit",
     "from_dlpack",
+    "full",
+    "full_like",
     "get_num_threads",
     "grad",
     "gradcheck",
@@ -117,6 +140,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "linear_regression",
+    "linspace",
     "load",
     "load_checkpoint",
     "manual_seed",
@@ -126,9 +150,15 @@ __all__ = [
     "nn",
     "no_grad",
     "numerics_version",
+    "ones",
+    "ones_like",
     "ops",
     "optim",
     "quantile",
+    "rand",
+    "rand_like",
+    "randn",
+    "randn_like",
     "random",
     "register_tree_node",
     "saturation",
@@ -145,5 +175,7 @@ __all__ = [
     "use_isa",
     "value_and_grad",
     "vjp",
+    "zeros",
+    "zeros_like",
 ]
 __all__ += vars(ops)["__all__"]  # hidden from type checkers, which follow the star import instead

@@ -111,7 +111,9 @@ def csv_numbers(
     decimal: str,
     thousands: str,
     missing: tuple[str, ...],
-) -> tuple[_Array, _Array]: ...
+    out: tuple[_Array, ...],
+    at: int,
+) -> _Array: ...
 def csv_codes(
     data: Any, fields: _Array, columns: int, indices: tuple[int, ...], tables: tuple[TextCodes, ...]
 ) -> list[_Array]: ...

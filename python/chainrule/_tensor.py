@@ -3,9 +3,9 @@
 Values are C-contiguous NumPy arrays, computed immediately (define-by-run: the graph is the tape). The result of an op
 on tensors that require a gradient stores the op, its inputs and its attributes. These references are the whole graph.
 
-This module, the ops and the reverse sweep form the package's only import cycle: ops take and return tensors, and
-tensors have ops as operators and methods. The cycle is closed by the imports at the end of this file, where Tensor is
-complete; all other modules import at the top.
+This module, the methods, the ops and the reverse sweep form the package's only import cycle: ops take and return
+tensors, and tensors have ops as operators and methods. The cycle is closed by the imports at the end of this file,
+where Tensor is complete; all other modules import at the top.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._util.array_protocol import ArrayProtocol
 from ._util.arrays import to_array
 from ._util.dtypes import FLOATS, Array
 from ._util.mode import grad_mode
+from ._util.tensor_methods import Methods
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,7 +31,7 @@ __all__ = ["Tensor", "tensor"]
 sequence_numbers = itertools.count()  # one for each tensor, in order of creation: an output's is above its inputs'
 
 
-class Tensor(ArrayProtocol):
+class Tensor(Methods):
     """A multi-dimensional array of float32, float64, int64 or bool that can be differentiated.
 
     Created by `cr.tensor` and by ops. Operators and methods follow NumPy, including its broadcasting.
@@ -192,9 +192,65 @@ class Tensor(ArrayProtocol):
         self._bump()
         return self
 
-    def astype(self, dtype: npt.DTypeLike) -> Tensor:
-        """Return the values in another dtype; see `cr.astype`."""
-        return ops.astype(self, dtype)
+    # Changes in place, as PyTorch's: of leaves, outside of recording.
+
+    @property
+    def data(self) -> Tensor:
+        """The tensor without its graph, `detach()`; assigning to it is `copy_`."""
+        return self.detach()
+
+    @data.setter
+    def data(self, values: Any) -> None:
+        self.copy_(values)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set `requires_grad` and return the tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    def _overwrite(self, name: str, values: Any) -> Self:
+        if self._requires_grad and grad_mode.enabled:
+            raise RuntimeError(
+                f"{name}: a tensor {self.shape} that requires a gradient is changed in place; write it under "
+                "cr.no_grad(), or compute a new tensor"
+            )
+        return self.copy_(values)
+
+    def fill_(self, value: Any) -> Self:
+        """Set all elements of a leaf to a number and return it.
+
+        Errors, as for all changes in place: RuntimeError where the change would be recorded (write `with cr.no_grad():`
+        around it); ValueError for a tensor that was created by an op.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([1.0, 2.0]).fill_(3.0).add_(1.0).tolist()
+        [4.0, 4.0]
+        """
+        return self._overwrite("fill_", np.full(self.shape, value, self.dtype))
+
+    def zero_(self) -> Self:
+        """Set all elements of a leaf to 0 and return it; see `fill_`."""
+        return self._overwrite("zero_", np.zeros(self.shape, self.dtype))
+
+    def add_(self, other: Any, alpha: Any = 1) -> Self:
+        """Add `alpha * other` to a leaf in place and return it; see `fill_`."""
+        return self._overwrite("add_", ops.add(self.detach(), other if alpha == 1 else ops.mul(other, alpha)))
+
+    def sub_(self, other: Any, alpha: Any = 1) -> Self:
+        """Subtract `alpha * other` from a leaf in place and return it; see `fill_`."""
+        return self._overwrite("sub_", ops.sub(self.detach(), other if alpha == 1 else ops.mul(other, alpha)))
+
+    def mul_(self, other: Any) -> Self:
+        """Multiply a leaf in place and return it; see `fill_`."""
+        return self._overwrite("mul_", ops.mul(self.detach(), other))
+
+    def div_(self, other: Any) -> Self:
+        """Divide a leaf in place and return it; see `fill_`."""
+        return self._overwrite("div_", ops.div(self.detach(), other))
+
+    def clamp_(self, min: Any = None, max: Any = None) -> Self:
+        """Limit the values of a leaf in place and return it; see `fill_`."""
+        return self._overwrite("clamp_", ops.clip(self.detach(), min, max))
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add d self / d leaf, times `gradient`, to the `grad` of every leaf that requires one; see `cr.backward`."""
@@ -289,81 +345,6 @@ class Tensor(ArrayProtocol):
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, index)
 
-    @property
-    def T(self) -> Tensor:
-        """The tensor with its axes reversed."""
-        return ops.transpose(self)
-
-    def transpose(self, *axes: int) -> Tensor:
-        """Permute the axes; see `cr.transpose`."""
-        return ops.transpose(self, axes or None)
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """Change the shape; see `cr.reshape`."""
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def flatten(self, start_axis: int = 0) -> Tensor:
-        """Merge the axes from `start_axis` on into one; see `cr.flatten`."""
-        return ops.flatten(self, start_axis)
-
-    # Reductions and functions.
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Sum over axes; see `cr.sum`."""
-        return ops.sum(self, axis, keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Mean over axes; see `cr.mean`."""
-        return ops.mean(self, axis, keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Maximum over axes; see `cr.max`."""
-        return ops.max(self, axis, keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Minimum over axes; see `cr.min`."""
-        return ops.min(self, axis, keepdims)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """Index of the maximum; see `cr.argmax`."""
-        return ops.argmax(self, axis, keepdims)
-
-    def exp(self) -> Tensor:
-        """Exponential; see `cr.exp`."""
-        return ops.exp(self)
-
-    def log(self) -> Tensor:
-        """Natural logarithm; see `cr.log`."""
-        return ops.log(self)
-
-    def sqrt(self) -> Tensor:
-        """Square root; see `cr.sqrt`."""
-        return ops.sqrt(self)
-
-    def sin(self) -> Tensor:
-        """Sine; see `cr.sin`."""
-        return ops.sin(self)
-
-    def cos(self) -> Tensor:
-        """Cosine; see `cr.cos`."""
-        return ops.cos(self)
-
-    def tanh(self) -> Tensor:
-        """Hyperbolic tangent; see `cr.tanh`."""
-        return ops.tanh(self)
-
-    def sigmoid(self) -> Tensor:
-        """Logistic function; see `cr.sigmoid`."""
-        return ops.sigmoid(self)
-
-    def relu(self) -> Tensor:
-        """Rectified linear unit; see `cr.relu`."""
-        return ops.relu(self)
-
-    def softmax(self, axis: int = -1) -> Tensor:
-        """Softmax along an axis; see `cr.softmax`."""
-        return ops.softmax(self, axis)
-
 
 def _rebuild(cls: type[Tensor], data: Array, requires_grad: bool, version: list[int]) -> Tensor:
     """Create the copy of a leaf: a separate node, although copy.copy shares the memory."""
@@ -393,5 +374,8 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
 
 
 from . import ops  # noqa: E402
+from ._util import tensor_methods  # noqa: E402
 from .autodiff._sweeps import backward, check_copy, check_overwrite, retained  # noqa: E402
 from .ops._op import Op  # noqa: E402
+
+vars(tensor_methods)["ops"] = ops

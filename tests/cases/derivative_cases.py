@@ -192,6 +192,42 @@ def taken(rng: Rng) -> Call:
     return lambda x: cr.take(x, index), [x]
 
 
+def moved(name: str, rng: Rng) -> Call:
+    """A function of NumPy that moves elements, with random axes."""
+    x = draw(rng, some_shape(rng, 2))
+    i, j = (int(a) for a in rng.permutation(x.ndim)[:2])
+    n = int(rng.integers(0, 3))
+    arguments: tuple[Any, ...] = {
+        "swapaxes": (i, j),
+        "moveaxis": (i, -1),
+        "flip": pick_one(rng, ((), (i,), ((i, j),))),
+        "roll": pick_one(rng, ((n,), (n, i), ((1, -1), (i, j)))),
+        "repeat": pick_one(rng, ((n,), (n + 1, i), (rng.integers(0, 3, x.shape[i]), i))),
+        "tile": (pick_one(rng, (n + 1, (2, 1), (2, 1, 1))),),
+        "expand_dims": (pick_one(rng, (i, -1, (0, 2))),),
+        "squeeze": (),
+        "diagonal": (int(rng.integers(-1, 2)), i, j),
+        "tril": (int(rng.integers(-1, 2)),),
+        "triu": (int(rng.integers(-1, 2)),),
+        "split": ([1, 1 + n], i),
+    }[name]
+    function = getattr(cr, name)
+    if name == "split":
+        return lambda x: function(x, *arguments)[pick_one(np.random.default_rng(n), (0, 1))], [x]
+    return lambda x: function(x, *arguments), [x]
+
+
+def side_by_side(name: str, rng: Rng) -> Call:
+    shape = some_shape(rng, 1, 3, 6)
+    return lambda *x: getattr(cr, name)(x), [draw(rng, shape) for _ in range(rng.integers(1, 4))]
+
+
+def tensor_product(name: str, rng: Rng) -> Call:
+    n = int(rng.integers(1, 4))
+    a, b = draw(rng, (2, n)), draw(rng, (3, n) if name == "inner" else (n, 3))
+    return partial(cr.tensordot, axes=1) if name == "tensordot" else getattr(cr, name), [a, b]
+
+
 def index_added(rng: Rng) -> Call:
     index = indices(rng, 4)
     return row("index_add", attrs=(4,), after=[index]), [draw(rng, (*index.shape, *some_shape(rng, 0, 2, 4)))]
@@ -271,6 +307,25 @@ CASES: dict[str, Generator] = {
     "concatenate": joined,
     "stack": stacked,
     "take": taken,
+    **{
+        name: partial(moved, name)
+        for name in (
+            "swapaxes",
+            "moveaxis",
+            "flip",
+            "roll",
+            "repeat",
+            "tile",
+            "expand_dims",
+            "squeeze",
+            "diagonal",
+            "tril",
+            "triu",
+            "split",
+        )
+    },
+    **{name: partial(side_by_side, name) for name in ("vstack", "hstack")},
+    **{name: partial(tensor_product, name) for name in ("tensordot", "inner", "dot", "outer")},
     "index_add": index_added,
     "getitem": indexed,
     "slice": sliced,

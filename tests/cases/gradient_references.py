@@ -15,7 +15,7 @@ from reference.row import RowwiseRow
 from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
-COMPOSED = ("power",)  # repeated products: the gradients are those of its parts
+COMPOSED = ("power", "tensordot", "inner", "dot", "outer")  # products: the gradients are those of their parts
 
 
 def gradients(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
@@ -144,7 +144,10 @@ def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Arra
     return [result[s.reshape(-1)].reshape(s.shape) for s in sources]
 
 
-MOVES = ("reshape", "flatten", "transpose", "concatenate", "stack", "take", "getitem")
+MOVES = (
+    *("reshape", "flatten", "transpose", "concatenate", "stack", "take", "getitem", "expand_dims", "squeeze"),
+    *("swapaxes", "moveaxis", "flip", "roll", "repeat", "tile", "split", "vstack", "hstack", "diagonal"),
+)
 REFERENCES: dict[str, Reference] = {
     "add": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: g),
     "sub": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: -g),
@@ -179,6 +182,7 @@ REFERENCES: dict[str, Reference] = {
     **dict.fromkeys(KINDS, _loss),
     **dict.fromkeys(PENALTIES, _penalty),
     **dict.fromkeys(MOVES, _moved),
+    **dict.fromkeys(("tril", "triu"), lambda case, x, y, g: [case.reference(g)]),
     "broadcast_to": lambda case, x, y, g: [g],
     "astype": lambda case, x, y, g: [g.astype(x[0].dtype)],
 }

@@ -226,6 +226,29 @@ def _take(rng: np.random.Generator) -> tuple[list[Array], Call]:
     return [a], lambda x: np.take(x, index, axis=axis)
 
 
+def _rearranged(name: str) -> Draw:
+    """Functions that move elements, with options."""
+
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a = _values(rng, _shape(rng, low=2))
+        i, j = (int(n) for n in rng.permutation(a.ndim)[:2])
+        n, way, function = int(rng.integers(0, 3)), int(rng.integers(3)), getattr(np, name)
+        arguments: tuple[Any, ...] = {
+            "roll": ((n + 1,), (-n, i), ((n, 5), (i, j)))[way],
+            "repeat": ((n,), (n + 1, i), (rng.integers(0, 3, a.shape[i]), j if a.shape[i] == a.shape[j] else i))[way],
+            "tile": ((n + 1,), ((2, n),), ((2, 1, 1, 1),))[way],
+            "diagonal": ((), (n - 1,), (n - 1, i, j))[way],
+            "tril": (n - 1,),
+            "triu": (n - 1,),
+            "split": (a.shape[i] if way else [1, 1 + n], i),
+        }[name]
+        if name == "split":
+            return [a], lambda x: function(x, *arguments)[-1]
+        return [a], lambda x: function(x, *arguments)
+
+    return draw
+
+
 def _like(name: str) -> Draw:
     def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
         a, kind = _values(rng, _shape(rng)), [None, np.float32, np.int64][rng.integers(3)]
@@ -261,6 +284,7 @@ CALLS: dict[str, Draw] = {
     **{name: _joined(name) for name in (
         "append", "column_stack", "concat", "concatenate", "dstack", "hstack", "row_stack", "stack", "vstack",
     )},
+    **{name: _rearranged(name) for name in ("diagonal", "repeat", "roll", "split", "tile", "tril", "triu")},
     **{name: _like(name) for name in ("ones_like", "zeros_like")},
     "broadcast_to": _broadcast_to, "clip": _clip, "dot": _dot, "expand_dims": _expand, "flip": _flip,
     "heaviside": lambda rng: ([_values(rng, _shape(rng))], lambda x: np.heaviside(x, 0.5)),

@@ -262,16 +262,88 @@ def _layout() -> Iterator[Case]:
         yield _case(
             "getitem", [(4, 5, 3)], lambda x, i=index: cr.ops.getitem(x, i), lambda x, i=index: x[i], note=f"{index}"
         )
+    for rows, at in (((2, 3), 1), ((2, 3, 4), -1), ((3, 4), -2)):
+        function, reference = partial(cr.take, indices=ROWS, axis=at), partial(np.take, indices=ROWS, axis=at)
+        yield _case("take", [rows], function, reference, note=f"axis {at}")
+    for name, shape, arguments in MOVED:
+        function, reference = getattr(cr, name), getattr(np, name)
+        yield _case(
+            name,
+            [shape],
+            lambda x, f=function, a=arguments: f(x, *a),
+            lambda x, f=reference, a=arguments: f(x, *a),
+            note=f"{arguments}",
+        )
+    for i, places in ((0, 2), (1, [1, 3]), (3, [2, 2, 9])):
+        function = lambda x, i=i, at=places: cr.split(x, at, -1)[i]  # noqa: E731
+        yield _case("split", [(3, 4)], function, lambda x, i=i, at=places: np.split(x, at, -1)[i], note=f"{places}")
+    for name in ("vstack", "hstack"):
+        for shapes in ([(3,), (3,)], [(2, 3), (2, 3)]):
+            function, reference = getattr(cr, name), getattr(np, name)
+            yield _case(name, shapes, lambda *x, f=function: f(x), lambda *x, f=reference: f(x))
     for dtype in (np.float64, np.float32):
         yield _case(
             "astype", [(3, 4)], partial(cr.astype, dtype=dtype), lambda x, t=dtype: x.astype(t), note=dtype.__name__
         )
 
 
+# Functions of NumPy that move elements: name, shape, further arguments.
+MOVED: tuple[tuple[str, Shape, tuple[Any, ...]], ...] = (
+    *(("expand_dims", (2, 3), (axis,)) for axis in (0, -1, (0, 2))),
+    *(("squeeze", (1, 3, 1), axis) for axis in ((), (0,), (-1,), ((0, 2),))),
+    *(("swapaxes", (2, 3, 4), axes) for axes in ((0, 1), (-1, 0), (1, 1))),
+    *(("moveaxis", (2, 3, 4), axes) for axes in ((0, -1), ([0, 1], [-1, 0]), (-1, 1))),
+    *(("flip", (2, 3, 4), axis) for axis in ((), (0,), ((0, -1),))),
+    *(("roll", (2, 3, 4), by) for by in ((5,), (-1, 1), ((1, -2), (0, 2)), (3, (0, 2)), (0, 0), (1, ()))),
+    *(("repeat", (2, 3), by) for by in ((2,), (2, 0), ([2, 0, 1], -1), (0, 1))),
+    *(("tile", (2, 3), (reps,)) for reps in (2, (2, 1), (3, 1, 2), (0, 2), (1,))),
+    *(("diagonal", (3, 4), (offset,)) for offset in (0, 1, -1, 3, 7, -7)),
+    *(("diagonal", (2, 3, 4), axes) for axes in ((1, 0, 2), (-1, -1, 0))),
+)
+TRIANGLES = (((3, 4), 0), ((3, 4), 1), ((4, 3), -2), ((2, 3, 3), 0), ((2, 2), -5))
+
+
+def _triangles() -> Iterator[Case]:
+    for name in ("tril", "triu"):
+        for shape, k in TRIANGLES:
+            yield _case(name, [shape], partial(getattr(cr, name), k=k), partial(getattr(np, name), k=k), note=f"{k}")
+
+
+# Products of other shapes: the reference is the matrix product.
+
+
+def _tensordot(a: Array, b: Array, axes: tuple[Sequence[int], Sequence[int]]) -> Array:
+    of_a, of_b = axes
+    left, right = ([i for i in range(x.ndim) if i not in of] for x, of in ((a, of_a), (b, of_b)))
+    n = int(np.prod([a.shape[i] for i in of_a]))
+    rows, columns = a.transpose([*left, *of_a]).reshape(-1, n), b.transpose([*of_b, *right]).reshape(n, -1)
+    return np.asarray(matmul(rows, columns)).reshape([a.shape[i] for i in left] + [b.shape[i] for i in right])
+
+
+def _products() -> Iterator[Case]:
+    for shapes, axes, pairs in (
+        ([(2, 3, 4), (3, 4, 5)], 2, ([1, 2], [0, 1])),
+        ([(2, 3, 4), (4, 3, 5)], ([1, 2], [1, 0]), ([1, 2], [1, 0])),
+        ([(2, 3), (4, 2)], (0, -1), ([0], [1])),
+        ([(2,), (3,)], 0, ([], [])),
+    ):
+        function, reference = partial(cr.tensordot, axes=axes), partial(_tensordot, axes=pairs)
+        yield _case("tensordot", shapes, function, reference, note=f"{axes}")
+    yield _case("inner", [(2, 3), (4, 3)], cr.inner, partial(_tensordot, axes=([1], [1])))
+    yield _case("inner", [(), (2, 3)], cr.inner, np.multiply)
+    yield _case("dot", [(2, 3), (2, 3, 4)], cr.dot, partial(_tensordot, axes=([1], [1])))
+    yield _case("dot", [(2, 3), (3, 4)], cr.dot, matmul)
+    yield _case("dot", [(2, 3), ()], cr.dot, np.multiply)
+    yield _case("outer", [(2, 3), (4,)], cr.outer, lambda a, b: a.reshape(-1, 1) * b)
+
+
 INDICES: tuple[Any, ...] = (
     1, -1, (2, 3), (1, -2, 0), slice(None, None, -1), slice(1, 3), (slice(None), slice(4, 0, -2)), (Ellipsis, 1),
     (None, 2, slice(None), None), (slice(3, 1), slice(None)), (slice(None, None, 3), Ellipsis, slice(-2, None)),
-    Ellipsis, (), (Ellipsis, None), [2, 0, 2],
+    Ellipsis, (), (Ellipsis, None), [2, 0, 2], (slice(None), [3, 0, 3]), (..., [0, 2]), ([0, 3, 3], [1, 1, 4]),
+    ([[0], [2]], slice(None), [1, 0]), (1, [2, 2], slice(None, None, -1)), (slice(1, 3), None, [0, 1]),
+    [True, False, True, False], (slice(None), [False, True, True, False, True]), np.arange(60).reshape(4, 5, 3) % 7 < 3,
+    (np.arange(20).reshape(4, 5) % 3 == 0, 1), [False] * 4, [],
 )  # fmt: skip
 
 
@@ -303,6 +375,8 @@ def _table() -> dict[str, list[Case]]:
     table.add(_losses())
     table.add(_penalties())
     table.add(_layout())
+    table.add(_triangles())
+    table.add(_products())
     return table.cases
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from math import prod
+from operator import mul
 
 __all__ = ["contiguous_strides", "product"]
 
@@ -12,8 +14,4 @@ product = prod  # the number of elements of a shape
 
 def contiguous_strides(shape: Sequence[int]) -> tuple[int, ...]:
     """Strides in elements of a C-contiguous array."""
-    strides, step = [], 1
-    for length in reversed(shape):
-        strides.append(step)
-        step *= length
-    return tuple(strides[::-1])
+    return tuple(accumulate(shape[:0:-1], mul, initial=1))[::-1] if shape else ()

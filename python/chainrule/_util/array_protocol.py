@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 __all__ = ["ArrayProtocol", "depends_on", "has_graph"]
 
 
+class Size(int):
+    """A number of elements; called, the shape, or the length of an axis, as PyTorch's `x.size()` and `x.size(0)`."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, (int(self),)
+
+
 class ArrayProtocol:
     """Base of Tensor: the methods that depend only on its array, `_data`."""
 
@@ -43,9 +55,11 @@ class ArrayProtocol:
         return self._data.ndim
 
     @property
-    def size(self) -> int:
-        """Number of elements."""
-        return self._data.size
+    def size(self) -> Size:
+        """Number of elements; `x.size()` is the shape and `x.size(0)` the length of an axis."""
+        found = Size(self._data.size)
+        found.shape = self._data.shape
+        return found
 
     # Values. Reading them is free outside of transformations and compiled functions. Code that takes values without
     # naming them, such as a NumPy function, must not take those of a tensor with a graph: their gradient would be lost.

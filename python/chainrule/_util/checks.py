@@ -64,6 +64,8 @@ def check_total(what: str, shape: Sequence[int], itemsize: int) -> None:
     ...
     ValueError: zeros: shape (1099511627776, 1099511627776) has more elements than any memory
     """
+    if min(shape, default=1) > 0 and math.prod(shape) * itemsize <= MAX_SIZE:
+        return
     if min(shape, default=0) < 0:
         raise ValueError(f"{what}: the lengths of shape {tuple(shape)} must not be negative")
     if max(1, *shape, 1) > MAX_SIZE or math.prod(shape) * itemsize > MAX_SIZE:

@@ -175,8 +175,11 @@ def subgraph(reached: Sequence[Tensor], sources: Collection[int]) -> list[Tensor
 
 def check_not_overwritten(t: Tensor, what: str) -> None:
     """Raise RuntimeError if a value that the node's rules need was overwritten since the forward pass."""
+    operands = (*t._inputs, t)
+    if [x._version[0] for x in operands] == t._saved:
+        return
     assert t._op is not None
-    for i, (x, version) in enumerate(zip((*t._inputs, t), t._saved, strict=True)):
+    for i, (x, version) in enumerate(zip(operands, t._saved, strict=True)):
         if x._version[0] != version:
             value = "the result" if x is t else f"argument {i}"
             raise RuntimeError(
@@ -187,7 +190,7 @@ def check_not_overwritten(t: Tensor, what: str) -> None:
 
 def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Undo broadcasting: sum the gradient over the axes along which the argument was broadcast."""
-    if g.shape == shape:
+    if g._data.shape == shape:
         return g
     extra = g.ndim - len(shape)
     axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1))
@@ -233,7 +236,7 @@ def reverse_sweep(
             part = t._op.gradient(i, g, t, t._inputs, t._attrs)
             if part is None:
                 continue
-            part = sum_to(part, x.shape)
+            part = sum_to(part, x._data.shape)
             before = pending.get(x._number)
             total = part if before is None else ops.add(before, part)
             pending[x._number] = total

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import metrics
-from ..train._history import History
 from ._models import TableModel
 from ._report import Report
 
-__all__ = ["draw_curves", "draw_members", "draw_results", "prepare_folder"]
+__all__ = ["draw_curves", "draw_results", "prepare_folder"]
+
+Curve = Sequence[float]
 
 _BLUE, _ORANGE, _GREY = "#1f5fa8", "#d9730d", "#9a9a9a"
 _BINS = 10
@@ -47,34 +48,22 @@ def _save(figure: Any, folder: str, name: str, report: Report) -> None:
     report.line(f"saved {path}")
 
 
-def draw_curves(folder: str, history: History, report: Report) -> None:
-    """The loss by epoch, of training and held-out rows."""
-    if not history.epochs:
-        return
-    figure, axes = _figure()
-    epochs = range(1, history.epochs + 1)
-    axes.plot(epochs, history.loss, color=_BLUE, label="training rows")
-    if history.val_loss:
-        axes.plot(epochs, history.val_loss, color=_ORANGE, label="held-out rows")
-        best = int(np.argmin(history.val_loss))
-        axes.plot([best + 1], [history.val_loss[best]], "o", color=_ORANGE, markersize=4)
-    axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
-    axes.legend(frameon=False)
-    _save(figure, folder, "curves.png", report)
+def draw_curves(
+    folder: str, training: Sequence[Curve], held_out: Sequence[Curve], what: str, unit: str, report: Report
+) -> None:
+    """Curves of losses, of training rows and of held-out ones, these with the best of each; `what` calls the latter.
 
-
-def draw_members(folder: str, losses: Sequence[Sequence[float]], report: Report) -> None:
-    """The loss of the rows that each net of a tabular model held out for itself, and where each was best."""
-    if not losses:
-        return
+    `unit`: what is counted, epochs or evaluations.
+    """
     figure, axes = _figure()
-    for curve in losses:
+    for curves, color, label in ((training, _BLUE, "training rows"), (held_out, _ORANGE, what)):
+        thin = {"linewidth": 1, "alpha": 0.6} if len(curves) > 1 else {}
+        for i, curve in enumerate(curves):
+            axes.plot(range(1, len(curve) + 1), curve, color=color, label=None if i else label, **thin)
+    for i, curve in enumerate(held_out):
         best = int(np.argmin(curve))
-        axes.plot(range(1, len(curve) + 1), curve, color=_BLUE, linewidth=1, alpha=0.6)
-        axes.plot([best + 1], [curve[best]], "o", color=_ORANGE, markersize=4)
-    axes.plot([], [], color=_BLUE, label="one net, its held-out rows")
-    axes.plot([], [], "o", color=_ORANGE, markersize=4, label="its best evaluation")
-    axes.set(xlabel="evaluation", ylabel="loss", ylim=(0, None))
+        axes.plot([best + 1], [curve[best]], "o", color=_ORANGE, markersize=4, label=None if i else "the best")
+    axes.set(xlabel=unit, ylabel="loss", ylim=(0, None))
     axes.legend(frameon=False)
     _save(figure, folder, "curves.png", report)
 

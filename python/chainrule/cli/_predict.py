@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,6 +24,8 @@ __all__ = ["Counts", "predict_file", "read_for"]
 
 CHUNK_ROWS, CHUNK_VALUES = 20_000, 2_000_000  # at most; bound the memory
 ALL = ("*",)  # all columns of the file
+_FEATHER = (".feather", ".arrow")
+_UNWRITTEN = (".gz", ".bz2", ".xz", ".zst", ".zip", ".xlsx", ".xls", ".ods", ".json")  # CSV is not what they promise
 
 Array = npt.NDArray[Any]
 
@@ -64,9 +66,17 @@ class Counts:
 
 
 def read_for(
-    model: TableModel, source: str, reading: dict[str, Any], chunk_rows: int | None, target: bool = False
+    model: TableModel,
+    source: str,
+    reading: dict[str, Any],
+    chunk_rows: int | None,
+    *,
+    target: bool = False,
+    cells: tuple[str, ...] | None = (),
 ) -> Iterator[FrameRead]:
-    """Read a file for a model, in chunks; all columns, those of the model as it uses them, the others as texts."""
+    """Read a file for a model, in chunks: columns of the model as it uses them, and the others as texts, or only those
+    in `cells` as they stand (None: all columns). `target`: whether there must be a target.
+    """
     options = {key: value for key, value in reading.items() if value not in (None, ())}
     # A word like NA is a category where it was one in training, otherwise a missing value.
     exact = [name for name, known in model.categories.items() if names_missing(known)]
@@ -78,8 +88,9 @@ def read_for(
         others = [name for name in names if name not in model.features]
         if target and model.target not in others:
             raise DataError(f"{source}: there is no target column {model.target!r}{suggest(model.target, names)}")
-        texts = [name for name in others if name != model.target]
-        exact += [name for name in others if name == model.target]
+        if cells == ():
+            texts = [name for name in others if name != model.target]
+            exact += [name for name in others if name == model.target]
     for read in read_frames(
         source,
         chunk_rows=chunk_rows,
@@ -87,6 +98,8 @@ def read_for(
         categories=exact,
         numbers=list(model.numbers),
         expected=list(model.features),
+        columns=None if cells == () else list(model.features),
+        cells=cells,
         **options,
     ):
         check_columns(model, read.frame.names, source)
@@ -98,7 +111,9 @@ def _is_pipe(source: str) -> bool:
 
 
 class Sink(Protocol):
-    """Receives the columns of predictions."""
+    """Receives the columns of predictions. `is_text`: it writes texts as they are."""
+
+    is_text: bool
 
     def write(self, columns: Sequence[Column]) -> None:
         """Write rows; all calls have the same columns."""
@@ -108,40 +123,62 @@ class Sink(Protocol):
 
 
 class _Text:
-    """CSV to a text stream."""
+    """CSV to a text stream.
+
+    >>> import sys
+    >>> import numpy as np
+    >>> from chainrule.cli._predict import _Text
+    >>> from chainrule.data._frame import Column
+    >>> _Text(sys.stdout).write([Column("a", np.array([1.5, 2.0])), Column("b", np.array(["1.50", "x,y"], object))])
+    a,b
+    1.5,1.50
+    2,"x,y"
+    """
+
+    is_text = True
 
     def __init__(self, stream: Any, delimiter: str = ",") -> None:
-        self._writer, self._stream, self._begun = (
-            csv.writer(stream, delimiter=delimiter, lineterminator="\n"),
-            stream,
-            False,
-        )
+        self._stream, self._delimiter, self._begun = stream, delimiter, False
+        # Quotes are needed around what would end a field, and around blanks at its ends, which readers leave out.
+        self._special = re.compile(rf'["\r{re.escape(delimiter)}]|^[ \t]|[ \t]$', re.MULTILINE)
 
     def write(self, columns: Sequence[Column]) -> None:
-        if not self._begun:
-            self._writer.writerow([column.name for column in columns])
+        names = [] if self._begun else [[self._quoted(column.name) for column in columns]]
         self._begun = True
-        listed = [["" if text is None else text for text in _texts(column)] for column in columns]
-        self._writer.writerows(zip(*listed, strict=True))
+        rows: Iterable[Sequence[str]] = chain(names, zip(*(self._cells(c) for c in columns), strict=True))
+        if len(columns) == 1:  # an empty line would be no row
+            rows = ((row[0] or '""',) for row in rows)
+        self._stream.writelines(f"{self._delimiter.join(row)}\n" for row in rows)
+
+    def _cells(self, column: Column) -> list[str]:
+        texts = ["" if text is None else text for text in column.texts().tolist()]
+        lines = "\n".join(texts)  # one search for all of them
+        if lines.count("\n") < max(1, len(texts)) and not self._special.search(lines):
+            return texts
+        return list(map(self._quoted, texts))
+
+    def _quoted(self, text: str) -> str:
+        if "\n" not in text and not self._special.search(text):
+            return text
+        doubled = text.replace('"', '""')
+        return f'"{doubled}"'
 
     def close(self) -> None:
         self._stream.flush()
 
 
-def _texts(column: Column) -> list[str | None]:
-    listed: list[str | None] = column.texts().tolist()
-    return listed
+class _Arrow:
+    """Parquet or Feather, with a group of rows for each chunk."""
 
+    is_text = False
 
-class _Parquet:
-    """Parquet or Feather, with a row group for each chunk."""
-
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, feather: bool) -> None:
         try:
             import pyarrow  # noqa: F401
         except ImportError:
-            raise ValueError(f"predict: {path}: writing Parquet requires pyarrow: pip install pyarrow") from None
-        self._path, self._writer = path, None  # type: str, Any
+            what = "Feather" if feather else "Parquet"
+            raise ValueError(f"predict: writing {what} requires pyarrow: pip install chainrule[tables]") from None
+        self._path, self._feather, self._writer = path, feather, None  # type: str, bool, Any
 
     def write(self, columns: Sequence[Column]) -> None:
         import pyarrow as pa
@@ -151,9 +188,10 @@ class _Parquet:
         kinds = [pa.string() if c.values.dtype.kind == "O" else a.type for c, a in zip(columns, arrays, strict=True)]
         schema = pa.schema([(c.name, kind) for c, kind in zip(columns, kinds, strict=True)])
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, schema)
+            open_writer = pa.ipc.new_file if self._feather else pq.ParquetWriter
+            self._writer, self._schema = open_writer(self._path, schema), schema
         table = pa.table([a.cast(k) for a, k in zip(arrays, kinds, strict=True)], schema=schema)
-        self._writer.write_table(table.cast(self._writer.schema))
+        self._writer.write_table(table.cast(self._schema))
 
     def close(self) -> None:
         if self._writer is not None:
@@ -174,19 +212,24 @@ def _open(out: str | None) -> Iterator[Sink]:
         with open(out, "w", encoding="utf-8", newline="") as stream:
             yield _Text(stream)
         return
+    ending = os.path.splitext(out)[1].lower()
+    if ending in _UNWRITTEN:
+        raise ValueError(
+            f"predict: --out: {ending} files are not written; name a .csv, .tsv, .parquet or .feather file"
+        )
     folder = os.path.dirname(os.path.realpath(out))
     if not os.path.isdir(folder):
         raise FileNotFoundError(2, "No such file or directory", out)
     handle, temporary = tempfile.mkstemp(prefix=".chainrule-", dir=folder)
     try:
         os.close(handle)
-        if out.lower().endswith((".parquet", ".pq")):
-            sink = _Parquet(temporary)
+        if ending in (".parquet", ".pq", *_FEATHER):
+            sink = _Arrow(temporary, ending in _FEATHER)
             yield sink
             sink.close()
         else:
             with open(temporary, "w", encoding="utf-8", newline="") as stream:
-                sink = _Text(stream, "\t" if out.lower().endswith(".tsv") else ",")
+                sink = _Text(stream, "\t" if ending == ".tsv" else ",")
                 yield sink
                 sink.close()
         mask = os.umask(0)
@@ -211,7 +254,8 @@ def predict_file(
     """Predict the rows of a file.
 
     Arguments: `keep`, the columns of the file that are written before the predictions (default: all of them to a
-    file, none to standard output); `probabilities`, whether to add those of the classes; `quantiles`, shares.
+    file, none to standard output), from CSV to CSV as they stand; `probabilities`, whether to add those of the classes;
+    `quantiles`, shares.
     Returns: what was met.
     """
     counts = Counts()
@@ -221,13 +265,15 @@ def predict_file(
         raise ValueError("predict: --quantiles requires a regression model, this is a classifier")
     with _open(out) as sink:
         rows = max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(1, len(model.features))))
-        for read in read_for(model, source, reading, rows):
+        everything = keep is ALL or (keep is None and out is not None)
+        cells = None if everything else tuple(keep or ())
+        for read in read_for(model, source, reading, rows, cells=cells if sink.is_text else ()):
             frame = read.frame
-            everything = keep is ALL or (keep is None and out is not None)
-            names = list(frame.names) if everything else list(keep or ())
+            columns = {column.name: column for column in (read.cells if sink.is_text else frame.columns)}
+            names = list(columns) if everything else list(keep or ())
             for name in names:
-                if name not in frame:
-                    raise DataError(f"predict: --keep: {source} has no column {name!r}{suggest(name, frame.names)}")
+                if name not in columns:
+                    raise DataError(f"predict: --keep: {source} has no column {name!r}{suggest(name, read.names)}")
             counts.add(model, frame)
             added = (
                 _predicted(model, frame, probabilities, quantiles)
@@ -237,7 +283,7 @@ def predict_file(
             taken = {column.name for column in added} & set(names)
             if taken:
                 raise DataError(f"{source}: the column {min(taken)!r} is one of the predictions; --keep other columns")
-            sink.write([*(frame[name] for name in names), *added])
+            sink.write([*(columns[name] for name in names), *added])
     return counts
 
 
@@ -265,17 +311,3 @@ def _none(model: TableModel, probabilities: bool, quantiles: Sequence[float]) ->
     names = ["prediction", *(f"probability_{name}" for name in model.classes if probabilities)]
     names += _quantile_names(quantiles)
     return [Column(name, np.zeros(0)) for name in names]
-
-
-def to_text(columns: Sequence[Column]) -> str:
-    """The columns as CSV.
-
-    >>> import numpy as np
-    >>> from chainrule.cli._predict import to_text
-    >>> from chainrule.data._frame import Column
-    >>> to_text([Column("a", np.array([1.5, 2.0]))])
-    'a\\n1.5\\n2\\n'
-    """
-    out = io.StringIO()
-    _Text(out).write(columns)
-    return out.getvalue()

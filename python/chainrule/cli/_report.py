@@ -13,6 +13,9 @@ from typing import Any
 
 __all__ = ["Report", "complain"]
 
+_GAP = 3  # blanks between columns
+_NOTE, _NAME = 14, 8  # characters that a column of notes, and the first one beside notes below it, have at least
+
 
 class Report:
     """Prints lines and tables; an output that fails (a closed pipe, a full disk) is an error at the end only.
@@ -80,23 +83,48 @@ class Report:
 def render_table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int, right: Sequence[int] = ()) -> str:
     """A table in at most `width` characters a line; what does not fit is wrapped.
 
+    A last column without a name holds notes. Where few characters are left for them, they come in lines of their own.
+
     >>> from chainrule.cli._report import render_table
     >>> print(render_table(["column", "used as"], [["size", "number"]], 40))
     column   used as
     size     number
+    >>> print(render_table(["column", "used as", ""], [["id", "left out", "integers that count the rows"]], 24))
+    column   used as
+    id       left out
+      integers that count
+      the rows
     """
+    from rich.cells import cell_len
+
+    width = max(width, 20)
+    widths = [max(cell_len(row[i]) for row in (head, *rows)) for i in range(len(head) - 1)]
+    if head[-1] or width - sum(widths) - _GAP * len(widths) >= _NOTE or not any(row[-1] for row in rows):
+        return "\n".join(_rendered([head, *rows], [None] * len(head), width, right, _GAP))
+    gap = _GAP if sum(widths) + _GAP * len(widths) <= width else 1
+    widths[0] = min(widths[0], max(width - sum(widths[1:]) - gap * (len(widths) - 1), _NAME))
+    lines = []
+    for *cells, note in (head, *rows):
+        lines += _rendered([cells], widths, width, right, gap)
+        lines += textwrap.wrap(note, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def _rendered(
+    rows: Sequence[Sequence[str]], widths: Sequence[int | None], width: int, right: Sequence[int], gap: int
+) -> list[str]:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), show_header=bool(head))
-    for i, name in enumerate(head or [""] * len(rows[0])):
-        table.add_column(Text(name), justify="right" if i in right else "left", overflow="fold")
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), show_header=False)
+    for i, of_column in enumerate(widths):
+        table.add_column(justify="right" if i in right else "left", overflow="fold", width=of_column)
     for row in rows:
         table.add_row(*map(Text, row))
     out = io.StringIO()
-    Console(file=out, width=max(width, 20), color_system=None, legacy_windows=False).print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+    Console(file=out, width=width, color_system=None, legacy_windows=False).print(table)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 def complain(line: str) -> None:

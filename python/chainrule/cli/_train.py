@@ -206,7 +206,9 @@ def _train_plain(
     if options.plot is not None:
         from ._plots import draw_curves, draw_results
 
-        draw_curves(options.plot, history, report)
+        held_out = [history.val_loss] if history.val_loss else []
+        if history.epochs:
+            draw_curves(options.plot, [history.loss], held_out, "held-out rows", "epoch", report)
         if table is not None and table.held_out is not None:
             draw_results(options.plot, found, table.held_out.frame, table.held_out.y, report)
 
@@ -271,9 +273,10 @@ def _train_tabular(
     save(saved, path, record=_record(options, table, scores, found))
     _finish(report, events, path, head, scores, seconds, table, "")
     if options.plot is not None:
-        from ._plots import draw_members, draw_results
+        from ._plots import draw_curves, draw_results
 
-        draw_members(options.plot, model.losses, report)
+        if model.losses:
+            draw_curves(options.plot, [], model.losses, "held-out rows of each net", "evaluation", report)
         if table.held_out is not None:
             draw_results(options.plot, found, table.held_out.frame, table.held_out.y, report)
 

@@ -181,7 +181,7 @@ def predict(
     file: Annotated[str, typer.Argument(help="A table with the model's columns, in any order; - for stdin.")],
     out: Annotated[
         str | None,
-        typer.Option("--out", "-o", help="A file: .csv, .tsv or .parquet.", show_default="standard output"),
+        typer.Option("--out", "-o", help="A file: .csv, .tsv, .parquet or .feather.", show_default="standard output"),
     ] = None,
     keep: Annotated[
         list[str] | None,

@@ -57,6 +57,19 @@ def checks_first(code: list[Instr], values: list[Value]) -> list[Instr]:
     return early + rest
 
 
+class _MemoryIds(dict[int, int]):
+    """The id of each value's memory: the same for all values that share it. A dict: a trace looks up hundreds."""
+
+    def __init__(self, values: list[Value]) -> None:
+        self._values = values
+        self._first: dict[int, int] = {}  # the first value of each owner of memory
+
+    def __missing__(self, v: int) -> int:
+        value = self._values[v]
+        found = self[v] = v if value.array is None else self._first.setdefault(id(owner(value)), v)
+        return found
+
+
 class Flow:
     """Readers and writers of memory by position. Instructions can be moved or removed."""
 
@@ -64,45 +77,33 @@ class Flow:
         self.code: list[Instr | None] = list(code)
         self.values = values
         self.outputs = set(outputs)
-        self._owner: dict[int, int] = {}  # the first value of each owner of memory
-        self._memory: dict[int, int] = {}
+        self.memory = _MemoryIds(values)
         self._reads: dict[int, list[int]] = defaultdict(list)
         self._writes: dict[int, list[int]] = defaultdict(list)
         for at, instr in enumerate(code):  # positions ascend: nothing to search for, 2 to 3 % of a trace
             for v in instr.ins:
                 if not values[v].constant:
-                    self._reads[self.memory(v)].append(at)
+                    self._reads[self.memory[v]].append(at)
             for v in instr.outs:
-                self._writes[self.memory(v)].append(at)
-
-    def memory(self, v: int) -> int:
-        """The id of a value's memory: the same for all values that share it."""
-        found = self._memory.get(v)
-        if found is None:
-            if self.values[v].array is None:
-                found = v
-            else:
-                found = self._owner.setdefault(id(owner(self.values[v])), v)
-            self._memory[v] = found
-        return found
+                self._writes[self.memory[v]].append(at)
 
     def _insert(self, instr: Instr, at: int) -> None:
         for v in instr.ins:
             if not self.values[v].constant:
-                bisect.insort(self._reads[self.memory(v)], at)
+                bisect.insort(self._reads[self.memory[v]], at)
         for v in instr.outs:
-            bisect.insort(self._writes[self.memory(v)], at)
+            bisect.insort(self._writes[self.memory[v]], at)
 
     def _remove(self, instr: Instr, at: int) -> None:
         for v in instr.ins:
             if not self.values[v].constant:
-                _remove_sorted(self._reads[self.memory(v)], at)
+                _remove_sorted(self._reads[self.memory[v]], at)
         for v in instr.outs:
-            _remove_sorted(self._writes[self.memory(v)], at)
+            _remove_sorted(self._writes[self.memory[v]], at)
 
     def readers(self, v: int) -> list[int]:
         """Positions of the instructions that read a value, ascending, without duplicates."""
-        return sorted(set(self._reads[self.memory(v)]))
+        return sorted(set(self._reads[self.memory[v]]))
 
     def read_once(self, v: int) -> bool:
         """Whether exactly one instruction reads a value, which is neither an output nor captured memory."""
@@ -113,8 +114,8 @@ class Flow:
         instr = self.code[at]
         assert instr is not None
         # It may read the host's results, but must not overwrite memory that the host reads.
-        return not any(_any_between(self._writes[self.memory(v)], host + 1, at) for v in instr.ins) and not any(
-            _any_between(where[self.memory(v)], host, at) for v in instr.outs for where in (self._reads, self._writes)
+        return not any(_any_between(self._writes[self.memory[v]], host + 1, at) for v in instr.ins) and not any(
+            _any_between(where[self.memory[v]], host, at) for v in instr.outs for where in (self._reads, self._writes)
         )
 
     def replace(self, at: int, new: Instr, removed: Sequence[int]) -> None:

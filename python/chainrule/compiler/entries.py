@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
-__all__ = ["ABSENT", "Entry", "Kind", "describe_change", "restore", "without_changes"]
+from .. import _core
+
+__all__ = ["ABSENT", "Entry", "Kind", "explain", "flat_pairs", "restore", "without_changes"]
 
 Entry = tuple[Any, ...]
 
@@ -81,7 +83,12 @@ def without_changes(entry: Entry) -> list[Entry]:
     return [(kind, target, *rest[:2], flat, *([(*rest[3], *changed)] if kind == Kind.INSTANCE else []))]
 
 
-def describe_change(entry: Entry) -> str:
+def explain(entries: Iterable[Entry]) -> str:
+    """What has changed, for messages."""
+    return next((_describe(entry) for entry in entries if not _core.unchanged((entry,), None)), "")
+
+
+def _describe(entry: Entry) -> str:
     """What an entry that does not hold any more is about, for messages."""
     kind, target, *rest = entry
     if kind in (Kind.INSTANCE, Kind.ATTRIBUTES):
@@ -102,3 +109,8 @@ def describe_change(entry: Entry) -> str:
 
 def _pairs(flat: tuple[Any, ...]) -> Iterator[tuple[Any, Any]]:
     return zip(flat[::2], flat[1::2], strict=True)
+
+
+def flat_pairs(mapping: dict[Any, Any], skipped: tuple[str, ...]) -> tuple[Any, ...]:
+    """Keys and values in turn, without these keys."""
+    return tuple([part for key, value in mapping.items() if key not in skipped for part in (key, value)])

@@ -115,7 +115,7 @@ def _fuse_product(flow: Flow, at: int, matmul: Instr, record: Matmul) -> None:
     """Fuse the following elementwise steps into a matrix product, as long as each reads the result of the last one."""
     gemm = record.gemm()
     product = Instr("gemm", matmul.dtype, list(matmul.outs), list(matmul.ins), gemm)
-    flow.replace(at, product, [])
+    flow.code[at] = product  # of the same operands
     in_memory = matmul.outs[0]  # the value that the product's memory holds after the steps so far
     newest, in_place = in_memory, True  # the result of the last step, and whether it is the value in memory
     while (found := _follower(flow, at, newest, in_memory, record)) is not None:

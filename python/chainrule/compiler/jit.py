@@ -22,13 +22,13 @@ from ..autodiff._inputs import zeros_like
 from ..autodiff._jacobian import Sweep, set_sweep_compiler
 from .backward import attach_backward, check_differentiable
 from .build import build
-from .entries import restore, without_changes
+from .entries import explain, restore, without_changes
 from .plan import GradEffect, GradUse, Plan, no_plan
 from .report import describe
 from .trace import Trace, memory_of
 from .tracer import TracerValue
 from .values import check_arguments_unchanged, check_random_states, check_result, random_states, static_objects
-from .watch import UnwatchableError, Watch, explain
+from .watch import UnwatchableError, Watch
 
 __all__ = ["Compiled", "Plan", "compile"]
 
@@ -250,7 +250,7 @@ def _run(
     trace = Trace()
     arguments = []
     for leaf, array in zip(leaves, arrays, strict=True):
-        argument = trace.input(Spec(array.shape, array.dtype))
+        argument = trace.input(Spec(array.shape, array.dtype), not isinstance(leaf, Tensor))
         argument._requires_grad = _grad_state(leaf) > 0
         arguments.append(argument)
         if isinstance(leaf, Tensor):
@@ -317,6 +317,7 @@ def _plan(trace: Trace, result: Any, positions: dict[int, int], micro_batch: int
         [*sources, *trace.captured.values()],
         differentiable,
         trace.loses_gradients or (not pure and any(isinstance(t, Tensor) and t._requires_grad for t in leaves)),
+        [i for i, value in enumerate(trace.inputs) if value in trace.array_arguments],
     )
 
 

@@ -13,8 +13,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from .._ir.instruction import Instr
 
 __all__ = ["Allocation", "arrange", "plan_memory"]
@@ -113,17 +111,22 @@ def _by_size_and_lifetime(allocation: Allocation) -> int:
 
 def _first_fit(allocations: Sequence[Allocation], order: Sequence[int]) -> tuple[list[int], int]:
     """First fit: each allocation, in this order, at the lowest offset that is free during its lifetime."""
-    size, first, last = (np.array([b[i] for b in allocations], np.int64) for i in range(3))
-    begin, end = np.zeros_like(size), np.zeros_like(size)
-    placed = np.zeros(len(allocations), np.bool_)
+    offsets, top = [0] * len(allocations), 0
+    placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last; by offset
     for k in order:
-        conflicting = np.flatnonzero(placed & (first <= last[k]) & (last >= first[k]))
-        conflicting = conflicting[np.argsort(begin[conflicting], kind="stable")]
-        free = np.concatenate([[0], np.maximum.accumulate(end[conflicting])])
-        room = np.append(begin[conflicting], np.iinfo(np.int64).max) - free
-        begin[k] = free[np.argmax(room >= size[k])]
-        end[k], placed[k] = begin[k] + size[k], size[k] > 0
-    return begin.tolist(), int(end.max(initial=0))
+        size, first, last = allocations[k]
+        offset = 0
+        for begin, end, since, until in placed:
+            if since <= last and until >= first:
+                if begin - offset >= size:
+                    break
+                if end > offset:
+                    offset = end
+        offsets[k] = offset
+        if size > 0:
+            bisect.insort(placed, (offset, offset + size, first, last))
+            top = max(top, offset + size)
+    return offsets, top
 
 
 def _best_fit(allocations: Sequence[Allocation]) -> tuple[list[int], int]:

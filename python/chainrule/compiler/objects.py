@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copyreg
 import sys
+from contextlib import suppress
 from types import MemberDescriptorType
 from typing import Any
+from weakref import WeakSet
 
-__all__ = ["attributes_of", "has_slots", "instance_dict", "is_installed", "module_of", "package"]
+from .. import _core
+
+__all__ = ["attributes_of", "class_version", "has_slots", "instance_dict", "is_installed", "module_of", "package"]
 
 
 def attributes_of(value: Any) -> dict[str, Any]:
@@ -50,3 +55,19 @@ def is_installed(name: str) -> bool:
     """Whether a package is among those that were installed, and not a user's own folder."""
     found = getattr(sys.modules.get(name), "__file__", None) or ""
     return "site-packages" in found or "dist-packages" in found
+
+
+_prepared: WeakSet[type] = WeakSet()
+
+
+def class_version(cls: type) -> int:
+    """The number that CPython gives to the present state of a class; another one after each change."""
+    if cls not in _prepared:
+        # Python adds these attributes to a class at the first copy or use, and the class has another version then.
+        for base in cls.__mro__:
+            copyreg._slotnames(base)  # type: ignore[attr-defined]
+            with suppress(Exception):  # evaluated here on Python 3.14
+                base.__annotations__  # noqa: B018
+        _prepared.add(cls)
+    getattr(cls, "forward", None)  # a lookup assigns a version to the class
+    return _core.type_version(cls)

@@ -16,8 +16,7 @@ from .._util.dtypes import Array, Spec
 from .._util.errors import CompileError
 from .._util.trees import is_array, is_container, is_flat, rebuild
 from .build import CompiledProgram
-from .entries import Kind
-from .watch import explain
+from .entries import Kind, explain
 
 __all__ = ["Plan", "no_plan"]
 
@@ -59,6 +58,7 @@ class Plan:
     sources: list[Tensor | int]  # inputs with gradients: captured tensors, or indices of arguments
     differentiable: list[bool]  # for each output
     loses_gradients: bool  # whether a result would be differentiable if a call had no effects
+    array_arguments: list[int] = field(default_factory=list)  # which must be arrays, not tensors
     watched: tuple[Any, ...] = ()  # entries of a `Watch`: likewise while they hold
     statics: list[Any] = field(default_factory=list)  # constant arguments of the fast call
     derivatives: dict[Any, Callable[..., Any]] = field(default_factory=dict)  # compiled sweeps of outputs
@@ -80,6 +80,8 @@ class Plan:
                 return False
         if not _core.unchanged(self.watched, None):
             return False
+        if leaves and any(isinstance(leaves[i], Tensor) for i in self.array_arguments):
+            return False
         expected = self.built.inputs[len(self.built.inputs) - len(self._read) :]
         for grad, v in zip(self._entry_grads(leaves), expected, strict=True):
             if grad is None or self.built.values[v].spec != Spec(grad.shape, grad.dtype):
@@ -98,7 +100,10 @@ class Plan:
         gradients = self._read or self._set or self._cleared_arguments or any(self.differentiable)
         if not plain or not in_order or nested or gradients:
             return no_plan
-        statics = [None if is_array(a) else (a,) for a in args]
+        statics: list[Any] = [None if is_array(a) else (a,) for a in args]
+        arrays = [i for i, static in enumerate(statics) if static is None]
+        for i in self.array_arguments:
+            statics[arrays[i]] = ()
         guards = ((Kind.SLOT, owner, attribute, value) for owner, attribute, value in self.guards)
         # The fast call holds borrowed references.
         self.statics, self._entries = statics, (*guards, *self.watched)

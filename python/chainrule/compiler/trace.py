@@ -75,6 +75,7 @@ class Trace:
         self.values: list[Value] = []
         self.code: list[Instr] = []
         self.inputs: list[int] = []  # values passed at each call
+        self.array_arguments: set[int] = set()  # inputs that took a tensor's dtype, as only an array does
         self.checks: list[Check] = []
         self.start = Tensor._wrap(np.zeros(()))._number  # tensors with smaller numbers existed before the trace
         self.arguments: dict[int, Tensor] = {}  # tensors passed by the caller, by the number of the traced tensor
@@ -100,11 +101,11 @@ class Trace:
         self.values.append(Value(spec))
         return len(self.values) - 1
 
-    def input(self, spec: Spec) -> Tensor:
+    def input(self, spec: Spec, plain: bool = False) -> Tensor:
         """A traced tensor whose values are passed at each call."""
         value = self.new(spec)
         self.inputs.append(value)
-        return Tensor._wrap(TracerValue(self, value, spec))
+        return Tensor._wrap(TracerValue(self, value, spec, plain))
 
     def bind(self, array: Array, constant: bool) -> int:
         """The id of a captured array or of a constant."""
@@ -151,17 +152,15 @@ class Trace:
         if not isinstance(tensor._data, TracerValue) and not self._created_inside(tensor):
             raise_value_unknown(tensor.shape)
 
-    def _is_constant(self, tensor: Tensor) -> bool:
-        return not isinstance(tensor._data, TracerValue) and self.values[self.value(tensor)].constant
-
     # Instructions.
 
     def apply(self, op: Op, inputs: tuple[Tensor, ...], attrs: Attrs) -> Any:
         """Append an op; if all operands are constants, compute it now."""
-        if all(self._is_constant(t) for t in inputs):
-            return EAGER.apply(op, inputs, attrs)
         values = [self.value(t) for t in inputs]
-        mutable = any(self.values[v].array is not None and not self.values[v].constant for v in values)
+        varying = [value for v in values if not (value := self.values[v]).constant]
+        if not varying:
+            return EAGER.apply(op, inputs, attrs)
+        mutable = [value for value in varying if value.array is not None]
         key = (op, attrs, *values, *[t._data.shape for t in inputs], self._writes if mutable else 0)
         found = self._seen.get(key)
         if found is None:

@@ -39,10 +39,11 @@ def raise_value_unknown(shape: Shape) -> NoReturn:
 class TracerValue:
     """Replaces the array of a traced tensor. Only shape and dtype are available; all other accesses raise."""
 
-    __slots__ = ("dtype", "shape", "spec", "trace", "value")
+    __slots__ = ("dtype", "plain", "shape", "spec", "trace", "value")
 
-    def __init__(self, trace: object, value: int, spec: Spec) -> None:
+    def __init__(self, trace: object, value: int, spec: Spec, plain: bool = False) -> None:
         self.trace, self.value, self.spec = trace, value, spec
+        self.plain = plain  # an argument that is an array, not a tensor: it takes the dtype of a tensor beside it
         self.shape: Shape = spec.shape
         self.dtype: np.dtype[Any] = spec.dtype
 

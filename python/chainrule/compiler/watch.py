@@ -16,26 +16,23 @@ optimizers and generators. `UnwatchableError` is raised for objects whose change
 
 from __future__ import annotations
 
-import copyreg
 import io
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 
 from .. import _core
 from .._tensor import Tensor
-from .entries import ABSENT, Entry, Kind, describe_change, restore
+from .entries import ABSENT, Entry, Kind, flat_pairs, restore
 from .names import DYNAMIC, attribute_names, global_names
-from .objects import attributes_of, has_slots, instance_dict, is_installed, module_of, package
+from .objects import attributes_of, class_version, has_slots, instance_dict, is_installed, module_of, package
 
-__all__ = ["UnwatchableError", "Watch", "explain"]
+__all__ = ["UnwatchableError", "Watch"]
 
 CACHE = "_predictions"  # the attribute that holds a model's programs
 _SKIPPED = ("_training", CACHE)
@@ -44,6 +41,7 @@ _FIXED = (
     *(bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice),
     *(np.generic, np.dtype, np.ufunc, BuiltinFunctionType, ModuleType),
 )
+_FIXED_CLASSES = frozenset(_FIXED)
 _TRUSTED = {"chainrule", "numpy", *sys.stdlib_module_names}  # packages whose functions and classes do not change
 # Modules of base classes that read no attributes of objects, or none that matter.
 _WITHOUT_STATE = {
@@ -77,6 +75,8 @@ class Watch:
         self._owner, self._strict = owner, strict
         self._recorded: list[Entry] = []
         self._seen: dict[int, Any] = {}  # objects by id, which keeps them alive meanwhile
+        self._by_class: dict[type, Callable[[Any], None]] = {}  # what follows the values of a class
+        self._versions: dict[type, int] = {}
         self._classes: list[tuple[type, dict[str, Any]]] = []
         self._objects: list[tuple[Any, set[str]]] = []  # objects outside chainrule, with their followed attributes
         self._names = {"forward", "step", "zero_grad"}  # attribute names in code that may run
@@ -97,7 +97,7 @@ class Watch:
         for value, followed in self._objects:
             self._record_object(value, followed)
         self.entries = tuple(self._recorded)
-        del self._recorded, self._seen, self._objects, self._owner
+        del self._recorded, self._seen, self._objects, self._owner, self._by_class, self._versions
 
     def unchanged(self, owner: Any = None) -> bool:
         """Whether the recorded state is the current one."""
@@ -136,40 +136,57 @@ class Watch:
     def _follow(self, value: Any) -> None:
         """Record a value and everything that it refers to."""
         cls = type(value)
-        if cls in _FIXED or id(value) in self._seen or isinstance(value, _FIXED):
+        if cls in _FIXED_CLASSES or id(value) in self._seen:
+            return
+        follow = self._by_class.get(cls)
+        if follow is None:  # once for each class: to compare with all of these takes 2 us
+            follow = self._kind(value)
+            if value.__class__ is cls:  # a proxy has the class of another object
+                self._by_class[cls] = follow
+        if follow is _skip:
             return
         self._seen[id(value)] = value
         if self._strict and len(self._seen) > _MAX_ITEMS:
             raise UnwatchableError(f"more than {_MAX_ITEMS} objects")
+        follow(value)
+
+    def _kind(self, value: Any) -> Callable[[Any], None]:
+        """What follows values of this class."""
+        if isinstance(value, _FIXED):
+            return _skip
         if isinstance(value, Tensor):
-            self._record(Kind.DATA, value, value._data)
-        elif hasattr(cls, "named_modules"):
-            self._module(value)
-        elif isinstance(value, type):
-            self._record(Kind.TYPE, value, _version(value))
-            self._class(value)
-        elif isinstance(value, np.ndarray):
-            self._array(value)
-        elif isinstance(value, dict):
-            self._record(Kind.MAPPING, value, _flat(value, ()))
-            self._follow_all([*value, *value.values()])
-            self._subclass(value)
-        elif isinstance(value, (list, tuple, frozenset, set, deque)):
-            self._sequence(value)
-            self._subclass(value)
-        elif isinstance(value, FunctionType):
-            if not self._is_trusted(value.__module__) or hasattr(value, "__wrapped__"):
-                self._function(value)
-        elif isinstance(value, _WRAPPERS):
-            self._wrapper(value)
-        else:
-            self._object(value)
+            return self._tensor
+        if hasattr(type(value), "named_modules"):
+            return self._own_module if package(type(value).__module__) == "chainrule" else self._module
+        for classes, follow in (
+            (type, self._type),
+            (np.ndarray, self._array),
+            (dict, self._mapping),
+            ((list, tuple, frozenset, set, deque), self._sequence),
+            (FunctionType, self._function),
+            (_WRAPPERS, self._wrapper),
+        ):
+            if isinstance(value, classes):
+                return follow
+        return self._object
 
     def _follow_all(self, values: Sequence[Any]) -> None:
         if self._strict and len(values) > _MAX_ITEMS:
             raise UnwatchableError(f"a container of {len(values)} items")
         for value in values:
             self._follow(value)
+
+    def _tensor(self, tensor: Tensor) -> None:
+        self._record(Kind.DATA, tensor, tensor._data)
+
+    def _type(self, cls: type) -> None:
+        self._record(Kind.TYPE, cls, self._version(cls))
+        self._class(cls)
+
+    def _mapping(self, mapping: dict[Any, Any]) -> None:
+        self._record(Kind.MAPPING, mapping, flat_pairs(mapping, ()))
+        self._follow_all([*mapping, *mapping.values()])
+        self._subclass(mapping)
 
     def _subclass(self, value: Any) -> None:
         """The attributes and methods of a container of the user's."""
@@ -186,6 +203,7 @@ class Watch:
                 raise UnwatchableError(type(value).__name__)
             self._record(Kind.ITEMS, value, items)
         self._follow_all(items)
+        self._subclass(value)
 
     def _array(self, array: Any) -> None:
         plain = type(array) is np.ndarray and array.flags.c_contiguous and not array.dtype.hasobject
@@ -194,14 +212,12 @@ class Watch:
         self._record(Kind.ARRAY, array, array.tobytes(), array.shape)
 
     def _module(self, module: Any) -> None:
-        cls = type(module)
-        if package(cls.__module__) == "chainrule":
-            skipped = self._skipped(module)
-            self._record_instance(module, skipped)
-            self._follow_all([item for key, item in vars(module).items() if key not in skipped])
-        else:
-            self._class(cls)
-            self._objects.append((module, set()))
+        self._class(type(module))
+        self._objects.append((module, set()))
+
+    def _own_module(self, module: Any) -> None:
+        """A module of chainrule."""
+        self._follow_all(self._record_instance(module, self._skipped(module))[1::2])
 
     def _skipped(self, module: Any) -> tuple[str, ...]:
         """The attributes of a module that do not matter."""
@@ -269,6 +285,8 @@ class Watch:
 
     def _function(self, function: FunctionType) -> None:
         """A function: its code, defaults, closure, and the globals that it reads."""
+        if self._is_trusted(function.__module__) and not hasattr(function, "__wrapped__"):
+            return
         code = function.__code__
         names = attribute_names(code)
         self._record(Kind.CODE, function, code, function.__defaults__, function.__kwdefaults__)
@@ -355,14 +373,22 @@ class Watch:
             pairs = [
                 part for name in sorted(named) if name[:2] != "__" for part in (name, attributes.get(name, ABSENT))
             ]
-            self._record(Kind.ATTRIBUTES, value, cls, _version(cls), tuple(pairs))
+            self._record(Kind.ATTRIBUTES, value, cls, self._version(cls), tuple(pairs))
         for name in followed - attributes.keys():
             self._record(Kind.SLOT, value, name, getattr(value, name))
 
-    def _record_instance(self, value: Any, skipped: tuple[str, ...]) -> None:
+    def _record_instance(self, value: Any, skipped: tuple[str, ...]) -> tuple[Any, ...]:
+        """Record its attributes; returns them as names and values in turn."""
         cls = type(value)
         instance = None if value is self._owner else value
-        self._record(Kind.INSTANCE, instance, cls, _version(cls), _flat(vars(value), skipped), skipped)
+        attributes = flat_pairs(vars(value), skipped)
+        self._record(Kind.INSTANCE, instance, cls, self._version(cls), attributes, skipped)
+        return attributes
+
+    def _version(self, cls: type) -> int:
+        if cls not in self._versions:
+            self._versions[cls] = class_version(cls)
+        return self._versions[cls]
 
     def _is_trusted(self, module: str | None) -> bool:
         """Whether functions and classes of a module do not change: those of installed packages but the user's."""
@@ -370,25 +396,5 @@ class Watch:
         return name in _TRUSTED or (not self._strict and name not in self._own and is_installed(name))
 
 
-def explain(entries: Iterable[Entry]) -> str:
-    """What has changed, for messages."""
-    return next((describe_change(entry) for entry in entries if not _core.unchanged((entry,), None)), "")
-
-
-_prepared: WeakSet[type] = WeakSet()
-
-
-def _version(cls: type) -> int:
-    if cls not in _prepared:
-        # Python adds these attributes to a class at the first copy or use, and the class has another version then.
-        for base in cls.__mro__:
-            copyreg._slotnames(base)  # type: ignore[attr-defined]
-            with suppress(Exception):  # evaluated here on Python 3.14
-                base.__annotations__  # noqa: B018
-        _prepared.add(cls)
-    getattr(cls, "forward", None)  # a lookup assigns a version to the class
-    return _core.type_version(cls)
-
-
-def _flat(mapping: dict[Any, Any], skipped: tuple[str, ...]) -> tuple[Any, ...]:
-    return tuple([part for key, value in mapping.items() if key not in skipped for part in (key, value)])
+def _skip(value: Any) -> None:
+    """Of a class whose values do not change."""

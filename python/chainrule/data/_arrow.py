@@ -100,9 +100,11 @@ def _checked(names: list[str], name: str, reading: Reading) -> tuple[str, ...]:
 
 
 def _wanted(names: tuple[str, ...], reading: Reading) -> list[str]:
+    if reading.cells is None:
+        return list(names)
     if reading.columns is None:
         return [name for name in names if name not in reading.ignore]
-    asked = {*reading.columns, *reading.texts, *reading.categories}
+    asked = {*reading.columns, *reading.texts, *reading.categories, *reading.cells}
     return [name for name in names if name in asked]
 
 

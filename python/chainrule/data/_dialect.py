@@ -41,6 +41,7 @@ class Reading:
     ignore: tuple[str, ...] = ()
     target: tuple[str, ...] = ()
     expected: tuple[str, ...] = ()
+    cells: tuple[str, ...] | None = ()  # columns that are also kept as they stand; None: all of them
     delimiter: str | None = None
     decimal: str | None = None
     thousands: str | None = None
@@ -62,7 +63,7 @@ class Reading:
             raise DataError(f"read_csv: decimal and thousands are both {self.decimal!r}")
         if self.comment is not None and (len(self.comment) != 1 or not self.comment.isascii()):
             raise DataError(f"read_csv: comment must be one character, got {self.comment!r}")
-        for option in ("texts", "categories", "numbers", "columns", "ignore", "target", "expected", "missing"):
+        for option in ("texts", "categories", "numbers", "columns", "ignore", "target", "expected", "cells", "missing"):
             value = getattr(self, option)
             if isinstance(value, str):
                 raise DataError(f"read_csv: {option} must be a list of texts, got {value!r}; write [{value!r}]")

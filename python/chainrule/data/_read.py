@@ -29,7 +29,8 @@ _LARGE = 8 * PIECE  # bytes from which on a thread that reads ahead is worth its
 
 @dataclass(frozen=True)
 class FrameRead:
-    """Rows of a file: the columns, the line at which each row begins, what was guessed or left out, and all names.
+    """Rows of a file: the columns, the line at which each row begins, what was guessed or left out, all names, and
+    columns as they stand in the file (the option `cells`): the cells of a text file, the values of another.
 
     >>> import io
     >>> from chainrule.data._read import read_frame
@@ -42,6 +43,7 @@ class FrameRead:
     lines: npt.NDArray[np.int64]
     notes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    cells: tuple[Column, ...] = ()
 
 
 def read_frame(source: Source, **options: Any) -> FrameRead:
@@ -71,11 +73,11 @@ def read_frames(source: Source, *, chunk_rows: int | None, **options: Any) -> It
     Arguments: `source` as in `read_frame`; `chunk_rows`, at least 1. Options: `texts`, columns that keep the file's
     texts; `categories`, the same, with no missing values but empty fields; `numbers`, columns that must be numbers;
     `columns`, the only ones that are read, besides those in `texts` and `categories`; `ignore`, columns that are not;
-    `expected` and `target`, names that the header must have; `delimiter`, a character, "tab" or "space"; `decimal`, "."
-    or ","; `thousands`; `encoding`; `comment`, the first character of lines that are left out; `header`, whether the
-    first line
-    contains names; `missing`, further texts that stand for missing values. What is not given is guessed, and said in
-    the notes.
+    `expected` and `target`, names that the header must have; `cells`, columns that are also returned as they stand
+    (None: all of them; names that the file does not have are left out); `delimiter`, a character, "tab" or "space";
+    `decimal`, "." or ","; `thousands`; `encoding`; `comment`, the first character of lines that are left out;
+    `header`, whether the first line contains names; `missing`, further texts that stand for missing values. What is
+    not given is guessed, and said in the notes.
     Yields: a `FrameRead` for each chunk; one without rows for a table that has only a header.
     Errors: as `read_frame`.
 
@@ -100,7 +102,8 @@ def _read(source: Source, reading: Reading, chunk_rows: int | None) -> Generator
             row = 1
             path = source if _size(source) else None
             for frame, names in arrow_frames(stream, path, name, reading, chunk_rows):
-                yield FrameRead(frame, np.arange(row, row + frame.rows), (), names)
+                cells = tuple(column for column in frame.columns if _is_cell(column.name, reading))
+                yield FrameRead(frame, np.arange(row, row + frame.rows), (), names, cells)
                 row += frame.rows
             return
         yield from _Text(source, name, reading).frames(utf8_pieces(stream, name, reading.encoding), chunk_rows)
@@ -145,7 +148,9 @@ class _Text:
     names: list[str] = field(default_factory=list)
     dropped: set[int] = field(default_factory=set)  # columns without names
     parts: list[ColumnParts] = field(default_factory=list)
+    cells: dict[int, list[str]] = field(default_factory=dict)  # of this chunk, by the index of the column
     width: int = 0  # fields of a record
+    size: int = 0  # bytes, if it is a regular file
     row_names: bool = False  # the header has no name for the first column
     last_row_number: int | None = None
 
@@ -153,7 +158,7 @@ class _Text:
         """The chunks of the file."""
         self.problems = Problems(self.name)
         blocks = blocks_of(self._begin(pieces), self.name, self.delimiter, self.comment, self.skipped)
-        size = _size(self.source)
+        self.size = size = _size(self.source)
         if size >= _LARGE and get_num_threads() > 1:
             blocks = ahead(blocks)
         kept: list[Block] = []  # of this chunk, where they cannot be read again
@@ -166,11 +171,13 @@ class _Text:
             while at < total:
                 take = total - at if chunk_rows is None else min(total - at, chunk_rows - rows)
                 piece = block if take == total else block.take(slice(at, at + take), self.width)
-                turned = read_numbers(self.parts, piece, self.width)
+                turned = read_numbers(self.parts, piece, self.width, self._expected(block, chunk_rows))
                 if turned:
                     for earlier in self._again(count) if again else kept:
                         read_texts(turned, earlier, self.width)
                 read_texts(self.parts, piece, self.width)
+                for index, texts in self.cells.items():
+                    texts += piece.column(index, self.width)
                 if not again:
                     kept.append(piece)
                 lines.append(piece.lines)
@@ -180,6 +187,12 @@ class _Text:
                     kept, lines, rows, yielded = [], [], 0, True
         if rows or not yielded:
             yield self._chunk(lines)
+
+    def _expected(self, block: Block, chunk_rows: int | None) -> int:
+        """About as many rows as the file or a chunk of it has, if they are like those of this block."""
+        rows = int(self.size / max(1, len(block.data)) * len(block.lines) * 1.02) + 1
+        rows = min(rows, 4 * self.size // (8 * max(1, len(self.parts))))  # at most 4 times the bytes of the file
+        return rows if chunk_rows is None else min(rows, chunk_rows)
 
     def _again(self, count: int) -> Iterator[Block]:
         """The first blocks of the file once more: one without numbers is not kept in memory."""
@@ -277,7 +290,9 @@ class _Text:
                 self.notes.append("decimal ','")
         decimal = None if decimal == "." and reading.decimal is None else decimal
         style = Style(decimal, reading.thousands)
-        wanted = [i for i in range(self.width) if i not in self.dropped and self._is_wanted(self.names[i])]
+        named = [i for i in range(self.width) if i not in self.dropped]
+        self.cells = {i: [] for i in named if _is_cell(self.names[i], reading)}
+        wanted = [i for i in named if self._is_wanted(self.names[i])]
         self.parts = [ColumnParts(self.names[i], i, reading, style) for i in wanted]
         return data
 
@@ -337,12 +352,24 @@ class _Text:
             self.parts[i] = ColumnParts(part.name, part.index, part.reading, part.style, plan)
         self.notes = []
         names = tuple(name for name in self.names if name)
-        return FrameRead(Frame(columns, len(lines), self.name), lines, tuple(notes), names)
+        cells = tuple(Column(self.names[i], _objects(texts)) for i, texts in self.cells.items())
+        self.cells = {i: [] for i in self.cells}
+        return FrameRead(Frame(columns, len(lines), self.name), lines, tuple(notes), names, cells)
 
 
 def _size(source: Source) -> int:
     """Bytes of a regular file; of others 0."""
     return os.path.getsize(source) if isinstance(source, (str, os.PathLike)) and os.path.isfile(source) else 0
+
+
+def _is_cell(name: str, reading: Reading) -> bool:
+    return reading.cells is None or name in reading.cells
+
+
+def _objects(texts: list[str]) -> npt.NDArray[np.object_]:
+    array = np.empty(len(texts), object)
+    array[:] = texts
+    return array
 
 
 def _plan_of(column: Column) -> str:

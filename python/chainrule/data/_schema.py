@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..nn import Standardize
-from ..nn._output import MAX_CLASSES, are_classes
-from . import DataError
 
-__all__ = ["PREPARATION_PREFIX", "Preparation", "decide_task", "fixed_scaling", "legacy_input_scaling"]
+__all__ = ["PREPARATION_PREFIX", "Preparation", "fixed_scaling", "legacy_input_scaling"]
 
 PREPARATION_PREFIX = "preparation."
 TASKS = ("classification", "regression")
@@ -58,16 +55,6 @@ class Preparation:
     def outputs(self) -> int:
         """The number of outputs of the model."""
         return 1 if self.output is not None else len(self.classes)
-
-    def labels(self, target: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Convert class names to labels.
-
-        Arguments: `target`, one name per row, as read from the file.
-        Returns: int64 of shape (rows,).
-        Errors: KeyError for an unknown class name.
-        """
-        index = {name: i for i, name in enumerate(self.classes)}
-        return np.array([index[class_name(value)] for value in target], dtype=np.int64)
 
     def predictions(self, prediction: npt.NDArray[Any]) -> list[str]:
         """Convert the outputs of the model to text: class names, or numbers in the unit of the target.
@@ -150,66 +137,3 @@ def legacy_input_scaling(preparation: Preparation, arrays: Arrays) -> Standardiz
     if f"{PREPARATION_PREFIX}inputs.shift" not in arrays:
         return None
     return _stored_scaling(arrays, "inputs", len(preparation.columns))
-
-
-def class_name(text: str) -> str:
-    """Return the name of a class: numbers in shortest form, so 1 and 1.0 are one class; other text is unchanged.
-
-    >>> from chainrule.data._schema import class_name
-    >>> class_name("1.0"), class_name("setosa")
-    ('1', 'setosa')
-    """
-    number = to_number(text)
-    if number is None:
-        return text
-    return str(int(number)) if number == int(number) else str(number)
-
-
-def to_number(text: str) -> float | None:
-    """Convert text to a finite number; None if it is not one.
-
-    >>> from chainrule.data._schema import to_number
-    >>> to_number("1e3"), to_number("a"), to_number("nan")
-    (1000.0, None, None)
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if np.isfinite(number) and "_" not in text else None
-
-
-def decide_task(target: Sequence[str], task: str | None, where: str) -> tuple[str, tuple[str, ...]]:
-    """Choose between classification and regression from the target.
-
-    Classification: some value is not a number, or all are integers with at most 20 distinct values.
-
-    Arguments: `target`, the values as text; `task`, "classification", "regression", or None to choose; `where`, a
-    prefix of error messages.
-    Returns: `(task, classes)`; the class names sorted, numbers by value, empty for regression.
-    Errors: `DataError` for regression on text, for more than 20 numbers mixed with text, or for a single class.
-
-    >>> from chainrule.data._schema import decide_task
-    >>> decide_task(["b", "a", "b"], None, "file")
-    ('classification', ('a', 'b'))
-    >>> decide_task(["1.5", "2"], None, "file")
-    ('regression', ())
-    """
-    names = {class_name(value) for value in target}
-    numbers = {name: to_number(name) for name in names}
-    values = [number for number in numbers.values() if number is not None]
-    numeric = len(values) == len(names)
-    text = min((name for name, number in numbers.items() if number is None), default="")
-    if task is None:
-        if text and len(values) > MAX_CLASSES:
-            raise DataError(
-                f"{where}: the target has {len(values)} distinct numbers, but also {text!r}; specify the task"
-            )
-        task = "classification" if text or are_classes(values) else "regression"
-    if task == "regression":
-        if text:
-            raise DataError(f"{where}: regression requires a numeric target, found {text!r}")
-        return task, ()
-    if len(names) < 2:
-        raise DataError(f"{where}: the target has only one distinct value, {names.pop()!r}")
-    return task, tuple(sorted(names, key=lambda name: (numbers[name] or 0.0 if numeric else 0.0, name)))

@@ -104,7 +104,8 @@ def open_table(source: Source) -> Iterator[io.BufferedReader]:
     else:
         if os.path.isdir(source):
             raise DataError(f"{name}: a folder, expected a file ({os.strerror(errno.EISDIR)})")
-        with open(source, "rb", buffering=0) as raw, buffered(raw) as file:
+        with open(source, "rb", buffering=0) as raw:  # not the buffer: its close() waits for another thread's read()
+            file = buffered(raw)  # lives as long
             yield _decompressed(file, name)
 
 

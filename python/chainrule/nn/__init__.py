@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._util import exports as _exports
+from . import functional as functional
 from . import utils as utils
 from ._activations import *
+from ._composed import *
 from ._containers import *
 from ._conv import *
 from ._dropout import *
@@ -45,4 +47,4 @@ LAYERS.update(
 )
 
 if not TYPE_CHECKING:
-    __all__ = ["LAYERS", *_PUBLIC, "utils"]
+    __all__ = ["LAYERS", *_PUBLIC, "functional", "utils"]

@@ -68,6 +68,8 @@ class Predictor:
 
     __slots__ = ("model", "predict", "row_shape")
 
+    predict: Callable[..., Rows]
+
     def __init__(self, model: Model, row_shape: tuple[int, ...] | None = None) -> None:
         if not hasattr(model, "named_modules"):
             raise TypeError(f"Predictor: model must be a Module, got {type(model).__name__}")
@@ -77,8 +79,7 @@ class Predictor:
 
     def __call__(self, x: npt.ArrayLike, out: Rows | None = None) -> Rows:
         """Return the model's outputs for the rows of x."""
-        result: Rows = self.predict(x, out)
-        return result
+        return self.predict(x, out)
 
 
 class PredictCache:

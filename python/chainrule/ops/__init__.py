@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from .._util import exports as _exports
 from ._activations import *
+from ._aliases import *
 from ._arithmetic import *
+from ._cast import *
 from ._class_losses import *
 from ._conv import *
+from ._getitem import *
 from ._losses import *
 from ._math import *
 from ._matmul import *
@@ -19,6 +22,8 @@ from ._number_losses import *
 from ._op import OPS as OPS
 from ._penalties import *
 from ._pool import *
+from ._products import *
+from ._rearrange import *
 from ._reduce import *
 from ._shape import *
 from ._softmax import *

@@ -16,12 +16,15 @@ from ._strides import broadcast_shapes, map_code
 
 
 def _float_dtype(name: str, specs: Sequence[Spec | Tensor]) -> np.dtype[Any]:
+    first = specs[0].dtype
+    if first in FLOATS and [spec.dtype for spec in specs].count(first) == len(specs):
+        return first
     for spec in specs:
         if spec.dtype not in FLOATS:
             raise TypeError(f"{name}: expected float32 or float64, got {spec.dtype}; convert with astype()")
-        if spec.dtype != specs[0].dtype:
-            raise TypeError(f"{name}: expected one dtype, got {specs[0].dtype} and {spec.dtype}; convert with astype()")
-    return specs[0].dtype
+        if spec.dtype != first:
+            raise TypeError(f"{name}: expected one dtype, got {first} and {spec.dtype}; convert with astype()")
+    return first
 
 
 def _map_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -82,7 +85,7 @@ _EQUAL, _NOT_EQUAL, _LESS, _LESS_EQUAL, _GREATER, _GREATER_EQUAL = (
 def add(a: Any, b: Any) -> Tensor:
     """Add elementwise with broadcasting, a + b.
 
-    Arguments: tensors, arrays or numbers of one float dtype and broadcastable shapes.
+    Arguments: tensors of one float dtype and broadcastable shapes; arrays, lists and numbers take a tensor's dtype.
     Returns: a tensor of the broadcast shape.
     Errors: TypeError for other or mixed dtypes, ValueError for shapes that do not broadcast. The same holds for the
     other arithmetic functions.

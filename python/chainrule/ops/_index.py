@@ -9,8 +9,8 @@ from .._ir.records import Gather, Scatter
 from .._tensor import Tensor
 from .._util.dtypes import FLOAT64, INT64
 from ._arithmetic import where
+from ._cast import astype
 from ._op import LINEAR, OPS, Attrs, Op, Plan, Spec, apply, register
-from ._shape import astype
 
 __all__ = ["gather", "scatter", "where_index"]
 

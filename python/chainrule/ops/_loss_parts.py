@@ -17,10 +17,11 @@ from .._util.arrays import as_ndarray
 from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
 from ._arithmetic import _float_dtype, div, equal, mul, sub, where
+from ._cast import astype
 from ._index import where_index
 from ._operands import own, pair
 from ._reduce import mean, sum
-from ._shape import astype, reshape
+from ._shape import reshape
 
 __all__ = [
     "class_weight",

@@ -9,7 +9,8 @@ iterates over `OPS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 from .._ir.instruction import Instr
@@ -39,13 +40,13 @@ __all__ = [
 Attrs = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Plan:
     """An op for given specs: the output, and instructions over slots (arguments, output, temporaries)."""
 
     out: Spec
     code: list[Instr]
-    temporaries: list[Spec] = field(default_factory=list)
+    temporaries: Sequence[Spec] = ()
 
 
 # Reverse: rule(g, out, inputs, attrs) -> gradient of one argument, of the broadcast shape.
@@ -120,8 +121,9 @@ class Op:
             return SYMMETRIC if i < len(self.vjp) and self.vjp[i] is not None else None
         return self.jvp[i] if i < len(self.jvp) else None
 
-    @property
+    @cached_property
     def differentiable(self) -> bool:
+        """Whether it has a gradient rule."""
         return self.variadic_vjp is not None or any(rule is not None for rule in self.vjp)
 
 
@@ -142,9 +144,10 @@ def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
     if replaced:
         inputs = tuple([replaced.get(t._number, t) for t in inputs])
     out = Tensor._wrap(executor.apply(op, inputs, attrs))
-    if enabled and op.differentiable and out._data.dtype in FLOATS:
+    if enabled:
         for t in inputs:
             if t._requires_grad:
-                out._record(op, inputs, attrs)
+                if op.differentiable and out._data.dtype in FLOATS:
+                    out._record(op, inputs, attrs)
                 break
     return out

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
-from .._util.arrays import check_operand, constant, is_plain, to_array
+from .._util.arrays import cast_array, check_operand, constant, is_plain, to_array
 from .._util.dtypes import FLOAT32, FLOATS
 from .._util.mode import grad_mode
+from ._op import OPS
 
 __all__ = ["as_tensor", "from_dlpack", "number_dtype", "one", "own", "pair"]
 
@@ -54,13 +55,39 @@ def one(x: Any) -> Tensor:
 
 
 def pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Convert two operands to tensors; a scalar takes the other's dtype."""
+    """Convert two operands to tensors; a scalar, or an array beside a tensor, takes the other's dtype."""
     if isinstance(a, Tensor):
-        return a, b if isinstance(b, Tensor) else as_tensor(b, number_dtype(a))
-    if isinstance(b, Tensor) or (isinstance(b, np.ndarray) and b.ndim):
+        if not isinstance(b, Tensor):
+            return a, _beside(a, b)
+        if a.dtype is not b.dtype and a.dtype != b.dtype:
+            return _argument_beside(a, b), _argument_beside(b, a)
+        return a, b
+    if isinstance(b, Tensor):
+        return _beside(b, a), b
+    if isinstance(b, np.ndarray) and b.ndim:
         return as_tensor(a, number_dtype(b)), as_tensor(b)
     first = one(a)
     return first, as_tensor(b, number_dtype(first))
+
+
+def _beside(tensor: Tensor, value: Any) -> Tensor:
+    """A plain value as an operand beside a tensor: in its dtype, if that is a float one."""
+    dtype = tensor.dtype
+    if isinstance(value, (list, tuple)) and dtype in FLOATS:  # numbers of it are rounded once
+        return Tensor._wrap(to_array(value, dtype))
+    other = as_tensor(value, number_dtype(tensor))
+    if other.dtype == dtype or dtype not in FLOATS:
+        return other
+    return Tensor._wrap(cast_array(other._data, dtype))
+
+
+def _argument_beside(t: Tensor, other: Tensor) -> Tensor:
+    """The same for an array that is an argument of a function while it is traced."""
+    data: Any = t._data
+    if not getattr(data, "plain", False) or other.dtype not in FLOATS:
+        return t
+    data.trace.array_arguments.add(data.value)
+    return Tensor._wrap(grad_mode.executor.apply(OPS["astype"], (t,), (other.dtype.char,)))
 
 
 def own(x: Any) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +13,14 @@ from .._ir.shapes import product
 from .._tensor import Tensor
 from .._util.checks import is_integer
 from ._arithmetic import _float_dtype, div, neg
+from ._names import Dim, by_dim, no_pair
 from ._op import LINEAR, Attrs, Op, Plan, Rule, Shape, Spec, apply, register
 from ._operands import one
 from ._shape import reshape, transpose
 from ._strides import axes_of, transpose_code
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Axis = int | Sequence[int] | None
 
@@ -109,11 +113,11 @@ def _reduce(op: Op, x: Any, axis: Axis, keepdims: bool, needs_elements: bool) ->
     return reshape(out, _with_ones(source.shape, axes)) if keepdims else out
 
 
-def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def sum(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
     """Sum over axes, in the order specified in docs/arithmetic.md.
 
     Arguments: `x`, a float tensor; `axis`, an integer, a tuple or None for all; `keepdims`, keep the axes, with
-    length 1.
+    length 1; `dim` and `keepdim` are other names of them.
     Returns: a tensor without these axes; the sum of no elements is 0.
     Errors: ValueError for an axis out of range, TypeError for dtypes.
 
@@ -121,16 +125,20 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> cr.sum([[1.0, 2.0], [3.0, 4.0]], axis=0).numpy()
     array([4., 6.], dtype=float32)
     """
+    if names:
+        axis, keepdims = by_dim("sum", names, axis, keepdims)
     return _reduce(_SUM, x, axis, keepdims, False)
 
 
-def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def mean(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
     """Mean over axes, sum / n; arguments as `cr.sum`, NaN for no elements.
 
     >>> import chainrule as cr
     >>> cr.mean([[1.0, 2.0], [3.0, 4.0]]).item()
     2.5
     """
+    if names:
+        axis, keepdims = by_dim("mean", names, axis, keepdims)
     source = one(x)
     _float_dtype("mean", [source])
     axes = axes_of("mean", axis, source.ndim)
@@ -138,7 +146,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return div(_reduce(_SUM, source, axes, keepdims, False), count)
 
 
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def max(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
     """Maximum over axes; NaN if any element is NaN. At a tie the gradient goes to the first element.
 
     Arguments as `cr.sum`. Errors: ValueError if there are no elements.
@@ -147,10 +155,11 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> cr.max([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
     array([5., 4.], dtype=float32)
     """
+    no_pair("max", names)
     return _reduce(_MAX, x, axis, keepdims, True)
 
 
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def min(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
     """Minimum over axes; NaN if any element is NaN. At a tie the gradient goes to the first element.
 
     Arguments as `cr.sum`. Errors: ValueError if there are no elements.
@@ -159,10 +168,11 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> cr.min([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
     array([1., 3.], dtype=float32)
     """
+    no_pair("min", names)
     return _reduce(_MIN, x, axis, keepdims, True)
 
 
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
     """Index of the first maximum along an axis (None: of all elements, in C order) as int64; of the first NaN if any.
 
     Errors: ValueError if there are no elements or the axis is out of range.
@@ -171,6 +181,8 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     >>> cr.argmax([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
     array([1, 1])
     """
+    if names:
+        axis, keepdims = by_dim("argmax", names, axis, keepdims)
     source = one(x)
     if axis is not None and not is_integer(axis):
         raise TypeError(f"argmax: axis must be an integer or None, got {axis!r}")

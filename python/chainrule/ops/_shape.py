@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import _core
 from .._ir.instruction import Instr
-from .._ir.records import Cast, Fill, IndexAdd, Take
+from .._ir.records import Fill, IndexAdd, Take
 from .._ir.shapes import contiguous_strides, product
 from .._tensor import Tensor
 from .._util.arrays import as_ndarray
-from .._util.dtypes import CODES, INT64
+from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
+from ._names import Dim, by_dim
 from ._op import LINEAR, Attrs, Op, Plan, Shape, Spec, Tangents, apply, register
 from ._operands import one, own
 from ._strides import (
@@ -25,6 +25,9 @@ from ._strides import (
     copy_code,
     transpose_code,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # reshape shares memory and computes nothing; the op exists for its gradient and for compiled programs.
 
@@ -176,28 +179,10 @@ _SLICE_GRAD: Op = register(Op("slice_grad", _slice_grad_plan, (lambda g, y, x, a
 _SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_SLICE_GRAD, (g,), a),), (LINEAR,)))
 
 
-def getitem(x: Any, index: Any) -> Tensor:
-    """Implement `x[index]`: integers, slices, None and Ellipsis as in NumPy, or an integer array that selects rows.
-
-    Errors: IndexError out of range; TypeError for other kinds of index.
-
-    >>> import chainrule as cr
-    >>> cr.tensor([1.0, 2.0, 3.0])[::-1].numpy()
-    array([3., 2., 1.], dtype=float32)
-    """
-    source = one(x)
-    if isinstance(index, (Tensor, np.ndarray, list)):
-        return take(source, index)
-    parts = index if isinstance(index, tuple) else (index,)
-    for part in parts:
-        basic = part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice))
-        if not basic or isinstance(part, bool):
-            raise TypeError(
-                f"index: expected integers, slices, None or ..., got {part!r}; for rows by index use cr.take"
-            )
-    view = (
-        (*parts, ...) if Ellipsis not in parts else parts
-    )  # with an ellipsis NumPy returns a view, also of a single element
+def slice_of(source: Tensor, parts: tuple[Any, ...]) -> Tensor:
+    """`source[parts]` for integers, slices, None and Ellipsis, as in NumPy."""
+    # With an ellipsis NumPy returns a view, also of a single element.
+    view = parts if any(part is Ellipsis for part in parts) else (*parts, ...)
     # Only the addresses of elements are computed, never their values, so any memory will do.
     size = source.dtype.itemsize
     whole = np.lib.stride_tricks.as_strided(
@@ -229,7 +214,7 @@ def _concatenate_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 def _concatenate_rule(i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
     (axis,) = attrs
     begin = sum(t.shape[axis] for t in inputs[:i])
-    return getitem(g, (slice(None),) * axis + (slice(begin, begin + inputs[i].shape[axis]),))
+    return slice_of(g, (slice(None),) * axis + (slice(begin, begin + inputs[i].shape[axis]),))
 
 
 def _concatenate_tangents(tangents: Tangents, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
@@ -242,16 +227,19 @@ _CONCATENATE = register(
 )
 
 
-def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+def concatenate(tensors: Sequence[Any], axis: int = 0, **names: Unpack[Dim]) -> Tensor:
     """Join tensors along an axis.
 
-    Arguments: `tensors`, at least one, of one dtype, with shapes that differ only in that axis.
+    Arguments: `tensors`, at least one, of one dtype, with shapes that differ only in that axis; `axis`, also named
+    `dim`.
     Errors: ValueError for shapes, TypeError for dtypes.
 
     >>> import chainrule as cr
     >>> cr.concatenate([[1.0], [2.0, 3.0]]).numpy()
     array([1., 2., 3.], dtype=float32)
     """
+    if names:
+        axis, _ = by_dim("concatenate", names, axis, default=0)
     parts = tuple(one(t) for t in tensors)
     if not parts:
         raise ValueError("concatenate: expected at least one tensor")
@@ -266,13 +254,15 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     return apply(_CONCATENATE, parts, (at,))
 
 
-def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+def stack(tensors: Sequence[Any], axis: int = 0, **names: Unpack[Dim]) -> Tensor:
     """Join tensors of one shape along a new axis.
 
     >>> import chainrule as cr
     >>> cr.stack([[1.0, 2.0], [3.0, 4.0]]).shape
     (2, 2)
     """
+    if names:
+        axis, _ = by_dim("stack", names, axis, default=0)
     parts = [one(t) for t in tensors]
     if not parts:
         raise ValueError("stack: expected at least one tensor")
@@ -330,12 +320,14 @@ def index_tensor(name: str, index: Any, length: int) -> Tensor:
     return checked
 
 
-def take(x: Any, indices: Any) -> Tensor:
-    """Gather rows, out[i] = x[indices[i]].
+def take(x: Any, indices: Any, axis: int = 0) -> Tensor:
+    """Gather rows, out[i] = x[indices[i]], or slices along another axis.
 
-    Arguments: `x` (n, ...); `indices`, integers of any shape; negative ones count from the end.
-    Returns: a tensor of shape indices.shape + x.shape[1:].
-    Errors: IndexError naming the position, TypeError for indices that are not integers.
+    Arguments: `x` (n, ...); `indices`, integers of any shape; negative ones count from the end; `axis`, whose place the
+    axes of the indices take.
+    Returns: a tensor of shape indices.shape + x.shape[1:] for axis 0.
+    Errors: IndexError naming the position, TypeError for indices that are not integers, ValueError for an axis that
+    does not exist.
 
     >>> import chainrule as cr
     >>> cr.take([[1.0], [2.0], [3.0]], [2, 0]).numpy()
@@ -345,47 +337,18 @@ def take(x: Any, indices: Any) -> Tensor:
     source = one(x)
     if source.ndim == 0:
         raise ValueError("take: x has no rows: it is 0-d")
-    return apply(_TAKE, (source, index_tensor("take", indices, source.shape[0])))
-
-
-# Casts.
-
-
-def _cast_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    (x,) = specs
-    out = Spec(x.shape, np.dtype(attrs[0]))
-    return Plan(out, [Instr("cast", out.code, [1], [0], Cast(x.size, source_dtype=x.code))])
-
-
-_ASTYPE = register(Op("astype", _cast_plan, (lambda g, y, x, a: astype(g, x[0].dtype),), (LINEAR,)))
-
-
-def astype(x: Any, dtype: npt.DTypeLike) -> Tensor:
-    """Convert to another dtype, with one rounding to nearest.
-
-    Arguments: `dtype`, float32, float64 or int64. Casts from float to int64 and to bool are not supported.
-    Errors: TypeError that names the alternative.
-
-    >>> import chainrule as cr
-    >>> cr.astype([1, 2], "float64").numpy()
-    array([1., 2.])
-    """
-    source, target = own(x), np.dtype(dtype)
-    if target == source.dtype:
-        return source
-    if target not in CODES or target == np.dtype(np.bool_):
-        raise TypeError(f"astype: expected float32, float64 or int64, got {target}; for bool compare, as in x != 0")
-    if target == INT64 and source.dtype.kind == "f":
-        raise TypeError(f"astype: {source.dtype} to int64 would drop fractions; use .numpy() and round there")
-    return apply(_ASTYPE, (source,), (target.char,))
+    (at,) = axes_of("take", axis, source.ndim)
+    index = index_tensor("take", indices, source.shape[at])
+    others = [i for i in range(source.ndim) if i != at]
+    found = apply(_TAKE, (transpose(source, [at, *others]), index))
+    n = index.ndim  # its axes come first
+    return transpose(found, [*range(n, n + at), *range(n), *range(n + at, found.ndim)])
 
 
 __all__ = [
-    "astype",
     "broadcast_to",
     "concatenate",
     "flatten",
-    "getitem",
     "reshape",
     "stack",
     "take",

@@ -16,11 +16,15 @@ from .._tensor import Tensor
 from .._util.exports import own_names
 from ._arithmetic import _float_dtype, mul, neg, sub
 from ._math import exp
+from ._names import Dim, by_dim
 from ._op import LINEAR, SYMMETRIC, Attrs, Forward, Op, Plan, Rule, Spec, apply, register
 from ._operands import one
 from ._reduce import sum
 from ._shape import transpose
 from ._strides import axes_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def _rows_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -83,25 +87,30 @@ def _along(op: Op, x: Any, axis: int) -> Tensor:
     return transpose(apply(op, (transpose(source, order),)), [order.index(i) for i in range(source.ndim)])
 
 
-def softmax(x: Any, axis: int = -1) -> Tensor:
+def softmax(x: Any, axis: int = -1, **names: Unpack[Dim]) -> Tensor:
     """Softmax along an axis, e**(x - max) / sum of e**(x - max).
 
-    Arguments: `x`, a float tensor; `axis`. Returns: a tensor of its shape. Errors: ValueError for the axis.
+    Arguments: `x`, a float tensor; `axis`, also named `dim`. Returns: a tensor of its shape. Errors: ValueError for the
+    axis.
 
     >>> import chainrule as cr
     >>> cr.softmax([[0.0, 0.0]]).numpy()
     array([[0.5, 0.5]], dtype=float32)
     """
+    if names:
+        axis, _ = by_dim("softmax", names, axis, default=-1)
     return _along(_SOFTMAX, x, axis)
 
 
-def log_softmax(x: Any, axis: int = -1) -> Tensor:
+def log_softmax(x: Any, axis: int = -1, **names: Unpack[Dim]) -> Tensor:
     """Logarithm of softmax along an axis, (x - max) - log(sum of e**(x - max)).
 
     >>> import chainrule as cr
     >>> cr.log_softmax([[0.0, 0.0]]).numpy()
     array([[-0.6931472, -0.6931472]], dtype=float32)
     """
+    if names:
+        axis, _ = by_dim("log_softmax", names, axis, default=-1)
     return _along(_LOG_SOFTMAX, x, axis)
 
 

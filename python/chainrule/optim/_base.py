@@ -234,7 +234,8 @@ class Optimizer:
                 continue
             if in_transformation:
                 check_overwrite(f"{type(self).__name__}.step", parameter, gradient)
-            if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
+            values, own = gradient._data, parameter._data  # properties of tensors took a tenth of a small step
+            if values.shape != own.shape or values.dtype != own.dtype:
                 raise ValueError(
                     f"{type(self).__name__}: parameter {self._index_of(parameter)} is {_signature(parameter)}, its "
                     f"gradient {_signature(gradient)}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from ._line_search import Point, as_number, strong_wolfe
 from ._two_loop import History
 
 Closure = Callable[[], Any]
+Evaluate = Callable[[Tensor], Point]
 
 
 class LBFGS:
@@ -118,7 +120,8 @@ class LBFGS:
             return found[-1]
 
         last = self.func_evals + self.max_eval
-        for done, (change, before, point) in enumerate(self._iterations(kept, last), 1):
+        evaluate = partial(self._evaluate, kept)
+        for done, (change, before, point) in enumerate(self._iterations(evaluate, last), 1):
             if done >= self.max_iter or self.func_evals >= last or point.largest <= self.tolerance_grad:
                 break
             moved = _largest(change)
@@ -126,13 +129,15 @@ class LBFGS:
                 break
         return found[0]
 
-    def _iterations(self, closure: Closure, last: int) -> Iterator[tuple[Tensor, float, Point]]:
+    def _iterations(self, at_parameters: Evaluate, last: int) -> Iterator[tuple[Tensor, float, Point]]:
         """Iterate while evaluations are left and the loss falls; yield the change, the loss before it, the new point.
 
-        The caller decides when the loss has converged.
+        `at_parameters(direction)` is the point of the parameters as they are. The caller decides when the loss has
+        converged.
         """
         at = _flat(self.params)
-        here = self._evaluate(closure)
+        here = at_parameters(Tensor._wrap(np.zeros(at.shape)))
+        self.func_evals += 1
         while isfinite(here.loss) and self.func_evals < last and here.largest > self.tolerance_grad:
             gradient = here.gradient
             if self._previous is not None:
@@ -148,7 +153,8 @@ class LBFGS:
             def evaluate(t: float, start: Tensor = start, direction: Tensor = direction) -> Point:
                 nonlocal at
                 at = self._move(start, direction, t)
-                return self._evaluate(closure, direction)
+                self.func_evals += 1
+                return at_parameters(direction)
 
             before = here.loss
             if self.line_search_fn is None:
@@ -173,17 +179,25 @@ class LBFGS:
 
     def _move(self, start: Tensor, direction: Tensor, t: float) -> Tensor:
         """Set the parameters to start + t d, rounded to their dtype; return them as a vector."""
-        with no_grad(), _core.writing(parameter._data for parameter in self.params):
-            at: Tensor
-            at, *parts = _moved(start, direction, np.array(t), *(parameter.detach() for parameter in self.params))
+        at: Tensor
+        with no_grad(), _core.writing([parameter._data for parameter in self.params]):
+            at, *parts = _moved(start, direction, np.array(t), *(parameter._data for parameter in self.params))
             for parameter, part in zip(self.params, parts, strict=True):
-                parameter.copy_(part)
+                if grad_mode.replaced:
+                    parameter.copy_(part)
+                else:  # a quarter of the time
+                    parameter._data[...] = part._data
+                    parameter._bump()
         return at
 
-    def _evaluate(self, closure: Closure, direction: Tensor | None = None) -> Point:
+    def _evaluate(self, closure: Closure, direction: Tensor) -> Point:
         """Loss and gradient of the parameters as they are, and the slope along a direction."""
         loss = closure()
-        self.func_evals += 1
+        with no_grad():
+            return _point(loss, *_gathered_along(direction, *self._gradients()))
+
+    def _gradients(self) -> list[Tensor]:
+        """The gradients, zeros of parameters that the loss does not use or that are frozen."""
         gradients = []
         for i, parameter in enumerate(self.params):
             gradient = parameter.grad
@@ -195,12 +209,20 @@ class LBFGS:
                     f"{gradient.dtype} {gradient.shape}"
                 )
             gradients.append(gradient)
-        with no_grad():
-            if direction is None:
-                vector, largest = _gathered(*gradients)
-                return Point(0.0, as_number(loss), vector, largest=as_number(largest))
-            vector, largest, slope = _gathered_along(direction, *gradients)
-            return Point(0.0, as_number(loss), vector, as_number(slope), as_number(largest))
+        return gradients
+
+    def _compiled(self, closure: Callable[..., Any], data: Sequence[Tensor], watched: Sequence[Any]) -> Evaluate:
+        """A closure of the data as one program, with the gradient as a vector; the rows are computed in blocks."""
+
+        def along(direction: Tensor, *data: Tensor) -> tuple[Tensor, ...]:
+            loss = closure(*data)
+            with no_grad():
+                found = _gather_along(direction, *self._gradients())
+            self.zero_grad()
+            return (loss.detach(), *found)
+
+        program = Compiled(along, watched=watched)
+        return lambda direction: _point(*program(direction, *data))
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the options, the counts, the history and the last gradient and step.
@@ -261,6 +283,10 @@ def _flat(tensors: Iterable[Tensor]) -> Tensor:
     with no_grad():
         vector: Tensor = _gathered(*(tensor.detach() for tensor in tensors))[0]
     return vector
+
+
+def _point(loss: Any, gradient: Tensor, largest: Tensor, slope: Tensor) -> Point:
+    return Point(0.0, as_number(loss), gradient, as_number(slope), as_number(largest))
 
 
 def _gather(*tensors: Tensor) -> tuple[Tensor, Tensor]:

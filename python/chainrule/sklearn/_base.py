@@ -34,6 +34,7 @@ _SEEDS = 2**31 - 1
 _WEIGHTS_STREAM = 2**42
 _BLOCK = 4096  # rows of a sparse matrix that are made dense at a time
 _SMALL = 4096  # numbers that are checked by one product
+_DTYPES = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]
@@ -286,14 +287,22 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _forward(self, X: Any) -> Array:
         """The outputs of the net for rows that are checked first, quickly where they are an array of numbers."""
-        net = self.__dict__.get("_net")
-        if net is not None and type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind == "f" and _finite(X):
-            fits = X.shape[1] == self.n_features_in_ and len(X) > 0 and X.dtype.itemsize in (4, 8)
-            if fits and "feature_names_in_" not in self.__dict__:
-                if not (_same(self.coefs_, net.coefs) and _same(self.intercepts_, net.intercepts)):
-                    net = self._linked()
-                result: Array = net.output.predict(X)
-                return result
+        own = self.__dict__
+        net = own.get("_net")
+        if (
+            net is not None
+            and type(X) is np.ndarray
+            and X.dtype in _DTYPES
+            and X.ndim == 2
+            and X.shape[1] == own["n_features_in_"]
+            and X.shape[0] > 0
+            and _finite(X)
+            and "feature_names_in_" not in own
+        ):
+            if not (_same(own["coefs_"], net.coefs) and _same(own["intercepts_"], net.intercepts)):
+                net = self._linked()
+            result: Array = net.output.predict(X)
+            return result
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self._outputs_of(X)
@@ -330,10 +339,7 @@ def _same(given: Any, own: list[Array]) -> bool:
 
 def _finite(X: Array) -> bool:
     """Whether an array has no NaN and inf; False also where a product of large numbers overflows."""
-    if X.size > _SMALL:
-        return bool(np.isfinite(X).all())
-    v = X.reshape(-1)
-    return isfinite(float(np.vdot(v, v)))
+    return bool(np.isfinite(X).all()) if X.size > _SMALL else isfinite(np.vdot(X, X))
 
 
 def _as_dtype(values: Array, dtype: np.dtype[Any]) -> Array:

@@ -154,8 +154,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                     "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
                     f"Previously got {self.classes_}, `y` has {found.classes}"
                 )
-        unknown = self._labels.unknown(y)
-        if len(unknown):
+        elif len(unknown := self._labels.unknown(y)):
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {unknown}."
             )
@@ -212,7 +211,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return output
         if len(labels.classes) == 1:
             return np.ones_like(output)
-        return np.concatenate([1 - output, output], axis=1)
+        if len(output) > 1:
+            return np.concatenate([1 - output, output], axis=1)
+        both, second = np.empty((1, 2), output.dtype), output.item()  # a quarter of the time; 1 - p is rounded once
+        both[0, 0], both[0, 1] = 1 - second, second
+        return both
 
     def predict_log_proba(self, X: Any) -> Any:
         """The logarithms of `predict_proba`; -inf for a probability of 0."""

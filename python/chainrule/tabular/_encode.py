@@ -18,7 +18,8 @@ __all__ = ["Encoder", "quantile"]
 Numbers = npt.NDArray[np.float64]
 
 _CLIP = 3.0  # scaled numbers stay within this bound
-_PIECES = 16  # of a number, at most
+_PIECES = 8  # of a number, at most; twice as many in large tables
+_LARGE = 2500  # rows
 _ALL_PIECES = 512  # of all numbers, at most
 _CELLS = 100_000_000  # of the pieces of all rows, at most
 _PIECE = 0.4  # the height of a piece
@@ -271,7 +272,8 @@ class Encoder:
         """Learn scales and known values from these rows."""
         used = [kind for kind in kinds if kind.used]
         numbers = max(sum(kind.kind == "number" for kind in used), 1)
-        pieces = min(_PIECES, _ALL_PIECES // numbers, _CELLS // (numbers * max(frame.rows, 1)))
+        most = 2 * _PIECES if frame.rows >= _LARGE else _PIECES
+        pieces = min(most, _ALL_PIECES // numbers, _CELLS // (numbers * max(frame.rows, 1)))
         blocks = tuple(_BLOCKS[kind.kind].learn(frame[kind.name], kind, pieces) for kind in used)
         return cls(blocks, tuple(kind.kind for kind in used))
 

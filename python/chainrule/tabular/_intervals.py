@@ -43,7 +43,9 @@ def spreads_of(training: Training, errors: Numbers) -> list[Member]:
     centred = ops.astype(ops.sub(logarithms, ops.mean(logarithms)), np.float32).numpy().reshape(-1, 1)
     recipe = replace(training.recipe, hidden=(32,), activation="mish", epochs=16, evaluations=8, lr=0.02, refit=False)
     training = replace(training, recipe=recipe, targets=centred, classes=0)
-    return [training.member(number) for number in range(FOLDS)]
+    members = [training.member(number) for number in range(FOLDS)]
+    training.release()
+    return members
 
 
 def spread_of(outputs: npt.NDArray[np.float32]) -> Numbers:

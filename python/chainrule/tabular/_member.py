@@ -45,8 +45,8 @@ class Recipe:
     batch_size: int
     lr: float
     label_smoothing: float = 0.0
-    evaluations: int = 32  # of the loss of the held-out rows, in equal distances
-    patience: float = 0.6  # training ends after twice the time to the best evaluation and this share of the whole
+    evaluations: int = 16  # of the loss of the held-out rows, in equal distances
+    patience: float = 0.4  # training ends after twice the time to the best evaluation and this share of the whole
     scale_rate: float = 1.0
     bias_rate: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
@@ -103,6 +103,12 @@ class Training:
         given = self.seed, self.recipe, self.inputs, self.targets, self.weights, self.classes
         return Training, given
 
+    def release(self) -> None:
+        """Free this thread's program now: it refers to itself, with all rows, and would wait for the collector."""
+        program: _Program | None = self._thread.__dict__.pop("program", None)
+        if program is not None:
+            vars(program).clear()
+
     def member(self, number: int) -> Member:
         """Train a member: the weights at its best evaluation, or with `refit` those of all rows after as many epochs.
 
@@ -113,7 +119,7 @@ class Training:
             program = self._thread.program = _Program(self)
         folds = folds_of(self.targets if self.classes else None, len(self.inputs), self.seed, number)
         trained, held_out = self._parts(folds == number % FOLDS)
-        net = program.begin(number, trained)
+        program.begin(number, trained)
         best, losses, kept, scores, parts = 0, [], program.net.state_dict(), None, program.parts(trained)
         for done in program.run(number, trained):
             loss, outputs = program.evaluate(held_out)
@@ -125,15 +131,15 @@ class Training:
         assert scores is not None
         if self.recipe.refit:
             rows = np.arange(len(self.inputs))
-            net = program.begin(number, rows)
+            program.begin(number, rows)
             for done in program.run(number, rows):
                 kept = program.net.state_dict()
                 if done >= best:
                     break
-        net.load_state_dict(kept)
+        program.net.load_state_dict(kept)
         epochs = -(-best * self.recipe.epochs // parts)
         independent = len(held_out) + len(trained) == len(self.inputs)
-        return Member(number, net, epochs, tuple(losses), held_out, independent, scores)
+        return Member(number, program.net.folded(), epochs, tuple(losses), held_out, independent, scores)
 
     def _parts(self, held: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
         """The rows to train on, and those held out; all rows are both if there are too few."""
@@ -175,16 +181,15 @@ class _Program:
 
     def _net(self, draw: Generator | None = None) -> TabularNet:
         width, classes, recipe = self.training.inputs.shape[1], self.training.classes, self.recipe
-        return TabularNet(width, recipe.hidden, classes or 1, recipe.activation, draw)
+        return TabularNet(width, recipe.hidden, classes or 1, recipe.activation, draw, scaled=True)
 
-    def begin(self, number: int, rows: Ints) -> TabularNet:
-        """Set the first state of a member; return a net with it."""
+    def begin(self, number: int, rows: Ints) -> None:
+        """Set the first state of a member."""
         draw = Generator(seed=self.training.seed, stream=number * 2**20)
         net = self._net(draw)
         net.fit_first_state(self.training.inputs[rows[draw.permutation(len(rows))[:_FITTED_ROWS]]], draw)
         self.net.load_state_dict(net.state_dict())
         self._optimizer.load_state_dict(self._fresh)
-        return net
 
     def run(self, number: int, rows: Ints) -> Iterator[int]:
         """Train on these rows; yields the number of parts that are done after each of `evaluations` equal parts.

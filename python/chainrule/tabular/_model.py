@@ -114,6 +114,8 @@ class TabularModel:
         jobs = [(training, i) for i in range(n_members)] + [(linear, i) for i in range(min(n_members, FOLDS))]
         trained = list(map(train_member, jobs) if run is None else run(train_member, jobs))
         members = trained[:n_members]
+        training.release()
+        linear.release()
         net = ensemble_of(training, members, trained[n_members:], target)
         record = {
             "rows": frame.rows,
@@ -299,6 +301,7 @@ def _within(seconds: float, training: Training, n_members: int) -> tuple[int, Tr
     begun = time.monotonic()
     trial.member(0)
     each = (time.monotonic() - begun) / 3 * _WHOLE
+    trial.release()
     possible = int(max(0.0, seconds - 3 * each) / each / (2 if recipe.refit else 1))
     members = min(n_members, max(1, possible // recipe.epochs))
     recipe = replace(recipe, epochs=max(1, min(recipe.epochs, possible // members)))

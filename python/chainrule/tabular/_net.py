@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor
+from ..autodiff import no_grad
 from ..nn import Buffer, Module, Parameter, register_serializable
 from ..nn._init import draw_weight
 from ..random import Generator
@@ -19,11 +20,14 @@ __all__ = ["TabularEnsemble", "TabularNet"]
 
 @register_serializable
 class TabularNet(Module):
-    """A net for the inputs of a table: x * scale, then hidden layers, then a linear layer.
+    """A net for the inputs of a table: hidden layers, then a linear layer.
 
-    The last layer and all biases are 0 at first; `fit_first_state` sets the others.
+    The last layer and all biases are 0 at first; `fit_first_state` sets the others. While it is trained, the first
+    weight is `scale * weight`, with a factor for each input: no gradient of the inputs is needed for that of the
+    factors. `folded` is the same net without them.
 
-    Arguments: `features`; `hidden`, widths; `outputs`; `activation`, "selu" or "mish"; `generator`.
+    Arguments: `features`; `hidden`, widths; `outputs`; `activation`, "selu" or "mish"; `generator` of the weights,
+    which are 0 without it; `scaled`, whether there are factors.
     """
 
     def __init__(
@@ -33,23 +37,38 @@ class TabularNet(Module):
         outputs: int,
         activation: str = "selu",
         generator: Generator | None = None,
+        scaled: bool = False,
     ) -> None:
         self.features, self.hidden, self.outputs = features, list(hidden), outputs
         self.activation = activation
-        self.scale = Parameter(np.ones(features, np.float32))
+        self.scale = Parameter(np.ones((features, 1), np.float32)) if scaled else None
         widths, single = [features, *hidden, outputs], np.dtype(np.float32)
-        inner = [(widths[i], widths[i + 1]) for i in range(len(widths) - 1)]
-        drawn = [draw_weight((a, b), a, b, "he", single, generator) for a, b in inner]
-        self.weights = [Parameter(weight) for weight in drawn]
-        self.biases = [Parameter(np.zeros(b, np.float32)) for _, b in inner]
-        self.weights[-1].copy_(np.zeros(widths[-2:], np.float32))
+        shapes = [(widths[i], widths[i + 1]) for i in range(len(widths) - 1)]
+        values = [np.zeros(shape, single) for shape in shapes]
+        if generator is not None:
+            values[:-1] = [draw_weight(shape, *shape, "he", single, generator) for shape in shapes[:-1]]
+        self.weights = [Parameter(value) for value in values]
+        self.biases = [Parameter(np.zeros(width, single)) for width in widths[1:]]
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Any = ops.mul(x, self.scale)
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+        y: Any = x
+        weights = [self._first_weight(), *self.weights[1:]]
+        for weight, bias in zip(weights[:-1], self.biases[:-1], strict=True):
             y = self._activated(ops.linear(y, weight, bias))
-        result: Tensor = ops.linear(y, self.weights[-1], self.biases[-1])
+        result: Tensor = ops.linear(y, weights[-1], self.biases[-1])
         return result
+
+    def _first_weight(self) -> Any:
+        return self.weights[0] if self.scale is None else ops.mul(self.scale, self.weights[0])
+
+    def folded(self) -> TabularNet:
+        """A net without factors and with the same outputs, bit by bit."""
+        net = TabularNet(self.features, self.hidden, self.outputs, self.activation)
+        with no_grad():
+            weights = [self._first_weight(), *self.weights[1:]]
+            for own, other in zip([*net.weights, *net.biases], [*weights, *self.biases], strict=True):
+                own.copy_(other)
+        return net
 
     def _activated(self, z: Any) -> Tensor:
         return ops.selu(z) if self.activation == "selu" else ops.mish(z)
@@ -59,7 +78,7 @@ class TabularNet(Module):
 
         Adam's steps change the output of a wide and a narrow layer alike.
         """
-        found: dict[float, list[Parameter]] = {scale: [self.scale]}
+        found: dict[float, list[Parameter]] = {scale: [] if self.scale is None else [self.scale]}
         for weight, offset in zip(self.weights, self.biases, strict=True):
             found.setdefault(1.0 / float(np.sqrt(np.float64(weight.shape[0]))), []).append(weight)
             found.setdefault(bias, []).append(offset)
@@ -70,7 +89,7 @@ class TabularNet(Module):
 
         A bias is minus the unit's output for a random mean of 5 rows: each unit bends within the data.
         """
-        y = ops.mul(inputs, self.scale.detach())
+        y: Any = inputs
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             z = ops.matmul(y, weight.detach())
             deviation = ops.sqrt(ops.mean(ops.square(ops.sub(z, ops.mean(z, 0))), 0)).numpy()
@@ -95,10 +114,12 @@ class TabularNet(Module):
 
 @register_serializable
 class TabularEnsemble(Module):
-    """The mean of the members' predictions: of softmax(temperature * scores) for classes, of the outputs otherwise.
+    """The mean of the members' outputs: of numbers, or of scores of classes, then softmax(temperature * mean).
 
-    p = (1 - share) * mean over `nets` + share * mean over `linear`, which are nets without hidden layers. With
-    `spreads`, nets of the logarithm of the error's size, a second output is their mean.
+    p = (1 - share) * that of `nets` + share * that of `linear`, which are nets without hidden layers. Scores are
+    averaged, not probabilities: the mean of calibrated probabilities is less certain than it is right (Wu and Gales,
+    Should ensemble members be calibrated?, 2021). With `spreads`, nets of the logarithm of the error's size, a second
+    output is their mean.
 
     Arguments: `nets`, at least one; `linear`; `classes`, whether the outputs are class scores; `spreads`; `knots`, the
     size of `errors`.
@@ -129,8 +150,8 @@ class TabularEnsemble(Module):
         return result
 
     def _mean(self, nets: Sequence[Module], x: Tensor, temperature: Tensor) -> Tensor:
-        outputs = [net(x) for net in nets]
-        return _mean([ops.softmax(ops.mul(y, temperature)) for y in outputs] if self.classes else outputs)
+        mean = _mean([net(x) for net in nets])
+        return ops.softmax(ops.mul(mean, temperature)) if self.classes else mean
 
     def config(self) -> dict[str, Any]:
         return {

@@ -40,4 +40,4 @@ def recipe_for(rows: int, classes: int) -> Recipe:
 
 def linear_recipe(recipe: Recipe) -> Recipe:
     """The recipe of a net without hidden layers beside the others."""
-    return replace(recipe, hidden=(), evaluations=16)
+    return replace(recipe, hidden=())

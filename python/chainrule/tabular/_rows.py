@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..data._errors import DataError
 from ..data._frame import Frame
+from ..train._fit_arguments import balanced
 from ._target import Classes, column_of
 
 __all__ = ["canonical_order", "class_weights", "rows_of"]
@@ -63,7 +64,7 @@ def class_weights(
     if isinstance(choice, str):
         if choice != "balanced":
             raise ValueError(f"class_weight: expected 'balanced' or a dict of weights by class, got {choice!r}")
-        by_class = len(codes) / (len(counts) * counts)
+        by_class = balanced(counts)
     else:
         unknown = [name for name in choice if name not in target.names.tolist()]
         if unknown:

@@ -20,7 +20,7 @@ from ._history import History
 from ._scheduling import each
 from ._trainer import Optimizer
 
-__all__ = ["class_weights", "hold_out", "make_callbacks", "make_optimizer", "progress_of", "resolve_loss"]
+__all__ = ["balanced", "class_weights", "hold_out", "make_callbacks", "make_optimizer", "progress_of", "resolve_loss"]
 
 Values = npt.NDArray[Any]
 Loss = Callable[..., Any]
@@ -122,6 +122,15 @@ def hold_out(
     return inputs[rest], targets[rest], kept, (inputs[held], targets[held])
 
 
+def balanced(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The balanced weights of classes with these numbers of rows: rows / (classes * rows of the class).
+
+    >>> balanced(np.array([3, 1]))
+    array([0.66666667, 2.        ])
+    """
+    return ops.div(np.float64(counts.sum()), tensor((len(counts) * counts).astype(np.float64))).numpy()
+
+
 def class_weights(
     class_weight: Mapping[Any, float] | str,
     y: npt.ArrayLike,
@@ -143,7 +152,7 @@ def class_weights(
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise ValueError(f"fit: class_weight must be 'balanced' or a dict by class, got {class_weight!r}")
-        by_class = ops.div(np.float64(len(codes)), tensor((len(present) * counts).astype(np.float64))).numpy()
+        by_class = balanced(counts)
     elif isinstance(class_weight, Mapping):
         names = present.tolist() if output is None or output.classes is None else output.classes
         unknown = [key for key in class_weight if not any(key == name and _alike(key, name) for name in names)]

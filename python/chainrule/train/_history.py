@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import ops
+
 __all__ = ["History", "Position"]
 
 
@@ -26,7 +28,7 @@ class Position:
     0
     """
 
-    losses: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    losses: list[npt.NDArray[Any]] = field(default_factory=list)
     seconds: float = 0.0
     order: dict[str, Any] = field(default_factory=dict)
     called: int | None = None
@@ -37,6 +39,13 @@ class Position:
         """The number of steps done in the epoch."""
         return sum(map(len, self.losses))
 
+    @property
+    def all_losses(self) -> npt.NDArray[Any]:
+        """The losses of the steps as one array, in float64 where their parts have several dtypes."""
+        if len({part.dtype for part in self.losses}) > 1:
+            self.losses[:] = [ops.astype(part, np.float64).numpy() for part in self.losses]
+        return np.concatenate(self.losses)
+
     def begin_epoch(self) -> None:
         """Forget the steps: none of the next epoch is done."""
         self.losses.clear()
@@ -46,7 +55,7 @@ class Position:
         """Return copies of the fields that differ from those between two epochs; the losses as one array."""
         state = {name: value for name, value in vars(self).items() if value != getattr(Position(), name)}
         if self.losses:
-            state["losses"] = np.concatenate(self.losses)
+            state["losses"] = ops.astype(self.all_losses, np.float64).numpy()
         return copy.deepcopy(state)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from .._tensor import Tensor
 from .._util.checks import check_integer
 from .._util.interrupt import DeferredInterrupt
 from .._util.mode import grad_mode
-from ..compiler.jit import Compiled
+from ..compiler.jit import Compiled, Plan
 from ..data._split import epoch_order
 from ..nn import Module
 from ..nn._evaluate import thread_modes
@@ -126,6 +126,7 @@ class Trainer:
         self._micro_batch, self._compiles = micro_batch, compile
         self._compiled: Compiled[Callable[[Tensor], Tensor]] | None = None
         self._settings: tuple[Any, ...] = ()  # those of the compiled step
+        self._plans: dict[Any, Plan] = {}  # of the compiled step, by the rows of a batch and the mode of gradients
         self.schedules = step_schedules(self._caller, schedule, model, optimizer)
 
     @property
@@ -192,7 +193,7 @@ class Trainer:
 
     def end_epoch(self) -> None:
         """Complete the epoch after its last step."""
-        self.mean_loss = weighted_mean(np.concatenate(self._position.losses), len(self.rows), self.batch_size)
+        self.mean_loss = weighted_mean(self._position.all_losses, len(self.rows), self.batch_size)
         self.next_epoch += 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -267,6 +268,17 @@ class Trainer:
         if self._compiles and any(a is not b for a, b in zip_longest(settings, self._settings)):
             watched = self.rows.model, self.loss, self.optimizer
             self._compiled, self._settings = Compiled(_weak_step(self), self._micro_batch, watched), settings
+            self._plans.clear()
+
+    def _plan(self, rows: npt.NDArray[np.int64]) -> Plan | None:
+        """The plan of a step on as many rows, the latest one while it is valid; None without compilation."""
+        if self._compiled is None:
+            return None
+        kind = len(rows), grad_mode.enabled, grad_mode.sources
+        plan = self._plans.get(kind)
+        if plan is None or not plan.guards_hold(()):
+            plan = self._plans[kind] = self._compiled.plan_of(rows)
+        return plan
 
     def _order(self, n: int) -> npt.NDArray[np.int64]:
         if not self.shuffle:
@@ -275,7 +287,7 @@ class Trainer:
 
     def _steps(self, index: npt.NDArray[np.int64], steps: int, interrupt: DeferredInterrupt) -> Iterator[int]:
         """Run one step per row of `index`, the next ones of an epoch of `steps` steps, and record their losses."""
-        plan = None if self._compiled is None else self._compiled.plan_of(index[0])
+        plan = self._plan(index[0])
         out = np.empty(len(index), np.float64 if plan is None else plan.output_dtypes[0])
         done = np.zeros(1, np.int64)  # also what an error leaves done
         first = self.next_epoch * steps + self.next_step
@@ -306,7 +318,7 @@ class Trainer:
     def _record(self, losses: npt.NDArray[Any], begun: float) -> None:
         """Record steps of the epoch that are done, in the time since `begun`."""
         if len(losses):
-            self._position.losses.append(ops.astype(losses, np.float64).numpy())
+            self._position.losses.append(losses)
         self._position.seconds += time.perf_counter() - begun
 
     def _one_step(self, index: npt.NDArray[np.int64], out: npt.NDArray[Any], done: npt.NDArray[np.int64]) -> None:
@@ -369,8 +381,18 @@ def _require_finite(value: Tensor) -> None:
     grad_mode.executor.check_finite(value, lambda at, number: _NotFiniteError(number))
 
 
-def weighted_mean(losses: npt.NDArray[np.float64], n: int, batch_size: int) -> float:
-    """Return the mean of batch losses over rows; all batches but the last have batch_size rows."""
-    sizes = np.full(len(losses), min(batch_size, n), dtype=np.float64)
-    sizes[-1] = n - batch_size * (len(losses) - 1)
-    return float(ops.div(ops.sum(ops.mul(losses, sizes)), np.float64(n)).item())
+def weighted_mean(losses: npt.NDArray[Any], n: int, batch_size: int) -> float:
+    """Return the mean of batch losses over rows, in float64; all batches but the last have batch_size rows."""
+    count = len(losses)
+    # Zeros at the end change no bit of the sum, and need few programs for all numbers of batches.
+    values, sizes = (np.zeros(max(16, 1 << (count - 1).bit_length()), dtype) for dtype in (losses.dtype, np.float64))
+    values[:count], sizes[:count] = losses, min(batch_size, n)
+    sizes[count - 1] = n - batch_size * (count - 1)
+    return float(_mean(values, sizes, np.array(float(n))).item())
+
+
+def _weighted(losses: Tensor, sizes: Tensor, total: Tensor) -> Tensor:
+    return ops.div(ops.sum(ops.mul(ops.astype(losses, np.float64), sizes)), total)
+
+
+_mean = Compiled(_weighted, watched=())

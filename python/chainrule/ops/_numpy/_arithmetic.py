@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..._ir.shapes import product
 from ..._tensor import Tensor
 from .._activations import clip, heaviside, sign
 from .._arithmetic import (
@@ -33,8 +31,9 @@ from .._arithmetic import (
 from .._math import cos, exp, expm1, log, log1p, sin, sqrt, tanh
 from .._matmul import matmul
 from .._operands import one, own, pair
+from .._products import dot, inner, outer, tensordot
 from .._reduce import argmax, max, mean, min, sum
-from .._shape import reshape, transpose
+from .._shape import reshape
 from ._rows import NoOpError, Row, adapts, check_default
 
 __all__ = ["REDUCTIONS", "UFUNCS"]
@@ -175,10 +174,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, min: An
 @adapts("dot", floats=True)
 def _dot(a: Any, b: Any, out: Any = None) -> Tensor:
     check_default(out=(out, None))
-    x, y = pair(a, b)
-    if x.ndim == 0 or y.ndim == 0:
-        return mul(x, y)
-    return matmul(x, y) if y.ndim <= 2 else _tensordot(x, y, (-1, -2))
+    return dot(a, b)
 
 
 @adapts("vdot", floats=True)
@@ -186,32 +182,11 @@ def _vdot(a: Any, b: Any) -> Tensor:
     return matmul(*(reshape(t, -1) for t in pair(a, b)))
 
 
-@adapts("inner", floats=True)
-def _inner(a: Any, b: Any) -> Tensor:
-    x, y = pair(a, b)
-    return mul(x, y) if x.ndim == 0 or y.ndim == 0 else _tensordot(x, y, (-1, -1))
-
-
 @adapts("outer", floats=True)
 def _outer(a: Any, b: Any, out: Any = None) -> Tensor:
     check_default(out=(out, None))
-    x, y = pair(a, b)
-    return mul(reshape(x, (-1, 1)), reshape(y, (1, -1)))
+    return outer(a, b)
 
 
-@adapts("tensordot", floats=True)
-def _tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
-    x, y = pair(a, b)
-    if isinstance(axes, (int, np.integer)):
-        axes = (range(x.ndim - int(axes), x.ndim), range(int(axes)))
-    of_x, of_y = ([part] if isinstance(part, (int, np.integer)) else list(part) for part in axes)
-    of_x, of_y = [int(i) % builtins.max(x.ndim, 1) for i in of_x], [int(i) % builtins.max(y.ndim, 1) for i in of_y]
-    if [x.shape[i] for i in of_x] != [y.shape[i] for i in of_y]:
-        raise ValueError(f"tensordot: the axes {axes} of {x.shape} and {y.shape} have different lengths")
-    left = [i for i in range(x.ndim) if i not in of_x]
-    right = [i for i in range(y.ndim) if i not in of_y]
-    shape = (*(x.shape[i] for i in left), *(y.shape[i] for i in right))
-    n = product([x.shape[i] for i in of_x])
-    rows = reshape(transpose(x, [*left, *of_x]), (product([x.shape[i] for i in left]), n))
-    columns = reshape(transpose(y, [*of_y, *right]), (n, product([y.shape[i] for i in right])))
-    return reshape(matmul(rows, columns), shape)
+adapts("inner", floats=True)(inner)
+adapts("tensordot", floats=True)(tensordot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,23 @@ from ..._ir.shapes import product
 from ..._tensor import Tensor
 from ..._util.checks import is_integer
 from .._operands import own, pair
-from .._shape import broadcast_to, concatenate, getitem, reshape, stack, take, transpose
+from .._rearrange import (
+    diagonal,
+    expand_dims,
+    flip,
+    hstack,
+    moveaxis,
+    repeat,
+    roll,
+    split,
+    squeeze,
+    swapaxes,
+    tile,
+    tril,
+    triu,
+    vstack,
+)
+from .._shape import broadcast_to, concatenate, reshape, stack, take, transpose
 from .._strides import axes_of
 from ._rows import FUNCTIONS, adapts, check_default
 
@@ -63,48 +79,11 @@ def _transpose(a: Any, axes: Any = None) -> Tensor:
     return transpose(a, axes)
 
 
-@adapts("swapaxes")
-def _swapaxes(a: Any, axis1: int, axis2: int) -> Tensor:
-    t = own(a)
-    (i,), (j,) = axes_of("swapaxes", axis1, t.ndim), axes_of("swapaxes", axis2, t.ndim)
-    order = list(range(t.ndim))
-    order[i], order[j] = j, i
-    return transpose(t, order)
-
-
-@adapts("moveaxis")
-def _moveaxis(a: Any, source: Any, destination: Any) -> Tensor:
-    t = own(a)
-    given: list[list[int]] = [[part] if is_integer(part) else list(part) for part in (source, destination)]
-    sources, targets = ([axes_of("moveaxis", i, t.ndim)[0] for i in part] for part in given)
-    if len(set(sources)) != len(sources) or len(set(targets)) != len(targets) or len(sources) != len(targets):
-        raise ValueError(f"moveaxis: source {source} and destination {destination} must be as many different axes")
-    order = [i for i in range(t.ndim) if i not in sources]
-    for to, axis in sorted(zip(targets, sources, strict=True)):
-        order.insert(to, axis)
-    return transpose(t, order)
-
-
-@adapts("matrix_transpose")
-def _matrix_transpose(x: Any) -> Tensor:
-    return _swapaxes(x, -1, -2)
-
-
-@adapts("expand_dims")
-def _expand_dims(a: Any, axis: Any) -> Tensor:
-    t = own(a)
-    count = len(axis) if isinstance(axis, (tuple, list)) else 1
-    new, left = axes_of("expand_dims", axis, t.ndim + count), iter(t.shape)
-    return reshape(t, tuple(1 if i in new else next(left) for i in range(t.ndim + count)))
-
-
-@adapts("squeeze")
-def _squeeze(a: Any, axis: Any = None) -> Tensor:
-    t = own(a)
-    gone = [i for i, n in enumerate(t.shape) if n == 1] if axis is None else axes_of("squeeze", axis, t.ndim)
-    if any(t.shape[i] != 1 for i in gone):
-        raise ValueError(f"squeeze: axis {axis} of shape {t.shape} does not have length 1")
-    return reshape(t, tuple(n for i, n in enumerate(t.shape) if i not in gone))
+adapts("swapaxes")(lambda a, axis1, axis2: swapaxes(a, axis1, axis2))
+adapts("moveaxis")(lambda a, source, destination: moveaxis(a, source, destination))
+adapts("matrix_transpose")(lambda x: swapaxes(x, -1, -2))
+adapts("expand_dims")(lambda a, axis: expand_dims(a, axis))
+adapts("squeeze")(lambda a, axis=None: squeeze(a, axis))
 
 
 @adapts("broadcast_to")
@@ -112,22 +91,16 @@ def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Tensor:
     return broadcast_to(array, (shape,) if is_integer(shape) else shape)
 
 
-def _flip_adapter(*axes: int) -> Callable[..., Tensor]:
-    def flipped(m: Any) -> Tensor:
-        return _flip(m, axes)
-
-    return flipped
-
-
-@adapts("flip")
-def _flip(m: Any, axis: Any = None) -> Tensor:
-    t = own(m)
-    reversed_axes = axes_of("flip", axis, t.ndim)
-    return getitem(t, tuple(slice(None, None, -1 if i in reversed_axes else 1) for i in range(t.ndim)))
-
-
-adapts("flipud")(_flip_adapter(0))
-adapts("fliplr")(_flip_adapter(1))
+adapts("flip")(lambda m, axis=None: flip(m, axis))
+adapts("flipud")(lambda m: flip(m, 0))
+adapts("fliplr")(lambda m: flip(m, 1))
+adapts("roll")(lambda a, shift, axis=None: roll(a, shift, axis))
+adapts("repeat")(lambda a, repeats, axis=None: repeat(a, repeats, axis))
+adapts("tile")(lambda A, reps: tile(A, reps))
+adapts("split")(lambda ary, indices_or_sections, axis=0: list(split(ary, indices_or_sections, axis)))
+adapts("diagonal")(lambda a, offset=0, axis1=0, axis2=1: diagonal(a, offset, axis1, axis2))
+adapts("tril", floats=True)(lambda m, k=0: tril(m, k))
+adapts("triu", floats=True)(lambda m, k=0: triu(m, k))
 
 
 @adapts("concatenate", "concat")
@@ -168,15 +141,8 @@ adapts("atleast_2d")(lambda *arys: _several(2, arys))
 adapts("atleast_3d")(lambda *arys: _several(3, arys))
 
 
-@adapts("vstack", "row_stack")
-def _vstack(tup: Any) -> Tensor:
-    return concatenate([_at_least(2, t) for t in tup])
-
-
-@adapts("hstack")
-def _hstack(tup: Any) -> Tensor:
-    parts = [_at_least(1, t) for t in tup]
-    return concatenate(parts, 0 if parts[0].ndim == 1 else 1)
+adapts("vstack", "row_stack")(lambda tup: vstack(tup))
+adapts("hstack")(lambda tup: hstack(tup))
 
 
 @adapts("dstack")
@@ -193,10 +159,4 @@ def _column_stack(tup: Any) -> Tensor:
 @adapts("take")
 def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Tensor:
     check_default(out=(out, None), mode=(mode, "raise"))
-    t = own(a)
-    if axis is None:
-        return take(reshape(t, -1), indices)
-    (at,) = axes_of("take", axis, t.ndim)
-    found = take(_moveaxis(t, at, 0), indices)
-    count = found.ndim - t.ndim + 1  # the axes of indices come in place of the axis
-    return _moveaxis(found, range(count), range(at, at + count))
+    return take(reshape(own(a), -1), indices) if axis is None else take(a, indices, axis)

@@ -1,0 +1,273 @@
+"""Methods of tensors that are ops: NumPy's, and PyTorch's where these mean nothing else.
+
+The ops need the complete class Tensor: `_tensor.py` imports them in its last lines, and sets `ops` here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .array_protocol import ArrayProtocol
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .. import ops
+    from .._tensor import Tensor
+    from ..ops._names import Dim
+
+__all__ = ["Methods"]
+
+
+class Methods(ArrayProtocol):
+    """Base of Tensor: the methods that call an op."""
+
+    __slots__ = ()
+
+    # Dtypes and devices.
+
+    def astype(self, dtype: npt.DTypeLike) -> Tensor:
+        """Return the values in another dtype; see `cr.astype`."""
+        return ops.astype(self, dtype)
+
+    def float(self) -> Tensor:
+        """The values in float32, as PyTorch's."""
+        return ops.astype(self, np.float32)
+
+    def double(self) -> Tensor:
+        """The values in float64."""
+        return ops.astype(self, np.float64)
+
+    def long(self) -> Tensor:
+        """The values in int64; TypeError for floats, whose fractions would be dropped."""
+        return ops.astype(self, np.int64)
+
+    def to(self, *args: Any, dtype: npt.DTypeLike | None = None, device: Any = None) -> Tensor:
+        """Return the values in another dtype, as `torch.Tensor.to`: `x.to("float64")`, `x.to("cpu")`, `x.to(other)`.
+
+        Errors: ValueError for a device other than the CPU, which is the only one here.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([1.0]).to("cpu", dtype="float64").dtype
+        dtype('float64')
+        """
+        for given in (*args, *(() if device is None else (device,))):
+            if isinstance(given, Methods):
+                dtype = given.dtype
+            elif str(given).partition(":")[0] == "cpu":
+                continue
+            elif str(getattr(given, "type", given)).partition(":")[0] in _DEVICES:
+                raise _no_device(str(given))
+            elif not isinstance(given, bool):  # non_blocking, copy
+                dtype = given
+        return self._same() if dtype is None else ops.astype(self, dtype)
+
+    def cpu(self) -> Tensor:
+        """The tensor itself: it is on the CPU."""
+        return self._same()
+
+    def cuda(self, *args: Any) -> NoReturn:
+        """Raise ValueError: there is no other device than the CPU."""
+        raise _no_device("cuda")
+
+    def _same(self) -> Tensor:
+        return cast("Tensor", self)
+
+    # Copies.
+
+    def clone(self) -> Tensor:
+        """A copy in memory of its own, through which gradients flow; `x.detach().clone()` is one without a graph.
+
+        >>> import chainrule as cr
+        >>> x = cr.tensor([1.0, 2.0], requires_grad=True)
+        >>> x.clone().requires_grad, x.clone().tolist()
+        (True, [1.0, 2.0])
+        """
+        return ops.getitem(self, ...)
+
+    # Shape.
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its axes reversed."""
+        return ops.transpose(self)
+
+    def transpose(self, *axes: int) -> Tensor:
+        """Permute the axes; see `cr.transpose`."""
+        return ops.transpose(self, axes or None)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Change the shape; see `cr.reshape`."""
+        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def flatten(self, start_axis: int = 0) -> Tensor:
+        """Merge the axes from `start_axis` on into one; see `cr.flatten`."""
+        return ops.flatten(self, start_axis)
+
+    def dim(self) -> int:
+        """Number of axes, `ndim`."""
+        return self.ndim
+
+    def numel(self) -> int:
+        """Number of elements, `size`."""
+        return int(self.size)
+
+    def view(self, *shape: Any) -> Tensor:
+        """Change the shape, sharing the memory; see `cr.reshape`."""
+        return ops.reshape(self, _unpacked(shape))
+
+    def ravel(self) -> Tensor:
+        """Merge all axes into one."""
+        return ops.reshape(self, -1)
+
+    def squeeze(self, axis: Any = None, **names: Unpack[Dim]) -> Tensor:
+        """Remove axes of length 1; see `cr.squeeze`."""
+        return ops.squeeze(self, axis, **names)
+
+    def unsqueeze(self, axis: Any = None, **names: Unpack[Dim]) -> Tensor:
+        """Insert an axis of length 1; see `cr.expand_dims`."""
+        return ops.expand_dims(self, axis, **names)
+
+    def permute(self, *axes: Any) -> Tensor:
+        """Permute the axes: axis i of the result is axis axes[i]; see `cr.transpose`."""
+        return ops.transpose(self, _unpacked(axes))
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Exchange two axes; see `cr.swapaxes`."""
+        return ops.swapaxes(self, axis1, axis2)
+
+    def moveaxis(self, source: Any, destination: Any) -> Tensor:
+        """Move axes to other places; see `cr.moveaxis`."""
+        return ops.moveaxis(self, source, destination)
+
+    def expand(self, *shape: Any) -> Tensor:
+        """Broadcast to a shape, in which -1 keeps the length of an axis; see `cr.broadcast_to`.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([[1.0], [2.0]]).expand(3, -1, 4).shape
+        (3, 2, 4)
+        """
+        wanted = list(_unpacked(shape))
+        for i in range(1, self.ndim + 1):
+            if i <= len(wanted) and wanted[-i] == -1:
+                wanted[-i] = self.shape[-i]
+        return ops.broadcast_to(self, wanted)
+
+    def flip(self, *axes: Any) -> Tensor:
+        """Reverse the order along axes (default: all); see `cr.flip`."""
+        return ops.flip(self, tuple(_unpacked(axes)) if axes else None)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """The elements of a diagonal; see `cr.diagonal`."""
+        return ops.diagonal(self, offset, axis1, axis2)
+
+    def tril(self, k: int = 0) -> Tensor:
+        """The lower triangle; see `cr.tril`."""
+        return ops.tril(self, k)
+
+    def triu(self, k: int = 0) -> Tensor:
+        """The upper triangle; see `cr.triu`."""
+        return ops.triu(self, k)
+
+    def take(self, indices: Any, axis: int = 0) -> Tensor:
+        """Gather rows by index; see `cr.take`."""
+        return ops.take(self, indices, axis)
+
+    # Products.
+
+    def matmul(self, other: Any) -> Tensor:
+        """Matrix product; see `cr.matmul`."""
+        return ops.matmul(self, other)
+
+    def dot(self, other: Any) -> Tensor:
+        """Product as `numpy.dot`; see `cr.dot`."""
+        return ops.dot(self, other)
+
+    # Reductions and functions.
+
+    def sum(self, axis: Any = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+        """Sum over axes; see `cr.sum`."""
+        return ops.sum(self, axis, keepdims, **names)
+
+    def mean(self, axis: Any = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+        """Mean over axes; see `cr.mean`."""
+        return ops.mean(self, axis, keepdims, **names)
+
+    def max(self, axis: Any = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+        """Maximum over axes; see `cr.max`."""
+        return ops.max(self, axis, keepdims, **names)
+
+    def min(self, axis: Any = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+        """Minimum over axes; see `cr.min`."""
+        return ops.min(self, axis, keepdims, **names)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+        """Index of the maximum; see `cr.argmax`."""
+        return ops.argmax(self, axis, keepdims, **names)
+
+    def clip(self, low: Any = None, high: Any = None) -> Tensor:
+        """Limit the values; see `cr.clip`."""
+        return ops.clip(self, low, high)
+
+    def abs(self) -> Tensor:
+        """Absolute value; see `cr.abs`."""
+        return ops.abs(self)
+
+    def square(self) -> Tensor:
+        """Square; see `cr.square`."""
+        return ops.square(self)
+
+    def exp(self) -> Tensor:
+        """Exponential; see `cr.exp`."""
+        return ops.exp(self)
+
+    def log(self) -> Tensor:
+        """Natural logarithm; see `cr.log`."""
+        return ops.log(self)
+
+    def sqrt(self) -> Tensor:
+        """Square root; see `cr.sqrt`."""
+        return ops.sqrt(self)
+
+    def sin(self) -> Tensor:
+        """Sine; see `cr.sin`."""
+        return ops.sin(self)
+
+    def cos(self) -> Tensor:
+        """Cosine; see `cr.cos`."""
+        return ops.cos(self)
+
+    def tanh(self) -> Tensor:
+        """Hyperbolic tangent; see `cr.tanh`."""
+        return ops.tanh(self)
+
+    def sigmoid(self) -> Tensor:
+        """Logistic function; see `cr.sigmoid`."""
+        return ops.sigmoid(self)
+
+    def relu(self) -> Tensor:
+        """Rectified linear unit; see `cr.relu`."""
+        return ops.relu(self)
+
+    def softmax(self, axis: int = -1, **names: Unpack[Dim]) -> Tensor:
+        """Softmax along an axis; see `cr.softmax`."""
+        return ops.softmax(self, axis, **names)
+
+
+# Names of devices of PyTorch.
+_DEVICES = ("cuda", "mps", "xpu", "hip", "xla", "meta", "vulkan", "mtia")
+
+
+def _no_device(device: str) -> ValueError:
+    return ValueError(
+        f"there is no device {device!r}: chainrule computes on the CPU; leave out .to(device) and .cuda()"
+    )
+
+
+def _unpacked(given: Sequence[Any]) -> Sequence[Any]:
+    """The numbers of `f(2, 3)` or of `f((2, 3))`."""
+    return given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given

@@ -1,0 +1,15 @@
+"""All functions under PyTorch's name of their module: `import chainrule.nn.functional as F`.
+
+>>> import chainrule.nn.functional as F
+>>> F.softmax([[0.0, 0.0]], dim=1).tolist()
+[[0.5, 0.5]]
+"""
+
+from typing import TYPE_CHECKING
+
+from .. import ops as _ops
+from ..ops import *
+from ..ops._dropout import dropout as dropout
+
+if not TYPE_CHECKING:
+    __all__ = sorted([*(name for name in _ops.__all__ if name != "OPS"), "dropout"])

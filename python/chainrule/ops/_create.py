@@ -1,0 +1,276 @@
+"""New tensors: of equal numbers, of ranges, of random numbers. Names and arguments follow NumPy and PyTorch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._tensor import Tensor
+from .._util.arrays import cast_array
+from .._util.checks import check_integer, check_total, is_integer
+from .._util.dtypes import BOOL, CODES, FLOAT32, FLOAT64, INT64, Array
+from .._util.exports import own_names
+from ..random import Generator, default_generator
+
+
+def _shape(name: str, given: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of `f(2, 3)` or `f((2, 3))`."""
+    shape = given[0] if len(given) == 1 and not is_integer(given[0]) else given
+    if not isinstance(shape, (tuple, list)) or not all(is_integer(n) for n in shape):
+        raise TypeError(f"{name}: expected lengths, {name}(2, 3) or {name}((2, 3)), got {given!r}")
+    checked = tuple(int(n) for n in shape)
+    check_total(name, checked, 8)
+    return checked
+
+
+def _dtype(name: str, dtype: npt.DTypeLike | None, default: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype is None:
+        return default
+    kind = np.dtype(dtype)
+    if kind not in CODES:
+        raise TypeError(f"{name}: dtype must be float32, float64, int64 or bool, got {kind}")
+    return kind
+
+
+def _new(array: Array, requires_grad: bool) -> Tensor:
+    tensor = Tensor._wrap(array)
+    if requires_grad:
+        tensor.requires_grad = True
+    return tensor
+
+
+def zeros(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros.
+
+    Arguments: `shape`, lengths, `zeros(2, 3)` or `zeros((2, 3))`; `dtype`, float32 by default; `requires_grad`.
+    Errors: TypeError for lengths that are not integers and for other dtypes, ValueError for negative lengths.
+
+    >>> import chainrule as cr
+    >>> cr.zeros(2, 3).shape, cr.zeros((2,), dtype="int64").tolist()
+    ((2, 3), [0, 0])
+    """
+    return _new(np.zeros(_shape("zeros", shape), _dtype("zeros", dtype, FLOAT32)), requires_grad)
+
+
+def ones(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones; arguments as `cr.zeros`.
+
+    >>> import chainrule as cr
+    >>> cr.ones(2).tolist()
+    [1.0, 1.0]
+    """
+    return _new(np.ones(_shape("ones", shape), _dtype("ones", dtype, FLOAT32)), requires_grad)
+
+
+def empty(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor to be overwritten: zeros, because what memory held before would differ from run to run.
+
+    Arguments as `cr.zeros`.
+
+    >>> import chainrule as cr
+    >>> cr.empty(2, 3).copy_([[1.0, 2.0, 3.0]] * 2).shape
+    (2, 3)
+    """
+    return _new(np.zeros(_shape("empty", shape), _dtype("empty", dtype, FLOAT32)), requires_grad)
+
+
+def full(
+    shape: int | Sequence[int], fill_value: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of one number.
+
+    Arguments: `shape`; `fill_value`; `dtype`, by default float32 for floats, int64 for integers, bool for bools.
+    Errors: as `cr.tensor` for the number, as `cr.zeros` for the shape.
+
+    >>> import chainrule as cr
+    >>> cr.full((2,), 0.5).tolist(), cr.full(2, 3).dtype
+    ([0.5, 0.5], dtype('int64'))
+    """
+    lengths = _shape("full", (shape,))
+    value = Tensor(fill_value, dtype)
+    if value.ndim:
+        raise ValueError(f"full: expected a number, got values of shape {value.shape}")
+    return _new(np.full(lengths, value._data), requires_grad)
+
+
+def eye(n: int, m: int | None = None, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """The identity matrix, or ones on the diagonal of an n x m matrix.
+
+    >>> import chainrule as cr
+    >>> cr.eye(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    rows, columns = _shape("eye", (n, n if m is None else m))
+    return _new(np.eye(rows, columns, dtype=_dtype("eye", dtype, FLOAT32)), requires_grad)
+
+
+def arange(start: float, stop: float | None = None, step: float = 1, *, dtype: npt.DTypeLike | None = None) -> Tensor:
+    """The numbers start, start + step, ... below stop (above it for a negative step); `arange(stop)` begins at 0.
+
+    Each is start + i * step in float64, rounded once to the dtype.
+
+    Arguments: finite numbers; `dtype`, by default int64 if all are integers, else float32.
+    Errors: ValueError for a step of 0 and for numbers that are not finite.
+
+    >>> import chainrule as cr
+    >>> cr.arange(3).tolist(), cr.arange(1.0, 0.0, -0.25).tolist()
+    ([0, 1, 2], [1.0, 0.75, 0.5, 0.25])
+    """
+    first, end = (0, start) if stop is None else (start, stop)
+    numbers = (first, end, step)
+    if not all(math.isfinite(x) for x in numbers) or step == 0:
+        raise ValueError(f"arange: expected finite numbers and a step other than 0, got {numbers}")
+    whole = all(is_integer(x) for x in numbers)
+    kind = _dtype("arange", dtype, INT64 if whole else FLOAT32)
+    if whole and kind == INT64:
+        check_total("arange", (max(-((int(first) - int(end)) // int(step)), 0),), 8)
+        return Tensor._wrap(np.arange(int(first), int(end), int(step), dtype=INT64))
+    if kind in (INT64, BOOL):
+        raise TypeError(f"arange: {kind} of numbers that are not integers; leave out dtype")
+    count = math.ceil((float(end) - float(first)) / float(step))
+    check_total("arange", (max(count, 0),), 8)
+    return _rounded(float(first) + np.arange(max(count, 0)) * float(step), kind)
+
+
+def linspace(start: float, stop: float, num: int = 50, *, dtype: npt.DTypeLike | None = None) -> Tensor:
+    """`num` numbers at equal distances from start to stop, both included.
+
+    Each is start + i * ((stop - start) / (num - 1)) in float64, the last one `stop`, rounded once to the dtype.
+
+    Arguments: finite numbers; `num`, at least 0; `dtype`, float32 by default, or float64.
+    Errors: ValueError for other numbers, TypeError for other dtypes.
+
+    >>> import chainrule as cr
+    >>> cr.linspace(0, 1, 5).tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
+    count = check_integer("linspace: num", num, 0)
+    check_total("linspace", (count,), 8)
+    kind = _dtype("linspace", dtype, FLOAT32)
+    if kind.kind != "f":
+        raise TypeError(f"linspace: dtype must be float32 or float64, got {kind}")
+    first, last = float(start), float(stop)
+    if not math.isfinite(first) or not math.isfinite(last):
+        raise ValueError(f"linspace: expected finite numbers, got {start} and {stop}")
+    values = first + np.arange(count) * ((last - first) / max(count - 1, 1))
+    if count > 1:
+        values[-1] = last
+    return _rounded(values, kind)
+
+
+def _rounded(values: Array, dtype: np.dtype[Any]) -> Tensor:
+    return Tensor._wrap(values if dtype == FLOAT64 else cast_array(values, dtype))
+
+
+def zeros_like(x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of the shape and dtype of a tensor or an array; `dtype` for another one.
+
+    >>> import chainrule as cr
+    >>> cr.zeros_like([[1.0, 2.0]]).tolist()
+    [[0.0, 0.0]]
+    """
+    shape, kind = _like("zeros_like", x, dtype)
+    return zeros(shape, dtype=kind, requires_grad=requires_grad)
+
+
+def ones_like(x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Ones of the shape and dtype of a tensor or an array; `dtype` for another one.
+
+    >>> import chainrule as cr
+    >>> cr.ones_like(cr.zeros(2, dtype="int64")).tolist()
+    [1, 1]
+    """
+    shape, kind = _like("ones_like", x, dtype)
+    return ones(shape, dtype=kind, requires_grad=requires_grad)
+
+
+def empty_like(x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """A tensor to be overwritten, of the shape and dtype of a tensor or an array: zeros, see `cr.empty`.
+
+    >>> import chainrule as cr
+    >>> cr.empty_like([[1.0, 2.0]]).shape
+    (1, 2)
+    """
+    return zeros_like(x, dtype, requires_grad)
+
+
+def full_like(x: Any, fill_value: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """One number in the shape and dtype of a tensor or an array; `dtype` for another one.
+
+    >>> import chainrule as cr
+    >>> cr.full_like([1.0, 2.0], 5).tolist()
+    [5.0, 5.0]
+    """
+    shape, kind = _like("full_like", x, dtype)
+    return full(shape, fill_value, kind, requires_grad)
+
+
+def _like(name: str, x: Any, dtype: npt.DTypeLike | None) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    like = x if isinstance(x, Tensor) else Tensor(x)
+    return like.shape, _dtype(name, dtype, like.dtype)
+
+
+def rand(
+    *shape: Any,
+    dtype: npt.DTypeLike | None = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Random numbers, uniform in [0, 1).
+
+    Arguments: `shape`, as `cr.zeros`; `dtype`, float32 by default, or float64; `generator`, a `cr.random.Generator`
+    (default: the one that `cr.manual_seed` seeds); `requires_grad`.
+    Errors: as `cr.zeros`; `cr.CompileError` in a compiled function, where the numbers would be constants.
+
+    >>> import chainrule as cr
+    >>> cr.rand(2, 3, generator=cr.random.Generator(seed=1)).shape
+    (2, 3)
+    """
+    source = default_generator() if generator is None else generator
+    return _new(source.uniform(_shape("rand", shape), dtype=_dtype("rand", dtype, FLOAT32)), requires_grad)
+
+
+def randn(
+    *shape: Any,
+    dtype: npt.DTypeLike | None = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Random numbers of the normal distribution with mean 0 and standard deviation 1; arguments as `cr.rand`.
+
+    >>> import chainrule as cr
+    >>> cr.randn((2, 3), generator=cr.random.Generator(seed=1)).shape
+    (2, 3)
+    """
+    source = default_generator() if generator is None else generator
+    return _new(source.normal(_shape("randn", shape), dtype=_dtype("randn", dtype, FLOAT32)), requires_grad)
+
+
+def rand_like(x: Any, dtype: npt.DTypeLike | None = None, generator: Generator | None = None) -> Tensor:
+    """Random numbers, uniform in [0, 1), of the shape and dtype of a tensor or an array.
+
+    >>> import chainrule as cr
+    >>> cr.rand_like(cr.zeros(2, 3)).shape
+    (2, 3)
+    """
+    shape, kind = _like("rand_like", x, dtype)
+    return rand(shape, dtype=kind, generator=generator)
+
+
+def randn_like(x: Any, dtype: npt.DTypeLike | None = None, generator: Generator | None = None) -> Tensor:
+    """Normal random numbers of the shape and dtype of a tensor or an array.
+
+    >>> import chainrule as cr
+    >>> cr.randn_like(cr.zeros(2, 3)).shape
+    (2, 3)
+    """
+    shape, kind = _like("randn_like", x, dtype)
+    return randn(shape, dtype=kind, generator=generator)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())
