@@ -293,6 +293,17 @@ def test_features_lie_where_they_were_read(tmp_path: Path) -> None:
         found = read_csv(path, columns=columns).features
         np.testing.assert_array_equal(found, expected[:, ["abcd".index(name) for name in columns]])
         found[:] = 1  # nobody else's
+    mixed = "n,t,day,big,flag,fee\n" + "".join(
+        f"{i},{'ab'[i % 2]},2020-01-{1 + i % 28:02d},{2**60 + i},{i % 3 == 0},${i}.5\n" for i in range(30_000)
+    )
+    path.write_text(mixed, encoding="utf-8")
+    days = 18262 + np.arange(30_000) % 28
+    every = {"n": np.arange(30_000), "t": np.arange(30_000) % 2, "day": days}
+    every |= {"big": 2**60 + np.arange(30_000), "flag": np.arange(30_000) % 3 == 0, "fee": np.arange(30_000) + 0.5}
+    for columns in (list(every), ["fee", "n", "t"], ["day", "big"]):
+        wanted = np.stack([every[name].astype(np.float64) for name in columns], 1)
+        np.testing.assert_array_equal(read_csv(path, columns=columns).features, wanted)
+        np.testing.assert_array_equal(read_csv(io.StringIO(mixed), columns=columns).features, wanted)
     tall = read_csv(io.StringIO("a,b,t\n" + "1,2.5,x\n3,,y\n" * 20), missing="nan").features
     np.testing.assert_array_equal(tall[:2], [[1, 2.5, 0], [3, np.nan, 1]])
 

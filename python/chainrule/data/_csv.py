@@ -203,10 +203,11 @@ def _table(
             if fixed is not None and given is None:
                 _tell_texts(frame[column], read.lines, problems)
                 continue
-            values[column], categories[column] = _coded(frame[column], given, read.lines, problems)
+            codes, categories[column] = _coded(frame[column], given, read.lines, problems)
+            values[column] = _placed(codes, frame[column])
         elif kind.kind == "date":
             days = frame[column].dates(kind.format)
-            values[column] = np.where(np.isnat(days), np.nan, days.astype(np.int64) / 86_400e6)
+            values[column] = _placed(np.where(np.isnat(days), np.nan, days.astype(np.int64) / 86_400e6), frame[column])
         else:
             values[column] = _numbers(frame[column])
         if not keep_missing:
@@ -225,10 +226,18 @@ def _table(
 
 def _numbers(column: Column) -> npt.NDArray[np.float64]:
     """The numbers of a column that is not used afterwards."""
-    if column.own and column.values.dtype.kind == "i":
-        floats: npt.NDArray[np.float64] = converted(column.values, np.float64)
-        return floats
-    return column.numbers()
+    if column.room is None or column.values.base is not column.room.base:
+        return _placed(column.numbers(), column)
+    floats: npt.NDArray[np.float64] = converted(column.values, np.float64)
+    return floats
+
+
+def _placed(values: npt.NDArray[np.float64], column: Column) -> npt.NDArray[np.float64]:
+    """The values beside those of the other columns, where there is room."""
+    if column.room is None:
+        return values
+    column.room[:] = values
+    return column.room
 
 
 def _matrix(columns: Sequence[npt.NDArray[np.float64]], rows: int) -> npt.NDArray[np.float64]:
