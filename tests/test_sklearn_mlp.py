@@ -1,5 +1,6 @@
 """The drop-ins' predictions: plain arrays of the fitted width take a short way, with the results of scikit-learn's."""
 
+import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ import pandas
 import pytest
 from sklearn.exceptions import NotFittedError
 
+import chainrule as cr
 from chainrule.sklearn import MLPClassifier, MLPRegressor, _base
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -32,6 +34,7 @@ LAYOUTS: dict[str, Callable[[Array], Any]] = {
     "half": lambda X: X.astype(np.float16),
     "single": lambda X: X.astype(np.float32),
     "big-endian": lambda X: X.astype(">f8"),
+    "unpickled": lambda X: pickle.loads(pickle.dumps(X)),
     "integers": lambda X: (4 * X).astype(np.int32),
     "list": lambda X: X.tolist(),
     "large": lambda X: X * 1e200,  # the sum of their squares is inf
@@ -131,6 +134,32 @@ def test_weights_that_were_replaced_are_used() -> None:
     assert abs(net.predict(ROWS[:1]) - before - 3.0) < 1e-12
     net.coefs_[-1][:] = 0.0  # in place
     assert net.predict(ROWS[:1]) == net.intercepts_[-1]
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_unpickled_table_is_trained_on_alike(solver: str) -> None:
+    """Its dtype is another object than NumPy's own."""
+    found = []
+    for X in (ROWS, pickle.loads(pickle.dumps(ROWS))):
+        net = MLPClassifier(8, "tanh", solver=solver, max_iter=300, tol=0.01, random_state=0).fit(
+            X, TARGETS["multiclass"]
+        )
+        again = pickle.loads(pickle.dumps(net))
+        found += [net.predict_proba(X).tobytes(), again.predict_proba(X).tobytes()]
+    assert len(set(found)) == 1
+
+
+def test_a_layer_that_the_loss_does_not_use_keeps_its_weights() -> None:
+    cut = MLPRegressor(
+        "squared_error", 4, lambda x: cr.relu(x).detach(), solver="lbfgs", alpha=0.0, max_iter=50, random_state=0
+    )
+    start = MLPRegressor("squared_error", 4, "relu", solver="adam", max_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cut.fit(ROWS, SCORES[:, 0])
+        start.set_params(learning_rate_init=1e-30).fit(ROWS, SCORES[:, 0])
+    assert cut.coefs_[0].tobytes() == start.coefs_[0].tobytes()
+    assert cut.coefs_[1].tobytes() != start.coefs_[1].tobytes()
 
 
 def test_an_unfitted_net_is_refused() -> None:

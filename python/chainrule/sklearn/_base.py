@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .._tensor import Tensor
 from .._util.arrays import real_array
+from ..compiler.jit import Compiled
 from ..nn._evaluate import evaluating
 from ..random import Generator
 from ._losses import Objective
@@ -224,10 +225,15 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             return None, rows
         objective = self._objective(net)
 
+        def reported(x: Tensor, *rest: Tensor) -> Tensor:
+            return objective.reported(net.scores(x), *rest)
+
+        program = Compiled(reported, watched=(net.scores, objective))
+
         def loss(part: Rows) -> float:
+            given = [Tensor._wrap(a) for a in (_dense(part.x), part.y, part.weight) if a is not None]
             with evaluating(net.scores):
-                scores = net.scores(Tensor._wrap(_dense(part.x)))
-                return float(objective.reported(scores, *_tensors(part)).item())
+                return float(program(*given).item())
 
         if eval_set is not None:
             part = self._evaluation_rows(eval_set, net)
@@ -353,10 +359,6 @@ def _as_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
 
 def _dense(x: Any) -> Array:
     return np.ascontiguousarray(x.toarray() if sparse.issparse(x) else x)
-
-
-def _tensors(rows: Rows) -> tuple[Any, ...]:
-    return tuple(None if a is None else Tensor._wrap(a) for a in (rows.y, rows.weight))
 
 
 def _counted(X: Any, target: Array, weight: Array | None) -> tuple[Any, Array, Array | None]:

@@ -301,7 +301,7 @@ class Trainer:
                 if plan is None:
                     self._one_step(index, out, done)
                 else:
-                    plan.run_rows(index, out, before, _SECONDS, done, settings)
+                    plan.run_rows(index, out, before, _SECONDS, done, settings, checked=before == 0)
             except _NotFiniteError:
                 step = f"step {self.next_step + int(done[0]) - before + 1} of {steps}"
                 raise FloatingPointError(
