@@ -17,7 +17,7 @@ from chainrule.tabular._calibrate import temperature_of
 from chainrule.tabular._encode import Encoder, quantile
 from chainrule.tabular._intervals import errors_at, knots_of
 from chainrule.tabular._member import Training
-from chainrule.tabular._net import TabularNet
+from chainrule.tabular._net import TabularEnsemble, TabularNet
 from support.variants import every_setting, restored
 
 ROWS = 60
@@ -171,6 +171,21 @@ def test_the_temperature_minimises_the_loss_of_held_out_scores() -> None:
         return cr.cross_entropy(scores * np.float32(factor), codes, label_smoothing=1 / 402).item()
 
     assert loss(best) < min(loss(best * 0.9), loss(best * 1.1))
+
+
+def test_an_ensemble_averages_scores_and_mixes_probabilities() -> None:
+    draw = cr.random.Generator(seed=4)
+    x = draw.normal((6, 4))
+    nets = [TabularNet(4, hidden, 3, generator=draw) for hidden in ((5,), (5,), (), ())]
+    for net in nets:
+        net.weights[-1].copy_(draw.normal(net.weights[-1].shape))
+    ensemble = TabularEnsemble(nets[:2], nets[2:], True)
+    ensemble.share.copy_(np.float32([0.25]))
+    ensemble.temperature.copy_(np.float32([2.0, 0.5]))
+    scores = [net.predict(x).astype(np.float64) for net in nets]
+    powers = [np.exp(t * (a + b) / 2) for t, a, b in ((2.0, *scores[:2]), (0.5, *scores[2:]))]
+    shares = [p / p.sum(1, keepdims=True) for p in powers]
+    np.testing.assert_allclose(ensemble.predict(x), 0.75 * shares[0] + 0.25 * shares[1], rtol=1e-5)
 
 
 def test_predictions_stay_within_the_range_of_the_targets() -> None:

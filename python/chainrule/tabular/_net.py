@@ -114,10 +114,12 @@ class TabularNet(Module):
 
 @register_serializable
 class TabularEnsemble(Module):
-    """The mean of the members' predictions: of softmax(temperature * scores) for classes, of the outputs otherwise.
+    """The mean of the members' outputs: of numbers, or of scores of classes, then softmax(temperature * mean).
 
-    p = (1 - share) * mean over `nets` + share * mean over `linear`, which are nets without hidden layers. With
-    `spreads`, nets of the logarithm of the error's size, a second output is their mean.
+    p = (1 - share) * that of `nets` + share * that of `linear`, which are nets without hidden layers. Scores are
+    averaged, not probabilities: the mean of calibrated probabilities is less certain than it is right (Wu and Gales,
+    Should ensemble members be calibrated?, 2021). With `spreads`, nets of the logarithm of the error's size, a second
+    output is their mean.
 
     Arguments: `nets`, at least one; `linear`; `classes`, whether the outputs are class scores; `spreads`; `knots`, the
     size of `errors`.
@@ -148,8 +150,8 @@ class TabularEnsemble(Module):
         return result
 
     def _mean(self, nets: Sequence[Module], x: Tensor, temperature: Tensor) -> Tensor:
-        outputs = [net(x) for net in nets]
-        return _mean([ops.softmax(ops.mul(y, temperature)) for y in outputs] if self.classes else outputs)
+        mean = _mean([net(x) for net in nets])
+        return ops.softmax(ops.mul(mean, temperature)) if self.classes else mean
 
     def config(self) -> dict[str, Any]:
         return {
