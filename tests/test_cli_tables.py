@@ -13,6 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.cli import run
+from chainrule.sklearn import TabularClassifier, TabularRegressor
 
 pytestmark = pytest.mark.usefixtures("in_folder")
 ROWS = 240
@@ -77,6 +78,26 @@ def test_python_predicts_what_the_command_does(capsys: pytest.CaptureFixture[str
     again = pickle.loads(pickle.dumps(model))
     assert out.split()[1:] == model.predict(frame).tolist() == again.predict(frame).tolist()
     assert (model.predict_proba(frame) == again.predict_proba(frame)).all()
+    out, _ = chainrule(capsys, "predict", "t.safetensors", "t.csv", "--probabilities")
+    rows = list(csv.reader(out.splitlines()))
+    assert rows[0] == ["prediction", "probability_no", "probability_yes"]
+    assert [[float(text) for text in row[1:]] for row in rows[1:]] == model.predict_proba(frame).tolist()
+
+
+@pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
+def test_the_command_predicts_what_a_pickled_estimator_does(estimator: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"size": rng.normal(size=120), "kind": rng.choice(["a", "b"], 120)})
+    y = frame["size"] * 3 + (frame["kind"] == "b") + rng.normal(size=120)
+    fitted = estimator(n_members=2, random_state=0).fit(frame, y if estimator is TabularRegressor else y > 0)
+    cr.save(fitted, "m")
+    frame.to_csv("t.csv", index=False)
+    out, _ = chainrule(capsys, "predict", "m", "t.csv")
+    expected = pickle.loads(pickle.dumps(fitted)).predict(frame)
+    assert out.split()[1:] == [
+        str(value) if estimator is TabularClassifier else repr(value) for value in expected.tolist()
+    ]
+    assert cr.load("m").predict(frame).tolist() == expected.tolist()
 
 
 def test_a_word_for_missing_means_the_same_in_training_and_prediction(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ from chainrule import nn
 from chainrule.compiler.build import CompiledProgram
 from chainrule.compiler.jit import Compiled
 from chainrule.compiler.memory import Allocation, arrange
+from chainrule.compiler.reuse import PLANNED
 from native import FLAGS, FOLDER
 from support import fresh_interpreter as fresh
 
@@ -46,6 +47,7 @@ def chain(layers: int, width: int = 16, rows: int = 32) -> tuple[Callable[..., A
 def seconds(layers: int) -> float:
     """CPU time to trace and plan; from 250 layers on it includes planning of row blocks."""
     step, arguments = chain(layers, rows=64)
+    PLANNED.clear()
     begun = time.process_time()
     Compiled(step).plan_of(*arguments)
     return time.process_time() - begun

@@ -326,3 +326,42 @@ def test_compiled_layers_are_the_eager_ones(name: str) -> None:
     expected, got = step(*inputs), cr.compile(step)(*inputs)
     for a, b in zip(got, expected, strict=True):
         assert_same_bits(a.numpy(), b.numpy(), name)
+
+
+SIMPLE = {
+    "ReLU6": lambda x: np.clip(x, 0, 6),
+    "Hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "CELU": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "Identity": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_activations_of_several_ops(name: str) -> None:
+    x = np.concatenate([np.linspace(-8, 8, 65), [-np.inf, np.inf, np.nan, 0.0, -0.0]])
+    layer = getattr(nn, name)()
+    with np.errstate(invalid="ignore"):
+        expected = SIMPLE[name](x)
+    if name == "Hardswish":
+        expected[np.isneginf(x)] = np.nan  # inf times 0, as PyTorch
+    np.testing.assert_allclose(layer(cr.tensor(x)).numpy(), expected, rtol=1e-14)
+
+
+def test_arguments_of_activations() -> None:
+    x = np.random.default_rng(0).standard_normal((4, 6))
+    np.testing.assert_allclose(
+        nn.CELU(0.5)(cr.tensor(x)).numpy(), np.maximum(x, 0) + 0.5 * np.expm1(np.minimum(x, 0) / 0.5)
+    )
+    gates = 1 / (1 + np.exp(-x[2:]))
+    np.testing.assert_allclose(nn.GLU(dim=0)(cr.tensor(x)).numpy(), x[:2] * gates)
+    assert nn.Threshold(0.25, -1.0)(cr.tensor(x)).tolist() == np.where(x > 0.25, x, -1.0).tolist()
+    assert nn.LogSoftmax(dim=0)(cr.tensor(x)).tolist() == cr.log_softmax(x, 0).tolist()
+    assert nn.Softmax(dim=0)(cr.tensor(x)).tolist() == cr.softmax(x, 0).tolist()
+    for call, error in (
+        (lambda: nn.CELU(0.0), "CELU: alpha"),
+        (lambda: nn.GLU()(cr.tensor(x[:, :3])), "GLU: axis -1"),
+        (lambda: nn.Softmax(1, dim=0), "Softmax: axis and dim"),
+        (lambda: nn.LogSoftmax(keepdim=True), "LogSoftmax: there is no argument"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=error):
+            call()

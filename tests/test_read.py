@@ -22,6 +22,7 @@ import chainrule as cr
 from chainrule.data import DataError, read_csv, read_table
 from chainrule.data._kinds import column_kinds
 from chainrule.data._read import FrameRead, read_frame, read_frames
+from chainrule.sklearn import TabularClassifier
 
 GERMAN = "größe;preis;datum\n1,5;1.200,50;3.2.2016\n2,25;80,00;14.2.2016\n"
 
@@ -278,6 +279,52 @@ def test_a_table_of_all_kinds() -> None:
     assert [kind.kind for kind in table.kinds] == ["identifier", "date", "identifier", "number", "boolean", "number"]
     with pytest.raises(DataError, match="line 3: the target column 'b' is empty or a missing value"):
         read_csv(io.StringIO("a,b\n1,2\n3,NA\n"), target="b")
+
+
+def test_features_lie_where_they_were_read(tmp_path: Path) -> None:
+    """Numbers, whole numbers and true and false of one and several blocks, all columns or some, in any order."""
+    rows = [(i / 8, i * 7 % 101 - 50, i % 2, i * i) for i in range(40_000)]
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,c,d\n" + "".join(f"{a},{b},{c},{d}\n" for a, b, c, d in rows), encoding="utf-8")
+    expected = np.array(rows, np.float64)
+    for source in (path, io.BytesIO(path.read_bytes())):
+        np.testing.assert_array_equal(read_csv(source).features, expected)
+    for columns in (["d", "b"], ["b"], ["a", "c"], ["c", "b", "a"], ["a", "b", "d"]):
+        found = read_csv(path, columns=columns).features
+        np.testing.assert_array_equal(found, expected[:, ["abcd".index(name) for name in columns]])
+        found[:] = 1  # nobody else's
+    mixed = "n,t,day,big,flag,fee\n" + "".join(
+        f"{i},{'ab'[i % 2]},2020-01-{1 + i % 28:02d},{2**60 + i},{i % 3 == 0},${i}.5\n" for i in range(30_000)
+    )
+    path.write_text(mixed, encoding="utf-8")
+    days = 18262 + np.arange(30_000) % 28
+    every = {"n": np.arange(30_000), "t": np.arange(30_000) % 2, "day": days}
+    every |= {"big": 2**60 + np.arange(30_000), "flag": np.arange(30_000) % 3 == 0, "fee": np.arange(30_000) + 0.5}
+    for columns in (list(every), ["fee", "n", "t"], ["day", "big"]):
+        wanted = np.stack([every[name].astype(np.float64) for name in columns], 1)
+        np.testing.assert_array_equal(read_csv(path, columns=columns).features, wanted)
+        np.testing.assert_array_equal(read_csv(io.StringIO(mixed), columns=columns).features, wanted)
+    tall = read_csv(io.StringIO("a,b,t\n" + "1,2.5,x\n3,,y\n" * 20), missing="nan").features
+    np.testing.assert_array_equal(tall[:2], [[1, 2.5, 0], [3, np.nan, 1]])
+
+
+def test_a_table_is_taken_where_a_data_frame_is() -> None:
+    """Numbers, categories, dates, true and false, and missing ones of each: the model of pandas' frame."""
+    rows = "".join(
+        f"{i * i % 17 if i % 5 else ''},{['gas', 'oil', '', 'coal'][i * i % 4]},2020-{1 + i % 12:02d}-07,{i % 3 == 0},"
+        f"{'yes' if i * i % 17 > 8 else 'no'}\n"
+        for i in range(80)
+    )
+    text = "size,heat,day,flag,sold\n" + rows
+    table = read_csv(io.StringIO(text), target="sold", missing="nan")
+    pandas = pd.read_csv(io.StringIO(text), parse_dates=["day"])
+    X, y = pandas.drop(columns="sold"), pandas["sold"].to_numpy(object)
+    one = TabularClassifier(n_members=1, random_state=0).fit(table, table.target)
+    other = TabularClassifier(n_members=1, random_state=0).fit(X, y)
+    assert [column.kind for column in one.columns_] == [column.kind for column in other.columns_]
+    np.testing.assert_array_equal(one.predict_proba(table), one.predict_proba(X))
+    np.testing.assert_array_equal(one.predict_proba(table), other.predict_proba(table))
+    assert list(one.feature_names_in_) == list(table.columns)
 
 
 def test_quoted_fields_over_many_blocks_of_the_scanner() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.neural_network as peer
+from sklearn import datasets
+from sklearn.preprocessing import StandardScaler
 
 from chainrule.sklearn import MLPClassifier, MLPRegressor
 
@@ -119,3 +121,34 @@ def test_curves_and_weights_in_float32(solver: str, kind: str) -> None:
 def test_weights_of_rows(solver: str, kind: str) -> None:
     weight = np.random.default_rng(9).uniform(0.2, 3.0, ROWS)
     assert_alike(kind, {**SOLVERS[solver], "weight": weight}, np.float64)
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        ("breast_cancer", {"alpha": 1e-4}),
+        ("breast_cancer", {"alpha": 10.0}),
+        ("digits", {"alpha": 1.0}),
+        ("diabetes", {"alpha": 100.0, "activation": "tanh"}),
+    ],
+)
+def test_lbfgs_converges_in_the_same_iterations(data: str, options: Options) -> None:
+    """Whole fits. Those of relu nets that take some hundred iterations go apart from rounding."""
+    X, y = getattr(datasets, f"load_{data}")(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    kind = "MLPRegressor" if data == "diabetes" else "MLPClassifier"
+    y = (y - y.mean()) / y.std() if data == "diabetes" else y
+    start: list[list[Array]] = []
+    found = []
+    for make in ({"MLPRegressor": MLPRegressor, "MLPClassifier": MLPClassifier}[kind], getattr(peer, kind)):
+        est = make(**options, solver="lbfgs", max_iter=1, warm_start=True, random_state=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            est.fit(X, y)
+        start = start or [[w.copy() for w in est.coefs_], [b.copy() for b in est.intercepts_]]
+        est.coefs_, est.intercepts_ = ([w.copy() for w in weights] for weights in start)
+        found.append(est.set_params(max_iter=1000).fit(X, y))
+    own, other = found
+    assert own.n_iter_ == other.n_iter_ > 10
+    np.testing.assert_allclose(own.loss_, other.loss_, rtol=1e-9)
+    np.testing.assert_allclose(own.predict(X), other.predict(X), rtol=1e-5)

@@ -182,17 +182,13 @@ py::array_t<uint32_t> csv_numbers(py::handle data, const FieldArray& array, int6
   const std::vector<double*> places = places_of(out, wanted.size(), at, fields.rows);
   const auto count = static_cast<py::ssize_t>(wanted.size());
   py::array_t<uint32_t> found(count);
-  const char* const readable = fields.text.data() + fields.text.size();
   std::vector<uint32_t> kinds(wanted.size() * static_cast<size_t>(num_threads()), 0);
   const double work = kFieldWork * static_cast<double>(fields.rows) * static_cast<double>(count);
   on_threads(work, std::max<int64_t>(1, num_threads()), [&](Share share) {
     const Range rows = share_range(fields.rows, 16, share);
     std::vector<uint32_t> mine(wanted.size(), 0);  // not in `kinds`: shares would write the same line of the cache
-    const CsvNumberStyle style{decimal, thousands};
-    for (int64_t row = rows.begin; row < rows.end; ++row)
-      for (size_t i = 0; i < wanted.size(); ++i)
-        mine[i] |=
-            1u << parse_number(fields.at(row, wanted[i]).of(fields.text), readable, style, views, places[i] + row);
+    parse_columns(fields.text, fields.fields, columns, rows.begin, rows.end, wanted, places, {decimal, thousands},
+                  views, mine);
     std::copy(mine.begin(), mine.end(), kinds.data() + wanted.size() * static_cast<size_t>(share.index));
   });
   uint32_t* const all = found.mutable_data();

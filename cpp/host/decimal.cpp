@@ -147,6 +147,11 @@ CsvNumber whole_number(double value, bool code, double* out) {
 
 constexpr int64_t kShort = 25, kShortReadable = kShort + 8;  // bytes
 
+// Whether a number of this size may be a short one.
+bool may_be_short(std::string_view field, const char* readable) {
+  return static_cast<int64_t>(field.size()) <= kShort && readable - field.data() >= kShortReadable;
+}
+
 // Digits with a sign and a point, of usual lengths; false where it is another number, or none. So many bytes as
 // kShortReadable are read. Which lengths and signs come next cannot be predicted: few branches depend on them.
 bool short_number(std::string_view text, double* value, CsvNumber* kind) {
@@ -165,20 +170,24 @@ bool short_number(std::string_view text, double* value, CsvNumber* kind) {
   }
   if (*p++ != '.') return false;
   const int64_t decimals = stop - p;
-  int64_t left = decimals;
-  for (; left >= 8; left -= 8, p += 8) {
-    const uint64_t bytes = eight_bytes(p) ^ kZeros;
-    if (others_in(bytes) != 0) return false;
-    mantissa = mantissa * kTens[8] + value_of_digits(bytes);
+  if (decimals == 0 || whole + decimals > kMostDigits) return false;
+  const int64_t head = std::min<int64_t>(decimals, 8);
+  const uint64_t bytes = (eight_bytes(p) ^ kZeros) << (64 - 8 * head);
+  uint64_t wrong = others_in(bytes);
+  mantissa = mantissa * kTens[head] + value_of_digits(bytes);
+  if (decimals > 8) {  // two more parts, of which the last may be empty
+    const int64_t middle = std::min<int64_t>(decimals - 8, 8), tail = decimals - 8 - middle;
+    const uint64_t more = (eight_bytes(p + 8) ^ kZeros) << (64 - 8 * middle);
+    const uint64_t last = (eight_bytes(p + 8 + middle) ^ kZeros) << 8 << (56 - 8 * tail);
+    wrong |= others_in(more) | others_in(last);
+    mantissa = (mantissa * kTens[middle] + value_of_digits(more)) * kTens[tail] + value_of_digits(last);
   }
-  const uint64_t bytes = eight_bytes(p) ^ kZeros, last = bytes << 8 << (56 - 8 * left);  // 0 to 7 digits
-  if (others_in(last) != 0) return false;
-  mantissa = mantissa * kTens[left] + value_of_digits(last);
+  if (wrong != 0) return false;
   double size;
   if (whole + decimals <= kExactDigits) {
     size = static_cast<double>(mantissa) / kPowers[decimals];  // two exact numbers, one rounding
   } else {
-    if (mantissa == 0 || whole + decimals > kMostDigits) return false;
+    if (mantissa == 0) return false;
     size = scaled(mantissa, static_cast<int>(-decimals));
   }
   *value = with_sign(size, negative);
@@ -233,6 +242,8 @@ CsvNumber plain_number(std::string_view text, const char* readable, double* valu
   return kFloating;
 }
 
+bool is_plain(const CsvNumberStyle& style) { return style.decimal == '.' && !style.thousands; }
+
 // Rewrites a number of another style as a plain one; empty if it is none.
 std::string_view as_plain(std::string_view text, const CsvNumberStyle& style, std::array<char, 64>& buffer) {
   if (text.size() > buffer.size()) return {};
@@ -262,11 +273,9 @@ std::string_view as_plain(std::string_view text, const CsvNumberStyle& style, st
 
 CsvNumber parse_number(std::string_view field, const char* readable, const CsvNumberStyle& style,
                        std::span<const std::string_view> missing, double* value) {
-  const bool plain = style.decimal == '.' && !style.thousands;
+  const bool plain = is_plain(style);
   CsvNumber found;
-  if (plain && static_cast<int64_t>(field.size()) <= kShort && readable - field.data() >= kShortReadable &&
-      short_number(field, value, &found))
-    return found;
+  if (plain && may_be_short(field, readable) && short_number(field, value, &found)) return found;
   while (!field.empty() && is_blank(field.front())) field.remove_prefix(1);
   while (!field.empty() && is_blank(field.back())) field.remove_suffix(1);
   *value = std::numeric_limits<double>::quiet_NaN();
@@ -280,6 +289,23 @@ CsvNumber parse_number(std::string_view field, const char* readable, const CsvNu
   if (found == kText || found == kOutOfRange) *value = std::numeric_limits<double>::quiet_NaN();
   if (found == kText && std::find(missing.begin(), missing.end(), field) != missing.end()) return kMissing;
   return found;
+}
+
+// Short numbers are read here, not by a call of parse_number: 6 ns instead of 12 for an integer of five digits.
+void parse_columns(std::string_view text, const CsvField* fields, int64_t columns, int64_t begin, int64_t end,
+                   std::span<const int64_t> wanted, std::span<double* const> out, const CsvNumberStyle& style,
+                   std::span<const std::string_view> missing, std::span<uint32_t> found) {
+  const char* const readable = text.data() + text.size();
+  const bool plain = is_plain(style);
+  for (int64_t record = begin; record < end; ++record)
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      const std::string_view field = fields[record * columns + wanted[i]].of(text);
+      double* const value = out[i] + record;
+      CsvNumber kind;
+      if (!plain || !may_be_short(field, readable) || !short_number(field, value, &kind))
+        kind = parse_number(field, readable, style, missing, value);
+      found[i] |= 1u << kind;
+    }
 }
 
 }  // namespace chainrule

@@ -340,7 +340,10 @@ def _products() -> Iterator[Case]:
 INDICES: tuple[Any, ...] = (
     1, -1, (2, 3), (1, -2, 0), slice(None, None, -1), slice(1, 3), (slice(None), slice(4, 0, -2)), (Ellipsis, 1),
     (None, 2, slice(None), None), (slice(3, 1), slice(None)), (slice(None, None, 3), Ellipsis, slice(-2, None)),
-    Ellipsis, (), (Ellipsis, None), [2, 0, 2],
+    Ellipsis, (), (Ellipsis, None), [2, 0, 2], (slice(None), [3, 0, 3]), (..., [0, 2]), ([0, 3, 3], [1, 1, 4]),
+    ([[0], [2]], slice(None), [1, 0]), (1, [2, 2], slice(None, None, -1)), (slice(1, 3), None, [0, 1]),
+    [True, False, True, False], (slice(None), [False, True, True, False, True]), np.arange(60).reshape(4, 5, 3) % 7 < 3,
+    (np.arange(20).reshape(4, 5) % 3 == 0, 1), [False] * 4, [],
 )  # fmt: skip
 
 

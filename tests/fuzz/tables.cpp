@@ -55,9 +55,15 @@ void check_number(std::string_view field, const CsvNumberStyle& style) {
   const Text alone(field);
   double value = 0, inside = 0;
   const CsvNumber kind = parse_number(alone.view(), alone.view().data() + alone.size, style, {}, &value);
-  const std::string behind = std::string(field) + "1234567890";  // digits that are not the field's
-  const CsvNumber same = parse_number({behind.data(), field.size()}, behind.data() + behind.size(), style, {}, &inside);
-  check(kind == same && (value == inside || (std::isnan(value) && std::isnan(inside))));
+  // The same before digits that are not the field's: some bytes, so that eight are read at a time, and enough of them
+  // for the way of short numbers.
+  for (const char* more : {"1234567890", "1234567890.1234567890e1234567890,12345678"}) {
+    const std::string behind = std::string(field) + more;
+    const char* const readable = behind.data() + behind.size();
+    const CsvNumber same = parse_number({behind.data(), field.size()}, readable, style, {}, &inside);
+    check(kind == same && (std::isnan(value) ? std::isnan(inside) : value == inside));
+    check(std::isnan(value) || std::signbit(value) == std::signbit(inside));
+  }
   if (kind == kText || kind == kMissing || kind == kOutOfRange) return check(std::isnan(value));
   if (style.decimal != '.' || style.thousands) return;
   check(value == std::strtod(std::string(field).c_str(), nullptr));

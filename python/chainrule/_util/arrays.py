@@ -244,6 +244,8 @@ def is_aligned(array: Array) -> bool:
 def cast_array(array: Array, target: np.dtype[Any]) -> Array:
     """Return a new array of dtype `target`. NumPy casts only where the caller's floating-point mode changes no bits."""
     given = array.dtype.newbyteorder("=")
+    # NumPy's own dtype object, which compiled calls recognise; newbyteorder() and unpickled arrays have another one.
+    target = np.dtype(target.type)
     if target == BOOL and given.kind != "b":
         raise TypeError(f"tensor: {given} to bool is not a cast; compare instead, for example x != 0")
     if target == INT64 and given.kind == "f":
@@ -251,7 +253,9 @@ def cast_array(array: Array, target: np.dtype[Any]) -> Array:
     # float32 to float64 is exact as well, except in a mode that flushes subnormals to zero.
     if given == target or target == INT64 or given.kind == "b" or given.itemsize <= 2:
         if array.size < _ALIGN_FROM:
-            return np.array(array, dtype=target, order="C", copy=True)
+            small = np.empty(array.shape, target)
+            small[...] = array
+            return small
         return aligned_full(array.shape, target, array)
     wide = np.array(array, dtype=INT64 if given.kind in "iu" else given, order="C")
     return _rounded(wide, target)

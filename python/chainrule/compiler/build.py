@@ -15,6 +15,7 @@ from .._util.dtypes import Spec
 from .dataflow import checks_first, live_code
 from .fuse import fuse, uniform_constants
 from .memory import plan_memory
+from .reuse import recall, remember, signature
 from .row_blocks import RowBlocks, plan_row_blocks
 from .trace import Trace
 
@@ -114,6 +115,19 @@ def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | 
 
     `micro_batch`: rows of a block; by default chosen by the size of the cache.
     """
+    errors = {check.instr.outs[0]: check.error for check in trace.checks}
+    key, count = signature(trace, outputs, micro_batch), len(trace.values)
+    built = None if key is None else recall(CompiledProgram, key, trace, errors)
+    if built is None:
+        built = _planned(trace, outputs, micro_batch, errors)
+        if key is not None:
+            remember(key, built, count)
+    return built
+
+
+def _planned(
+    trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | None, errors: dict[int, Any]
+) -> CompiledProgram:
     code = list(trace.code)
     returned: list[int] = []
     for value, spec in outputs:
@@ -124,7 +138,6 @@ def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | 
         returned.append(value)
     code = checks_first(live_code(code, trace.values, returned), trace.values)
     uniform_constants(code, trace.values)
-    errors = {check.instr.outs[0]: check.error for check in trace.checks}
 
     def compiled(blocks: RowBlocks, rows: int) -> CompiledProgram:
         specs = [spec for _, spec in outputs]

@@ -157,11 +157,10 @@ class Trace:
     def apply(self, op: Op, inputs: tuple[Tensor, ...], attrs: Attrs) -> Any:
         """Append an op; if all operands are constants, compute it now."""
         values = [self.value(t) for t in inputs]
-        known = [self.values[v] for v in values]
-        constant = [value.constant for value in known]
-        if all(constant):
+        varying = [value for v in values if not (value := self.values[v]).constant]
+        if not varying:
             return EAGER.apply(op, inputs, attrs)
-        mutable = any(value.array is not None and not value.constant for value in known)
+        mutable = [value for value in varying if value.array is not None]
         key = (op, attrs, *values, *[t._data.shape for t in inputs], self._writes if mutable else 0)
         found = self._seen.get(key)
         if found is None:

@@ -25,7 +25,7 @@ class Column:
 
     `values` is one-dimensional: float64 (NaN: missing), int64, bool, datetime64[us] (NaT: missing), or texts, an object
     array of str (None: missing). `levels` are the known values of a categorical dtype, in its order; the values are
-    then texts.
+    then texts. `room`: memory for the values as float64, which nobody else refers to but perhaps `values`.
 
     >>> import numpy as np
     >>> from chainrule.data._column import Column
@@ -36,6 +36,7 @@ class Column:
     name: str
     values: npt.NDArray[Any]
     levels: tuple[str, ...] | None = None
+    room: npt.NDArray[np.float64] | None = None
 
     @property
     def missing(self) -> npt.NDArray[np.bool_]:
@@ -56,11 +57,17 @@ class Column:
         return codes_of(self.texts())
 
     @classmethod
-    def coded(cls, name: str, codes: npt.NDArray[np.int64], different: list[str]) -> Column:
+    def coded(
+        cls,
+        name: str,
+        codes: npt.NDArray[np.int64],
+        different: list[str],
+        room: npt.NDArray[np.float64] | None = None,
+    ) -> Column:
         """A column of texts from their numbers."""
         texts = np.empty(len(different) + 1, object)
         texts[:-1] = different
-        column = cls(name, texts[codes])
+        column = cls(name, texts[codes], room=room)
         column.__dict__["codes"] = (codes, different)
         return column
 

@@ -72,9 +72,10 @@ class Frame:
 
         Arguments: `X`, an array or nested list of shape (rows, columns), whose columns are called "x0", "x1", ...; a
         mapping of names to one-dimensional arrays; a data frame of pandas, polars, pyarrow or another library that
-        narwhals knows; or a Frame. `what`, the beginning of error messages.
+        narwhals knows; a `chainrule.data.Table`; or a Frame. `what`, the beginning of error messages.
         Returns: a Frame; numbers of arrays become float64 unless this would change one.
         Errors: `DataError` for other shapes, for columns that mix texts with numbers, complex numbers, and the like;
         ImportError if narwhals is needed and not installed.
         """
-        return X if isinstance(X, Frame) else cls(*columns_of(X, what), what)
+        own = X if isinstance(X, Frame) else getattr(X, "frame", None)
+        return own if isinstance(own, Frame) else cls(*columns_of(X, what), what)

@@ -17,7 +17,7 @@ from ._frame import Column
 from ._problems import Problems, shown
 from ._records import Block
 
-__all__ = ["ColumnParts", "Style", "read_numbers", "read_texts"]
+__all__ = ["ColumnParts", "Style", "converted", "read_numbers", "read_texts"]
 
 # What csv_numbers finds in a column, as bits.
 _FLOATING, _INTEGER, _LARGE_INTEGER, _MISSING = (1 << i for i in range(4))
@@ -61,6 +61,7 @@ class ColumnParts:
     note: str = ""
     values: list[npt.NDArray[np.float64]] = field(default_factory=list)
     filled: int = 0  # so many of the last values are read
+    room: npt.NDArray[np.float64] | None = None  # memory for the numbers of all rows, if it is in one place
     found: int = 0  # what the values are
     codes: list[npt.NDArray[np.int32]] = field(default_factory=list)
     table: _core.TextCodes | None = None  # of a column of texts
@@ -74,22 +75,25 @@ class ColumnParts:
 
     def column(self, lines: npt.NDArray[np.int64], problems: Problems) -> Column:
         """The column; values that do not fit are added to `problems`."""
+        room = None if self.room is None or len(self.room) < len(lines) else self.room[: len(lines)]
         if self.table is None:
             values = self._values()
             if self.plan == "boolean" and not np.isnan(values).all():
                 row = int(np.flatnonzero(~np.isnan(values))[0])
                 problems.add(f"{values[row]:g} is neither true nor false", line=int(lines[row]), column=self.name)
             if self.found == _INTEGER:
-                return Column(self.name, _as_integers(values))
-            return Column(self.name, values)
+                return Column(self.name, converted(values, np.int64), room=room)
+            return Column(self.name, values, room=room)
         codes = np.concatenate(self.codes).astype(np.int64) if self.codes else np.zeros(0, np.int64)
         different = self.table.texts()
         self.codes = []
         if self.name in self.reading.categories:
             codes, different = self._without_missing(codes, different)
         if self.exact:
-            return Column.coded(self.name, codes, different)
-        return self._parsed(codes, different, lines, problems)
+            return Column.coded(self.name, codes, different, room)
+        column = self._parsed(codes, different, lines, problems)
+        column.__dict__["room"] = room
+        return column
 
     def _values(self) -> npt.NDArray[np.float64]:
         """The numbers of all blocks."""
@@ -110,10 +114,10 @@ class ColumnParts:
         return codes, different
 
     def _parsed(self, codes: Codes, different: list[str], lines: Any, problems: Problems) -> Column:
-        lowered = [_TRUTH.get(text.strip().lower()) for text in different]
-        if different and None not in lowered and self.plan in ("", "boolean"):
+        if different and self.plan in ("", "boolean") and all(text.strip().lower() in _TRUTH for text in different):
             self.plan = "boolean"
-            return Column(self.name, _spread(np.array(lowered, np.bool_), codes))
+            truth = np.array([_TRUTH[text.strip().lower()] for text in different], np.bool_)
+            return Column(self.name, _spread(truth, codes))
         if self.plan == "text":
             return Column.coded(self.name, codes, different)
         forced = self.plan == "number" or self.name in self.reading.numbers
@@ -204,7 +208,7 @@ def read_numbers(parts: list[ColumnParts], block: Block, columns: int, expected:
     turned = []
     if numbers:
         rows = len(block.lines)
-        _make_room(numbers, rows, expected)
+        _make_room(parts, numbers, rows, expected)
         indices, out = tuple(part.index for part in numbers), tuple(part.values[-1] for part in numbers)
         marks, words = numbers[0].style.marks, numbers[0].missing[1:]
         found = _core.csv_numbers(
@@ -220,15 +224,22 @@ def read_numbers(parts: list[ColumnParts], block: Block, columns: int, expected:
     return turned
 
 
-def _make_room(numbers: list[ColumnParts], rows: int, expected: int) -> None:
-    """Memory for so many more rows of all columns of numbers, which have as many so far."""
+def _make_room(parts: list[ColumnParts], numbers: list[ColumnParts], rows: int, expected: int) -> None:
+    """Memory for so many more rows of all columns of numbers, which have as many so far.
+
+    The first time for columns of texts, too: they may turn out to be dates, or be coded. It costs nothing unless used.
+    """
     values, filled = numbers[0].values, numbers[0].filled
     if values and len(values[-1]) >= filled + rows:
         return
-    size = max(rows, sum(map(len, values)) if values else expected)
-    for part, empty in zip(numbers, np.empty((len(numbers), size)), strict=True):
-        if part.values:
-            part.values[-1] = part.values[-1][:filled]
+    if not values:
+        for part, empty in zip(parts, np.empty((len(parts), max(rows, expected))), strict=True):
+            part.room, part.values = empty, [empty] if part.table is None else []
+        return
+    for part in parts:
+        part.room = None
+    for part, empty in zip(numbers, np.empty((len(numbers), max(rows, sum(map(len, values))))), strict=True):
+        part.values[-1] = part.values[-1][:filled]
         part.values.append(empty)
         part.filled = 0
 
@@ -244,12 +255,20 @@ def read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
         part.codes.append(codes)
 
 
-def _as_integers(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Whole numbers as int64, in the same memory."""
-    integers = values.view(np.int64)
+def converted(values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Values of 8 bytes as another type of 8 bytes, in the same memory.
+
+    >>> import numpy as np
+    >>> from chainrule.data._parts import converted
+    >>> converted(np.array([2.0, -3.0]), np.int64)
+    array([ 2, -3])
+    """
+    if values.dtype == dtype:
+        return values
+    others = values.view(dtype)
     for at in range(0, len(values), _CACHED):
-        integers[at : at + _CACHED] = values[at : at + _CACHED].astype(np.int64)
-    return integers
+        others[at : at + _CACHED] = values[at : at + _CACHED].astype(dtype)
+    return others
 
 
 def _declare_missing(text: str) -> str:

@@ -105,7 +105,8 @@ def open_table(source: Source) -> Iterator[io.BufferedReader]:
         if os.path.isdir(source):
             raise DataError(f"{name}: a folder, expected a file ({os.strerror(errno.EISDIR)})")
         with open(source, "rb", buffering=0) as raw:  # not the buffer: its close() waits for another thread's read()
-            yield _decompressed(buffered(raw), name)
+            file = buffered(raw)  # lives as long
+            yield _decompressed(file, name)
 
 
 def _decompressed(stream: Any, name: str) -> io.BufferedReader:

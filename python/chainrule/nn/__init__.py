@@ -12,6 +12,7 @@ from .._util import exports as _exports
 from . import functional as functional
 from . import utils as utils
 from ._activations import *
+from ._composed import *
 from ._containers import *
 from ._conv import *
 from ._dropout import *

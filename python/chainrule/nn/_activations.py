@@ -12,9 +12,15 @@ from .._tensor import Tensor, tensor
 from .._util.checks import check_size
 from .._util.dtypes import FLOATS
 from .._util.exports import own_names
+from ..ops._names import by_dim
 from ..random import Generator
 from ._linear import Linear
 from ._module import Module, Parameter, Stored
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ..ops._names import Dim
 
 
 class ReLU(Module):
@@ -90,15 +96,15 @@ class Softmax(Module):
 
     `CrossEntropyLoss` takes the scores before softmax; use this layer for models that output probabilities.
 
-    Arguments: `axis`, the axis that sums to 1.
+    Arguments: `axis`, also named `dim`, the axis that sums to 1.
 
     >>> import chainrule as cr
     >>> cr.nn.Softmax()(cr.tensor([[0.0, 0.0]])).numpy()
     array([[0.5, 0.5]], dtype=float32)
     """
 
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = int(axis)
+    def __init__(self, axis: int = -1, **names: Unpack[Dim]) -> None:
+        self.axis = int(by_dim("Softmax", names, axis, default=-1)[0])
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.softmax(x, axis=self.axis)

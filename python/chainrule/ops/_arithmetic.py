@@ -16,12 +16,15 @@ from ._strides import broadcast_shapes, map_code
 
 
 def _float_dtype(name: str, specs: Sequence[Spec | Tensor]) -> np.dtype[Any]:
+    first = specs[0].dtype
+    if first in FLOATS and [spec.dtype for spec in specs].count(first) == len(specs):
+        return first
     for spec in specs:
         if spec.dtype not in FLOATS:
             raise TypeError(f"{name}: expected float32 or float64, got {spec.dtype}; convert with astype()")
-        if spec.dtype != specs[0].dtype:
-            raise TypeError(f"{name}: expected one dtype, got {specs[0].dtype} and {spec.dtype}; convert with astype()")
-    return specs[0].dtype
+        if spec.dtype != first:
+            raise TypeError(f"{name}: expected one dtype, got {first} and {spec.dtype}; convert with astype()")
+    return first
 
 
 def _map_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:

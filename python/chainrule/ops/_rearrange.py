@@ -12,9 +12,10 @@ from .._tensor import Tensor
 from .._util.checks import check_size, is_integer
 from .._util.exports import own_names
 from ._arithmetic import _float_dtype, where
+from ._getitem import getitem
 from ._names import Dim, by_dim
 from ._operands import own
-from ._shape import broadcast_to, concatenate, getitem, reshape, take, transpose
+from ._shape import broadcast_to, concatenate, reshape, take, transpose
 from ._strides import axes_of
 
 if TYPE_CHECKING:

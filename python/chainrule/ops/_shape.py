@@ -179,28 +179,10 @@ _SLICE_GRAD: Op = register(Op("slice_grad", _slice_grad_plan, (lambda g, y, x, a
 _SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_SLICE_GRAD, (g,), a),), (LINEAR,)))
 
 
-def getitem(x: Any, index: Any) -> Tensor:
-    """Implement `x[index]`: integers, slices, None and Ellipsis as in NumPy, or an integer array that selects rows.
-
-    Errors: IndexError out of range; TypeError for other kinds of index.
-
-    >>> import chainrule as cr
-    >>> cr.tensor([1.0, 2.0, 3.0])[::-1].numpy()
-    array([3., 2., 1.], dtype=float32)
-    """
-    source = one(x)
-    if isinstance(index, (Tensor, np.ndarray, list)):
-        return take(source, index)
-    parts = index if isinstance(index, tuple) else (index,)
-    for part in parts:
-        basic = part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice))
-        if not basic or isinstance(part, bool):
-            raise TypeError(
-                f"index: expected integers, slices, None or ..., got {part!r}; for rows by index use cr.take"
-            )
-    view = (
-        (*parts, ...) if Ellipsis not in parts else parts
-    )  # with an ellipsis NumPy returns a view, also of a single element
+def slice_of(source: Tensor, parts: tuple[Any, ...]) -> Tensor:
+    """`source[parts]` for integers, slices, None and Ellipsis, as in NumPy."""
+    # With an ellipsis NumPy returns a view, also of a single element.
+    view = parts if any(part is Ellipsis for part in parts) else (*parts, ...)
     # Only the addresses of elements are computed, never their values, so any memory will do.
     size = source.dtype.itemsize
     whole = np.lib.stride_tricks.as_strided(
@@ -232,7 +214,7 @@ def _concatenate_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 def _concatenate_rule(i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
     (axis,) = attrs
     begin = sum(t.shape[axis] for t in inputs[:i])
-    return getitem(g, (slice(None),) * axis + (slice(begin, begin + inputs[i].shape[axis]),))
+    return slice_of(g, (slice(None),) * axis + (slice(begin, begin + inputs[i].shape[axis]),))
 
 
 def _concatenate_tangents(tangents: Tangents, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
@@ -367,7 +349,6 @@ __all__ = [
     "broadcast_to",
     "concatenate",
     "flatten",
-    "getitem",
     "reshape",
     "stack",
     "take",

@@ -23,6 +23,8 @@ __all__ = [
 
 def broadcast_shapes(name: str, shapes: Sequence[Shape]) -> Shape:
     """Broadcast shapes by NumPy's rules; the error begins with the op's name and shows the shapes."""
+    if len(set(shapes)) == 1:
+        return tuple(shapes[0])
     ndim = max(len(s) for s in shapes)
     result = []
     for axis in range(-ndim, 0):
@@ -74,8 +76,9 @@ def map_code(
     reals: list[float],
 ) -> Instr:
     """The instruction of an elementwise kernel with broadcast inputs and a contiguous output."""
-    if product(out) == 0:
-        record = Map((0,), ((1,),) * len(shapes))
+    size = product(out)
+    if size == 0 or all(s == out for s in shapes):  # nothing to broadcast
+        record = Map((size,), ((1,),) * len(shapes))
     else:
         dims, strides = merge_axes(out, [broadcast_strides(s, out) for s in shapes])
         record = Map(tuple(dims), tuple(map(tuple, strides)))

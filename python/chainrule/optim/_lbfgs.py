@@ -193,6 +193,11 @@ class LBFGS:
     def _evaluate(self, closure: Closure, direction: Tensor) -> Point:
         """Loss and gradient of the parameters as they are, and the slope along a direction."""
         loss = closure()
+        with no_grad():
+            return _point(loss, *_gathered_along(direction, *self._gradients()))
+
+    def _gradients(self) -> list[Tensor]:
+        """The gradients, zeros of parameters that the loss does not use or that are frozen."""
         gradients = []
         for i, parameter in enumerate(self.params):
             gradient = parameter.grad
@@ -204,19 +209,15 @@ class LBFGS:
                     f"{gradient.dtype} {gradient.shape}"
                 )
             gradients.append(gradient)
-        with no_grad():
-            return _point(loss, *_gathered_along(direction, *gradients))
+        return gradients
 
     def _compiled(self, closure: Callable[..., Any], data: Sequence[Tensor], watched: Sequence[Any]) -> Evaluate:
-        """A closure of the data as one program with the gradient as a vector: it uses every parameter, none is frozen.
-
-        The data are arguments, so that their rows are computed in blocks.
-        """
+        """A closure of the data as one program, with the gradient as a vector; the rows are computed in blocks."""
 
         def along(direction: Tensor, *data: Tensor) -> tuple[Tensor, ...]:
             loss = closure(*data)
-            gradients = [parameter.grad for parameter in self.params]
-            found = _gather_along(direction, *(gradient for gradient in gradients if gradient is not None))
+            with no_grad():
+                found = _gather_along(direction, *self._gradients())
             self.zero_grad()
             return (loss.detach(), *found)
 

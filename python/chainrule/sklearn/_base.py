@@ -34,7 +34,7 @@ _SEEDS = 2**31 - 1
 _WEIGHTS_STREAM = 2**42
 _BLOCK = 4096  # rows of a sparse matrix that are made dense at a time
 _SMALL = 4096  # numbers that are checked by one product
-_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+_DTYPES = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]
@@ -292,7 +292,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         if (
             net is not None
             and type(X) is np.ndarray
-            and (X.dtype is _DOUBLE or X.dtype is _SINGLE)
+            and X.dtype in _DTYPES
             and X.ndim == 2
             and X.shape[1] == own["n_features_in_"]
             and X.shape[0] > 0

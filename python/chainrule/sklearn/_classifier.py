@@ -154,8 +154,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
                     "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
                     f"Previously got {self.classes_}, `y` has {found.classes}"
                 )
-        unknown = self._labels.unknown(y)
-        if len(unknown):
+        elif len(unknown := self._labels.unknown(y)):
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {unknown}."
             )

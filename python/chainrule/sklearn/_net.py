@@ -123,9 +123,8 @@ class Net:
         self.linears: list[nn.Linear] = []
         layers: list[nn.Module] = []
         self.generator = Generator(seed, stream=_DROPOUT_STREAM)
-        dtype = np.asarray(coefs[0]).dtype
-        if dtype not in (np.float32, np.float64):
-            dtype = np.dtype(np.float64)
+        # NumPy's own dtype object, which programs recognise at once; unpickled arrays have another one.
+        dtype = np.dtype(np.float32 if np.asarray(coefs[0]).dtype == np.float32 else np.float64)
         for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
             fan_in, fan_out = np.shape(coef)
             linear = nn.Linear(fan_in, fan_out, dtype=dtype, generator=Generator(0))

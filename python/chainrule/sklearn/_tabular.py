@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ..data import Table
 from ..data._frame import Frame
 from ..data._kinds import column_kinds
 from ..tabular import TabularModel
@@ -100,7 +101,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
 
     def _table(self, X: Any, reset: bool) -> Frame:
         """Check X as scikit-learn does, and read it as a table."""
-        if isinstance(X, (Mapping, Frame)) and not hasattr(X, "toarray"):  # a sparse dict of keys is a mapping
+        if isinstance(X, (Mapping, Frame, Table)) and not hasattr(X, "toarray"):  # a sparse dict of keys is a mapping
             frame = Frame.of(X)
             if reset:
                 self.n_features_in_, self.feature_names_in_ = len(frame.names), np.array(frame.names, object)

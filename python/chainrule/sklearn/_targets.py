@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 __all__ = ["Labels"]
 
 Array = npt.NDArray[Any]
+_KINDS = ("binary", "multiclass", "multilabel-indicator", "multiclass-multioutput")  # that scikit-learn takes
 
 
 class Labels:
@@ -26,8 +27,9 @@ class Labels:
     @classmethod
     def of(cls, y: Array, both_scores: bool = False) -> Labels:
         """The classes of y; `both_scores`: two classes have a score each, too."""
-        check_classification_targets(y)
-        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        kind = type_of_target(y, input_name="y")
+        if kind not in _KINDS:
+            check_classification_targets(y)
         if kind == "multilabel-indicator":
             return cls("multilabel", np.arange(y.shape[1]))
         if kind == "multiclass-multioutput":

@@ -251,6 +251,14 @@ def _stalled(est: Any, rates: Rates) -> bool:
 _RELATIVE = 2.220446049250313e-09  # change of the loss at which SciPy's L-BFGS-B has converged
 
 
+def _hardly_falls(before: Tensor, after: Tensor) -> Tensor:
+    largest = ops.maximum(ops.maximum(ops.abs(before), ops.abs(after)), 1.0)
+    return ops.sub(before, after) <= ops.mul(largest, _RELATIVE)
+
+
+_converged = Compiled(_hardly_falls, watched=())
+
+
 def fit_lbfgs(est: Any, net: Net, objective: Objective, rows: Rows, held: Held | None) -> None:
     """Run L-BFGS on all rows: up to `max_iter` iterations and `max_fun` evaluations."""
     x = rows.x.toarray() if sparse.issparse(rows.x) else rows.x
@@ -281,8 +289,7 @@ def fit_lbfgs(est: Any, net: Net, objective: Objective, rows: Rows, held: Held |
                 _say(est, f"Iteration {est.n_iter_}, loss = {point.loss:.8f}")
                 if watcher.epoch(point.loss, _measure(est, held)):
                     break
-                fall = ops.sub(np.float64(before), np.float64(point.loss)).item()
-                if fall <= ops.mul(np.float64(_RELATIVE), max(abs(before), abs(point.loss), 1.0)).item():
+                if _converged(np.array(before), np.array(point.loss)).item():
                     break
                 if est.n_iter_ >= est.max_iter:
                     converged = False

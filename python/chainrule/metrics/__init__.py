@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import ops
-from ._tensor import Tensor, tensor
-from ._util.arrays import as_ndarray
+from .. import ops
+from .._tensor import Tensor, tensor
+from .._util.arrays import as_ndarray
 
 __all__ = [
     "accuracy",
