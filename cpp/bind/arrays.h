@@ -21,6 +21,12 @@ py::dtype numpy_dtype(Dtype dtype);
 // A new array in C order, like py::array's constructor, which allocates memory for copies of shape and strides.
 py::array new_array(const py::dtype& dtype, std::span<const py::ssize_t> shape);
 
+// Whether an array's dtype is this one. NumPy has one object for each, but for arrays that were unpickled.
+inline bool has_dtype(const void* descriptor, const py::dtype& type) {
+  return descriptor == type.ptr() || py::detail::npy_api::get().PyArray_EquivTypes_(
+                                         static_cast<PyObject*>(const_cast<void*>(descriptor)), type.ptr());
+}
+
 std::string shape_text(const py::array& array);
 std::string shape_text(const std::vector<py::ssize_t>& shape);
 

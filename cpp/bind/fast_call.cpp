@@ -104,7 +104,7 @@ void* fitting(const FastCall& call, const TensorClass& tensor, PyObject* argumen
   if (Py_TYPE(argument) != py::detail::npy_api::get().PyArray_Type_) return nullptr;
   const auto* const array = py::detail::array_proxy(argument);
   const std::vector<py::ssize_t>& shape = call.runs->inputs()[i].shape;
-  if (array->descr != call.in_types[i].ptr() || (array->flags & kPlain) != kPlain ||
+  if (!has_dtype(array->descr, call.in_types[i]) || (array->flags & kPlain) != kPlain ||
       array->nd != static_cast<int>(shape.size()))
     return nullptr;
   for (size_t d = 0; d < shape.size(); ++d) {

@@ -54,7 +54,8 @@ int64_t row_bytes(const std::vector<py::ssize_t>& shape, const py::dtype& type) 
 bool fits(PyObject* object, const py::dtype& type, const std::vector<py::ssize_t>& row) {
   if (Py_TYPE(object) != py::detail::npy_api::get().PyArray_Type_) return false;
   const auto* const array = py::detail::array_proxy(object);
-  if (array->descr != type.ptr() || (array->flags & kPlain) != kPlain || array->nd != static_cast<int>(row.size()) + 1)
+  if (!has_dtype(array->descr, type) || (array->flags & kPlain) != kPlain ||
+      array->nd != static_cast<int>(row.size()) + 1)
     return false;
   for (size_t d = 0; d < row.size(); ++d) {
     if (array->dimensions[d + 1] != row[d]) return false;
