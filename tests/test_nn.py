@@ -336,6 +336,10 @@ SIMPLE = {
 }
 
 
+def test_identity_of_an_array_is_a_tensor() -> None:
+    assert isinstance(nn.Identity()(np.ones(2)), cr.Tensor)
+
+
 @pytest.mark.parametrize("name", SIMPLE)
 def test_activations_of_several_ops(name: str) -> None:
     x = np.concatenate([np.linspace(-8, 8, 65), [-np.inf, np.inf, np.nan, 0.0, -0.0]])

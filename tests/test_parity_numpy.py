@@ -91,6 +91,12 @@ def waves(dtype: Dtype) -> Nets:
     return nets_of([linear(FEATURES, FEATURES, dtype, 1), (layer, plain), linear(3 * FEATURES, CLASSES, dtype, 2)])
 
 
+def threshold(dtype: Dtype) -> Pair:
+    return nn.Threshold(0.125, -0.25), numpy_net.Activation(
+        lambda x: np.where(x > 0.125, x, -0.25), lambda x: x > 0.125
+    )
+
+
 # For every layer a net with it, and the same in plain NumPy.
 NETS: dict[str, Callable[[Dtype], Nets]] = {
     **{name: activation(name) for name in ACTIVATIONS},
@@ -99,6 +105,7 @@ NETS: dict[str, Callable[[Dtype], Nets]] = {
     "Softmax": lambda dtype: between(lambda _: (nn.Softmax(), numpy_net.Softmax()), dtype),
     "PReLU": lambda dtype: between(prelu, dtype),
     "Maxout": lambda dtype: between(maxout, dtype),
+    "Threshold": lambda dtype: between(threshold, dtype),
     "PeriodicEmbedding": waves,
     "Conv2d": lambda dtype: on_images((nn.Tanh(), ACTIVATIONS["Tanh"]()), 48, dtype),
     "MaxPool2d": lambda dtype: on_images((nn.MaxPool2d(3, 2, 1), numpy_net.MaxPool2d((3, 2, 1))), 12, dtype),

@@ -275,6 +275,12 @@ ACTIVATIONS: dict[str, Callable[[], Activation]] = {
     "GELU": lambda: Activation(lambda x: x * normal_cdf(x), lambda x: normal_cdf(x) + x * normal_density(x)),
     "Hardtanh": lambda: Activation(lambda x: np.clip(x, -1, 1), lambda x: np.abs(x) < 1),
     "Hardsigmoid": lambda: Activation(lambda x: np.clip(x / 6 + 0.5, 0, 1), lambda x: (np.abs(x) < 3) / 6),
+    "ReLU6": lambda: Activation(lambda x: np.clip(x, 0, 6), lambda x: (x > 0) & (x < 6)),
+    "Hardswish": lambda: Activation(
+        lambda x: x * np.clip(x + 3, 0, 6) / 6, lambda x: np.where(np.abs(x) < 3, x / 3 + 0.5, x > 0)
+    ),
+    "CELU": lambda: elu(1.0),
+    "Identity": lambda: Activation(np.copy, np.ones_like),
     "Softsign": lambda: Activation(lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2),
     "LogSigmoid": lambda: Activation(lambda x: -np.log(1 + np.exp(-x)), lambda x: sigmoid(-x)),
     "Sign": lambda: Activation(np.sign, np.zeros_like),

@@ -9,6 +9,7 @@ from .._tensor import Tensor
 from .._util.checks import check_number
 from .._util.exports import own_names
 from ..ops._names import by_dim
+from ..ops._operands import one
 from ._module import Module
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Identity(Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        return x
+        return one(x)
 
 
 class LogSoftmax(Module):
