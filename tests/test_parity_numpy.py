@@ -92,9 +92,8 @@ def waves(dtype: Dtype) -> Nets:
 
 
 def threshold(dtype: Dtype) -> Pair:
-    return nn.Threshold(0.125, -0.25), numpy_net.Activation(
-        lambda x: np.where(x > 0.125, x, -0.25), lambda x: x > 0.125
-    )
+    plain = numpy_net.Activation(lambda x: np.where(x > 0.125, x, -0.25), lambda x: x > 0.125)
+    return nn.Threshold(0.125, -0.25), plain
 
 
 # For every layer a net with it, and the same in plain NumPy.
