@@ -19,12 +19,19 @@ constexpr double kStoppableWork = kPartWork;  // two system calls are nothing to
 // the process ends.
 class ReleasedGil {
  public:
-  ReleasedGil() : state_(PyEval_SaveThread()) {}
-  ~ReleasedGil() { restore(state_); }
+  ReleasedGil() : state_(save()) {}
+  ~ReleasedGil() {
+    restore(state_);
+    g_away.fetch_sub(1, std::memory_order_relaxed);
+  }
   ReleasedGil(const ReleasedGil&) = delete;
   ReleasedGil& operator=(const ReleasedGil&) = delete;
 
  private:
+  static PyThreadState* save() {
+    g_away.fetch_add(1, std::memory_order_relaxed);
+    return PyEval_SaveThread();
+  }
   static void restore(PyThreadState* state) noexcept;
   PyThreadState* state_;
 };
@@ -55,6 +62,9 @@ void run_without_gil(double work, const StepLocks& locks, const Run& run) {
 template <class Run>
 void run_with_gil_policy(double work, const StepLocks& locks, const Run& run) {
   if (work >= kReleaseGil) return run_without_gil(work, locks, run);
+#if !defined(Py_GIL_DISABLED)
+  if (g_away.load(std::memory_order_relaxed) == 0) return run();
+#endif
   if (!locks.try_acquire()) return run_without_gil(kStoppableWork, locks, run);  // a step takes as long as it takes
   const HeldSteps held(locks, HeldSteps::Acquired());
   run();

@@ -35,6 +35,7 @@ struct Registry {
     for (const auto& [address, weak] : locks) {
       if (const auto lock = weak.lock()) lock->reset();
     }
+    g_away = t_region != nullptr ? 1 : 0;
     if (t_region != nullptr) {
       for (const auto& lock : t_region->locks_.locks_) t_region->locks_.try_one(*lock);
     }
@@ -111,19 +112,26 @@ void StepLocks::give_turn() const {
 
 bool StepLocks::Region::try_enter() {
   if (!locks_.try_acquire()) return false;
-  if (t_region == nullptr) t_region = this;
+  begin();
   return true;
 }
 
 void StepLocks::Region::enter() {
   locks_.acquire();
-  if (t_region == nullptr) t_region = this;
+  begin();
+}
+
+void StepLocks::Region::begin() {
+  if (t_region != nullptr) return;
+  t_region = this;
+  g_away.fetch_add(1, std::memory_order_relaxed);
 }
 
 void StepLocks::Region::leave() {
   if (t_region != this) return;
   t_region = nullptr;
   locks_.release();
+  g_away.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace chainrule

@@ -2,12 +2,18 @@
 // prediction of one model share nothing but its arrays.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
 #include "threads/step_lock.h"
 
 namespace chainrule {
+
+// How many threads of ours work without the GIL, and how many Regions are held. Changed with the GIL or by a thread
+// that is counted: while it is 0 and a thread holds the GIL, no other one can touch the memory of a program, and a
+// short run needs no lock. Taking and giving back a lock takes a prediction of one row, of 350 ns, 15 ns.
+inline std::atomic<int> g_away{0};
 
 class StepLocks {
  public:
@@ -47,6 +53,7 @@ class StepLocks::Region {
   void leave();
 
  private:
+  void begin();
   friend struct Registry;
   StepLocks locks_;
 };
