@@ -12,6 +12,7 @@ from ..._tensor import Tensor
 from ..._util.checks import is_integer
 from .._operands import own, pair
 from .._rearrange import (
+    _at_least,
     diagonal,
     expand_dims,
     flip,
@@ -122,17 +123,15 @@ def _stack(arrays: Any, axis: int = 0, out: Any = None) -> Tensor:
     return stack(list(arrays), axis)
 
 
-def _at_least(ndim: int, x: Any) -> Tensor:
+def _three_axes(x: Any) -> Tensor:
     t = own(x)
-    if ndim == 3 and t.ndim == 2:
+    if t.ndim == 2:
         return reshape(t, (*t.shape, 1))
-    if ndim == 3 and t.ndim == 1:
-        return reshape(t, (1, -1, 1))
-    return reshape(t, (1,) * (ndim - t.ndim) + t.shape) if t.ndim < ndim else t
+    return reshape(t, (1, -1, 1)) if t.ndim == 1 else _at_least(3, t)
 
 
 def _several(ndim: int, arrays: Sequence[Any]) -> Any:
-    found = [_at_least(ndim, x) for x in arrays]
+    found = [_three_axes(x) if ndim == 3 else _at_least(ndim, x) for x in arrays]
     return found[0] if len(found) == 1 else tuple(found)
 
 
@@ -147,7 +146,7 @@ adapts("hstack")(lambda tup: hstack(tup))
 
 @adapts("dstack")
 def _dstack(tup: Any) -> Tensor:
-    return concatenate([_at_least(3, t) for t in tup], 2)
+    return concatenate([_three_axes(t) for t in tup], 2)
 
 
 @adapts("column_stack")
