@@ -215,7 +215,7 @@ class TestFunctionsWithoutAnOp:
         assert results[:3] == results[3:6], f"np.{name} read the values"
         assert results[6:9] == results[9:], f"np.{name} read the value"
 
-    @pytest.mark.parametrize("name", ["tan", "cumsum", "std", "prod", "sort", "linalg.norm", "trunc", "cosh", "log2"])
+    @pytest.mark.parametrize("name", ["tan", "cumsum", "std", "prod", "sort", "linalg.norm", "spacing", "cosh", "log2"])
     def test_arrays_without_a_gradient(self, name: str) -> None:
         function: Any = np
         for part in name.split("."):
@@ -283,10 +283,7 @@ class TestArgumentsOfOtherKinds:
     @pytest.mark.parametrize(
         "call",
         [
-            lambda x: 2.0**x, lambda x: np.float64(2.0) ** x, lambda x: np.full(3, 2.0) ** x, lambda x: x % 2,
-            lambda x: 7.0 % x, lambda x: np.full(3, 7.0) % x, lambda x: x // 2.0, lambda x: 7.0 // x,
-            lambda x: np.full(3, 7.0) // x, lambda x: divmod(x, 2.0)[1], lambda x: divmod(7.0, x)[0],
-            lambda x: divmod(np.full(3, 7.0), x)[1], lambda x: x % np.full(3, 2.0), lambda x: x // np.full(3, 2.0),
+            lambda x: 2.0**x, lambda x: np.float64(2.0) ** x, lambda x: np.full(3, 2.0) ** x,
         ],
     )  # fmt: skip
     def test_operators_without_an_op(self, call: Callable[[Any], Any]) -> None:
@@ -298,7 +295,7 @@ class TestArgumentsOfOtherKinds:
             lambda: cr.hessian(lambda x: cr.sum(x * call(x)))(x),
             lambda: cr.compile(lambda x: x * call(x))(x),
         ):
-            with pytest.raises(TypeError, match=r"np\.(power|remainder|floor_divide|divmod): .*write "):
+            with pytest.raises(TypeError, match=r"np\.power: .*write "):
                 refused()
         assert np.array_equal(call(cr.tensor(x)), call(x))
 
@@ -307,7 +304,8 @@ class TestArgumentsOfOtherKinds:
         x = np.array([0.5, 2.5, 1.5])
         for call in (
             lambda a, x: a + x, lambda a, x: a - x, lambda a, x: a * x, lambda a, x: a / x, lambda a, x: x / a,
-            lambda a, x: a * +x, lambda a, x: a * -x, lambda a, x: a * abs(-x),
+            lambda a, x: a * +x, lambda a, x: a * -x, lambda a, x: a * abs(-x), lambda a, x: x % (a + 1.2),
+            lambda a, x: a % (x + 0.07), lambda a, x: a // (x + 0.07), lambda a, x: divmod(x, a + 0.1)[1],
         ):  # fmt: skip
             g = cr.grad(lambda x, call=call: cr.sum(call(left, x)))(x)
             h = 1e-6
@@ -321,7 +319,6 @@ class TestArgumentsOfOtherKinds:
 class TestWhatErrorsSayToWrite:
     X, Y = np.array([0.75, 2.6, 1.5]), np.array([0.5, 0.7, 1.25])
     FORMULAS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # noqa: RUF012 (never changed)
-        "remainder": (np.remainder, lambda x, y: x - y * np.floor_divide(x.detach(), y.detach())),
         "cosh": (lambda x, y: np.cosh(x), lambda x, y: (cr.exp(x) + cr.exp(-x)) / 2),
         "tan": (lambda x, y: np.tan(x), lambda x, y: cr.sin(x) / cr.cos(x)),
         "sinh": (lambda x, y: np.sinh(x), lambda x, y: (cr.exp(x) - cr.exp(-x)) / 2),

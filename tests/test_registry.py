@@ -19,7 +19,7 @@ import chainrule as cr
 from cases.derivative_cases import CASES as DERIVATIVES
 from cases.gradient_references import COMPOSED, MOVES, REFERENCES
 from cases.kernel_rows import KERNELS
-from cases.op_cases import CASES, COMPARISONS
+from cases.op_cases import CASES, COMPARISONS, WITHOUT_GRADIENT
 from chainrule import _core
 from chainrule._util.mode import Eager
 from chainrule.ops._op import OPS, Op, register
@@ -27,7 +27,6 @@ from chainrule.ops._op import OPS, Op, register
 ROOT = Path(__file__).resolve().parent.parent
 # Without the names of PyTorch for the same functions.
 FUNCTIONS = [name for name in cr.ops.__all__ if name != "OPS" and getattr(cr.ops, name).__name__ == name]
-WITHOUT_GRADIENT = (*COMPARISONS, "argmax")
 
 
 def functions_with_gradient() -> list[str]:

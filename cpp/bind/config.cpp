@@ -5,6 +5,7 @@
 #include "bind/arrays.h"
 #include "bind/gil.h"
 #include "isa.h"
+#include "program/integers.h"
 #include "program/program.h"
 #include "threads/fp_mode.h"
 
@@ -65,7 +66,29 @@ void bind_config(py::module_& m) {
         for (int64_t i = 0; i < table.n_maps; ++i) names.push_back(table.maps[i].name);
         return names;
       },
-      "Names of the elementwise kernels.");
+      "Names of the elementwise kernels of floats.");
+  m.def(
+      "integer_names",
+      [] {
+        std::vector<std::string> names;
+        for (const MapRow& row : integer_maps()) names.push_back(row.name);
+        return names;
+      },
+      "Names of the elementwise kernels of int64 and bool.");
+  m.def(
+      "kernel_dtypes",
+      [](const std::string& name) {
+        std::vector<int> codes;
+        for (const Dtype dtype : {kFloat32, kFloat64, kInt64, kBool}) {
+          const MapRow* const map = find_map(active_kernels(), name, dtype);
+          const ReduceRow* const reduction = find_reduction(active_kernels(), name, dtype);
+          if ((map != nullptr && map->fn[in_row(dtype)] != nullptr) ||
+              (reduction != nullptr && reduction->rows[in_row(dtype)] != nullptr))
+            codes.push_back(dtype);
+        }
+        return codes;
+      },
+      py::arg("name"), "Codes of the dtypes for which an elementwise kernel or a reduction is defined.");
   m.def(
       "update_names",
       [] {

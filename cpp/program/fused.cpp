@@ -5,6 +5,7 @@
 
 #include "program/costs.h"
 #include "program/instructions.h"
+#include "program/integers.h"
 #include "program/slots.h"
 
 namespace chainrule {
@@ -28,7 +29,7 @@ class BodyResolver {
     if (step.dtype != op_.dtype) reject(op_, step, std::string("is of another dtype, ") + dtype_name(step.dtype));
     if (const UpdateRow* update = find_row(table_.updates, table_.n_updates, step.name)) {
       add_update(step, *update);
-    } else if (const MapRow* row = find_row(table_.maps, table_.n_maps, step.name)) {
+    } else if (const MapRow* row = find_map(table_, step.name, op_.dtype)) {
       add_map(step, *row);
     } else {
       reject(op_, step, "is neither elementwise nor an update");
@@ -49,13 +50,17 @@ class BodyResolver {
  private:
   void add_map(const Instruction& step, const MapRow& row) {
     const size_t inputs = static_cast<size_t>(row.inputs);
+    const MapFn function = row.fn[in_row(op_.dtype)];
+    if (function == nullptr) reject(op_, step, std::string("is not defined for ") + dtype_name(op_.dtype));
+    const bool all_bool = op_.dtype == kBool;
     expect(step, {1, inputs, kAny}, schema::kRecord<schema::MapStep>);
     const schema::MapStep strides(step);
-    FusedStep s = {row.fn[op_.dtype], nullptr, row.inputs, 0, {}, {}, -1, -1, {}};
+    FusedStep s = {function, nullptr, row.inputs, 0, {}, {}, -1, -1, {}};
     std::copy_n(step.reals.begin(), std::min<size_t>(step.reals.size(), kMapParams), s.param);
     for (size_t i = 0; i < inputs; ++i)
-      s.in[i] = input(step, step.inputs[i], i == 0 && row.reads_bool, strides.row_stride(i), strides.step(i));
-    s.out[0] = output(step, step.outputs[0], row.writes_bool, strides.out_row_stride);
+      s.in[i] =
+          input(step, step.inputs[i], all_bool || (i == 0 && row.reads_bool), strides.row_stride(i), strides.step(i));
+    s.out[0] = output(step, step.outputs[0], all_bool || row.writes_bool, strides.out_row_stride);
     steps_.push_back(s);
     cost_ += static_cast<double>(row.cost);
   }
@@ -187,6 +192,7 @@ constexpr InstructionRow kRows[] = {
     {.name = "chain",
      .record = &schema::kRecord<schema::Chain>,
      .counts = {kAny, kAny, 0},
+     .dtypes = kAllDtypes,
      .run = run_chain,
      .work = chain_work,
      .prepare = prepare_chain,

@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "program/integers.h"
+
 namespace chainrule {
 namespace {
 
@@ -46,7 +48,7 @@ Found find(const std::string& name, const KernelTable& table, Dtype dtype) {
   const auto named = index.named.find(name);
   if (named != index.named.end()) {
     const InstructionRow* const row = named->second;
-    const bool has_kernel = row->kernel != nullptr && dtype <= kFloat64;
+    const bool has_kernel = row->kernel != nullptr && (row->dtypes & dtype_bit(dtype)) != 0;
     return {row, has_kernel ? row->kernel(table, name, dtype) : nullptr};
   }
   for (const InstructionRow* const row : index.lists) {
@@ -54,6 +56,8 @@ Found find(const std::string& name, const KernelTable& table, Dtype dtype) {
   }
   return {nullptr, nullptr};
 }
+
+}  // namespace
 
 void check_dtype(const Instruction& op, unsigned dtypes) {
   if ((dtypes & dtype_bit(op.dtype)) != 0) return;
@@ -64,10 +68,9 @@ void check_dtype(const Instruction& op, unsigned dtypes) {
   throw std::invalid_argument(op.name + ": expected " + expected + ", got " + dtype_name(op.dtype));
 }
 
-}  // namespace
-
 const InstructionRow* find_instruction(const std::string& name, const KernelTable& table) {
-  return find(name, table, kFloat32).row;
+  const Found of_floats = find(name, table, kFloat32);
+  return of_floats.row != nullptr ? of_floats.row : find(name, table, kInt64).row;
 }
 
 void expect(const Instruction& op, const Counts& counts, const schema::Record& record) {
@@ -92,6 +95,8 @@ Counts update_counts(const Instruction& op, const UpdateRow& row) {
 
 void resolve(Instruction& op, const KernelTable& table) {
   const auto [row, kernel] = find(op.name, table, op.dtype);
+  if (row == nullptr && find_instruction(op.name, table) != nullptr)
+    check_dtype(op, is_float(op.dtype) ? kAllDtypes & ~kFloats : kFloats);  // throws
   if (row == nullptr) throw std::invalid_argument("Program: unknown instruction '" + op.name + "'");
   if (!op.body.empty() && !row->has_body) throw std::invalid_argument(op.name + ": takes no body");
   check_dtype(op, row->dtypes);

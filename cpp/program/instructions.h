@@ -53,6 +53,8 @@ std::span<const InstructionRow> check_instructions();
 // The row of a name, or null.
 const InstructionRow* find_instruction(const std::string& name, const KernelTable& table);
 
+// Throws std::invalid_argument unless the instruction's dtype is one of these.
+void check_dtype(const Instruction& op, unsigned dtypes);
 // Throws std::invalid_argument unless the instruction's lists are as long as these counts and the record say.
 void expect(const Instruction& op, const Counts& counts, const schema::Record& record);
 // The counts of an optimizer's update: p and its states; the gradient, the hyperparameters, the step state.

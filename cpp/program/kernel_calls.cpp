@@ -5,6 +5,7 @@
 #include "program/checked.h"
 #include "program/costs.h"
 #include "program/instructions.h"
+#include "program/integers.h"
 #include "program/slots.h"
 #include "threads/stop.h"
 
@@ -18,6 +19,13 @@ const Row& row(const Instruction& op) {
 template <class Fn>
 Fn function(const Instruction& op) {
   return *static_cast<const Fn*>(op.kernel);
+}
+
+// Throws std::invalid_argument where a row of two dtypes has no function for this one.
+template <class Fn>
+void check_function(const Instruction& op, const Fn (&functions)[2]) {
+  const Dtype other = static_cast<Dtype>(op.dtype ^ 1);
+  if (functions[in_row(op.dtype)] == nullptr) check_dtype(op, dtype_bit(other));
 }
 
 // Elementwise. The kernel loops over the two innermost dimensions.
@@ -53,11 +61,14 @@ void run_map(const Instruction& op, void* const* slots, Share share, void*) {
       const int64_t size = i == 0 && kernel.reads_bool ? 1 : item_size(op.dtype);
       args.in[i] = offset(in_bytes(op, slots, static_cast<size_t>(i)), at, size);
     }
-    kernel.fn[op.dtype](args);
+    kernel.fn[in_row(op.dtype)](args);
   }
 }
 Counts map_counts(const Instruction& op) { return {1, static_cast<size_t>(row<MapRow>(op).inputs), kAny}; }
-void prepare_map(Instruction& op, const KernelTable&) { op.reals.resize(kMapParams); }
+void prepare_map(Instruction& op, const KernelTable&) {
+  check_function(op, row<MapRow>(op).fn);
+  op.reals.resize(kMapParams);
+}
 double map_work(const Instruction& op) {
   const schema::Map map(op);
   return static_cast<double>(row<MapRow>(op).cost) * volume_of(map.dims, map.ndim);
@@ -73,8 +84,8 @@ void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
   char* const y = out_bytes(op, slots);
   if (mode == schema::kLaneRule) {
     const Range part = share_range(outer, 1, share);
-    kernel.rows[op.dtype](part.end - part.begin, reduced, offset(x, part.begin * reduced, size),
-                          y + part.begin * out_size);
+    kernel.rows[in_row(op.dtype)](part.end - part.begin, reduced, offset(x, part.begin * reduced, size),
+                                  y + part.begin * out_size);
     return;
   }
   const bool split_outer = outer >= share.count;
@@ -87,14 +98,15 @@ void run_reduce(const Instruction& op, void* const* slots, Share share, void*) {
   for (int64_t i = blocks.begin; i < blocks.end; ++i) {
     int64_t row = 0;
     do {
-      kernel.columns[op.dtype](std::min(step, reduced - row), n,
-                               offset(x, (i * reduced + row) * inner + columns.begin, size), inner,
-                               y + (i * inner + columns.begin) * size, mode == schema::kStartChain && row == 0);
+      kernel.columns[in_row(op.dtype)](std::min(step, reduced - row), n,
+                                       offset(x, (i * reduced + row) * inner + columns.begin, size), inner,
+                                       y + (i * inner + columns.begin) * size, mode == schema::kStartChain && row == 0);
       row += step;
     } while (row < reduced && !stop_requested(stop_flag_of(op)));
   }
 }
 void prepare_reduce(Instruction& op, const KernelTable&) {
+  check_function(op, row<ReduceRow>(op).rows);
   const int64_t mode = schema::read<schema::Reduce>(op).mode;
   if (mode < schema::kStartChain || mode > schema::kContinueChain)
     throw std::invalid_argument(op.name + ": mode must be 0, 1 or 2");
@@ -263,6 +275,11 @@ void prepare_bernoulli(Instruction& op, const KernelTable&) {
 }
 double bernoulli_work(const Instruction& op) { return kPerBernoulli * volume(schema::read<schema::Bernoulli>(op).n); }
 
+template <auto Find>
+const void* kernel_of(const KernelTable& table, const std::string& name, Dtype dtype) {
+  return Find(table, name, dtype);
+}
+
 constexpr InstructionRow kRows[] = {
     {.record = &schema::kRecord<schema::Update>,
      .run = run_update,
@@ -270,21 +287,24 @@ constexpr InstructionRow kRows[] = {
      .kernel = row_of<&KernelTable::updates, &KernelTable::n_updates>,
      .kernel_counts = update_row_counts},
     {.record = &schema::kRecord<schema::Map>,
+     .dtypes = kAllDtypes,
      .run = run_map,
      .work = map_work,
-     .kernel = row_of<&KernelTable::maps, &KernelTable::n_maps>,
+     .kernel = kernel_of<find_map>,
      .kernel_counts = map_counts,
      .prepare = prepare_map},
     {.name = "sum",  // half the cost of the other reductions
      .record = &schema::kRecord<schema::Reduce>,
+     .dtypes = kAllDtypes,
      .run = run_reduce,
      .work = sum_work,
-     .kernel = row_of<&KernelTable::reductions, &KernelTable::n_reductions>,
+     .kernel = kernel_of<find_reduction>,
      .prepare = prepare_reduce},
     {.record = &schema::kRecord<schema::Reduce>,
+     .dtypes = kAllDtypes,
      .run = run_reduce,
      .work = reduce_work,
-     .kernel = row_of<&KernelTable::reductions, &KernelTable::n_reductions>,
+     .kernel = kernel_of<find_reduction>,
      .prepare = prepare_reduce},
     {.record = &schema::kRecord<schema::Rowwise>,
      .run = run_rowwise,

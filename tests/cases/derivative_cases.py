@@ -33,6 +33,7 @@ from cases.derivative_draws import (
 )
 from cases.derivative_layers import CASES as LAYERS
 from cases.derivative_losses import CASES as LOSSES
+from cases.op_cases import WITHOUT_GRADIENT
 from chainrule.ops._op import OPS, apply
 from reference import REFERENCE, ROWWISE
 from reference.bits import Array
@@ -44,7 +45,7 @@ def kinks_of(name: str, options: dict[str, Any]) -> tuple[float, ...]:
     return REFERENCE[name].kinks(**options) if name in REFERENCE else ()
 
 
-FLAT = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax")  # no derivative
+FLAT = WITHOUT_GRADIENT
 
 
 # Elementwise ops, from the rows of the reference.
@@ -82,6 +83,18 @@ def row(name: str, attrs: Any = (), after: Sequence[Array] = ()) -> Callable[...
 def choice(name: str, rng: Rng) -> Call:
     """maximum, minimum: nowhere equal."""
     return getattr(cr, name), apart(rng, broadcasting(rng, 2))
+
+
+def division(name: str, rng: Rng) -> Call:
+    """floor_divide, remainder, fmod: nowhere near an integer quotient."""
+    shapes = broadcasting(rng, 2)
+    b = draw(rng, shapes[1], (0.5, 2.0))
+    quotients = rng.integers(-3, 3, shapes[0]) + rng.uniform(0.3, 0.7, shapes[0])
+    if b.size > 1:
+        b = np.full_like(b, b.flat[0])  # the quotient is that of one divisor
+    a = np.asarray(quotients * b.flat[0]) if b.size else np.asarray(quotients)
+    function = getattr(cr, name)
+    return (lambda a, b: cr.add(*function(a, b))) if name == "divmod" else function, [a, b]
 
 
 def where(rng: Rng) -> Call:
@@ -292,6 +305,7 @@ CASES: dict[str, Generator] = {
     "maximum": partial(choice, "maximum"),
     "minimum": partial(choice, "minimum"),
     "where": where,
+    **{name: partial(division, name) for name in ("floor_divide", "remainder", "fmod", "divmod")},
     **{name: partial(reduction, name) for name in ("sum", "mean", "max", "min")},
     "matmul": matmul,
     "linear": linear,

@@ -15,7 +15,7 @@ from reference.row import RowwiseRow
 from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
-COMPOSED = ("power", "tensordot", "inner", "dot", "outer")  # products: the gradients are those of their parts
+COMPOSED = ("power", "divmod", "tensordot", "inner", "dot", "outer")  # products: the gradients are those of their parts
 
 
 def gradients(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
@@ -165,7 +165,12 @@ REFERENCES: dict[str, Reference] = {
     "prelu": _pairwise(
         lambda g, y, x, w: np.where(x > 0, g, w * g), lambda g, y, x, w: g * np.minimum(x, x.dtype.type(0))
     ),
-    **dict.fromkeys(("sign", "heaviside"), lambda case, x, y, g: [np.zeros_like(x[0])]),
+    "floor_divide": _pairwise(lambda g, y, a, b: np.zeros_like(y), lambda g, y, a, b: np.zeros_like(y)),
+    "remainder": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: -(g * np.floor_divide(a, b))),
+    "fmod": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: -(g * np.rint((a - y) / b))),
+    **dict.fromkeys(
+        ("sign", "heaviside", "floor", "ceil", "trunc", "round"), lambda case, x, y, g: [np.zeros_like(x[0])]
+    ),
     "maxout": lambda case, x, y, g: [activations.maxout_grad(x[0], g, **_options(case))],
     "sum": lambda case, x, y, g: [_spread(case, x[0], g)],
     "mean": _mean,

@@ -263,16 +263,56 @@ def _size(rng: np.random.Generator) -> tuple[list[Array], Call]:
     return [a], lambda x: np.size(x, axis)
 
 
+def _round_to(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        decimals = int(rng.integers(0, 3))
+        return [_values(rng, _shape(rng))], lambda x: getattr(np, name)(x, decimals)
+
+    return draw
+
+
+def _divmod(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    part = int(rng.integers(2))
+    return [_values(rng, _shape(rng))], lambda x: np.divmod(x, 1.25)[part]
+
+
+def _of_masks(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        function = getattr(np, name)
+        if name in ("invert", "logical_not"):
+            return [_values(rng, _shape(rng))], lambda x: function(x > 0)
+        return [_values(rng, _shape(rng))], lambda x: function(x > 0, x < 1)
+
+    return draw
+
+
+def _of_mask(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a = _values(rng, _shape(rng, low=1))
+        axis, keep, function = int(rng.integers(a.ndim)), bool(rng.integers(2)), np
+        for part in name.split("."):
+            function = getattr(function, part)
+        return [a], lambda x: function(x > 0, axis=axis, keepdims=keep)  # type: ignore[operator]
+
+    return draw
+
+
 CALLS: dict[str, Draw] = {
     **{name: _one(name) for name in (
         "absolute", "cos", "exp", "expm1", "fabs", "isfinite", "isinf", "isnan", "negative", "positive", "sign", "sin",
-        "square", "tanh",
+        "square", "tanh", "ceil", "floor", "rint", "trunc", "fix",
     )},
     **{name: _one(name, 0.25, 3.0) for name in ("log", "log1p", "reciprocal", "sqrt")},
     **{name: _two(name) for name in (
         "add", "divide", "equal", "greater", "greater_equal", "less", "less_equal", "maximum", "minimum", "multiply",
-        "not_equal", "subtract",
+        "not_equal", "subtract", "floor_divide", "fmod", "remainder",
     )},
+    **{name: _round_to(name) for name in ("round", "around", "round_")},
+    **{name: _of_masks(name) for name in (
+        "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "logical_and", "logical_not", "logical_or", "logical_xor",
+    )},
+    **{name: _of_mask(name) for name in ("any", "all", "count_nonzero", "logical_and.reduce", "logical_or.reduce")},
+    "divmod": _divmod,
     **{name: _reduction(name) for name in ("amax", "amin", "max", "mean", "min", "sum")},
     **{name: _reduction(name, several=False) for name in ("argmax", "argmin")},
     **{f"{name}.reduce": _reduce_of(name) for name in ("add", "maximum", "minimum")},

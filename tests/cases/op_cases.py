@@ -12,6 +12,7 @@ import numpy as np
 
 import chainrule as cr
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
+from cases.op_truths import COUNTS, ON_BITS, TRUTHS, divisions, truths
 from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
 from reference.losses import loss
@@ -48,7 +49,7 @@ class Case:
         """Arguments inside the domains; no two values equal, none 0."""
         rng = np.random.default_rng(seed)
         return [
-            rng.random(s) < 0.5 if d is None else np.asarray(rng.uniform(*d, s), dtype)
+            np.asarray(rng.random(s) < 0.5) if d is None else np.asarray(rng.uniform(*d, s), dtype)
             for s, d in zip(self.shapes, self.domains, strict=True)
         ]
 
@@ -79,6 +80,7 @@ def _case(
 # Elementwise: the rows of the reference.
 
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+WITHOUT_GRADIENT = (*COMPARISONS, *ON_BITS, *TRUTHS, *COUNTS, "argmax")
 SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
     1: (((),), ((1,),), ((67,),), ((3, 1, 5),), ((2, 0, 3),)),
     2: (((), (7,)), ((5,), ()), ((4, 1), (1, 3)), ((2, 3, 4), (4,)), ((3, 1, 5), (2, 1)), ((19,), (19,)),
@@ -95,7 +97,7 @@ def _elementwise(name: str, row: Row, word: str = "") -> Iterator[Case]:
         for shapes in SHAPES[row.n_inputs]:
             function = partial(getattr(cr, name), **called, **attributes)
             reference = partial(row.value, **attributes)
-            yield Case(name, shapes, function, reference, row.domain, note, name not in COMPARISONS)
+            yield Case(name, shapes, function, reference, row.domain, note, name not in WITHOUT_GRADIENT)
 
 
 # Reductions.
@@ -117,7 +119,7 @@ def _reductions(name: str) -> Iterator[Case]:
             options: Mapping[str, Any] = {"axis": axis, "keepdims": keepdims}
             function, reference = partial(getattr(cr, name), **options), partial(getattr(reduce, name), **options)
             note = f"axis {axis}" + " kept" * keepdims
-            yield _case(name, [shape], function, reference, note=note, differentiable=name != "argmax")
+            yield _case(name, [shape], function, reference, note=note, differentiable=name not in WITHOUT_GRADIENT)
 
 
 def _maxout() -> Iterator[Case]:
@@ -363,6 +365,11 @@ def _table() -> dict[str, list[Case]]:
     for name, row in REFERENCE.items():
         table.add(_elementwise("gelu", row, "tanh") if name == "gelu_tanh" else _elementwise(name, row))
     table.add(_elementwise("swish", REFERENCE["silu"]))
+    table.add(Case(*row) for row in divisions(SHAPES[2]))
+    table.add(
+        Case(name, shapes, function, reference, (domain,) * len(shapes), note, differentiable=False)
+        for name, shapes, function, reference, domain, note in truths(SHAPES, AXES + EMPTY)
+    )
     table.add(_maxout())
     for name in ("sum", "mean", "max", "min", "argmax"):
         table.add(_reductions(name))

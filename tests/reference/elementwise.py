@@ -33,6 +33,14 @@ less_equal = _ieee(np.less_equal)
 greater = _ieee(np.greater)
 greater_equal = _ieee(np.greater_equal)
 where = _ieee(np.where)
+floor = _ieee(np.floor)
+ceil = _ieee(np.ceil)
+trunc = _ieee(np.trunc)
+round = _ieee(np.rint)
+# Exact remainders, whose one rounding, and that of the quotient, NumPy does as docs/arithmetic.md says.
+floor_divide = _ieee(np.floor_divide)
+remainder = _ieee(np.remainder)
+fmod = _ieee(np.fmod)
 
 
 @np.errstate(all="ignore")
@@ -67,3 +75,13 @@ def minimum(x: Array, y: Array) -> Array:
     x, y = np.broadcast_arrays(x, y)
     smaller = np.where((x < y) | ((x == y) & np.signbit(x)), x, y)
     return np.where(np.isnan(x), x, smaller)
+
+
+@np.errstate(all="ignore")
+def rounded(x: Array, decimals: int) -> Array:
+    """``round(x * 10**decimals) / 10**decimals``; x where x * 10**decimals has no digits after the point."""
+    scale = x.dtype.type(10.0 ** np.abs(decimals))
+    if decimals < 0:
+        return np.asarray(round(x / scale) * scale)
+    scaled = x * scale
+    return np.where(np.abs(scaled) < 2.0 ** np.finfo(x.dtype).nmant, round(scaled) / scale, x)

@@ -10,6 +10,17 @@ from .row import ORDINARY, PAIR, REFERENCE, Interval, Row, at_zero, numbers_of
 
 __all__ = ["GRADIENTS", "ORDINARY", "REFERENCE", "Interval", "Row"]
 
+
+def integers(**attributes: float) -> tuple[float, ...]:
+    """Where the values of floor, ceil and trunc jump."""
+    return tuple(float(n) for n in range(-3, 4))
+
+
+def halves(**attributes: float) -> tuple[float, ...]:
+    """Where the values of round jump."""
+    return tuple(n + 0.5 for n in range(-3, 3))
+
+
 EXPONENTS = numbers_of("exponent", 2, 3, 1, 0, -1, -2, 5, 7, 12, 0.5)
 
 REFERENCE.update(
@@ -30,6 +41,12 @@ REFERENCE.update(
         "neg": Row(elementwise.neg),
         "abs": Row(elementwise.abs, kinks=at_zero),
         "square": Row(elementwise.square),
+        **{name: Row(getattr(elementwise, name), kinks=integers) for name in ("floor", "ceil", "trunc")},
+        "round": Row(elementwise.round, kinks=halves),
+        **{
+            name: Row(getattr(elementwise, name), domain=(ORDINARY, (0.25, 4.0)))
+            for name in ("floor_divide", "remainder", "fmod")
+        },
         "power": Row(elementwise.power, domain=((0.25, 4.0),), attributes=EXPONENTS),
     }
 )

@@ -47,7 +47,7 @@ class Entry(NamedTuple):
     joins_product: bool = False
 
 
-ELEMENTWISE = frozenset(_core.elementwise_names())
+ELEMENTWISE = frozenset((*_core.elementwise_names(), *_core.integer_names()))
 
 INSTRUCTIONS: dict[str, Entry] = {
     **{name: Entry(Map, 1) for name in ELEMENTWISE},
@@ -57,6 +57,7 @@ INSTRUCTIONS: dict[str, Entry] = {
     },
     "where": Entry(Map, 1, resized_inputs=(0,)),  # the condition is bool
     "sum": Entry(Reduce, 1, sums_rows=True),
+    "prod": Entry(Reduce, 1),
     "max": Entry(Reduce, 1),
     "min": Entry(Reduce, 1),
     "argmax": Entry(Reduce),

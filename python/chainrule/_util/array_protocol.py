@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -172,31 +172,10 @@ class ArrayProtocol:
     def __format__(self, spec: str) -> str:
         return format(self._as_number("format"), spec) if spec else str(self)
 
-    def __round__(self, digits: int | None = None) -> NoReturn:
-        raise TypeError("round: there is no such op; write round(x.item(), digits), or np.round(x.numpy(), digits)")
-
     def __pos__(self) -> Self:
         return self
 
     # Operators without an op: NumPy's result, or a TypeError where a gradient would be lost.
-
-    def __mod__(self, other: Any) -> Any:
-        return np.remainder(self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return np.remainder(other, self)
-
-    def __floordiv__(self, other: Any) -> Any:
-        return np.floor_divide(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return np.floor_divide(other, self)
-
-    def __divmod__(self, other: Any) -> Any:
-        return np.divmod(self, other)
-
-    def __rdivmod__(self, other: Any) -> Any:
-        return np.divmod(other, self)
 
     def __rpow__(self, base: Any) -> Any:
         return np.power(base, self)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .dtypes import BOOL, CODES, FLOAT32, FLOAT64, INT64, Array
+from .dtypes import BOOL, CODES, FLOAT32, FLOAT64, FLOATS, INT64, Array
 from .programs import PROGRAMS, cache_program
 
 __all__ = [
@@ -287,7 +287,8 @@ def constant(value: Any, dtype: np.dtype[Any]) -> Array:
     if found is None:
         if len(_constants) >= _CONSTANTS_MAX:
             _constants.clear()
-        found = _constants[key] = cast_array(np.array(float(value)), dtype)
+        exact = np.array(value, INT64) if isinstance(value, int) and dtype == INT64 else np.array(value)
+        found = _constants[key] = cast_array(np.array(float(value)) if dtype in FLOATS else exact, dtype)
         found.flags.writeable = False  # the array is shared by all uses of this number
     return found
 

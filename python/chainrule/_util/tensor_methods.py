@@ -5,6 +5,7 @@ The ops need the complete class Tensor: `_tensor.py` imports them in its last li
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -43,8 +44,12 @@ class Methods(ArrayProtocol):
         return ops.astype(self, np.float64)
 
     def long(self) -> Tensor:
-        """The values in int64; TypeError for floats, whose fractions would be dropped."""
+        """The values in int64, without their fractions; see `cr.astype`."""
         return ops.astype(self, np.int64)
+
+    def bool(self) -> Tensor:
+        """Whether values are other than 0; see `cr.astype`."""
+        return ops.astype(self, np.bool_)
 
     def to(self, *args: Any, dtype: npt.DTypeLike | None = None, device: Any = None) -> Tensor:
         """Return the values in another dtype, as `torch.Tensor.to`: `x.to("float64")`, `x.to("cpu")`, `x.to(other)`.
@@ -88,6 +93,52 @@ class Methods(ArrayProtocol):
         (True, [1.0, 2.0])
         """
         return ops.getitem(self, ...)
+
+    # Operators; the others are Tensor's.
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return ops.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return ops.remainder(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return ops.divmod(self, other)
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return ops.divmod(other, self)
+
+    def __round__(self, digits: int | None = None) -> Tensor:
+        return ops.round(self, digits or 0)
+
+    # Operations on bits, of masks and integers.
+
+    def __and__(self, other: Any) -> Tensor:
+        return ops.bitwise_and(self, other)
+
+    def __rand__(self, other: Any) -> Tensor:
+        return ops.bitwise_and(other, self)
+
+    def __or__(self, other: Any) -> Tensor:
+        return ops.bitwise_or(self, other)
+
+    def __ror__(self, other: Any) -> Tensor:
+        return ops.bitwise_or(other, self)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return ops.bitwise_xor(self, other)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return ops.bitwise_xor(other, self)
+
+    def __invert__(self) -> Tensor:
+        return ops.bitwise_not(self)
 
     # Shape.
 
@@ -189,25 +240,53 @@ class Methods(ArrayProtocol):
 
     # Reductions and functions.
 
-    def sum(self, axis: Any = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    def sum(self, axis: Any = None, keepdims: builtins.bool = False, **names: Unpack[Dim]) -> Tensor:
         """Sum over axes; see `cr.sum`."""
         return ops.sum(self, axis, keepdims, **names)
 
-    def mean(self, axis: Any = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    def mean(self, axis: Any = None, keepdims: builtins.bool = False, **names: Unpack[Dim]) -> Tensor:
         """Mean over axes; see `cr.mean`."""
         return ops.mean(self, axis, keepdims, **names)
 
-    def max(self, axis: Any = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    def max(self, axis: Any = None, keepdims: builtins.bool = False, **names: Unpack[Dim]) -> Tensor:
         """Maximum over axes; see `cr.max`."""
         return ops.max(self, axis, keepdims, **names)
 
-    def min(self, axis: Any = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    def min(self, axis: Any = None, keepdims: builtins.bool = False, **names: Unpack[Dim]) -> Tensor:
         """Minimum over axes; see `cr.min`."""
         return ops.min(self, axis, keepdims, **names)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    def argmax(self, axis: int | None = None, keepdims: builtins.bool = False, **names: Unpack[Dim]) -> Tensor:
         """Index of the maximum; see `cr.argmax`."""
         return ops.argmax(self, axis, keepdims, **names)
+
+    def any(self, axis: Any = None, keepdims: builtins.bool = False, **names: Unpack[Dim]) -> Tensor:
+        """Whether any element is other than 0; see `cr.any`."""
+        return ops.any(self, axis, keepdims, **names)
+
+    def all(self, axis: Any = None, keepdims: builtins.bool = False, **names: Unpack[Dim]) -> Tensor:
+        """Whether all elements are other than 0; see `cr.all`."""
+        return ops.all(self, axis, keepdims, **names)
+
+    def count_nonzero(self, axis: Any = None, keepdims: builtins.bool = False, **names: Unpack[Dim]) -> Tensor:
+        """Number of elements other than 0; see `cr.count_nonzero`."""
+        return ops.count_nonzero(self, axis, keepdims, **names)
+
+    def floor(self) -> Tensor:
+        """Nearest integer below or equal; see `cr.floor`."""
+        return ops.floor(self)
+
+    def ceil(self) -> Tensor:
+        """Nearest integer above or equal; see `cr.ceil`."""
+        return ops.ceil(self)
+
+    def trunc(self) -> Tensor:
+        """The values without their fractions; see `cr.trunc`."""
+        return ops.trunc(self)
+
+    def round(self, decimals: int = 0) -> Tensor:
+        """Nearest integer; see `cr.round`."""
+        return ops.round(self, decimals)
 
     def clip(self, low: Any = None, high: Any = None) -> Tensor:
         """Limit the values; see `cr.clip`."""

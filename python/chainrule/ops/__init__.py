@@ -15,6 +15,7 @@ from ._cast import *
 from ._class_losses import *
 from ._conv import *
 from ._getitem import *
+from ._logic import *
 from ._losses import *
 from ._math import *
 from ._matmul import *
@@ -25,6 +26,7 @@ from ._pool import *
 from ._products import *
 from ._rearrange import *
 from ._reduce import *
+from ._rounding import *
 from ._shape import *
 from ._softmax import *
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._tensor import Tensor
 from .._util.checks import check_integer, is_integer
+from .._util.dtypes import FLOATS
 from .._util.exports import own_names
 from ._arithmetic import (
     _float_dtype,
@@ -19,6 +20,7 @@ from ._arithmetic import (
     add,
     div,
     greater,
+    maximum,
     minimum,
     mul,
     neg,
@@ -63,12 +65,13 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
 _CLIP = _unary("clip", "x", None)
 
 
-def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
+def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """Limit to an interval, min(max(x, min), max); the gradient passes where min <= x <= max.
 
-    Arguments: `x`, a float tensor, array or number of any shape; `min`, `max`, numbers, or None for no bound.
-    Returns: a tensor of x's shape and dtype; `max` everywhere if min > max.
-    Errors: ValueError without a bound, TypeError for bounds that are not numbers: use cr.maximum and cr.minimum.
+    Arguments: `x`, a tensor, array or number of any shape; `min`, `max`, numbers, or None for no bound; also tensors
+    and arrays, which broadcast with x and get the gradient where they are the limit.
+    Returns: a tensor of x's dtype (or the bounds', where wider, as in `cr.add`); `max` everywhere if min > max.
+    Errors: ValueError without a bound.
 
     >>> import chainrule as cr
     >>> cr.clip([-2.0, 0.5, 3.0], 0.0, 1.0).numpy()
@@ -76,9 +79,17 @@ def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("clip: expected min, max or both, got neither")
-    low = float("-inf") if min is None else _float_argument("clip", "min", min)
-    high = float("inf") if max is None else _float_argument("clip", "max", max)
-    return apply(_CLIP, (one(x),), (low, high))
+    source = one(x)
+    if source.dtype in FLOATS and _is_bound(min) and _is_bound(max):
+        low = float("-inf") if min is None else float(min)
+        return apply(_CLIP, (source,), (low, float("inf") if max is None else float(max)))
+    limited = source if min is None else maximum(source, min)
+    return limited if max is None else minimum(limited, max)
+
+
+def _is_bound(value: Any) -> bool:
+    numbers = (int, float, np.integer, np.floating)
+    return value is None or (isinstance(value, numbers) and not isinstance(value, bool))
 
 
 _HARDTANH = _unary("hardtanh", "y", None)

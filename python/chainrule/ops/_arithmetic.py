@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._tensor import Tensor
-from .._util.dtypes import BOOL, CODES, FLOATS
+from .._util.dtypes import BOOL, CODES, FLOAT32, FLOAT64, FLOATS, INT64
 from .._util.exports import own_names
+from ._dtypes import common_dtype, computed_in, converted
 from ._op import OPS, SYMMETRIC, Attrs, Op, Plan, Rule, Spec, apply, register
 from ._operands import one, own, pair
 from ._strides import broadcast_shapes, map_code
@@ -27,26 +28,34 @@ def _float_dtype(name: str, specs: Sequence[Spec | Tensor]) -> np.dtype[Any]:
     return first
 
 
+def _map_in(
+    name: str, specs: Sequence[Spec], attrs: Attrs, dtypes: Sequence[np.dtype[Any]], out: np.dtype[Any]
+) -> Plan:
+    """An elementwise kernel on operands that are converted to these dtypes; the last one is the kernel's."""
+    n, shapes = len(specs), [s.shape for s in specs]
+    result = Spec(broadcast_shapes(name, shapes), out)
+    slots, code, temporaries = converted(specs, dtypes)
+    code.append(map_code(name, CODES[dtypes[-1]], result.shape, n, slots, shapes, [float(a) for a in attrs]))
+    return Plan(result, code, temporaries)
+
+
 def _map_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    dtype = _float_dtype(name, specs)
-    shapes = [s.shape for s in specs]
-    out = Spec(broadcast_shapes(name, shapes), dtype)
-    n = len(specs)
-    return Plan(out, [map_code(name, CODES[dtype], out.shape, n, range(n), shapes, [float(a) for a in attrs])])
+    dtype = computed_in(name, [s.dtype for s in specs])
+    return _map_in(name, specs, attrs, [dtype] * len(specs), dtype)
 
 
 def _compare_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    plan = _map_plan(name, specs, attrs)
-    return Plan(Spec(plan.out.shape, BOOL), plan.code)
+    """int64 and float32 are compared as float64: float32 has too few digits for integers."""
+    dtypes = [s.dtype for s in specs]
+    dtype = FLOAT64 if set(dtypes) == {INT64, FLOAT32} else computed_in(name, dtypes)
+    return _map_in(name, specs, attrs, [dtype] * len(specs), BOOL)
 
 
 def _where_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     if specs[0].dtype != BOOL:
         raise TypeError(f"{name}: the condition must be bool, got {specs[0].dtype}; compare, for example x != 0")
-    dtype = _float_dtype(name, specs[1:])
-    shapes = [s.shape for s in specs]
-    out = Spec(broadcast_shapes(name, shapes), dtype)
-    return Plan(out, [map_code(name, CODES[dtype], out.shape, 3, range(3), shapes, [])])
+    dtype = common_dtype(name, [s.dtype for s in specs[1:]])
+    return _map_in(name, specs, attrs, [BOOL, dtype, dtype], dtype)
 
 
 def _map_op(name: str, *vjp: Rule | None) -> Op:
@@ -85,9 +94,11 @@ _EQUAL, _NOT_EQUAL, _LESS, _LESS_EQUAL, _GREATER, _GREATER_EQUAL = (
 def add(a: Any, b: Any) -> Tensor:
     """Add elementwise with broadcasting, a + b.
 
-    Arguments: tensors of one float dtype and broadcastable shapes; arrays, lists and numbers take a tensor's dtype.
-    Returns: a tensor of the broadcast shape.
-    Errors: TypeError for other or mixed dtypes, ValueError for shapes that do not broadcast. The same holds for the
+    Arguments: tensors of broadcastable shapes. bool and int64 beside a float take its dtype, bool beside int64 becomes
+    int64; arrays, lists and numbers take a tensor's dtype where that loses nothing (docs/arithmetic.md, Dtypes).
+    int64 wraps around where it overflows.
+    Returns: a tensor of the broadcast shape; of two bool tensors bool, a | b.
+    Errors: TypeError for float32 beside float64, ValueError for shapes that do not broadcast. The same holds for the
     other arithmetic functions.
 
     >>> import chainrule as cr
@@ -98,13 +109,16 @@ def add(a: Any, b: Any) -> Tensor:
 
 
 def sub(a: Any, b: Any) -> Tensor:
-    """Subtract elementwise with broadcasting, a - b; arguments as `cr.add`.
+    """Subtract elementwise with broadcasting, a - b; arguments as `cr.add`, but two bool tensors are an error.
 
     >>> import chainrule as cr
     >>> cr.sub([1.0, 2.0], 3.0).numpy()
     array([-2., -1.], dtype=float32)
     """
-    return apply(_SUB, pair(a, b))
+    first, second = pair(a, b)
+    if first.dtype == BOOL == second.dtype:
+        raise TypeError("sub: bool minus bool is not defined; write a ^ b, or a.long() - b")
+    return apply(_SUB, (first, second))
 
 
 def mul(a: Any, b: Any) -> Tensor:
@@ -120,6 +134,8 @@ def mul(a: Any, b: Any) -> Tensor:
 def div(a: Any, b: Any) -> Tensor:
     """Divide elementwise with broadcasting, a / b (IEEE: x/0 is infinite, 0/0 NaN); arguments as `cr.add`.
 
+    Integers and bools give float32; `cr.floor_divide` gives integers.
+
     >>> import chainrule as cr
     >>> cr.div([1.0, 2.0], 4.0).numpy()
     array([0.25, 0.5 ], dtype=float32)
@@ -128,23 +144,27 @@ def div(a: Any, b: Any) -> Tensor:
 
 
 def neg(x: Any) -> Tensor:
-    """Negate, -x.
+    """Negate, -x; TypeError for bool.
 
     >>> import chainrule as cr
     >>> cr.neg([1.0, -2.0]).numpy()
     array([-1.,  2.], dtype=float32)
     """
-    return apply(_NEG, (one(x),))
+    operand = one(x)
+    if operand.dtype == BOOL:
+        raise TypeError("neg: -x is not defined for bool; write ~x, or -x.long()")
+    return apply(_NEG, (operand,))
 
 
 def abs(x: Any) -> Tensor:
-    """Absolute value, |x|; its gradient at 0 is 0.
+    """Absolute value, |x|; its gradient at 0 is 0. The least int64 wraps around to itself.
 
     >>> import chainrule as cr
     >>> cr.abs([1.0, -2.0]).numpy()
     array([1., 2.], dtype=float32)
     """
-    return apply(_ABS, (one(x),))
+    operand = one(x)
+    return operand if operand.dtype == BOOL else apply(_ABS, (operand,))
 
 
 def square(x: Any) -> Tensor:
@@ -196,8 +216,10 @@ _RECIPROCAL_POWER = Op(
 def power(x: Any, exponent: float) -> Tensor:
     """Raise to a constant power, x ** exponent, by repeated squaring (docs/arithmetic.md).
 
-    Arguments: `x`, a float tensor; `exponent`, an integer, or 0.5 for the square root.
-    Errors: ValueError for other exponents, TypeError for a tensor exponent: write cr.exp(exponent * cr.log(x)).
+    Arguments: `x`, a tensor; `exponent`, an integer, or 0.5 for the square root. Integers stay integers; a float
+    exponent (2.0) gives floats.
+    Errors: ValueError for other exponents and for negative ones of integers, TypeError for a tensor exponent: write
+    cr.exp(exponent * cr.log(x)).
 
     >>> import chainrule as cr
     >>> cr.power([2.0, 3.0], 3).numpy()
@@ -206,7 +228,13 @@ def power(x: Any, exponent: float) -> Tensor:
     if not isinstance(exponent, (int, float, np.integer, np.floating)) or isinstance(exponent, bool):
         raise TypeError("power: the exponent must be a number; for a tensor write cr.exp(exponent * cr.log(x))")
     base = one(x)
-    _float_dtype("power", [base])
+    if base.dtype not in FLOATS:
+        whole = isinstance(exponent, (int, np.integer))
+        if whole and exponent < 0:
+            raise ValueError(
+                f"power: {base.dtype} to the power of {exponent} is a fraction; write x.float() ** {exponent}"
+            )
+        base = apply(OPS["astype"], (base,), ((INT64 if whole else FLOAT32).char,))
     if exponent == 0.5:
         return apply(OPS["sqrt"], (base,))
     if not float(exponent).is_integer():
@@ -251,7 +279,7 @@ def minimum(a: Any, b: Any) -> Tensor:
 def where(condition: Any, a: Any, b: Any) -> Tensor:
     """Select elementwise, a where the condition is true, else b.
 
-    Arguments: `condition`, bool; `a`, `b`, of one float dtype; the three shapes broadcast.
+    Arguments: `condition`, bool; `a`, `b`, of dtypes as in `cr.add`; the three shapes broadcast.
 
     >>> import chainrule as cr
     >>> x = cr.tensor([-1.0, 2.0])
@@ -268,7 +296,7 @@ def equal(a: Any, b: Any) -> Tensor:
     >>> cr.equal([1.0, 2.0], 2.0).numpy()
     array([False,  True])
     """
-    return apply(_EQUAL, pair(a, b))
+    return apply(_EQUAL, pair(a, b, FLOAT64))
 
 
 def not_equal(a: Any, b: Any) -> Tensor:
@@ -278,7 +306,7 @@ def not_equal(a: Any, b: Any) -> Tensor:
     >>> cr.not_equal([1.0, 2.0], 2.0).numpy()
     array([ True, False])
     """
-    return apply(_NOT_EQUAL, pair(a, b))
+    return apply(_NOT_EQUAL, pair(a, b, FLOAT64))
 
 
 def less(a: Any, b: Any) -> Tensor:
@@ -288,7 +316,7 @@ def less(a: Any, b: Any) -> Tensor:
     >>> cr.less([1.0, 2.0], 2.0).numpy()
     array([ True, False])
     """
-    return apply(_LESS, pair(a, b))
+    return apply(_LESS, pair(a, b, FLOAT64))
 
 
 def less_equal(a: Any, b: Any) -> Tensor:
@@ -298,7 +326,7 @@ def less_equal(a: Any, b: Any) -> Tensor:
     >>> cr.less_equal([1.0, 3.0], 2.0).numpy()
     array([ True, False])
     """
-    return apply(_LESS_EQUAL, pair(a, b))
+    return apply(_LESS_EQUAL, pair(a, b, FLOAT64))
 
 
 def greater(a: Any, b: Any) -> Tensor:
@@ -308,7 +336,7 @@ def greater(a: Any, b: Any) -> Tensor:
     >>> cr.greater([1.0, 3.0], 2.0).numpy()
     array([False,  True])
     """
-    return apply(_GREATER, pair(a, b))
+    return apply(_GREATER, pair(a, b, FLOAT64))
 
 
 def greater_equal(a: Any, b: Any) -> Tensor:
@@ -318,7 +346,7 @@ def greater_equal(a: Any, b: Any) -> Tensor:
     >>> cr.greater_equal([1.0, 3.0], 2.0).numpy()
     array([False,  True])
     """
-    return apply(_GREATER_EQUAL, pair(a, b))
+    return apply(_GREATER_EQUAL, pair(a, b, FLOAT64))
 
 
 if not TYPE_CHECKING:

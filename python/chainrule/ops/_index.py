@@ -1,4 +1,4 @@
-"""Gather one element per row by index, and its transpose, scatter; select between indices."""
+"""Gather one element per row by index, and its transpose, scatter."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from .._ir.instruction import Instr
 from .._ir.records import Gather, Scatter
 from .._tensor import Tensor
-from .._util.dtypes import FLOAT64, INT64
-from ._arithmetic import where
-from ._cast import astype
-from ._op import LINEAR, OPS, Attrs, Op, Plan, Spec, apply, register
+from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
 
-__all__ = ["gather", "scatter", "where_index"]
+__all__ = ["gather", "scatter"]
 
 
 def _gather_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -40,10 +37,3 @@ def gather(x: Tensor, index: Tensor) -> Tensor:
 def scatter(g: Tensor, index: Tensor, cols: int) -> Tensor:
     """out[i, index[i]] = g[i], zero elsewhere."""
     return apply(_SCATTER, (g, index), (cols,))
-
-
-def where_index(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Select elementwise, a where the condition is true, else b, for indices: `where` takes floats, and float64 holds
-    every index."""
-    numbers = where(condition, astype(a, FLOAT64), astype(b, FLOAT64))
-    return apply(OPS["astype"], (numbers,), (INT64.char,))

@@ -6,7 +6,6 @@ loss is computed, and nothing they hold reaches a value or a gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
 from ._arithmetic import _float_dtype, div, equal, mul, sub, where
 from ._cast import astype
-from ._index import where_index
 from ._operands import own, pair
 from ._reduce import mean, sum
 from ._shape import reshape
@@ -28,7 +26,6 @@ __all__ = [
     "counted",
     "labelled",
     "matched",
-    "raise_where",
     "reduced",
     "rows_counted",
     "weights",
@@ -82,7 +79,7 @@ def labelled(name: str, scores: Tensor, labels: Any, sample_weight: Any = None) 
                 index = Tensor._wrap(np.where(weight._data == 0, 0, index._data))
             else:
                 zeros = Tensor(np.zeros(index.shape, INT64))
-                index, executor = where_index(equal(weight, 0), zeros, index), grad_mode.executor
+                index, executor = where(equal(weight, 0), zeros, index), grad_mode.executor
     checked: Tensor = executor.check_index(index, 0, classes, out_of_range)
     return scores, checked
 
@@ -127,15 +124,6 @@ def class_weight(name: str, scores: Tensor, weight: Any) -> Tensor:
     if given.shape != scores.shape[-1:]:
         raise ValueError(f"{name}: weight has shape {given.shape}, expected one per class, {scores.shape[-1:]}")
     return given
-
-
-def raise_where(wrong: Tensor, error: Callable[[tuple[int, ...]], Exception]) -> None:
-    """Raise `error(index)` for the first True element of `wrong`; while traced, append a check that does so."""
-
-    def at_index(at: int, value: int) -> Exception:
-        return error(tuple(int(i) for i in np.unravel_index(at, wrong.shape)))
-
-    grad_mode.executor.check_false(wrong, at_index)
 
 
 def reduced(

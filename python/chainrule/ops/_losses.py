@@ -30,7 +30,8 @@ from ._arithmetic import (
     sub,
     where,
 )
-from ._loss_parts import counted, matched, raise_where, reduced, weights
+from ._checks import raise_where
+from ._loss_parts import counted, matched, reduced, weights
 from ._math import _logistic_slope, exp, log, log1p, softplus
 from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair

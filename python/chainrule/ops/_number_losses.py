@@ -15,7 +15,8 @@ from .._util.checks import check_number
 from .._util.exports import own_names
 from ._activations import relu
 from ._arithmetic import _float_dtype, add, div, less, mul, neg, square, sub, where
-from ._loss_parts import matched, raise_where, reduced, rows_counted, weights
+from ._checks import raise_where
+from ._loss_parts import matched, reduced, rows_counted, weights
 from ._math import log, tanh
 from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import own, pair

@@ -10,9 +10,10 @@ from .._tensor import Tensor
 from .._util.arrays import cast_array, check_operand, constant, is_plain, to_array
 from .._util.dtypes import FLOAT32, FLOATS
 from .._util.mode import grad_mode
+from ._dtypes import number_dtype
 from ._op import OPS
 
-__all__ = ["as_tensor", "from_dlpack", "number_dtype", "one", "own", "pair"]
+__all__ = ["as_tensor", "from_dlpack", "one", "own", "pair"]
 
 
 def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
@@ -22,8 +23,7 @@ def as_tensor(value: Any, dtype: np.dtype[Any] | None = None) -> Tensor:
     array = value if isinstance(value, np.ndarray) else None
     if array is not None and array.base is not None and grad_mode.enabled:
         check_operand(array)
-    scalar = isinstance(value, (bool, int, float, np.generic)) or (array is not None and array.ndim == 0)
-    if dtype is not None and scalar:
+    if dtype is not None and _is_number(value):
         return Tensor._wrap(constant(value, dtype))
     if array is not None and is_plain(array):
         # The graph saves its inputs, so copy: the caller may change the array before backward. Without a graph the op
@@ -40,42 +40,43 @@ def _refuse_matrix(value: Any) -> None:
         raise TypeError("an op got an np.matrix, whose * and ** are matrix products; pass np.asarray(x)")
 
 
-def number_dtype(like: Any) -> np.dtype[Any]:
-    """The dtype of a Python number combined with `like`: the latter's float dtype, else float32."""
-    dtype: np.dtype[Any] = getattr(like, "dtype", FLOAT32)
-    if dtype in FLOATS:
-        return dtype
-    native = np.dtype(dtype).newbyteorder("=")
-    return native if native in FLOATS else FLOAT32
-
-
 def one(x: Any) -> Tensor:
     """Convert an operand to a tensor for an op to read; it may share the memory of an array."""
-    return x if isinstance(x, Tensor) else as_tensor(x, number_dtype(x))
+    return x if isinstance(x, Tensor) else as_tensor(x, number_dtype(x) if _is_number(x) else None)
 
 
-def pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Convert two operands to tensors; a scalar, or an array beside a tensor, takes the other's dtype."""
+def pair(a: Any, b: Any, real: np.dtype[Any] = FLOAT32) -> tuple[Tensor, Tensor]:
+    """Convert two operands to tensors; a scalar, or an array beside a tensor, takes the other's dtype.
+
+    Where that would lose something, it keeps its own, as in `number_dtype`; `real` is that of a float beside integers.
+    """
     if isinstance(a, Tensor):
         if not isinstance(b, Tensor):
-            return a, _beside(a, b)
+            return a, _beside(a, b, real)
         if a.dtype is not b.dtype and a.dtype != b.dtype:
             return _argument_beside(a, b), _argument_beside(b, a)
         return a, b
     if isinstance(b, Tensor):
-        return _beside(b, a), b
+        return _beside(b, a, real), b
     if isinstance(b, np.ndarray) and b.ndim:
-        return as_tensor(a, number_dtype(b)), as_tensor(b)
+        other = as_tensor(b)
+        return as_tensor(a, number_dtype(a, other.dtype, real) if _is_number(a) else None), other
     first = one(a)
-    return first, as_tensor(b, number_dtype(first))
+    return first, as_tensor(b, number_dtype(b, first.dtype, real) if _is_number(b) else None)
 
 
-def _beside(tensor: Tensor, value: Any) -> Tensor:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, np.generic)) or (isinstance(value, np.ndarray) and value.ndim == 0)
+
+
+def _beside(tensor: Tensor, value: Any, real: np.dtype[Any]) -> Tensor:
     """A plain value as an operand beside a tensor: in its dtype, if that is a float one."""
     dtype = tensor.dtype
+    if _is_number(value):
+        return as_tensor(value, number_dtype(value, dtype, real))
     if isinstance(value, (list, tuple)) and dtype in FLOATS:  # numbers of it are rounded once
         return Tensor._wrap(to_array(value, dtype))
-    other = as_tensor(value, number_dtype(tensor))
+    other = as_tensor(value)
     if other.dtype == dtype or dtype not in FLOATS:
         return other
     return Tensor._wrap(cast_array(other._data, dtype))

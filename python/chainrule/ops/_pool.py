@@ -10,9 +10,8 @@ import numpy as np
 
 from .._tensor import Tensor
 from .._util.checks import is_integer
-from ._arithmetic import _float_dtype, div, equal
+from ._arithmetic import _float_dtype, div, equal, where
 from ._conv import columns_of
-from ._index import where_index
 from ._op import Attrs, Op, Plan, Spec, apply, register
 from ._operands import one
 from ._reduce import extreme_rules, reduce_plan
@@ -51,7 +50,7 @@ def _window_max_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 def _inside(index: Tensor, out: Tensor, attrs: Attrs) -> Tensor:
     """Indices of the largest elements (n * channels * windows,), none of them in the padding."""
     first = np.broadcast_to(_first_inside(attrs[1]), out.shape).reshape(-1)
-    return where_index(equal(reshape(out, index.shape), -np.inf), Tensor(first), index)
+    return where(equal(reshape(out, index.shape), -np.inf), Tensor(first), index)
 
 
 @lru_cache(maxsize=64)

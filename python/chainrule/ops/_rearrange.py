@@ -11,7 +11,7 @@ from .._ir.shapes import product
 from .._tensor import Tensor
 from .._util.checks import check_size, is_integer
 from .._util.exports import own_names
-from ._arithmetic import _float_dtype, where
+from ._arithmetic import where
 from ._getitem import getitem
 from ._names import Dim, by_dim
 from ._operands import own
@@ -285,8 +285,7 @@ def _triangle(name: str, x: Any, kept: Any) -> Tensor:
     source = own(x)
     if source.ndim < 2:
         raise ValueError(f"{name}: expected at least two axes, got shape {source.shape}")
-    _float_dtype(name, [source])
-    return where(kept(*np.ogrid[: source.shape[-2], : source.shape[-1]]), source, 0.0)
+    return where(kept(*np.ogrid[: source.shape[-2], : source.shape[-1]]), source, False)
 
 
 if not TYPE_CHECKING:

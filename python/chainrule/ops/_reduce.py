@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .._ir.instruction import Instr
 from .._ir.records import Reduce, ReduceMode
 from .._ir.shapes import product
 from .._tensor import Tensor
 from .._util.checks import is_integer
-from ._arithmetic import _float_dtype, div, neg
+from .._util.dtypes import FLOAT32, FLOAT64, FLOATS, INT64
+from ._arithmetic import div, neg
+from ._cast import astype
+from ._dtypes import computed_in, converted
+from ._logic import truth
 from ._names import Dim, by_dim, no_pair
 from ._op import LINEAR, Attrs, Op, Plan, Rule, Shape, Spec, apply, register
 from ._operands import one
@@ -31,9 +33,10 @@ def _without(shape: Shape, axes: tuple[int, ...]) -> Shape:
 
 def reduce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     """attrs: the sorted axes. The elements reduced to one output form a sequence in C order."""
-    (x,) = specs
     (axes,) = attrs
-    _float_dtype(name, specs)
+    dtype = computed_in(name, [specs[0].dtype])
+    (source,), code, temporaries = converted(specs, [dtype])
+    x = Spec(specs[0].shape, dtype)
     ndim = len(x.shape)
     last = axes[-1] if axes else ndim
     before = [i for i in range(last) if i not in axes]
@@ -44,11 +47,12 @@ def reduce_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     by_rows = bool(axes) and order[-1] in axes
     outer, reduced, inner = (product([x.shape[i] for i in part]) for part in (before, axes, after))
     record = Reduce(outer, reduced, inner, ReduceMode.LANE_RULE if by_rows else ReduceMode.START_CHAIN)
-    out = Spec(_without(x.shape, axes), np.dtype(np.int64) if name == "argmax" else x.dtype)
-    if order == list(range(ndim)):
-        return Plan(out, [Instr(name, x.code, [1], [0], record)])
-    code, transposed = transpose_code(x, order, 2, 0)
-    return Plan(out, [code, Instr(name, x.code, [1], [2], record)], [transposed])
+    out = Spec(_without(x.shape, axes), INT64 if name == "argmax" else x.dtype)
+    if order != list(range(ndim)):
+        at = 2 + len(temporaries)
+        move, transposed = transpose_code(x, order, at, source)
+        code, temporaries, source = [*code, move], [*temporaries, transposed], at
+    return Plan(out, [*code, Instr(name, x.code, [1], [source], record)], temporaries)
 
 
 def _with_ones(shape: Shape, axes: tuple[int, ...]) -> Shape:
@@ -98,10 +102,15 @@ def extreme_rules(
     return (reverse,), (forward,)
 
 
+def _truth_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    return reduce_plan("max" if name == "any" else "min", specs, attrs)
+
+
 _SUM = register(Op("sum", reduce_plan, (_sum_rule,), (LINEAR,)))
 _MAX = register(Op("max", reduce_plan, *extreme_rules(True)))
 _MIN = register(Op("min", reduce_plan, *extreme_rules(False)))
 _ARGMAX = register(Op("argmax", reduce_plan))
+_ANY, _ALL = (register(Op(name, _truth_plan)) for name in ("any", "all"))
 
 
 def _reduce(op: Op, x: Any, axis: Axis, keepdims: bool, needs_elements: bool) -> Tensor:
@@ -116,9 +125,9 @@ def _reduce(op: Op, x: Any, axis: Axis, keepdims: bool, needs_elements: bool) ->
 def sum(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
     """Sum over axes, in the order specified in docs/arithmetic.md.
 
-    Arguments: `x`, a float tensor; `axis`, an integer, a tuple or None for all; `keepdims`, keep the axes, with
-    length 1; `dim` and `keepdim` are other names of them.
-    Returns: a tensor without these axes; the sum of no elements is 0.
+    Arguments: `x`, a tensor; `axis`, an integer, a tuple or None for all; `keepdims`, keep the axes, with length 1;
+    `dim` and `keepdim` are other names of them.
+    Returns: a tensor without these axes, of x's dtype, int64 for bool; the sum of no elements is 0.
     Errors: ValueError for an axis out of range, TypeError for dtypes.
 
     >>> import chainrule as cr
@@ -133,6 +142,8 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim])
 def mean(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
     """Mean over axes, sum / n; arguments as `cr.sum`, NaN for no elements.
 
+    Of integers and bools: computed in float64, given as float32.
+
     >>> import chainrule as cr
     >>> cr.mean([[1.0, 2.0], [3.0, 4.0]]).item()
     2.5
@@ -140,7 +151,8 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]
     if names:
         axis, keepdims = by_dim("mean", names, axis, keepdims)
     source = one(x)
-    _float_dtype("mean", [source])
+    if source.dtype not in FLOATS:
+        return astype(mean(astype(source, FLOAT64), axis, keepdims), FLOAT32)
     axes = axes_of("mean", axis, source.ndim)
     count = product([source.shape[i] for i in axes])
     return div(_reduce(_SUM, source, axes, keepdims, False), count)
@@ -194,4 +206,40 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False, **names: Unp
     return _reduce(_ARGMAX, source, axis, keepdims, True)
 
 
-__all__ = ["argmax", "max", "mean", "min", "sum"]
+def any(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    """Whether any element over axes is other than 0 (or NaN), as bool; False for no elements. Arguments as `cr.sum`.
+
+    >>> import chainrule as cr
+    >>> cr.any([[0.0, 2.0], [0.0, 0.0]], axis=1).tolist()
+    [True, False]
+    """
+    if names:
+        axis, keepdims = by_dim("any", names, axis, keepdims)
+    return _reduce(_ANY, truth(x), axis, keepdims, False)
+
+
+def all(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    """Whether all elements over axes are other than 0, as bool; True for no elements. Arguments as `cr.sum`.
+
+    >>> import chainrule as cr
+    >>> cr.all([[1.0, 2.0], [3.0, 0.0]], axis=1).tolist()
+    [True, False]
+    """
+    if names:
+        axis, keepdims = by_dim("all", names, axis, keepdims)
+    return _reduce(_ALL, truth(x), axis, keepdims, False)
+
+
+def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    """Number of elements over axes that are other than 0, as int64. Arguments as `cr.sum`.
+
+    >>> import chainrule as cr
+    >>> cr.count_nonzero([[0.0, 2.0], [3.0, 4.0]], axis=1).tolist()
+    [1, 2]
+    """
+    if names:
+        axis, keepdims = by_dim("count_nonzero", names, axis, keepdims)
+    return _reduce(_SUM, truth(x), axis, keepdims, False)
+
+
+__all__ = ["all", "any", "argmax", "count_nonzero", "max", "mean", "min", "sum"]

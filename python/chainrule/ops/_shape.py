@@ -15,6 +15,8 @@ from .._tensor import Tensor
 from .._util.arrays import as_ndarray
 from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
+from ._cast import astype
+from ._dtypes import common_dtype
 from ._names import Dim, by_dim
 from ._op import LINEAR, Attrs, Op, Plan, Shape, Spec, Tangents, apply, register
 from ._operands import one, own
@@ -230,8 +232,8 @@ _CONCATENATE = register(
 def concatenate(tensors: Sequence[Any], axis: int = 0, **names: Unpack[Dim]) -> Tensor:
     """Join tensors along an axis.
 
-    Arguments: `tensors`, at least one, of one dtype, with shapes that differ only in that axis; `axis`, also named
-    `dim`.
+    Arguments: `tensors`, at least one, with shapes that differ only in that axis; bool and int64 beside wider dtypes
+    become these, as in `cr.add`; `axis`, also named `dim`.
     Errors: ValueError for shapes, TypeError for dtypes.
 
     >>> import chainrule as cr
@@ -244,9 +246,9 @@ def concatenate(tensors: Sequence[Any], axis: int = 0, **names: Unpack[Dim]) -> 
     if not parts:
         raise ValueError("concatenate: expected at least one tensor")
     (at,) = axes_of("concatenate", axis, parts[0].ndim)
+    dtype = common_dtype("concatenate", [t.dtype for t in parts])
+    parts = tuple(astype(t, dtype) for t in parts)
     for t in parts:
-        if t.dtype != parts[0].dtype:
-            raise TypeError(f"concatenate: expected one dtype, got {parts[0].dtype} and {t.dtype}")
         if t.ndim != parts[0].ndim or any(
             n != m for d, (n, m) in enumerate(zip(t.shape, parts[0].shape, strict=True)) if d != at
         ):
@@ -268,8 +270,7 @@ def stack(tensors: Sequence[Any], axis: int = 0, **names: Unpack[Dim]) -> Tensor
         raise ValueError("stack: expected at least one tensor")
     if any(t.shape != parts[0].shape for t in parts):
         raise ValueError(f"stack: expected one shape, got {' and '.join(str(t.shape) for t in parts)}")
-    if any(t.dtype != parts[0].dtype for t in parts):
-        raise TypeError(f"stack: expected one dtype, got {' and '.join(str(t.dtype) for t in parts)}")
+    common_dtype("stack", [t.dtype for t in parts])
     (at,) = axes_of("stack", axis, parts[0].ndim + 1)
     shape = (*parts[0].shape[:at], 1, *parts[0].shape[at:])
     return concatenate([reshape(t, shape) for t in parts], at)

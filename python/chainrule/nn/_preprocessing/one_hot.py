@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ... import ops
 from ..._tensor import Tensor
 from ..._util.mode import grad_mode
-from ...ops._loss_parts import raise_where
+from ...ops._checks import raise_where
 from .._module import Buffer, Stored
 from .base import Preprocessing
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..._tensor import Tensor
+from ..._util.dtypes import FLOATS
 from .._activations import clip, heaviside, sign
 from .._arithmetic import (
     abs,
@@ -28,11 +29,25 @@ from .._arithmetic import (
     sub,
     where,
 )
+from .._logic import (
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    isfinite,
+    isinf,
+    isnan,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+)
 from .._math import cos, exp, expm1, log, log1p, sin, sqrt, tanh
 from .._matmul import matmul
 from .._operands import one, own, pair
 from .._products import dot, inner, outer, tensordot
-from .._reduce import argmax, max, mean, min, sum
+from .._reduce import all, any, argmax, count_nonzero, max, mean, min, sum
+from .._rounding import ceil, divmod, floor, floor_divide, fmod, remainder, round, trunc
 from .._shape import reshape
 from ._rows import NoOpError, Row, adapts, check_default
 
@@ -54,38 +69,53 @@ def _power(x: Any, exponent: Any) -> Tensor:
     return power(x, n)
 
 
-_FINITE = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}
-
-
-def _isfinite(x: Any) -> Tensor:
+def _of_floats(x: Any, op: Callable[..., Tensor]) -> Tensor:
+    """An op that means something else than NumPy's function where it takes integers."""
     t = one(x)
-    return less_equal(abs(t), _FINITE[t.dtype])
+    if t.dtype not in FLOATS:
+        raise NoOpError(f"its op takes floats, got {t.dtype}")
+    return op(t)
 
 
-def _equal_to_itself_not(x: Any) -> Tensor:
-    t = one(x)
-    return not_equal(t, t)
+def _fmod(a: Any, b: Any) -> Tensor:
+    first, second = pair(a, b)
+    if first.dtype not in FLOATS and second.dtype not in FLOATS:
+        raise NoOpError(f"its op takes floats, got {first.dtype}")
+    return fmod(first, second)
 
 
 _ufuncs: dict[str, Callable[..., Any]] = {
     "absolute": abs,
     "add": add,
+    "bitwise_and": bitwise_and,
+    "bitwise_or": bitwise_or,
+    "bitwise_xor": bitwise_xor,
+    "ceil": ceil,
     "cos": cos,
     "divide": div,
+    "divmod": divmod,
     "equal": equal,
     "exp": exp,
     "expm1": expm1,
-    "fabs": abs,
+    "fabs": lambda x: _of_floats(x, abs),
+    "floor": floor,
+    "floor_divide": floor_divide,
+    "fmod": _fmod,
     "greater": greater,
     "greater_equal": greater_equal,
     "heaviside": lambda x, value: heaviside(x, _number("value", value)),
-    "isfinite": _isfinite,
-    "isinf": lambda x: equal(abs(x), float("inf")),
-    "isnan": _equal_to_itself_not,
+    "invert": bitwise_not,
+    "isfinite": isfinite,
+    "isinf": isinf,
+    "isnan": isnan,
     "less": less,
     "less_equal": less_equal,
     "log": log,
     "log1p": log1p,
+    "logical_and": logical_and,
+    "logical_not": logical_not,
+    "logical_or": logical_or,
+    "logical_xor": logical_xor,
     "matmul": matmul,
     "maximum": maximum,
     "minimum": minimum,
@@ -94,16 +124,21 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "not_equal": not_equal,
     "positive": one,
     "power": _power,
-    "reciprocal": lambda x: div(1, x),
+    "reciprocal": lambda x: _of_floats(x, lambda t: div(1, t)),
+    "remainder": remainder,
+    "rint": round,
     "sign": sign,
     "sin": sin,
     "sqrt": sqrt,
     "square": square,
     "subtract": sub,
     "tanh": tanh,
+    "trunc": trunc,
 }
-UFUNCS = {getattr(np, name): Row(op) for name, op in _ufuncs.items()}
+UFUNCS = {getattr(np, name): Row(op, floats=name == "matmul") for name, op in _ufuncs.items()}
 REDUCTIONS = {
+    np.logical_and: Row(lambda x, axis=0, keepdims=False: all(x, axis, keepdims)),
+    np.logical_or: Row(lambda x, axis=0, keepdims=False: any(x, axis, keepdims)),
     np.add: Row(lambda x, axis=0, keepdims=False: sum(x, axis, keepdims)),
     np.maximum: Row(lambda x, axis=0, keepdims=False: max(x, axis, keepdims)),
     np.minimum: Row(lambda x, axis=0, keepdims=False: min(x, axis, keepdims)),
@@ -112,43 +147,71 @@ REDUCTIONS = {
 # Reductions and selection.
 
 
-@adapts("sum", floats=True)
+@adapts("sum")
 def _sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
     check_default(dtype=(dtype, None), out=(out, None))
     return sum(a, axis, keepdims)
 
 
-@adapts("mean", floats=True)
+@adapts("mean")
 def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
     check_default(dtype=(dtype, None), out=(out, None))
     return mean(a, axis, keepdims)
 
 
-@adapts("max", "amax", floats=True)
+@adapts("max", "amax")
 def _max(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
     check_default(out=(out, None))
     return max(a, axis, keepdims)
 
 
-@adapts("min", "amin", floats=True)
+@adapts("min", "amin")
 def _min(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
     check_default(out=(out, None))
     return min(a, axis, keepdims)
 
 
-@adapts("argmax", floats=True)
+@adapts("argmax")
 def _argmax(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
     check_default(out=(out, None))
     return argmax(a, axis, keepdims)
 
 
-@adapts("argmin", floats=True)
+@adapts("argmin")
 def _argmin(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
     check_default(out=(out, None))
-    return argmax(neg(a), axis, keepdims)
+    t = one(a)
+    return argmax(neg(t) if t.dtype in FLOATS else bitwise_not(t), axis, keepdims)
 
 
-@adapts("where", floats=True)
+@adapts("any")
+def _any(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
+    check_default(out=(out, None))
+    return any(a, axis, keepdims)
+
+
+@adapts("all")
+def _all(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
+    check_default(out=(out, None))
+    return all(a, axis, keepdims)
+
+
+adapts("count_nonzero")(lambda a, axis=None, keepdims=False: count_nonzero(a, axis, keepdims))
+
+
+@adapts("round", "around", "round_")
+def _round(a: Any, decimals: int = 0, out: Any = None) -> Tensor:
+    check_default(out=(out, None))
+    return round(a, decimals)
+
+
+@adapts("fix")
+def _fix(x: Any, out: Any = None) -> Tensor:
+    check_default(out=(out, None))
+    return trunc(x)
+
+
+@adapts("where")
 def _where(condition: Any, x: Any = None, y: Any = None) -> Tensor:
     if x is None or y is None:
         raise NoOpError("its op takes three arguments")
@@ -157,15 +220,11 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Tensor:
     return where(condition, x, y)
 
 
-@adapts("clip", floats=True)
+@adapts("clip")
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, min: Any = None, max: Any = None) -> Tensor:
     check_default(out=(out, None))
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    numbers = all(bound is None or isinstance(bound, (int, float, np.number)) for bound in (low, high))
-    if numbers and not isinstance(a, (int, float, np.generic)):
-        return clip(a, low, high)
-    limited = a if low is None else maximum(a, low)
-    return limited if high is None else minimum(limited, high)
+    return clip(a, low, high)
 
 
 # Products.

@@ -27,7 +27,7 @@ class Row:
     """An adapter from the arguments of a NumPy function to an op; `floats`: the op takes float tensors only."""
 
     adapter: Callable[..., Any]
-    floats: bool = True
+    floats: bool = False
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Call the adapter; NoOpError for arguments that it does not have."""

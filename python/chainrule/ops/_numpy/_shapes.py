@@ -100,8 +100,8 @@ adapts("repeat")(lambda a, repeats, axis=None: repeat(a, repeats, axis))
 adapts("tile")(lambda A, reps: tile(A, reps))
 adapts("split")(lambda ary, indices_or_sections, axis=0: list(split(ary, indices_or_sections, axis)))
 adapts("diagonal")(lambda a, offset=0, axis1=0, axis2=1: diagonal(a, offset, axis1, axis2))
-adapts("tril", floats=True)(lambda m, k=0: tril(m, k))
-adapts("triu", floats=True)(lambda m, k=0: triu(m, k))
+adapts("tril")(lambda m, k=0: tril(m, k))
+adapts("triu")(lambda m, k=0: triu(m, k))
 
 
 @adapts("concatenate", "concat")
