@@ -128,6 +128,10 @@ struct UpdateArgs {
   void* s[kMostStates];  // null behind the last one that there is
   int64_t ld, ld_g;
   const double *hyperparameters, *step_state;
+  // By rows: a row whose gradient is 0 is left as it is. Row r of g is for row index[r] of p and its states, for none
+  // where that is negative; without an index for row r.
+  bool by_rows = false;
+  const int64_t* index = nullptr;
 };
 using UpdateFn = void (*)(const UpdateArgs&);
 struct UpdateRow {

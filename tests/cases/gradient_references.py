@@ -15,7 +15,11 @@ from reference.row import RowwiseRow
 from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
-COMPOSED = ("power", "tensordot", "inner", "dot", "outer")  # products: the gradients are those of their parts
+# The gradients are those of their parts.
+COMPOSED = (
+    *("power", "tensordot", "inner", "dot", "outer"),
+    *("conv1d", "conv_transpose1d", "conv_transpose2d"),
+)
 
 
 def gradients(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:

@@ -23,6 +23,7 @@ __all__ = [
     "Copy",
     "CrossEntropy",
     "CrossEntropyBoth",
+    "Distinct",
     "Draw",
     "Fill",
     "Gather",
@@ -228,6 +229,17 @@ class IndexAdd(Record):
     rows: int
     row_size: int
     out_rows: int
+
+
+class Distinct(Record):
+    """The different ones of `n` indices, at most `kept`, and the place of each index among them.
+
+    `buckets`: of the hash table, a power of 2 above `kept`.
+    """
+
+    n: int
+    kept: int
+    buckets: int
 
 
 class Gather(RowsFirst):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from .. import ops as _ops
 from ..ops import *
 from ..ops._dropout import dropout as dropout
+from ..ops._embedding import embedding as embedding
+from ..ops._embedding import embedding_bag as embedding_bag
 
 if not TYPE_CHECKING:
-    __all__ = sorted([*(name for name in _ops.__all__ if name != "OPS"), "dropout"])
+    __all__ = sorted([*(name for name in _ops.__all__ if name != "OPS"), "dropout", "embedding", "embedding_bag"])

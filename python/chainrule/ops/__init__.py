@@ -14,6 +14,7 @@ from ._arithmetic import *
 from ._cast import *
 from ._class_losses import *
 from ._conv import *
+from ._convolve import *
 from ._getitem import *
 from ._losses import *
 from ._math import *
