@@ -33,6 +33,8 @@ LEFT_OUT = {
     "Sequential": "it is the net around the layers",
     "Embedding": "its input is categories: tests/test_embedding.py",
     "EmbeddingBag": "its input is categories: tests/test_embedding.py",
+    **dict.fromkeys(("RNN", "GRU", "LSTM", "LSTMCell"), "several results: tests/test_recurrent.py"),
+    "MultiheadAttention": "several results: tests/test_attention.py",
     "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
     "Dropout": "its mask is drawn: tests/test_dropout.py",
     **dict.fromkeys(

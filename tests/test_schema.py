@@ -14,6 +14,7 @@ from chainrule._ir.products import Gemm, Matmul, MatmulAccumulate
 from chainrule._ir.record import Batch, Record, RowBlock, RowRole
 from chainrule._ir.records import (
     Advance,
+    Attention,
     Bernoulli,
     Cast,
     CheckFinite,
@@ -27,6 +28,7 @@ from chainrule._ir.records import (
     Gather,
     IndexAdd,
     Random,
+    Recurrent,
     Reduce,
     ReduceMode,
     Rowwise,
@@ -51,6 +53,8 @@ CASES: list[tuple[str, Record, Shapes, Shapes, tuple[int, ...], RowRole]] = [
     ("sum", Reduce(12, 5, 1, ReduceMode.LANE_RULE), ((12,),), ((12, 5),), (0,), RowRole.ROWS),
     ("sum", Reduce(1, 60, 1, ReduceMode.LANE_RULE), ((),), ((12, 5),), (0,), RowRole.AFTER),
     ("softmax", Rowwise(12, 5), ((12, 5),), ((12, 5),), (0,), RowRole.ROWS),
+    ("attention", Attention(12, 4, 2, 5, False, 0, 0, 0, False), ((672,),), ((12, 4, 30),), (0,), RowRole.AFTER),
+    ("rnn_tanh", Recurrent(4, 12, 5, True, False), ((12, 4, 5),), ((12, 4, 5), (12, 5), (5, 5)), (0, 1), RowRole.AFTER),
     ("cross_entropy", CrossEntropy(12, 5), ((12,),), ((12, 5), (12,)), (0, 1), RowRole.ROWS),
     (
         "cross_entropy_both",

@@ -49,6 +49,7 @@ std::span<const InstructionRow> matmul_instructions();
 std::span<const InstructionRow> fused_instructions();
 std::span<const InstructionRow> movement_instructions();
 std::span<const InstructionRow> check_instructions();
+std::span<const InstructionRow> layer_instructions();
 
 // The row of a name, or null.
 const InstructionRow* find_instruction(const std::string& name, const KernelTable& table);

@@ -86,6 +86,10 @@ enum ReduceMode : int64_t {
 };
 
 CR_RECORD(Rowwise, rows, cols);
+// batch_first: arrays are rows x steps. reverse: from the last step to the first.
+CR_RECORD(Recurrent, steps, rows, units, batch_first, reverse);
+// has_bias, has_drop: whether there is a mask to be added to the scores, with these strides, and one of factors.
+CR_RECORD(Attention, batch, steps, heads, depth, has_bias, bias_batch, bias_head, bias_row, has_drop);
 CR_RECORD(CrossEntropy, rows, cols);
 // upstream_step: 1 where the upstream gradient has an element per row, 0 where one scalar serves all rows.
 CR_RECORD(CrossEntropyBoth, rows, cols, upstream_step);
@@ -205,6 +209,7 @@ inline constexpr const Record* kRecords[] = {&kRecord<Map>,        &kRecord<MapS
                                              &kRecord<Bernoulli>,  &kRecord<Copy>,         &kRecord<Fill>,
                                              &kRecord<Cast>,       &kRecord<Take>,         &kRecord<IndexAdd>,
                                              &kRecord<Distinct>,   &kRecord<Gather>,       &kRecord<Scatter>,
-                                             &kRecord<CheckIndex>, &kRecord<CheckFinite>,  &kRecord<Draw>};
+                                             &kRecord<CheckIndex>, &kRecord<CheckFinite>,  &kRecord<Draw>,
+                                             &kRecord<Recurrent>,  &kRecord<Attention>};
 
 }  // namespace chainrule::schema

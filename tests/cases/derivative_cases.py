@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import derivative_images
+from cases import derivative_images, derivative_sequences
 from cases.derivative_draws import (
     Call,
     Generator,
@@ -333,6 +333,7 @@ CASES: dict[str, Generator] = {
     "gather": gathered,
     "scatter": scattered,
     "astype": cast,
+    **derivative_sequences.CASES,
     **LAYERS,
     **LOSSES,
 }

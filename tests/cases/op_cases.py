@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+from cases import sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
@@ -407,5 +408,5 @@ def _table() -> dict[str, list[Case]]:
     return table.cases
 
 
-CASES = _table()
+CASES = _table() | sequence_cases.cases(_case)
 ALL = [case for cases in CASES.values() for case in cases]

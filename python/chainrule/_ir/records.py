@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advance",
+    "Attention",
     "Bernoulli",
     "Cast",
     "CheckFinite",
@@ -29,6 +30,7 @@ __all__ = [
     "Gather",
     "IndexAdd",
     "Random",
+    "Recurrent",
     "Reduce",
     "ReduceMode",
     "Rowwise",
@@ -82,6 +84,36 @@ class Rowwise(RowsFirst):
 
     def operations(self) -> int:
         return self.rows * self.cols
+
+
+class Recurrent(Record):
+    """All steps in time of a recurrent layer, or their gradients; arrays are (steps, rows, ...), or rows first."""
+
+    steps: int
+    rows: int
+    units: int
+    batch_first: bool
+    reverse: bool
+
+    def operations(self) -> int:
+        return self.steps * self.rows * self.units * self.units
+
+
+class Attention(Record):
+    """Self-attention of packed projections (batch, steps, 3 * heads * depth), or its gradient."""
+
+    batch: int
+    steps: int
+    heads: int
+    depth: int
+    has_bias: bool
+    bias_batch: int
+    bias_head: int
+    bias_row: int
+    has_drop: bool
+
+    def operations(self) -> int:
+        return self.batch * self.heads * self.steps * self.steps * self.depth
 
 
 class CrossEntropy(Rowwise):

@@ -11,6 +11,7 @@ from .._util import exports as _exports
 from ._activations import *
 from ._aliases import *
 from ._arithmetic import *
+from ._attention import *
 from ._cast import *
 from ._class_losses import *
 from ._conv import *
@@ -25,6 +26,7 @@ from ._penalties import *
 from ._pool import *
 from ._products import *
 from ._rearrange import *
+from ._recurrent import *
 from ._reduce import *
 from ._shape import *
 from ._softmax import *
