@@ -19,7 +19,7 @@ def test_fields_of_records() -> None:
     assert fields["MatmulAccumulate"] == ["batch", *PRODUCT, "batch_a", "batch_b", "continues"]
     assert fields["Update"] == ["n"]
     assert fields["Copy"][-3:] == ["dims[ndim]", "out_strides[ndim]", "in_strides[ndim]"]
-    assert len(fields) == 26
+    assert len(fields) == 28
     for record, names in fields.items():
         assert len(set(names)) == len(names) > 0, record
 
@@ -33,6 +33,9 @@ RECORDS = {
     "cross_entropy_both": "CrossEntropyBoth",
     "matmul_accumulate": "MatmulAccumulate",
     "index_add": "IndexAdd",
+    "overlay": "Scatter",
+    "argsort": "Order",
+    **dict.fromkeys(["cumsum", "recurrence"], "Scan"),
     "check_index": "CheckIndex",
     "check_finite": "CheckFinite",
     **{

@@ -43,6 +43,7 @@ const KernelTable& kernel_table() {
     register_update(table);
     register_random(table);
     register_index_add(table);
+    register_scan(table);
     register_cast(table);
     table.lanes_f32 = Vec<float>::lanes;
     table.peak = peak;

@@ -150,8 +150,13 @@ CR_RECORD(Fill, n);
 CR_RECORD(Cast, n, source_dtype);
 CR_RECORD(Take, rows, row_size);
 CR_RECORD(IndexAdd, rows, row_size, out_rows);
-CR_RECORD(Gather, rows, cols);
-CR_RECORD(Scatter, rows, cols);
+// Elements of rows of `cols` by index, `picks` for each row.
+CR_RECORD(Gather, rows, cols, picks);
+CR_RECORD(Scatter, rows, cols, picks);
+// The order of the elements of each row.
+CR_RECORD(Order, rows, cols, descending);
+// Recurrences along the middle one of three axes. reverse: from the last element on.
+CR_RECORD(Scan, outer, scanned, inner, reverse);
 CR_RECORD(CheckIndex, n, low, high);
 CR_RECORD(CheckFinite, n);
 CR_RECORD(Draw, draws);
@@ -193,14 +198,15 @@ struct Record {
 template <class R>
 inline constexpr Record kRecord = {R::kName, R::kFields, R::length};
 
-inline constexpr const Record* kRecords[] = {&kRecord<Map>,         &kRecord<MapStep>,      &kRecord<Reduce>,
-                                             &kRecord<Rowwise>,     &kRecord<CrossEntropy>, &kRecord<CrossEntropyBoth>,
-                                             &kRecord<Windows>,     &kRecord<Matmul>,       &kRecord<MatmulAccumulate>,
-                                             &kRecord<Gemm>,        &kRecord<Chain>,        &kRecord<Update>,
-                                             &kRecord<UpdateStep>,  &kRecord<Advance>,      &kRecord<Random>,
-                                             &kRecord<Bernoulli>,   &kRecord<Copy>,         &kRecord<Fill>,
-                                             &kRecord<Cast>,        &kRecord<Take>,         &kRecord<IndexAdd>,
-                                             &kRecord<Gather>,      &kRecord<Scatter>,      &kRecord<CheckIndex>,
-                                             &kRecord<CheckFinite>, &kRecord<Draw>};
+inline constexpr const Record* kRecords[] = {&kRecord<Map>,        &kRecord<MapStep>,      &kRecord<Reduce>,
+                                             &kRecord<Rowwise>,    &kRecord<CrossEntropy>, &kRecord<CrossEntropyBoth>,
+                                             &kRecord<Windows>,    &kRecord<Matmul>,       &kRecord<MatmulAccumulate>,
+                                             &kRecord<Gemm>,       &kRecord<Chain>,        &kRecord<Update>,
+                                             &kRecord<UpdateStep>, &kRecord<Advance>,      &kRecord<Random>,
+                                             &kRecord<Bernoulli>,  &kRecord<Copy>,         &kRecord<Fill>,
+                                             &kRecord<Cast>,       &kRecord<Take>,         &kRecord<IndexAdd>,
+                                             &kRecord<Gather>,     &kRecord<Scatter>,      &kRecord<Order>,
+                                             &kRecord<Scan>,       &kRecord<CheckIndex>,   &kRecord<CheckFinite>,
+                                             &kRecord<Draw>};
 
 }  // namespace chainrule::schema
