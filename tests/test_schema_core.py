@@ -19,7 +19,7 @@ def test_fields_of_records() -> None:
     assert fields["MatmulAccumulate"] == ["batch", *PRODUCT, "batch_a", "batch_b", "continues"]
     assert fields["Update"] == ["n", "row_size"]
     assert fields["Copy"][-3:] == ["dims[ndim]", "out_strides[ndim]", "in_strides[ndim]"]
-    assert len(fields) == 29
+    assert len(fields) == 31
     for record, names in fields.items():
         assert len(set(names)) == len(names) > 0, record
 
@@ -35,6 +35,9 @@ RECORDS = {
     "cross_entropy_both": "CrossEntropyBoth",
     "matmul_accumulate": "MatmulAccumulate",
     "index_add": "IndexAdd",
+    "overlay": "Scatter",
+    "argsort": "Order",
+    **dict.fromkeys(["cumsum", "recurrence"], "Scan"),
     "check_index": "CheckIndex",
     "check_finite": "CheckFinite",
     **{

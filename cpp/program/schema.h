@@ -158,8 +158,13 @@ CR_RECORD(Take, rows, row_size);
 CR_RECORD(IndexAdd, rows, row_size, out_rows);
 // The different ones of n indices. kept: how many there can be. buckets: of a hash table, a power of 2 above kept.
 CR_RECORD(Distinct, n, kept, buckets);
-CR_RECORD(Gather, rows, cols);
-CR_RECORD(Scatter, rows, cols);
+// Elements of rows of `cols` by index, `picks` for each row.
+CR_RECORD(Gather, rows, cols, picks);
+CR_RECORD(Scatter, rows, cols, picks);
+// The order of the elements of each row.
+CR_RECORD(Order, rows, cols, descending);
+// Recurrences along the middle one of three axes. reverse: from the last element on.
+CR_RECORD(Scan, outer, scanned, inner, reverse);
 CR_RECORD(CheckIndex, n, low, high);
 CR_RECORD(CheckFinite, n);
 CR_RECORD(Draw, draws);
@@ -210,6 +215,7 @@ inline constexpr const Record* kRecords[] = {&kRecord<Map>,        &kRecord<MapS
                                              &kRecord<Cast>,       &kRecord<Take>,         &kRecord<IndexAdd>,
                                              &kRecord<Distinct>,   &kRecord<Gather>,       &kRecord<Scatter>,
                                              &kRecord<CheckIndex>, &kRecord<CheckFinite>,  &kRecord<Draw>,
-                                             &kRecord<Recurrent>,  &kRecord<Attention>};
+                                             &kRecord<Recurrent>,  &kRecord<Attention>,    &kRecord<Order>,
+                                             &kRecord<Scan>};
 
 }  // namespace chainrule::schema

@@ -15,9 +15,9 @@ from reference.row import RowwiseRow
 from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
-# The gradients are those of their parts.
-COMPOSED = (
-    *("power", "tensordot", "inner", "dot", "outer"),
+COMPOSED = (  # the gradients are those of their parts
+    *("power", "tensordot", "inner", "dot", "outer", "einsum", "cov", "corrcoef", "trace", "var", "std", "norm"),
+    *("logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin", "scatter_add"),
     "scaled_dot_product_attention",
     *("conv1d", "conv_transpose1d", "conv_transpose2d"),
 )
@@ -163,6 +163,8 @@ def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Arra
 MOVES = (
     *("reshape", "flatten", "transpose", "concatenate", "stack", "take", "getitem", "expand_dims", "squeeze"),
     *("swapaxes", "moveaxis", "flip", "roll", "repeat", "tile", "split", "vstack", "hstack", "diagonal"),
+    *("sort", "topk", "take_along_axis", "put_along_axis", "masked_fill", "masked_select", "pad", "ravel", "diag"),
+    *("chunk", "unbind", "meshgrid", "gather", "scatter"),
 )
 REFERENCES: dict[str, Reference] = {
     "add": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: g),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import sequence_cases
+from cases import axis_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
@@ -405,6 +405,10 @@ def _table() -> dict[str, list[Case]]:
     table.add(_layout())
     table.add(_triangles())
     table.add(_products())
+    table.add(
+        _case(row.name, row.shapes, row.function, row.reference, note=row.note, differentiable=row.differentiable)
+        for row in axis_cases.rows()
+    )
     return table.cases
 
 

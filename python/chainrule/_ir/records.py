@@ -29,11 +29,13 @@ __all__ = [
     "Fill",
     "Gather",
     "IndexAdd",
+    "Order",
     "Random",
     "Recurrent",
     "Reduce",
     "ReduceMode",
     "Rowwise",
+    "Scan",
     "Scatter",
     "Take",
     "Windows",
@@ -275,17 +277,39 @@ class Distinct(Record):
 
 
 class Gather(RowsFirst):
-    """Gather one element of each row, by index."""
+    """Gather `picks` elements of each row, by index."""
 
     rows: int
     cols: int
+    picks: int
 
 
 class Scatter(RowsFirst):
-    """Scatter one element into each row, by index; zero elsewhere."""
+    """Add `picks` elements to each row of zeros, or lay them over a row, by index."""
 
     rows: int
     cols: int
+    picks: int
+
+
+class Order(RowsFirst):
+    """The order of the elements of each row."""
+
+    rows: int
+    cols: int
+    descending: int
+
+
+class Scan(RowsFirst):
+    """Recurrences along the middle one of three axes, in reverse from the last element on."""
+
+    outer: int
+    scanned: int
+    inner: int
+    reverse: int
+
+    def operations(self) -> int:
+        return self.outer * self.scanned * self.inner
 
 
 class CheckIndex(RowsFirst):
