@@ -1,26 +1,14 @@
 """Random calls of NumPy's functions that have an op: each works on arrays and on tensors."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from cases import numpy_masks
+from cases.numpy_draws import Call, Draw
+from cases.numpy_draws import some_shape as _shape
+from cases.numpy_draws import values as _values
 from reference.bits import Array
-
-Call = Callable[..., Any]
-Draw = Callable[[np.random.Generator], tuple[list[Array], Call]]
-
-
-def _shape(rng: np.random.Generator, low: int = 0, high: int = 3) -> tuple[int, ...]:
-    return tuple(int(n) for n in rng.integers(1, 4, rng.integers(low, high + 1)))
-
-
-def _values(rng: np.random.Generator, shape: tuple[int, ...], low: float = -2.0, high: float = 2.0) -> Array:
-    """Numbers in an interval, at least 0.01 apart from each other and from 0, so that differences cross no kink."""
-    n = int(np.prod(shape))
-    grid = np.linspace(low, high, 2 * n + 7)
-    steps = rng.permutation(grid.size - 2)[:n] + 1
-    return np.asarray(grid[steps] + 0.0123).reshape(shape)
 
 
 def _one(name: str, low: float = -2.0, high: float = 2.0) -> Draw:
@@ -257,44 +245,96 @@ def _like(name: str) -> Draw:
     return draw
 
 
+def _spread(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a = _values(rng, (*_shape(rng, high=2), 3))
+        options: dict[str, Any] = {"axis": [None, -1][rng.integers(2)], "keepdims": bool(rng.integers(2))}
+        if rng.integers(2):
+            options["ddof"] = 1
+        return [a], lambda x: getattr(np, name)(x, **options)
+
+    return draw
+
+
+def _quantiles(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a, q = _values(rng, _shape(rng)), [0.3, 0.77, [0.0, 0.4, 1.0]][rng.integers(3)]
+        level = np.multiply(q, 100) if name == "percentile" else q
+        axis, keep, method = _axis(rng, a.ndim), bool(rng.integers(2)), ["linear", "lower", "midpoint"][rng.integers(3)]
+        if a.ndim == 0:
+            a = a.reshape(1)
+        return [a], lambda x: getattr(np, name)(x, level, axis=axis, keepdims=keep, method=method)
+
+    return draw
+
+
+def _line(name: str) -> Draw:
+    """Functions of one axis, or of the flattened array."""
+
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a = _values(rng, _shape(rng, low=1))
+        axis = _axis(rng, a.ndim, several=False)
+        return [a], lambda x: getattr(np, name)(x, axis=axis)
+
+    return draw
+
+
+def _along_axis(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng, low=1))
+    axis = int(rng.integers(-a.ndim, a.ndim))
+    shape = [*a.shape]
+    shape[axis] = 2
+    index = rng.integers(-a.shape[axis], a.shape[axis], shape)
+    return [a], lambda x: np.take_along_axis(x, index, axis)
+
+
+def _pad(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, (int(rng.integers(1, 4)), int(rng.integers(2, 4))))
+    mode = ["constant", "edge", "symmetric", "wrap"][rng.integers(4)]
+    width = [1, (0, 2), ((1, 0), (2, 1))][rng.integers(3)]
+    return [a], lambda x: np.pad(x, width, mode)
+
+
+def _einsum(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    text, *shapes = [
+        ("ij,jk->ik", (2, 3), (3, 4)), ("ij,ij", (2, 3), (2, 3)), ("...ij->...ji", (2, 3, 2)), ("ii", (3, 3)),
+        ("bi,bij,bj->b", (2, 2), (2, 2, 3), (2, 3)),
+    ][rng.integers(5)]  # fmt: skip
+    return [_values(rng, shape) for shape in shapes], lambda *x: np.einsum(text, *x)
+
+
+def _variables(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a, by_row = _values(rng, (3, 4)), bool(rng.integers(2))
+        return [a], lambda x: getattr(np, name)(x, rowvar=by_row)
+
+    return draw
+
+
+def _diagonals(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a, k = _values(rng, (3, 4) if name == "trace" or rng.integers(2) else (3,)), int(rng.integers(-2, 3))
+        return [a], lambda x: getattr(np, name)(x, k)
+
+    return draw
+
+
+def _vector_norm(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng, low=1))
+    order = [None, 1, 2, 3, np.inf, -np.inf][rng.integers(6)]
+    axis = int(rng.integers(-a.ndim, a.ndim))
+    return [a], lambda x: np.linalg.norm(x, order, axis)
+
+
+def _grid(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    way = ["xy", "ij"][rng.integers(2)]
+    return [_values(rng, (2,)), _values(rng, (3,))], lambda x, y: np.meshgrid(x, y, indexing=way)[0]
+
+
 def _size(rng: np.random.Generator) -> tuple[list[Array], Call]:
     a = _values(rng, _shape(rng, low=1))
     axis = _axis(rng, a.ndim, several=False)
     return [a], lambda x: np.size(x, axis)
-
-
-def _round_to(name: str) -> Draw:
-    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
-        decimals = int(rng.integers(0, 3))
-        return [_values(rng, _shape(rng))], lambda x: getattr(np, name)(x, decimals)
-
-    return draw
-
-
-def _divmod(rng: np.random.Generator) -> tuple[list[Array], Call]:
-    part = int(rng.integers(2))
-    return [_values(rng, _shape(rng))], lambda x: np.divmod(x, 1.25)[part]
-
-
-def _of_masks(name: str) -> Draw:
-    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
-        function = getattr(np, name)
-        if name in ("invert", "logical_not"):
-            return [_values(rng, _shape(rng))], lambda x: function(x > 0)
-        return [_values(rng, _shape(rng))], lambda x: function(x > 0, x < 1)
-
-    return draw
-
-
-def _of_mask(name: str) -> Draw:
-    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
-        a = _values(rng, _shape(rng, low=1))
-        axis, keep, function = int(rng.integers(a.ndim)), bool(rng.integers(2)), np
-        for part in name.split("."):
-            function = getattr(function, part)
-        return [a], lambda x: function(x > 0, axis=axis, keepdims=keep)  # type: ignore[operator]
-
-    return draw
 
 
 CALLS: dict[str, Draw] = {
@@ -307,12 +347,7 @@ CALLS: dict[str, Draw] = {
         "add", "divide", "equal", "greater", "greater_equal", "less", "less_equal", "maximum", "minimum", "multiply",
         "not_equal", "subtract", "floor_divide", "fmod", "remainder",
     )},
-    **{name: _round_to(name) for name in ("round", "around", "round_")},
-    **{name: _of_masks(name) for name in (
-        "bitwise_and", "bitwise_or", "bitwise_xor", "invert", "logical_and", "logical_not", "logical_or", "logical_xor",
-    )},
-    **{name: _of_mask(name) for name in ("any", "all", "count_nonzero", "logical_and.reduce", "logical_or.reduce")},
-    "divmod": _divmod,
+    **numpy_masks.CALLS,
     **{name: _reduction(name) for name in ("amax", "amin", "max", "mean", "min", "sum")},
     **{name: _reduction(name, several=False) for name in ("argmax", "argmin")},
     **{f"{name}.reduce": _reduce_of(name) for name in ("add", "maximum", "minimum")},
@@ -326,6 +361,14 @@ CALLS: dict[str, Draw] = {
     )},
     **{name: _rearranged(name) for name in ("diagonal", "repeat", "roll", "split", "tile", "tril", "triu")},
     **{name: _like(name) for name in ("ones_like", "zeros_like")},
+    **{name: _reduction(name) for name in ("median", "prod", "ptp")},
+    **{name: _spread(name) for name in ("std", "var")},
+    **{name: _quantiles(name) for name in ("percentile", "quantile")},
+    **{name: _line(name) for name in ("argsort", "cumprod", "cumsum", "sort")},
+    **{name: _variables(name) for name in ("corrcoef", "cov")},
+    **{name: _diagonals(name) for name in ("diag", "trace")},
+    "multiply.reduce": _reduce_of("multiply"),
+    "take_along_axis": _along_axis, "pad": _pad, "einsum": _einsum, "meshgrid": _grid, "linalg.norm": _vector_norm,
     "broadcast_to": _broadcast_to, "clip": _clip, "dot": _dot, "expand_dims": _expand, "flip": _flip,
     "heaviside": lambda rng: ([_values(rng, _shape(rng))], lambda x: np.heaviside(x, 0.5)),
     "inner": _inner, "matmul": _matmul, "outer": _outer, "power": _power, "reshape": _reshape, "size": _size,

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+from cases import axis_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
+from cases.op_layout import INDICES, MOVED
 from cases.op_truths import COUNTS, ON_BITS, TRUTHS, divisions, truths
 from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
@@ -80,7 +82,7 @@ def _case(
 # Elementwise: the rows of the reference.
 
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
-WITHOUT_GRADIENT = (*COMPARISONS, *ON_BITS, *TRUTHS, *COUNTS, "argmax")
+WITHOUT_GRADIENT = (*COMPARISONS, *ON_BITS, *TRUTHS, *COUNTS, "argmax", *axis_cases.WITHOUT_GRADIENT)
 SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
     1: (((),), ((1,),), ((67,),), ((3, 1, 5),), ((2, 0, 3),)),
     2: (((), (7,)), ((5,), ()), ((4, 1), (1, 3)), ((2, 3, 4), (4,)), ((3, 1, 5), (2, 1)), ((19,), (19,)),
@@ -157,6 +159,24 @@ CONVOLUTIONS: tuple[tuple[tuple[Shape, ...], Any, Any, Any], ...] = (
     (((3, 3, 19, 17), (18, 3, 5, 3), (18,)), (1, 1), (2, 1), (1, 1)),
     (((2, 5, 9, 40), (3, 5, 3, 3), (3,)), (2, 1), (1, 0), (1, 3)),
 )  # fmt: skip
+GROUPED: tuple[tuple[tuple[Shape, ...], dict[str, Any]], ...] = (
+    (((2, 4, 4, 5), (6, 2, 3, 2), (6,)), {"groups": 2}),
+    (((3, 3, 5, 4), (3, 1, 3, 3)), {"groups": 3, "stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}),
+)
+SIGNALS: tuple[tuple[tuple[Shape, ...], dict[str, Any]], ...] = (
+    (((2, 3, 7), (4, 3, 3), (4,)), {}),
+    (((2, 4, 8), (2, 2, 3)), {"stride": 2, "padding": 2, "dilation": 2, "groups": 2}),
+    (((1, 2, 6), (3, 2, 4), (3,)), {"padding": "same"}),
+)
+TRANSPOSED: tuple[tuple[tuple[Shape, ...], dict[str, Any]], ...] = (
+    (((2, 3, 3, 4), (3, 2, 2, 3), (2,)), {}),
+    (((1, 2, 3, 2), (2, 3, 3, 3)), {"stride": (2, 3), "padding": (1, 2), "output_padding": (1, 2), "dilation": (2, 1)}),
+    (((2, 4, 2, 3), (4, 1, 3, 2), (2,)), {"stride": (2, 1), "groups": 2}),
+)
+TRANSPOSED_SIGNALS: tuple[tuple[tuple[Shape, ...], dict[str, Any]], ...] = (
+    (((2, 3, 4), (3, 2, 3), (2,)), {}),
+    (((2, 4, 3), (4, 2, 3), (4,)), {"stride": 3, "padding": 1, "output_padding": 2, "groups": 2, "dilation": 2}),
+)
 WINDOWS: tuple[tuple[Shape, dict[str, Any]], ...] = (
     ((2, 2, 4, 4), {"kernel": (2, 2)}),
     ((1, 2, 5, 6), {"kernel": (3, 2), "stride": (2, 1)}),
@@ -179,6 +199,15 @@ def _convolutions() -> Iterator[Case]:
         options = {"stride": stride, "padding": padding, "dilation": dilation}
         note = f"{stride} {padding} {dilation}"
         yield _case("conv2d", shapes, partial(cr.conv2d, **options), partial(conv.conv2d, **options), note=note)
+    both = (("conv2d", conv.conv2d, GROUPED), ("conv_transpose2d", conv.conv_transpose2d, TRANSPOSED))
+    for name, reference, rows in (
+        *both,
+        ("conv1d", conv.signals(conv.conv2d), SIGNALS),
+        ("conv_transpose1d", conv.signals(conv.conv_transpose2d), TRANSPOSED_SIGNALS),
+    ):
+        for shapes, own in rows:
+            function = partial(getattr(cr, name), **own)
+            yield _case(name, shapes, function, partial(reference, **own), note=f"{own}")
     for shape, options in (*WINDOWS, DILATED):
         yield _case(
             "unfold", [shape], partial(cr.unfold, **_named(options)), partial(conv.unfold, **options), note=f"{options}"
@@ -289,19 +318,6 @@ def _layout() -> Iterator[Case]:
         )
 
 
-# Functions of NumPy that move elements: name, shape, further arguments.
-MOVED: tuple[tuple[str, Shape, tuple[Any, ...]], ...] = (
-    *(("expand_dims", (2, 3), (axis,)) for axis in (0, -1, (0, 2))),
-    *(("squeeze", (1, 3, 1), axis) for axis in ((), (0,), (-1,), ((0, 2),))),
-    *(("swapaxes", (2, 3, 4), axes) for axes in ((0, 1), (-1, 0), (1, 1))),
-    *(("moveaxis", (2, 3, 4), axes) for axes in ((0, -1), ([0, 1], [-1, 0]), (-1, 1))),
-    *(("flip", (2, 3, 4), axis) for axis in ((), (0,), ((0, -1),))),
-    *(("roll", (2, 3, 4), by) for by in ((5,), (-1, 1), ((1, -2), (0, 2)), (3, (0, 2)), (0, 0), (1, ()))),
-    *(("repeat", (2, 3), by) for by in ((2,), (2, 0), ([2, 0, 1], -1), (0, 1))),
-    *(("tile", (2, 3), (reps,)) for reps in (2, (2, 1), (3, 1, 2), (0, 2), (1,))),
-    *(("diagonal", (3, 4), (offset,)) for offset in (0, 1, -1, 3, 7, -7)),
-    *(("diagonal", (2, 3, 4), axes) for axes in ((1, 0, 2), (-1, -1, 0))),
-)
 TRIANGLES = (((3, 4), 0), ((3, 4), 1), ((4, 3), -2), ((2, 3, 3), 0), ((2, 2), -5))
 
 
@@ -339,16 +355,6 @@ def _products() -> Iterator[Case]:
     yield _case("outer", [(2, 3), (4,)], cr.outer, lambda a, b: a.reshape(-1, 1) * b)
 
 
-INDICES: tuple[Any, ...] = (
-    1, -1, (2, 3), (1, -2, 0), slice(None, None, -1), slice(1, 3), (slice(None), slice(4, 0, -2)), (Ellipsis, 1),
-    (None, 2, slice(None), None), (slice(3, 1), slice(None)), (slice(None, None, 3), Ellipsis, slice(-2, None)),
-    Ellipsis, (), (Ellipsis, None), [2, 0, 2], (slice(None), [3, 0, 3]), (..., [0, 2]), ([0, 3, 3], [1, 1, 4]),
-    ([[0], [2]], slice(None), [1, 0]), (1, [2, 2], slice(None, None, -1)), (slice(1, 3), None, [0, 1]),
-    [True, False, True, False], (slice(None), [False, True, True, False, True]), np.arange(60).reshape(4, 5, 3) % 7 < 3,
-    (np.arange(20).reshape(4, 5) % 3 == 0, 1), [False] * 4, [],
-)  # fmt: skip
-
-
 @dataclass(frozen=True)
 class Table:
     """All cases, by public name."""
@@ -366,10 +372,7 @@ def _table() -> dict[str, list[Case]]:
         table.add(_elementwise("gelu", row, "tanh") if name == "gelu_tanh" else _elementwise(name, row))
     table.add(_elementwise("swish", REFERENCE["silu"]))
     table.add(Case(*row) for row in divisions(SHAPES[2]))
-    table.add(
-        Case(name, shapes, function, reference, (domain,) * len(shapes), note, differentiable=False)
-        for name, shapes, function, reference, domain, note in truths(SHAPES, AXES + EMPTY)
-    )
+    table.add(_case(*row, differentiable=False) for row in truths(SHAPES, AXES + EMPTY))
     table.add(_maxout())
     for name in ("sum", "mean", "max", "min", "argmax"):
         table.add(_reductions(name))
@@ -384,8 +387,12 @@ def _table() -> dict[str, list[Case]]:
     table.add(_layout())
     table.add(_triangles())
     table.add(_products())
+    table.add(
+        _case(row.name, row.shapes, row.function, row.reference, note=row.note, differentiable=row.differentiable)
+        for row in axis_cases.rows()
+    )
     return table.cases
 
 
-CASES = _table()
+CASES = _table() | sequence_cases.cases(_case)
 ALL = [case for cases in CASES.values() for case in cases]

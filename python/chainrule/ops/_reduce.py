@@ -14,7 +14,7 @@ from .._util.dtypes import FLOAT32, FLOAT64, FLOATS, INT64
 from ._arithmetic import div, neg
 from ._cast import astype
 from ._dtypes import computed_in, converted
-from ._logic import truth
+from ._logic import bitwise_not, truth
 from ._names import Dim, by_dim, no_pair
 from ._op import LINEAR, Attrs, Op, Plan, Rule, Shape, Spec, apply, register
 from ._operands import one
@@ -110,6 +110,7 @@ _SUM = register(Op("sum", reduce_plan, (_sum_rule,), (LINEAR,)))
 _MAX = register(Op("max", reduce_plan, *extreme_rules(True)))
 _MIN = register(Op("min", reduce_plan, *extreme_rules(False)))
 _ARGMAX = register(Op("argmax", reduce_plan))
+_INTEGER_PROD = Op("prod", reduce_plan)  # that of floats is a recurrence
 _ANY, _ALL = (register(Op(name, _truth_plan)) for name in ("any", "all"))
 
 
@@ -242,4 +243,45 @@ def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False, **names: Un
     return _reduce(_SUM, truth(x), axis, keepdims, False)
 
 
-__all__ = ["all", "any", "argmax", "count_nonzero", "max", "mean", "min", "sum"]
+def integer_prod(x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
+    """Product of integers or bools over axes, as int64."""
+    return _reduce(_INTEGER_PROD, x, axis, keepdims, False)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    """Index of the first minimum along an axis as int64; of the first NaN if any. Arguments and errors as `cr.argmax`.
+
+    >>> import chainrule as cr
+    >>> cr.argmin([[1.0, 5.0], [3.0, 2.0]], axis=1).numpy()
+    array([0, 1])
+    """
+    if names:
+        axis, keepdims = by_dim("argmin", names, axis, keepdims)
+    source = one(x)
+    # ~n is -n - 1, which turns the order of all integers and bools around: -n of the least int64 would wrap around.
+    return argmax(neg(source) if source.dtype in FLOATS else bitwise_not(source), axis, keepdims)
+
+
+def amax(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    """Maximum over axes, `cr.max`; it also takes `dim` and `keepdim`, as `torch.amax`.
+
+    >>> import chainrule as cr
+    >>> cr.amax([[1.0, 5.0], [3.0, 4.0]], dim=1).tolist()
+    [5.0, 4.0]
+    """
+    axis, keepdims = by_dim("amax", names, axis, keepdims)
+    return max(x, axis, keepdims)
+
+
+def amin(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    """Minimum over axes, `cr.min`; it also takes `dim` and `keepdim`, as `torch.amin`.
+
+    >>> import chainrule as cr
+    >>> cr.amin([[1.0, 5.0], [3.0, 4.0]], dim=1).tolist()
+    [1.0, 3.0]
+    """
+    axis, keepdims = by_dim("amin", names, axis, keepdims)
+    return min(x, axis, keepdims)
+
+
+__all__ = ["all", "amax", "amin", "any", "argmax", "argmin", "count_nonzero", "max", "mean", "min", "sum"]

@@ -29,6 +29,7 @@ from .._arithmetic import (
     sub,
     where,
 )
+from .._cumulative import prod
 from .._logic import (
     bitwise_and,
     bitwise_not,
@@ -46,7 +47,7 @@ from .._math import cos, exp, expm1, log, log1p, sin, sqrt, tanh
 from .._matmul import matmul
 from .._operands import one, own, pair
 from .._products import dot, inner, outer, tensordot
-from .._reduce import all, any, argmax, count_nonzero, max, mean, min, sum
+from .._reduce import all, any, argmax, argmin, count_nonzero, max, mean, min, sum
 from .._rounding import ceil, divmod, floor, floor_divide, fmod, remainder, round, trunc
 from .._shape import reshape
 from ._rows import NoOpError, Row, adapts, check_default
@@ -141,6 +142,7 @@ REDUCTIONS = {
     np.logical_or: Row(lambda x, axis=0, keepdims=False: any(x, axis, keepdims)),
     np.add: Row(lambda x, axis=0, keepdims=False: sum(x, axis, keepdims)),
     np.maximum: Row(lambda x, axis=0, keepdims=False: max(x, axis, keepdims)),
+    np.multiply: Row(lambda x, axis=0, keepdims=False: prod(x, axis, keepdims)),
     np.minimum: Row(lambda x, axis=0, keepdims=False: min(x, axis, keepdims)),
 }
 
@@ -180,8 +182,7 @@ def _argmax(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -
 @adapts("argmin")
 def _argmin(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
     check_default(out=(out, None))
-    t = one(a)
-    return argmax(neg(t) if t.dtype in FLOATS else bitwise_not(t), axis, keepdims)
+    return argmin(a, axis, keepdims)
 
 
 @adapts("any")
