@@ -15,5 +15,6 @@ void register_update(KernelTable& table);
 void register_random(KernelTable& table);
 void register_index_add(KernelTable& table);
 void register_cast(KernelTable& table);
+void register_normalize(KernelTable& table);
 }  // namespace CR_LEVEL
 }  // namespace chainrule

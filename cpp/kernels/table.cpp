@@ -44,6 +44,7 @@ const KernelTable& kernel_table() {
     register_random(table);
     register_index_add(table);
     register_cast(table);
+    register_normalize(table);
     table.lanes_f32 = Vec<float>::lanes;
     table.peak = peak;
     table.isa = CR_TEXT(CR_LEVEL);
