@@ -93,6 +93,8 @@ CR_RECORD(Attention, batch, steps, heads, depth, has_bias, bias_batch, bias_head
 CR_RECORD(CrossEntropy, rows, cols);
 // upstream_step: 1 where the upstream gradient has an element per row, 0 where one scalar serves all rows.
 CR_RECORD(CrossEntropyBoth, rows, cols, upstream_step);
+// Sums over the channels of an (outer, channels, inner) array: the result is (2, channels), by_rows (channels, 2).
+CR_RECORD(Channels, outer, channels, inner, by_rows);
 // Convolution windows: as Windows of kernel_table.h, for `images` of `channels` planes.
 CR_RECORD(Windows, images, channels, height, width, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w,
           pad_top, pad_left, out_h, out_w);
@@ -197,15 +199,20 @@ struct Record {
 template <class R>
 inline constexpr Record kRecord = {R::kName, R::kFields, R::length};
 
-inline constexpr const Record* kRecords[] = {&kRecord<Map>,         &kRecord<MapStep>,      &kRecord<Reduce>,
-                                             &kRecord<Rowwise>,     &kRecord<CrossEntropy>, &kRecord<CrossEntropyBoth>,
-                                             &kRecord<Windows>,     &kRecord<Matmul>,       &kRecord<MatmulAccumulate>,
-                                             &kRecord<Gemm>,        &kRecord<Chain>,        &kRecord<Update>,
-                                             &kRecord<UpdateStep>,  &kRecord<Advance>,      &kRecord<Random>,
-                                             &kRecord<Bernoulli>,   &kRecord<Copy>,         &kRecord<Fill>,
-                                             &kRecord<Cast>,        &kRecord<Take>,         &kRecord<IndexAdd>,
-                                             &kRecord<Gather>,      &kRecord<Scatter>,      &kRecord<CheckIndex>,
-                                             &kRecord<CheckFinite>, &kRecord<Draw>,         &kRecord<Recurrent>,
+inline constexpr const Record* kRecords[] = {&kRecord<Map>,          &kRecord<MapStep>,
+                                             &kRecord<Reduce>,       &kRecord<Rowwise>,
+                                             &kRecord<CrossEntropy>, &kRecord<CrossEntropyBoth>,
+                                             &kRecord<Channels>,     &kRecord<Windows>,
+                                             &kRecord<Matmul>,       &kRecord<MatmulAccumulate>,
+                                             &kRecord<Gemm>,         &kRecord<Chain>,
+                                             &kRecord<Update>,       &kRecord<UpdateStep>,
+                                             &kRecord<Advance>,      &kRecord<Random>,
+                                             &kRecord<Bernoulli>,    &kRecord<Copy>,
+                                             &kRecord<Fill>,         &kRecord<Cast>,
+                                             &kRecord<Take>,         &kRecord<IndexAdd>,
+                                             &kRecord<Gather>,       &kRecord<Scatter>,
+                                             &kRecord<CheckIndex>,   &kRecord<CheckFinite>,
+                                             &kRecord<Draw>,         &kRecord<Recurrent>,
                                              &kRecord<Attention>};
 
 }  // namespace chainrule::schema

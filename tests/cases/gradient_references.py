@@ -15,8 +15,10 @@ from reference.row import RowwiseRow
 from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
-# Their gradients are those of their parts.
-COMPOSED = ("power", "tensordot", "inner", "dot", "outer", "scaled_dot_product_attention")
+COMPOSED = (  # the gradients are those of their parts
+    *("power", "tensordot", "inner", "dot", "outer", "scaled_dot_product_attention"),
+    *("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"),
+)
 
 
 def gradients(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
