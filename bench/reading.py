@@ -2,13 +2,14 @@
 
 Every reader has read a file once before it is timed; the rounds are interleaved. Printed are the least time of the
 rounds and its ratio to pandas', the same of the processor's time (of all threads; other processes disturb it less), and
-the most memory that a process of its own had.
+the most memory that a process of its own had (Linux).
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -29,13 +30,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.reading", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, help="of chainrule and pyarrow; default: the available CPUs")
+    parser.add_argument("--threads", type=int, help="default: the available CPUs; 1: on one CPU")
     parser.add_argument("--files", nargs="+", choices=FILES, default=list(FILES), help=", ".join(FILES))
     parser.add_argument("--peak", nargs=3, metavar=("READER", "FILE", "THREADS"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.peak:
         return _print_peak(*options.peak)
     threads = options.threads or 0
+    if threads == 1 and hasattr(os, "sched_setaffinity"):  # pandas leaves a part of its work to other threads
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     for kind in options.files:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{kind}.csv"
@@ -133,10 +136,9 @@ def _peak(name: str, path: str, threads: int) -> float:
 
 
 def _print_peak(name: str, path: str, threads: str) -> int:
-    import resource
-
     _readers(int(threads))[name](path)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    status = Path("/proc/self/status").read_text()  # ru_maxrss begins with that of the process that started this one
+    print(int(status.partition("VmHWM:")[2].split()[0]) / 1024)
     return 0
 
 

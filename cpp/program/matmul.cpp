@@ -208,8 +208,8 @@ class MarkedSteps {
     if (gemm.bias != 0) {
       const BlockOperand* const in = next("add").in;
       const BlockOperand& row = in[0].slot == kProduct ? in[1] : in[0];
-      require((in[0].slot == kProduct) != (in[1].slot == kProduct) && row.slot >= 0 && row.row_stride == 0 &&
-              row.step == 1);
+      require((in[0].slot == kProduct) != (in[1].slot == kProduct) && row.slot >= 0 &&
+              (row.row_stride == 0 || gemm.m == 1) && row.step == 1);
       body_.bias = row.slot;
     }
     if (gemm.relu != 0) {

@@ -129,6 +129,7 @@ Program::Piece Program::piece(int begin, int end) const {
 }
 
 int Program::run_piece(const Piece& piece, void* const* addresses, Runner& runner, int last_stop) const {
+  if (piece.begin == piece.end) return -1;
   int begin = piece.begin;
   const auto run_until = [&](int end) {
     const auto first = static_cast<size_t>(std::exchange(begin, end));

@@ -153,14 +153,14 @@ IN_PYTHON = [
     ),
     Mutant(
         "stale prediction",
-        "python/chainrule/nn/_predictor.py",
+        "python/chainrule/nn/_predict_cache.py",
         "if entries is not None and _core.unchanged(entries, model):",
         "if entries is not None:",
         "test_model_predict.py",
     ),
     Mutant(
         "rows predicted together",
-        "python/chainrule/nn/_predictor.py",
+        "python/chainrule/nn/_predict_cache.py",
         "blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums",
         "blocks.rows < 0",
         "test_model_predict_eager.py test_model_predict_inputs.py test_model_predict.py",

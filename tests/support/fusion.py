@@ -151,7 +151,7 @@ class Fused:
             rs_a, cs_a, rs_b, cs_b = (s // x.itemsize for x in (a, b) for s in x.strides)
             row = fusion.cols + fusion.gap
             matmul = Matmul((), fusion.rows, fusion.cols, a.shape[1], rs_a, cs_a, rs_b, cs_b, row, (), ())
-            record = matmul.gemm(*(register_steps(body) if marked else ())).replace(continues=continues)
+            record = matmul.gemm(*(register_steps(body, fusion.rows) if marked else ())).replace(continues=continues)
             outputs = [slots["c"], *outputs] if keep else outputs
         self.blank = {**fusion.arrays, **factors}
         shape = (fusion.rows, fusion.cols + fusion.gap)

@@ -277,7 +277,7 @@ def fused_program(
     used = [name for name in NAMES if name in (*(["c"] if keep else []), *outputs, "a", "b", *inputs)]
     slot = {NAMES.index(name): i for i, name in enumerate(used)}
     shapes = (k, m) if transposed[0] else (m, k), (n, k) if transposed[1] else (k, n)
-    record = programs.one_matmul(*shapes, transposed).gemm(*register_steps(steps))
+    record = programs.one_matmul(*shapes, transposed).gemm(*register_steps(steps, m))
     to = [NAMES.index(name) for name in (*(["c"] if keep else []), *outputs)]
     of = [NAMES.index(name) for name in ("a", "b", *inputs)]
     instr = Instr("gemm", code, to, of, record, (), steps, stores_product=keep)

@@ -141,7 +141,7 @@ def _fuse_product(flow: Flow, at: int, matmul: Instr, record: Matmul) -> None:
             break
         newest = follower.outs[0]
     if product.body and product.body[0].outs == [PRODUCT]:
-        product.record = record.gemm(*register_steps(product.body))
+        product.record = record.gemm(*register_steps(product.body, record.m))
 
 
 def _follower(flow: Flow, at: int, newest: int, in_memory: int, product: Matmul) -> tuple[int, Instr, Instr] | None:
@@ -163,11 +163,11 @@ def _follower(flow: Flow, at: int, newest: int, in_memory: int, product: Matmul)
     return None
 
 
-def register_steps(body: Sequence[Instr]) -> tuple[bool, bool, bool]:
+def register_steps(body: Sequence[Instr], rows: int) -> tuple[bool, bool, bool]:
     """Whether the body begins with a bias, relu, relu's gradient on the product, which the kernel applies itself."""
     remaining = iter(body)
     step = next(remaining, None)
-    if bias := step is not None and _adds_row_vector(step):
+    if bias := step is not None and _adds_row_vector(step, rows):
         step = next(remaining, None)
     if relu := step is not None and step.name == "relu" and step.outs == step.ins == [PRODUCT]:
         step = next(remaining, None)
@@ -175,11 +175,12 @@ def register_steps(body: Sequence[Instr]) -> tuple[bool, bool, bool]:
     return bias, relu, relu_grad
 
 
-def _adds_row_vector(step: Instr) -> bool:
+def _adds_row_vector(step: Instr, rows: int) -> bool:
     if step.name != "add" or step.outs != [PRODUCT] or step.ins.count(PRODUCT) != 1:
         return False
     assert isinstance(step.record, MapStep)
-    return step.record.operands[1 - step.ins.index(PRODUCT)] == (0, 1)
+    row_stride, column_stride = step.record.operands[1 - step.ins.index(PRODUCT)]
+    return column_stride == 1 and (row_stride == 0 or rows == 1)
 
 
 def _masks_product(step: Instr) -> bool:

@@ -40,6 +40,7 @@ _NAMES = {dtype: str(dtype) for dtype in _DTYPES.values()}
 # As the safetensors library lays arrays out: wide dtypes first, so that all are aligned; then by name.
 _ORDER: dict[Any, int] = {dtype: i for i, dtype in enumerate((INT64, FLOAT64, FLOAT32, BOOL))}
 _CHUNK = 1 << 24  # bytes that are read at a time
+_BLOCK = 1 << 20  # characters of a header that are looked at at a time
 _ALIGN_FROM = 1 << 12  # bytes; smaller arrays do not repay aligned allocation
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -247,7 +248,7 @@ def _check_json(text: bytes) -> None:
     plain = text.replace(rb"\\", b"").replace(rb"\"", b"")
     if plain.count(b'"') > _MAX_QUOTES:
         raise ValueError(f"more than {_MAX_QUOTES // 2} strings")
-    outside = b"".join(plain.split(b'"')[::2])
+    outside = _outside_of_strings(plain)
     brackets = outside.translate(None, _NO_BRACKETS)
     opening = brackets.count(b"[") + brackets.count(b"{")
     if opening > _MAX_CONTAINERS or outside.count(b",") > _MAX_COMMAS:
@@ -256,6 +257,18 @@ def _check_json(text: bytes) -> None:
         raise ValueError("not JSON: a bracket is closed that is not open")
     if max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0) > _MAX_NESTING:
         raise ValueError(f"nested deeper than {_MAX_NESTING} brackets")
+
+
+def _outside_of_strings(plain: bytes) -> bytes:
+    """What is not between quotes. A list of the parts would take ten times the memory of the text."""
+    parts, inside = [], False
+    for at in range(0, len(plain), _BLOCK):
+        text = np.frombuffer(plain[at : at + _BLOCK], np.uint8)
+        quotes = text == ord('"')
+        within = np.logical_xor.accumulate(quotes) ^ inside
+        inside = bool(within[-1])
+        parts.append(text[~(within | quotes)].tobytes())
+    return b"".join(parts)
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from .._tensor import Tensor
 from .._util.checks import check_integer
 from ..nn import Module
 from ..nn._evaluate import evaluating, predict_eagerly
+from ..nn._inputs import has_several, map_parts
 from ..nn._output import Output, output_of
 from ..optim import StepSchedule
 from ._dataset import Dataset, prepare_validation
@@ -30,8 +31,8 @@ __all__ = ["History", "fit"]
 
 def fit(
     model: Module,
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
+    X: Any,
+    y: Any,
     *,
     loss: Callable[..., Tensor] | None = None,
     optimizer: Optimizer | str | None = None,
@@ -42,7 +43,7 @@ def fit(
     class_weight: Mapping[Any, float] | str | None = None,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    validation: float | tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    validation: float | tuple[Any, Any] | None = None,
     metrics: str | Metric | Iterable[str | Metric] | None = None,
     schedule: Schedule | StepSchedule | Sequence[Schedule | StepSchedule] | None = None,
     seed: int | None = None,
@@ -140,8 +141,8 @@ def fit(
 def _rows(
     output: Output | None,
     loss: Callable[..., Tensor],
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
+    X: Any,
+    y: Any,
     sample_weight: npt.ArrayLike | None,
     class_weight: Mapping[Any, float] | str | None,
     validation: Any,
@@ -169,11 +170,14 @@ def _evaluate(
 ) -> None:
     """Append the loss and the metrics of these rows to the record; the model is not changed."""
     rows.follow(model, "fit")
+    several = has_several(rows.x)
+    x = map_parts(lambda part, _: part.numpy(), rows.x)
     # `predict` takes an array of one axis for a single row.
-    predict = rows.model.predict if compiled and rows.x.ndim > 1 else partial(predict_eagerly, rows.model)
+    predict = rows.model.predict if several or (compiled and x.ndim > 1) else partial(predict_eagerly, rows.model)
     with evaluating(rows.model):
-        outputs = predict(rows.x.numpy())
+        outputs = predict(x)
         # One loss of all rows: no mean of losses of parts is that of a sum, or of a mean by weights.
-        record.val_loss.append(loss(Tensor._wrap(outputs), rows.y).item())
+        record.val_loss.append(loss(map_parts(lambda part, _: Tensor._wrap(part), outputs), rows.y).item())
+    targets = map_parts(lambda part, _: part.numpy(), rows.y)
     for name, measure in measures.items():
-        record.metrics.setdefault(name, []).append(float(measure(rows.y.numpy(), outputs)))
+        record.metrics.setdefault(name, []).append(float(measure(targets, outputs)))

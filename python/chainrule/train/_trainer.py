@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .. import ops
 from .._tensor import Tensor
 from .._util.checks import check_integer
 from .._util.interrupt import DeferredInterrupt
@@ -21,15 +20,17 @@ from ..compiler.jit import Compiled, Plan
 from ..data._split import epoch_order
 from ..nn import Module
 from ..nn._evaluate import thread_modes
+from ..nn._inputs import call_with
 from ..optim import StepSchedule, clip_grad_norm_, clip_grad_value_
 from ..random import default_generator
 from ._dataset import prepare
 from ._history import Position
 from ._identity import data_digest, describe, different
+from ._mean_loss import weighted_mean
 from ._parts import Generators
 from ._scheduling import step_schedules
 
-__all__ = ["Optimizer", "Trainer", "weighted_mean"]
+__all__ = ["Optimizer", "Trainer"]
 
 _SECONDS = 0.05  # between checks for Ctrl-C and updates of the progress bar
 
@@ -54,17 +55,19 @@ class Trainer:
     only on (seed, e), so the same seed gives the same bits. The bits equal those of an explicit loop.
 
     Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype (a C-contiguous
-    array of that dtype is not copied) and preprocessed once by the model's leading preprocessing layers, which must be
-    fitted (`cr.nn.fit_preprocessing`) and are not changed; `y`, n integer labels for cross entropy, otherwise finite
-    numbers in the shape of the model's output; `loss`, a loss module or any function (prediction, target) -> scalar
-    tensor; `optimizer`, of this model's parameters; `batch_size`, 1 for stochastic gradient descent, None for all rows
-    at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
-    `sample_weight`, n weights of at least 0, passed to the loss as `sample_weight=`; what a row of weight 0 holds, NaN
-    and labels out of range included, does not matter; `clip_value` and `clip_norm`, bounds of the elements of the
-    gradients, then of their norm (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed` (default: that of
-    `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a loss is NaN or infinite; `compile`, False
-    for eager execution of models that cannot be compiled; `schedule`, one or several `cr.optim.StepSchedule` with
-    `total_steps`, which set their options before every step.
+    array of that dtype is not copied, nor is one that is mapped from a file; integers stay what they are if the model
+    does not take floats) and preprocessed once by the model's leading preprocessing layers, which must be fitted
+    (`cr.nn.fit_preprocessing`) and are not changed; or several arrays with n rows, in a tuple for `model(*X)` or in a
+    dict for `model(**X)`, of which integers and bools stay what they are; `y`, n integer labels for cross entropy,
+    otherwise finite numbers in the shape of the model's output, or several arrays in such a form; `loss`, a loss module
+    or any function (prediction, target) -> scalar tensor; `optimizer`, of this model's parameters; `batch_size`, 1 for
+    stochastic gradient descent, None for all rows at once (gradient descent); `micro_batch`, rows computed at a time to
+    save memory, with the bits of the whole batch; `sample_weight`, n weights of at least 0, passed to the loss as
+    `sample_weight=`; what a row of weight 0 holds, NaN and labels out of range included, does not matter; `clip_value`
+    and `clip_norm`, bounds of the elements of the gradients, then of their norm (`cr.optim.clip_grad_value_`,
+    `clip_grad_norm_`); `seed` (default: that of `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a
+    loss is NaN or infinite; `compile`, False for eager execution of models that cannot be compiled; `schedule`, one or
+    several `cr.optim.StepSchedule` with `total_steps`, which set their options before every step.
     Attributes: `next_epoch`, the index of the next epoch, from 0; `next_step`, of the next step in it, above 0 after an
     interruption; `mean_loss`, of the last completed epoch.
     Errors: before the model changes: TypeError or ValueError for invalid arguments, with the index of a NaN or of a
@@ -88,8 +91,8 @@ class Trainer:
     def __init__(
         self,
         model: Module,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
+        X: Any,
+        y: Any,
         *,
         loss: Callable[..., Tensor],
         optimizer: Optimizer,
@@ -147,12 +150,12 @@ class Trainer:
     @property
     def epochs(self) -> int:
         """The former name of `next_epoch`."""
-        warnings.warn("Trainer.epochs is called next_epoch now", DeprecationWarning, stacklevel=2)
+        _warn_of_epochs()
         return self.next_epoch
 
     @epochs.setter
     def epochs(self, number: int) -> None:
-        warnings.warn("Trainer.epochs is called next_epoch now", DeprecationWarning, stacklevel=2)
+        _warn_of_epochs()
         self.next_epoch = number
 
     def run_epoch(self) -> float:
@@ -337,7 +340,7 @@ class Trainer:
         """Run one step; with `nonfinite="raise"` a loss that is not finite raises before anything changes."""
         x, y, options = self.rows.batch(rows)
         self._zero_grad()
-        value = self.loss(self.rows.model(x), y, **options)
+        value = self.loss(call_with(self.rows.model, x), y, **options)
         if self._check_loss:
             _require_finite(value)
         value.backward()
@@ -367,6 +370,10 @@ def _weak_step(trainer: Trainer) -> Callable[[Tensor], Tensor]:
     return step
 
 
+def _warn_of_epochs() -> None:
+    warnings.warn("Trainer.epochs is called next_epoch now", DeprecationWarning, stacklevel=3)
+
+
 def _check_bounds(caller: str, **bounds: float | None) -> None:
     for name, bound in bounds.items():
         if bound is not None and not bound > 0:
@@ -379,20 +386,3 @@ class _NotFiniteError(FloatingPointError):
 
 def _require_finite(value: Tensor) -> None:
     grad_mode.executor.check_finite(value, lambda at, number: _NotFiniteError(number))
-
-
-def weighted_mean(losses: npt.NDArray[Any], n: int, batch_size: int) -> float:
-    """Return the mean of batch losses over rows, in float64; all batches but the last have batch_size rows."""
-    count = len(losses)
-    # Zeros at the end change no bit of the sum, and need few programs for all numbers of batches.
-    values, sizes = (np.zeros(max(16, 1 << (count - 1).bit_length()), dtype) for dtype in (losses.dtype, np.float64))
-    values[:count], sizes[:count] = losses, min(batch_size, n)
-    sizes[count - 1] = n - batch_size * (count - 1)
-    return float(_mean(values, sizes, np.array(float(n))).item())
-
-
-def _weighted(losses: Tensor, sizes: Tensor, total: Tensor) -> Tensor:
-    return ops.div(ops.sum(ops.mul(ops.astype(losses, np.float64), sizes)), total)
-
-
-_mean = Compiled(_weighted, watched=())
