@@ -31,6 +31,7 @@ RECORDS = {
     **dict.fromkeys(["unfold", "fold"], "Windows"),
     **dict.fromkeys(["uniform", "normal"], "Random"),
     **dict.fromkeys(["attention", "attention_grad"], "Attention"),
+    **dict.fromkeys(["moments"], "Channels"),
     **dict.fromkeys(["rnn_tanh", "rnn_relu", "gru", "lstm", "lstm_grad"], "Recurrent"),
     "cross_entropy_both": "CrossEntropyBoth",
     "matmul_accumulate": "MatmulAccumulate",

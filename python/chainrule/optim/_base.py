@@ -306,7 +306,7 @@ class Optimizer:
                 )
             if any(state is not None and state.dtype != own.dtype for state in group._states[i]):
                 raise ValueError(
-                    f"{type(self).__name__}: parameter {self._index_of(parameter)} is {_signature(parameter)} now, its "
+                    f"{type(self).__name__}: parameter {self._index_of(parameter)} is {signature(parameter)} now, its "
                     "state has another dtype; make the optimizer after model.to(dtype)"
                 )
             found.append((i, gradient))
