@@ -12,6 +12,7 @@ from .._util import exports as _exports
 from . import functional as functional
 from . import utils as utils
 from ._activations import *
+from ._bilinear import *
 from ._composed import *
 from ._containers import *
 from ._conv import *
@@ -34,6 +35,7 @@ from ._preprocessing.one_hot import *
 from ._preprocessing.pca import *
 from ._registry import LAYERS as LAYERS
 from ._registry import register_serializable as register_serializable
+from ._resize import *
 from ._shape import *
 from ._units import *
 
