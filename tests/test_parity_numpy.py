@@ -32,6 +32,8 @@ Dtype = type[np.float32] | type[np.float64]
 LEFT_OUT = {
     "Sequential": "it is the net around the layers",
     **dict.fromkeys(("Embedding", "EmbeddingBag"), "their inputs are categories: tests/test_embedding.py"),
+    **dict.fromkeys(("RNN", "GRU", "LSTM", "LSTMCell"), "several results: tests/test_recurrent.py"),
+    "MultiheadAttention": "several results: tests/test_attention.py",
     "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
     **dict.fromkeys(
         ("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout"), "their masks are drawn: tests/test_dropout.py"

@@ -14,6 +14,7 @@ from chainrule._ir.products import Gemm, Matmul, MatmulAccumulate
 from chainrule._ir.record import Batch, Record, RowBlock, RowRole
 from chainrule._ir.records import (
     Advance,
+    Attention,
     Bernoulli,
     Cast,
     CheckFinite,
@@ -26,10 +27,13 @@ from chainrule._ir.records import (
     Fill,
     Gather,
     IndexAdd,
+    Order,
     Random,
+    Recurrent,
     Reduce,
     ReduceMode,
     Rowwise,
+    Scan,
     Scatter,
     Take,
     Windows,
@@ -51,6 +55,8 @@ CASES: list[tuple[str, Record, Shapes, Shapes, tuple[int, ...], RowRole]] = [
     ("sum", Reduce(12, 5, 1, ReduceMode.LANE_RULE), ((12,),), ((12, 5),), (0,), RowRole.ROWS),
     ("sum", Reduce(1, 60, 1, ReduceMode.LANE_RULE), ((),), ((12, 5),), (0,), RowRole.AFTER),
     ("softmax", Rowwise(12, 5), ((12, 5),), ((12, 5),), (0,), RowRole.ROWS),
+    ("attention", Attention(12, 4, 2, 5, False, 0, 0, 0, False), ((672,),), ((12, 4, 30),), (0,), RowRole.AFTER),
+    ("rnn_tanh", Recurrent(4, 12, 5, True, False), ((12, 4, 5),), ((12, 4, 5), (12, 5), (5, 5)), (0, 1), RowRole.AFTER),
     ("cross_entropy", CrossEntropy(12, 5), ((12,),), ((12, 5), (12,)), (0, 1), RowRole.ROWS),
     (
         "cross_entropy_both",
@@ -94,8 +100,11 @@ CASES: list[tuple[str, Record, Shapes, Shapes, tuple[int, ...], RowRole]] = [
     ("take", Take(7, 5), ((7, 5),), ((12, 5), (7,)), (0,), RowRole.AFTER),
     ("index_add", IndexAdd(12, 5, 7), ((7, 5),), ((12, 5), (12,)), (0, 1), RowRole.AFTER),
     ("distinct", Distinct(12, 7, 16), ((7,), (12,), (16,)), ((12,),), (0,), RowRole.AFTER),
-    ("gather", Gather(12, 5), ((12,),), ((12, 5), (12,)), (0, 1), RowRole.ROWS),
-    ("scatter", Scatter(12, 5), ((12, 5),), ((12,), (12,)), (0, 1), RowRole.ROWS),
+    ("gather", Gather(12, 5, 1), ((12,),), ((12, 5), (12,)), (0, 1), RowRole.ROWS),
+    ("scatter", Scatter(12, 5, 1), ((12, 5),), ((12,), (12,)), (0, 1), RowRole.ROWS),
+    ("argsort", Order(12, 5, 0), ((12, 5),), ((12, 5),), (0,), RowRole.ROWS),
+    ("cumsum", Scan(12, 5, 1, 0), ((12, 5),), ((12, 5),), (0,), RowRole.ROWS),
+    ("recurrence", Scan(1, 12, 5, 1), ((12, 5),), ((12, 5), (12, 5)), (0, 1), RowRole.AFTER),
     ("check_index", CheckIndex(12, 0, 5), ((3,), (12,)), ((12,),), (0,), RowRole.ROWS),
     ("check_finite", CheckFinite(12), ((3,), (12,)), ((12,),), (0,), RowRole.AFTER),
     ("draw", Draw(2), ((2,),), (), (), RowRole.AFTER),
@@ -214,7 +223,7 @@ def test_which_inputs_are_read_by_row() -> None:
     assert read(one, 2) == [True, False]
     assert read(one, 2, RowRole.SUM) == [True, True]
     assert read(Take(12, 5), 2) == [False, True]
-    assert read(Gather(12, 5), 2) == [True, True]
+    assert read(Gather(12, 5, 1), 2) == [True, True]
     assert read(CrossEntropyBoth(12, 5, 0), 3) == [True, True, False]
     assert read(Copy.contiguous(60), 1) == read(Update(60), 1) == [False]
 

@@ -19,7 +19,7 @@ def test_fields_of_records() -> None:
     assert fields["MatmulAccumulate"] == ["batch", *PRODUCT, "batch_a", "batch_b", "continues"]
     assert fields["Update"] == ["n", "row_size"]
     assert fields["Copy"][-3:] == ["dims[ndim]", "out_strides[ndim]", "in_strides[ndim]"]
-    assert len(fields) == 27
+    assert len(fields) == 31
     for record, names in fields.items():
         assert len(set(names)) == len(names) > 0, record
 
@@ -30,9 +30,14 @@ RECORDS = {
     **dict.fromkeys(["cross_entropy", "cross_entropy_grad"], "CrossEntropy"),
     **dict.fromkeys(["unfold", "fold"], "Windows"),
     **dict.fromkeys(["uniform", "normal"], "Random"),
+    **dict.fromkeys(["attention", "attention_grad"], "Attention"),
+    **dict.fromkeys(["rnn_tanh", "rnn_relu", "gru", "lstm", "lstm_grad"], "Recurrent"),
     "cross_entropy_both": "CrossEntropyBoth",
     "matmul_accumulate": "MatmulAccumulate",
     "index_add": "IndexAdd",
+    "overlay": "Scatter",
+    "argsort": "Order",
+    **dict.fromkeys(["cumsum", "recurrence"], "Scan"),
     "check_index": "CheckIndex",
     "check_finite": "CheckFinite",
     **{

@@ -11,7 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import _core, nn
 from chainrule._util.programs import PROGRAMS
-from chainrule.nn._predictor import _trace
+from chainrule.nn._predict_cache import trace
 from support.variants import force_threads
 
 THREADS = 3
@@ -113,7 +113,7 @@ def prediction(rows: int) -> Callable[[], Call]:
         programs = {}
 
         def make(count: int) -> _core.Program:
-            programs[count] = _trace(model, np.dtype(np.float32), np.dtype(np.float32), (count, 7)).built.program
+            programs[count] = trace(model, np.dtype(np.float32), np.dtype(np.float32), (count, 7)).built.program
             return programs[count]
 
         predict = _core.predict_function(make, None, 0, 0, (7,), (3,), 16)

@@ -44,7 +44,7 @@ def compare(
     time = np.array(clock) if UPDATES[name].step_state else None
     hyperparameters = np.array([*numbers, 0.0])
     _core.update_step(name, got[0], got[1], tuple(got[2:]), hyperparameters, time)
-    _core.advance([] if time is None else [time], hyperparameters)
+    _core.advance([] if time is None else [time], hyperparameters, name if UPDATES[name].advance else "")
     what = f"{name}, {what}, numbers {numbers}, clock {clock}, {p.size} elements"
     assert_same_bits(got[0], expected_p, f"p, {what}")
     assert_same_bits(got[1], g, f"g, {what}")
@@ -61,6 +61,9 @@ def variants(name: str) -> Iterator[tuple[int, tuple[float, ...], list[float]]]:
     clocks = [[], [0.0], [7.0]][1 if row.step_state == 1 else 0 : 3 if row.step_state == 1 else 1]
     if row.step_state == 3:
         clocks = [row.start, [3.0, 0.5, 0.9]]
+    if row.step_state == 2:
+        clocks = [row.start, [3.0, 0.5]]
+    clocks = [list(clock) for clock in row.clocks] or clocks
     yield from itertools.product(row.states, row.hyperparameters, clocks)
 
 
@@ -200,14 +203,18 @@ def test_wrong_step_states(states: list[Array]) -> None:
         _core.advance(states, np.ones(3))
     with pytest.raises(TypeError, match="advance hyperparameters: expected at least 3 float64 numbers"):
         _core.advance([np.zeros(3)], np.ones(2))
+    with pytest.raises(TypeError, match="advance hyperparameters: expected at least 8 float64 numbers"):
+        _core.advance([np.zeros(5)], np.ones(7), "nadam")
+    with pytest.raises(ValueError, match="advance nadam: expected step states of 5 numbers"):
+        _core.advance([np.zeros(6)], np.ones(8), "nadam")
 
 
 WRONG = {
     "name": (("adamx", ()), ValueError, "no update is called adamx"),
     "few states": (("adam", (1,)), ValueError, "adam: expected 3 outputs"),
     "many states": (("adagrad", (1, 1)), ValueError, "adagrad: expected 2 outputs"),
-    "numbers": (("sgd", (1,), np.zeros(3)), TypeError, "hyperparameters: expected at least 4 float64 numbers"),
-    "numbers dtype": (("sgd", (1,), np.zeros(4, np.float32)), TypeError, "hyperparameters: expected at least 4"),
+    "numbers": (("sgd", (1,), np.zeros(3)), TypeError, "hyperparameters: expected at least 5 float64 numbers"),
+    "numbers dtype": (("sgd", (1,), np.zeros(5, np.float32)), TypeError, "hyperparameters: expected at least 5"),
     "clock": (("adam", (1, 1), np.zeros(6), np.zeros(2)), TypeError, "step_state: expected at least 3 float64 numbers"),
 }
 

@@ -1,7 +1,9 @@
 // Instructions that call one kernel of the level's table on each thread's share. Outputs are contiguous.
 #include <algorithm>
 #include <stdexcept>
+#include <string_view>
 
+#include "kernels/step_states.h"
 #include "program/checked.h"
 #include "program/costs.h"
 #include "program/instructions.h"
@@ -245,7 +247,19 @@ double update_work(const Instruction& op) {
 }
 
 // The end of a step of an optimizer: outputs are step states, input the hyperparameters. The first number of a state
-// counts the steps; each other one is multiplied by the hyperparameter of the same position.
+// counts the steps; each other one is multiplied by the hyperparameter of the same position, or the update of this name
+// has a function that changes them.
+const void* row_of_step_state(const KernelTable&, const std::string& name, Dtype) {
+  constexpr std::string_view kBefore = "advance ";
+  return name.starts_with(kBefore) ? step_states::find(std::string_view(name).substr(kBefore.size())) : nullptr;
+}
+void run_advance_of_update(const Instruction& op, void* const* slots, Share share, void*) {
+  const Range part = share_range(static_cast<int64_t>(op.outputs.size()), 1, share);
+  for (int64_t i = part.begin; i < part.end; ++i) {
+    double* const state = slot<double>(slots, op.outputs[static_cast<size_t>(i)]);
+    row<step_states::Row>(op).advance(state, input<double>(op, slots, 0));
+  }
+}
 void run_advance(const Instruction& op, void* const* slots, Share share, void*) {
   const int64_t n = schema::read<schema::Advance>(op).n;
   const Range part = share_range(static_cast<int64_t>(op.outputs.size()), 1, share);
@@ -258,6 +272,13 @@ void run_advance(const Instruction& op, void* const* slots, Share share, void*) 
 }
 void prepare_advance(Instruction& op, const KernelTable&) {
   if (op.outputs.empty()) throw std::invalid_argument("advance: expected step states");
+}
+void prepare_advance_of_update(Instruction& op, const KernelTable& table) {
+  prepare_advance(op, table);
+  const int64_t expected = row<step_states::Row>(op).state;
+  if (schema::read<schema::Advance>(op).n != expected) {
+    throw std::invalid_argument(op.name + ": expected step states of " + std::to_string(expected) + " numbers");
+  }
 }
 double advance_work(const Instruction& op) { return kPerRow * static_cast<double>(op.outputs.size()); }
 
@@ -355,6 +376,13 @@ constexpr InstructionRow kRows[] = {
      .run = run_advance,
      .work = advance_work,
      .prepare = prepare_advance},
+    {.record = &schema::kRecord<schema::Advance>,
+     .counts = {kAny, 1, 0},
+     .dtypes = dtype_bit(kFloat64),
+     .run = run_advance_of_update,
+     .work = advance_work,
+     .kernel = row_of_step_state,
+     .prepare = prepare_advance_of_update},
     {.name = "uniform",
      .record = &schema::kRecord<schema::Random>,
      .counts = {1, 0, 2},

@@ -86,6 +86,10 @@ enum ReduceMode : int64_t {
 };
 
 CR_RECORD(Rowwise, rows, cols);
+// batch_first: arrays are rows x steps. reverse: from the last step to the first.
+CR_RECORD(Recurrent, steps, rows, units, batch_first, reverse);
+// has_bias, has_drop: whether there is a mask to be added to the scores, with these strides, and one of factors.
+CR_RECORD(Attention, batch, steps, heads, depth, has_bias, bias_batch, bias_head, bias_row, has_drop);
 CR_RECORD(CrossEntropy, rows, cols);
 // upstream_step: 1 where the upstream gradient has an element per row, 0 where one scalar serves all rows.
 CR_RECORD(CrossEntropyBoth, rows, cols, upstream_step);
@@ -154,8 +158,13 @@ CR_RECORD(Take, rows, row_size);
 CR_RECORD(IndexAdd, rows, row_size, out_rows);
 // The different ones of n indices. kept: how many there can be. buckets: of a hash table, a power of 2 above kept.
 CR_RECORD(Distinct, n, kept, buckets);
-CR_RECORD(Gather, rows, cols);
-CR_RECORD(Scatter, rows, cols);
+// Elements of rows of `cols` by index, `picks` for each row.
+CR_RECORD(Gather, rows, cols, picks);
+CR_RECORD(Scatter, rows, cols, picks);
+// The order of the elements of each row.
+CR_RECORD(Order, rows, cols, descending);
+// Recurrences along the middle one of three axes. reverse: from the last element on.
+CR_RECORD(Scan, outer, scanned, inner, reverse);
 CR_RECORD(CheckIndex, n, low, high);
 CR_RECORD(CheckFinite, n);
 CR_RECORD(Draw, draws);
@@ -205,6 +214,8 @@ inline constexpr const Record* kRecords[] = {&kRecord<Map>,        &kRecord<MapS
                                              &kRecord<Bernoulli>,  &kRecord<Copy>,         &kRecord<Fill>,
                                              &kRecord<Cast>,       &kRecord<Take>,         &kRecord<IndexAdd>,
                                              &kRecord<Distinct>,   &kRecord<Gather>,       &kRecord<Scatter>,
-                                             &kRecord<CheckIndex>, &kRecord<CheckFinite>,  &kRecord<Draw>};
+                                             &kRecord<CheckIndex>, &kRecord<CheckFinite>,  &kRecord<Draw>,
+                                             &kRecord<Recurrent>,  &kRecord<Attention>,    &kRecord<Order>,
+                                             &kRecord<Scan>};
 
 }  // namespace chainrule::schema

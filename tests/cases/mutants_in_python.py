@@ -153,14 +153,14 @@ IN_PYTHON = [
     ),
     Mutant(
         "stale prediction",
-        "python/chainrule/nn/_predictor.py",
+        "python/chainrule/nn/_predict_cache.py",
         "if entries is not None and _core.unchanged(entries, model):",
         "if entries is not None:",
         "test_model_predict.py",
     ),
     Mutant(
         "rows predicted together",
-        "python/chainrule/nn/_predictor.py",
+        "python/chainrule/nn/_predict_cache.py",
         "blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums",
         "blocks.rows < 0",
         "test_model_predict_eager.py test_model_predict_inputs.py test_model_predict.py",
@@ -182,7 +182,7 @@ IN_PYTHON = [
     Mutant(
         "clock not loaded",
         "python/chainrule/optim/_base.py",
-        '_fill("clock", [array for group in loaded for array in group._step_states], list(state["clock"]))',
+        '_fill("clock", clock, list(state["clock"]))',
         'list(state["clock"])',
         "test_optim_state.py",
     ),

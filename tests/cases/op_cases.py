@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+from cases import axis_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
@@ -404,8 +405,12 @@ def _table() -> dict[str, list[Case]]:
     table.add(_layout())
     table.add(_triangles())
     table.add(_products())
+    table.add(
+        _case(row.name, row.shapes, row.function, row.reference, note=row.note, differentiable=row.differentiable)
+        for row in axis_cases.rows()
+    )
     return table.cases
 
 
-CASES = _table()
+CASES = _table() | sequence_cases.cases(_case)
 ALL = [case for cases in CASES.values() for case in cases]

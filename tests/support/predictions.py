@@ -9,7 +9,7 @@ import numpy as np
 import chainrule as cr
 from chainrule import nn
 from chainrule.nn._evaluate import predict_eagerly
-from chainrule.nn._predictor import PredictCache
+from chainrule.nn._predict_cache import PredictCache
 
 
 def rows(n: int, features: int = 5, dtype: Any = np.float32) -> np.ndarray:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advance",
+    "Attention",
     "Bernoulli",
     "Cast",
     "CheckFinite",
@@ -28,10 +29,13 @@ __all__ = [
     "Fill",
     "Gather",
     "IndexAdd",
+    "Order",
     "Random",
+    "Recurrent",
     "Reduce",
     "ReduceMode",
     "Rowwise",
+    "Scan",
     "Scatter",
     "Take",
     "Windows",
@@ -82,6 +86,36 @@ class Rowwise(RowsFirst):
 
     def operations(self) -> int:
         return self.rows * self.cols
+
+
+class Recurrent(Record):
+    """All steps in time of a recurrent layer, or their gradients; arrays are (steps, rows, ...), or rows first."""
+
+    steps: int
+    rows: int
+    units: int
+    batch_first: bool
+    reverse: bool
+
+    def operations(self) -> int:
+        return self.steps * self.rows * self.units * self.units
+
+
+class Attention(Record):
+    """Self-attention of packed projections (batch, steps, 3 * heads * depth), or its gradient."""
+
+    batch: int
+    steps: int
+    heads: int
+    depth: int
+    has_bias: bool
+    bias_batch: int
+    bias_head: int
+    bias_row: int
+    has_drop: bool
+
+    def operations(self) -> int:
+        return self.batch * self.heads * self.steps * self.steps * self.depth
 
 
 class CrossEntropy(Rowwise):
@@ -243,17 +277,39 @@ class Distinct(Record):
 
 
 class Gather(RowsFirst):
-    """Gather one element of each row, by index."""
+    """Gather `picks` elements of each row, by index."""
 
     rows: int
     cols: int
+    picks: int
 
 
 class Scatter(RowsFirst):
-    """Scatter one element into each row, by index; zero elsewhere."""
+    """Add `picks` elements to each row of zeros, or lay them over a row, by index."""
 
     rows: int
     cols: int
+    picks: int
+
+
+class Order(RowsFirst):
+    """The order of the elements of each row."""
+
+    rows: int
+    cols: int
+    descending: int
+
+
+class Scan(RowsFirst):
+    """Recurrences along the middle one of three axes, in reverse from the last element on."""
+
+    outer: int
+    scanned: int
+    inner: int
+    reverse: int
+
+    def operations(self) -> int:
+        return self.outer * self.scanned * self.inner
 
 
 class CheckIndex(RowsFirst):

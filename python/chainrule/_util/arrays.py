@@ -33,6 +33,7 @@ __all__ = [
 _CACHE_LINE = _core.ALIGNMENT  # bytes
 _NUMBERS = (float, int, bool)
 _WARNS_OF_RAGGED_LISTS = np.lib.NumpyVersion(np.__version__) < "1.24.0"  # later versions raise ValueError
+_LOOKED_AT = 1 << 24  # elements at a time
 _ALIGN_FROM = 1024  # elements; smaller arrays do not repay the 3 us that aligned allocation takes
 
 
@@ -330,7 +331,11 @@ def first_nonfinite(array: Array) -> tuple[int, ...] | None:
     >>> first_nonfinite(np.array([[0.0, 1.0], [np.nan, 2.0]]))
     (1, 0)
     """
-    finite = np.isfinite(array)
-    if finite.all():
-        return None
-    return tuple(int(i) for i in np.unravel_index(int(np.argmin(finite)), array.shape))
+    rows = np.atleast_1d(array)
+    step = max(1, _LOOKED_AT * len(rows) // max(rows.size, 1))
+    for start in range(0, len(rows), step):  # a mask of all elements of a mapped file may not fit into memory
+        finite = np.isfinite(rows[start : start + step])
+        if not finite.all():
+            first, *others = np.unravel_index(int(np.argmin(finite)), finite.shape)
+            return (start + int(first), *map(int, others))[: array.ndim]
+    return None

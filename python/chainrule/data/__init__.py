@@ -8,13 +8,16 @@ NumPy arrays and raises `DataError` with the place of the fault, and export it h
 from ._csv import Table, read_csv, read_table
 from ._errors import DataError, suggest
 from ._idx import load_idx_folder, read_idx
+from ._loader import DataLoader, TensorDataset
 from ._quantiles import median, quantile
 from ._sets import load_digits
 from ._split import batches, k_fold, split, train_test_split, train_validation_split
 
 __all__ = [
     "DataError",
+    "DataLoader",
     "Table",
+    "TensorDataset",
     "batches",
     "k_fold",
     "load_digits",

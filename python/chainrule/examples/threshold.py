@@ -130,7 +130,8 @@ def patterns(inputs: int, low: float = 0.0) -> npt.NDArray[np.float32]:
 
 def truth_table(net: nn.Module, inputs: int, low: float = 0.0) -> npt.NDArray[np.float32]:
     """Compute a net's outputs for all `patterns(inputs, low)`; shape (2**inputs,) for a net with one output."""
-    return net.predict(patterns(inputs, low))[:, 0]
+    scores: npt.NDArray[np.float32] = net.predict(patterns(inputs, low))
+    return scores[:, 0]
 
 
 def truth_table_net(table: Sequence[float]) -> nn.Sequential:

@@ -15,7 +15,7 @@ from .._util.arrays import aligned_full, is_aligned, values_of
 from .._util.mode import grad_mode
 from ..autodiff._inputs import HasParameters
 from ..autodiff._sweeps import check_overwrite
-from ._predictor import PredictCache
+from ._predict_cache import PredictCache
 from ._record_calls import call_recorder
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ class Module(HasParameters):
         """
         return self.train(False)
 
-    def predict(self, X: npt.ArrayLike, batch_size: int = 1024) -> npt.NDArray[Any]:
+    def predict(self, X: Any, batch_size: int = 1024) -> Any:
         """Compute the output for many rows, without gradients, in evaluation mode.
 
         The compiled forward pass is cached; every call checks that the model is unchanged. New weights are used;
@@ -297,9 +297,12 @@ class Module(HasParameters):
         needed. If `forward` calls code with a different result at every call (a clock, a file), use `model(x)` instead.
 
         Arguments: `X`, numbers of shape (n, ...), converted to the model's dtype (float64 if the first layers compute
-        in it, such as `Standardize`), or one row: a 1-D array of `in_features` numbers; `batch_size`, at least 1: rows
-        at a time if the model is not compiled.
-        Returns: an ndarray (n, ...) with the model's outputs, without the row axis for a single row.
+        in it, such as `Standardize`; integers stay what they are if it does not take floats), or one row: a 1-D array
+        of `in_features` numbers; a tuple of arrays for a model of several inputs, or a dict, by the names of the
+        arguments of `forward`, of which integers and bools stay what they are; `batch_size`, at least 1: rows at a time
+        if the model is not compiled, as with several inputs.
+        Returns: an ndarray (n, ...) with the model's outputs, without the row axis for a single row; a tuple or a dict
+        of them if the model returns one.
         Errors: TypeError if X has values other than numbers; ValueError for batch_size < 1, or from the layers.
 
         >>> import numpy as np

@@ -1,44 +1,23 @@
-"""Prediction with little overhead: the forward pass of a model, compiled into programs for rows of one dtype and shape.
-
-A program is a copy of the computation at the time of tracing: it depends on the layers and attributes of the model, but
-reads the values of parameters at every call. The programs are saved together with a list of everything that they depend
-on (`compiler/watch.py`), which is compared with the model at every call, in C++ in a fraction of a microsecond for a
-small net; after a change the model is compiled again. `PredictCache` implements `model.predict`, which computes models
-that cannot be compiled op by op; `Predictor` does not. Both compute many rows in blocks, in parallel.
-"""
+"""`Predictor`: a model's compiled predictions, bound to the model."""
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _core, ops
-from .._tensor import Tensor
-from .._util.arrays import as_ndarray, real_array
-from .._util.dtypes import CODES
+from .._util.arrays import real_array
 from .._util.errors import CompileError
-from .._util.mode import EAGER, grad_mode
-from ..autodiff._sweeps import is_differentiated
 from ..compiler.entries import without_changes
-from ..compiler.jit import Compiled, Plan
+from ..compiler.jit import Compiled
 from ..compiler.watch import UnwatchableError, Watch
-from ._evaluate import Model, evaluating, input_dtype, predict_eagerly
-from ._record_calls import call_recorder
+from ._evaluate import Model, input_dtype, predict_several
+from ._inputs import call_with, has_several
+from ._predict_cache import BLOCK_ROWS, bind, features_of, guarded, refuse_differentiated, trace
 
-__all__ = ["PredictCache", "Predictor"]
-
-_BLOCK_ROWS = 256  # rows computed at a time
-_PROBE_ROWS = 7  # of the trace that shows whether rows are independent; few layers have this width by chance
-_MAX_KINDS = 32  # of inputs: dtypes and shapes of a row
-_MAX_FAILURES = 2  # of compilations, before the model is always computed op by op
-
-_trace_lock = threading.RLock()  # of the caches; and a trace that fails restores attributes, which threads share
+__all__ = ["Predictor"]
 
 Rows = npt.NDArray[Any]
 Run = Callable[..., Any]
@@ -52,7 +31,8 @@ class Predictor:
     model (replaced layers, attributes) cause a new compilation.
 
     Arguments: `model`, a Module; `row_shape`, the shape of one row of X (default: (in_features,) of the first layer
-    that has it).
+    that has it); for several inputs a tuple of the shapes of their rows, or a dict of them by the names of `forward`'s
+    arguments, as `model.predict` takes them.
     Call: `x`, numbers of shape (n, *row_shape) (an array of the model's dtype in C order is not copied); `out`, an
     array for the result or None. Returns: an ndarray (n, ...) with the model's outputs: `out` if passed.
     Errors: ValueError for shapes; TypeError for values that are not numbers; `cr.CompileError` for a model that needs
@@ -70,148 +50,46 @@ class Predictor:
 
     predict: Callable[..., Rows]
 
-    def __init__(self, model: Model, row_shape: tuple[int, ...] | None = None) -> None:
+    def __init__(self, model: Model, row_shape: Any = None) -> None:
         if not hasattr(model, "named_modules"):
             raise TypeError(f"Predictor: model must be a Module, got {type(model).__name__}")
         self.model = model
-        self.row_shape = _first_features(model) if row_shape is None else tuple(row_shape)
-        self.predict = _following(model, self.row_shape)
+        if isinstance(row_shape, Mapping) or (row_shape and all(isinstance(shape, tuple) for shape in row_shape)):
+            self.row_shape: Any = row_shape
+            self.predict = _of_several(model, row_shape)
+        else:
+            self.row_shape = _first_features(model) if row_shape is None else tuple(row_shape)
+            self.predict = _following(model, self.row_shape)
 
-    def __call__(self, x: npt.ArrayLike, out: Rows | None = None) -> Rows:
+    def __call__(self, x: Any, out: Rows | None = None) -> Any:
         """Return the model's outputs for the rows of x."""
         return self.predict(x, out)
 
 
-class PredictCache:
-    """The programs of `predict` of one model. Every call checks that the model is unchanged since their compilation.
+def _of_several(model: Model, row_shape: Any) -> Run:
+    """A function from the rows of several inputs to the outputs of the model as it is at each call."""
+    compiled = Compiled(lambda x: call_with(model, x), watched=(model,))
+    expected = _keyed(row_shape)
 
-    A model is computed op by op if its forward cannot be compiled: it needs values in Python, has side effects, draws
-    random numbers, mixes rows, or depends on objects whose changes cannot be detected.
-    """
+    def predict(x: Any, out: Rows | None = None) -> Any:
+        given = {key: np.shape(part)[1:] for key, part in _keyed(x).items()} if has_several(x) else None
+        if given != expected:
+            raise ValueError(
+                f"predict: x must have rows of shapes {expected} by input, got {given or type(x).__name__}"
+            )
+        result = predict_several(model, x, BLOCK_ROWS, compiled)
+        if out is None:
+            return result
+        if not isinstance(result, np.ndarray) or (out.shape, out.dtype) != (result.shape, result.dtype):
+            raise ValueError(f"predict: out must be one array like the model's output, got {out.dtype} {out.shape}")
+        out[...] = result
+        return out
 
-    __slots__ = ("_dtype", "_entries", "_failures", "_features", "_owner", "_ready", "_runs", "_seen", "_watch")
-
-    _owner: weakref.ref[Any] | None
-    _dtype: np.dtype[Any]  # of the model's input
-    _features: int | None  # values in a row
-
-    def __init__(self) -> None:
-        self._owner = None
-        self._failures = 0
-        self._reset()
-
-    def _reset(self) -> None:
-        self._watch: Watch | None = None
-        self._entries: tuple[Any, ...] | None = None
-        # Entries, and the run for the kind of the latest input: one attribute, which threads read without the lock.
-        self._ready: tuple[tuple[Any, ...] | None, Run] = (None, _no_run)
-        self._runs: dict[Any, Run] = {}  # by kind of input: dtype and shape of a row
-        self._seen: set[Any] = set()  # kinds of inputs seen so far
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(None), ()  # a copied model has no programs
-
-    def __call__(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
-        """The model's outputs for the rows of X."""
-        if _core.call_mode() is None:  # in a transformation by parameters, in a trace, or in functional_call
-            _refuse_differentiated(model)
-            if grad_mode.executor is not EAGER or grad_mode.replaced:
-                return self._eagerly(model, _rows(X), batch_size)
-        if call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
-            return self._eagerly(model, _rows(X), batch_size)
-        entries, run = self._ready
-        result: Any = NotImplemented
-        if entries is not None and _core.unchanged(entries, model):
-            try:
-                result = run(X)
-            except Exception:  # a failed check, such as an unknown category: op by op, the error has its position
-                result = self._eagerly(model, _rows(X), batch_size)
-        return self._dispatch(model, X, batch_size) if result is NotImplemented else result
-
-    def _eagerly(self, model: Any, rows: Rows, batch_size: int) -> Rows:
-        if rows.ndim == 1 and len(rows) == _features(model):
-            result = predict_eagerly(model, rows[None], batch_size)
-            return result.reshape(result.shape[1:])
-        return predict_eagerly(model, rows, batch_size)
-
-    def _dispatch(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
-        """A call with another kind of input than the previous one, or after a change of the model."""
-        values = _rows(X)
-        with _trace_lock:
-            same_model = self._owner is not None and self._owner() is model
-            if not same_model or self._entries is None or not _core.unchanged(self._entries, model):
-                self._reset()
-                self._owner, self._features, self._dtype = weakref.ref(model), _features(model), input_dtype(model)
-            single = values.ndim == 1 and len(values) == self._features
-        rows = values[None] if single else values
-        if not _readable(rows):
-            rows = real_array(rows, self._dtype, "predict: X")
-            rows = rows.view(np.dtype(rows.dtype.type))  # programs compare dtypes by identity
-        kind = rows.dtype, rows.shape[1:]
-        with _trace_lock:
-            run, failed = self._runs.get(kind), False
-            if run is None and self._should_compile(kind, len(rows)):
-                run = self._compile(model, *kind)
-                failed = run is None
-            elif not self._start_watching(model):
-                self._failures = _MAX_FAILURES
-            if run is not None:
-                self._ready = self._entries, run
-        if run is not None:
-            try:
-                result: Rows = run(rows)
-                return result.reshape(result.shape[1:]) if single else result
-            except Exception:  # as above
-                pass
-        result = self._eagerly(model, values, batch_size)
-        self._failures += failed  # not counted if the line above raises: then the input is wrong, not the model
-        return result
-
-    def _should_compile(self, kind: Any, n: int) -> bool:
-        """Whether to compile now: for many rows, or at the second call with this kind of input.
-
-        Compilation takes as long as several calls, so a model that is used once, or changes between calls, is computed
-        op by op.
-        """
-        if n > _BLOCK_ROWS or kind in self._seen:
-            return True
-        if len(self._seen) >= _MAX_KINDS:
-            self._seen.clear()
-        self._seen.add(kind)
-        return False
-
-    def _start_watching(self, model: Any) -> bool:
-        """Record the state of the model; return whether that is possible."""
-        if self._watch is None:
-            try:
-                self._watch = Watch([model], model, strict=True)
-            except UnwatchableError:
-                return False
-            self._entries = self._watch.entries
-        return True
-
-    def _compile(self, model: Any, x_dtype: np.dtype[Any], shape: tuple[int, ...]) -> Run | None:
-        if not self._start_watching(model) or self._watch is None:
-            return None
-        owner, watch, dtype = weakref.ref(model), self._watch, self._dtype
-        try:
-            guarded = _check_forward(model, x_dtype, dtype, shape)
-            run = _bind(owner, dtype, shape, None, x_dtype)
-        except Exception:  # op by op, the model may work; otherwise that raises the same error or a better one
-            watch.restore(model)
-            return None
-        if not watch.unchanged(model):
-            watch.restore(model)
-            return None
-        if len(self._runs) >= _MAX_KINDS:
-            self._runs.clear()
-        self._entries = watch.with_versions(guarded)
-        self._runs[x_dtype, shape] = run
-        return run
+    return predict
 
 
-def _no_run(X: Any) -> Any:
-    return NotImplemented
+def _keyed(several: Any) -> dict[Any, Any]:
+    return {**several} if isinstance(several, Mapping) else dict(enumerate(several))
 
 
 def _following(model: Model, shape: tuple[int, ...]) -> Run:
@@ -221,7 +99,7 @@ def _following(model: Model, shape: tuple[int, ...]) -> Run:
         watch = Watch([model])
     except UnwatchableError as error:
         raise CompileError(f"Predictor: the model refers to {error}, whose changes would not be seen") from None
-    plan = _trace(model, dtype, dtype, (1, *shape))
+    plan = trace(model, dtype, dtype, (1, *shape))
     watch.replace(watch.changes(), without_changes)  # what the forward pass changes itself, such as a counter
 
     def convert(x: Any) -> Rows:
@@ -230,128 +108,22 @@ def _following(model: Model, shape: tuple[int, ...]) -> Run:
             raise ValueError(f"predict: x must have shape (n, {', '.join(map(str, shape))}), got {array.shape}")
         return array
 
-    entries = watch.with_versions(_guarded(plan))
-    return _bind(
+    entries = watch.with_versions(guarded(plan))
+    return bind(
         lambda: model,
         dtype,
         shape,
         convert,
         dtype,
         plan,
-        (lambda: _following(model, shape), entries, lambda: _refuse_differentiated(model)),
+        (lambda: _following(model, shape), entries, lambda: refuse_differentiated(model)),
     )
-
-
-def _bind(
-    model: Callable[[], Any],
-    dtype: np.dtype[Any],
-    shape: tuple[int, ...],
-    convert: Callable[[Any], Rows] | None,
-    x_dtype: np.dtype[Any],
-    plan: Plan | None = None,
-    follow: tuple[Callable[[], Run] | None, tuple[Any, ...], Callable[[], None] | None] = (None, (), None),
-) -> Run:
-    """A function in C++ from rows of this shape and of `x_dtype` to their outputs, computed in `dtype`.
-
-    `plan`: for one row, if there is one; `follow`: a function that makes another such function, to be called when these
-    entries of a watch do not hold any more, and one that raises where predictions are refused.
-    """
-
-    def program(rows: int) -> _core.Program:
-        return _trace(model(), dtype, x_dtype, (rows, *shape)).built.program
-
-    out = (plan or _trace(model(), dtype, x_dtype, (1, *shape))).built.output_specs[0]
-    return _core.predict_function(
-        program, convert, CODES[x_dtype], out.code, shape, out.shape[1:], _BLOCK_ROWS, *follow
-    )
-
-
-def _trace(
-    model: Any, dtype: np.dtype[Any], x_dtype: np.dtype[Any], shape: tuple[int, ...], micro_batch: int | None = None
-) -> Plan:
-    """Trace the model for an input of this shape; raise if it does not return one row for each row of the input."""
-
-    def forward(x: Tensor) -> Tensor:
-        output: Tensor = model(x if x_dtype == dtype else ops.astype(x, dtype))
-        return output
-
-    with _trace_lock, evaluating(model):
-        plan = Compiled(forward, micro_batch).plan_of(np.empty(shape, x_dtype))
-    modules = {id(module) for module in model.modules()}
-    if any(name == "_training_here" and training and id(owner) in modules for owner, name, training in plan.guards):
-        raise CompileError("predict: forward switches the model to training mode")
-    specs = plan.built.output_specs
-    if len(specs) != 1 or plan.results != [0] or specs[0].shape[:1] != shape[:1]:
-        outputs = ", ".join(str(spec.shape) for spec in specs) or "none"
-        raise ValueError(f"Predictor: the model must return one row for each of {shape[0]} rows, got {outputs}")
-    return plan
-
-
-def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> list[Any]:
-    """Raise CompileError if rows are not independent; return the owners of the guarded attributes of the trace."""
-    builtin = all(type(module).__module__.startswith("chainrule.") for module in model.modules())
-    plan = _trace(model, dtype, x_dtype, (1 if builtin else _PROBE_ROWS, *shape), None if builtin else 1)
-    blocks = plan.built.blocks
-    code = [*blocks.before, *blocks.loop, *blocks.after]
-    if plan.versions or plan.gradients or any(instr.name == "bernoulli" for instr in code):
-        raise CompileError("predict: the forward pass has side effects or draws random numbers")
-    if not builtin and (blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums):
-        raise CompileError("predict: the outputs of rows depend on other rows")
-    return _guarded(plan)
-
-
-def _guarded(plan: Plan) -> list[Any]:
-    """The owners of the attributes whose values determined the trace."""
-    return [owner for owner, name, _ in plan.guards if name not in ("_training_here", "_requires_grad", "_grad")]
-
-
-def _refuse_differentiated(model: Any) -> None:
-    """Raise TypeError if an enclosing transformation differentiates by the parameters: predictions are constants."""
-    for name, p in model.named_parameters():
-        if is_differentiated(grad_mode.replaced.get(p._number, p)):
-            raise TypeError(
-                f"predict: the result is an array without a gradient, and {name} is differentiated here; call model(x)"
-            )
-
-
-def _rows(X: npt.ArrayLike) -> Rows:
-    rows = as_ndarray(X, "predict: X")
-    if rows.ndim == 0:
-        raise ValueError("predict: X must have at least one dimension, got a single number")
-    return rows
-
-
-def _readable(rows: Rows) -> bool:
-    """Whether programs can read this array without a conversion."""
-    floating = rows.dtype is np.dtype(np.float32) or rows.dtype is np.dtype(np.float64)
-    return type(rows) is np.ndarray and floating and rows.flags.c_contiguous and rows.flags.aligned
-
-
-def _features(model: Model) -> int | None:
-    """The `in_features` of the first layer that has it; None if a layer for images precedes it."""
-    for module in model.modules():
-        if hasattr(module, "in_channels"):
-            return None
-        features = getattr(module, "in_features", None)
-        if isinstance(features, int):
-            return features
-    return None
 
 
 def _first_features(model: Model) -> tuple[int, ...]:
-    features = _features(model)
+    features = features_of(model)
     if features is not None:
         return (features,)
     if any(hasattr(module, "in_channels") for module in model.modules()):
         raise ValueError("Predictor: the model accepts images of any size; pass row_shape, (channels, h, w)")
     raise ValueError("Predictor: no layer of the model has in_features; pass row_shape")
-
-
-def _renew_lock() -> None:
-    """Replace the lock in a forked child, where the thread that may hold it does not exist."""
-    global _trace_lock
-    _trace_lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

@@ -20,6 +20,7 @@ from ..ops._dropout import dropout1d as dropout1d
 from ..ops._dropout import dropout2d as dropout2d
 from ..ops._embedding import embedding as embedding
 from ..ops._embedding import embedding_bag as embedding_bag
+from ..ops._pad import pad_last as _pad_last
 from ..ops._pool import avg_pool1d as avg_pool1d
 from ..ops._pool import max_pool1d as max_pool1d
 from ..ops._resize import interpolate as interpolate
@@ -27,4 +28,5 @@ from ..ops._resize import pixel_shuffle as pixel_shuffle
 from ..ops._resize import pixel_unshuffle as pixel_unshuffle
 
 if not TYPE_CHECKING:
+    pad = _pad_last  # PyTorch's arguments
     __all__ = _exports.public_names(globals())

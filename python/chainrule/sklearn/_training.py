@@ -20,7 +20,7 @@ from ..data._split import epoch_order
 from ..nn._evaluate import thread_modes
 from ..optim import LBFGS
 from ..train import Callback, History, Trainer
-from ..train._trainer import weighted_mean
+from ..train._mean_loss import weighted_mean
 from ._losses import Objective
 from ._net import Net
 from ._rates import Rates

@@ -14,8 +14,10 @@ from .._tensor import Tensor
 from .._util.checks import check_integer
 from ..nn import Module
 from ..nn._evaluate import evaluating, predict_eagerly
+from ..nn._inputs import has_several, map_parts
 from ..nn._output import Output, output_of
 from ..optim import StepSchedule
+from ._batches import BatchTrainer
 from ._dataset import Dataset, prepare_validation
 from ._fit_arguments import class_weights, hold_out, make_callbacks, make_optimizer, progress_of, resolve_loss
 from ._fit_metrics import Metric, of_classes, resolve_metrics
@@ -27,22 +29,24 @@ from ._training import FitTrainer, Training
 
 __all__ = ["History", "fit"]
 
+_BATCH_SIZE = 32
+
 
 def fit(
     model: Module,
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
+    X: Any,
+    y: Any = None,
     *,
     loss: Callable[..., Tensor] | None = None,
     optimizer: Optimizer | str | None = None,
     epochs: int = 10,
-    batch_size: int | None = 32,
+    batch_size: int | None = _BATCH_SIZE,
     micro_batch: int | None = None,
     sample_weight: npt.ArrayLike | None = None,
     class_weight: Mapping[Any, float] | str | None = None,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    validation: float | tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    validation: float | tuple[Any, Any] | None = None,
     metrics: str | Metric | Iterable[str | Metric] | None = None,
     schedule: Schedule | StepSchedule | Sequence[Schedule | StepSchedule] | None = None,
     seed: int | None = None,
@@ -59,7 +63,8 @@ def fit(
     """Train a model by minibatches.
 
     A `cr.Trainer` runs `epochs` more epochs; `fit` adds validation, a schedule, progress and callbacks after each of
-    them.
+    them. Without `y`, X is an iterable of batches (x, y), such as a `cr.data.DataLoader`; each epoch runs through it
+    once, and all batches but the last have the same number of rows.
 
     Arguments: those of `cr.Trainer`, where `loss` may be left out if the model ends with `cr.nn.Output`, which then
     also converts `y` (`targets`: texts, bools and any integers are labels); `optimizer`, an object, a name of
@@ -101,25 +106,32 @@ def fit(
         loss = resolve_loss(loss, output)
         chosen: Optimizer = make_optimizer(optimizer, model, history, schedule)
         after_epoch, shown = make_callbacks(callbacks), progress_of(progress, verbose)
-        X, y, sample_weight, validation = _rows(output, loss, X, y, sample_weight, class_weight, validation, seed)
-        trainer = FitTrainer(
-            model,
-            X,
-            y,
-            loss=loss,
-            optimizer=chosen,
-            batch_size=batch_size,
-            micro_batch=micro_batch,
-            sample_weight=sample_weight,
-            clip_norm=clip_norm,
-            clip_value=clip_value,
-            seed=seed,
-            shuffle=shuffle,
-            nonfinite=nonfinite,
-            compile=compile,
-            schedule=[one for one in each(schedule) if isinstance(one, StepSchedule)],
-        )
-        held_out = None if validation is None else prepare_validation(model, validation, loss)
+        options: dict[str, Any] = {
+            "loss": loss,
+            "optimizer": chosen,
+            "micro_batch": micro_batch,
+            "clip_norm": clip_norm,
+            "clip_value": clip_value,
+            "seed": seed,
+            "nonfinite": nonfinite,
+            "compile": compile,
+            "schedule": [one for one in each(schedule) if isinstance(one, StepSchedule)],
+        }
+        if y is None:
+            _refuse_with_batches(
+                output,
+                validation,
+                batch_size=batch_size != _BATCH_SIZE,
+                shuffle=not shuffle,
+                sample_weight=sample_weight is not None,
+                class_weight=class_weight is not None,
+            )
+            trainer: FitTrainer = BatchTrainer(model, X, **options)
+        else:
+            X, y, sample_weight, validation = _rows(output, loss, X, y, sample_weight, class_weight, validation, seed)
+            options |= {"batch_size": batch_size, "shuffle": shuffle, "sample_weight": sample_weight}
+            trainer = FitTrainer(model, X, y, **options)
+        held_out = None if validation is None else prepare_validation(model, validation, loss)  # type: ignore[arg-type]
         measures = resolve_metrics(metrics, loss, output, held_out)
         curves = ["loss", *([] if held_out is None else ["val_loss", *(f"val_{name}" for name in measures)])]
         per_epoch = epoch_schedules(schedule, chosen, curves)
@@ -137,11 +149,22 @@ def fit(
     return record
 
 
+def _refuse_with_batches(output: Output | None, validation: Any, **given: bool) -> None:
+    """Raise TypeError for arguments that go with arrays of all rows only."""
+    names = [name for name, is_given in given.items() if is_given]
+    if names:
+        raise TypeError(f"fit: {names[0]} goes with arrays X and y, not with an iterable of batches")
+    if output is not None:
+        raise TypeError("fit: a model that ends with cr.nn.Output takes arrays X and y, which name its classes")
+    if isinstance(validation, (float, int, np.number)):
+        raise TypeError("fit: validation must be a pair (X, y) for an iterable of batches, a fraction goes with arrays")
+
+
 def _rows(
     output: Output | None,
     loss: Callable[..., Tensor],
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
+    X: Any,
+    y: Any,
     sample_weight: npt.ArrayLike | None,
     class_weight: Mapping[Any, float] | str | None,
     validation: Any,
@@ -169,11 +192,14 @@ def _evaluate(
 ) -> None:
     """Append the loss and the metrics of these rows to the record; the model is not changed."""
     rows.follow(model, "fit")
+    several = has_several(rows.x)
+    x = map_parts(lambda part, _: part.numpy(), rows.x)
     # `predict` takes an array of one axis for a single row.
-    predict = rows.model.predict if compiled and rows.x.ndim > 1 else partial(predict_eagerly, rows.model)
+    predict = rows.model.predict if several or (compiled and x.ndim > 1) else partial(predict_eagerly, rows.model)
     with evaluating(rows.model):
-        outputs = predict(rows.x.numpy())
+        outputs = predict(x)
         # One loss of all rows: no mean of losses of parts is that of a sum, or of a mean by weights.
-        record.val_loss.append(loss(Tensor._wrap(outputs), rows.y).item())
+        record.val_loss.append(loss(map_parts(lambda part, _: Tensor._wrap(part), outputs), rows.y).item())
+    targets = map_parts(lambda part, _: part.numpy(), rows.y)
     for name, measure in measures.items():
-        record.metrics.setdefault(name, []).append(float(measure(rows.y.numpy(), outputs)))
+        record.metrics.setdefault(name, []).append(float(measure(targets, outputs)))

@@ -14,6 +14,7 @@ from .._util.arrays import as_ndarray, number_rows
 from .._util.checks import is_integer
 from ..data._split import split_rows
 from ..nn import Module
+from ..nn._inputs import has_several, map_parts, parts_of
 from ..nn._output import Output
 from ..random import default_generator
 from ._history import History
@@ -95,31 +96,37 @@ def progress_of(progress: bool | None, verbose: int | str | None) -> bool | str 
 
 
 def hold_out(
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
+    X: Any,
+    y: Any,
     sample_weight: npt.ArrayLike | None,
     fraction: float,
     seed: int | None,
     by_class: bool,
-) -> tuple[Values, Values, Values | None, tuple[Values, Values]]:
+) -> tuple[Any, Any, Values | None, tuple[Any, Any]]:
     """Divide the rows: those to train on with their weights, and a fraction of them to validate on."""
     if not 0 < fraction < 1:
         raise ValueError(f"fit: validation must be a fraction between 0 and 1 or a pair (X, y), got {fraction}")
-    inputs, targets = number_rows(X, "fit: X"), as_ndarray(y, "fit: y")
-    if inputs.ndim == 0 or targets.ndim == 0 or len(inputs) != len(targets):
-        raise ValueError(
-            f"fit: X and y must have the same number of rows, got shapes {inputs.shape} and {targets.shape}"
-        )
-    labels = targets.reshape(-1) if by_class and targets.size == len(targets) else None
+    inputs, targets = map_parts(number_rows, X, "fit: X"), map_parts(as_ndarray, y, "fit: y")
+    parts = [part for source in (inputs, targets) for _, part in parts_of(source)]
+    if any(part.ndim == 0 for part in parts) or len({len(part) for part in parts}) > 1:
+        shapes = " and ".join(str(part.shape) for part in parts)
+        raise ValueError(f"fit: X and y must have the same number of rows, got shapes {shapes}")
+    n = len(parts[0])
+    by_class = by_class and not has_several(targets) and targets.size == n
+    labels = targets.reshape(-1) if by_class else None
     if labels is not None and labels.dtype.kind == "f" and bool((labels != np.floor(labels)).any()):
         labels = None  # probabilities
     seed = default_generator().seed if seed is None else seed
-    held, rest = split_rows("fit: validation", len(inputs), (fraction.as_integer_ratio(),), seed, labels)
+    held, rest = split_rows("fit: validation", n, (fraction.as_integer_ratio(),), seed, labels)
     weight = None if sample_weight is None else as_ndarray(sample_weight, "fit: sample_weight")
-    if weight is not None and weight.shape != (len(inputs),):
-        raise ValueError(f"fit: sample_weight has shape {weight.shape}, expected ({len(inputs)},), one per row of X")
+    if weight is not None and weight.shape != (n,):
+        raise ValueError(f"fit: sample_weight has shape {weight.shape}, expected ({n},), one per row of X")
     kept = None if weight is None else weight[rest]
-    return inputs[rest], targets[rest], kept, (inputs[held], targets[held])
+
+    def rows(source: Any, index: Values) -> Any:
+        return map_parts(lambda part, _: part[index], source)
+
+    return rows(inputs, rest), rows(targets, rest), kept, (rows(inputs, held), rows(targets, held))
 
 
 def balanced(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .. import metrics as measures
 from .. import ops
-from .._tensor import tensor
+from .._tensor import Tensor, tensor
 from ..nn._loss_module import LOSSES, PenalizedLoss, takes
 from ..nn._output import Output
 from ._dataset import Dataset, Loss, holds_labels
@@ -110,7 +110,10 @@ class _Named:
 
     def check(self, rows: Dataset) -> None:
         """Raise ValueError unless the metric is one of these targets."""
-        target, where = rows.y.numpy(), f"fit: the metric {self.name!r}"
+        where = f"fit: the metric {self.name!r}"
+        if not isinstance(rows.y, Tensor):
+            raise ValueError(f"{where} is one of one array of targets; pass a function of several")
+        target = rows.y.numpy()
         classes = rows.y.dtype.kind == "i" or self.function in _LINKS
         if self.name in _OF_NUMBERS:
             if classes:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._tensor import Tensor
 from ..nn import Module
+from ..nn._inputs import parts_of
 from ..optim import LRScheduler, ReduceLROnPlateau
 from ._dataset import Dataset
 
@@ -29,10 +30,10 @@ def data_digest(rows: Dataset) -> str:
     False
     """
     digest = hashlib.sha256()
-    for tensor in (rows.x, rows.y, rows.weight):
+    for which, tensor in (part for source in (rows.x, rows.y, rows.weight) for part in parts_of(source)):
         if isinstance(tensor, Tensor):
             values = tensor.numpy()
-            digest.update(f"{values.dtype} {values.shape};".encode())
+            digest.update(f"{which}{values.dtype} {values.shape};".encode())
             plain = values.astype(values.dtype.newbyteorder("<"), order="C", copy=False)
             digest.update(plain.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()

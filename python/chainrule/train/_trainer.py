@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .. import ops
 from .._tensor import Tensor
 from .._util.checks import check_integer
 from .._util.interrupt import DeferredInterrupt
@@ -21,15 +20,17 @@ from ..compiler.jit import Compiled, Plan
 from ..data._split import epoch_order
 from ..nn import Module
 from ..nn._evaluate import thread_modes
+from ..nn._inputs import call_with
 from ..optim import StepSchedule, clip_grad_norm_, clip_grad_value_
 from ..random import default_generator
 from ._dataset import prepare
 from ._history import Position
 from ._identity import data_digest, describe, different
+from ._mean_loss import weighted_mean
 from ._parts import Generators
 from ._scheduling import step_schedules
 
-__all__ = ["Optimizer", "Trainer", "weighted_mean"]
+__all__ = ["Optimizer", "Trainer"]
 
 _SECONDS = 0.05  # between checks for Ctrl-C and updates of the progress bar
 
@@ -54,17 +55,19 @@ class Trainer:
     only on (seed, e), so the same seed gives the same bits. The bits equal those of an explicit loop.
 
     Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype (a C-contiguous
-    array of that dtype is not copied) and preprocessed once by the model's leading preprocessing layers, which must be
-    fitted (`cr.nn.fit_preprocessing`) and are not changed; `y`, n integer labels for cross entropy, otherwise finite
-    numbers in the shape of the model's output; `loss`, a loss module or any function (prediction, target) -> scalar
-    tensor; `optimizer`, of this model's parameters; `batch_size`, 1 for stochastic gradient descent, None for all rows
-    at once (gradient descent); `micro_batch`, rows computed at a time to save memory, with the bits of the whole batch;
-    `sample_weight`, n weights of at least 0, passed to the loss as `sample_weight=`; what a row of weight 0 holds, NaN
-    and labels out of range included, does not matter; `clip_value` and `clip_norm`, bounds of the elements of the
-    gradients, then of their norm (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed` (default: that of
-    `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a loss is NaN or infinite; `compile`, False
-    for eager execution of models that cannot be compiled; `schedule`, one or several `cr.optim.StepSchedule` with
-    `total_steps`, which set their options before every step.
+    array of that dtype is not copied, nor is one that is mapped from a file; integers stay what they are if the model
+    does not take floats) and preprocessed once by the model's leading preprocessing layers, which must be fitted
+    (`cr.nn.fit_preprocessing`) and are not changed; or several arrays with n rows, in a tuple for `model(*X)` or in a
+    dict for `model(**X)`, of which integers and bools stay what they are; `y`, n integer labels for cross entropy,
+    otherwise finite numbers in the shape of the model's output, or several arrays in such a form; `loss`, a loss module
+    or any function (prediction, target) -> scalar tensor; `optimizer`, of this model's parameters; `batch_size`, 1 for
+    stochastic gradient descent, None for all rows at once (gradient descent); `micro_batch`, rows computed at a time to
+    save memory, with the bits of the whole batch; `sample_weight`, n weights of at least 0, passed to the loss as
+    `sample_weight=`; what a row of weight 0 holds, NaN and labels out of range included, does not matter; `clip_value`
+    and `clip_norm`, bounds of the elements of the gradients, then of their norm (`cr.optim.clip_grad_value_`,
+    `clip_grad_norm_`); `seed` (default: that of `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a
+    loss is NaN or infinite; `compile`, False for eager execution of models that cannot be compiled; `schedule`, one or
+    several `cr.optim.StepSchedule` with `total_steps`, which set their options before every step.
     Attributes: `next_epoch`, the index of the next epoch, from 0; `next_step`, of the next step in it, above 0 after an
     interruption; `mean_loss`, of the last completed epoch.
     Errors: before the model changes: TypeError or ValueError for invalid arguments, with the index of a NaN or of a
@@ -88,8 +91,8 @@ class Trainer:
     def __init__(
         self,
         model: Module,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
+        X: Any,
+        y: Any,
         *,
         loss: Callable[..., Tensor],
         optimizer: Optimizer,
@@ -147,12 +150,12 @@ class Trainer:
     @property
     def epochs(self) -> int:
         """The former name of `next_epoch`."""
-        warnings.warn("Trainer.epochs is called next_epoch now", DeprecationWarning, stacklevel=2)
+        _warn_of_epochs()
         return self.next_epoch
 
     @epochs.setter
     def epochs(self, number: int) -> None:
-        warnings.warn("Trainer.epochs is called next_epoch now", DeprecationWarning, stacklevel=2)
+        _warn_of_epochs()
         self.next_epoch = number
 
     def run_epoch(self) -> float:
@@ -176,13 +179,8 @@ class Trainer:
         The model is in training mode.
         """
         n, size = len(self.rows), min(self.batch_size, len(self.rows))
-        if any(schedule.total_steps is None for schedule in self.schedules):
-            raise ValueError(f"{self._caller}: total_steps of the schedule is not known; pass it to StepSchedule")
-        order = self._order(n)
-        full = n // size * size
-        self.rows.follow(self.model, self._caller)
-        self._renew()
-        self._position.order = self._order_options()
+        self._begin_parts()
+        order, full = self._order(n), n // size * size
         parts = [part for part in (order[:full].reshape(-1, size), order[full:].reshape(1, -1)) if part.size]
         begin = 0
         for index in parts:
@@ -191,9 +189,26 @@ class Trainer:
             if len(left):
                 yield from self._steps(left, sum(map(len, parts)), interrupt)
 
+    def _begin_parts(self) -> None:
+        if any(schedule.total_steps is None for schedule in self.schedules):
+            raise ValueError(f"{self._caller}: total_steps of the schedule is not known; pass it to StepSchedule")
+        self.rows.follow(self.model, self._caller)
+        self._renew()
+        self._position.order = self._order_options()
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows of an epoch."""
+        return len(self.rows)
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """The number of steps of an epoch, if it is known."""
+        return -(-len(self.rows) // self.batch_size)
+
     def end_epoch(self) -> None:
         """Complete the epoch after its last step."""
-        self.mean_loss = weighted_mean(self._position.all_losses, len(self.rows), self.batch_size)
+        self.mean_loss = weighted_mean(self._position.all_losses, self.row_count, self.batch_size)
         self.next_epoch += 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -303,7 +318,7 @@ class Trainer:
                 else:
                     plan.run_rows(index, out, before, _SECONDS, done, settings, checked=before == 0)
             except _NotFiniteError:
-                step = f"step {self.next_step + int(done[0]) - before + 1} of {steps}"
+                step = f"step {self.next_step + int(done[0]) - before + 1} of {steps or 'unknown'}"
                 raise FloatingPointError(
                     f"{self._caller}: the loss is {out[done[0]]} at epoch {self.next_epoch + 1}, {step}; "
                     "the model has the weights of the previous step; try a smaller learning rate or scaled data"
@@ -337,7 +352,7 @@ class Trainer:
         """Run one step; with `nonfinite="raise"` a loss that is not finite raises before anything changes."""
         x, y, options = self.rows.batch(rows)
         self._zero_grad()
-        value = self.loss(self.rows.model(x), y, **options)
+        value = self.loss(call_with(self.rows.model, x), y, **options)
         if self._check_loss:
             _require_finite(value)
         value.backward()
@@ -367,6 +382,10 @@ def _weak_step(trainer: Trainer) -> Callable[[Tensor], Tensor]:
     return step
 
 
+def _warn_of_epochs() -> None:
+    warnings.warn("Trainer.epochs is called next_epoch now", DeprecationWarning, stacklevel=3)
+
+
 def _check_bounds(caller: str, **bounds: float | None) -> None:
     for name, bound in bounds.items():
         if bound is not None and not bound > 0:
@@ -379,20 +398,3 @@ class _NotFiniteError(FloatingPointError):
 
 def _require_finite(value: Tensor) -> None:
     grad_mode.executor.check_finite(value, lambda at, number: _NotFiniteError(number))
-
-
-def weighted_mean(losses: npt.NDArray[Any], n: int, batch_size: int) -> float:
-    """Return the mean of batch losses over rows, in float64; all batches but the last have batch_size rows."""
-    count = len(losses)
-    # Zeros at the end change no bit of the sum, and need few programs for all numbers of batches.
-    values, sizes = (np.zeros(max(16, 1 << (count - 1).bit_length()), dtype) for dtype in (losses.dtype, np.float64))
-    values[:count], sizes[:count] = losses, min(batch_size, n)
-    sizes[count - 1] = n - batch_size * (count - 1)
-    return float(_mean(values, sizes, np.array(float(n))).item())
-
-
-def _weighted(losses: Tensor, sizes: Tensor, total: Tensor) -> Tensor:
-    return ops.div(ops.sum(ops.mul(ops.astype(losses, np.float64), sizes)), total)
-
-
-_mean = Compiled(_weighted, watched=())
