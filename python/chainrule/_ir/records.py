@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advance",
+    "Attention",
     "Bernoulli",
     "Cast",
     "Channels",
@@ -24,14 +25,18 @@ __all__ = [
     "Copy",
     "CrossEntropy",
     "CrossEntropyBoth",
+    "Distinct",
     "Draw",
     "Fill",
     "Gather",
     "IndexAdd",
+    "Order",
     "Random",
+    "Recurrent",
     "Reduce",
     "ReduceMode",
     "Rowwise",
+    "Scan",
     "Scatter",
     "Take",
     "Windows",
@@ -82,6 +87,36 @@ class Rowwise(RowsFirst):
 
     def operations(self) -> int:
         return self.rows * self.cols
+
+
+class Recurrent(Record):
+    """All steps in time of a recurrent layer, or their gradients; arrays are (steps, rows, ...), or rows first."""
+
+    steps: int
+    rows: int
+    units: int
+    batch_first: bool
+    reverse: bool
+
+    def operations(self) -> int:
+        return self.steps * self.rows * self.units * self.units
+
+
+class Attention(Record):
+    """Self-attention of packed projections (batch, steps, 3 * heads * depth), or its gradient."""
+
+    batch: int
+    steps: int
+    heads: int
+    depth: int
+    has_bias: bool
+    bias_batch: int
+    bias_head: int
+    bias_row: int
+    has_drop: bool
+
+    def operations(self) -> int:
+        return self.batch * self.heads * self.steps * self.steps * self.depth
 
 
 class CrossEntropy(Rowwise):
@@ -253,18 +288,51 @@ class IndexAdd(Record):
     out_rows: int
 
 
+class Distinct(Record):
+    """The different ones of `n` indices, at most `kept`, and the place of each index among them.
+
+    `buckets`: of the hash table, a power of 2 above `kept`.
+    """
+
+    n: int
+    kept: int
+    buckets: int
+
+
 class Gather(RowsFirst):
-    """Gather one element of each row, by index."""
+    """Gather `picks` elements of each row, by index."""
 
     rows: int
     cols: int
+    picks: int
 
 
 class Scatter(RowsFirst):
-    """Scatter one element into each row, by index; zero elsewhere."""
+    """Add `picks` elements to each row of zeros, or lay them over a row, by index."""
 
     rows: int
     cols: int
+    picks: int
+
+
+class Order(RowsFirst):
+    """The order of the elements of each row."""
+
+    rows: int
+    cols: int
+    descending: int
+
+
+class Scan(RowsFirst):
+    """Recurrences along the middle one of three axes, in reverse from the last element on."""
+
+    outer: int
+    scanned: int
+    inner: int
+    reverse: int
+
+    def operations(self) -> int:
+        return self.outer * self.scanned * self.inner
 
 
 class CheckIndex(RowsFirst):
