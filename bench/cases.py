@@ -84,6 +84,14 @@ def _net(kind: str, net: Net, batch: int, **more: Any) -> Case:
     return Case(name, kind, kind, params, elements=batch, flops=flops, heavy=flops > HEAVY_FLOPS)
 
 
+def _normed(norm: str, dropout: float) -> Case:
+    """A training step of a net with batch or layer norm, with SGD, or with dropout and AdamW."""
+    net = Net((30, 128, 128, 2), 256)
+    name = f"normed {norm}" + (" dropout adamw" if dropout else "")
+    params = net.params | {"norm": norm, "dropout": dropout}
+    return Case(name, "normed", "normed_step", params, elements=net.batch, flops=net.step_flops * net.batch)
+
+
 def _epoch(net: Net) -> Case:
     rows, epochs = net.epochs
     return _net("epoch", net, net.batch, rows=rows, epochs=epochs)
@@ -127,6 +135,7 @@ def _all_cases() -> tuple[Case, ...]:
     rows += [_epoch(net) for net in NETS]
     rows += [_net("step", net, net.batch) for net in NETS]
     rows += [case for net in NETS for case in _predict(net)]
+    rows += [_normed(norm, dropout) for dropout in (0.0, 0.2) for norm in ("batch", "layer")]
     return tuple(rows + _calls())
 
 

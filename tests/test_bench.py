@@ -57,6 +57,11 @@ def test_chainrule_gives_the_expected_answer(kind: str, net: str) -> None:
     check(ChainruleRunner(cr.get_num_threads()), case)
 
 
+@pytest.mark.parametrize("name", [case.name for case in CASES if case.group == "normed"])
+def test_nets_with_norms_have_the_expected_losses(name: str) -> None:
+    check(ChainruleRunner(1), BY_NAME[name])
+
+
 @pytest.mark.parametrize("op", sorted(set(UNARY) - {"copy"}))
 def test_chainrule_computes_the_functions(op: str) -> None:
     check(ChainruleRunner(1), BY_NAME[f"elementwise {op} 8192"])

@@ -12,6 +12,7 @@ import numpy as np
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, SEED, Array, Inputs, checked_epochs, output, steps_of_epoch
+from bench.runners._normed import NormedTraining, normed_call
 from bench.runners.base import Call, NotOfferedError, Runner, Variants
 
 
@@ -95,6 +96,16 @@ class ChainruleRunner(Runner):
     def step(self, case: Case, data: Inputs) -> Call:
         training = Training(self, case, data)
         return training.call(self.lib.compile(training.step), data["x"], data["targets"])
+
+    def normed_step(self, case: Case, data: Inputs) -> Call:
+        def copy_weights(linear: Any, weight: Array, bias: Array) -> None:
+            linear.weight.copy_(weight)
+            linear.bias.copy_(bias)
+
+        def build(dropout: float) -> NormedTraining:
+            return NormedTraining(self.lib, case, data, copy_weights, dropout)
+
+        return normed_call(build, lambda made: self.lib.compile(made.step), case, data["x"], data["targets"])
 
     def epoch(self, case: Case, data: Inputs) -> Variants:
         """A `Trainer` whose step is compiled beforehand, as in JAX; and a complete `fit`, including compilation."""

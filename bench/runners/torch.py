@@ -10,6 +10,7 @@ import numpy as np
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss, output, part_of_epoch
+from bench.runners._normed import NormedTraining, normed_call
 from bench.runners.base import Call, Runner, Variants
 
 WARM_UP = 5
@@ -108,6 +109,33 @@ class TorchRunner(Runner):
     def step(self, case: Case, data: Inputs) -> Variants:
         """With a fused optimizer or not, with a compiled loss or not."""
         return self._variants(case, data, Training.step_call)
+
+    def normed_step(self, case: Case, data: Inputs) -> Variants:
+        x, targets = (self.lib.from_numpy(data[name]) for name in ("x", "targets"))
+
+        def copy_weights(linear: Any, weight: Array, bias: Array) -> None:
+            with self.lib.no_grad():
+                linear.weight.copy_(self.lib.from_numpy(weight.T))
+                linear.bias.copy_(self.lib.from_numpy(bias))
+
+        def build(fused: bool | None, compiled: bool = False) -> Call:
+            def training(dropout: float) -> NormedTraining:
+                made = NormedTraining(self.lib, case, data, copy_weights, dropout, fused=fused)
+                model, loss_of = made.model, made.loss_of
+                if compiled:
+                    whole = self._compiled(lambda x, targets: loss_of(model(x), targets))
+                    made.model, made.loss_of = (lambda x: x), whole
+                    made.reset = lambda: None
+                return made
+
+            return normed_call(training, lambda made: made.step, case, x, targets)
+
+        variants = {
+            "eager": lambda: build(None),
+            "eager, fused": lambda: build(True),
+            "compile": lambda: build(True, True),
+        }
+        return variants if self.thorough else without(variants, "compile")
 
     def epoch(self, case: Case, data: Inputs) -> Variants:
         """The usual Python loop, over the first steps of an epoch: every step costs the same."""
