@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,12 @@ def test_numpy_gives_the_expected_answer(case: Case) -> None:
 def test_chainrule_gives_the_expected_answer(kind: str, net: str) -> None:
     case = next(case for case in reversed(CASES) if case.name.startswith(f"{kind} {net}"))
     check(ChainruleRunner(cr.get_num_threads()), case)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_recommender_gives_the_expected_answer(optimizer: str) -> None:
+    whole = BY_NAME[f"recommender {optimizer} @1024"]
+    check(ChainruleRunner(1), replace(whole, params=whole.params | {"rows": 500, "batch": 64}))
 
 
 @pytest.mark.parametrize("op", sorted(set(UNARY) - {"copy"}))
