@@ -107,6 +107,12 @@ def _run(name: str, widths: tuple[int, ...], batch: int, epochs: int) -> Case:
     return Case(f"run {name}", "runs", "run", Net(widths, batch).params | {"epochs": epochs})
 
 
+def _recommender(optimizer: str) -> Case:
+    """A training step of a recommender with two tables of 100,000 rows."""
+    params = {"rows": 100_000, "columns": 32, "hidden": 32, "batch": 1024, "optimizer": optimizer}
+    return Case(f"recommender {optimizer} @1024", "recommender", "recommender", params, elements=1024)
+
+
 def _calls() -> list[Case]:
     """Call overhead, with almost no arithmetic: into `out`, returning a tensor, recording a graph node."""
     return [
@@ -136,6 +142,7 @@ def _all_cases() -> tuple[Case, ...]:
     rows += [_net("step", net, net.batch) for net in NETS]
     rows += [case for net in NETS for case in _predict(net)]
     rows += [_normed(norm, dropout) for dropout in (0.0, 0.2) for norm in ("batch", "layer")]
+    rows += [_recommender(optimizer) for optimizer in ("sgd", "adam")]
     return tuple(rows + _calls())
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import net_reference, norm_reference
+from bench import net_reference, norm_reference, recommender
 from bench.cases import Case
 
 Array = net_reference.Array
@@ -86,6 +86,8 @@ def inputs(case: Case) -> Inputs:
         return {"a": normal(p["size"]), "b": normal(p["size"], slot=1)}
     if case.kind == "softmax":
         return {"x": normal(p["rows"], p["columns"], scale=3.0)}
+    if case.kind == "recommender":
+        return recommender.draw(p, rng)
     return _net_inputs(case, rng, normal)
 
 
@@ -161,6 +163,8 @@ def expected_answer(case: Case, data: Inputs) -> list[Array]:
         return [wide["a"] + wide["b"]]
     if case.kind == "softmax":
         return [np.exp(net_reference.log_softmax(wide["x"]))]
+    if case.kind == "recommender":
+        return [recommender.losses(case.params, data, CHECKED_STEPS)]
     return _expected_net_answer(case, data)
 
 
