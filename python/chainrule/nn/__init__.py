@@ -39,6 +39,7 @@ from ._recurrent import *
 from ._registry import LAYERS as LAYERS
 from ._registry import register_serializable as register_serializable
 from ._shape import *
+from ._transformer import *
 from ._units import *
 
 _PUBLIC = _exports.public_names(globals())
