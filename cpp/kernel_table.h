@@ -145,6 +145,10 @@ struct UpdateArgs {
   void* s[kMostStates];  // null behind the last one that there is
   int64_t ld, ld_g;
   const double *hyperparameters, *step_state;
+  // By rows: a row whose gradient is 0 is left as it is. Row r of g is for row index[r] of p and its states, for none
+  // where that is negative; without an index for row r.
+  bool by_rows = false;
+  const int64_t* index = nullptr;
 };
 using UpdateFn = void (*)(const UpdateArgs&);
 struct UpdateRow {
@@ -176,6 +180,20 @@ struct IndexAddArgs {
   void* out;
 };
 using IndexAddFn = void (*)(const IndexAddArgs&);
+// The same inside of rows: out (rows x cols) = +0, then out[i][index[i][j]] += g[i][j], j < picks ascending; with one
+// pick a copy of g[i].
+using ScatterFn = void (*)(int64_t rows, int64_t cols, int64_t picks, const void* g, const int64_t* index, void* out);
+
+// Linear recurrences y along the first axis of (length x n) matrices whose rows are `ld` elements apart, those of a, b
+// and y alike: y[0] = b[0], y[k] = a[k] * y[k - 1] + b[k]; in `reverse` y[length - 1] = b[length - 1],
+// y[k] = a[k + 1] * y[k + 1] + b[k]. a null: ones.
+struct ScanArgs {
+  int64_t length, n, ld;
+  const void *a, *b;
+  void* y;
+  bool reverse;
+};
+using ScanFn = void (*)(const ScanArgs&);
 
 // Recurrent layers: steps [begin_step, end_step), in the order in which they are computed, of rows [begin_row,
 // end_row). `steps` x `rows` arrays, or `rows` x `steps` (`batch_first`); `reverse`: the last step is the first.
@@ -235,6 +253,8 @@ struct KernelTable {
   RandomFn normal[2];
   RandomFn bernoulli[2];
   IndexAddFn index_add[2];
+  ScatterFn scatter[2];
+  ScanFn scan[2];
   CastFn cast[3][4];  // [to][from] by Dtype; null: not defined (float32 to int64, any to bool)
   // Multiply-adds in registers only: `rounds` times 16 independent chains of vectors; returns flops done.
   double (*peak)(int64_t rounds, float* sink);

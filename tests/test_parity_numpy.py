@@ -31,14 +31,24 @@ Dtype = type[np.float32] | type[np.float64]
 # Layers that are not compared here, and why.
 LEFT_OUT = {
     "Sequential": "it is the net around the layers",
-    "Embedding": "its input is categories: tests/test_embedding.py",
+    **dict.fromkeys(("Embedding", "EmbeddingBag"), "their inputs are categories: tests/test_embedding.py"),
     **dict.fromkeys(("RNN", "GRU", "LSTM", "LSTMCell"), "several results: tests/test_recurrent.py"),
     "MultiheadAttention": "several results: tests/test_attention.py",
     **dict.fromkeys(("TransformerEncoderLayer", "TransformerEncoder"), "sequences: tests/test_transformer.py"),
     "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
-    "Dropout": "its mask is drawn: tests/test_dropout.py",
     **dict.fromkeys(("ModuleList", "ModuleDict"), "they are not called: tests/test_containers.py"),
     **dict.fromkeys(("BatchNorm2d", "InstanceNorm1d", "InstanceNorm2d"), "images: tests/test_normalize.py"),
+    **dict.fromkeys(
+        ("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout"), "their masks are drawn: tests/test_dropout.py"
+    ),
+    **dict.fromkeys(
+        (
+            *("Conv1d", "ConvTranspose1d", "ConvTranspose2d", "Bilinear", "Unflatten"),
+            *("MaxPool1d", "AvgPool1d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d"),
+            *("AdaptiveMaxPool2d", "Upsample", "PixelShuffle", "PixelUnshuffle"),
+        ),
+        "of images, signals or two inputs: tests/test_images.py, and tests/cases/op_cases.py",
+    ),
     **dict.fromkeys(
         ("OneHot", "PCA", "Standardize", "Whiten", "PolynomialFeatures", "RBFFeatures"),
         "preprocessing without trained parameters: tests/test_preprocessing.py, tests/test_features.py",

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases import axis_cases
 from cases.derivative_cases import CASES as DERIVATIVES
 from cases.gradient_references import COMPOSED, MOVES, REFERENCES
 from cases.kernel_rows import KERNELS
@@ -28,7 +29,7 @@ from chainrule.ops._op import OPS, Op, register
 ROOT = Path(__file__).resolve().parent.parent
 # Without the names of PyTorch for the same functions.
 FUNCTIONS = [name for name in cr.ops.__all__ if name != "OPS" and getattr(cr.ops, name).__name__ == name]
-WITHOUT_GRADIENT = (*COMPARISONS, "argmax")
+WITHOUT_GRADIENT = (*COMPARISONS, "argmax", *axis_cases.WITHOUT_GRADIENT)
 
 
 def functions_with_gradient() -> list[str]:
@@ -57,7 +58,10 @@ def test_every_function_has_an_example(name: str) -> None:
     assert any(call in example.source and example.want for example in examples), f"{name}: no example in its docstring"
 
 
-WITHOUT_ARITHMETIC = {*MOVES, "broadcast_to", "slice", "slice_grad", "gather", "scatter", "index_add", "tril", "triu"}
+WITHOUT_ARITHMETIC = {
+    *(*MOVES, "broadcast_to", "slice", "slice_grad", "gather", "scatter", "index_add", "tril", "triu"),
+    *("overlay", "one_hot", "argsort"),
+}
 WORDS = {
     **{name: name.removesuffix("_run") for name in ("gru_run", "lstm_run", "attention_run")},
     "power": r"x\*\*n",

@@ -56,7 +56,9 @@ def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
     """That of its example, and some with arguments that are no defaults."""
     arguments: dict[str, tuple[Any, ...]] = {
         "Linear": (3, 2), "LeakyReLU": (0.3,), "Softmax": (0,), "MSELoss": ("sum",), "ELU": (0.7,), "SiLU": (1.5,),
-        "Conv2d": (3, 2, (2, 3), 1, "same"), "MaxPool2d": (2, 3, 1), "AvgPool2d": ((2, 3), None, 1, True, False, 5),
+        "Conv2d": (3, 2, (2, 3), 1, "same"), "Conv1d": (4, 2, 3, 2, 1, 2, 2),
+        "ConvTranspose2d": (4, 2, (2, 3), 2, 1, (0, 1), 2), "ConvTranspose1d": (4, 2, 3, 2, 1, 1, 2, False),
+        "MaxPool2d": (2, 3, 1), "AvgPool2d": ((2, 3), None, 1, True, False, 5),
         "PReLU": (3, 0.1), "GELU": ("tanh",), "Maxout": (3, 2, 4), "Hardtanh": (-2.0, 0.5), "Hardsigmoid": (1.0,),
         "Heaviside": (0.0,),
         "Output": ("count", 3, 2),

@@ -43,6 +43,7 @@ const KernelTable& kernel_table() {
     register_update(table);
     register_random(table);
     register_index_add(table);
+    register_scan(table);
     register_cast(table);
     register_normalize(table);
     register_recurrent(table);

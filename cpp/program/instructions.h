@@ -48,6 +48,8 @@ std::span<const InstructionRow> kernel_instructions();
 std::span<const InstructionRow> matmul_instructions();
 std::span<const InstructionRow> fused_instructions();
 std::span<const InstructionRow> movement_instructions();
+std::span<const InstructionRow> order_instructions();
+std::span<const InstructionRow> scan_instructions();
 std::span<const InstructionRow> check_instructions();
 std::span<const InstructionRow> layer_instructions();
 

@@ -127,7 +127,9 @@ CR_RECORD(MatmulAccumulate, batch, CR_PRODUCT, batch_a, batch_b, continues);
 CR_RECORD(Gemm, CR_PRODUCT, continues, ends, bias, relu, relu_grad);
 CR_RECORD(Chain, rows, cols);
 
-CR_RECORD(Update, n);
+// n: elements of the gradient. row_size: 0, or the elements of a row: then a row whose gradient is 0 is left as it is,
+// and a last input, where there is one, names the row of the parameter for each row of the gradient (none: negative).
+CR_RECORD(Update, n, row_size);
 // An update inside a fused body: the row stride of the parameter, its states and the gradient.
 CR_RECORD(UpdateStep, row_stride);
 // n: the numbers of each step state.
@@ -156,8 +158,15 @@ CR_RECORD(Fill, n);
 CR_RECORD(Cast, n, source_dtype);
 CR_RECORD(Take, rows, row_size);
 CR_RECORD(IndexAdd, rows, row_size, out_rows);
-CR_RECORD(Gather, rows, cols);
-CR_RECORD(Scatter, rows, cols);
+// The different ones of n indices. kept: how many there can be. buckets: of a hash table, a power of 2 above kept.
+CR_RECORD(Distinct, n, kept, buckets);
+// Elements of rows of `cols` by index, `picks` for each row.
+CR_RECORD(Gather, rows, cols, picks);
+CR_RECORD(Scatter, rows, cols, picks);
+// The order of the elements of each row.
+CR_RECORD(Order, rows, cols, descending);
+// Recurrences along the middle one of three axes. reverse: from the last element on.
+CR_RECORD(Scan, outer, scanned, inner, reverse);
 CR_RECORD(CheckIndex, n, low, high);
 CR_RECORD(CheckFinite, n);
 CR_RECORD(Draw, draws);
@@ -199,20 +208,16 @@ struct Record {
 template <class R>
 inline constexpr Record kRecord = {R::kName, R::kFields, R::length};
 
-inline constexpr const Record* kRecords[] = {&kRecord<Map>,          &kRecord<MapStep>,
-                                             &kRecord<Reduce>,       &kRecord<Rowwise>,
-                                             &kRecord<CrossEntropy>, &kRecord<CrossEntropyBoth>,
-                                             &kRecord<Channels>,     &kRecord<Windows>,
-                                             &kRecord<Matmul>,       &kRecord<MatmulAccumulate>,
-                                             &kRecord<Gemm>,         &kRecord<Chain>,
-                                             &kRecord<Update>,       &kRecord<UpdateStep>,
-                                             &kRecord<Advance>,      &kRecord<Random>,
-                                             &kRecord<Bernoulli>,    &kRecord<Copy>,
-                                             &kRecord<Fill>,         &kRecord<Cast>,
-                                             &kRecord<Take>,         &kRecord<IndexAdd>,
-                                             &kRecord<Gather>,       &kRecord<Scatter>,
-                                             &kRecord<CheckIndex>,   &kRecord<CheckFinite>,
-                                             &kRecord<Draw>,         &kRecord<Recurrent>,
-                                             &kRecord<Attention>};
+inline constexpr const Record* kRecords[] = {&kRecord<Map>,        &kRecord<MapStep>,      &kRecord<Reduce>,
+                                             &kRecord<Rowwise>,    &kRecord<CrossEntropy>, &kRecord<CrossEntropyBoth>,
+                                             &kRecord<Windows>,    &kRecord<Matmul>,       &kRecord<MatmulAccumulate>,
+                                             &kRecord<Gemm>,       &kRecord<Chain>,        &kRecord<Update>,
+                                             &kRecord<UpdateStep>, &kRecord<Advance>,      &kRecord<Random>,
+                                             &kRecord<Bernoulli>,  &kRecord<Copy>,         &kRecord<Fill>,
+                                             &kRecord<Cast>,       &kRecord<Take>,         &kRecord<IndexAdd>,
+                                             &kRecord<Distinct>,   &kRecord<Gather>,       &kRecord<Scatter>,
+                                             &kRecord<CheckIndex>, &kRecord<CheckFinite>,  &kRecord<Draw>,
+                                             &kRecord<Recurrent>,  &kRecord<Attention>,    &kRecord<Order>,
+                                             &kRecord<Scan>,       &kRecord<Channels>};
 
 }  // namespace chainrule::schema

@@ -12,7 +12,7 @@ import numpy as np
 
 import chainrule as cr
 from cases import derivative_images, derivative_losses, derivative_norms
-from cases.derivative_draws import GAP, Call, Generator, Rng, draw, pick_one, some_shape
+from cases.derivative_draws import GAP, Call, Generator, Rng, distinct, draw, pick_one, some_shape
 from cases.layers import CALLABLE, example
 from chainrule import nn
 from chainrule.nn import _activations
@@ -159,6 +159,17 @@ def radial(rng: Rng) -> tuple[nn.Module, list[Array]]:
     return nn.RBFFeatures(draw(rng, (3, 2)), gamma=0.5), [draw(rng, (*some_shape(rng, 0, 2, 4), 2))]
 
 
+def in_bags(rng: Rng) -> Call:
+    module = nn.EmbeddingBag(4, 3, mode=pick_one(rng, ("sum", "mean", "max")), dtype=np.float64)
+    index = rng.integers(0, 4, (2, 3))
+
+    def function(weight: Any) -> cr.Tensor:
+        module.weight = weight
+        return module(index)
+
+    return function, [distinct(rng, (4, 3))]
+
+
 LAYERS: dict[str, Build] = {
     "Sequential": net,
     "Linear": lambda rng: (fully_connected(rng), [draw(rng, (*some_shape(rng, 0, 2, 4), 3))]),
@@ -196,6 +207,7 @@ CASES: dict[str, Generator] = {
     "nn.Dropout": dropped,
     "nn.OneHot": coded,
     "nn.Embedding": looked_up,
+    "nn.EmbeddingBag": in_bags,
 }
 CASES |= {
     f"nn.{name}": partial(layer, partial(as_in_its_example, kind))

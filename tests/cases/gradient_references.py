@@ -16,7 +16,10 @@ from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
 COMPOSED = (  # the gradients are those of their parts
-    *("power", "tensordot", "inner", "dot", "outer", "scaled_dot_product_attention"),
+    *("power", "tensordot", "inner", "dot", "outer", "einsum", "cov", "corrcoef", "trace", "var", "std", "norm"),
+    *("logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin", "scatter_add"),
+    "scaled_dot_product_attention",
+    *("conv1d", "conv_transpose1d", "conv_transpose2d"),
     *("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"),
 )
 
@@ -161,6 +164,8 @@ def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Arra
 MOVES = (
     *("reshape", "flatten", "transpose", "concatenate", "stack", "take", "getitem", "expand_dims", "squeeze"),
     *("swapaxes", "moveaxis", "flip", "roll", "repeat", "tile", "split", "vstack", "hstack", "diagonal"),
+    *("sort", "topk", "take_along_axis", "put_along_axis", "masked_fill", "masked_select", "pad", "ravel", "diag"),
+    *("chunk", "unbind", "meshgrid", "gather", "scatter"),
 )
 REFERENCES: dict[str, Reference] = {
     "add": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: g),

@@ -25,15 +25,18 @@ __all__ = [
     "Copy",
     "CrossEntropy",
     "CrossEntropyBoth",
+    "Distinct",
     "Draw",
     "Fill",
     "Gather",
     "IndexAdd",
+    "Order",
     "Random",
     "Recurrent",
     "Reduce",
     "ReduceMode",
     "Rowwise",
+    "Scan",
     "Scatter",
     "Take",
     "Windows",
@@ -285,18 +288,51 @@ class IndexAdd(Record):
     out_rows: int
 
 
+class Distinct(Record):
+    """The different ones of `n` indices, at most `kept`, and the place of each index among them.
+
+    `buckets`: of the hash table, a power of 2 above `kept`.
+    """
+
+    n: int
+    kept: int
+    buckets: int
+
+
 class Gather(RowsFirst):
-    """Gather one element of each row, by index."""
+    """Gather `picks` elements of each row, by index."""
 
     rows: int
     cols: int
+    picks: int
 
 
 class Scatter(RowsFirst):
-    """Scatter one element into each row, by index; zero elsewhere."""
+    """Add `picks` elements to each row of zeros, or lay them over a row, by index."""
 
     rows: int
     cols: int
+    picks: int
+
+
+class Order(RowsFirst):
+    """The order of the elements of each row."""
+
+    rows: int
+    cols: int
+    descending: int
+
+
+class Scan(RowsFirst):
+    """Recurrences along the middle one of three axes, in reverse from the last element on."""
+
+    outer: int
+    scanned: int
+    inner: int
+    reverse: int
+
+    def operations(self) -> int:
+        return self.outer * self.scanned * self.inner
 
 
 class CheckIndex(RowsFirst):

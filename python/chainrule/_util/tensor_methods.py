@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import numpy as np
 import numpy.typing as npt
 
-from .array_protocol import ArrayProtocol
+from .op_methods import OpMethods
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Methods", "no_device", "target_dtype"]
 
 
-class Methods(ArrayProtocol):
+class Methods(OpMethods):
     """Base of Tensor: the methods that call an op."""
 
     __slots__ = ()
