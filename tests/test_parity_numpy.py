@@ -34,6 +34,7 @@ LEFT_OUT = {
     **dict.fromkeys(("Embedding", "EmbeddingBag"), "their inputs are categories: tests/test_embedding.py"),
     **dict.fromkeys(("RNN", "GRU", "LSTM", "LSTMCell"), "several results: tests/test_recurrent.py"),
     "MultiheadAttention": "several results: tests/test_attention.py",
+    **dict.fromkeys(("TransformerEncoderLayer", "TransformerEncoder"), "sequences: tests/test_transformer.py"),
     "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
     **dict.fromkeys(("ModuleList", "ModuleDict"), "they are not called: tests/test_containers.py"),
     **dict.fromkeys(("BatchNorm2d", "InstanceNorm1d", "InstanceNorm2d"), "images: tests/test_normalize.py"),

@@ -15,6 +15,7 @@ from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, SEED, Array, Inputs, checked_epochs, output, steps_of_epoch
 from bench.runners._normed import NormedTraining, normed_call
 from bench.runners.base import Call, NotOfferedError, Runner, Variants
+from bench.runners.sequences import sequence_model
 
 
 class ChainruleRunner(Runner):
@@ -144,6 +145,12 @@ class ChainruleRunner(Runner):
 
         return Call(run, answer=answer, reset=reset, steps=len(batches))
 
+    def sequence(self, case: Case, data: Inputs) -> Call:
+        model = sequence_model(self.lib.nn, case)
+        set_parameters(model, data)
+        training = Training(self, case, data, model)
+        return training.call(self.lib.compile(training.step), data["x"], data["targets"])
+
     def epoch(self, case: Case, data: Inputs) -> Variants:
         """A `Trainer` whose step is compiled beforehand, as in JAX; and a complete `fit`, including compilation."""
         return {"Trainer": lambda: self._trainer(case, data), "fit": lambda: self._fit(case, data)}
@@ -220,10 +227,10 @@ def set_parameters(model: Any, data: Inputs) -> None:
 class Training:
     """A model, its loss and its optimizer, with the public API."""
 
-    def __init__(self, runner: ChainruleRunner, case: Case, data: Inputs) -> None:
+    def __init__(self, runner: ChainruleRunner, case: Case, data: Inputs, model: Any = None) -> None:
         lib = runner.lib
-        self.data, model = data, runner._model(case, data)
-        if case.params["loss"] == "cross entropy":
+        self.data, model = data, runner._model(case, data) if model is None else model
+        if case.params.get("loss", "cross entropy") == "cross entropy":
             self.model, self.loss_of = model, lib.nn.CrossEntropyLoss()
         else:
             self.model, self.loss_of = model if case.params["loss"] == "mse" else residual(lib, model), lib.nn.MSELoss()

@@ -13,6 +13,7 @@ from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss, output, part_of_epoch
 from bench.runners._normed import NormedTraining, normed_call
 from bench.runners.base import Call, Runner, Variants
+from bench.runners.sequences import sequence_model
 
 WARM_UP = 5
 
@@ -158,6 +159,9 @@ class TorchRunner(Runner):
     def run(self, case: Case, data: Inputs) -> Variants:
         return without(self._variants(case, data, Training.run_call), "compile")
 
+    def sequence(self, case: Case, data: Inputs) -> Variants:
+        return self._variants(case, data, Training.step_call)
+
     def _variants(self, case: Case, data: Inputs, call: Callable[[Training], Call]) -> Variants:
         def build(fused: bool, compiled: bool = False) -> Call:
             return call(Training(self, case, data, fused, compiled))
@@ -175,6 +179,12 @@ class TorchRunner(Runner):
 
     def _model(self, case: Case, data: Inputs) -> Any:
         nn, layers = self.lib.nn, []
+        if case.kind == "sequence":
+            model = sequence_model(nn, case)
+            with self.lib.no_grad():
+                for p, value in zip(model.parameters(), data["parameters"], strict=True):
+                    p.copy_(self.lib.from_numpy(value.T))
+            return model
         for weight, bias in zip(data["parameters"][::2], data["parameters"][1::2], strict=True):
             linear = nn.Linear(*weight.shape)
             with self.lib.no_grad():
@@ -196,7 +206,7 @@ class TorchRunner(Runner):
             "cross entropy": lambda x, targets: functional.cross_entropy(model(x), targets),
             "mse": lambda x, targets: functional.mse_loss(model(x), targets),
             "pinn": pinn,
-        }[case.params["loss"]]
+        }[case.params.get("loss", "cross entropy")]
 
 
 def without(variants: Variants, name: str) -> Variants:
