@@ -13,6 +13,7 @@ import pytest
 
 import chainrule as cr
 from cases.layers import example
+from cases.pair_cases import DRAWS as PAIRS
 from chainrule import nn
 from chainrule.nn._loss_module import LOSSES as LOSS_MODULES
 from chainrule.nn._loss_module import LossModule
@@ -33,6 +34,10 @@ LEFT_OUT = {
     "Sequential": "it is the net around the layers",
     "Embedding": "its input is categories: tests/test_embedding.py",
     "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
+    **dict.fromkeys(
+        (module.__name__ for module in LOSS_MODULES if module.function.__name__ in PAIRS),
+        "their values and derivatives are those of tests/cases/pair_cases.py",
+    ),
     "Dropout": "its mask is drawn: tests/test_dropout.py",
     **dict.fromkeys(
         ("OneHot", "PCA", "Standardize", "Whiten", "PolynomialFeatures", "RBFFeatures"),

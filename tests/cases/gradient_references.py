@@ -8,6 +8,7 @@ import numpy as np
 
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
+from cases.pair_cases import NAMES as PAIRS
 from reference import REFERENCE, ROWWISE, activations, conv, linear_grad, matmul, reduce
 from reference.bits import Array
 from reference.losses import loss_grad
@@ -15,7 +16,7 @@ from reference.row import RowwiseRow
 from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
-COMPOSED = ("power", "tensordot", "inner", "dot", "outer")  # products: the gradients are those of their parts
+COMPOSED = (*PAIRS, "power", "tensordot", "inner", "dot", "outer")  # products: the gradients are those of their parts
 
 
 def gradients(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
+from cases import pair_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
@@ -220,6 +221,11 @@ def _losses() -> Iterator[Case]:
             yield Case(name, shapes, function, reference, domains, note)
 
 
+def _pairs() -> Iterator[Case]:
+    for name, shapes, function, reference, note in pair_cases.rows():
+        yield _case(name, shapes, function, reference, note=note)
+
+
 def _penalties() -> Iterator[Case]:
     for name, of in PENALTIES.items():
         for biases in (True, False):
@@ -374,6 +380,7 @@ def _table() -> dict[str, list[Case]]:
     table.add(_pools())
     table.add(_losses())
     table.add(_penalties())
+    table.add(_pairs())
     table.add(_layout())
     table.add(_triangles())
     table.add(_products())

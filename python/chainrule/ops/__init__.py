@@ -14,12 +14,14 @@ from ._arithmetic import *
 from ._cast import *
 from ._class_losses import *
 from ._conv import *
+from ._distances import *
 from ._getitem import *
 from ._losses import *
 from ._math import *
 from ._matmul import *
 from ._number_losses import *
 from ._op import OPS as OPS
+from ._pair_losses import *
 from ._penalties import *
 from ._pool import *
 from ._products import *
