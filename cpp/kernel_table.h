@@ -105,6 +105,23 @@ using CrossEntropyGradFn = void (*)(int64_t rows, int64_t cols, const void* x, c
 using CrossEntropyBothFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
                                     int64_t g_stride, void* loss, void* dx);
 
+// Kernels of normalisation, of channels [begin, end) of an (outer, channels, inner) array x, in[0]; a channel's
+// elements are outer lines of `inner`, each summed by the lane rule, in the order of `outer`. Results of two numbers
+// for each channel are (2, channels), or (channels, 2) where each channel is a row of its own (`by_rows`, outer is 1).
+struct ChannelArgs {
+  int64_t outer, channels, inner;
+  bool by_rows;
+  int64_t begin, end;
+  const void* in[4];
+  void* out;
+};
+using ChannelFn = void (*)(const ChannelArgs&);
+struct ChannelRow {
+  const char* name;
+  int inputs;
+  ChannelFn fn[2];
+};
+
 // Windows (patches, im2col) of kh x kw elements over planes of h x w: element (y, x) of window (r, s), r < oh, s < ow,
 // is element (r * stride_h + y * dilation_h - pad_top, s * stride_w + x * dilation_w - pad_left) of the plane, or lies
 // in the padding. `columns` of a plane are kh * kw lines of oh * ow.
@@ -128,6 +145,10 @@ struct UpdateArgs {
   void* s[kMostStates];  // null behind the last one that there is
   int64_t ld, ld_g;
   const double *hyperparameters, *step_state;
+  // By rows: a row whose gradient is 0 is left as it is. Row r of g is for row index[r] of p and its states, for none
+  // where that is negative; without an index for row r.
+  bool by_rows = false;
+  const int64_t* index = nullptr;
 };
 using UpdateFn = void (*)(const UpdateArgs&);
 struct UpdateRow {
@@ -159,6 +180,54 @@ struct IndexAddArgs {
   void* out;
 };
 using IndexAddFn = void (*)(const IndexAddArgs&);
+// The same inside of rows: out (rows x cols) = +0, then out[i][index[i][j]] += g[i][j], j < picks ascending; with one
+// pick a copy of g[i].
+using ScatterFn = void (*)(int64_t rows, int64_t cols, int64_t picks, const void* g, const int64_t* index, void* out);
+
+// Linear recurrences y along the first axis of (length x n) matrices whose rows are `ld` elements apart, those of a, b
+// and y alike: y[0] = b[0], y[k] = a[k] * y[k - 1] + b[k]; in `reverse` y[length - 1] = b[length - 1],
+// y[k] = a[k + 1] * y[k + 1] + b[k]. a null: ones.
+struct ScanArgs {
+  int64_t length, n, ld;
+  const void *a, *b;
+  void* y;
+  bool reverse;
+};
+using ScanFn = void (*)(const ScanArgs&);
+
+// Recurrent layers: steps [begin_step, end_step), in the order in which they are computed, of rows [begin_row,
+// end_row). `steps` x `rows` arrays, or `rows` x `steps` (`batch_first`); `reverse`: the last step is the first.
+// kernels/recurrent.cpp says what the operands are. `scratch` as that of a product.
+struct RecurrentArgs {
+  int64_t steps, rows, units;
+  bool batch_first, reverse;
+  int64_t begin_step, end_step, begin_row, end_row;
+  const void* in[5];
+  void* out[3];
+  void* scratch;
+};
+using RecurrentFn = void (*)(const RecurrentArgs&);
+struct RecurrentRow {
+  const char* name;
+  int inputs, outputs;
+  int64_t gates;  // columns of the product, in units
+  float cost;     // nanoseconds a float32 of these columns takes, besides the product
+  RecurrentFn fn[2];
+};
+
+// Self-attention of heads [begin, end), counted over the batch. `projections`: rows of queries, keys and values (batch
+// x steps x 3 x heads x depth). `planes`: the result (batch x steps x heads x depth), then the weights (batch x heads x
+// steps x steps). `bias` is added to the scores, -inf forbids; strides by batch, head and row; null: none. `drop`:
+// factors of the weights, null: none. The gradient reads the planes and `g`, that of the result, and writes that of the
+// projections to `out`. `scratch` as that of a product.
+struct AttentionArgs {
+  int64_t batch, steps, heads, depth, begin, end;
+  const void *projections, *bias, *drop, *g;
+  int64_t bias_batch, bias_head, bias_row;
+  double scale;
+  void *planes, *out, *scratch;
+};
+using AttentionFn = void (*)(const AttentionArgs&);
 
 // out[i] = in[i], converted.
 using CastFn = void (*)(int64_t n, const void* in, void* out);
@@ -184,9 +253,17 @@ struct KernelTable {
   RandomFn normal[2];
   RandomFn bernoulli[2];
   IndexAddFn index_add[2];
+  ScatterFn scatter[2];
+  ScanFn scan[2];
   CastFn cast[3][4];  // [to][from] by Dtype; null: not defined (float32 to int64, any to bool)
   // Multiply-adds in registers only: `rounds` times 16 independent chains of vectors; returns flops done.
   double (*peak)(int64_t rounds, float* sink);
+  const ChannelRow* channel_ops;
+  int64_t n_channel_ops;
+  const RecurrentRow* recurrent;
+  int64_t n_recurrent;
+  AttentionFn attention[2];
+  AttentionFn attention_grad[2];
 };
 
 }  // namespace chainrule

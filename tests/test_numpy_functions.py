@@ -53,7 +53,7 @@ class Draw:
 
 class TestFunctionsWithAnOp:
     def test_each_has_random_calls(self) -> None:
-        functions = {getattr(np, name) for name in CALLS if name in dir(np)}
+        functions = {getattr(np, name) for name in CALLS if name in dir(np)} | {np.linalg.norm}
         assert {**UFUNCS, **FUNCTIONS}.keys() - {np.empty_like} <= functions
         assert {f"{ufunc.__name__}.reduce" for ufunc in REDUCTIONS} <= CALLS.keys()
 
@@ -215,7 +215,7 @@ class TestFunctionsWithoutAnOp:
         assert results[:3] == results[3:6], f"np.{name} read the values"
         assert results[6:9] == results[9:], f"np.{name} read the value"
 
-    @pytest.mark.parametrize("name", ["tan", "cumsum", "std", "prod", "sort", "linalg.norm", "trunc", "cosh", "log2"])
+    @pytest.mark.parametrize("name", ["nancumsum", "nanstd", "nanprod", "unique", "fft.fft", "nanmax"])
     def test_arrays_without_a_gradient(self, name: str) -> None:
         function: Any = np
         for part in name.split("."):
@@ -249,7 +249,7 @@ class TestArgumentsOfOtherKinds:
             lambda x: np.sum(x, where=np.ones((2, 3), bool)), lambda x: np.sum(x, initial=2.0),
             lambda x: np.sum(x, 0, None, np.empty(3)), lambda x: np.mean(x, out=np.empty(())),
             lambda x: np.max(x, initial=0.0), lambda x: np.add.accumulate(x), lambda x: np.add.outer(x, x),
-            lambda x: np.add.reduceat(x, [0]), lambda x: np.multiply.reduce(x), lambda x: np.add.reduce(x, initial=1.0),
+            lambda x: np.add.reduceat(x, [0]), lambda x: np.subtract.reduce(x), lambda x: np.add.reduce(x, initial=1.0),
             lambda x: np.add.at(np.ones((2, 3)), 0, x[0]), lambda x: np.ones((2, 3)).__iadd__(x),
             lambda x: np.ones((2, 3)).__imul__(x), lambda x: np.ones((2, 3)).__ipow__(x),
             lambda x: np.copyto(np.ones((2, 3)), x), lambda x: np.ones((2, 3)).__setitem__(0, x[0]),

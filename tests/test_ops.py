@@ -87,7 +87,7 @@ def test_every_kind_of_argument(kind: str) -> None:
             assert_same_bits(np.asarray(x, old.dtype), old, f"{case}: an argument was changed")
 
 
-LAYOUT = (*MOVES, "broadcast_to", "astype")
+LAYOUT = (*MOVES, "broadcast_to", "astype", "argsort", "one_hot", "amax", "amin", "trace")  # or another's error
 FLOAT_ONLY = sorted(set(CASES) - set(LAYOUT))
 
 

@@ -32,13 +32,27 @@ Dtype = type[np.float32] | type[np.float64]
 # Layers that are not compared here, and why.
 LEFT_OUT = {
     "Sequential": "it is the net around the layers",
-    "Embedding": "its input is categories: tests/test_embedding.py",
+    **dict.fromkeys(("Embedding", "EmbeddingBag"), "their inputs are categories: tests/test_embedding.py"),
+    **dict.fromkeys(("RNN", "GRU", "LSTM", "LSTMCell"), "several results: tests/test_recurrent.py"),
+    "MultiheadAttention": "several results: tests/test_attention.py",
     "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
     **dict.fromkeys(
         (module.__name__ for module in LOSS_MODULES if module.function.__name__ in PAIRS),
         "their values and derivatives are those of tests/cases/pair_cases.py",
     ),
-    "Dropout": "its mask is drawn: tests/test_dropout.py",
+    **dict.fromkeys(("ModuleList", "ModuleDict"), "they are not called: tests/test_containers.py"),
+    **dict.fromkeys(("BatchNorm2d", "InstanceNorm1d", "InstanceNorm2d"), "images: tests/test_normalize.py"),
+    **dict.fromkeys(
+        ("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout"), "their masks are drawn: tests/test_dropout.py"
+    ),
+    **dict.fromkeys(
+        (
+            *("Conv1d", "ConvTranspose1d", "ConvTranspose2d", "Bilinear", "Unflatten"),
+            *("MaxPool1d", "AvgPool1d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d"),
+            *("AdaptiveMaxPool2d", "Upsample", "PixelShuffle", "PixelUnshuffle"),
+        ),
+        "of images, signals or two inputs: tests/test_images.py, and tests/cases/op_cases.py",
+    ),
     **dict.fromkeys(
         ("OneHot", "PCA", "Standardize", "Whiten", "PolynomialFeatures", "RBFFeatures"),
         "preprocessing without trained parameters: tests/test_preprocessing.py, tests/test_features.py",
@@ -101,6 +115,10 @@ def threshold(dtype: Dtype) -> Pair:
     return nn.Threshold(0.125, -0.25), plain
 
 
+def norm(layer: nn.BatchNorm1d | nn.LayerNorm | nn.GroupNorm, parts: int | None) -> Pair:
+    return layer, numpy_net.Norm(parts, layer.eps, *(p.numpy() for p in layer.parameters()))
+
+
 # For every layer a net with it, and the same in plain NumPy.
 NETS: dict[str, Callable[[Dtype], Nets]] = {
     **{name: activation(name) for name in ACTIVATIONS},
@@ -111,6 +129,9 @@ NETS: dict[str, Callable[[Dtype], Nets]] = {
     "Maxout": lambda dtype: between(maxout, dtype),
     "Threshold": lambda dtype: between(threshold, dtype),
     "PeriodicEmbedding": waves,
+    "BatchNorm1d": lambda dtype: between(lambda d: norm(nn.BatchNorm1d(WIDTH, 0.01, dtype=d), None), dtype),
+    "LayerNorm": lambda dtype: between(lambda d: norm(nn.LayerNorm(WIDTH, 0.01, dtype=d), 1), dtype),
+    "GroupNorm": lambda dtype: between(lambda d: norm(nn.GroupNorm(2, WIDTH, 0.01, dtype=d), 2), dtype),
     "Conv2d": lambda dtype: on_images((nn.Tanh(), ACTIVATIONS["Tanh"]()), 48, dtype),
     "MaxPool2d": lambda dtype: on_images((nn.MaxPool2d(3, 2, 1), numpy_net.MaxPool2d((3, 2, 1))), 12, dtype),
     "AvgPool2d": lambda dtype: on_images((nn.AvgPool2d(2, 1, 1), numpy_net.AvgPool2d((2, 1, 1))), 75, dtype),

@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases import axis_cases
 from cases.derivative_cases import CASES as DERIVATIVES
 from cases.gradient_references import COMPOSED, MOVES, REFERENCES
 from cases.kernel_rows import KERNELS
+from cases.layers import CALLABLE
 from cases.op_cases import CASES, COMPARISONS
 from chainrule import _core
 from chainrule._util.mode import Eager
@@ -27,7 +29,7 @@ from chainrule.ops._op import OPS, Op, register
 ROOT = Path(__file__).resolve().parent.parent
 # Without the names of PyTorch for the same functions.
 FUNCTIONS = [name for name in cr.ops.__all__ if name != "OPS" and getattr(cr.ops, name).__name__ == name]
-WITHOUT_GRADIENT = (*COMPARISONS, "argmax")
+WITHOUT_GRADIENT = (*COMPARISONS, "argmax", *axis_cases.WITHOUT_GRADIENT)
 
 
 def functions_with_gradient() -> list[str]:
@@ -56,8 +58,12 @@ def test_every_function_has_an_example(name: str) -> None:
     assert any(call in example.source and example.want for example in examples), f"{name}: no example in its docstring"
 
 
-WITHOUT_ARITHMETIC = {*MOVES, "broadcast_to", "slice", "slice_grad", "gather", "scatter", "index_add", "tril", "triu"}
+WITHOUT_ARITHMETIC = {
+    *(*MOVES, "broadcast_to", "slice", "slice_grad", "gather", "scatter", "index_add", "tril", "triu"),
+    *("overlay", "one_hot", "argsort"),
+}
 WORDS = {
+    **{name: name.removesuffix("_run") for name in ("gru_run", "lstm_run", "attention_run")},
     "power": r"x\*\*n",
     "astype": "[Cc]ast",
     "bce_with_logits": "binary_cross_entropy_with_logits",
@@ -97,6 +103,7 @@ def covered_ops() -> tuple[frozenset[str], frozenset[tuple[str, int]]]:
                     continue
                 inputs = [cr.tensor(x, requires_grad=x.dtype.kind == "f") for x in case.inputs(np.float64)]
                 total = cr.sum(cr.square(case.function(*inputs).astype(np.float64)))
+                cr.backward(total)
                 for _ in range(3):  # orders
                     for x in inputs:
                         x.grad = None
@@ -132,12 +139,13 @@ def test_every_gradient_rule_has_its_forward_rule() -> None:
         if (rule is None) != (op.forward_rule(i) is None)
     ]
     assert missing == [], "(row, argument): no rule in `jvp` beside the one in `vjp`, or the other way round"
-    assert [name for name, op in OPS.items() if (op.variadic_vjp is None) != (op.variadic_jvp is None)] == []
+    by_one_rule = {name for name, op in OPS.items() if op.variadic_vjp is not None or op.joint_vjp is not None}
+    assert by_one_rule == {name for name, op in OPS.items() if op.variadic_jvp is not None}
 
 
 def test_every_row_function_and_layer_is_checked_on_random_calls() -> None:
     rows = {name for name, op in OPS.items() if op.differentiable}
-    layers = {f"nn.{name}" for name in cr.nn.LAYERS}
+    layers = {f"nn.{name}" for name in CALLABLE}
     missing = {*rows, *functions_with_gradient(), *layers} - set(DERIVATIVES)
     assert sorted(missing) == [], "add a row to tests/cases/derivative_cases.py"
     assert sorted(set(DERIVATIVES) - {*rows, *functions_with_gradient(), *layers}) == [], "nothing has this name"

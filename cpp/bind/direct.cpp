@@ -156,7 +156,7 @@ py::array step_numbers(py::handle object, const char* what, int64_t least) {
 }
 
 void update_step(const std::string& name, py::handle p_object, py::handle g_object, const py::tuple& states,
-                 py::handle hyperparameters, py::handle step_state) {
+                 py::handle hyperparameters, py::handle step_state, int64_t row_size) {
   const KernelTable& table = active_kernels();
   const UpdateRow* const row = find_row(table.updates, table.n_updates, name);
   if (row == nullptr) throw py::value_error("update_step: no update is called " + name);
@@ -181,7 +181,7 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
       if (memory[i].overlaps(memory[j])) throw py::value_error("update_step: an array overlaps an input in memory");
     }
   }
-  schema::write(op, schema::Update{all[0].size()});
+  schema::write(op, schema::Update{all[0].size(), row_size});
   std::vector<void*> slots;
   for (const py::array& array : all) slots.push_back(const_cast<void*>(array.data()));
   const auto add_numbers = [&](py::handle object, const char* what, int64_t least) {
@@ -260,6 +260,17 @@ void permutation(uint64_t seed, uint64_t stream, py::handle out_object) {
   random_permutation(seed, stream, n, data);
 }
 
+void integers(uint64_t seed, uint64_t stream, int64_t low, uint64_t range, py::handle out_object) {
+  py::array out = as_array(out_object, "integers");
+  if (dtype_of(out, "integers") != kInt64 || out.ndim() != 1)
+    throw py::type_error("integers: expected a 1-d int64 array");
+  check_output(out, "integers");
+  int64_t* const data = static_cast<int64_t*>(out.mutable_data());
+  const int64_t n = out.size();
+  const ReleasedGil released;
+  random_integers(seed, stream, low, range, n, data);
+}
+
 }  // namespace
 
 void bind_direct(py::module_& m) {
@@ -268,8 +279,9 @@ void bind_direct(py::module_& m) {
   m.def("binary", binary, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("out"),
         "out = name(a, b), elementwise.");
   m.def("update_step", update_step, py::arg("name"), py::arg("p"), py::arg("g"), py::arg("states"),
-        py::arg("hyperparameters"), py::arg("step_state"),
-        "One step of an optimizer on p and its states, in place; step_state is None where the rule has none.");
+        py::arg("hyperparameters"), py::arg("step_state"), py::arg("row_size") = 0,
+        "One step of an optimizer on p and its states, in place; step_state is None where the rule has none. With a "
+        "row_size, rows of so many elements whose gradient is 0 stay as they are.");
   m.def("advance", advance, py::arg("step_states"), py::arg("hyperparameters"), py::arg("update") = "",
         "The end of an optimizer's step: each step state counts it, in place, as the update of this name does.");
   m.def("uniform", random_fill<kUniform>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("low"),
@@ -280,6 +292,8 @@ void bind_direct(py::module_& m) {
         "Fills out from one Philox stream: 0 with probability p, else value.");
   m.def("permutation", permutation, py::arg("seed"), py::arg("stream"), py::arg("out"),
         "Fills out (int64) with a permutation of 0 .. n-1.");
+  m.def("integers", integers, py::arg("seed"), py::arg("stream"), py::arg("low"), py::arg("range"), py::arg("out"),
+        "Fills out (int64) with random integers from low to low + range - 1.");
 }
 
 }  // namespace chainrule

@@ -1,4 +1,4 @@
-// Sums of rows by index: the gradient of a gather of rows.
+// Sums of rows, or of elements of rows, by index: the gradients of gathers.
 #include "kernels/registry.h"
 
 namespace chainrule {
@@ -17,12 +17,31 @@ void index_add(const IndexAddArgs& a) {
   }
 }
 
+template <class T>
+void scatter(int64_t rows, int64_t cols, int64_t picks, const void* g, const int64_t* index, void* out) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const T* const from = static_cast<const T*>(g) + i * picks;
+    T* const to = static_cast<T*>(out) + i * cols;
+    for (int64_t j = 0; j < cols; ++j) to[j] = T(0);
+    if (picks == 1) {
+      to[index[i]] = from[0];
+      continue;
+    }
+    for (int64_t j = 0; j < picks; ++j) {
+      const int64_t at = index[i * picks + j];
+      to[at] = to[at] + from[j];
+    }
+  }
+}
+
 }  // namespace
 
 namespace CR_LEVEL {
 void register_index_add(KernelTable& table) {
   table.index_add[kFloat32] = index_add<float>;
   table.index_add[kFloat64] = index_add<double>;
+  table.scatter[kFloat32] = scatter<float>;
+  table.scatter[kFloat64] = scatter<double>;
 }
 }  // namespace CR_LEVEL
 }  // namespace chainrule

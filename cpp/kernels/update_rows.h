@@ -88,15 +88,50 @@ CR_INLINE void update_vectors(const Rule& rule, const Row<T, S>& row, int64_t i,
   }
 }
 
+template <class T>
+CR_INLINE bool all_zero(const T* g, int64_t n) {
+  constexpr int64_t L = Vec<T>::lanes;
+  for (int64_t i = 0; i < n; i += L) {
+    if (first_bits(!eq(load_or_n(g + i, n - i), splat(T(0)))) != 0) return false;  // the other lanes are 0
+  }
+  return true;
+}
+
+// The row of p for row r of g, or -1 where there is nothing to do.
+template <class T>
+CR_INLINE int64_t target(const UpdateArgs& u, int64_t r) {
+  const int64_t to = u.index == nullptr ? r : u.index[r];
+  return u.by_rows && (to < 0 || all_zero(static_cast<const T*>(u.g) + r * u.ld_g, u.n)) ? -1 : to;
+}
+
+// Rows by index lie where the prefetchers of the CPU do not expect them.
+template <class T>
+void prefetch_row(const UpdateArgs& u, int states, int64_t r) {
+  constexpr int64_t kLine = 64 / sizeof(T), kMost = 512;
+  if (u.index == nullptr || r >= u.rows || u.index[r] < 0) return;
+  const int64_t at = u.index[r] * u.ld;
+  for (int64_t i = 0; i < u.n && i < kMost; i += kLine) {
+    __builtin_prefetch(static_cast<const T*>(u.p) + at + i, 1);
+    for (int k = 0; k < states; ++k) __builtin_prefetch(static_cast<const T*>(u.s[k]) + at + i, 1);
+  }
+}
+
 template <class T, int S, class Rule>
 CR_INLINE void update_rows(const Rule& rule, const UpdateArgs& u) {
   constexpr int64_t L = Vec<T>::lanes;
   constexpr int V = S < 2 ? 4 : 2;  // as many as the registers take
-  const bool follow = u.rows <= 1 || (u.ld == u.n && u.ld_g == u.n);
+  constexpr int64_t kAhead = 8;
+  const bool follow = !u.by_rows && (u.rows <= 1 || (u.ld == u.n && u.ld_g == u.n));
   const int64_t rows = follow ? 1 : u.rows, n = follow ? u.rows * u.n : u.n;
+  if (u.by_rows) {
+    for (int64_t r = 0; r < kAhead; ++r) prefetch_row<T>(u, S, r);
+  }
   for (int64_t r = 0; r < rows; ++r) {
-    Row<T, S> row = {static_cast<T*>(u.p) + r * u.ld, static_cast<const T*>(u.g) + r * u.ld_g, {}};
-    for (int k = 0; k < S; ++k) row.s[k] = static_cast<T*>(u.s[k]) + r * u.ld;
+    const int64_t to = target<T>(u, r);
+    if (u.by_rows) prefetch_row<T>(u, S, r + kAhead);
+    if (to < 0) continue;
+    Row<T, S> row = {static_cast<T*>(u.p) + to * u.ld, static_cast<const T*>(u.g) + r * u.ld_g, {}};
+    for (int k = 0; k < S; ++k) row.s[k] = static_cast<T*>(u.s[k]) + to * u.ld;
     int64_t i = 0;
     for (; i + V * L <= n; i += V * L) update_vectors<V>(rule, row, i, L);
     for (; i < n; i += L) update_vectors<1>(rule, row, i, n - i);

@@ -11,6 +11,7 @@ constexpr double kPerScore = 0.8;    // softmax, cross-entropy and their gradien
 constexpr double kPerFma = 0.017;
 constexpr double kPerOperand = 0.04;  // an element of a product's operands: what bounds a product of one row
 constexpr double kPerRow = 3;         // a row of a reduction
+constexpr double kPerChained = 1;     // of a chain that one element at a time continues
 constexpr double kPerDraw = 14;       // a uniform or normal number
 constexpr double kPerBernoulli = 1.5;
 

@@ -48,7 +48,10 @@ std::span<const InstructionRow> kernel_instructions();
 std::span<const InstructionRow> matmul_instructions();
 std::span<const InstructionRow> fused_instructions();
 std::span<const InstructionRow> movement_instructions();
+std::span<const InstructionRow> order_instructions();
+std::span<const InstructionRow> scan_instructions();
 std::span<const InstructionRow> check_instructions();
+std::span<const InstructionRow> layer_instructions();
 
 // The row of a name, or null.
 const InstructionRow* find_instruction(const std::string& name, const KernelTable& table);

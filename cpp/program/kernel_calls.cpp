@@ -166,6 +166,25 @@ double cross_entropy_both_work(const Instruction& op) {
   return kPerScore * volume(both.rows, both.cols);
 }
 
+// Sums of normalisation. Shared by channels.
+void run_channels(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [outer, channels, inner, by_rows] = schema::read<schema::Channels>(op);
+  const Range part = share_range(channels, by_rows == 0 && inner == 1 ? 16 : 1, share);
+  ChannelArgs args = {outer, channels, inner, by_rows != 0, part.begin, part.end, {}, out_bytes(op, slots)};
+  for (size_t i = 0; i < op.inputs.size(); ++i) args.in[i] = in_bytes(op, slots, i);
+  row<ChannelRow>(op).fn[op.dtype](args);
+}
+Counts channels_counts(const Instruction& op) { return {1, static_cast<size_t>(row<ChannelRow>(op).inputs), 0}; }
+void prepare_channels(Instruction& op, const KernelTable&) {
+  const auto channels = schema::read<schema::Channels>(op);
+  if (channels.by_rows != 0 && channels.outer != 1) throw std::invalid_argument(op.name + ": by_rows needs outer = 1");
+}
+double channels_work(const Instruction& op) {
+  const auto [outer, channels, inner, by_rows] = schema::read<schema::Channels>(op);
+  const double work = 2 * kPerElement * volume(outer, channels, inner);
+  return by_rows == 0 && inner == 1 ? work : work + 2 * kPerRow * volume(outer, channels);
+}
+
 // The windows as the kernels take them.
 Windows kernel_windows(const schema::Windows& w) {
   return {w.height,     w.width,      w.kernel_h, w.kernel_w, w.stride_h, w.stride_w,
@@ -206,17 +225,42 @@ double windows_work(const Instruction& op) {
 }
 
 // An optimizer's step, in place: outputs p and its states; inputs g, the hyperparameters (float64) and, where the
-// kernel has one, the step state (float64), which are read when the instruction runs.
+// kernel has one, the step state (float64), which are read when the instruction runs; by rows also their index (int64).
 void run_update(const Instruction& op, void* const* slots, Share share, void*) {
-  const Range part = share_range(schema::read<schema::Update>(op).n, kElementGrain, share);
-  const int64_t at = part.begin * item_size(op.dtype), n = part.end - part.begin;
-  const double* const step_state = op.inputs.size() > 2 ? input<double>(op, slots, 2) : nullptr;
-  UpdateArgs args = {
-      1, n, out_bytes(op, slots) + at, in_bytes(op, slots, 0) + at, {}, n, n, input<double>(op, slots, 1), step_state};
+  const auto [size, row_size] = schema::read<schema::Update>(op);
+  const UpdateRow& kernel = row<UpdateRow>(op);
+  const bool by_rows = row_size > 0;
+  const Range part = share_range(by_rows ? size / row_size : size, by_rows ? 1 : kElementGrain, share);
+  const int64_t count = part.end - part.begin, n = by_rows ? row_size : count;
+  const size_t numbers = kernel.step_state > 0 ? 3 : 2;  // inputs before the index
+  const int64_t* const index = op.inputs.size() > numbers ? input<int64_t>(op, slots, numbers) + part.begin : nullptr;
+  const int64_t first = part.begin * (by_rows ? row_size : 1) * item_size(op.dtype), at = index == nullptr ? first : 0;
+  UpdateArgs args = {by_rows ? count : 1,
+                     n,
+                     out_bytes(op, slots) + at,
+                     in_bytes(op, slots, 0) + first,
+                     {},
+                     n,
+                     n,
+                     input<double>(op, slots, 1),
+                     kernel.step_state > 0 ? input<double>(op, slots, 2) : nullptr,
+                     by_rows,
+                     index};
   for (size_t i = 1; i < op.outputs.size(); ++i) args.s[i - 1] = slot<char>(slots, op.outputs[i]) + at;
-  row<UpdateRow>(op).fn[op.dtype](args);
+  kernel.fn[op.dtype](args);
 }
-Counts update_row_counts(const Instruction& op) { return update_counts(op, row<UpdateRow>(op)); }
+void prepare_update(Instruction& op, const KernelTable&) {
+  const auto [n, row_size] = schema::read<schema::Update>(op);
+  if (row_size < 0 || (row_size > 0 && n % row_size != 0))
+    throw std::invalid_argument(op.name + ": expected whole rows, or a row size of 0");
+}
+Counts update_row_counts(const Instruction& op) {
+  Counts counts = update_counts(op, row<UpdateRow>(op));
+  const bool by_rows =
+      op.ints.size() == schema::kLength<schema::Update> && schema::read<schema::Update>(op).row_size > 0;
+  if (by_rows && op.inputs.size() == counts.inputs + 1) ++counts.inputs;
+  return counts;
+}
 double update_work(const Instruction& op) {
   return static_cast<double>(row<UpdateRow>(op).cost) * volume(schema::read<schema::Update>(op).n);
 }
@@ -289,7 +333,8 @@ constexpr InstructionRow kRows[] = {
      .run = run_update,
      .work = update_work,
      .kernel = row_of<&KernelTable::updates, &KernelTable::n_updates>,
-     .kernel_counts = update_row_counts},
+     .kernel_counts = update_row_counts,
+     .prepare = prepare_update},
     {.record = &schema::kRecord<schema::Map>,
      .run = run_map,
      .work = map_work,
@@ -312,6 +357,12 @@ constexpr InstructionRow kRows[] = {
      .work = rowwise_work,
      .kernel = row_of<&KernelTable::rowwise, &KernelTable::n_rowwise>,
      .kernel_counts = rowwise_counts},
+    {.record = &schema::kRecord<schema::Channels>,
+     .run = run_channels,
+     .work = channels_work,
+     .kernel = row_of<&KernelTable::channel_ops, &KernelTable::n_channel_ops>,
+     .kernel_counts = channels_counts,
+     .prepare = prepare_channels},
     {.name = "cross_entropy",
      .record = &schema::kRecord<schema::CrossEntropy>,
      .counts = {1, 2, 0},

@@ -1,5 +1,6 @@
-// Instructions that move elements. The two that compute, cast and index_add, call the level's kernels.
+// Instructions that move elements. Those that compute, cast, index_add and scatter, call the level's kernels.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <stdexcept>
 #include <type_traits>
@@ -170,39 +171,88 @@ double index_add_work(const Instruction& op) {
   return kPerElement * (4 * volume(add.rows, add.row_size));
 }
 
-// One element per row: out[i] = x[i][index[i]].
-template <class U>
-void gather_as(const Instruction& op, void* const* slots, Range part, int64_t cols) {
-  const int64_t* const index = input<int64_t>(op, slots, 1);
-  for (int64_t i = part.begin; i < part.end; ++i) out_as<U>(op, slots)[i] = input<U>(op, slots, 0)[i * cols + index[i]];
-}
-void run_gather(const Instruction& op, void* const* slots, Share share, void*) {
-  const auto [rows, cols] = schema::read<schema::Gather>(op);
-  const Range part = share_range(rows, 16, share);
-  if (op.dtype == kFloat32) return gather_as<uint32_t>(op, slots, part, cols);
-  gather_as<uint64_t>(op, slots, part, cols);
-}
-double gather_work(const Instruction& op) { return kPerElement * (10 * volume(schema::read<schema::Gather>(op).rows)); }
-
-// The gradient of gather: a row of zeros but for g[i] at index[i].
-template <class U>
-void scatter_as(const Instruction& op, void* const* slots, Range part, int64_t cols) {
-  const int64_t* const index = input<int64_t>(op, slots, 1);
-  for (int64_t i = part.begin; i < part.end; ++i) {
-    U* const row = out_as<U>(op, slots) + i * cols;
-    std::memset(row, 0, static_cast<size_t>(cols) * sizeof(U));
-    row[index[i]] = input<U>(op, slots, 0)[i];
+// The different ones of n indices in the order in which they first come, then -1, and the place of each index among
+// them. Outputs: these, the places, the buckets of a hash table. It has as many indices as there are rows: one thread.
+void run_distinct(const Instruction& op, void* const* slots, Share share, void*) {
+  if (share.index != 0) return;
+  const auto [n, kept, buckets] = schema::read<schema::Distinct>(op);
+  const int64_t* const index = input<int64_t>(op, slots, 0);
+  int64_t *const found = out_as<int64_t>(op, slots), *const place = slot<int64_t>(slots, op.outputs[1]),
+                 *const table = slot<int64_t>(slots, op.outputs[2]);
+  std::fill_n(found, kept, -1);
+  std::fill_n(table, buckets, -1);
+  const int shift = 64 - std::countr_zero(static_cast<uint64_t>(buckets));
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    // Fibonacci hashing (Knuth, The Art of Computer Programming 3, section 6.4), then linear probing.
+    int64_t at = static_cast<int64_t>((static_cast<uint64_t>(index[i]) * 0x9e3779b97f4a7c15u) >> shift);
+    while (table[at] >= 0 && found[table[at]] != index[i]) at = (at + 1) & (buckets - 1);
+    if (table[at] < 0) {
+      table[at] = count;
+      found[count++] = index[i];
+    }
+    place[i] = table[at];
   }
 }
+void prepare_distinct(Instruction& op, const KernelTable&) {
+  const auto [n, kept, buckets] = schema::read<schema::Distinct>(op);
+  if (buckets < 2 || (buckets & (buckets - 1)) != 0 || buckets <= kept)
+    throw std::invalid_argument("distinct: buckets must be a power of 2 above kept");
+}
+double distinct_work(const Instruction& op) {
+  const auto distinct = schema::read<schema::Distinct>(op);
+  return kPerRow * volume(distinct.n) + kPerElement * volume(distinct.buckets);
+}
+
+// Elements of rows: out[i][j] = x[i][index[i][j]].
+template <class U>
+void gather_as(const Instruction& op, void* const* slots, Range part, int64_t cols, int64_t picks) {
+  const int64_t* const index = input<int64_t>(op, slots, 1);
+  U* const out = out_as<U>(op, slots);
+  for (int64_t i = part.begin; i < part.end; ++i) {
+    const U* const row = input<U>(op, slots, 0) + i * cols;
+    for (int64_t j = i * picks; j < (i + 1) * picks; ++j) out[j] = row[index[j]];
+  }
+}
+void run_gather(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [rows, cols, picks] = schema::read<schema::Gather>(op);
+  const Range part = share_range(rows, 16, share);
+  switch (item_size(op.dtype)) {
+    case 1: return gather_as<uint8_t>(op, slots, part, cols, picks);
+    case 4: return gather_as<uint32_t>(op, slots, part, cols, picks);
+    default: return gather_as<uint64_t>(op, slots, part, cols, picks);
+  }
+}
+double gather_work(const Instruction& op) {
+  const auto [rows, cols, picks] = schema::read<schema::Gather>(op);
+  return kPerElement * (10 * volume(rows, picks));
+}
+
+// The gradient of gather: rows of zeros, to which the elements of g are added at their indices.
 void run_scatter(const Instruction& op, void* const* slots, Share share, void*) {
-  const auto [rows, cols] = schema::read<schema::Scatter>(op);
+  const auto [rows, cols, picks] = schema::read<schema::Scatter>(op);
   const Range part = share_range(rows, 1, share);
-  if (op.dtype == kFloat32) return scatter_as<uint32_t>(op, slots, part, cols);
-  scatter_as<uint64_t>(op, slots, part, cols);
+  const ScatterFn add = *static_cast<const ScatterFn*>(op.kernel);
+  const int64_t size = item_size(op.dtype);
+  add(part.end - part.begin, cols, picks, offset(in_bytes(op, slots, 0), part.begin * picks, size),
+      input<int64_t>(op, slots, 1) + part.begin * picks, out_bytes(op, slots) + part.begin * cols * size);
 }
 double scatter_work(const Instruction& op) {
-  const auto [rows, cols] = schema::read<schema::Scatter>(op);
-  return kPerElement * (volume(rows, cols) + 10 * volume(rows));
+  const auto [rows, cols, picks] = schema::read<schema::Scatter>(op);
+  return kPerElement * (volume(rows, cols) + 10 * volume(rows, picks));
+}
+
+// Which element of a row followed by its picks each element of the row becomes, when the picks overwrite the elements
+// at their indices in ascending order: its own place, or cols + the number of its last pick.
+void run_overlay(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [rows, cols, picks] = schema::read<schema::Scatter>(op);
+  const int64_t* const index = input<int64_t>(op, slots, 0);
+  const Range part = share_range(rows, 1, share);
+  for (int64_t i = part.begin; i < part.end; ++i) {
+    int64_t* const out = out_as<int64_t>(op, slots) + i * cols;
+    for (int64_t j = 0; j < cols; ++j) out[j] = j;
+    for (int64_t j = 0; j < picks; ++j) out[index[i * picks + j]] = cols + j;
+  }
 }
 
 constexpr InstructionRow kRows[] = {
@@ -240,9 +290,17 @@ constexpr InstructionRow kRows[] = {
      .work = index_add_work,
      .kernel = function_of<&KernelTable::index_add>,
      .float64_work = 1},
+    {.name = "distinct",
+     .record = &schema::kRecord<schema::Distinct>,
+     .counts = {3, 1, 0},
+     .dtypes = dtype_bit(kInt64),
+     .run = run_distinct,
+     .work = distinct_work,
+     .prepare = prepare_distinct},
     {.name = "gather",
      .record = &schema::kRecord<schema::Gather>,
      .counts = {1, 2, 0},
+     .dtypes = kAllDtypes,
      .run = run_gather,
      .work = gather_work,
      .float64_work = 1},
@@ -250,6 +308,13 @@ constexpr InstructionRow kRows[] = {
      .record = &schema::kRecord<schema::Scatter>,
      .counts = {1, 2, 0},
      .run = run_scatter,
+     .work = scatter_work,
+     .kernel = function_of<&KernelTable::scatter>,
+     .float64_work = 1},
+    {.name = "overlay",
+     .record = &schema::kRecord<schema::Scatter>,
+     .dtypes = dtype_bit(kInt64),
+     .run = run_overlay,
      .work = scatter_work,
      .float64_work = 1},
 };

@@ -60,13 +60,14 @@ from .ops._create import (
     zeros,
     zeros_like,
 )
+from .ops._draw import bernoulli, multinomial, permutation, randint, randint_like, randperm
 from .ops._dropout import dropout
 from .ops._operands import from_dlpack
 from .random import manual_seed
 
 # Imported on first use: nothing above builds on these packages, and they take a quarter of the time of the import.
 _ON_FIRST_USE = {
-    "data": ("median", "quantile"),
+    "data": (),
     "inspect": ("graph", "saturation"),
     "metrics": (),
     "serialize": ("ModelFormatError", "load", "save"),
@@ -79,7 +80,6 @@ _ON_FIRST_USE = {
 }
 if _typing.TYPE_CHECKING:
     from . import data, inspect, metrics, serialize, train, tuning
-    from .data import median, quantile
     from .inspect import *
     from .serialize import *
     from .train import *
@@ -115,6 +115,7 @@ __all__ = [
     "autograd",
     "available_isas",
     "backward",
+    "bernoulli",
     "built_isas",
     "compile",
     "config",
@@ -144,9 +145,9 @@ __all__ = [
     "load",
     "load_checkpoint",
     "manual_seed",
-    "median",
     "metrics",
     "multi_start",
+    "multinomial",
     "nn",
     "no_grad",
     "numerics_version",
@@ -154,12 +155,15 @@ __all__ = [
     "ones_like",
     "ops",
     "optim",
-    "quantile",
+    "permutation",
     "rand",
     "rand_like",
+    "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "random",
+    "randperm",
     "register_tree_node",
     "saturation",
     "save",

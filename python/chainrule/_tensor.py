@@ -67,6 +67,7 @@ class Tensor(Methods):
     _version: list[int]
     _grad: Tensor | None
     _learned = False  # whether it is a parameter, also while it is frozen
+    _row_size = 0  # of a parameter that optimizers update by rows, the elements of a row
 
     def __init__(self, data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> None:
         self._init(to_array(data, dtype))
@@ -374,8 +375,9 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
 
 
 from . import ops  # noqa: E402
-from ._util import tensor_methods  # noqa: E402
+from ._util import op_methods, tensor_methods  # noqa: E402
 from .autodiff._sweeps import backward, check_copy, check_overwrite, retained  # noqa: E402
 from .ops._op import Op  # noqa: E402
 
 vars(tensor_methods)["ops"] = ops
+op_methods.assign_ops(ops)

@@ -111,18 +111,64 @@ class Generator:
         _core.normal(self.seed, self._next(), out, mean, std)
         return out
 
-    def permutation(self, n: int) -> npt.NDArray[np.int64]:
-        """Draw a permutation of 0 .. n-1 (Fisher-Yates). Returns: an int64 ndarray.
+    def integers(self, shape: int | Sequence[int], low: int, high: int | None = None) -> npt.NDArray[np.int64]:
+        """Draw integers from low to high - 1, all with the same probability (to 2**-64 of the range).
+
+        Arguments: `shape`; `low` < `high`, from -2**63 to 2**63 - 1; without `high` from 0 to low - 1.
+        Returns: an int64 ndarray. Errors: ValueError for an empty range.
+
+        >>> import chainrule as cr
+        >>> cr.random.Generator(1).integers(5, 10).tolist()
+        [8, 7, 8, 6, 5]
+        """
+        first, end = (0, low) if high is None else (low, high)
+        if not (is_integer(first) and is_integer(end)):
+            raise TypeError(f"integers: low and high must be integers, got {low!r} and {high!r}")
+        if not -(2**63) <= first < end <= 2**63 - 1:
+            raise ValueError(f"integers: expected low < high from -2**63 to 2**63 - 1, got {first} and {end}")
+        out = np.empty(shape, dtype=np.int64)
+        _core.integers(self.seed, self._next(), int(first), int(end) - int(first), out.reshape(-1))
+        return out
+
+    def permutation(self, n: int | npt.NDArray[Any] | Sequence[Any]) -> npt.NDArray[Any]:
+        """Draw a permutation of 0 .. n-1 (Fisher-Yates), or of the rows of an array.
+
+        Arguments: `n`, an integer of at least 0, or an array or a list, of which a copy is permuted along its first
+        axis.
+        Returns: an int64 ndarray, or one of the array's dtype.
 
         >>> import chainrule as cr
         >>> sorted(cr.random.Generator(1).permutation(4).tolist())
         [0, 1, 2, 3]
         """
+        if not isinstance(n, (int, np.integer)):
+            rows = np.asarray(n)
+            if rows.ndim == 0:
+                raise TypeError(f"permutation: expected an integer or an array, got {n!r}")
+            return np.asarray(rows[self.permutation(len(rows))])
         if n < 0:
             raise ValueError(f"permutation: expected n >= 0, got {n}")
         out = np.empty(n, dtype=np.int64)
         _core.permutation(self.seed, self._next(), out)
         return out
+
+    def shuffle(self, x: npt.NDArray[Any] | list[Any]) -> None:
+        """Permute the rows of an array, or the elements of a list, in place.
+
+        >>> import chainrule as cr
+        >>> x = [1, 2, 3, 4]
+        >>> cr.random.Generator(1).shuffle(x)
+        >>> sorted(x)
+        [1, 2, 3, 4]
+        """
+        if isinstance(x, list):
+            x[:] = [x[i] for i in self.permutation(len(x)).tolist()]
+        elif isinstance(x, np.ndarray) and x.ndim:
+            x[...] = x[self.permutation(len(x))]
+        else:
+            raise TypeError(
+                f"shuffle: expected an array or a list, got {type(x).__name__}; permutation() returns a copy"
+            )
 
 
 def _word(name: str, value: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import derivative_images
+from cases import derivative_axes, derivative_images, derivative_norms, derivative_sequences
 from cases.derivative_draws import (
     Call,
     Generator,
@@ -45,7 +45,7 @@ def kinks_of(name: str, options: dict[str, Any]) -> tuple[float, ...]:
     return REFERENCE[name].kinks(**options) if name in REFERENCE else ()
 
 
-FLAT = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax")  # no derivative
+FLAT = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "argmax", "argmin")  # no derivative
 
 
 # Elementwise ops, from the rows of the reference.
@@ -297,6 +297,8 @@ CASES: dict[str, Generator] = {
     "matmul": matmul,
     "linear": linear,
     **derivative_images.CASES,
+    **derivative_axes.CASES,
+    **derivative_norms.CASES,
     **{name: partial(along_an_axis, getattr(cr, name)) for name in ROWWISE},
     **{f"{name}_grad": partial(rows_kernel, f"{name}_grad") for name in ROWWISE},
     "cross_entropy_grad": cross_entropy_grad,
@@ -334,6 +336,7 @@ CASES: dict[str, Generator] = {
     "gather": gathered,
     "scatter": scattered,
     "astype": cast,
+    **derivative_sequences.CASES,
     **LAYERS,
     **LOSSES,
     **PAIRS,

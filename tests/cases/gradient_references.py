@@ -9,14 +9,21 @@ import numpy as np
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
 from cases.pair_cases import NAMES as PAIRS
-from reference import REFERENCE, ROWWISE, activations, conv, linear_grad, matmul, reduce
+from reference import REFERENCE, ROWWISE, activations, attention, conv, linear_grad, matmul, recurrent, reduce
 from reference.bits import Array
 from reference.losses import loss_grad
 from reference.row import RowwiseRow
 from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
-COMPOSED = (*PAIRS, "power", "tensordot", "inner", "dot", "outer")  # products: the gradients are those of their parts
+COMPOSED = (  # the gradients are those of their parts
+    *PAIRS,
+    *("power", "tensordot", "inner", "dot", "outer", "einsum", "cov", "corrcoef", "trace", "var", "std", "norm"),
+    *("logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin", "scatter_add"),
+    "scaled_dot_product_attention",
+    *("conv1d", "conv_transpose1d", "conv_transpose2d"),
+    *("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"),
+)
 
 
 def gradients(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
@@ -132,6 +139,17 @@ def _loss(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> Sequence[A
     return loss_grad(*inputs, g=g, **_options(case))[: len(inputs)]
 
 
+def _recurrent(case: Case, x: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    options = _options(case)
+    kind, part = options.pop("kind"), options.pop("part", 0)
+    more = x[3] if len(x) > 3 else None
+    return recurrent.states_grad(kind, *x[:3], more, None if part else g, g if part else None, **options)
+
+
+def _self_attention(case: Case, x: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return [attention.self_attention_grad(x[0], None, g, **_options(case))]
+
+
 def _penalty(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
     return penalty_grad(inputs, g, case.name, _options(case)["biases"])
 
@@ -148,6 +166,8 @@ def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Arra
 MOVES = (
     *("reshape", "flatten", "transpose", "concatenate", "stack", "take", "getitem", "expand_dims", "squeeze"),
     *("swapaxes", "moveaxis", "flip", "roll", "repeat", "tile", "split", "vstack", "hstack", "diagonal"),
+    *("sort", "topk", "take_along_axis", "put_along_axis", "masked_fill", "masked_select", "pad", "ravel", "diag"),
+    *("chunk", "unbind", "meshgrid", "gather", "scatter"),
 )
 REFERENCES: dict[str, Reference] = {
     "add": _pairwise(lambda g, y, a, b: g, lambda g, y, a, b: g),
@@ -184,6 +204,8 @@ REFERENCES: dict[str, Reference] = {
     **dict.fromkeys(PENALTIES, _penalty),
     **dict.fromkeys(MOVES, _moved),
     **dict.fromkeys(("tril", "triu"), lambda case, x, y, g: [case.reference(g)]),
+    **dict.fromkeys(("rnn", "gru", "lstm"), _recurrent),
+    "self_attention": _self_attention,
     "broadcast_to": lambda case, x, y, g: [g],
     "astype": lambda case, x, y, g: [g.astype(x[0].dtype)],
 }

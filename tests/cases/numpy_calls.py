@@ -257,6 +257,92 @@ def _like(name: str) -> Draw:
     return draw
 
 
+def _spread(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a = _values(rng, (*_shape(rng, high=2), 3))
+        options: dict[str, Any] = {"axis": [None, -1][rng.integers(2)], "keepdims": bool(rng.integers(2))}
+        if rng.integers(2):
+            options["ddof"] = 1
+        return [a], lambda x: getattr(np, name)(x, **options)
+
+    return draw
+
+
+def _quantiles(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a, q = _values(rng, _shape(rng)), [0.3, 0.77, [0.0, 0.4, 1.0]][rng.integers(3)]
+        level = np.multiply(q, 100) if name == "percentile" else q
+        axis, keep, method = _axis(rng, a.ndim), bool(rng.integers(2)), ["linear", "lower", "midpoint"][rng.integers(3)]
+        if a.ndim == 0:
+            a = a.reshape(1)
+        return [a], lambda x: getattr(np, name)(x, level, axis=axis, keepdims=keep, method=method)
+
+    return draw
+
+
+def _line(name: str) -> Draw:
+    """Functions of one axis, or of the flattened array."""
+
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a = _values(rng, _shape(rng, low=1))
+        axis = _axis(rng, a.ndim, several=False)
+        return [a], lambda x: getattr(np, name)(x, axis=axis)
+
+    return draw
+
+
+def _along_axis(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng, low=1))
+    axis = int(rng.integers(-a.ndim, a.ndim))
+    shape = [*a.shape]
+    shape[axis] = 2
+    index = rng.integers(-a.shape[axis], a.shape[axis], shape)
+    return [a], lambda x: np.take_along_axis(x, index, axis)
+
+
+def _pad(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, (int(rng.integers(1, 4)), int(rng.integers(2, 4))))
+    mode = ["constant", "edge", "symmetric", "wrap"][rng.integers(4)]
+    width = [1, (0, 2), ((1, 0), (2, 1))][rng.integers(3)]
+    return [a], lambda x: np.pad(x, width, mode)
+
+
+def _einsum(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    text, *shapes = [
+        ("ij,jk->ik", (2, 3), (3, 4)), ("ij,ij", (2, 3), (2, 3)), ("...ij->...ji", (2, 3, 2)), ("ii", (3, 3)),
+        ("bi,bij,bj->b", (2, 2), (2, 2, 3), (2, 3)),
+    ][rng.integers(5)]  # fmt: skip
+    return [_values(rng, shape) for shape in shapes], lambda *x: np.einsum(text, *x)
+
+
+def _variables(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a, by_row = _values(rng, (3, 4)), bool(rng.integers(2))
+        return [a], lambda x: getattr(np, name)(x, rowvar=by_row)
+
+    return draw
+
+
+def _diagonals(name: str) -> Draw:
+    def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
+        a, k = _values(rng, (3, 4) if name == "trace" or rng.integers(2) else (3,)), int(rng.integers(-2, 3))
+        return [a], lambda x: getattr(np, name)(x, k)
+
+    return draw
+
+
+def _vector_norm(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    a = _values(rng, _shape(rng, low=1))
+    order = [None, 1, 2, 3, np.inf, -np.inf][rng.integers(6)]
+    axis = int(rng.integers(-a.ndim, a.ndim))
+    return [a], lambda x: np.linalg.norm(x, order, axis)
+
+
+def _grid(rng: np.random.Generator) -> tuple[list[Array], Call]:
+    way = ["xy", "ij"][rng.integers(2)]
+    return [_values(rng, (2,)), _values(rng, (3,))], lambda x, y: np.meshgrid(x, y, indexing=way)[0]
+
+
 def _size(rng: np.random.Generator) -> tuple[list[Array], Call]:
     a = _values(rng, _shape(rng, low=1))
     axis = _axis(rng, a.ndim, several=False)
@@ -286,6 +372,14 @@ CALLS: dict[str, Draw] = {
     )},
     **{name: _rearranged(name) for name in ("diagonal", "repeat", "roll", "split", "tile", "tril", "triu")},
     **{name: _like(name) for name in ("ones_like", "zeros_like")},
+    **{name: _reduction(name) for name in ("median", "prod", "ptp")},
+    **{name: _spread(name) for name in ("std", "var")},
+    **{name: _quantiles(name) for name in ("percentile", "quantile")},
+    **{name: _line(name) for name in ("argsort", "cumprod", "cumsum", "sort")},
+    **{name: _variables(name) for name in ("corrcoef", "cov")},
+    **{name: _diagonals(name) for name in ("diag", "trace")},
+    "multiply.reduce": _reduce_of("multiply"),
+    "take_along_axis": _along_axis, "pad": _pad, "einsum": _einsum, "meshgrid": _grid, "linalg.norm": _vector_norm,
     "broadcast_to": _broadcast_to, "clip": _clip, "dot": _dot, "expand_dims": _expand, "flip": _flip,
     "heaviside": lambda rng: ([_values(rng, _shape(rng))], lambda x: np.heaviside(x, 0.5)),
     "inner": _inner, "matmul": _matmul, "outer": _outer, "power": _power, "reshape": _reshape, "size": _size,

@@ -16,21 +16,27 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advance",
+    "Attention",
     "Bernoulli",
     "Cast",
+    "Channels",
     "CheckFinite",
     "CheckIndex",
     "Copy",
     "CrossEntropy",
     "CrossEntropyBoth",
+    "Distinct",
     "Draw",
     "Fill",
     "Gather",
     "IndexAdd",
+    "Order",
     "Random",
+    "Recurrent",
     "Reduce",
     "ReduceMode",
     "Rowwise",
+    "Scan",
     "Scatter",
     "Take",
     "Windows",
@@ -83,6 +89,36 @@ class Rowwise(RowsFirst):
         return self.rows * self.cols
 
 
+class Recurrent(Record):
+    """All steps in time of a recurrent layer, or their gradients; arrays are (steps, rows, ...), or rows first."""
+
+    steps: int
+    rows: int
+    units: int
+    batch_first: bool
+    reverse: bool
+
+    def operations(self) -> int:
+        return self.steps * self.rows * self.units * self.units
+
+
+class Attention(Record):
+    """Self-attention of packed projections (batch, steps, 3 * heads * depth), or its gradient."""
+
+    batch: int
+    steps: int
+    heads: int
+    depth: int
+    has_bias: bool
+    bias_batch: int
+    bias_head: int
+    bias_row: int
+    has_drop: bool
+
+    def operations(self) -> int:
+        return self.batch * self.heads * self.steps * self.steps * self.depth
+
+
 class CrossEntropy(Rowwise):
     """Cross entropy of each row of scores, or its gradient."""
 
@@ -94,6 +130,28 @@ class CrossEntropyBoth(Rowwise):
 
     def reads_by_row(self, i: int, role: RowRole) -> bool:
         return i < 2 or self.upstream_step != 0
+
+
+class Channels(Record):
+    """Two sums over each channel of an (outer, channels, inner) array; with `by_rows` each row of it is a channel."""
+
+    outer: int
+    channels: int
+    inner: int
+    by_rows: int
+
+    def operations(self) -> int:
+        return self.outer * self.channels * self.inner
+
+    def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
+        aligned = self.by_rows and self.channels % batch.rows == 0 and all(batch.has_rows(v) for v in ins)
+        return RowRole.ROWS if aligned else RowRole.AFTER
+
+    def reads_by_row(self, i: int, role: RowRole) -> bool:
+        return True
+
+    def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
+        return self.replace(channels=block.scaled(self.channels))
 
 
 class Windows(RowsFirst):
@@ -230,18 +288,51 @@ class IndexAdd(Record):
     out_rows: int
 
 
+class Distinct(Record):
+    """The different ones of `n` indices, at most `kept`, and the place of each index among them.
+
+    `buckets`: of the hash table, a power of 2 above `kept`.
+    """
+
+    n: int
+    kept: int
+    buckets: int
+
+
 class Gather(RowsFirst):
-    """Gather one element of each row, by index."""
+    """Gather `picks` elements of each row, by index."""
 
     rows: int
     cols: int
+    picks: int
 
 
 class Scatter(RowsFirst):
-    """Scatter one element into each row, by index; zero elsewhere."""
+    """Add `picks` elements to each row of zeros, or lay them over a row, by index."""
 
     rows: int
     cols: int
+    picks: int
+
+
+class Order(RowsFirst):
+    """The order of the elements of each row."""
+
+    rows: int
+    cols: int
+    descending: int
+
+
+class Scan(RowsFirst):
+    """Recurrences along the middle one of three axes, in reverse from the last element on."""
+
+    outer: int
+    scanned: int
+    inner: int
+    reverse: int
+
+    def operations(self) -> int:
+        return self.outer * self.scanned * self.inner
 
 
 class CheckIndex(RowsFirst):

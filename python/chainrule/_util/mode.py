@@ -188,7 +188,9 @@ class Eager:
         step_state: Array | None,
     ) -> None:
         """Run the rule's kernel and increment the parameter's version."""
-        _core.update_step(rule, parameter._data, gradient._data, states, hyperparameters, step_state)
+        _core.update_step(
+            rule, parameter._data, gradient._data, states, hyperparameters, step_state, parameter._row_size
+        )
         parameter._version[0] += 1
 
     def advance(self, step_states: Sequence[Array], hyperparameters: Array, numbers: int, update: str) -> None:

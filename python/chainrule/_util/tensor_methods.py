@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import numpy as np
 import numpy.typing as npt
 
-from .array_protocol import ArrayProtocol
+from .op_methods import OpMethods
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
     from ..ops._names import Dim
 
-__all__ = ["Methods"]
+__all__ = ["Methods", "no_device", "target_dtype"]
 
 
-class Methods(ArrayProtocol):
+class Methods(OpMethods):
     """Base of Tensor: the methods that call an op."""
 
     __slots__ = ()
@@ -55,16 +55,8 @@ class Methods(ArrayProtocol):
         >>> cr.tensor([1.0]).to("cpu", dtype="float64").dtype
         dtype('float64')
         """
-        for given in (*args, *(() if device is None else (device,))):
-            if isinstance(given, Methods):
-                dtype = given.dtype
-            elif str(given).partition(":")[0] == "cpu":
-                continue
-            elif str(getattr(given, "type", given)).partition(":")[0] in _DEVICES:
-                raise _no_device(str(given))
-            elif not isinstance(given, bool):  # non_blocking, copy
-                dtype = given
-        return self._same() if dtype is None else ops.astype(self, dtype)
+        target = target_dtype(args, dtype, device)
+        return self._same() if target is None else ops.astype(self, target)
 
     def cpu(self) -> Tensor:
         """The tensor itself: it is on the CPU."""
@@ -72,7 +64,7 @@ class Methods(ArrayProtocol):
 
     def cuda(self, *args: Any) -> NoReturn:
         """Raise ValueError: there is no other device than the CPU."""
-        raise _no_device("cuda")
+        raise no_device("cuda")
 
     def _same(self) -> Tensor:
         return cast("Tensor", self)
@@ -262,7 +254,7 @@ class Methods(ArrayProtocol):
 _DEVICES = ("cuda", "mps", "xpu", "hip", "xla", "meta", "vulkan", "mtia")
 
 
-def _no_device(device: str) -> ValueError:
+def no_device(device: str) -> ValueError:
     return ValueError(
         f"there is no device {device!r}: chainrule computes on the CPU; leave out .to(device) and .cuda()"
     )
@@ -271,3 +263,17 @@ def _no_device(device: str) -> ValueError:
 def _unpacked(given: Sequence[Any]) -> Sequence[Any]:
     """The numbers of `f(2, 3)` or of `f((2, 3))`."""
     return given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+
+
+def target_dtype(args: Sequence[Any], dtype: Any, device: Any) -> Any:
+    """The dtype that the arguments of PyTorch's `to` name, or None; ValueError for a device other than the CPU."""
+    for given in (*args, *(() if device is None else (device,))):
+        if isinstance(given, Methods):
+            dtype = cast("Tensor", given).dtype
+        elif str(given).partition(":")[0] == "cpu":
+            continue
+        elif str(getattr(given, "type", given)).partition(":")[0] in _DEVICES:
+            raise no_device(str(given))
+        elif not isinstance(given, bool):  # non_blocking, copy
+            dtype = given
+    return dtype

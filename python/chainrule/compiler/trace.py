@@ -206,7 +206,7 @@ class Trace:
     ) -> None:
         """Append an optimizer's update of one parameter, which consumes the gradient."""
         inputs: list[Tensor | Array] = [gradient, hyperparameters, *([] if step_state is None else [step_state])]
-        self.in_place(rule, [parameter, *states], inputs, Update(parameter.size))
+        self.in_place(rule, [parameter, *states], inputs, Update(parameter.size, parameter._row_size))
         self.consumed.add(parameter._number)
         self.bump_version(parameter._version)
 

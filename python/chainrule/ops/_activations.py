@@ -19,6 +19,7 @@ from ._arithmetic import (
     add,
     div,
     greater,
+    maximum,
     minimum,
     mul,
     neg,
@@ -63,12 +64,13 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
 _CLIP = _unary("clip", "x", None)
 
 
-def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
+def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """Limit to an interval, min(max(x, min), max); the gradient passes where min <= x <= max.
 
-    Arguments: `x`, a float tensor, array or number of any shape; `min`, `max`, numbers, or None for no bound.
-    Returns: a tensor of x's shape and dtype; `max` everywhere if min > max.
-    Errors: ValueError without a bound, TypeError for bounds that are not numbers: use cr.maximum and cr.minimum.
+    Arguments: `x`, a float tensor, array or number of any shape; `min`, `max`, numbers, None for no bound, or tensors,
+    which broadcast with x and get the gradient where they are the result.
+    Returns: a tensor of x's dtype; `max` where min > max.
+    Errors: ValueError without a bound, TypeError for other bounds.
 
     >>> import chainrule as cr
     >>> cr.clip([-2.0, 0.5, 3.0], 0.0, 1.0).numpy()
@@ -76,6 +78,9 @@ def clip(x: Any, min: float | None = None, max: float | None = None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("clip: expected min, max or both, got neither")
+    if any(isinstance(bound, (Tensor, np.ndarray, list, tuple)) for bound in (min, max)):
+        limited = one(x) if min is None else maximum(x, min)
+        return limited if max is None else minimum(limited, max)
     low = float("-inf") if min is None else _float_argument("clip", "min", min)
     high = float("inf") if max is None else _float_argument("clip", "max", max)
     return apply(_CLIP, (one(x),), (low, high))

@@ -14,7 +14,9 @@ from .._util.exports import own_names
 from ._arithmetic import _float_dtype, where
 from ._getitem import getitem
 from ._names import Dim, by_dim
+from ._op import OPS, apply
 from ._operands import own
+from ._reduce import sum
 from ._shape import broadcast_to, concatenate, reshape, take, transpose
 from ._strides import axes_of
 
@@ -210,6 +212,72 @@ def split(x: Any, indices_or_sections: Axes, axis: int = 0) -> tuple[Tensor, ...
     return tuple(getitem(source, (*before, slice(i, j))) for i, j in zip([0, *places], [*places, n], strict=True))
 
 
+def chunk(x: Any, chunks: int, axis: int = 0, **names: Unpack[Dim]) -> tuple[Tensor, ...]:
+    """Split into at most `chunks` parts along an axis, all but the last of one length, as `torch.chunk`.
+
+    Arguments: `chunks`, at least 1; `axis`, also named `dim`. Errors: ValueError for an axis that does not exist.
+
+    >>> import chainrule as cr
+    >>> [part.tolist() for part in cr.chunk([1.0, 2.0, 3.0], 2)]
+    [[1.0, 2.0], [3.0]]
+    """
+    if names:
+        axis, _ = by_dim("chunk", names, axis, default=0)
+    source, parts = own(x), check_size("chunk: chunks", chunks)
+    (at,) = axes_of("chunk", axis, source.ndim)
+    length = max(-(-source.shape[at] // parts), 1)
+    return split(source, list(range(length, source.shape[at], length)), at)
+
+
+def unbind(x: Any, axis: int = 0, **names: Unpack[Dim]) -> tuple[Tensor, ...]:
+    """The slices x[0], x[1], ... along an axis, as `torch.unbind`.
+
+    Arguments: `axis`, also named `dim`. Errors: ValueError for an axis that does not exist.
+
+    >>> import chainrule as cr
+    >>> [part.tolist() for part in cr.unbind([[1.0, 2.0], [3.0, 4.0]], 1)]
+    [[1.0, 3.0], [2.0, 4.0]]
+    """
+    if names:
+        axis, _ = by_dim("unbind", names, axis, default=0)
+    source = own(x)
+    (at,) = axes_of("unbind", axis, source.ndim)
+    before = (slice(None),) * at
+    return tuple(getitem(source, (*before, i)) for i in range(source.shape[at]))
+
+
+def ravel(x: Any) -> Tensor:
+    """Merge all axes into one.
+
+    >>> import chainrule as cr
+    >>> cr.ravel([[1.0, 2.0], [3.0, 4.0]]).tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
+    return reshape(x, -1)
+
+
+def meshgrid(*xs: Any, indexing: str = "xy") -> tuple[Tensor, ...]:
+    """The coordinates of a grid, one tensor for each argument, as `numpy.meshgrid`.
+
+    Arguments: `xs`, tensors of one axis; `indexing`, "xy", where the first argument varies along the second axis, or
+    "ij", along the first: the default of `torch.meshgrid`.
+
+    >>> import chainrule as cr
+    >>> [t.tolist() for t in cr.meshgrid([1.0, 2.0], [3.0, 4.0])]
+    [[[1.0, 2.0], [1.0, 2.0]], [[3.0, 3.0], [4.0, 4.0]]]
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: expected indexing 'xy' or 'ij', got {indexing!r}")
+    parts = [reshape(x, -1) for x in xs]
+    n = len(parts)
+    places = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
+    shape = [parts[i].size for i in places]
+    return tuple(
+        broadcast_to(reshape(part, [-1 if i == place else 1 for i in range(n)]), shape)
+        for part, place in zip(parts, places, strict=True)
+    )
+
+
 def _at_least(ndim: int, x: Any) -> Tensor:
     source = own(x)
     return reshape(source, (1,) * (ndim - source.ndim) + source.shape) if source.ndim < ndim else source
@@ -255,6 +323,35 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
     flat = reshape(moved, (*moved.shape[:-2], rows * columns))
     return getitem(flat, (..., slice(first, first + count * (columns + 1), columns + 1)))
+
+
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    """Sum of the elements of a diagonal, x[i, i + offset]; arguments and errors as `cr.diagonal`.
+
+    >>> import chainrule as cr
+    >>> cr.trace([[1.0, 2.0], [3.0, 4.0]]).item()
+    5.0
+    """
+    return sum(diagonal(x, offset, axis1, axis2), -1)
+
+
+def diag(x: Any, k: int = 0) -> Tensor:
+    """The diagonal k of a matrix, or the matrix with a vector as its diagonal k and 0 elsewhere.
+
+    Errors: ValueError for other numbers of axes.
+
+    >>> import chainrule as cr
+    >>> cr.diag([1.0, 2.0]).tolist(), cr.diag([[1.0, 2.0], [3.0, 4.0]], 1).tolist()
+    ([[1.0, 0.0], [0.0, 2.0]], [2.0])
+    """
+    source = own(x)
+    if source.ndim == 2:
+        return diagonal(source, k)
+    if source.ndim != 1:
+        raise ValueError(f"diag: expected one axis or two, got shape {source.shape}")
+    n = source.size + (k if k >= 0 else -k)
+    first = k if k >= 0 else -k * n
+    return apply(OPS["slice_grad"], (source,), (source.shape, (n + 1,), first, (n, n)))
 
 
 def tril(x: Any, k: int = 0) -> Tensor:

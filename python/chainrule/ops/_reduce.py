@@ -194,4 +194,40 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False, **names: Unp
     return _reduce(_ARGMAX, source, axis, keepdims, True)
 
 
-__all__ = ["argmax", "max", "mean", "min", "sum"]
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    """Index of the first minimum along an axis as int64; of the first NaN if any. Arguments and errors as `cr.argmax`.
+
+    >>> import chainrule as cr
+    >>> cr.argmin([[1.0, 5.0], [3.0, 2.0]], axis=1).numpy()
+    array([0, 1])
+    """
+    if names:
+        axis, keepdims = by_dim("argmin", names, axis, keepdims)
+    source = one(x)
+    _float_dtype("argmin", [source])
+    return argmax(neg(source), axis, keepdims)
+
+
+def amax(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    """Maximum over axes, `cr.max`; it also takes `dim` and `keepdim`, as `torch.amax`.
+
+    >>> import chainrule as cr
+    >>> cr.amax([[1.0, 5.0], [3.0, 4.0]], dim=1).tolist()
+    [5.0, 4.0]
+    """
+    axis, keepdims = by_dim("amax", names, axis, keepdims)
+    return max(x, axis, keepdims)
+
+
+def amin(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    """Minimum over axes, `cr.min`; it also takes `dim` and `keepdim`, as `torch.amin`.
+
+    >>> import chainrule as cr
+    >>> cr.amin([[1.0, 5.0], [3.0, 4.0]], dim=1).tolist()
+    [1.0, 3.0]
+    """
+    axis, keepdims = by_dim("amin", names, axis, keepdims)
+    return min(x, axis, keepdims)
+
+
+__all__ = ["amax", "amin", "argmax", "argmin", "max", "mean", "min", "sum"]

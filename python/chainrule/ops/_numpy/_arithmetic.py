@@ -28,11 +28,12 @@ from .._arithmetic import (
     sub,
     where,
 )
+from .._cumulative import prod
 from .._math import cos, exp, expm1, log, log1p, sin, sqrt, tanh
 from .._matmul import matmul
 from .._operands import one, own, pair
 from .._products import dot, inner, outer, tensordot
-from .._reduce import argmax, max, mean, min, sum
+from .._reduce import argmax, argmin, max, mean, min, sum
 from .._shape import reshape
 from ._rows import NoOpError, Row, adapts, check_default
 
@@ -106,6 +107,7 @@ UFUNCS = {getattr(np, name): Row(op) for name, op in _ufuncs.items()}
 REDUCTIONS = {
     np.add: Row(lambda x, axis=0, keepdims=False: sum(x, axis, keepdims)),
     np.maximum: Row(lambda x, axis=0, keepdims=False: max(x, axis, keepdims)),
+    np.multiply: Row(lambda x, axis=0, keepdims=False: prod(x, axis, keepdims)),
     np.minimum: Row(lambda x, axis=0, keepdims=False: min(x, axis, keepdims)),
 }
 
@@ -145,7 +147,7 @@ def _argmax(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -
 @adapts("argmin", floats=True)
 def _argmin(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
     check_default(out=(out, None))
-    return argmax(neg(a), axis, keepdims)
+    return argmin(a, axis, keepdims)
 
 
 @adapts("where", floats=True)
@@ -161,11 +163,8 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Tensor:
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, min: Any = None, max: Any = None) -> Tensor:
     check_default(out=(out, None))
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    numbers = all(bound is None or isinstance(bound, (int, float, np.number)) for bound in (low, high))
-    if numbers and not isinstance(a, (int, float, np.generic)):
-        return clip(a, low, high)
-    limited = a if low is None else maximum(a, low)
-    return limited if high is None else minimum(limited, high)
+    numbers = isinstance(a, (int, float, np.generic))  # and a tensor as bound: the op takes the tensor's dtype
+    return clip(a, low, high) if not numbers else clip(pair(a, high if low is None else low)[0], low, high)
 
 
 # Products.

@@ -32,9 +32,9 @@ class Row:
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Call the adapter; NoOpError for arguments that it does not have."""
         code = self.adapter.__code__
-        names = code.co_varnames[: code.co_argcount]
-        if code.co_flags & 0x04 == 0 and len(args) > len(names):  # without *args
-            raise NoOpError(f"its op takes {len(names)} arguments")
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        if code.co_flags & 0x04 == 0 and len(args) > code.co_argcount:  # without *args
+            raise NoOpError(f"its op takes {code.co_argcount} arguments")
         unknown = [name for name in kwargs if name not in names]
         if unknown:
             raise NoOpError(f"its op has no {unknown[0]}=")

@@ -1,0 +1,153 @@
+"""Cumulative sums and products: linear recurrences along an axis (docs/arithmetic.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._ir.instruction import Instr
+from .._ir.records import Scan
+from .._ir.shapes import product
+from .._tensor import Tensor
+from .._util.exports import own_names
+from ._arithmetic import _float_dtype, add, mul
+from ._getitem import getitem
+from ._index import as_rows
+from ._names import Dim, by_dim
+from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
+from ._operands import one
+from ._reduce import sum
+from ._shape import concatenate, reshape
+from ._strides import axes_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+# recurrence(a, b): y[0] = b[0], y[k] = a[k] * y[k-1] + b[k]; in reverse y[n-1] = b[n-1], y[k] = a[k+1] * y[k+1] + b[k].
+# The gradient by b is the recurrence in the other direction with the same factors, so derivatives of all orders are
+# these ops. Attributes: the axis, and whether in reverse. cumsum is the recurrence with factors of 1.
+
+
+def _scan_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    axis, reverse = attrs
+    _float_dtype(name, specs)
+    x = specs[-1]
+    record = Scan(product(x.shape[:axis]), x.shape[axis], product(x.shape[axis + 1 :]), int(reverse))
+    return Plan(x, [Instr(name, x.code, [len(specs)], list(range(len(specs))), record)])
+
+
+def _all_but(t: Tensor, axis: int, first: bool) -> Tensor:
+    """All elements along the axis but the first, or but the last."""
+    return getitem(t, (*(slice(None),) * axis, slice(1, None) if first else slice(None, -1)))
+
+
+def _with_zero(t: Tensor, axis: int, first: bool) -> Tensor:
+    """A zero along the axis before the first element, or behind the last."""
+    shape = (*t.shape[:axis], 1, *t.shape[axis + 1 :])
+    zero = Tensor._wrap(np.zeros(shape, t.dtype))
+    return concatenate([zero, t] if first else [t, zero], axis)
+
+
+def _by_factors(g: Tensor, y: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    axis, reverse = attrs
+    if y.shape[axis] == 0:
+        return g
+    s = apply(_RECURRENCE, (x[0], g), (axis, not reverse))
+    return _with_zero(mul(_all_but(s, axis, not reverse), _all_but(y, axis, reverse)), axis, True)
+
+
+def _of_factors(t: Tensor, y: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    axis, reverse = attrs
+    if y.shape[axis] == 0:
+        return t
+    terms = mul(_all_but(t, axis, True), _all_but(y, axis, reverse))
+    return apply(_RECURRENCE, (x[0], _with_zero(terms, axis, not reverse)), attrs)
+
+
+_CUMSUM: Op = register(
+    Op("cumsum", _scan_plan, (lambda g, y, x, a: apply(_CUMSUM, (g,), (a[0], not a[1])),), (LINEAR,))
+)
+_RECURRENCE: Op = register(
+    Op(
+        "recurrence",
+        _scan_plan,
+        (_by_factors, lambda g, y, x, a: apply(_RECURRENCE, (x[0], g), (a[0], not a[1]))),
+        (_of_factors, LINEAR),
+    )
+)
+
+
+def _flat_or_axis(name: str, x: Any, axis: int | None, names: Dim) -> tuple[Tensor, int]:
+    """The tensor and its axis; flattened for None."""
+    if names:
+        axis, _ = by_dim(name, names, axis)
+    source = one(x)
+    if axis is None:
+        return reshape(source, -1), 0
+    return source, axes_of(name, axis, source.ndim)[0]
+
+
+def cumsum(x: Any, axis: int | None = None, **names: Unpack[Dim]) -> Tensor:
+    """Cumulative sum, y[k] = x[0] + ... + x[k] along an axis, as one ascending chain.
+
+    Arguments: `x`, a float tensor; `axis`, also named `dim`; None, the default: x is flattened.
+    Returns: a tensor of x's shape, or flat. Errors: ValueError for an axis out of range, TypeError for dtypes.
+
+    >>> import chainrule as cr
+    >>> cr.cumsum([1.0, 2.0, 3.0]).tolist()
+    [1.0, 3.0, 6.0]
+    """
+    source, at = _flat_or_axis("cumsum", x, axis, names)
+    return apply(_CUMSUM, (source,), (at, False))
+
+
+def cumprod(x: Any, axis: int | None = None, **names: Unpack[Dim]) -> Tensor:
+    """Cumulative product, y[k] = x[0] * ... * x[k] along an axis; arguments as `cr.cumsum`.
+
+    The gradient does not divide by the elements: zeros do not matter.
+
+    >>> import chainrule as cr
+    >>> cr.cumprod([1.0, 2.0, 3.0]).tolist()
+    [1.0, 2.0, 6.0]
+    """
+    source, at = _flat_or_axis("cumprod", x, axis, names)
+    return _products(source, at)
+
+
+def _products(x: Tensor, axis: int) -> Tensor:
+    """y[k] = x[k] * y[k-1] + -0, where a sum with -0 changes nothing."""
+    if x.shape[axis] == 0:
+        return x
+    _float_dtype("cumprod", [x])
+    before = (slice(None),) * axis
+    first = getitem(x, (*before, slice(0, 1)))
+    zeros = np.full((*x.shape[:axis], x.shape[axis] - 1, *x.shape[axis + 1 :]), -0.0, x.dtype)
+    return apply(_RECURRENCE, (x, concatenate([first, Tensor._wrap(zeros)], axis)), (axis, False))
+
+
+def prod(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+    """Product over axes, as one ascending chain in C order; its gradient is right where elements are 0.
+
+    Arguments, returns and errors as `cr.sum`; the product of no elements is 1.
+
+    >>> import chainrule as cr
+    >>> cr.prod([[1.0, 2.0], [3.0, 4.0]], axis=0).tolist()
+    [3.0, 8.0]
+    """
+    if names:
+        axis, keepdims = by_dim("prod", names, axis, keepdims)
+    source = one(x)
+    _float_dtype("prod", [source])
+    axes = axes_of("prod", axis, source.ndim)
+    rest = tuple(1 if i in axes else n for i, n in enumerate(source.shape))
+    shape = rest if keepdims else tuple(n for i, n in enumerate(source.shape) if i not in axes)
+    rows = as_rows(source, axes)
+    if rows.shape[1] == 0:
+        return reshape(add(sum(rows, 1), 1), shape)
+    return reshape(getitem(_products(rows, 1), (slice(None), -1)), shape)
+
+
+if not TYPE_CHECKING:
+    __all__ = own_names(globals())
