@@ -33,6 +33,7 @@ from cases.derivative_draws import (
 )
 from cases.derivative_layers import CASES as LAYERS
 from cases.derivative_losses import CASES as LOSSES
+from cases.pair_cases import RANDOM as PAIRS
 from chainrule.ops._op import OPS, apply
 from reference import REFERENCE, ROWWISE
 from reference.bits import Array
@@ -338,4 +339,5 @@ CASES: dict[str, Generator] = {
     **derivative_sequences.CASES,
     **LAYERS,
     **LOSSES,
+    **PAIRS,
 }

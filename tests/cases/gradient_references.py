@@ -8,6 +8,7 @@ import numpy as np
 
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
+from cases.pair_cases import NAMES as PAIRS
 from reference import REFERENCE, ROWWISE, activations, attention, conv, linear_grad, matmul, recurrent, reduce
 from reference.bits import Array
 from reference.losses import loss_grad
@@ -16,6 +17,7 @@ from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
 COMPOSED = (  # the gradients are those of their parts
+    *PAIRS,
     *("power", "tensordot", "inner", "dot", "outer", "einsum", "cov", "corrcoef", "trace", "var", "std", "norm"),
     *("logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin", "scatter_add"),
     "scaled_dot_product_attention",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import axis_cases, norm_cases, sequence_cases
+from cases import axis_cases, norm_cases, pair_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
@@ -248,6 +248,11 @@ def _losses() -> Iterator[Case]:
             yield Case(name, shapes, function, reference, domains, note)
 
 
+def _pairs() -> Iterator[Case]:
+    for name, shapes, function, reference, note in pair_cases.rows():
+        yield _case(name, shapes, function, reference, note=note)
+
+
 def _penalties() -> Iterator[Case]:
     for name, of in PENALTIES.items():
         for biases in (True, False):
@@ -403,6 +408,7 @@ def _table() -> dict[str, list[Case]]:
     table.add(_pools())
     table.add(_losses())
     table.add(_penalties())
+    table.add(_pairs())
     table.add(_layout())
     table.add(_triangles())
     table.add(_products())
