@@ -41,7 +41,7 @@ UNARY = (
     np.isfinite,
     np.isinf,
 )
-REDUCTIONS = ("sum", "max", "min", "any", "all", "count_nonzero", "argmax", "argmin")
+REDUCTIONS = ("sum", "prod", "max", "min", "any", "all", "count_nonzero", "argmax", "argmin")
 
 
 def draw(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> Array:
@@ -112,7 +112,7 @@ def test_reductions_of_nothing() -> None:
     for dtype in (bool, np.int64):
         x = np.zeros((0, 3), dtype)
         for axis in (None, 0, 1):
-            for name in ("sum", "any", "all", "count_nonzero"):
+            for name in ("sum", "prod", "any", "all", "count_nonzero"):
                 check(getattr(cr, name)(cr.tensor(x), axis), getattr(np, name)(x, axis=axis), f"{name} {axis}")
         with pytest.raises(ValueError, match="no elements"):
             cr.max(cr.tensor(x))
@@ -184,6 +184,12 @@ DTYPES: list[tuple[Callable[..., Any], Any]] = [
     (lambda i, m, f, d: m**2, np.int64),
     (lambda i, m, f, d: i**2.0, np.float32),
     (lambda i, m, f, d: i**0, np.int64),
+    (lambda i, m, f, d: m ** i.abs(), np.int64),
+    (lambda i, m, f, d: 2**m, np.int64),
+    (lambda i, m, f, d: i ** f.abs(), np.float32),
+    (lambda i, m, f, d: 2**f, np.float32),
+    (lambda i, m, f, d: cr.prod(i), np.int64),
+    (lambda i, m, f, d: cr.prod(m), np.int64),
     (lambda i, m, f, d: cr.concatenate([m, i]), np.int64),
     (lambda i, m, f, d: cr.concatenate([i, f, m]), np.float32),
     (lambda i, m, f, d: cr.stack([m, d]), np.float64),
@@ -232,7 +238,8 @@ ERRORS: list[tuple[Callable[[cr.Tensor, cr.Tensor], Any], type[Exception], str]]
     (lambda i, m: divmod(m, i), ZeroDivisionError, r"^floor_divide: an integer"),
     (lambda i, m: m - m, TypeError, r"^sub: bool minus bool is not defined; write a \^ b"),
     (lambda i, m: -m, TypeError, r"^neg: -x is not defined for bool; write ~x"),
-    (lambda i, m: i**-1, ValueError, r"^power: int64 to the power of -1 is a fraction; write x.float\(\) \*\* -1"),
+    (lambda i, m: i**-1, ValueError, r"^power: an integer to a negative power is a fraction; write x.float\(\) \*\* n"),
+    (lambda i, m: m ** -i, ValueError, r"^power: an integer to a negative power, the exponent at \(0,\), is"),
     (lambda i, m: i & 1.5, TypeError, r"^bitwise_and: expected int64 or bool, got float32"),
     (lambda i, m: ~(i / 2), TypeError, r"^bitwise_not: expected int64 or bool, got float32"),
     (lambda i, m: cr.round(i, -1), ValueError, r"^round: decimals below 0 of int64"),
@@ -247,6 +254,14 @@ def test_errors(call: Callable[..., Any], error: type[Exception], message: str) 
     for f in (call, cr.compile(call)):
         with pytest.raises(error, match=message):
             f(i, m)
+
+
+def test_powers() -> None:
+    rng = np.random.default_rng(8)
+    a, n = rng.integers(-9, 9, (5, 1)), rng.integers(0, 70, (4,))
+    for f in (lambda a, n: a**n, lambda a, n: 2**n, lambda a, n: a**65, lambda a, n: a**0):
+        check(f(cr.tensor(a), cr.tensor(n)), f(a, n), "power")
+        check(cr.compile(f)(cr.tensor(a), cr.tensor(n)), f(a, n), "compiled")
 
 
 def test_casts() -> None:

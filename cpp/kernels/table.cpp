@@ -31,10 +31,13 @@ double peak(int64_t rounds, float* sink) {
 }  // namespace
 
 namespace CR_LEVEL {
+void register_pair_functions(KernelTable& table);
+
 const KernelTable& kernel_table() {
   static KernelTable table = {};
   if (table.isa == nullptr) {
     register_maps(table);
+    register_pair_functions(table);
     register_reductions(table);
     register_rowwise(table);
     register_cross_entropy(table);
@@ -45,6 +48,7 @@ const KernelTable& kernel_table() {
     register_index_add(table);
     register_scan(table);
     register_cast(table);
+    register_normalize(table);
     register_recurrent(table);
     register_attention(table);
     table.lanes_f32 = Vec<float>::lanes;

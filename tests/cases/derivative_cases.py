@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import derivative_axes, derivative_images, derivative_sequences
+from cases import derivative_axes, derivative_images, derivative_norms, derivative_sequences
 from cases.derivative_draws import (
     Call,
     Generator,
@@ -34,6 +34,7 @@ from cases.derivative_draws import (
 from cases.derivative_layers import CASES as LAYERS
 from cases.derivative_losses import CASES as LOSSES
 from cases.op_cases import WITHOUT_GRADIENT
+from cases.pair_cases import RANDOM as PAIRS
 from chainrule.ops._op import OPS, apply
 from reference import REFERENCE, ROWWISE
 from reference.bits import Array
@@ -78,6 +79,18 @@ def gradient_kernel(name: str, entry: Row, rng: Rng) -> Call:
 def row(name: str, attrs: Any = (), after: Sequence[Array] = ()) -> Callable[..., cr.Tensor]:
     """A row of the op table as a function of its float arguments; `after` them come indices."""
     return lambda *x: apply(OPS[name], (*x, *map(cr.tensor, after)), attrs)
+
+
+def powers(rng: Rng) -> Call:
+    """x ** y, or the kernel of a derivative."""
+    n = int(rng.integers(0, 3))
+    function = row("pow", attrs=(n,)) if n else cr.power
+    base, exponent = broadcasting(rng, 2)
+    return function, [draw(rng, base, (0.25, 4.0)), draw(rng, exponent)]
+
+
+def polygamma(rng: Rng) -> Call:
+    return partial(cr.polygamma, int(rng.integers(0, 4))), [draw(rng, broadcasting(rng, 1)[0], (0.5, 9.0))]
 
 
 def choice(name: str, rng: Rng) -> Call:
@@ -301,6 +314,9 @@ def _from_the_reference() -> Iterator[tuple[str, Generator]]:
 CASES: dict[str, Generator] = {
     **dict(_from_the_reference()),
     "swish": partial(elementwise, "swish", REFERENCE["silu"]),
+    "pow": powers,
+    "polygamma": polygamma,
+    "reciprocal": lambda rng: (cr.reciprocal, [draw(rng, broadcasting(rng, 1)[0], (0.25, 4.0))]),
     "maxout": grouped,
     "maximum": partial(choice, "maximum"),
     "minimum": partial(choice, "minimum"),
@@ -311,6 +327,7 @@ CASES: dict[str, Generator] = {
     "linear": linear,
     **derivative_images.CASES,
     **derivative_axes.CASES,
+    **derivative_norms.CASES,
     **{name: partial(along_an_axis, getattr(cr, name)) for name in ROWWISE},
     **{f"{name}_grad": partial(rows_kernel, f"{name}_grad") for name in ROWWISE},
     "cross_entropy_grad": cross_entropy_grad,
@@ -351,4 +368,5 @@ CASES: dict[str, Generator] = {
     **derivative_sequences.CASES,
     **LAYERS,
     **LOSSES,
+    **PAIRS,
 }

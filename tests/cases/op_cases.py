@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import axis_cases, sequence_cases
+from cases import axis_cases, norm_cases, pair_cases, power_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from cases.op_layout import INDICES, MOVED
 from cases.op_truths import COUNTS, ON_BITS, TRUTHS, divisions, truths
@@ -251,6 +251,11 @@ def _losses() -> Iterator[Case]:
             yield Case(name, shapes, function, reference, domains, note)
 
 
+def _pairs() -> Iterator[Case]:
+    for name, shapes, function, reference, note in pair_cases.rows():
+        yield _case(name, shapes, function, reference, note=note)
+
+
 def _penalties() -> Iterator[Case]:
     for name, of in PENALTIES.items():
         for biases in (True, False):
@@ -373,6 +378,7 @@ def _table() -> dict[str, list[Case]]:
     table.add(_elementwise("swish", REFERENCE["silu"]))
     table.add(Case(*row) for row in divisions(SHAPES[2]))
     table.add(_case(*row, differentiable=False) for row in truths(SHAPES, AXES + EMPTY))
+    table.add(Case(*row) for row in power_cases.rows(SHAPES))
     table.add(_maxout())
     for name in ("sum", "mean", "max", "min", "argmax"):
         table.add(_reductions(name))
@@ -380,10 +386,12 @@ def _table() -> dict[str, list[Case]]:
         table.add(_rowwise(name, rowwise))
     table.add(_case("matmul", shapes, cr.matmul, matmul) for shapes in PRODUCTS)
     table.add(_case("linear", shapes, cr.linear, linear) for shapes in LAYERS)
+    table.add(_case(*row[:4], note=row[4]) for row in norm_cases.all_rows())
     table.add(_convolutions())
     table.add(_pools())
     table.add(_losses())
     table.add(_penalties())
+    table.add(_pairs())
     table.add(_layout())
     table.add(_triangles())
     table.add(_products())

@@ -15,35 +15,83 @@ if TYPE_CHECKING:
 __all__ = ["OpMethods", "assign_ops"]
 
 NAMES = (
+    "acos",
+    "acosh",
+    "all",
     "amax",
     "amin",
+    "any",
     "argmin",
     "argsort",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "cbrt",
+    "ceil",
     "chunk",
     "corrcoef",
+    "cosh",
+    "count_nonzero",
     "cov",
     "cumprod",
     "cumsum",
     "diag",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp2",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "fmod",
     "gather",
+    "hypot",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "lgamma",
+    "log10",
+    "log1p",
+    "log2",
+    "logaddexp",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
     "logsumexp",
     "masked_fill",
     "masked_select",
     "median",
     "norm",
+    "pow",
     "prod",
     "quantile",
+    "reciprocal",
+    "remainder",
     "roll",
+    "round",
+    "rsqrt",
     "scatter",
     "scatter_add",
+    "sinh",
     "sort",
     "std",
     "take_along_axis",
+    "tan",
     "tile",
     "topk",
     "trace",
+    "trunc",
     "unbind",
     "var",
+    "xlogy",
 )
 
 
@@ -53,35 +101,83 @@ class OpMethods(ArrayProtocol):
     __slots__ = ()
 
     if TYPE_CHECKING:
+        acos = ops.acos
+        acosh = ops.acosh
+        all = ops.all
         amax = ops.amax
         amin = ops.amin
+        any = ops.any
         argmin = ops.argmin
         argsort = ops.argsort
+        asin = ops.asin
+        asinh = ops.asinh
+        atan = ops.atan
+        atan2 = ops.atan2
+        atanh = ops.atanh
+        bitwise_and = ops.bitwise_and
+        bitwise_not = ops.bitwise_not
+        bitwise_or = ops.bitwise_or
+        bitwise_xor = ops.bitwise_xor
+        cbrt = ops.cbrt
+        ceil = ops.ceil
         chunk = ops.chunk
         corrcoef = ops.corrcoef
+        cosh = ops.cosh
+        count_nonzero = ops.count_nonzero
         cov = ops.cov
         cumprod = ops.cumprod
         cumsum = ops.cumsum
         diag = ops.diag
+        digamma = ops.digamma
+        erf = ops.erf
+        erfc = ops.erfc
+        erfinv = ops.erfinv
+        exp2 = ops.exp2
+        expm1 = ops.expm1
+        floor = ops.floor
+        floor_divide = ops.floor_divide
+        fmod = ops.fmod
         gather = ops.gather
+        hypot = ops.hypot
+        isfinite = ops.isfinite
+        isinf = ops.isinf
+        isnan = ops.isnan
+        lgamma = ops.lgamma
+        log10 = ops.log10
+        log1p = ops.log1p
+        log2 = ops.log2
+        logaddexp = ops.logaddexp
+        logical_and = ops.logical_and
+        logical_not = ops.logical_not
+        logical_or = ops.logical_or
+        logical_xor = ops.logical_xor
         logsumexp = ops.logsumexp
         masked_fill = ops.masked_fill
         masked_select = ops.masked_select
         median = ops.median
         norm = ops.norm
+        pow = ops.pow
         prod = ops.prod
         quantile = ops.quantile
+        reciprocal = ops.reciprocal
+        remainder = ops.remainder
         roll = ops.roll
+        round = ops.round
+        rsqrt = ops.rsqrt
         scatter = ops.scatter
         scatter_add = ops.scatter_add
+        sinh = ops.sinh
         sort = ops.sort
         std = ops.std
         take_along_axis = ops.take_along_axis
+        tan = ops.tan
         tile = ops.tile
         topk = ops.topk
         trace = ops.trace
+        trunc = ops.trunc
         unbind = ops.unbind
         var = ops.var
+        xlogy = ops.xlogy
 
 
 def assign_ops(functions: Any) -> None:

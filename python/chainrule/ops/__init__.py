@@ -18,19 +18,24 @@ from ._class_losses import *
 from ._conv import *
 from ._convolve import *
 from ._cumulative import *
+from ._distances import *
 from ._einsum import *
+from ._elementary import *
 from ._getitem import *
 from ._logic import *
 from ._losses import *
 from ._math import *
 from ._matmul import *
+from ._norm_functions import *
 from ._norms import *
 from ._number_losses import *
 from ._op import OPS as OPS
 from ._order import *
 from ._pad import *
+from ._pair_losses import *
 from ._penalties import *
 from ._pool import *
+from ._power import *
 from ._products import *
 from ._rearrange import *
 from ._recurrent import *
@@ -38,6 +43,7 @@ from ._reduce import *
 from ._rounding import *
 from ._shape import *
 from ._softmax import *
+from ._special import *
 from ._spread import *
 
 if not TYPE_CHECKING:

@@ -24,12 +24,29 @@ from .._arithmetic import (
     mul,
     neg,
     not_equal,
-    power,
     square,
     sub,
     where,
 )
 from .._cumulative import prod
+from .._elementary import (
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cbrt,
+    cosh,
+    exp2,
+    hypot,
+    log2,
+    log10,
+    reciprocal,
+    sinh,
+    tan,
+)
 from .._logic import (
     bitwise_and,
     bitwise_not,
@@ -46,10 +63,12 @@ from .._logic import (
 from .._math import cos, exp, expm1, log, log1p, sin, sqrt, tanh
 from .._matmul import matmul
 from .._operands import one, own, pair
+from .._power import power
 from .._products import dot, inner, outer, tensordot
 from .._reduce import all, any, argmax, argmin, count_nonzero, max, mean, min, sum
 from .._rounding import ceil, divmod, floor, floor_divide, fmod, remainder, round, trunc
 from .._shape import reshape
+from .._special import logaddexp
 from ._rows import NoOpError, Row, adapts, check_default
 
 __all__ = ["REDUCTIONS", "UFUNCS"]
@@ -61,13 +80,6 @@ def _number(name: str, value: Any) -> Any:
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         return value
     raise NoOpError(f"its op takes a number as {name}")
-
-
-def _power(x: Any, exponent: Any) -> Tensor:
-    n = _number("exponent", exponent)
-    if n != 0.5 and not float(n).is_integer():
-        raise NoOpError("its op takes an integer or 0.5 as exponent")
-    return power(x, n)
 
 
 def _of_floats(x: Any, op: Callable[..., Tensor]) -> Tensor:
@@ -92,11 +104,21 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "bitwise_or": bitwise_or,
     "bitwise_xor": bitwise_xor,
     "ceil": ceil,
+    "arccos": acos,
+    "arccosh": acosh,
+    "arcsin": asin,
+    "arcsinh": asinh,
+    "arctan": atan,
+    "arctan2": atan2,
+    "arctanh": atanh,
+    "cbrt": cbrt,
     "cos": cos,
+    "cosh": cosh,
     "divide": div,
     "divmod": divmod,
     "equal": equal,
     "exp": exp,
+    "exp2": exp2,
     "expm1": expm1,
     "fabs": lambda x: _of_floats(x, abs),
     "floor": floor,
@@ -105,6 +127,7 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "greater": greater,
     "greater_equal": greater_equal,
     "heaviside": lambda x, value: heaviside(x, _number("value", value)),
+    "hypot": hypot,
     "invert": bitwise_not,
     "isfinite": isfinite,
     "isinf": isinf,
@@ -112,11 +135,14 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "less": less,
     "less_equal": less_equal,
     "log": log,
+    "log10": log10,
     "log1p": log1p,
     "logical_and": logical_and,
     "logical_not": logical_not,
     "logical_or": logical_or,
     "logical_xor": logical_xor,
+    "log2": log2,
+    "logaddexp": logaddexp,
     "matmul": matmul,
     "maximum": maximum,
     "minimum": minimum,
@@ -124,15 +150,17 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "negative": neg,
     "not_equal": not_equal,
     "positive": one,
-    "power": _power,
-    "reciprocal": lambda x: _of_floats(x, lambda t: div(1, t)),
+    "power": power,
+    "reciprocal": lambda x: _of_floats(x, reciprocal),
     "remainder": remainder,
     "rint": round,
     "sign": sign,
     "sin": sin,
+    "sinh": sinh,
     "sqrt": sqrt,
     "square": square,
     "subtract": sub,
+    "tan": tan,
     "tanh": tanh,
     "trunc": trunc,
 }
