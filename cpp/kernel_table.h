@@ -128,6 +128,10 @@ struct UpdateArgs {
   void* s[kMostStates];  // null behind the last one that there is
   int64_t ld, ld_g;
   const double *hyperparameters, *step_state;
+  // By rows: a row whose gradient is 0 is left as it is. Row r of g is for row index[r] of p and its states, for none
+  // where that is negative; without an index for row r.
+  bool by_rows = false;
+  const int64_t* index = nullptr;
 };
 using UpdateFn = void (*)(const UpdateArgs&);
 struct UpdateRow {
@@ -174,6 +178,40 @@ struct ScanArgs {
 };
 using ScanFn = void (*)(const ScanArgs&);
 
+// Recurrent layers: steps [begin_step, end_step), in the order in which they are computed, of rows [begin_row,
+// end_row). `steps` x `rows` arrays, or `rows` x `steps` (`batch_first`); `reverse`: the last step is the first.
+// kernels/recurrent.cpp says what the operands are. `scratch` as that of a product.
+struct RecurrentArgs {
+  int64_t steps, rows, units;
+  bool batch_first, reverse;
+  int64_t begin_step, end_step, begin_row, end_row;
+  const void* in[5];
+  void* out[3];
+  void* scratch;
+};
+using RecurrentFn = void (*)(const RecurrentArgs&);
+struct RecurrentRow {
+  const char* name;
+  int inputs, outputs;
+  int64_t gates;  // columns of the product, in units
+  float cost;     // nanoseconds a float32 of these columns takes, besides the product
+  RecurrentFn fn[2];
+};
+
+// Self-attention of heads [begin, end), counted over the batch. `projections`: rows of queries, keys and values (batch
+// x steps x 3 x heads x depth). `planes`: the result (batch x steps x heads x depth), then the weights (batch x heads x
+// steps x steps). `bias` is added to the scores, -inf forbids; strides by batch, head and row; null: none. `drop`:
+// factors of the weights, null: none. The gradient reads the planes and `g`, that of the result, and writes that of the
+// projections to `out`. `scratch` as that of a product.
+struct AttentionArgs {
+  int64_t batch, steps, heads, depth, begin, end;
+  const void *projections, *bias, *drop, *g;
+  int64_t bias_batch, bias_head, bias_row;
+  double scale;
+  void *planes, *out, *scratch;
+};
+using AttentionFn = void (*)(const AttentionArgs&);
+
 // out[i] = in[i], converted.
 using CastFn = void (*)(int64_t n, const void* in, void* out);
 
@@ -203,6 +241,10 @@ struct KernelTable {
   CastFn cast[3][4];  // [to][from] by Dtype; null: not defined (float32 to int64, any to bool)
   // Multiply-adds in registers only: `rounds` times 16 independent chains of vectors; returns flops done.
   double (*peak)(int64_t rounds, float* sink);
+  const RecurrentRow* recurrent;
+  int64_t n_recurrent;
+  AttentionFn attention[2];
+  AttentionFn attention_grad[2];
 };
 
 }  // namespace chainrule

@@ -10,7 +10,13 @@ import chainrule
 PACKAGE = Path(chainrule.__file__).parent
 # Ops take and return tensors, and tensors have ops as operators and methods: see _tensor.py.
 CIRCLE_OF_TENSORS = {
-    *("chainrule._tensor", "chainrule._util.tensor_methods", "chainrule.autodiff._sweeps", "chainrule.ops"),
+    *(
+        "chainrule._tensor",
+        "chainrule._util.op_methods",
+        "chainrule._util.tensor_methods",
+        "chainrule.autodiff._sweeps",
+        "chainrule.ops",
+    ),
 }
 
 

@@ -163,7 +163,7 @@ def test_linear_draws_from_the_seeded_generator() -> None:
         ({"in_features": 0}, ValueError, "in_features must be an integer of at least 1, got 0"),
         ({"out_features": 2.0}, ValueError, "out_features must be an integer"),
         ({"out_features": True}, ValueError, "out_features must be an integer"),
-        ({"init": "xavier"}, ValueError, "init must be one of glorot, he, got 'xavier'"),
+        ({"init": "xavier"}, ValueError, "init must be one of glorot, he, torch, got 'xavier'"),
         ({"dtype": np.int64}, TypeError, "dtype must be float32 or float64, got int64"),
     ],
 )

@@ -32,6 +32,9 @@ Dtype = type[np.float32] | type[np.float64]
 LEFT_OUT = {
     "Sequential": "it is the net around the layers",
     "Embedding": "its input is categories: tests/test_embedding.py",
+    "EmbeddingBag": "its input is categories: tests/test_embedding.py",
+    **dict.fromkeys(("RNN", "GRU", "LSTM", "LSTMCell"), "several results: tests/test_recurrent.py"),
+    "MultiheadAttention": "several results: tests/test_attention.py",
     "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
     "Dropout": "its mask is drawn: tests/test_dropout.py",
     **dict.fromkeys(
@@ -114,16 +117,31 @@ NETS: dict[str, Callable[[Dtype], Nets]] = {
 }
 
 
+class OfRows(nn.Module):
+    """A layer of images, signals and the like in a net of rows."""
+
+    def __init__(self, inner: nn.Module, shape: tuple[int, ...]) -> None:
+        self.inner, self.shape = inner, shape
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return cr.flatten(self.inner(cr.reshape(x, (len(x), *self.shape))), 1)
+
+
 def by_differences(kind: type[nn.Module]) -> Callable[[Dtype], Nets] | None:
-    """A net with the layer of the class's example, if it takes rows of numbers: the gradients are differences."""
+    """A net with the layer of the class's example, if it has one input of numbers: the gradients are differences."""
     found = example(kind)
-    if len(found.inputs) != 1 or found.inputs[0].ndim > 2:
+    if len(found.inputs) != 1:
         return None
+    shape = found.inputs[0].shape[1:]
+    wide = len(shape) > 1
     inputs, outputs = found.inputs[0].shape[-1], found.layer(*found.inputs).shape[-1]
+    if wide:
+        inputs, outputs = (int(np.prod(s[1:])) for s in (found.inputs[0].shape, found.layer(*found.inputs).shape))
 
     def made(dtype: Dtype) -> nn.Module:
         config = found.layer.config()
-        return kind(**{**config, **({"dtype": dtype} if "dtype" in config else {})})
+        made = kind(**{**config, **({"dtype": dtype} if "dtype" in config else {})})
+        return OfRows(made, shape) if wide else made
 
     def nets(dtype: Dtype) -> Nets:
         layer, exact = made(dtype), made(np.float64)

@@ -10,7 +10,7 @@ from chainrule import _core
 from chainrule._ir.elementwise import Map
 from chainrule._ir.instruction import Instr
 from chainrule._ir.record import Record
-from chainrule._ir.records import Cast, Copy, Gather, Reduce, ReduceMode, Rowwise, Scatter
+from chainrule._ir.records import Cast, Copy, Distinct, Gather, Reduce, ReduceMode, Rowwise, Scatter
 from reference import assert_same_bits, softmax_losses
 from reference import reduce as reference
 from reference.bits import Array
@@ -190,6 +190,25 @@ def test_casts() -> None:
         ]
         for x, dtype in casts:
             assert_same_bits(cast(x, dtype), x.astype(dtype), f"{setting}, {x.dtype} to {np.dtype(dtype).name}")
+
+
+def test_different_indices() -> None:
+    """In the order in which they first come, with the place of each; also where all fall into one bucket."""
+    rng = np.random.default_rng(3)
+    for n, high, step in ((0, 5, 1), (1, 1, 1), (50, 9, 1), (300, 1000, 2**40), (257, 2**60, 1)):
+        index = rng.integers(0, high, n) * step
+        kept = min(n, high)
+        buckets = 1 << (2 * kept + 1).bit_length()
+        found, places, table = (np.full(size, 77) for size in (kept, n, buckets))
+        for setting in every_setting(threads=(1, 2)):
+            execute("distinct", np.int64, [found, places, table], [index], Distinct(n, kept, buckets))
+            expected = list(dict.fromkeys(index.tolist()))
+            assert found.tolist() == [*expected, *[-1] * (kept - len(expected))], setting
+            assert found[places].tolist() == index.tolist(), setting
+    with pytest.raises(ValueError, match="distinct: buckets must be a power of 2 above kept"):
+        execute(
+            "distinct", np.int64, [np.zeros(3, int), np.zeros(3, int), np.zeros(6, int)], [index[:3]], Distinct(3, 3, 6)
+        )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -14,6 +14,7 @@ from chainrule._ir.products import Gemm, Matmul, MatmulAccumulate
 from chainrule._ir.record import Batch, Record, RowBlock, RowRole
 from chainrule._ir.records import (
     Advance,
+    Attention,
     Bernoulli,
     Cast,
     CheckFinite,
@@ -21,12 +22,14 @@ from chainrule._ir.records import (
     Copy,
     CrossEntropy,
     CrossEntropyBoth,
+    Distinct,
     Draw,
     Fill,
     Gather,
     IndexAdd,
     Order,
     Random,
+    Recurrent,
     Reduce,
     ReduceMode,
     Rowwise,
@@ -52,6 +55,8 @@ CASES: list[tuple[str, Record, Shapes, Shapes, tuple[int, ...], RowRole]] = [
     ("sum", Reduce(12, 5, 1, ReduceMode.LANE_RULE), ((12,),), ((12, 5),), (0,), RowRole.ROWS),
     ("sum", Reduce(1, 60, 1, ReduceMode.LANE_RULE), ((),), ((12, 5),), (0,), RowRole.AFTER),
     ("softmax", Rowwise(12, 5), ((12, 5),), ((12, 5),), (0,), RowRole.ROWS),
+    ("attention", Attention(12, 4, 2, 5, False, 0, 0, 0, False), ((672,),), ((12, 4, 30),), (0,), RowRole.AFTER),
+    ("rnn_tanh", Recurrent(4, 12, 5, True, False), ((12, 4, 5),), ((12, 4, 5), (12, 5), (5, 5)), (0, 1), RowRole.AFTER),
     ("cross_entropy", CrossEntropy(12, 5), ((12,),), ((12, 5), (12,)), (0, 1), RowRole.ROWS),
     (
         "cross_entropy_both",
@@ -83,6 +88,7 @@ CASES: list[tuple[str, Record, Shapes, Shapes, tuple[int, ...], RowRole]] = [
         RowRole.SUM,
     ),
     ("sgd", Update(60), ((12, 5),), ((12, 5), (4,)), (0,), RowRole.AFTER),
+    ("sgd", Update(60, 5), ((20, 5),), ((12, 5), (4,), (12,)), (0,), RowRole.AFTER),
     ("advance", Advance(3), ((3,),), ((4,),), (), RowRole.AFTER),
     ("uniform", Random(60, 1, 2), ((12, 5),), (), (), RowRole.AFTER),
     ("copy", Copy(0, 0, (12, 5), (5, 1), (5, 1)), ((12, 5),), ((12, 5),), (0,), RowRole.ROWS),
@@ -93,6 +99,7 @@ CASES: list[tuple[str, Record, Shapes, Shapes, tuple[int, ...], RowRole]] = [
     ("take", Take(12, 5), ((12, 5),), ((7, 5), (12,)), (1,), RowRole.ROWS),
     ("take", Take(7, 5), ((7, 5),), ((12, 5), (7,)), (0,), RowRole.AFTER),
     ("index_add", IndexAdd(12, 5, 7), ((7, 5),), ((12, 5), (12,)), (0, 1), RowRole.AFTER),
+    ("distinct", Distinct(12, 7, 16), ((7,), (12,), (16,)), ((12,),), (0,), RowRole.AFTER),
     ("gather", Gather(12, 5, 1), ((12,),), ((12, 5), (12,)), (0, 1), RowRole.ROWS),
     ("scatter", Scatter(12, 5, 1), ((12, 5),), ((12,), (12,)), (0, 1), RowRole.ROWS),
     ("argsort", Order(12, 5, 0), ((12, 5),), ((12, 5),), (0,), RowRole.ROWS),
@@ -271,5 +278,6 @@ def test_regions_and_steps() -> None:
     assert Map((12,), ((1,),)).step((3, 5)) is None
     assert Update(12).step((3, 4)) == UpdateStep(4)
     assert Update(12).step((3, 5)) is None
+    assert Update(12, 4).step((3, 4)) is None
     assert Chain(3, 4).elementwise_region() == (3, 4)
     assert Rowwise(3, 4).elementwise_region() is Rowwise(3, 4).step((3, 4)) is None

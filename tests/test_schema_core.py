@@ -17,9 +17,9 @@ def test_fields_of_records() -> None:
     assert fields["Gemm"] == [*PRODUCT, "continues", "ends", "bias", "relu", "relu_grad"]
     assert fields["Matmul"] == ["ndim", "batch[ndim]", *PRODUCT, "batch_a[ndim]", "batch_b[ndim]"]
     assert fields["MatmulAccumulate"] == ["batch", *PRODUCT, "batch_a", "batch_b", "continues"]
-    assert fields["Update"] == ["n"]
+    assert fields["Update"] == ["n", "row_size"]
     assert fields["Copy"][-3:] == ["dims[ndim]", "out_strides[ndim]", "in_strides[ndim]"]
-    assert len(fields) == 28
+    assert len(fields) == 31
     for record, names in fields.items():
         assert len(set(names)) == len(names) > 0, record
 
@@ -30,6 +30,8 @@ RECORDS = {
     **dict.fromkeys(["cross_entropy", "cross_entropy_grad"], "CrossEntropy"),
     **dict.fromkeys(["unfold", "fold"], "Windows"),
     **dict.fromkeys(["uniform", "normal"], "Random"),
+    **dict.fromkeys(["attention", "attention_grad"], "Attention"),
+    **dict.fromkeys(["rnn_tanh", "rnn_relu", "gru", "lstm", "lstm_grad"], "Recurrent"),
     "cross_entropy_both": "CrossEntropyBoth",
     "matmul_accumulate": "MatmulAccumulate",
     "index_add": "IndexAdd",
@@ -42,7 +44,7 @@ RECORDS = {
         name: name.capitalize()
         for name in (
             *("matmul", "gemm", "chain", "advance", "bernoulli", "copy", "fill", "cast", "take", "gather", "scatter"),
-            "draw",
+            *("draw", "distinct"),
         )
     },
 }

@@ -44,7 +44,7 @@ def compare(
     time = np.array(clock) if UPDATES[name].step_state else None
     hyperparameters = np.array([*numbers, 0.0])
     _core.update_step(name, got[0], got[1], tuple(got[2:]), hyperparameters, time)
-    _core.advance([] if time is None else [time], hyperparameters)
+    _core.advance([] if time is None else [time], hyperparameters, name if UPDATES[name].advance else "")
     what = f"{name}, {what}, numbers {numbers}, clock {clock}, {p.size} elements"
     assert_same_bits(got[0], expected_p, f"p, {what}")
     assert_same_bits(got[1], g, f"g, {what}")
@@ -61,6 +61,9 @@ def variants(name: str) -> Iterator[tuple[int, tuple[float, ...], list[float]]]:
     clocks = [[], [0.0], [7.0]][1 if row.step_state == 1 else 0 : 3 if row.step_state == 1 else 1]
     if row.step_state == 3:
         clocks = [row.start, [3.0, 0.5, 0.9]]
+    if row.step_state == 2:
+        clocks = [row.start, [3.0, 0.5]]
+    clocks = [list(clock) for clock in row.clocks] or clocks
     yield from itertools.product(row.states, row.hyperparameters, clocks)
 
 
@@ -71,6 +74,56 @@ def test_options(name: str, dtype: Float) -> None:
         for n in SIZES:
             for states, numbers, clock in variants(name):
                 compare(name, values(n, dtype, 61 + n, states), numbers, clock, setting)
+
+
+def step_by_rows(
+    name: str, arrays: Sequence[Array], numbers: Sequence[float], clock: Sequence[float], index: Array
+) -> list[Array]:
+    """p and states after a step of the rows that an index names; rows whose gradient is 0 stay."""
+    p, g, *states = [x.copy() for x in arrays]
+    for row, at in zip(g, index, strict=True):
+        if at >= 0 and row.any():
+            p[at], new = UPDATES[name].step(p[at], row, [s[at] for s in states], numbers, clock)
+            for s, value in zip(states, new, strict=False):
+                s[at] = value
+    return [p, *states]
+
+
+@each_dtype
+@each_update
+def test_rows_without_gradient_stay(name: str, dtype: Float) -> None:
+    """Of the whole array, and of the rows that an index names."""
+    rng = np.random.default_rng(7)
+    for setting in every_setting():
+        for n in (1, 5, 16, 35):
+            for states, numbers, clock in variants(name):
+                arrays = [x.reshape(9, n) for x in values(9 * n, dtype, 5 + n, states)]
+                arrays[1][[2, 5]] = 0
+                arrays[1][3] = -0.0
+                arrays[1][4] = [*[0.0] * (n - 1), np.nan]
+                what = f"{name}, {setting}, rows of {n}, numbers {numbers}, clock {clock}"
+                expected = step_by_rows(name, arrays, numbers, clock, np.arange(9))
+                got = [x.copy() for x in arrays]
+                time = np.array(clock) if UPDATES[name].step_state else None
+                options = np.array([*numbers, 0.0])
+                _core.update_step(name, got[0], got[1], tuple(got[2:]), options, time, n)
+                for a, b in zip([got[0], *got[2:]], expected, strict=True):
+                    assert_same_bits(a, b, what)
+                index = np.array([*rng.permutation(9)[:6], -1])
+                arrays[1] = arrays[1][2:]
+                expected = step_by_rows(name, arrays, numbers, clock, index)
+                outs = [arrays[0].copy(), *[s.copy() for s in arrays[2:]]]
+                inputs = [arrays[1], options, *([] if time is None else [time]), index]
+                execute(name, dtype, outs, inputs, Update(7 * n, n))
+                for a, b in zip(outs, expected, strict=True):
+                    assert_same_bits(a, b, f"{what}, by index")
+
+
+def test_rows_must_be_whole() -> None:
+    p, g, numbers = np.ones((3, 4)), np.ones((3, 4)), np.zeros(4)
+    for size in (5, -1):
+        with pytest.raises(ValueError, match="sgd: expected whole rows, or a row size of 0"):
+            _core.update_step("sgd", p, g, (), numbers, None, size)
 
 
 @each_dtype
@@ -150,14 +203,18 @@ def test_wrong_step_states(states: list[Array]) -> None:
         _core.advance(states, np.ones(3))
     with pytest.raises(TypeError, match="advance hyperparameters: expected at least 3 float64 numbers"):
         _core.advance([np.zeros(3)], np.ones(2))
+    with pytest.raises(TypeError, match="advance hyperparameters: expected at least 8 float64 numbers"):
+        _core.advance([np.zeros(5)], np.ones(7), "nadam")
+    with pytest.raises(ValueError, match="advance nadam: expected step states of 5 numbers"):
+        _core.advance([np.zeros(6)], np.ones(8), "nadam")
 
 
 WRONG = {
     "name": (("adamx", ()), ValueError, "no update is called adamx"),
     "few states": (("adam", (1,)), ValueError, "adam: expected 3 outputs"),
     "many states": (("adagrad", (1, 1)), ValueError, "adagrad: expected 2 outputs"),
-    "numbers": (("sgd", (1,), np.zeros(3)), TypeError, "hyperparameters: expected at least 4 float64 numbers"),
-    "numbers dtype": (("sgd", (1,), np.zeros(4, np.float32)), TypeError, "hyperparameters: expected at least 4"),
+    "numbers": (("sgd", (1,), np.zeros(3)), TypeError, "hyperparameters: expected at least 5 float64 numbers"),
+    "numbers dtype": (("sgd", (1,), np.zeros(5, np.float32)), TypeError, "hyperparameters: expected at least 5"),
     "clock": (("adam", (1, 1), np.zeros(6), np.zeros(2)), TypeError, "step_state: expected at least 3 float64 numbers"),
 }
 

@@ -8,6 +8,7 @@
 #include "bind/gil.h"
 #include "host/permutation.h"
 #include "isa.h"
+#include "kernels/step_states.h"
 #include "program/instructions.h"
 #include "program/matmul.h"
 #include "program/program.h"
@@ -155,7 +156,7 @@ py::array step_numbers(py::handle object, const char* what, int64_t least) {
 }
 
 void update_step(const std::string& name, py::handle p_object, py::handle g_object, const py::tuple& states,
-                 py::handle hyperparameters, py::handle step_state) {
+                 py::handle hyperparameters, py::handle step_state, int64_t row_size) {
   const KernelTable& table = active_kernels();
   const UpdateRow* const row = find_row(table.updates, table.n_updates, name);
   if (row == nullptr) throw py::value_error("update_step: no update is called " + name);
@@ -180,7 +181,7 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
       if (memory[i].overlaps(memory[j])) throw py::value_error("update_step: an array overlaps an input in memory");
     }
   }
-  schema::write(op, schema::Update{all[0].size()});
+  schema::write(op, schema::Update{all[0].size(), row_size});
   std::vector<void*> slots;
   for (const py::array& array : all) slots.push_back(const_cast<void*>(array.data()));
   const auto add_numbers = [&](py::handle object, const char* what, int64_t least) {
@@ -194,15 +195,18 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
 }
 
 // The step states of one optimizer, at the end of its step.
-void advance(const std::vector<py::handle>& step_states, py::handle hyperparameters) {
+void advance(const std::vector<py::handle>& step_states, py::handle hyperparameters, const std::string& update) {
   if (step_states.empty()) return;
   const int64_t n = step_numbers(step_states[0], "advance step_state", 1).size();
   Instruction op;
-  op.name = "advance";
+  op.name = update.empty() ? "advance" : "advance " + update;
   op.dtype = kFloat64;
   op.inputs = {0};
   schema::write(op, schema::Advance{n});
-  std::vector<void*> slots = {const_cast<void*>(step_numbers(hyperparameters, "advance hyperparameters", n).data())};
+  const step_states::Row* const row = step_states::find(update);
+  const int64_t least = row == nullptr ? n : row->hyperparameters;
+  std::vector<void*> slots = {
+      const_cast<void*>(step_numbers(hyperparameters, "advance hyperparameters", least).data())};
   for (const py::handle object : step_states) {
     py::array state = step_numbers(object, "advance step_state", n);
     check_output(state, "advance step_state");
@@ -275,10 +279,11 @@ void bind_direct(py::module_& m) {
   m.def("binary", binary, py::arg("name"), py::arg("a"), py::arg("b"), py::arg("out"),
         "out = name(a, b), elementwise.");
   m.def("update_step", update_step, py::arg("name"), py::arg("p"), py::arg("g"), py::arg("states"),
-        py::arg("hyperparameters"), py::arg("step_state"),
-        "One step of an optimizer on p and its states, in place; step_state is None where the rule has none.");
-  m.def("advance", advance, py::arg("step_states"), py::arg("hyperparameters"),
-        "The end of an optimizer's step: each step state counts it, in place.");
+        py::arg("hyperparameters"), py::arg("step_state"), py::arg("row_size") = 0,
+        "One step of an optimizer on p and its states, in place; step_state is None where the rule has none. With a "
+        "row_size, rows of so many elements whose gradient is 0 stay as they are.");
+  m.def("advance", advance, py::arg("step_states"), py::arg("hyperparameters"), py::arg("update") = "",
+        "The end of an optimizer's step: each step state counts it, in place, as the update of this name does.");
   m.def("uniform", random_fill<kUniform>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("low"),
         py::arg("high"), "Fills out from one Philox stream, uniform in [low, high).");
   m.def("normal", random_fill<kNormal>, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("mean"),

@@ -45,6 +45,8 @@ const KernelTable& kernel_table() {
     register_index_add(table);
     register_scan(table);
     register_cast(table);
+    register_recurrent(table);
+    register_attention(table);
     table.lanes_f32 = Vec<float>::lanes;
     table.peak = peak;
     table.isa = CR_TEXT(CR_LEVEL);

@@ -1,154 +1,44 @@
 // Optimizer updates, in place. The sequences of roundings are in docs/arithmetic.md.
 //
-// A rule is a struct: its hyperparameters, what it takes from them, rounded to T once, and `step`, which returns the
-// new p from p, the gradient d and S states, which it changes. The last state is optional. To add a rule: a struct, and
-// its row in the table below it.
-#include <cstring>
-
-#include "kernels/registry.h"
-#include "simd/vec.h"
+// To add a rule (update_rows.h describes them): a struct, and its row in the table below it.
+#include "kernels/update_rules.h"
 
 namespace chainrule {
 namespace {
 
-// Scalars of a step are computed in binary64 and rounded once.
-template <class T>
-CR_INLINE Vec<T> rounded(double x) {
-  return splat(static_cast<T>(x));
-}
-template <class T>
-CR_INLINE bool nonzero(double x) {  // as rounded: a tiny number that is 0 in T must not turn an infinite p into NaN
-  return static_cast<T>(x) != T(0);
-}
-
-// Hyperparameters of a rule: fields of a struct in the order of their numbers in memory, and their names for the table.
-#define CR_HYPERPARAMETERS(...) \
-  struct Hyperparameters {      \
-    double __VA_ARGS__;         \
-  };                            \
-  static constexpr const char* hyperparameter_names = #__VA_ARGS__;
-
-// Running averages with the factor beta, of the gradient d and of its square. Where 1 - beta is 1 after rounding,
-// nothing of the old average stays: (d - s) + s would keep its rounding, and 0 * s is NaN where s has overflown.
-template <class T>
-struct Average {
-  Vec<T> beta, share;
-  bool replaces, replaces_square;
-
-  explicit Average(double b)
-      : beta(rounded<T>(b)),
-        share(rounded<T>(1 - b)),
-        replaces(static_cast<T>(1 - b) == T(1)),
-        replaces_square(replaces && !nonzero<T>(b)) {}
-
-  CR_INLINE Vec<T> of(Vec<T> d, Vec<T> s) const { return replaces ? d : fma(share, d - s, s); }
-  CR_INLINE Vec<T> of_square(Vec<T> d, Vec<T> s) const { return replaces_square ? d * d : fma(share * d, d, beta * s); }
-};
-
-inline double root(double x) { return first(sqrt(splat(x))); }
-
-template <class T, int S>
-struct Row {
-  T* p;
-  const T* g;
-  T* s[S + 1];
-};
-
-// V vectors from element i on, the last one of w elements. All reads come before the writes: where p and a state lie a
-// multiple of 4 KiB apart, give or take, a read would wait for the write before it.
-template <int V, class T, int S, class Rule>
-CR_INLINE void update_vectors(const Rule& rule, const Row<T, S>& row, int64_t i, int64_t w) {
-  constexpr int64_t L = Vec<T>::lanes;
-  Vec<T> p[V], g[V], s[V][S + 1];
-  const auto read = [i, w](const T* from, int x) CR_LAMBDA {
-    if (x < V - 1) return load(from + i + x * L);
-    return load_or_n(from + i + x * L, w);
-  };
-  const auto write = [i, w](T* to, int x, Vec<T> y) CR_LAMBDA {
-    if (x < V - 1) {
-      store(to + i + x * L, y);
-    } else {
-      store_or_n(to + i + x * L, y, w);
-    }
-  };
-  CR_UNROLL
-  for (int x = 0; x < V; ++x) {
-    p[x] = read(row.p, x);
-    g[x] = read(row.g, x);
-    CR_UNROLL
-    for (int k = 0; k < S; ++k) s[x][k] = read(row.s[k], x);
-  }
-  CR_UNROLL
-  for (int x = 0; x < V; ++x) {
-    p[x] = rule.template step<S>(p[x], g[x], s[x]);
-    CR_UNROLL
-    for (int k = 0; k < S; ++k) write(row.s[k], x, s[x][k]);
-    write(row.p, x, p[x]);
-  }
-}
-
-template <class T, int S, class Rule>
-CR_INLINE void update_rows(const Rule& rule, const UpdateArgs& u) {
-  constexpr int64_t L = Vec<T>::lanes;
-  constexpr int V = S < 2 ? 4 : 2;  // as many as the registers take
-  const bool follow = u.rows <= 1 || (u.ld == u.n && u.ld_g == u.n);
-  const int64_t rows = follow ? 1 : u.rows, n = follow ? u.rows * u.n : u.n;
-  for (int64_t r = 0; r < rows; ++r) {
-    Row<T, S> row = {static_cast<T*>(u.p) + r * u.ld, static_cast<const T*>(u.g) + r * u.ld_g, {}};
-    for (int k = 0; k < S; ++k) row.s[k] = static_cast<T*>(u.s[k]) + r * u.ld;
-    int64_t i = 0;
-    for (; i + V * L <= n; i += V * L) update_vectors<V>(rule, row, i, L);
-    for (; i < n; i += L) update_vectors<1>(rule, row, i, n - i);
-  }
-}
-
-template <template <class> class Rule, class T>
-void update(const UpdateArgs& u) {
-  typename Rule<T>::Hyperparameters hyperparameters;
-  std::memcpy(&hyperparameters, u.hyperparameters, sizeof hyperparameters);
-  const Rule<T> rule(hyperparameters, u.step_state);
-  constexpr int min_states = Rule<T>::min_states, max_states = Rule<T>::max_states;
-  if (u.s[max_states - 1] != nullptr && rule.has_last) {
-    update_rows<T, max_states>(rule, u);
-  } else {
-    update_rows<T, min_states>(rule, u);
-  }
-}
-
-template <template <class> class Rule>
-constexpr UpdateRow row(const char* name, float cost) {
-  using R = Rule<float>;
-  constexpr int count = sizeof(typename R::Hyperparameters) / sizeof(double);
-  return {name,  R::min_states,   R::max_states, R::hyperparameter_names,
-          count, R::step_numbers, cost,          {update<Rule, float>, update<Rule, double>}};
-}
-
-// nesterov is 0 or 1. State: the velocity.
-template <class T>
+// nesterov is 0 or 1. State: the velocity. Dampened: the step state counts the steps, the first of which starts the
+// velocity with the gradient itself.
+template <class T, bool Dampened>
 struct Sgd {
-  CR_HYPERPARAMETERS(lr, momentum, weight_decay, nesterov)
-  static constexpr int min_states = 0, max_states = 1, step_numbers = 0;
-  Vec<T> rate, mu, decay;
-  bool has_decay, has_last, nesterov;
+  CR_HYPERPARAMETERS(lr, momentum, weight_decay, nesterov, dampening)
+  static constexpr int min_states = Dampened ? 1 : 0, max_states = 1, step_numbers = Dampened ? 1 : 0;
+  Vec<T> rate, mu, decay, share;
+  bool has_decay, has_last, nesterov, starts;
 
-  Sgd(const Hyperparameters& h, const double*)
+  Sgd(const Hyperparameters& h, const double* step_state)
       : rate(rounded<T>(-h.lr)),
         mu(rounded<T>(h.momentum)),
         decay(rounded<T>(h.weight_decay)),
+        share(rounded<T>(1 - h.dampening)),
         has_decay(nonzero<T>(h.weight_decay)),
         has_last(nonzero<T>(h.momentum)),
-        nesterov(h.nesterov != 0) {}
+        nesterov(h.nesterov != 0),
+        starts(Dampened && step_state[0] == 0) {}
 
   template <int S>
   CR_INLINE Vec<T> step(Vec<T> p, Vec<T> d, Vec<T>* s) const {
     if (has_decay) d = fma(decay, p, d);
     if constexpr (S == 1) {
-      s[0] = fma(mu, s[0], d);
+      s[0] = starts ? d : fma(mu, s[0], Dampened ? share * d : d);
       d = nesterov ? fma(mu, s[0], d) : s[0];
     }
     return fma(rate, d, p);
   }
 };
+template <class T>
+using SgdPlain = Sgd<T, false>;
+template <class T>
+using SgdDampened = Sgd<T, true>;
 
 // Step state: steps, beta1^steps, beta2^steps. States: averages of the gradient and of its square; with amsgrad the
 // largest of the latter. Decoupled: weight decay on p alone (AdamW).
@@ -250,12 +140,21 @@ struct Adagrad {
 };
 
 constexpr UpdateRow kRows[] = {
-    row<Sgd>("sgd", 0.14f),
+    row<SgdPlain>("sgd", 0.14f),
+    row<SgdDampened>("sgd_dampened", 0.2f),
     row<AdamL2>("adam", 0.3f),
     row<AdamW>("adamw", 0.3f),
     row<RmsPropPlain>("rmsprop", 0.25f),
     row<RmsPropCentered>("rmsprop_centered", 0.3f),
     row<Adagrad>("adagrad", 0.25f),
+    row<Nadam>("nadam", 0.3f),
+    row<Radam>("radam", 0.3f),
+    row<Adadelta>("adadelta", 0.5f),
+    row<Adamax>("adamax", 0.3f),
+    row<Lion>("lion", 0.2f),
+    row<MuonDirection>("muon_direction", 0.2f),
+    row<Muon>("muon", 0.14f),
+    row<ScheduleFreeAdamW>("schedule_free_adamw", 0.3f),
 };
 
 }  // namespace

@@ -51,6 +51,7 @@ std::span<const InstructionRow> movement_instructions();
 std::span<const InstructionRow> order_instructions();
 std::span<const InstructionRow> scan_instructions();
 std::span<const InstructionRow> check_instructions();
+std::span<const InstructionRow> layer_instructions();
 
 // The row of a name, or null.
 const InstructionRow* find_instruction(const std::string& name, const KernelTable& table);

@@ -1,5 +1,6 @@
 // Instructions that move elements. Those that compute, cast, index_add and scatter, call the level's kernels.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <stdexcept>
 #include <type_traits>
@@ -170,6 +171,39 @@ double index_add_work(const Instruction& op) {
   return kPerElement * (4 * volume(add.rows, add.row_size));
 }
 
+// The different ones of n indices in the order in which they first come, then -1, and the place of each index among
+// them. Outputs: these, the places, the buckets of a hash table. It has as many indices as there are rows: one thread.
+void run_distinct(const Instruction& op, void* const* slots, Share share, void*) {
+  if (share.index != 0) return;
+  const auto [n, kept, buckets] = schema::read<schema::Distinct>(op);
+  const int64_t* const index = input<int64_t>(op, slots, 0);
+  int64_t *const found = out_as<int64_t>(op, slots), *const place = slot<int64_t>(slots, op.outputs[1]),
+                 *const table = slot<int64_t>(slots, op.outputs[2]);
+  std::fill_n(found, kept, -1);
+  std::fill_n(table, buckets, -1);
+  const int shift = 64 - std::countr_zero(static_cast<uint64_t>(buckets));
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    // Fibonacci hashing (Knuth, The Art of Computer Programming 3, section 6.4), then linear probing.
+    int64_t at = static_cast<int64_t>((static_cast<uint64_t>(index[i]) * 0x9e3779b97f4a7c15u) >> shift);
+    while (table[at] >= 0 && found[table[at]] != index[i]) at = (at + 1) & (buckets - 1);
+    if (table[at] < 0) {
+      table[at] = count;
+      found[count++] = index[i];
+    }
+    place[i] = table[at];
+  }
+}
+void prepare_distinct(Instruction& op, const KernelTable&) {
+  const auto [n, kept, buckets] = schema::read<schema::Distinct>(op);
+  if (buckets < 2 || (buckets & (buckets - 1)) != 0 || buckets <= kept)
+    throw std::invalid_argument("distinct: buckets must be a power of 2 above kept");
+}
+double distinct_work(const Instruction& op) {
+  const auto distinct = schema::read<schema::Distinct>(op);
+  return kPerRow * volume(distinct.n) + kPerElement * volume(distinct.buckets);
+}
+
 // Elements of rows: out[i][j] = x[i][index[i][j]].
 template <class U>
 void gather_as(const Instruction& op, void* const* slots, Range part, int64_t cols, int64_t picks) {
@@ -256,6 +290,13 @@ constexpr InstructionRow kRows[] = {
      .work = index_add_work,
      .kernel = function_of<&KernelTable::index_add>,
      .float64_work = 1},
+    {.name = "distinct",
+     .record = &schema::kRecord<schema::Distinct>,
+     .counts = {3, 1, 0},
+     .dtypes = dtype_bit(kInt64),
+     .run = run_distinct,
+     .work = distinct_work,
+     .prepare = prepare_distinct},
     {.name = "gather",
      .record = &schema::kRecord<schema::Gather>,
      .counts = {1, 2, 0},

@@ -86,6 +86,10 @@ enum ReduceMode : int64_t {
 };
 
 CR_RECORD(Rowwise, rows, cols);
+// batch_first: arrays are rows x steps. reverse: from the last step to the first.
+CR_RECORD(Recurrent, steps, rows, units, batch_first, reverse);
+// has_bias, has_drop: whether there is a mask to be added to the scores, with these strides, and one of factors.
+CR_RECORD(Attention, batch, steps, heads, depth, has_bias, bias_batch, bias_head, bias_row, has_drop);
 CR_RECORD(CrossEntropy, rows, cols);
 // upstream_step: 1 where the upstream gradient has an element per row, 0 where one scalar serves all rows.
 CR_RECORD(CrossEntropyBoth, rows, cols, upstream_step);
@@ -121,7 +125,9 @@ CR_RECORD(MatmulAccumulate, batch, CR_PRODUCT, batch_a, batch_b, continues);
 CR_RECORD(Gemm, CR_PRODUCT, continues, ends, bias, relu, relu_grad);
 CR_RECORD(Chain, rows, cols);
 
-CR_RECORD(Update, n);
+// n: elements of the gradient. row_size: 0, or the elements of a row: then a row whose gradient is 0 is left as it is,
+// and a last input, where there is one, names the row of the parameter for each row of the gradient (none: negative).
+CR_RECORD(Update, n, row_size);
 // An update inside a fused body: the row stride of the parameter, its states and the gradient.
 CR_RECORD(UpdateStep, row_stride);
 // n: the numbers of each step state.
@@ -150,6 +156,8 @@ CR_RECORD(Fill, n);
 CR_RECORD(Cast, n, source_dtype);
 CR_RECORD(Take, rows, row_size);
 CR_RECORD(IndexAdd, rows, row_size, out_rows);
+// The different ones of n indices. kept: how many there can be. buckets: of a hash table, a power of 2 above kept.
+CR_RECORD(Distinct, n, kept, buckets);
 // Elements of rows of `cols` by index, `picks` for each row.
 CR_RECORD(Gather, rows, cols, picks);
 CR_RECORD(Scatter, rows, cols, picks);
@@ -205,8 +213,9 @@ inline constexpr const Record* kRecords[] = {&kRecord<Map>,        &kRecord<MapS
                                              &kRecord<UpdateStep>, &kRecord<Advance>,      &kRecord<Random>,
                                              &kRecord<Bernoulli>,  &kRecord<Copy>,         &kRecord<Fill>,
                                              &kRecord<Cast>,       &kRecord<Take>,         &kRecord<IndexAdd>,
-                                             &kRecord<Gather>,     &kRecord<Scatter>,      &kRecord<Order>,
-                                             &kRecord<Scan>,       &kRecord<CheckIndex>,   &kRecord<CheckFinite>,
-                                             &kRecord<Draw>};
+                                             &kRecord<Distinct>,   &kRecord<Gather>,       &kRecord<Scatter>,
+                                             &kRecord<CheckIndex>, &kRecord<CheckFinite>,  &kRecord<Draw>,
+                                             &kRecord<Recurrent>,  &kRecord<Attention>,    &kRecord<Order>,
+                                             &kRecord<Scan>};
 
 }  // namespace chainrule::schema

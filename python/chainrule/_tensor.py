@@ -67,6 +67,7 @@ class Tensor(Methods):
     _version: list[int]
     _grad: Tensor | None
     _learned = False  # whether it is a parameter, also while it is frozen
+    _row_size = 0  # of a parameter that optimizers update by rows, the elements of a row
 
     def __init__(self, data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> None:
         self._init(to_array(data, dtype))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import derivative_axes, derivative_images
+from cases import derivative_axes, derivative_images, derivative_sequences
 from cases.derivative_draws import (
     Call,
     Generator,
@@ -334,6 +334,7 @@ CASES: dict[str, Generator] = {
     "gather": gathered,
     "scatter": scattered,
     "astype": cast,
+    **derivative_sequences.CASES,
     **LAYERS,
     **LOSSES,
 }

@@ -14,6 +14,7 @@ from chainrule.ops._windows import windows_of
 from reference.bits import Array
 
 Pair = tuple[int, int]
+LayerDraw = Callable[[Rng], tuple[nn.Module, list[Array]]]
 
 
 def sizes(rng: Rng, low: int, high: int) -> Pair:
@@ -40,6 +41,28 @@ def conv2d(rng: Rng) -> Call:
     return partial(cr.conv2d, **options), arrays[: int(rng.integers(2, 4))]
 
 
+def _of_signals(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value[1] if isinstance(value, tuple) else value for name, value in options.items()}
+
+
+def convolution(axes: int, transposed: bool) -> Generator:
+    """With groups, and without the first axis of x."""
+
+    def call(rng: Rng) -> Call:
+        kernel, groups = sizes(rng, 1, 2)[:axes], int(rng.integers(1, 3))
+        inner, outer = (groups * n for n in sizes(rng, 1, 2))
+        options = {"dilation": sizes(rng, 1, 2), "padding": sizes(rng, 0, 1), "stride": sizes(rng, 1, 2)}
+        if axes == 1:
+            options = _of_signals(options)
+        shape = (*sizes(rng, 1, 2)[:1], inner, *sizes(rng, 3, 4)[:axes])
+        x, bias = draw(rng, shape if rng.integers(2) else shape[1:]), draw(rng, (outer,))
+        weight = draw(rng, (inner, outer // groups, *kernel) if transposed else (outer, inner // groups, *kernel))
+        function = getattr(cr, f"conv{'_transpose' * transposed}{axes}d")
+        return partial(function, groups=groups, **options), [x, weight, bias][: int(rng.integers(2, 4))]
+
+    return call
+
+
 def unfold(rng: Rng) -> Call:
     return partial(cr.unfold, kernel_size=sizes(rng, 1, 2), **window(rng)), [draw(rng, images(rng))]
 
@@ -52,13 +75,16 @@ def fold(rng: Rng) -> Call:
 
 def batched_matmul(rng: Rng) -> Call:
     (m, k), (n, columns), swap = sizes(rng, 1, 3), sizes(rng, 1, 3), bool(rng.integers(2))
-    arrays = [draw(rng, (k, m) if swap else (m, k)), draw(rng, (n, k, columns))]
-    return lambda w, x: apply(OPS["batched_matmul"], (w, x), (swap,)), arrays
+    groups = int(rng.integers(1, 3))
+    arrays = [draw(rng, (groups * k, m) if swap else (groups * m, k)), draw(rng, (n, groups * k, columns))]
+    return lambda w, x: apply(OPS["batched_matmul"], (w, x), (swap, groups)), arrays
 
 
 def matmul_accumulate(rng: Rng) -> Call:
     (m, k), (n, length) = sizes(rng, 1, 3), sizes(rng, 1, 3)
-    return lambda a, b: apply(OPS["matmul_accumulate"], (a, b)), [draw(rng, (n, m, length)), draw(rng, (n, k, length))]
+    groups = int(rng.integers(1, 3))
+    arrays = [draw(rng, (n, groups * m, length)), draw(rng, (n, groups * k, length))]
+    return lambda a, b: apply(OPS["matmul_accumulate"], (a, b), (groups,)), arrays
 
 
 def pool(rng: Rng) -> dict[str, Any]:
@@ -92,8 +118,23 @@ def convolutional(rng: Rng) -> tuple[nn.Module, list[Array]]:
     ]
 
 
+def convolutional_of(kind: type[nn.Conv1d | nn.ConvTranspose1d | nn.ConvTranspose2d]) -> LayerDraw:
+    def layer(rng: Rng) -> tuple[nn.Module, list[Array]]:
+        shape, options = images(rng), window(rng)
+        kernel: Any = sizes(rng, 1, 2)
+        if kind._axes == 1:
+            shape, options, kernel = shape[:3], _of_signals(options), kernel[0]
+        options |= {"bias": bool(rng.integers(2)), "dtype": np.float64, "generator": cr.random.Generator(1)}
+        return kind(shape[1], 2, kernel, **options), [draw(rng, shape)]
+
+    return layer
+
+
 CASES: dict[str, Generator] = {
     "conv2d": conv2d,
+    "conv1d": convolution(1, False),
+    "conv_transpose1d": convolution(1, True),
+    "conv_transpose2d": convolution(2, True),
     "unfold": unfold,
     "fold": fold,
     "batched_matmul": batched_matmul,
@@ -102,8 +143,9 @@ CASES: dict[str, Generator] = {
     "window_max": window_max,
     "avg_pool2d": avg_pool2d,
 }
-LAYERS: dict[str, Callable[[Rng], tuple[nn.Module, list[Array]]]] = {
+LAYERS: dict[str, LayerDraw] = {
     "Conv2d": convolutional,
+    **{kind.__name__: convolutional_of(kind) for kind in (nn.Conv1d, nn.ConvTranspose1d, nn.ConvTranspose2d)},
     "MaxPool2d": lambda rng: (nn.MaxPool2d(**pool(rng)), [distinct(rng, images(rng))]),
     "AvgPool2d": lambda rng: (nn.AvgPool2d(**pool(rng)), [draw(rng, images(rng))]),
     "GlobalAvgPool2d": lambda rng: (nn.GlobalAvgPool2d(), [draw(rng, images(rng))]),

@@ -12,7 +12,7 @@ import numpy as np
 
 import chainrule as cr
 from cases import derivative_images, derivative_losses
-from cases.derivative_draws import GAP, Call, Generator, Rng, draw, pick_one, some_shape
+from cases.derivative_draws import GAP, Call, Generator, Rng, distinct, draw, pick_one, some_shape
 from cases.layers import example
 from chainrule import nn
 from chainrule.nn import _activations
@@ -96,6 +96,44 @@ def looked_up(rng: Rng) -> Call:
     return function, [draw(rng, (4, 3))]
 
 
+def recurrent(kind: type[Any], rng: Rng) -> tuple[nn.Module, list[Array]]:
+    """Outputs and states of a layer or a cell, side by side."""
+    sizes: list[Any] = [int(rng.integers(1, 3)) for _ in range(2)]
+    options: dict[str, Any] = {"bias": bool(rng.integers(2)), "dtype": np.float64, "generator": cr.random.Generator(1)}
+    if kind in (nn.RNN, nn.GRU, nn.LSTM):
+        options |= {name: bool(rng.integers(2)) for name in ("batch_first", "bidirectional")}
+        options["num_layers"] = int(rng.integers(1, 3))
+    x = draw(rng, (*(int(rng.integers(1, 3)) for _ in range(2 if "num_layers" in options else 1)), sizes[0]))
+    return Joined(kind(*sizes, **options)), [x]
+
+
+def attentive(rng: Rng) -> tuple[nn.Module, list[Array]]:
+    """Queries, keys and values of different features, with the weights, or one tensor for all, without."""
+    options: dict[str, Any] = {"bias": bool(rng.integers(2)), "dtype": np.float64, "generator": cr.random.Generator(1)}
+    if rng.integers(2):
+        return Joined(nn.MultiheadAttention(2, pick_one(rng, (1, 2)), **options), True), [draw(rng, (2, 1, 2))]
+    layer = nn.MultiheadAttention(2, 2, kdim=3, vdim=1, batch_first=bool(rng.integers(2)), **options)
+    rows, (n, m) = int(rng.integers(1, 3)), (int(rng.integers(1, 3)) for _ in range(2))
+    shapes = [(n, rows, 2), (m, rows, 3), (m, rows, 1)]
+    shapes = [(b, a, c) for a, b, c in shapes] if layer.batch_first else shapes
+    return Joined(layer), [draw(rng, shape) for shape in shapes]
+
+
+class Joined(nn.Module):
+    """All results of a layer as one vector; `itself`: attention of the one input to itself, without weights."""
+
+    def __init__(self, inner: nn.Module, itself: bool = False) -> None:
+        self.inner, self.itself = inner, itself
+
+    def forward(self, *inputs: Any) -> cr.Tensor:
+        found: Any = self.inner(*inputs * 3, need_weights=False)[0] if self.itself else self.inner(*inputs)
+        return cr.concatenate([cr.flatten(t) for t in _tensors(found)])
+
+
+def _tensors(found: Any) -> list[cr.Tensor]:
+    return [t for part in found for t in _tensors(part)] if isinstance(found, tuple) else [found]
+
+
 def fitted(build: Callable[..., Any], rng: Rng, **options: Any) -> tuple[nn.Module, list[Array]]:
     """A layer of three columns that has seen some rows."""
     return build(3, dtype=np.float64, **options).fit(draw(rng, (6, 3))), [draw(rng, (int(rng.integers(1, 4)), 3))]
@@ -111,6 +149,17 @@ def radial(rng: Rng) -> tuple[nn.Module, list[Array]]:
     return nn.RBFFeatures(draw(rng, (3, 2)), gamma=0.5), [draw(rng, (*some_shape(rng, 0, 2, 4), 2))]
 
 
+def in_bags(rng: Rng) -> Call:
+    module = nn.EmbeddingBag(4, 3, mode=pick_one(rng, ("sum", "mean", "max")), dtype=np.float64)
+    index = rng.integers(0, 4, (2, 3))
+
+    def function(weight: Any) -> cr.Tensor:
+        module.weight = weight
+        return module(index)
+
+    return function, [distinct(rng, (4, 3))]
+
+
 LAYERS: dict[str, Build] = {
     "Sequential": net,
     "Linear": lambda rng: (fully_connected(rng), [draw(rng, (*some_shape(rng, 0, 2, 4), 3))]),
@@ -120,6 +169,7 @@ LAYERS: dict[str, Build] = {
     },
     "PReLU": leaky,
     **derivative_images.LAYERS,
+    "MultiheadAttention": attentive,
     "Output": lambda rng: (nn.Output("count", 3, 2, dtype=np.float64), [draw(rng, (2, 3))]),
     "Standardize": partial(fitted, nn.Standardize),
     "PCA": partial(fitted, nn.PCA, components=2),
@@ -128,12 +178,24 @@ LAYERS: dict[str, Build] = {
     "RBFFeatures": radial,
 }
 
+
+def not_saturated(build: Build, rng: Rng) -> Call:
+    """Small weights: the slope of tanh far from 0 is known to an ULP of 1 only, step after step."""
+    function, arrays = layer(build, rng)
+    return function, [x / 4 for x in arrays]
+
+
 CASES: dict[str, Generator] = {
+    **{
+        f"nn.{kind.__name__}": partial(not_saturated, partial(recurrent, kind))
+        for kind in (nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell, nn.LSTMCell)
+    },
     **{f"nn.{name}": partial(layer, build) for name, build in LAYERS.items()},
     "nn.Maxout": largest_of_linear,
     "nn.Dropout": dropped,
     "nn.OneHot": coded,
     "nn.Embedding": looked_up,
+    "nn.EmbeddingBag": in_bags,
 }
 CASES |= {
     f"nn.{name}": partial(layer, partial(as_in_its_example, kind))

@@ -8,7 +8,7 @@ import numpy as np
 
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
-from reference import REFERENCE, ROWWISE, activations, conv, linear_grad, matmul, reduce
+from reference import REFERENCE, ROWWISE, activations, attention, conv, linear_grad, matmul, recurrent, reduce
 from reference.bits import Array
 from reference.losses import loss_grad
 from reference.row import RowwiseRow
@@ -18,6 +18,8 @@ Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | Non
 COMPOSED = (  # the gradients are those of their parts
     *("power", "tensordot", "inner", "dot", "outer", "einsum", "cov", "corrcoef", "trace", "var", "std", "norm"),
     *("logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin", "scatter_add"),
+    "scaled_dot_product_attention",
+    *("conv1d", "conv_transpose1d", "conv_transpose2d"),
 )
 
 
@@ -134,6 +136,17 @@ def _loss(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> Sequence[A
     return loss_grad(*inputs, g=g, **_options(case))[: len(inputs)]
 
 
+def _recurrent(case: Case, x: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    options = _options(case)
+    kind, part = options.pop("kind"), options.pop("part", 0)
+    more = x[3] if len(x) > 3 else None
+    return recurrent.states_grad(kind, *x[:3], more, None if part else g, g if part else None, **options)
+
+
+def _self_attention(case: Case, x: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    return [attention.self_attention_grad(x[0], None, g, **_options(case))]
+
+
 def _penalty(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array | None]:
     return penalty_grad(inputs, g, case.name, _options(case)["biases"])
 
@@ -188,6 +201,8 @@ REFERENCES: dict[str, Reference] = {
     **dict.fromkeys(PENALTIES, _penalty),
     **dict.fromkeys(MOVES, _moved),
     **dict.fromkeys(("tril", "triu"), lambda case, x, y, g: [case.reference(g)]),
+    **dict.fromkeys(("rnn", "gru", "lstm"), _recurrent),
+    "self_attention": _self_attention,
     "broadcast_to": lambda case, x, y, g: [g],
     "astype": lambda case, x, y, g: [g.astype(x[0].dtype)],
 }

@@ -182,7 +182,7 @@ IN_PYTHON = [
     Mutant(
         "clock not loaded",
         "python/chainrule/optim/_base.py",
-        '_fill("clock", [array for group in loaded for array in group._step_states], list(state["clock"]))',
+        '_fill("clock", clock, list(state["clock"]))',
         'list(state["clock"])',
         "test_optim_state.py",
     ),

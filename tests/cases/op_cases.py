@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import axis_cases
+from cases import axis_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
@@ -156,6 +156,24 @@ CONVOLUTIONS: tuple[tuple[tuple[Shape, ...], Any, Any, Any], ...] = (
     (((3, 3, 19, 17), (18, 3, 5, 3), (18,)), (1, 1), (2, 1), (1, 1)),
     (((2, 5, 9, 40), (3, 5, 3, 3), (3,)), (2, 1), (1, 0), (1, 3)),
 )  # fmt: skip
+GROUPED: tuple[tuple[tuple[Shape, ...], dict[str, Any]], ...] = (
+    (((2, 4, 4, 5), (6, 2, 3, 2), (6,)), {"groups": 2}),
+    (((3, 3, 5, 4), (3, 1, 3, 3)), {"groups": 3, "stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}),
+)
+SIGNALS: tuple[tuple[tuple[Shape, ...], dict[str, Any]], ...] = (
+    (((2, 3, 7), (4, 3, 3), (4,)), {}),
+    (((2, 4, 8), (2, 2, 3)), {"stride": 2, "padding": 2, "dilation": 2, "groups": 2}),
+    (((1, 2, 6), (3, 2, 4), (3,)), {"padding": "same"}),
+)
+TRANSPOSED: tuple[tuple[tuple[Shape, ...], dict[str, Any]], ...] = (
+    (((2, 3, 3, 4), (3, 2, 2, 3), (2,)), {}),
+    (((1, 2, 3, 2), (2, 3, 3, 3)), {"stride": (2, 3), "padding": (1, 2), "output_padding": (1, 2), "dilation": (2, 1)}),
+    (((2, 4, 2, 3), (4, 1, 3, 2), (2,)), {"stride": (2, 1), "groups": 2}),
+)
+TRANSPOSED_SIGNALS: tuple[tuple[tuple[Shape, ...], dict[str, Any]], ...] = (
+    (((2, 3, 4), (3, 2, 3), (2,)), {}),
+    (((2, 4, 3), (4, 2, 3), (4,)), {"stride": 3, "padding": 1, "output_padding": 2, "groups": 2, "dilation": 2}),
+)
 WINDOWS: tuple[tuple[Shape, dict[str, Any]], ...] = (
     ((2, 2, 4, 4), {"kernel": (2, 2)}),
     ((1, 2, 5, 6), {"kernel": (3, 2), "stride": (2, 1)}),
@@ -178,6 +196,15 @@ def _convolutions() -> Iterator[Case]:
         options = {"stride": stride, "padding": padding, "dilation": dilation}
         note = f"{stride} {padding} {dilation}"
         yield _case("conv2d", shapes, partial(cr.conv2d, **options), partial(conv.conv2d, **options), note=note)
+    both = (("conv2d", conv.conv2d, GROUPED), ("conv_transpose2d", conv.conv_transpose2d, TRANSPOSED))
+    for name, reference, rows in (
+        *both,
+        ("conv1d", conv.signals(conv.conv2d), SIGNALS),
+        ("conv_transpose1d", conv.signals(conv.conv_transpose2d), TRANSPOSED_SIGNALS),
+    ):
+        for shapes, own in rows:
+            function = partial(getattr(cr, name), **own)
+            yield _case(name, shapes, function, partial(reference, **own), note=f"{own}")
     for shape, options in (*WINDOWS, DILATED):
         yield _case(
             "unfold", [shape], partial(cr.unfold, **_named(options)), partial(conv.unfold, **options), note=f"{options}"
@@ -385,5 +412,5 @@ def _table() -> dict[str, list[Case]]:
     return table.cases
 
 
-CASES = _table()
+CASES = _table() | sequence_cases.cases(_case)
 ALL = [case for cases in CASES.values() for case in cases]

@@ -23,12 +23,9 @@ CLASSES: dict[str, type[Optimizer]] = {
 
 
 def kernels(kind: type[Optimizer]) -> list[str]:
-    """The update kernels of a class: with default options and with each flag set."""
-    found = []
-    for flags in ({}, *({name: True} for name, option in kind._options.items() if type(option).__name__ == "Flag")):
-        name = kind._kernel({**dict(kind([cr.nn.Parameter([1.0])]).param_groups[0]), **flags})
-        found += [name] * (name not in found)
-    return found
+    """The update kernels of a class, that of its default options first."""
+    default = kind([cr.nn.Parameter([[1.0]])]).param_groups[0]._update
+    return [default, *(name for name, _ in kind._updates if name != default)]
 
 
 def options(kind: type[Optimizer], numbers: Sequence[float]) -> dict[str, Any]:
@@ -37,7 +34,7 @@ def options(kind: type[Optimizer], numbers: Sequence[float]) -> dict[str, Any]:
     for name, option in kind._options.items():
         if len(left) >= option.size:
             values, left = left[: option.size], left[option.size :]
-            found[name] = values[0] if option.size == 1 else tuple(values)
+            found[name] = tuple(values) if name == "betas" else values[-1]
     return found
 
 
@@ -48,9 +45,10 @@ EVERY: dict[str, Make] = {
     "adamw": lambda p: AdamW(p, 0.05, weight_decay=0.2),
     "rmsprop": lambda p: RMSprop(p, momentum=0.5),
     "centered": lambda p: RMSprop(p, alpha=0.7, centered=True),
+    "dampened": lambda p: SGD(p, 0.05, momentum=0.9, dampening=0.3, maximize=True),
     "adagrad": lambda p: Adagrad(p, 0.1, lr_decay=0.3, initial_accumulator_value=0.2),
 }
-COVERED = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad")
+COVERED = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Muon")  # Muon: of matrices only, in tests/test_muon.py
 BY_REFERENCE: dict[str, Make] = {  # those without a row above
     name.lower(): partial(kind, **options(kind, UPDATES[kernels(kind)[0]].hyperparameters[0]))
     for name, kind in CLASSES.items()

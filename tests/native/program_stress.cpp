@@ -67,7 +67,7 @@ Program step_program() {
   std::vector<Instruction> code = {product(kTemporary, kX, kW, kForward), tanh_of(kY, kTemporary, kBatch),
                                    product(kTemporary + 1, kX, kY, kBackward)};
   Instruction update = instruction("sgd", {kW, kV}, {kTemporary + 1, kHyper});
-  schema::write(update, schema::Update{kWeights});
+  schema::write(update, schema::Update{kWeights, 0});
   code.push_back(update);
   return Program(slots(), kTemporary, code);
 }

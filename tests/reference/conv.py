@@ -1,5 +1,8 @@
 """Convolution and pooling over images (n, channels, h, w), and their gradients."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from . import reduce
@@ -90,8 +93,12 @@ def conv2d(
     stride: Pair = (1, 1),
     padding: Pair | str = (0, 0),
     dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> Array:
     """``c = +0; c = fma(weight[o,c,y,x], window[c,y,x], c)`` for (c, y, x) ascending, zero padding; then the bias."""
+    if groups > 1:
+        parts = zip(np.split(x, groups, 1), np.split(weight, groups, 0), strict=True)
+        return with_bias(np.concatenate([conv2d(a, w, None, stride, padding, dilation) for a, w in parts], 1), bias)
     kernel = (weight.shape[2], weight.shape[3])
     padded = pad(x, resolve_padding(padding, kernel, dilation))
     size = [count(padded.shape[2 + i], kernel[i], stride[i], dilation[i]) for i in range(2)]
@@ -100,8 +107,52 @@ def conv2d(
         for at in elements(kernel):
             window = element(padded[:, channel : channel + 1], *at, kernel, stride, dilation)
             c = fma(weight[:, channel, at[0], at[1]][None, :, None, None], window, c)
-    with np.errstate(all="ignore"):
-        return c if bias is None else np.asarray(c + bias[:, None, None])
+    return with_bias(c, bias)
+
+
+@np.errstate(all="ignore")
+def with_bias(c: Array, bias: Array | None) -> Array:
+    """The bias of each channel added."""
+    return c if bias is None else np.asarray(c + bias[:, None, None])
+
+
+def conv_transpose2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    output_padding: Pair = (0, 0),
+    groups: int = 1,
+    dilation: Pair = (1, 1),
+) -> Array:
+    """For each (y, x) ``c = +0; c = fma(weight[ch,o,y,x], image[ch], c)``, ch ascending; `fold`; then the bias."""
+    if groups > 1:
+        pieces = zip(np.split(x, groups, 1), np.split(weight, groups, 0), strict=True)
+        options = (None, stride, padding, output_padding, 1, dilation)
+        return with_bias(np.concatenate([conv_transpose2d(a, w, *options) for a, w in pieces], 1), bias)
+    kernel, parts = (weight.shape[2], weight.shape[3]), []
+    for y, at in elements(kernel):
+        c = np.zeros((x.shape[0], weight.shape[1], *x.shape[2:]), x.dtype)
+        for channel in range(x.shape[1]):
+            c = fma(weight[channel, :, y, at][None, :, None, None], x[:, channel, None], c)
+        parts.append(c)
+    arguments = zip(x.shape[2:], kernel, stride, padding, output_padding, dilation, strict=True)
+    size = [(n - 1) * s - 2 * p + d * (k - 1) + more + 1 for n, k, s, p, more, d in arguments]
+    sides = resolve_padding(padding, kernel, dilation)
+    return with_bias(fold_parts(parts, (*c.shape[:2], *size), kernel, dilation, sides, stride), bias)
+
+
+def signals(function: Callable[..., Array]) -> Callable[..., Array]:
+    """The same function of signals, which are images of height 1."""
+
+    def of_signals(*arrays: Array, **options: Any) -> Array:
+        images = [a if a.ndim == 1 else a[:, :, None] for a in arrays]
+        others = {"stride": 1, "dilation": 1, "padding": 0, "output_padding": 0}
+        pairs = {k: (others[k], v) if k in others and not isinstance(v, str) else v for k, v in options.items()}
+        return function(*images, **pairs)[:, :, 0]
+
+    return of_signals
 
 
 def conv2d_grad(
@@ -111,12 +162,22 @@ def conv2d_grad(
     stride: Pair = (1, 1),
     padding: Pair | str = (0, 0),
     dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> tuple[Array, Array, Array]:
     """Gradients with respect to x, weight and bias.
 
     x: for each (y, x) one chain over the output channels, then summed as in `fold`. weight: one chain over (image, row,
-    column). bias: a chain of additions over the images, then the lane sum over the positions.
+    column); with groups one over (row, column) for each image, and a chain of additions over the images. bias: a chain
+    of additions over the images, then the lane sum over the positions.
     """
+    if groups > 1:
+        pieces = list(zip(np.split(x, groups, 1), np.split(weight, groups, 0), np.split(g, groups, 1), strict=True))
+        found = [conv2d_grad(*piece, stride, padding, dilation) for piece in pieces]
+        weights = []
+        for a, w, own in pieces:
+            each = [conv2d_grad(a[i : i + 1], w, own[i : i + 1], stride, padding, dilation)[1] for i in range(len(a))]
+            weights.append(reduce.sum(np.stack(each), axis=0))
+        return np.concatenate([f[0] for f in found], 1), np.concatenate(weights), np.concatenate([f[2] for f in found])
     kernel = (weight.shape[2], weight.shape[3])
     sides = resolve_padding(padding, kernel, dilation)
     parts = []

@@ -102,7 +102,10 @@ def warm_up(optimizer: optim.Optimizer) -> optim.SequentialLR:
 ADAM: Options = {"optimizer": lambda p: optim.Adam(p, 0.05)}
 KINDS: dict[str, Options] = {
     "sgd": {"optimizer": lambda p: optim.SGD(p, 0.3)},
-    "momentum": {"optimizer": lambda p: optim.SGD(p, 0.1, 0.9, True), "schedule": lambda o: optim.StepLR(o, 3)},
+    "momentum": {
+        "optimizer": lambda p: optim.SGD(p, 0.1, 0.9, nesterov=True),
+        "schedule": lambda o: optim.StepLR(o, 3),
+    },
     "adam": {**ADAM, "schedule": lambda o: optim.CosineAnnealingLR(o, 12)},
     "amsgrad": {"optimizer": lambda p: optim.Adam(p, 0.05, amsgrad=True, weight_decay=0.01), "schedule": warm_up},
     "adamw": {"optimizer": lambda p: optim.AdamW(p, 0.05), "schedule": lambda o: optim.ExponentialLR(o, 0.9)},

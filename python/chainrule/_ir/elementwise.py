@@ -125,19 +125,24 @@ class Chain(Record):
 
 
 class Update(Record):
-    """An optimizer's update of a parameter of `n` elements."""
+    """An optimizer's update of a parameter by a gradient of `n` elements.
+
+    `row_size`: 0, or the elements of a row: then rows whose gradient is 0 stay as they are, and a last input, where
+    there is one, names the row of the parameter for each row of the gradient.
+    """
 
     n: int
+    row_size: int = 0
 
     def encode(self) -> list[int]:
-        return [self.n]
+        return [self.n, self.row_size]
 
     def operations(self) -> int:
         return self.n
 
     def step(self, region: Region) -> UpdateStep | None:
         rows, columns = region
-        return UpdateStep(columns) if rows * columns == self.n else None
+        return UpdateStep(columns) if rows * columns == self.n and not self.row_size else None
 
 
 class UpdateStep(Record):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advance",
+    "Attention",
     "Bernoulli",
     "Cast",
     "CheckFinite",
@@ -23,12 +24,14 @@ __all__ = [
     "Copy",
     "CrossEntropy",
     "CrossEntropyBoth",
+    "Distinct",
     "Draw",
     "Fill",
     "Gather",
     "IndexAdd",
     "Order",
     "Random",
+    "Recurrent",
     "Reduce",
     "ReduceMode",
     "Rowwise",
@@ -83,6 +86,36 @@ class Rowwise(RowsFirst):
 
     def operations(self) -> int:
         return self.rows * self.cols
+
+
+class Recurrent(Record):
+    """All steps in time of a recurrent layer, or their gradients; arrays are (steps, rows, ...), or rows first."""
+
+    steps: int
+    rows: int
+    units: int
+    batch_first: bool
+    reverse: bool
+
+    def operations(self) -> int:
+        return self.steps * self.rows * self.units * self.units
+
+
+class Attention(Record):
+    """Self-attention of packed projections (batch, steps, 3 * heads * depth), or its gradient."""
+
+    batch: int
+    steps: int
+    heads: int
+    depth: int
+    has_bias: bool
+    bias_batch: int
+    bias_head: int
+    bias_row: int
+    has_drop: bool
+
+    def operations(self) -> int:
+        return self.batch * self.heads * self.steps * self.steps * self.depth
 
 
 class CrossEntropy(Rowwise):
@@ -230,6 +263,17 @@ class IndexAdd(Record):
     rows: int
     row_size: int
     out_rows: int
+
+
+class Distinct(Record):
+    """The different ones of `n` indices, at most `kept`, and the place of each index among them.
+
+    `buckets`: of the hash table, a power of 2 above `kept`.
+    """
+
+    n: int
+    kept: int
+    buckets: int
 
 
 class Gather(RowsFirst):

@@ -74,8 +74,11 @@ class Executor(Protocol):
         `rule` is the name of the instruction in the core's table.
         """
 
-    def advance(self, step_states: Sequence[Array], hyperparameters: Array, kind: int) -> None:
-        """End an optimizer step: advance the step counters of these parameters."""
+    def advance(self, step_states: Sequence[Array], hyperparameters: Array, numbers: int, update: str) -> None:
+        """End an optimizer step: advance the step states of these parameters, each of so many numbers.
+
+        `update` names the rule that does it, "" for a step count and powers of the hyperparameters.
+        """
 
     def bump_version(self, version: list[int]) -> None:
         """Increment a version counter: the memory was overwritten."""
@@ -185,13 +188,15 @@ class Eager:
         step_state: Array | None,
     ) -> None:
         """Run the rule's kernel and increment the parameter's version."""
-        _core.update_step(rule, parameter._data, gradient._data, states, hyperparameters, step_state)
+        _core.update_step(
+            rule, parameter._data, gradient._data, states, hyperparameters, step_state, parameter._row_size
+        )
         parameter._version[0] += 1
 
-    def advance(self, step_states: Sequence[Array], hyperparameters: Array, kind: int) -> None:
+    def advance(self, step_states: Sequence[Array], hyperparameters: Array, numbers: int, update: str) -> None:
         """Advance the step counters."""
         if step_states:
-            _core.advance(step_states, hyperparameters)
+            _core.advance(step_states, hyperparameters, update)
 
     def bump_version(self, version: list[int]) -> None:
         """Increment the version counter."""

@@ -230,10 +230,13 @@ def reverse_sweep(
                 continue
         check_not_overwritten(t, what)
         assert t._op is not None
+        wanted = [x._number in matter for x in t._inputs]
+        joint = t._op.joint_vjp
+        parts = None if joint is None else joint(wanted, g, t, t._inputs, t._attrs)
         for i, x in enumerate(t._inputs):
-            if x._number not in matter:
+            if not wanted[i]:
                 continue
-            part = t._op.gradient(i, g, t, t._inputs, t._attrs)
+            part = t._op.gradient(i, g, t, t._inputs, t._attrs) if parts is None else parts[i]
             if part is None:
                 continue
             part = sum_to(part, x._data.shape)

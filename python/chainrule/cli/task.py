@@ -234,7 +234,13 @@ def train(
     each; `history`, empty; `checkpoint` and `resume` as in `fit`.
     Errors: as `fit`.
     """
-    optimizer = SGD(model.parameters(), options.lr, options.momentum, options.nesterov, options.weight_decay)
+    optimizer = SGD(
+        model.parameters(),
+        options.lr,
+        options.momentum,
+        nesterov=options.nesterov,
+        weight_decay=options.weight_decay,
+    )
 
     fit(
         model,

@@ -18,6 +18,7 @@ from .memory import plan_memory
 from .reuse import recall, remember, signature
 from .row_blocks import RowBlocks, plan_row_blocks
 from .trace import Trace
+from .update_rows import update_rows
 
 __all__ = ["CompiledProgram", "build"]
 
@@ -128,7 +129,7 @@ def build(trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | 
 def _planned(
     trace: Trace, outputs: Sequence[tuple[int, Spec]], micro_batch: int | None, errors: dict[int, Any]
 ) -> CompiledProgram:
-    code = list(trace.code)
+    code = update_rows(trace.code, trace.values)
     returned: list[int] = []
     for value, spec in outputs:
         if trace.values[value].array is not None or value in trace.inputs or value in returned:

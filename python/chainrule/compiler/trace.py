@@ -206,13 +206,13 @@ class Trace:
     ) -> None:
         """Append an optimizer's update of one parameter, which consumes the gradient."""
         inputs: list[Tensor | Array] = [gradient, hyperparameters, *([] if step_state is None else [step_state])]
-        self.in_place(rule, [parameter, *states], inputs, Update(parameter.size))
+        self.in_place(rule, [parameter, *states], inputs, Update(parameter.size, parameter._row_size))
         self.consumed.add(parameter._number)
         self.bump_version(parameter._version)
 
-    def advance(self, step_states: Sequence[Array], hyperparameters: Array, kind: int) -> None:
+    def advance(self, step_states: Sequence[Array], hyperparameters: Array, numbers: int, update: str) -> None:
         """Append the increment of the step states at the end of a step."""
-        self.in_place("advance", step_states, [hyperparameters], Advance(kind))
+        self.in_place(f"advance {update}".strip(), step_states, [hyperparameters], Advance(numbers))
 
     def _overwritten(self, target: Tensor | Array) -> int:
         if isinstance(target, Tensor) and (isinstance(target._data, TracerValue) or self._created_inside(target)):

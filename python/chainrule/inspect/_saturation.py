@@ -19,7 +19,7 @@ from ..nn import Module
 from ..nn._evaluate import evaluating, input_dtype, to_model_input
 from ..nn._record_calls import Call, record_module_calls
 from ..ops._op import OPS
-from ..train._dataset import _convert
+from ..train._dataset import convert
 from ._derivatives import is_elementwise, local, reverse
 from ._nodes import Node, collect
 from ._text import norm, number, shape_text
@@ -172,7 +172,7 @@ def report(
     grad_mode.executor.forbid("saturation: values are not known inside a compiled function; call it outside")
     if (y is None) != (loss is None):
         raise ValueError("saturation: gradients need both y and loss=")
-    rows = None if y is None or loss is None else _convert(model, X, y, loss, "saturation: ")
+    rows = None if y is None or loss is None else convert(model, X, y, loss, "saturation: ")
     x = to_model_input(X, input_dtype(model), "saturation: X")
     if x.ndim == 0 or x.size == 0:
         raise ValueError(f"saturation: X needs at least one row, its shape is {x.shape}")

@@ -12,6 +12,7 @@ from .._util import exports as _exports
 from . import functional as functional
 from . import utils as utils
 from ._activations import *
+from ._attention import *
 from ._composed import *
 from ._containers import *
 from ._conv import *
@@ -32,6 +33,7 @@ from ._preprocessing.base import fit_preprocessing as fit_preprocessing
 from ._preprocessing.features import *
 from ._preprocessing.one_hot import *
 from ._preprocessing.pca import *
+from ._recurrent import *
 from ._registry import LAYERS as LAYERS
 from ._registry import register_serializable as register_serializable
 from ._shape import *

@@ -16,9 +16,9 @@ from .._tensor import tensor
 from .._util.dtypes import FLOATS
 from ..random import Generator, default_generator
 
-__all__ = ["check_init", "draw_normal", "draw_uniform", "draw_weight", "without_initial_weights"]
+__all__ = ["check_init", "draw_bias", "draw_normal", "draw_uniform", "draw_weight", "without_initial_weights"]
 
-_INITS = ("glorot", "he")
+_INITS = ("glorot", "he", "torch")
 
 
 class _Drawing(threading.local):
@@ -56,10 +56,21 @@ def check_init(name: str, init: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
 def draw_weight(
     shape: tuple[int, ...], fan_in: int, fan_out: int, init: str, dtype: np.dtype[Any], generator: Generator | None
 ) -> npt.NDArray[Any]:
-    """Uniform from [-b, b): b = sqrt(6 / (fan_in + fan_out)) for "glorot", sqrt(6 / fan_in) for "he"."""
+    """Uniform from [-b, b).
+
+    b = sqrt(6 / (fan_in + fan_out)) for "glorot", sqrt(6 / fan_in) for "he", sqrt(1 / fan_in) for "torch".
+    """
     fan = fan_in + (fan_out if init == "glorot" else 0)
-    bound = ops.sqrt(ops.div(tensor(6.0, dtype=dtype), tensor(float(fan), dtype=dtype))).item()
+    scale = 1.0 if init == "torch" else 6.0
+    bound = ops.sqrt(ops.div(tensor(scale, dtype=dtype), tensor(float(fan), dtype=dtype))).item()
     return draw_uniform(shape, bound, dtype, generator)
+
+
+def draw_bias(size: int, fan_in: int, init: str, dtype: np.dtype[Any], generator: Generator | None) -> npt.NDArray[Any]:
+    """Zeros, or for "torch" uniform from [-b, b), b = sqrt(1 / fan_in)."""
+    if init != "torch":
+        return np.zeros(size, dtype)
+    return draw_weight((size,), fan_in, 0, init, dtype, generator)
 
 
 def draw_uniform(

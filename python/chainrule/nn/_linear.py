@@ -12,7 +12,7 @@ from .._tensor import Tensor
 from .._util.checks import check_size
 from .._util.exports import own_names
 from ..random import Generator
-from ._init import check_init, draw_weight
+from ._init import check_init, draw_bias, draw_weight
 from ._module import Module, Parameter, Stored
 
 
@@ -20,8 +20,9 @@ class Linear(Module):
     """Fully connected layer, y = x @ weight + bias.
 
     `weight` has shape (in_features, out_features) and is drawn uniformly from [-b, b): `init="glorot"` has b = sqrt(6
-    / (in_features + out_features)), for tanh and sigmoid; `init="he"` has b = sqrt(6 / in_features), for relu. `bias`
-    has shape (out_features,) and is initialized with 0.
+    / (in_features + out_features)), for tanh and sigmoid; `init="he"` has b = sqrt(6 / in_features), for relu;
+    `init="torch"` has b = 1 / sqrt(in_features). `bias` has shape (out_features,) and is initialized with 0, with
+    "torch" likewise from [-b, b).
 
     Arguments: `in_features`, `out_features`, at least 1; `bias`, whether to add one (else it is None); `dtype`,
     float32 or float64; `init`; `generator`, a `cr.random.Generator` (default: the one that `cr.manual_seed` seeds).
@@ -50,7 +51,7 @@ class Linear(Module):
         kind, self.init = check_init("Linear", init, dtype), init
         shape = (self.in_features, self.out_features)
         self.weight = Parameter(draw_weight(shape, *shape, init, kind, generator))
-        self.bias = Parameter(np.zeros(self.out_features, dtype=kind)) if bias else None
+        self.bias = Parameter(draw_bias(self.out_features, self.in_features, init, kind, generator)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.linear(x, self.weight, self.bias)

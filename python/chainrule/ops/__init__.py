@@ -12,9 +12,11 @@ from ._activations import *
 from ._aliases import *
 from ._along import *
 from ._arithmetic import *
+from ._attention import *
 from ._cast import *
 from ._class_losses import *
 from ._conv import *
+from ._convolve import *
 from ._cumulative import *
 from ._einsum import *
 from ._getitem import *
@@ -30,6 +32,7 @@ from ._penalties import *
 from ._pool import *
 from ._products import *
 from ._rearrange import *
+from ._recurrent import *
 from ._reduce import *
 from ._shape import *
 from ._softmax import *

@@ -1,4 +1,4 @@
-"""Convolution: windows of the images as columns (unfold, im2col), times the weights (docs/arithmetic.md)."""
+"""Windows of images as columns (unfold, im2col) and back, and products with them (docs/arithmetic.md)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from .._ir.instruction import Instr
 from .._ir.products import Matmul, MatmulAccumulate
+from .._ir.records import Reduce, ReduceMode
 from .._ir.shapes import contiguous_strides
 from .._tensor import Tensor
-from ._arithmetic import _float_dtype, add
+from ._arithmetic import _float_dtype
 from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
-from ._operands import one, pair
-from ._shape import broadcast_to, reshape
+from ._operands import one
 from ._strides import copy_code
 from ._windows import Pair, Windows, image_of, pair_of, windows_of
 
@@ -51,18 +51,28 @@ def columns_of(x: Tensor, windows: Windows, outside: float) -> Tensor:
     return apply(_UNFOLD, (x,), (windows, outside))
 
 
-# The product of one matrix with each of a batch, and its gradient, a sum of products over the batch. Both are linear in
-# both arguments, and each is the gradient of the other.
+def images_of(columns: Tensor, windows: Windows) -> Tensor:
+    """Add columns up to images (col2im)."""
+    return apply(_FOLD, (columns,), (windows,))
+
+
+# The product of matrices with each of a batch, and its gradient, a sum of products over the batch. Both are linear in
+# both arguments, and each is the gradient of the other. The channels may be in groups: each has a matrix of its own.
 
 
 def _batched_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    """y[i] = w @ x[i], (m, k) and (n, k, l) to (n, m, l); attrs: whether w is read transposed."""
+    """y[i] = w @ x[i], group by group: (g*m, k) and (n, g*k, l) to (n, g*m, l).
+
+    attrs: whether w is read transposed, (g*k, m); the number of groups.
+    """
     w, x = specs
-    (swap,) = attrs
-    n, k, columns = x.shape
-    m = w.shape[1] if swap else w.shape[0]
+    swap, groups = attrs
+    n, rows, columns = x.shape
+    k = rows // groups
+    m = w.shape[1] if swap else w.shape[0] // groups
+    in_groups = groups > 1  # without groups, a batch of one axis: a product less to count for each
     record = Matmul(
-        batch=(n,),
+        batch=(n, groups) if in_groups else (n,),
         m=m,
         n=columns,
         k=k,
@@ -71,15 +81,18 @@ def _batched_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
         rs_b=columns,
         cs_b=1,
         rs_c=columns,
-        batch_a=(0,),
-        batch_b=(k * columns,),
+        batch_a=(0, m * k) if in_groups else (0,),
+        batch_b=(rows * columns, k * columns) if in_groups else (k * columns,),
     )
-    return Plan(Spec((n, m, columns), x.dtype), [Instr("matmul", x.code, [2], [0, 1], record)])
+    return Plan(Spec((n, groups * m, columns), x.dtype), [Instr("matmul", x.code, [2], [0, 1], record)])
 
 
 def _accumulate_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     """sum over i of a[i] @ b[i].T, (n, m, l) and (n, k, l) to (m, k), each element one chain over i and l."""
     a, b = specs
+    (groups,) = attrs
+    if groups > 1:
+        return _accumulate_groups(a, b, groups)
     (n, m, length), k = a.shape, b.shape[1]
     out = Spec((m, k), a.dtype)
     if m > k:
@@ -90,6 +103,28 @@ def _accumulate_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     return Plan(out, [transposed, transpose], [Spec((k, m), a.dtype)])
 
 
+def _accumulate_groups(a: Spec, b: Spec, groups: int) -> Plan:
+    """As `_accumulate_plan` for each group: of each i a chain over l, and a chain of adds over i."""
+    (n, m, length), k = a.shape, b.shape[1]
+    own_m, own_k = m // groups, k // groups
+    record = Matmul(
+        batch=(n, groups),
+        m=own_m,
+        n=own_k,
+        k=length,
+        rs_a=length,
+        cs_a=1,
+        rs_b=1,
+        cs_b=length,
+        rs_c=own_k,
+        batch_a=(m * length, own_m * length),
+        batch_b=(k * length, own_k * length),
+    )
+    reduce = Reduce(outer=1, reduced=n, inner=m * own_k, mode=ReduceMode.START_CHAIN)
+    code = [Instr("matmul", a.code, [3], [0, 1], record), Instr("sum", a.code, [2], [3], reduce)]
+    return Plan(Spec((m, own_k), a.dtype), code, [Spec((n, m, own_k), a.dtype)])
+
+
 def _by_transpose(batch: int, m: int, n: int, k: int) -> MatmulAccumulate:
     """The sum of a[i] (m, k) times the transpose of b[i] (n, k)."""
     return MatmulAccumulate(
@@ -97,12 +132,13 @@ def _by_transpose(batch: int, m: int, n: int, k: int) -> MatmulAccumulate:
     )
 
 
-def _batched(w: Tensor, x: Tensor, swap: bool) -> Tensor:
-    return apply(_BATCHED, (w, x), (swap,))
+def batched(w: Tensor, x: Tensor, swap: bool, groups: int) -> Tensor:
+    """y[i] = w @ x[i], or w.T @ x[i], group by group."""
+    return apply(_BATCHED, (w, x), (swap, groups))
 
 
-def _accumulated(a: Tensor, b: Tensor) -> Tensor:
-    return apply(_ACCUMULATE, (a, b))
+def _accumulated(a: Tensor, b: Tensor, groups: int) -> Tensor:
+    return apply(_ACCUMULATE, (a, b), (groups,))
 
 
 _BATCHED: Op = register(
@@ -110,8 +146,8 @@ _BATCHED: Op = register(
         "batched_matmul",
         _batched_plan,
         (
-            lambda g, y, x, a: _accumulated(x[1], g) if a[0] else _accumulated(g, x[1]),
-            lambda g, y, x, a: _batched(x[0], g, not a[0]),
+            lambda g, y, x, a: _accumulated(x[1], g, a[1]) if a[0] else _accumulated(g, x[1], a[1]),
+            lambda g, y, x, a: batched(x[0], g, not a[0], a[1]),
         ),
         (LINEAR, LINEAR),
     )
@@ -120,7 +156,7 @@ _ACCUMULATE: Op = register(
     Op(
         "matmul_accumulate",
         _accumulate_plan,
-        (lambda g, y, x, a: _batched(g, x[1], False), lambda g, y, x, a: _batched(g, x[0], True)),
+        (lambda g, y, x, a: batched(g, x[1], False, a[0]), lambda g, y, x, a: batched(g, x[0], True, a[0])),
         (LINEAR, LINEAR),
     )
 )
@@ -186,7 +222,7 @@ def fold(
     expected = f"(n, channels * {windows.elements}, {windows.positions})"
     if columns.ndim != 3 or columns.shape[1] % windows.elements or columns.shape[2] != windows.positions:
         raise ValueError(f"fold: x must be {expected} for images of {image}, got shape {columns.shape}")
-    return apply(_FOLD, (columns,), (windows,))
+    return images_of(columns, windows)
 
 
 def _plain_windows(name: str, image: Pair, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Windows:
@@ -201,80 +237,4 @@ def _plain_windows(name: str, image: Pair, kernel_size: Any, dilation: Any, padd
     )
 
 
-def conv2d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: int | Pair = 1,
-    padding: int | Pair | str = 0,
-    dilation: int | Pair = 1,
-) -> Tensor:
-    """Two-dimensional convolution (cross-correlation, as in PyTorch) of images with a bank of filters.
-
-    out[i, o, r, s] = bias[o] + sum over (c, y, x) of weight[o, c, y, x] * image[i, c, r*stride + y*dilation - padding,
-    s*stride + x*dilation - padding], elements outside the image being 0: one fma chain over (c, y, x) ascending,
-    then the bias.
-
-    Arguments: `x` (n, in_channels, h, w); `weight` (out_channels, in_channels, kh, kw); `bias` (out_channels,) or
-    None; all of one float dtype; `stride`, `dilation`, integers or pairs (height, width); `padding`, the same,
-    "valid" (0) or "same" (with stride 1: the output has the size of the image; odd padding goes to the bottom right).
-    Returns: a tensor (n, out_channels, oh, ow), oh = (h + 2*padding - dilation*(kh - 1) - 1) // stride + 1.
-    Errors: ValueError showing the shapes, also for a kernel larger than the image with its padding; TypeError for
-    dtypes.
-
-    >>> import numpy as np
-    >>> import chainrule as cr
-    >>> cr.conv2d(np.ones((1, 3, 32, 32)), np.ones((6, 3, 5, 5))).shape
-    (1, 6, 28, 28)
-    >>> cr.conv2d([[[[1.0, 2.0, 3.0]]]], [[[[1.0, 10.0]]]], [0.5]).numpy()
-    array([[[[21.5, 32.5]]]], dtype=float32)
-    """
-    images, filters = pair(x, weight)
-    _float_dtype("conv2d", [images, filters])
-    windows = _conv_windows(images, filters, stride, padding, dilation)
-    n, (out_channels, channels) = images.shape[0], filters.shape[:2]
-    offset = None
-    if bias is not None:
-        _, offset = pair(filters, bias)
-        _float_dtype("conv2d", [filters, offset])
-        if offset.shape != (out_channels,):
-            raise ValueError(
-                f"conv2d: bias must have shape ({out_channels},), got {offset.shape} (weight: {filters.shape})"
-            )
-    if windows.is_pointwise:
-        columns = reshape(images, (n, channels, windows.positions))
-    else:
-        columns = columns_of(images, windows, 0.0)
-    y = _batched(reshape(filters, (out_channels, channels * windows.elements)), columns, False)
-    if offset is not None:
-        # Broadcast along the positions first: the gradient is then a sum over the batch, which row blocks can continue.
-        plane = broadcast_to(reshape(offset, (out_channels, 1)), (out_channels, windows.positions))
-        y = add(y, plane)
-    return reshape(y, (n, out_channels, windows.oh, windows.ow))
-
-
-def _conv_windows(x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any) -> Windows:
-    shapes = f"(x: {x.shape}, weight: {weight.shape})"
-    if x.ndim != 4:
-        raise ValueError(f"conv2d: x must be (n, in_channels, h, w), got shape {x.shape}")
-    if weight.ndim != 4 or min(weight.shape[2:]) < 1:
-        raise ValueError(f"conv2d: weight must be (out_channels, in_channels, kh, kw), got shape {weight.shape}")
-    if x.shape[1] != weight.shape[1]:
-        raise ValueError(f"conv2d: x has {x.shape[1]} channels, weight expects {weight.shape[1]} {shapes}")
-    kernel = (weight.shape[2], weight.shape[3])
-    strides, dilations = pair_of("conv2d", "stride", stride, 1), pair_of("conv2d", "dilation", dilation, 1)
-    if not isinstance(padding, str):
-        pads = [(p, p) for p in pair_of("conv2d", "padding", padding, 0)]
-    elif padding == "valid":
-        pads = [(0, 0), (0, 0)]
-    elif padding == "same":
-        if strides != (1, 1):
-            raise ValueError(f'conv2d: padding "same" needs stride 1, got {stride!r}')
-        totals = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
-        pads = [(total // 2, total - total // 2) for total in totals]
-    else:
-        raise ValueError(f'conv2d: padding must be an integer, a pair, "same" or "valid", got {padding!r}')
-    return windows_of("conv2d", image_of("conv2d", x.shape), kernel, strides, dilations, pads)
-
-
-__all__ = ["conv2d", "fold", "unfold"]
+__all__ = ["fold", "unfold"]

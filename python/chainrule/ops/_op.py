@@ -53,6 +53,7 @@ class Plan:
 # Forward: rule(t, out, inputs, attrs) -> the term of one argument's tangent t in the output's, broadcasts to its shape.
 Rule = Callable[[Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor]
 Tangents = Sequence[Tensor | None]
+Gradients = Sequence[Tensor | None]
 
 # Forward rules without a formula. LINEAR: the op is linear in this argument while the others are fixed, so the rule is
 # the op itself, applied to the tangent in place of the argument. SYMMETRIC: the Jacobian is symmetric, so the reverse
@@ -69,7 +70,8 @@ class Op:
     `plan(name, specs, attrs)` checks shapes (its errors begin with the op's name) and returns the instructions. `vjp`
     and `jvp` have a rule or None for each argument: None if the derivative is 0 or does not exist. Elementwise ops need
     no `jvp`. A variadic op has one reverse rule, which also takes the argument's index, and one forward rule, which
-    takes all tangents (None for arguments without one).
+    takes all tangents (None for arguments without one). `joint_vjp` computes the gradients of all arguments together,
+    for ops whose gradients share their work; it takes whether each argument's is wanted.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Op:
     vjp: tuple[Rule | None, ...] = ()
     jvp: tuple[Forward | None, ...] = ()
     variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
+    joint_vjp: Callable[[Sequence[bool], Tensor, Tensor, tuple[Tensor, ...], Attrs], Gradients] | None = None
     variadic_jvp: Callable[[Tangents, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
 
     def planned(self, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -88,6 +91,8 @@ class Op:
 
     def gradient(self, i: int, g: Tensor, out: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor | None:
         """The gradient with respect to argument i, or None if the op has none."""
+        if self.joint_vjp is not None:
+            return self.joint_vjp([n == i for n in range(len(inputs))], g, out, inputs, attrs)[i]
         if self.variadic_vjp is not None:
             return self.variadic_vjp(i, g, out, inputs, attrs)
         rule = self.vjp[i] if i < len(self.vjp) else None
@@ -124,7 +129,8 @@ class Op:
     @cached_property
     def differentiable(self) -> bool:
         """Whether it has a gradient rule."""
-        return self.variadic_vjp is not None or any(rule is not None for rule in self.vjp)
+        by_one_rule = self.variadic_vjp is not None or self.joint_vjp is not None
+        return by_one_rule or any(rule is not None for rule in self.vjp)
 
 
 OPS: dict[str, Op] = {}

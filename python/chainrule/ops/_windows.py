@@ -9,7 +9,7 @@ from .._ir import records
 from .._util.checks import MAX_SIZE, check_integer, is_integer
 from ._op import Shape
 
-__all__ = ["Pair", "Windows", "image_of", "pair_of", "windows_of"]
+__all__ = ["Pair", "Windows", "image_of", "pair_of", "sizes_of", "transposed_windows_of", "windows_of"]
 
 Pair = tuple[int, int]
 
@@ -69,6 +69,18 @@ class Windows(NamedTuple):
         )
 
 
+def sizes_of(name: str, argument: str, value: Any, minimum: int, axes: int, other: int) -> Pair:
+    """Return an argument as integers for height and width; of signals, which have one axis, the height is `other`."""
+    if axes == 2:
+        return pair_of(name, argument, value, minimum)
+    numbers = tuple(value) if isinstance(value, (tuple, list)) and len(value) == 1 else (value,)
+    if any(not is_integer(n) for n in numbers):
+        raise TypeError(f"{name}: {argument} must be an integer, got {value!r}")
+    if numbers[0] < minimum:
+        raise ValueError(f"{name}: {argument} must be an integer of at least {minimum}, got {value!r}")
+    return other, check_integer(f"{name}: {argument}", numbers[0])
+
+
 def pair_of(name: str, argument: str, value: Any, minimum: int) -> Pair:
     """Return an argument as integers for height and width; a single integer stands for both."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
@@ -97,21 +109,30 @@ def windows_of(
     dilation: Pair,
     padding: Sequence[Pair],
     ceil_mode: bool = False,
+    axes: int = 2,
 ) -> Windows:
     """All windows inside the padded image; the padding is (before, after) for height and for width.
 
-    `ceil_mode`: one more window where elements remain, unless it would start beyond the image.
+    `ceil_mode`: one more window where elements remain, unless it would start beyond the image. `axes`: 1 for signals,
+    which are images of height 1, for errors.
     """
+
+    def shown(pair: Sequence[Any]) -> Any:
+        return tuple(pair) if axes == 2 else pair[1]
+
+    what = "an image" if axes == 2 else "a signal"
     counts, steps, gaps = [], [], []
     for length, k, step, d, (before, after) in zip(image, kernel, stride, dilation, padding, strict=True):
         last = length + before + after - d * (k - 1) - 1
         if last < 0:
             raise ValueError(
-                f"{name}: a kernel of {kernel} with dilation {dilation} is larger than an image of {image} with "
-                f"padding {tuple(padding)}"
+                f"{name}: a kernel of {shown(kernel)} with dilation {shown(dilation)} is larger than {what} of "
+                f"{shown(image)} with padding {shown(padding)}"
             )
         if length + before + after > MAX_SIZE // 8:
-            raise ValueError(f"{name}: an image of {image} with padding {tuple(padding)} is larger than any memory")
+            raise ValueError(
+                f"{name}: {what} of {shown(image)} with padding {shown(padding)} is larger than any memory"
+            )
         count = last // step + 1
         counts.append(count + int(ceil_mode and last % step > 0 and count * step < length + before))
         # Distances to what does not exist are 1: all others are shorter than the image with its padding.
@@ -119,3 +140,33 @@ def windows_of(
         gaps.append(d if k > 1 else 1)
     numbers = (*image, *kernel, *steps, *gaps, padding[0][0], padding[1][0], *counts)
     return Windows._make(numbers)
+
+
+def transposed_windows_of(
+    name: str,
+    columns: Pair,
+    kernel: Pair,
+    stride: Pair,
+    dilation: Pair,
+    padding: Pair,
+    extra: Pair,
+    axes: int,
+) -> Windows:
+    """The windows of a transposed convolution: `columns` of them, over the image that it returns.
+
+    The image ends `extra` rows and columns after the last window, less the padding.
+    """
+    lengths, steps, gaps = [], [], []
+    for count, k, step, d, p, more in zip(columns, kernel, stride, dilation, padding, extra, strict=True):
+        whole = (count - 1) * step + d * (k - 1) + 1 + more
+        if whole - 2 * p < 1:
+            shown = columns if axes == 2 else columns[1]
+            raise ValueError(
+                f"{name}: nothing is left of {whole} elements from x {shown} with padding {p} on each side"
+            )
+        if whole > MAX_SIZE // 8:
+            raise ValueError(f"{name}: the result has {whole} elements along an axis, more than any memory")
+        lengths.append(whole - 2 * p)
+        steps.append(step if count > 1 else 1)
+        gaps.append(d if k > 1 else 1)
+    return Windows._make((*lengths, *kernel, *steps, *gaps, *padding, *columns))

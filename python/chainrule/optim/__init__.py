@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from .._util import exports as _exports
 from ._adam import *
+from ._adam_variants import *
 from ._adaptive import *
 from ._base import *
 from ._clip import *
 from ._lbfgs import *
+from ._muon import *
 from ._plateau import *
+from ._schedule_free import *
 from ._schedules import *
 from ._sgd import *
 from ._step_schedule import *

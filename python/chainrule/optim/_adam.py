@@ -21,7 +21,8 @@ class Adam(Optimizer):
 
     Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `betas`, both in [0, 1);
     `eps`; `weight_decay`; `amsgrad`; `eps_hat`, take `eps` as the epsilon hat of the paper, which Keras and
-    scikit-learn add to sqrt(v) itself: lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps). Defaults are
+    scikit-learn add to sqrt(v) itself: lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps);
+    `decoupled_weight_decay`, that of `cr.optim.AdamW`; `maximize` and `switches`, as `cr.optim.SGD`. Defaults are
     PyTorch's. Options can be changed between steps.
     Errors: as `cr.optim.SGD`.
     Source: Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015; amsgrad: Reddi et al., ICLR 2018.
@@ -35,16 +36,18 @@ class Adam(Optimizer):
     array([ 0.75, -1.75], dtype=float32)
     """
 
-    _updates = (("adam", 12),)
+    _updates = (("adam", 12), ("adamw", 12))
     _all_states = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-    _step_state_size = 3  # steps, beta1^steps, beta2^steps
+    _start = (0.0, 1.0, 1.0)  # steps, beta1^steps, beta2^steps
 
     betas = Pair(below=1.0)
     eps = Number()
     weight_decay = Number()
     eps_hat = Flag()
-    _before: ClassVar[Mapping[str, Any]] = {"eps_hat": False}
     amsgrad = Flag()
+    decoupled_weight_decay = Flag()
+    maximize = Flag()
+    _before: ClassVar[Mapping[str, Any]] = {"eps_hat": False, "decoupled_weight_decay": False, "maximize": False}
 
     def __init__(
         self,
@@ -56,9 +59,17 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         eps_hat: bool = False,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        **switches: Any,
     ) -> None:
         options = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
-        super().__init__(params, {**options, "eps_hat": eps_hat})
+        flags = {"eps_hat": eps_hat, "decoupled_weight_decay": decoupled_weight_decay, "maximize": maximize}
+        super().__init__(params, {**options, **flags}, switches)
+
+    @classmethod
+    def _kernel(cls, options: Mapping[str, Any]) -> str:
+        return Adam._updates[options["decoupled_weight_decay"]][0]
 
     @classmethod
     def _state_names(cls, options: Mapping[str, Any]) -> Sequence[str]:
@@ -81,7 +92,7 @@ class AdamW(Adam):
     array([ 0.625, -1.5  ], dtype=float32)
     """
 
-    _updates = (("adamw", 12),)
+    _before: ClassVar[Mapping[str, Any]] = {"eps_hat": False, "decoupled_weight_decay": True, "maximize": False}
 
     def __init__(
         self,
@@ -93,8 +104,11 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         eps_hat: bool = False,
+        maximize: bool = False,
+        **switches: Any,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, eps_hat=eps_hat)
+        flags = {"eps_hat": eps_hat, "decoupled_weight_decay": True, "maximize": maximize}
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **flags, **switches)
 
 
 if not TYPE_CHECKING:

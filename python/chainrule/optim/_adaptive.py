@@ -1,9 +1,9 @@
-"""RMSprop and Adagrad."""
+"""RMSprop, Adagrad and Adadelta."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._tensor import Tensor
 from .._util.exports import own_names
@@ -19,7 +19,8 @@ class RMSprop(Optimizer):
     a = alpha * a + (1 - alpha) * d. States start at 0. docs/arithmetic.md specifies every rounding.
 
     Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `alpha`, at most 1; `eps`;
-    `weight_decay`; `momentum`; `centered`. Defaults are PyTorch's. Options can be changed between steps.
+    `weight_decay`; `momentum`; `centered`; `maximize` and `switches`, as `cr.optim.SGD`. Defaults are PyTorch's.
+    Options can be changed between steps.
     Errors: as `cr.optim.SGD`.
     Source: Hinton, lecture 6 of Neural networks for machine learning; centered: Graves, arXiv 1308.0850.
 
@@ -40,6 +41,8 @@ class RMSprop(Optimizer):
     weight_decay = Number()
     momentum = Number()
     centered = Flag()
+    maximize = Flag()
+    _before: ClassVar[Mapping[str, Any]] = {"maximize": False}
 
     def __init__(
         self,
@@ -50,9 +53,13 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
+        *,
+        maximize: bool = False,
+        **switches: Any,
     ) -> None:
         options = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, {**options, "momentum": momentum, "centered": centered})
+        more = {"momentum": momentum, "centered": centered, "maximize": maximize}
+        super().__init__(params, {**options, **more}, switches)
 
     @classmethod
     def _kernel(cls, options: Mapping[str, Any]) -> str:
@@ -72,7 +79,8 @@ class Adagrad(Optimizer):
     specifies every rounding.
 
     Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `lr_decay`; `weight_decay`;
-    `initial_accumulator_value`; `eps`. Defaults are PyTorch's. Options can be changed between steps.
+    `initial_accumulator_value`; `eps`; `maximize` and `switches`, as `cr.optim.SGD`. Defaults are PyTorch's. Options
+    can be changed between steps.
     Errors: as `cr.optim.SGD`.
     Source: Duchi, Hazan and Singer, Adaptive subgradient methods, JMLR 12 (2011).
 
@@ -87,12 +95,14 @@ class Adagrad(Optimizer):
 
     _updates = (("adagrad", 7),)
     _all_states = ("sum",)
-    _step_state_size = 1  # steps
+    _start = (0.0,)  # steps
 
     lr_decay = Number()
     weight_decay = Number()
     eps = Number()
     initial_accumulator_value = Number()
+    maximize = Flag()
+    _before: ClassVar[Mapping[str, Any]] = {"maximize": False}
 
     def __init__(
         self,
@@ -102,13 +112,61 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+        **switches: Any,
     ) -> None:
         options = {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay, "eps": eps}
-        super().__init__(params, {**options, "initial_accumulator_value": initial_accumulator_value})
+        more = {"initial_accumulator_value": initial_accumulator_value, "maximize": maximize}
+        super().__init__(params, {**options, **more}, switches)
 
     @classmethod
     def _initial_state_value(cls, options: Mapping[str, Any]) -> float:
         return float(options["initial_accumulator_value"])
+
+
+class Adadelta(Optimizer):
+    """Adadelta: steps by the gradient times the ratio of the roots of the averages of squared steps and gradients.
+
+    d = g + weight_decay * p;  s = rho * s + (1 - rho) * d²;  y = sqrt(u + eps) / sqrt(s + eps) * d;
+    u = rho * u + (1 - rho) * y²;  p = p - lr * y, where s and u start at 0. docs/arithmetic.md specifies every
+    rounding.
+
+    Arguments: `params`, parameters or groups of them, as `cr.optim.SGD`; `lr`; `rho`, at most 1; `eps`; `weight_decay`;
+    `maximize` and `switches`, as `cr.optim.SGD`. Defaults are PyTorch's. Options can be changed between steps.
+    Errors: as `cr.optim.SGD`.
+    Source: Zeiler, ADADELTA: an adaptive learning rate method, arXiv 1212.5701.
+
+    >>> import chainrule as cr
+    >>> weight = cr.nn.Parameter([1.0, -2.0])
+    >>> optimizer = cr.optim.Adadelta([weight], lr=0.5, rho=0.75, eps=1.0)
+    >>> cr.sum(weight * weight).backward()
+    >>> optimizer.step()
+    >>> weight.numpy().round(4)
+    array([ 0.2929, -1.1056], dtype=float32)
+    """
+
+    _updates = (("adadelta", 12),)
+    _all_states = ("square_avg", "acc_delta")
+
+    rho = Number(most=1.0)
+    eps = Number()
+    weight_decay = Number()
+    maximize = Flag()
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[Mapping[str, Any]],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        **switches: Any,
+    ) -> None:
+        options = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+        super().__init__(params, options, switches)
 
 
 if not TYPE_CHECKING:

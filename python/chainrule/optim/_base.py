@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,12 +10,14 @@ import numpy.typing as npt
 
 from .. import _core
 from .._ir.elementwise import Update
+from .._ir.records import Advance
 from .._ir.table import Entry, add_instruction
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, constant
 from .._util.dtypes import Array
 from .._util.mode import grad_mode
-from ..autodiff._sweeps import check_overwrite
+from ..autodiff._sweeps import check_overwrite, no_grad
+from ._checks import as_list, check_names, check_params, check_switches, signature
 from ._options import Number, Option, options_of
 
 __all__ = ["Group", "Optimizer"]
@@ -40,7 +42,7 @@ class Group:
         self._hyperparameters = np.zeros(sum(option.size for option in self._kind._options.values()))
         self.initial: dict[str, float] = {}  # options before a schedule changed them
         self._states: tuple[tuple[Array, ...], ...] = tuple(() for _ in params)
-        self._step_states = [_new_step_state(self._kind._step_state_size) for _ in params]
+        self._step_states: list[npt.NDArray[np.float64] | None] = [None for _ in params]
         self._names: tuple[str, ...] = ()
         self._set(self._checked(options))
 
@@ -69,7 +71,10 @@ class Group:
         """Set the hyperparameters. A change of the required states creates or drops arrays; compiled steps retrace."""
         self._hyperparameters[...] = values
         options = dict(self)
-        self._update = self._kind._kernel(options)
+        self._update, self._maximize = self._kind._kernel(options), bool(options.get("maximize"))
+        start = self._kind._step_state(options)
+        if any((state is None) != (not start) for state in self._step_states):
+            self._step_states = [np.array(start, np.float64) if start else None for _ in self.params]
         names = tuple(self._kind._state_names(options))
         if names != self._names:
             initial = self._kind._initial_state_value(options)
@@ -89,6 +94,9 @@ class Group:
         Arrays are overwritten where the states match: compiled steps hold them and are then not retraced.
         """
         self._hyperparameters[...], self._update = other._hyperparameters, other._update
+        self._maximize = other._maximize
+        if any((own is None) != (new is None) for own, new in zip(self._step_states, other._step_states, strict=True)):
+            self._step_states = other._step_states
         if self._names != other._names:
             self._names, self._states = other._names, other._states
         for own, values in zip((*self._states, self._step_states), (*other._states, other._step_states), strict=True):
@@ -110,10 +118,11 @@ class Optimizer:
 
     # The updates that it calls, and the flops of each per element, without weight decay and optional states.
     _updates: ClassVar[tuple[tuple[str, int], ...]] = ()
-    _joins_product: ClassVar[bool] = False  # whether they are fused into matrix products
+    _join_products: ClassVar[tuple[str, ...]] = ()  # those of them that are fused into matrix products
+    _advances: ClassVar[bool] = False  # whether the update advances its step states by a rule of its own
     _options: ClassVar[dict[str, Option[Any]]]
     _before: ClassVar[Mapping[str, Any]] = {}  # what options were that states of earlier versions do not have
-    _step_state_size: ClassVar[int] = 0  # float64 values that advance with every step; 0: none
+    _start: ClassVar[tuple[float, ...]] = ()  # numbers that advance with every step: their values before the first
     _all_states: ClassVar[tuple[str, ...]] = ()  # in the order of the kernel
 
     lr = Number()
@@ -121,7 +130,9 @@ class Optimizer:
     def __init_subclass__(cls) -> None:
         cls._options = options_of(cls)
         for name, flops in vars(cls).get("_updates", ()):
-            add_instruction(name, Entry(Update, flops, joins_product=cls._joins_product))
+            add_instruction(name, Entry(Update, flops, joins_product=name in cls._join_products))
+            if cls._advances:
+                add_instruction(f"advance {name}", Entry(Advance))
 
     @classmethod
     def _kernel(cls, options: Mapping[str, Any]) -> str:
@@ -134,6 +145,11 @@ class Optimizer:
         return cls._all_states
 
     @classmethod
+    def _step_state(cls, options: Mapping[str, Any]) -> tuple[float, ...]:
+        """The step state before the first step, for these options; empty: none."""
+        return cls._start
+
+    @classmethod
     def _initial_state_value(cls, options: Mapping[str, Any]) -> float:
         """The initial value of the states."""
         return 0.0
@@ -142,28 +158,63 @@ class Optimizer:
     def _check(cls, options: Mapping[str, Any]) -> None:
         """Raise ValueError for incompatible options."""
 
-    def __init__(self, params: Iterable[Tensor] | Iterable[Mapping[str, Any]], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[Mapping[str, Any]],
+        options: Mapping[str, Any],
+        switches: Mapping[str, Any] | None = None,
+    ) -> None:
         name = type(self).__name__
+        check_switches(name, switches or {})
         grad_mode.executor.forbid(
             f"{name}: created inside a compiled function, where its state would be lost; create it outside"
         )
         if isinstance(params, Tensor):
             raise TypeError(
-                f"{name}: expected an iterable of parameters, got one tensor {_signature(params)}; write [parameter]"
+                f"{name}: expected an iterable of parameters, got one tensor {signature(params)}; write [parameter]"
             )
-        found = _as_list(name, params)
+        found = as_list(name, params)
         plain = not any(isinstance(item, Mapping) for item in found)
         groups: list[Any] = [{"params": found}] if plain else found
         for i, group in enumerate(groups):
             if not isinstance(group, Mapping) or "params" not in group:
                 raise TypeError(f"{name}: group {i} is not a dict with 'params'")
-        given = [_as_list(name, group["params"]) for group in groups]
-        _check_params(name, given)
+        given = [as_list(name, group["params"]) for group in groups]
+        check_params(name, given)
+        self._check_parameters([parameter for part in given for parameter in part])
         self.params = [parameter for part in given for parameter in part]
+        self.defaults = dict(options)
         self.param_groups = [
             Group(self, part, {**options, **{key: group[key] for key in group if key != "params"}})
             for part, group in zip(given, groups, strict=True)
         ]
+
+    def _check_parameters(self, params: Sequence[Tensor]) -> None:
+        """Raise ValueError for parameters that the formula is not for."""
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add a group of parameters, for example of a layer that was frozen so far.
+
+        Arguments: `group`, a dict with `params` and the options that differ from those the optimizer was given.
+        Errors: as the constructor's; RuntimeError in a compiled function.
+
+        >>> import chainrule as cr
+        >>> layer = cr.nn.Linear(2, 1)
+        >>> optimizer = cr.optim.SGD([layer.weight], lr=0.5)
+        >>> optimizer.add_param_group({"params": layer.bias, "lr": 0.1})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.5, 0.1]
+        """
+        name = type(self).__name__
+        self._forbid_in_compiled("a group of parameters")
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise TypeError(f"{name}: add_param_group: expected a dict with 'params', got {group!r}")
+        own = as_list(name, group["params"])
+        check_params(name, [*(each.params for each in self.param_groups), own])
+        self._check_parameters(own)
+        options = {**self.defaults, **{key: group[key] for key in group if key != "params"}}
+        self.param_groups = [*self.param_groups, Group(self, own, options)]
+        self.params = [*self.params, *own]
 
     @classmethod
     def _option(cls, name: str) -> Option[Any]:
@@ -185,11 +236,13 @@ class Optimizer:
         for group, values in zip(self.param_groups, changed, strict=True):
             group._set(values)
 
-    def step(self) -> None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that requires a gradient and has one, by the optimizer's formula.
 
-        A frozen parameter, one with requires_grad=False, and its states stay as they are, whatever its `grad`. An
-        error or an interrupt between two parameters leaves each with the state of its own number of steps.
+        Arguments: `closure`, a function that computes the gradients and returns the loss, called first, if given.
+        Returns: the closure's result, or None. With `maximize` the steps are those of the negative gradient. A frozen
+        parameter, one with requires_grad=False, and its states stay as they are, whatever its `grad`. An error or an
+        interrupt between two parameters leaves each with the state of its own number of steps.
 
         Errors: ValueError when a gradient's shape or dtype is not its parameter's; RuntimeError inside `cr.grad` and
         other transformations that differentiate by a parameter or a gradient; then no parameter has changed.
@@ -201,24 +254,35 @@ class Optimizer:
         >>> weight.numpy()
         array([2.], dtype=float32)
         """
+        loss = None if closure is None else closure()
         ready = [self._ready(group) for group in self.param_groups]
         with _core.writing([parameter._data for parameter in self.params]):
             self._update_all(ready)
+        return loss
 
     def _update_all(self, ready: Sequence[list[tuple[int, Tensor]]]) -> None:
         executor = grad_mode.executor
         for group, gradients in zip(self.param_groups, ready, strict=True):
             executor.guard(group, "_states")
+            executor.guard(group, "_update")
+            executor.guard(group, "_maximize")
             step_states: list[Array] = []
             try:
                 for i, gradient in gradients:
-                    parameter, states, step_state = group.params[i], group._states[i], group._step_states[i]
-                    executor.update(group._update, parameter, gradient, states, group._hyperparameters, step_state)
+                    step_state = group._step_states[i]
+                    self._update_one(group, i, _negative(gradient) if group._maximize else gradient)
                     if step_state is not None:
                         step_states.append(step_state)
             finally:
                 if step_states:
-                    executor.advance(step_states, group._hyperparameters, self._step_state_size)
+                    update = group._update if self._advances else ""
+                    executor.advance(step_states, group._hyperparameters, len(step_states[0]), update)
+
+    def _update_one(self, group: Group, i: int, gradient: Tensor) -> None:
+        """Update a parameter of a group and its states."""
+        grad_mode.executor.update(
+            group._update, group.params[i], gradient, group._states[i], group._hyperparameters, group._step_states[i]
+        )
 
     def _ready(self, group: Group) -> list[tuple[int, Tensor]]:
         """The indices and gradients of the parameters that are not frozen and have a gradient."""
@@ -237,8 +301,8 @@ class Optimizer:
             values, own = gradient._data, parameter._data  # properties of tensors took a tenth of a small step
             if values.shape != own.shape or values.dtype != own.dtype:
                 raise ValueError(
-                    f"{type(self).__name__}: parameter {self._index_of(parameter)} is {_signature(parameter)}, its "
-                    f"gradient {_signature(gradient)}"
+                    f"{type(self).__name__}: parameter {self._index_of(parameter)} is {signature(parameter)}, its "
+                    f"gradient {signature(gradient)}"
                 )
             found.append((i, gradient))
         return found
@@ -246,10 +310,11 @@ class Optimizer:
     def _index_of(self, parameter: Tensor) -> int:
         return next(i for i, p in enumerate(self.params) if p is parameter)
 
-    def zero_grad(self) -> None:
-        """Set the gradients of all parameters to None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradients of all parameters to None, or those that exist to 0 (`set_to_none=False`)."""
         for parameter in self.params:
-            parameter.grad = None
+            gradient = None if set_to_none else parameter.grad
+            parameter.grad = None if gradient is None else Tensor._wrap(np.zeros(parameter.shape, parameter.dtype))
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of everything that the next steps depend on besides the parameters.
@@ -264,10 +329,9 @@ class Optimizer:
         state: dict[str, Any] = {"groups": [dict(group) for group in self.param_groups]}
         for name in self._all_states:
             state[name] = [None if array is None else array.copy() for array in _states(self.param_groups, name)]
-        if self._step_state_size:
-            state["clock"] = [
-                array.copy() for group in self.param_groups for array in group._step_states if array is not None
-            ]
+        clock = _clock(self.param_groups)
+        if self._start or clock:
+            state["clock"] = [array.copy() for array in clock]
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -283,18 +347,19 @@ class Optimizer:
         >>> b.lr, b.momentum
         (0.5, 0.9)
         """
-        expected = ("groups", *self._all_states, *(["clock"] if self._step_state_size else []))
-        _check_names("", expected, state)
+        check_names("", ("groups", *self._all_states), state)
         groups = [{**self._before, **options} for options in state["groups"]]
         if len(groups) != len(self.param_groups):
             raise ValueError(f"load_state_dict: {len(groups)} groups, expected {len(self.param_groups)}")
         for i, options in enumerate(groups):
-            _check_names(f"group {i}: ", tuple(self._options), options)
+            check_names(f"group {i}: ", tuple(self._options), options)
         loaded = [Group(self, own.params, options) for own, options in zip(self.param_groups, groups, strict=True)]
         for name in self._all_states:
             _fill(name, _states(loaded, name), list(state[name]))
-        if self._step_state_size:
-            _fill("clock", [array for group in loaded for array in group._step_states], list(state["clock"]))
+        clock = _clock(loaded)
+        if clock:
+            check_names("", ("clock",), state)
+            _fill("clock", clock, list(state["clock"]))
         self._forbid_in_compiled("its state")
         for own, group in zip(self.param_groups, loaded, strict=True):
             own._load(group)
@@ -310,63 +375,17 @@ def _fill(name: str, arrays: Sequence[Array | None], values: Sequence[Any]) -> N
     if len(values) != len(arrays):
         raise ValueError(f"load_state_dict: {name} has {len(values)} entries for {len(arrays)} parameters")
     for i, (array, value) in enumerate(zip(arrays, values, strict=True)):
-        if _signature(value) != _signature(array):
-            raise ValueError(f"load_state_dict: {name} {i} is {_signature(value)}, expected {_signature(array)}")
+        if signature(value) != signature(array):
+            raise ValueError(f"load_state_dict: {name} {i} is {signature(value)}, expected {signature(array)}")
         if array is not None:
             array[...] = value
 
 
-def _new_step_state(size: int) -> npt.NDArray[np.float64] | None:
-    """A new step state: the number of steps, then the running products of the betas, which start at 1."""
-    if size == 0:
-        return None
-    step_state = np.ones(size)
-    step_state[0] = 0
-    return step_state
+def _clock(groups: Sequence[Group]) -> list[Array]:
+    """The step states of all parameters."""
+    return [array for group in groups for array in group._step_states if array is not None]
 
 
-def _signature(array: Tensor | Array | None) -> str:
-    return "None" if array is None else f"{array.dtype} {array.shape}"
-
-
-def _as_list(name: str, params: Any) -> list[Any]:
-    if isinstance(params, Tensor):
-        return [params]
-    if not isinstance(params, Iterable):
-        raise TypeError(f"{name}: expected an iterable of parameters, got {type(params).__name__}{_advice(params)}")
-    return list(params)
-
-
-def _check_names(where: str, names: Sequence[str], state: Mapping[str, Any]) -> None:
-    missing = [name for name in names if name not in state]
-    if missing:
-        raise ValueError(f"load_state_dict: {where}missing {', '.join(missing)}")
-
-
-def _check_params(name: str, groups: Sequence[Sequence[Any]]) -> None:
-    """Raise unless all are different leaves that can be trained. Frozen ones are allowed if they are of a module."""
-    seen: dict[int, str] = {}
-    for number, group in enumerate(groups):
-        for i, parameter in enumerate(group):
-            where = f"parameter {len(seen)}" if len(groups) == 1 else f"parameter {i} of group {number}"
-            if not isinstance(parameter, Tensor):
-                raise TypeError(f"{name}: {where} is not a tensor but {type(parameter).__name__}{_advice(parameter)}")
-            if not parameter.is_leaf:
-                raise ValueError(
-                    f"{name}: {where}, {_signature(parameter)}, was created by an op, and a step on it would train "
-                    "nothing; pass the leaves that it is computed from, or detach() it and set requires_grad"
-                )
-            if not parameter.requires_grad and not parameter._learned:
-                raise TypeError(f"{name}: {where} is not a tensor with requires_grad=True")
-            if id(parameter) in seen:
-                raise ValueError(f"{name}: the same parameter appears twice, as {seen[id(parameter)]} and as {where}")
-            seen[id(parameter)] = where
-    if not seen:
-        raise ValueError(f"{name}: expected at least one parameter, got none")
-
-
-def _advice(given: Any) -> str:
-    """What to write in place of something that is not a tensor, for errors."""
-    if hasattr(given, "parameters"):
-        return "; pass model.parameters()"
-    return "; pass parameters() instead of named_parameters()" if isinstance(given, tuple) else ""
+def _negative(gradient: Tensor) -> Tensor:
+    with no_grad():
+        return -gradient

@@ -17,7 +17,7 @@ from .._util.exports import own_names
 from .._util.mode import grad_mode
 from ..autodiff._sweeps import no_grad
 from ..compiler.jit import Compiled
-from ._base import _as_list, _check_params
+from ._checks import as_list, check_params
 from ._line_search import Point, as_number, strong_wolfe
 from ._two_loop import History
 
@@ -67,10 +67,10 @@ class LBFGS:
         history_size: int = 100,
         line_search_fn: str | None = None,
     ) -> None:
-        self.params: list[Tensor] = _as_list("LBFGS", params)
+        self.params: list[Tensor] = as_list("LBFGS", params)
         if any(isinstance(item, Mapping) for item in self.params):
             raise TypeError("LBFGS: all parameters have the same options; pass model.parameters() in place of groups")
-        _check_params("LBFGS", [self.params])
+        check_params("LBFGS", [self.params])
         dtypes = sorted({str(parameter.dtype) for parameter in self.params})
         if len(dtypes) > 1:
             raise ValueError(f"LBFGS: the parameters mix {' and '.join(dtypes)}, expected one dtype")
@@ -87,8 +87,8 @@ class LBFGS:
         self._history = History(self.history_size)
         self._previous: tuple[Tensor, Tensor] | None = None  # the last iteration's gradient and step
 
-    def zero_grad(self) -> None:
-        """Set the gradients of all parameters to None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set the gradients of all parameters to None; with False or True: each evaluation computes them anew."""
         for parameter in self.params:
             parameter.grad = None
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Flag", "Number", "Option", "Pair", "options_of"]
+__all__ = ["Flag", "Number", "Option", "Pair", "Whole", "options_of"]
 
 V = TypeVar("V")
 Hyperparameters = npt.NDArray[np.float64]
@@ -90,9 +90,26 @@ class Option(Generic[V]):
 class Number(Option[float]):
     """A finite number of at least 0."""
 
+    def parts(self, value: Any, what: str) -> list[Any]:
+        """The number; a bool, which stands in another place in earlier versions, is none."""
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{what}: {self.name} must be a number, got {value}")
+        return [value]
+
     def read(self, hyperparameters: Hyperparameters) -> float:
         """The value in a group's hyperparameters."""
         return float(hyperparameters[self.offset])
+
+
+class Whole(Number):
+    """A whole number of at least 0."""
+
+    def parts(self, value: Any, what: str) -> list[Any]:
+        """The number."""
+        (number,) = super().parts(value, what)
+        if not float(number).is_integer():
+            raise ValueError(f"{what}: {self.name} must be a whole number, got {value}")
+        return [number]
 
 
 class Flag(Option[bool]):
@@ -100,6 +117,8 @@ class Flag(Option[bool]):
 
     def parts(self, value: Any, what: str) -> list[Any]:
         """1 or 0."""
+        if not isinstance(value, (bool, np.bool_)) and value not in (0, 1):
+            raise TypeError(f"{what}: {self.name} must be True or False, got {value!r}")
         return [bool(value)]
 
     def read(self, hyperparameters: Hyperparameters) -> bool:

@@ -20,7 +20,7 @@ from ..nn._loss_module import takes
 from ..nn._preprocessing.base import split_preprocessing
 from ..ops._op import OPS, apply
 
-__all__ = ["Dataset", "holds_labels", "prepare", "prepare_validation"]
+__all__ = ["Dataset", "convert", "holds_labels", "prepare", "prepare_validation"]
 
 Loss = Callable[..., Tensor]  # (prediction, target), with sample_weight if the data has weights
 _TAKE = OPS["take"]
@@ -77,7 +77,7 @@ def prepare(
         raise ValueError(f"{caller}: the optimizer has none of the model's parameters")
     if sample_weight is not None:
         X, y = _rows_counted(X, y, np.asarray(sample_weight))
-    train = _convert(model, X, y, loss, f"{caller}: ")
+    train = convert(model, X, y, loss, f"{caller}: ")
     if sample_weight is not None:
         train = replace(train, weight=_weights(sample_weight, loss, train, caller))
     _check_first_row(loss, train, caller)
@@ -88,7 +88,7 @@ def prepare_validation(model: Module, validation: tuple[Any, Any], loss: Loss) -
     """Check and convert the validation data."""
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"fit: validation must be a pair (X, y), got {type(validation).__name__}")
-    held_out = _convert(model, validation[0], validation[1], loss, "fit: validation ")
+    held_out = convert(model, validation[0], validation[1], loss, "fit: validation ")
     _check_first_row(loss, held_out, "fit", "validation ")
     return held_out
 
@@ -98,7 +98,8 @@ def holds_labels(y: Any, loss: Loss) -> bool:
     return isinstance(y, Tensor) and y.dtype.kind == "i" and takes(loss) in ("labels", "labels or probabilities")
 
 
-def _convert(model: Module, X: Any, y: Any, loss: Loss, where: str) -> Dataset:
+def convert(model: Module, X: Any, y: Any, loss: Loss, where: str) -> Dataset:
+    """Convert inputs and targets for a model and a loss; errors begin with `where`."""
     inputs = map_parts(number_rows, X, f"{where}X")
     targets = map_parts(as_ndarray, y, f"{where}y")
     _check_rows(inputs, targets, where)
@@ -159,7 +160,7 @@ def _rows_counted(X: Any, y: Any, weight: npt.NDArray[Any]) -> tuple[Any, Any]:
     arrays = [map_parts(lambda part, _: np.asarray(part), source) for source in (X, y)]
     lengths = [len(part) if part.ndim else -1 for source in arrays for _, part in parts_of(source)]
     if weight.ndim != 1 or len({*lengths, len(weight)}) > 1:
-        return X, y  # an error that `_convert` or `_weights` describes
+        return X, y  # an error that `convert` or `_weights` describes
     without, counting = np.flatnonzero(weight == 0), np.flatnonzero(weight != 0)
     if not len(without) or not len(counting):
         return X, y

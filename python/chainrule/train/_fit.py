@@ -17,6 +17,7 @@ from ..nn._evaluate import evaluating, predict_eagerly
 from ..nn._inputs import has_several, map_parts
 from ..nn._output import Output, output_of
 from ..optim import StepSchedule
+from ._batches import BatchTrainer
 from ._dataset import Dataset, prepare_validation
 from ._fit_arguments import class_weights, hold_out, make_callbacks, make_optimizer, progress_of, resolve_loss
 from ._fit_metrics import Metric, of_classes, resolve_metrics
@@ -28,16 +29,18 @@ from ._training import FitTrainer, Training
 
 __all__ = ["History", "fit"]
 
+_BATCH_SIZE = 32
+
 
 def fit(
     model: Module,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     loss: Callable[..., Tensor] | None = None,
     optimizer: Optimizer | str | None = None,
     epochs: int = 10,
-    batch_size: int | None = 32,
+    batch_size: int | None = _BATCH_SIZE,
     micro_batch: int | None = None,
     sample_weight: npt.ArrayLike | None = None,
     class_weight: Mapping[Any, float] | str | None = None,
@@ -60,7 +63,8 @@ def fit(
     """Train a model by minibatches.
 
     A `cr.Trainer` runs `epochs` more epochs; `fit` adds validation, a schedule, progress and callbacks after each of
-    them.
+    them. Without `y`, X is an iterable of batches (x, y), such as a `cr.data.DataLoader`; each epoch runs through it
+    once, and all batches but the last have the same number of rows.
 
     Arguments: those of `cr.Trainer`, where `loss` may be left out if the model ends with `cr.nn.Output`, which then
     also converts `y` (`targets`: texts, bools and any integers are labels); `optimizer`, an object, a name of
@@ -102,25 +106,32 @@ def fit(
         loss = resolve_loss(loss, output)
         chosen: Optimizer = make_optimizer(optimizer, model, history, schedule)
         after_epoch, shown = make_callbacks(callbacks), progress_of(progress, verbose)
-        X, y, sample_weight, validation = _rows(output, loss, X, y, sample_weight, class_weight, validation, seed)
-        trainer = FitTrainer(
-            model,
-            X,
-            y,
-            loss=loss,
-            optimizer=chosen,
-            batch_size=batch_size,
-            micro_batch=micro_batch,
-            sample_weight=sample_weight,
-            clip_norm=clip_norm,
-            clip_value=clip_value,
-            seed=seed,
-            shuffle=shuffle,
-            nonfinite=nonfinite,
-            compile=compile,
-            schedule=[one for one in each(schedule) if isinstance(one, StepSchedule)],
-        )
-        held_out = None if validation is None else prepare_validation(model, validation, loss)
+        options: dict[str, Any] = {
+            "loss": loss,
+            "optimizer": chosen,
+            "micro_batch": micro_batch,
+            "clip_norm": clip_norm,
+            "clip_value": clip_value,
+            "seed": seed,
+            "nonfinite": nonfinite,
+            "compile": compile,
+            "schedule": [one for one in each(schedule) if isinstance(one, StepSchedule)],
+        }
+        if y is None:
+            _refuse_with_batches(
+                output,
+                validation,
+                batch_size=batch_size != _BATCH_SIZE,
+                shuffle=not shuffle,
+                sample_weight=sample_weight is not None,
+                class_weight=class_weight is not None,
+            )
+            trainer: FitTrainer = BatchTrainer(model, X, **options)
+        else:
+            X, y, sample_weight, validation = _rows(output, loss, X, y, sample_weight, class_weight, validation, seed)
+            options |= {"batch_size": batch_size, "shuffle": shuffle, "sample_weight": sample_weight}
+            trainer = FitTrainer(model, X, y, **options)
+        held_out = None if validation is None else prepare_validation(model, validation, loss)  # type: ignore[arg-type]
         measures = resolve_metrics(metrics, loss, output, held_out)
         curves = ["loss", *([] if held_out is None else ["val_loss", *(f"val_{name}" for name in measures)])]
         per_epoch = epoch_schedules(schedule, chosen, curves)
@@ -136,6 +147,17 @@ def fit(
         raise
     training.run(last)
     return record
+
+
+def _refuse_with_batches(output: Output | None, validation: Any, **given: bool) -> None:
+    """Raise TypeError for arguments that go with arrays of all rows only."""
+    names = [name for name, is_given in given.items() if is_given]
+    if names:
+        raise TypeError(f"fit: {names[0]} goes with arrays X and y, not with an iterable of batches")
+    if output is not None:
+        raise TypeError("fit: a model that ends with cr.nn.Output takes arrays X and y, which name its classes")
+    if isinstance(validation, (float, int, np.number)):
+        raise TypeError("fit: validation must be a pair (X, y) for an iterable of batches, a fraction goes with arrays")
 
 
 def _rows(

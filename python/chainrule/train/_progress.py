@@ -21,7 +21,7 @@ class Progress(Protocol):
     """Receiver of progress events from `fit`; epochs count from 1."""
 
     def begin(self, epoch: int, epochs: int, rows: int) -> None:
-        """An epoch of `rows` rows starts."""
+        """An epoch of `rows` rows starts, 0 if their number is not known."""
 
     def advance(self, rows: int) -> None:
         """`rows` more rows are done."""
@@ -112,7 +112,8 @@ class _Line:
         self._last = time.monotonic()
         if self._live and self._last - self._shown >= _INTERVAL:
             self._shown = self._last
-            self._write(f"\r{self._label}  {100 * self._done // self._rows:3} %")
+            done = f"{100 * self._done // self._rows:3} %" if self._rows else f"{self._done} rows"
+            self._write(f"\r{self._label}  {done}")
 
     def end(self, summary: str) -> None:
         seconds = max(self._last - self._begun, 1e-9)  # excludes the validation after the last step
@@ -146,7 +147,7 @@ class _Bar(_Line):
         super().begin(epoch, epochs, rows)
         size = shutil.get_terminal_size()  # 0 if the terminal reports no size, with which tqdm would display nothing
         self._bar = self._bar_class(
-            total=rows,
+            total=rows or None,
             desc=self._label,
             unit=" samples",
             unit_scale=True,
@@ -155,7 +156,7 @@ class _Bar(_Line):
             leave=False,
             ncols=size.columns or 80,
             nrows=size.lines or 24,
-            bar_format="{desc} {percentage:3.0f} % |{bar:30}| {rate_fmt}",
+            bar_format="{desc} {percentage:3.0f} % |{bar:30}| {rate_fmt}" if rows else "{desc} {n_fmt} {rate_fmt}",
         )
 
     def advance(self, rows: int) -> None:

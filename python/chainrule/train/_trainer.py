@@ -179,13 +179,8 @@ class Trainer:
         The model is in training mode.
         """
         n, size = len(self.rows), min(self.batch_size, len(self.rows))
-        if any(schedule.total_steps is None for schedule in self.schedules):
-            raise ValueError(f"{self._caller}: total_steps of the schedule is not known; pass it to StepSchedule")
-        order = self._order(n)
-        full = n // size * size
-        self.rows.follow(self.model, self._caller)
-        self._renew()
-        self._position.order = self._order_options()
+        self._begin_parts()
+        order, full = self._order(n), n // size * size
         parts = [part for part in (order[:full].reshape(-1, size), order[full:].reshape(1, -1)) if part.size]
         begin = 0
         for index in parts:
@@ -194,9 +189,26 @@ class Trainer:
             if len(left):
                 yield from self._steps(left, sum(map(len, parts)), interrupt)
 
+    def _begin_parts(self) -> None:
+        if any(schedule.total_steps is None for schedule in self.schedules):
+            raise ValueError(f"{self._caller}: total_steps of the schedule is not known; pass it to StepSchedule")
+        self.rows.follow(self.model, self._caller)
+        self._renew()
+        self._position.order = self._order_options()
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows of an epoch."""
+        return len(self.rows)
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """The number of steps of an epoch, if it is known."""
+        return -(-len(self.rows) // self.batch_size)
+
     def end_epoch(self) -> None:
         """Complete the epoch after its last step."""
-        self.mean_loss = weighted_mean(self._position.all_losses, len(self.rows), self.batch_size)
+        self.mean_loss = weighted_mean(self._position.all_losses, self.row_count, self.batch_size)
         self.next_epoch += 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -306,7 +318,7 @@ class Trainer:
                 else:
                     plan.run_rows(index, out, before, _SECONDS, done, settings, checked=before == 0)
             except _NotFiniteError:
-                step = f"step {self.next_step + int(done[0]) - before + 1} of {steps}"
+                step = f"step {self.next_step + int(done[0]) - before + 1} of {steps or 'unknown'}"
                 raise FloatingPointError(
                     f"{self._caller}: the loss is {out[done[0]]} at epoch {self.next_epoch + 1}, {step}; "
                     "the model has the weights of the previous step; try a smaller learning rate or scaled data"

@@ -123,7 +123,7 @@ class Training:
         """Train until the History has this number of epochs or a callback stops training."""
         trainer = self.trainer
         for schedule in trainer.schedules:
-            schedule._end_at(total * -(-len(trainer.rows) // trainer.batch_size))
+            schedule._end_at(total * (trainer.steps_per_epoch or 0))
         trainer.next_epoch = self.record.epochs
         trainer._position = self.record._position
         try:
@@ -145,9 +145,10 @@ class Training:
         """The steps left in this epoch, validation, and the record of both."""
         trainer, record, position = self.trainer, self.record, self.record._position
         trainer.model.train()
-        self.bar.begin(record.epochs + 1, total, len(trainer.rows))
+        self.bar.begin(record.epochs + 1, total, trainer.row_count)
         if position.losses:
-            self.bar.advance(min(position.steps * trainer.batch_size, len(trainer.rows)))
+            done = position.steps * trainer.batch_size
+            self.bar.advance(min(done, trainer.row_count or done))
         for rows in trainer.parts(interrupt):
             self.bar.advance(rows)
         validation = History()
@@ -155,7 +156,7 @@ class Training:
             self.evaluate(validation)
         interrupt.in_step = True
         record.seconds.append(position.seconds)
-        record.samples += len(trainer.rows)
+        record.samples += trainer.row_count
         trainer.end_epoch()
         record.loss.append(trainer.mean_loss)
         record.val_loss += validation.val_loss
