@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import derivative_axes, derivative_images, derivative_sequences
+from cases import derivative_axes, derivative_images, derivative_norms, derivative_sequences
 from cases.derivative_draws import (
     Call,
     Generator,
@@ -33,6 +33,7 @@ from cases.derivative_draws import (
 )
 from cases.derivative_layers import CASES as LAYERS
 from cases.derivative_losses import CASES as LOSSES
+from cases.pair_cases import RANDOM as PAIRS
 from chainrule.ops._op import OPS, apply
 from reference import REFERENCE, ROWWISE
 from reference.bits import Array
@@ -312,6 +313,7 @@ CASES: dict[str, Generator] = {
     "linear": linear,
     **derivative_images.CASES,
     **derivative_axes.CASES,
+    **derivative_norms.CASES,
     **{name: partial(along_an_axis, getattr(cr, name)) for name in ROWWISE},
     **{f"{name}_grad": partial(rows_kernel, f"{name}_grad") for name in ROWWISE},
     "cross_entropy_grad": cross_entropy_grad,
@@ -352,4 +354,5 @@ CASES: dict[str, Generator] = {
     **derivative_sequences.CASES,
     **LAYERS,
     **LOSSES,
+    **PAIRS,
 }

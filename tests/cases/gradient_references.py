@@ -8,6 +8,7 @@ import numpy as np
 
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
+from cases.pair_cases import NAMES as PAIRS
 from reference import REFERENCE, ROWWISE, activations, attention, conv, linear_grad, matmul, recurrent, reduce
 from reference.bits import Array
 from reference.elementary_pairs import GRADIENTS1, GRADIENTS2
@@ -17,6 +18,7 @@ from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
 COMPOSED = (  # the gradients are those of their parts
+    *PAIRS,
     *(
         "power",
         "polygamma",
@@ -36,6 +38,7 @@ COMPOSED = (  # the gradients are those of their parts
     *("logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin", "scatter_add"),
     "scaled_dot_product_attention",
     *("conv1d", "conv_transpose1d", "conv_transpose2d"),
+    *("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import axis_cases, sequence_cases
+from cases import axis_cases, norm_cases, pair_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from reference import REFERENCE, ROWWISE, activations, conv, elementary, linear, matmul, reduce
 from reference.bits import Array
@@ -273,6 +273,11 @@ def _losses() -> Iterator[Case]:
             yield Case(name, shapes, function, reference, domains, note)
 
 
+def _pairs() -> Iterator[Case]:
+    for name, shapes, function, reference, note in pair_cases.rows():
+        yield _case(name, shapes, function, reference, note=note)
+
+
 def _penalties() -> Iterator[Case]:
     for name, of in PENALTIES.items():
         for biases in (True, False):
@@ -426,10 +431,12 @@ def _table() -> dict[str, list[Case]]:
         table.add(_rowwise(name, rowwise))
     table.add(_case("matmul", shapes, cr.matmul, matmul) for shapes in PRODUCTS)
     table.add(_case("linear", shapes, cr.linear, linear) for shapes in LAYERS)
+    table.add(_case(*row[:4], note=row[4]) for row in norm_cases.all_rows())
     table.add(_convolutions())
     table.add(_pools())
     table.add(_losses())
     table.add(_penalties())
+    table.add(_pairs())
     table.add(_layout())
     table.add(_triangles())
     table.add(_products())

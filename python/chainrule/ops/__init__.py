@@ -18,17 +18,20 @@ from ._class_losses import *
 from ._conv import *
 from ._convolve import *
 from ._cumulative import *
+from ._distances import *
 from ._einsum import *
 from ._elementary import *
 from ._getitem import *
 from ._losses import *
 from ._math import *
 from ._matmul import *
+from ._norm_functions import *
 from ._norms import *
 from ._number_losses import *
 from ._op import OPS as OPS
 from ._order import *
 from ._pad import *
+from ._pair_losses import *
 from ._penalties import *
 from ._pool import *
 from ._power import *

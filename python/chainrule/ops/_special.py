@@ -53,7 +53,7 @@ def _polygamma_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 
 _LGAMMA = _map_op("lgamma", lambda g, y, x, a: mul(g, digamma(x[0])))
 _DIGAMMA = _map_op("digamma", lambda g, y, x, a: mul(g, polygamma(1, x[0])))
-_POLYGAMMA = register(Op("polygamma", _polygamma_plan, (lambda g, y, x, a: mul(g, apply(_POLYGAMMA, x, (a[0] + 1,))),)))
+_POLYGAMMA: Op = register(Op("polygamma", _polygamma_plan, (lambda g, y, x, a: mul(g, polygamma(a[0] + 1, x[0])),)))
 
 
 def lgamma(x: Any) -> Tensor:
