@@ -136,6 +136,15 @@ def _compute_bound(net: Net) -> tuple[Goal, ...]:
     )
 
 
+RECOMMENDER_GOALS = tuple(
+    Goal(
+        f"recommender {optimizer} @1024: time of torch over ours",
+        1.5,
+        _time_ratio(f"recommender {optimizer} @1024", "torch"),
+    )
+    for optimizer in ("sgd", "adam")
+)
+
 SMALLEST = PUBLISHED[0]
 NET_GOALS = (
     *(_faster_than("epoch", net, net.batch, "jax", target) for net, target in EPOCH_OVER_JAX.items()),
@@ -157,7 +166,7 @@ SEQUENCE_GOALS = tuple(
     for case in ("gru @32", "gru @1", "lstm @32", "lstm @1", "transformer @32")
     for peer in ("torch", "jax")
 )
-GOALS = KERNEL_GOALS + NET_GOALS + SEQUENCE_GOALS
+GOALS = KERNEL_GOALS + NET_GOALS + RECOMMENDER_GOALS + SEQUENCE_GOALS
 
 
 def report(rows: list[Row]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import net_reference, sequence_reference
+from bench import net_reference, norm_reference, recommender, sequence_reference
 from bench.cases import Case
 
 Array = net_reference.Array
@@ -86,6 +86,8 @@ def inputs(case: Case) -> Inputs:
         return {"a": normal(p["size"]), "b": normal(p["size"], slot=1)}
     if case.kind == "softmax":
         return {"x": normal(p["rows"], p["columns"], scale=3.0)}
+    if case.kind == "recommender":
+        return recommender.draw(p, rng)
     if case.kind == "sequence":
         return _sequence_inputs(case, rng, normal)
     return _net_inputs(case, rng, normal)
@@ -178,6 +180,8 @@ def expected_answer(case: Case, data: Inputs) -> list[Array]:
         return [wide["a"] + wide["b"]]
     if case.kind == "softmax":
         return [np.exp(net_reference.log_softmax(wide["x"]))]
+    if case.kind == "recommender":
+        return [recommender.losses(case.params, data, CHECKED_STEPS)]
     if case.kind == "sequence":
         parameters = [p.astype(np.float64) for p in data["parameters"]]
         batches = [(wide["x"], data["targets"])] * CHECKED_STEPS
@@ -190,6 +194,8 @@ def _expected_net_answer(case: Case, data: Inputs) -> list[Array]:
     p, x = case.params, data["x"]
     parameters = [parameter.astype(np.float64) for parameter in data["parameters"]]
     targets = data["targets"] if p["loss"] == "cross entropy" else data["targets"].astype(np.float64)
+    if case.kind == "normed_step":
+        return [np.array(norm_reference.losses(p, parameters, x.astype(np.float64), targets, CHECKED_STEPS))]
     if case.kind in ("forward", "predict"):
         return [net_reference.forward(p, parameters, x.astype(np.float64))[-1]]
     if case.kind == "gradient":
