@@ -17,6 +17,7 @@ from cases.kernel_rows import KERNELS, Kernel
 from chainrule import _core
 from chainrule._ir.elementwise import MapStep, UpdateStep
 from chainrule._ir.instruction import PRODUCT, Instr
+from chainrule._ir.records import Attention, Recurrent
 from chainrule.compiler.fuse import register_steps
 from reference import ROWWISE, UPDATES, Update, bernoulli
 from reference.bits import Array
@@ -117,6 +118,8 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
         cases[f"unfold {step}"] = (partial(programs.unfold, **window), image, columns.shape, dtype)
         folded = partial(programs.fold, image=(3, n), **window)
         cases[f"fold {step}"] = (folded, [draw(*columns.shape)], image[0].shape, dtype)
+    if n <= 24:  # larger arrays exceed the regions
+        cases |= sequence_cases(rows, n, draw, dtype)
     batches = [draw(2, rows, n), draw(2, 3, n)]
     cases["matmul_accumulate"] = (programs.matmul_accumulate, batches, (rows, 3), dtype)
     cases["matmul_accumulate down"] = (programs.matmul_accumulate, [draw(2, n, rows), draw(2, 3, rows)], (n, 3), dtype)
@@ -125,9 +128,45 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
     return cases
 
 
+def sequence_cases(rows: int, n: int, draw: Callable[..., Array], dtype: programs.Float) -> dict[str, Case]:
+    """Recurrences of n units over two steps, self-attention over n steps, and their gradients."""
+    cases: dict[str, Case] = {}
+    state = [draw(rows, n), draw(rows, n)]
+    kinds = {"rnn_tanh": (1, 1, []), "gru": (3, 5, [draw(n)]), "lstm": (4, 7, [state[0]])}
+    for name, (gates, planes, more) in kinds.items():
+        record, size = Recurrent(2, rows, n, False, True), 2 * rows * n
+        weight = draw(n, gates * n)
+        cases[name] = (
+            partial(programs.sequence, name, record, [planes * size]),
+            [draw(2, rows, gates * n), state[1], weight, *more],
+            (planes * size,),
+            dtype,
+        )
+        gradients = [size * gates * (2 if name == "gru" else 1), rows * n, rows * n]
+        cases[f"{name}_grad"] = (
+            partial(programs.sequence, f"{name}_grad", record, gradients),
+            [
+                draw(planes * size),
+                draw(2, rows, n),
+                draw(gates * n, n),
+                *{"gru": state[:1], "lstm": state}.get(name, []),
+            ],
+            (sum(gradients),),
+            dtype,
+        )
+    attention, packed = Attention(2, n, 2, rows, True, 0, 0, n, False), [draw(2, n, 6 * rows), draw(n, n)]
+    planes = 4 * n * rows + 4 * n * n
+    heads = partial(programs.sequence, reals=[0.5])
+    cases["attention"] = (partial(heads, "attention", attention, [planes]), packed, (planes,), dtype)
+    given = [draw(planes), draw(2, n, 2 * rows), *packed]
+    gradient = partial(heads, "attention_grad", attention, [12 * n * rows])
+    cases["attention_grad"] = (gradient, given, (12 * n * rows,), dtype)
+    return cases
+
+
 def rows() -> int:
     """Reductions, softmax, losses, copies, gathers and draws, against the end and behind the beginning."""
-    regions, output, calls = [Region(8) for _ in range(3)], Output(8), 0
+    regions, output, calls = [Region(8) for _ in range(5)], Output(8), 0
     for dtype in FLOATS:
         for n in SIZES:
             for name, (function, values, shape, result) in row_cases(n, dtype).items():

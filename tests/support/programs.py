@@ -136,6 +136,16 @@ def rowwise(name: str, *inputs: Array, out: Array | None = None) -> Array:
     return out
 
 
+def sequence(
+    name: str, record: Record, sizes: list[int], *inputs: Array, out: Array | None = None, reals: Sequence[float] = ()
+) -> Array:
+    """A recurrence, self-attention, or their gradients; all outputs, of these sizes, in one flat array."""
+    if out is None:
+        out = blank(sum(sizes), inputs[0].dtype)
+    execute(name, inputs[0].dtype, np.split(out, np.cumsum(sizes)[:-1]), inputs, record, reals)
+    return out
+
+
 def cross_entropy(logits: Array, labels: Array, out: Array | None = None) -> Array:
     """Loss per row of logits (rows, classes)."""
     if out is None:
