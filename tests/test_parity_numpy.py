@@ -35,6 +35,7 @@ LEFT_OUT = {
     **dict.fromkeys(("Embedding", "EmbeddingBag"), "their inputs are categories: tests/test_embedding.py"),
     **dict.fromkeys(("RNN", "GRU", "LSTM", "LSTMCell"), "several results: tests/test_recurrent.py"),
     "MultiheadAttention": "several results: tests/test_attention.py",
+    **dict.fromkeys(("TransformerEncoderLayer", "TransformerEncoder"), "sequences: tests/test_transformer.py"),
     "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
     **dict.fromkeys(
         (module.__name__ for module in LOSS_MODULES if module.function.__name__ in PAIRS),

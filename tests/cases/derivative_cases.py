@@ -80,6 +80,18 @@ def row(name: str, attrs: Any = (), after: Sequence[Array] = ()) -> Callable[...
     return lambda *x: apply(OPS[name], (*x, *map(cr.tensor, after)), attrs)
 
 
+def powers(rng: Rng) -> Call:
+    """x ** y, or the kernel of a derivative."""
+    n = int(rng.integers(0, 3))
+    function = row("pow", attrs=(n,)) if n else cr.power
+    base, exponent = broadcasting(rng, 2)
+    return function, [draw(rng, base, (0.25, 4.0)), draw(rng, exponent)]
+
+
+def polygamma(rng: Rng) -> Call:
+    return partial(cr.polygamma, int(rng.integers(0, 4))), [draw(rng, broadcasting(rng, 1)[0], (0.5, 9.0))]
+
+
 def choice(name: str, rng: Rng) -> Call:
     """maximum, minimum: nowhere equal."""
     return getattr(cr, name), apart(rng, broadcasting(rng, 2))
@@ -289,6 +301,9 @@ def _from_the_reference() -> Iterator[tuple[str, Generator]]:
 CASES: dict[str, Generator] = {
     **dict(_from_the_reference()),
     "swish": partial(elementwise, "swish", REFERENCE["silu"]),
+    "pow": powers,
+    "polygamma": polygamma,
+    "reciprocal": lambda rng: (cr.reciprocal, [draw(rng, broadcasting(rng, 1)[0], (0.25, 4.0))]),
     "maxout": grouped,
     "maximum": partial(choice, "maximum"),
     "minimum": partial(choice, "minimum"),

@@ -20,6 +20,7 @@ from ._convolve import *
 from ._cumulative import *
 from ._distances import *
 from ._einsum import *
+from ._elementary import *
 from ._getitem import *
 from ._losses import *
 from ._math import *
@@ -33,12 +34,14 @@ from ._pad import *
 from ._pair_losses import *
 from ._penalties import *
 from ._pool import *
+from ._power import *
 from ._products import *
 from ._rearrange import *
 from ._recurrent import *
 from ._reduce import *
 from ._shape import *
 from ._softmax import *
+from ._special import *
 from ._spread import *
 
 if not TYPE_CHECKING:

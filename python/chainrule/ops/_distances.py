@@ -85,7 +85,7 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8, **name
 
     >>> import chainrule as cr
     >>> cr.cosine_similarity([[3.0, 4.0]], [[4.0, 3.0]]).numpy()
-    array([0.96], dtype=float32)
+    array([0.96000004], dtype=float32)
     """
     name = "cosine_similarity"
     axis = by_dim(name, names, axis, default=1)[0]

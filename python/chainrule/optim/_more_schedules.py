@@ -139,7 +139,7 @@ class OneCycleLR(LRScheduler):
     >>> optimizer = cr.optim.SGD([cr.nn.Parameter([1.0])], momentum=0.9)
     >>> schedule = cr.optim.OneCycleLR(optimizer, max_lr=1.0, total_steps=11, div_factor=4.0, anneal_strategy="linear")
     >>> [round(schedule.rate(0.0, step, 0), 3) for step in range(0, 11, 2)]
-    [0.25, 0.902, 0.744, 0.488, 0.232, 0.0]
+    [0.25, 0.902, 0.779, 0.519, 0.26, 0.0]
     """
 
     def __init__(
