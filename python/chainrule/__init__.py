@@ -77,7 +77,8 @@ _ON_FIRST_USE = {
     "metrics": (),
     "serialize": ("ModelFormatError", "load", "save"),
     "train": (
-        *("Callback", "EarlyStopping", "History", "Trainer", "fit"),
+        *("AveragedModel", "Callback", "EarlyStopping", "History", "Trainer", "WeightAveraging", "fit"),
+        *("JSONLinesLogger", "MLflowLogger", "TensorBoardLogger", "WandbLogger"),
         *("linear_regression", "load_checkpoint", "save_checkpoint"),
     ),
     "tabular": (),
@@ -111,16 +112,22 @@ else:
 
 
 __all__ = [
+    "AveragedModel",
     "Callback",
     "CompileError",
     "EarlyStopping",
     "History",
+    "JSONLinesLogger",
+    "MLflowLogger",
     "ModelFormatError",
     "Predictor",
     "Search",
     "Tensor",
+    "TensorBoardLogger",
     "Trainer",
     "Trial",
+    "WandbLogger",
+    "WeightAveraging",
     "active_isa",
     "allclose",
     "arange",
