@@ -105,6 +105,23 @@ using CrossEntropyGradFn = void (*)(int64_t rows, int64_t cols, const void* x, c
 using CrossEntropyBothFn = void (*)(int64_t rows, int64_t cols, const void* x, const int64_t* labels, const void* g,
                                     int64_t g_stride, void* loss, void* dx);
 
+// Kernels of normalisation, of channels [begin, end) of an (outer, channels, inner) array x, in[0]; a channel's
+// elements are outer lines of `inner`, each summed by the lane rule, in the order of `outer`. Results of two numbers
+// for each channel are (2, channels), or (channels, 2) where each channel is a row of its own (`by_rows`, outer is 1).
+struct ChannelArgs {
+  int64_t outer, channels, inner;
+  bool by_rows;
+  int64_t begin, end;
+  const void* in[4];
+  void* out;
+};
+using ChannelFn = void (*)(const ChannelArgs&);
+struct ChannelRow {
+  const char* name;
+  int inputs;
+  ChannelFn fn[2];
+};
+
 // Windows (patches, im2col) of kh x kw elements over planes of h x w: element (y, x) of window (r, s), r < oh, s < ow,
 // is element (r * stride_h + y * dilation_h - pad_top, s * stride_w + x * dilation_w - pad_left) of the plane, or lies
 // in the padding. `columns` of a plane are kh * kw lines of oh * ow.
@@ -241,6 +258,8 @@ struct KernelTable {
   CastFn cast[3][4];  // [to][from] by Dtype; null: not defined (float32 to int64, any to bool)
   // Multiply-adds in registers only: `rounds` times 16 independent chains of vectors; returns flops done.
   double (*peak)(int64_t rounds, float* sink);
+  const ChannelRow* channel_ops;
+  int64_t n_channel_ops;
   const RecurrentRow* recurrent;
   int64_t n_recurrent;
   AttentionFn attention[2];

@@ -16,6 +16,7 @@ import chainrule as cr
 from cases.repeated_models import REPEATED, Many, Net, OwnSequential, Pairs, Residual, Unregistered, X, linear
 from chainrule import nn
 from chainrule.nn import _registry
+from chainrule.serialize import _architecture
 from reference import assert_same_bits
 from support.model_bytes import forged
 
@@ -118,6 +119,12 @@ OWN: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+def test_a_class_of_ones_own_that_has_the_name_of_a_layer_now() -> None:
+    node = {"class": "Residual", "config": {"width": 3}, "modules": {"inner": ["Linear", {}]}}
+    with pytest.raises(ValueError, match="Residual is a class of one's own in this file, and the name of a layer"):
+        _architecture.build(node, {})
+
+
 @pytest.mark.parametrize("make", OWN.values(), ids=OWN)
 def test_registered_classes_come_back(make: Callable[[], nn.Module], tmp_path: Path) -> None:
     model = make()
@@ -151,8 +158,8 @@ def test_registering(registry: None) -> None:
             register(Unregistered, name=name)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match=r"Linear is a layer of cr\.nn"):
         register(Unregistered, name="Linear")
-    with pytest.raises(ValueError, match=r"Residual is .*\.Residual already"):
-        register(Unregistered, name="Residual")
+    with pytest.raises(ValueError, match=r"tests.Residual is .*\.Residual already"):
+        register(Unregistered, name="tests.Residual")
     assert register(Unregistered) is Unregistered
 
     def again() -> type[nn.Module]:

@@ -20,6 +20,7 @@ from cases import axis_cases
 from cases.derivative_cases import CASES as DERIVATIVES
 from cases.gradient_references import COMPOSED, MOVES, REFERENCES
 from cases.kernel_rows import KERNELS
+from cases.layers import CALLABLE
 from cases.op_cases import CASES, COMPARISONS
 from chainrule import _core
 from chainrule._util.mode import Eager
@@ -144,7 +145,7 @@ def test_every_gradient_rule_has_its_forward_rule() -> None:
 
 def test_every_row_function_and_layer_is_checked_on_random_calls() -> None:
     rows = {name for name, op in OPS.items() if op.differentiable}
-    layers = {f"nn.{name}" for name in cr.nn.LAYERS}
+    layers = {f"nn.{name}" for name in CALLABLE}
     missing = {*rows, *functions_with_gradient(), *layers} - set(DERIVATIVES)
     assert sorted(missing) == [], "add a row to tests/cases/derivative_cases.py"
     assert sorted(set(DERIVATIVES) - {*rows, *functions_with_gradient(), *layers}) == [], "nothing has this name"

@@ -19,7 +19,7 @@ def test_fields_of_records() -> None:
     assert fields["MatmulAccumulate"] == ["batch", *PRODUCT, "batch_a", "batch_b", "continues"]
     assert fields["Update"] == ["n", "row_size"]
     assert fields["Copy"][-3:] == ["dims[ndim]", "out_strides[ndim]", "in_strides[ndim]"]
-    assert len(fields) == 31
+    assert len(fields) == 32
     for record, names in fields.items():
         assert len(set(names)) == len(names) > 0, record
 
@@ -31,6 +31,7 @@ RECORDS = {
     **dict.fromkeys(["unfold", "fold"], "Windows"),
     **dict.fromkeys(["uniform", "normal"], "Random"),
     **dict.fromkeys(["attention", "attention_grad"], "Attention"),
+    **dict.fromkeys(["moments"], "Channels"),
     **dict.fromkeys(["rnn_tanh", "rnn_relu", "gru", "lstm", "lstm_grad"], "Recurrent"),
     "cross_entropy_both": "CrossEntropyBoth",
     "matmul_accumulate": "MatmulAccumulate",

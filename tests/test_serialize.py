@@ -18,7 +18,7 @@ import pytest
 import safetensors.numpy
 
 import chainrule as cr
-from cases.layers import example
+from cases.layers import CALLABLE, example
 from chainrule import nn
 from chainrule._util.files import write_atomic
 from chainrule.data._schema import Preparation
@@ -51,7 +51,7 @@ def test_a_model_comes_back_with_the_same_bits(tmp_path: Path) -> None:
         assert all(parameter.requires_grad for parameter in copy.parameters())
 
 
-@pytest.mark.parametrize("name", nn.LAYERS)
+@pytest.mark.parametrize("name", CALLABLE)
 def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
     """That of its example, and some with arguments that are no defaults."""
     arguments: dict[str, tuple[Any, ...]] = {
@@ -63,6 +63,9 @@ def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
         "Heaviside": (0.0,),
         "Output": ("count", 3, 2),
         "Standardize": (3, "mean"), "OneHot": (3, {1: 4}), "PCA": (3, 2), "Whiten": (3, None, 0.5),
+        "BatchNorm1d": (3, 0.1, None, False, True), "BatchNorm2d": (3, 0.1, 0.5, True, False),
+        "RMSNorm": (4, 0.1, False),
+        "LayerNorm": ((2, 3), 0.1, True, False), "GroupNorm": (3, 6, 0.1, False), "InstanceNorm2d": (3, 0.1),
         "PolynomialFeatures": (3, 2, True, False), "RBFFeatures": (np.array([[0.5, -1.0]]), 0.3),
     }  # fmt: skip
     found = example(nn.LAYERS[name])

@@ -16,6 +16,7 @@ void register_random(KernelTable& table);
 void register_index_add(KernelTable& table);
 void register_scan(KernelTable& table);
 void register_cast(KernelTable& table);
+void register_normalize(KernelTable& table);
 void register_recurrent(KernelTable& table);
 void register_attention(KernelTable& table);
 }  // namespace CR_LEVEL

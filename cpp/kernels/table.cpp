@@ -45,6 +45,7 @@ const KernelTable& kernel_table() {
     register_index_add(table);
     register_scan(table);
     register_cast(table);
+    register_normalize(table);
     register_recurrent(table);
     register_attention(table);
     table.lanes_f32 = Vec<float>::lanes;

@@ -93,6 +93,8 @@ CR_RECORD(Attention, batch, steps, heads, depth, has_bias, bias_batch, bias_head
 CR_RECORD(CrossEntropy, rows, cols);
 // upstream_step: 1 where the upstream gradient has an element per row, 0 where one scalar serves all rows.
 CR_RECORD(CrossEntropyBoth, rows, cols, upstream_step);
+// Sums over the channels of an (outer, channels, inner) array: the result is (2, channels), by_rows (channels, 2).
+CR_RECORD(Channels, outer, channels, inner, by_rows);
 // Convolution windows: as Windows of kernel_table.h, for `images` of `channels` planes.
 CR_RECORD(Windows, images, channels, height, width, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w,
           pad_top, pad_left, out_h, out_w);
@@ -216,6 +218,6 @@ inline constexpr const Record* kRecords[] = {&kRecord<Map>,        &kRecord<MapS
                                              &kRecord<Distinct>,   &kRecord<Gather>,       &kRecord<Scatter>,
                                              &kRecord<CheckIndex>, &kRecord<CheckFinite>,  &kRecord<Draw>,
                                              &kRecord<Recurrent>,  &kRecord<Attention>,    &kRecord<Order>,
-                                             &kRecord<Scan>};
+                                             &kRecord<Scan>,       &kRecord<Channels>};
 
 }  // namespace chainrule::schema

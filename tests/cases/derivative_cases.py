@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import derivative_axes, derivative_images, derivative_sequences
+from cases import derivative_axes, derivative_images, derivative_norms, derivative_sequences
 from cases.derivative_draws import (
     Call,
     Generator,
@@ -297,6 +297,7 @@ CASES: dict[str, Generator] = {
     "linear": linear,
     **derivative_images.CASES,
     **derivative_axes.CASES,
+    **derivative_norms.CASES,
     **{name: partial(along_an_axis, getattr(cr, name)) for name in ROWWISE},
     **{f"{name}_grad": partial(rows_kernel, f"{name}_grad") for name in ROWWISE},
     "cross_entropy_grad": cross_entropy_grad,

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import derivative_images, derivative_losses
+from cases import derivative_images, derivative_losses, derivative_norms
 from cases.derivative_draws import GAP, Call, Generator, Rng, distinct, draw, pick_one, some_shape
-from cases.layers import example
+from cases.layers import CALLABLE, example
 from chainrule import nn
 from chainrule.nn import _activations
 from reference.bits import Array
@@ -169,6 +169,7 @@ LAYERS: dict[str, Build] = {
     },
     "PReLU": leaky,
     **derivative_images.LAYERS,
+    **derivative_norms.LAYERS,
     "MultiheadAttention": attentive,
     "Output": lambda rng: (nn.Output("count", 3, 2, dtype=np.float64), [draw(rng, (2, 3))]),
     "Standardize": partial(fitted, nn.Standardize),
@@ -199,6 +200,6 @@ CASES: dict[str, Generator] = {
 }
 CASES |= {
     f"nn.{name}": partial(layer, partial(as_in_its_example, kind))
-    for name, kind in nn.LAYERS.items()
+    for name, kind in CALLABLE.items()
     if f"nn.{name}" not in {*CASES, *derivative_losses.CASES}
 }

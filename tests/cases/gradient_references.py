@@ -20,6 +20,7 @@ COMPOSED = (  # the gradients are those of their parts
     *("logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin", "scatter_add"),
     "scaled_dot_product_attention",
     *("conv1d", "conv_transpose1d", "conv_transpose2d"),
+    *("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"),
 )
 
 

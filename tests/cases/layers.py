@@ -11,6 +11,9 @@ from unittest.mock import patch
 
 from chainrule import nn
 
+# All layers but containers for a `forward` of one's own.
+CALLABLE = {name: kind for name, kind in nn.LAYERS.items() if name not in ("ModuleList", "ModuleDict")}
+
 
 @dataclass(frozen=True)
 class Example:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import axis_cases, sequence_cases
+from cases import axis_cases, norm_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
 from reference.bits import Array
@@ -398,6 +398,7 @@ def _table() -> dict[str, list[Case]]:
         table.add(_rowwise(name, rowwise))
     table.add(_case("matmul", shapes, cr.matmul, matmul) for shapes in PRODUCTS)
     table.add(_case("linear", shapes, cr.linear, linear) for shapes in LAYERS)
+    table.add(_case(*row[:4], note=row[4]) for row in norm_cases.all_rows())
     table.add(_convolutions())
     table.add(_pools())
     table.add(_losses())

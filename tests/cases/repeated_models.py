@@ -21,7 +21,7 @@ def linear(n: int = 3, m: int = 3, **options: Any) -> nn.Linear:
 # Classes of a user.
 
 
-@nn.register_serializable
+@nn.register_serializable(name="tests.Residual")
 class Residual(nn.Module):
     """A module that is made of another."""
 

@@ -93,6 +93,32 @@ class PReLU(Layer):
         return np.asarray(upstream * np.where(self.x > 0, 1, self.parameters[0]))
 
 
+class Norm(Layer):
+    """(x - mean) / sqrt(variance + eps) * weight + bias of parts of a row, or of the columns of a batch (None)."""
+
+    def __init__(self, parts: int | None, eps: float, *parameters: Array) -> None:
+        super().__init__(*parameters)
+        self.parts, self.eps = parts, eps
+
+    def forward(self, x: Array) -> Array:
+        self.rows = x.T if self.parts is None else x.reshape(len(x) * self.parts, -1)
+        d = self.rows - self.rows.mean(axis=1, keepdims=True)
+        self.root = np.sqrt((d * d).mean(axis=1, keepdims=True) + self.eps)
+        self.y = self.shaped(d / self.root, x)
+        return np.asarray(self.y * self.parameters[0] + self.parameters[1])
+
+    def shaped(self, rows: Array, like: Array) -> Array:
+        return rows.T if self.parts is None else rows.reshape(like.shape)
+
+    def backward(self, upstream: Array) -> Array:
+        self.gradients = [(upstream * self.y).sum(axis=0), upstream.sum(axis=0)]
+        g, y = (
+            t.T if self.parts is None else t.reshape(self.rows.shape) for t in (upstream * self.parameters[0], self.y)
+        )
+        centred = g - g.mean(axis=1, keepdims=True) - y * (g * y).mean(axis=1, keepdims=True)
+        return self.shaped(centred / self.root, upstream)
+
+
 class PeriodicEmbedding(Layer):
     """x_j and cos(2 pi x_j w_j + b_j) @ W_j + c_j of each feature."""
 

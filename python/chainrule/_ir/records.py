@@ -19,6 +19,7 @@ __all__ = [
     "Attention",
     "Bernoulli",
     "Cast",
+    "Channels",
     "CheckFinite",
     "CheckIndex",
     "Copy",
@@ -129,6 +130,28 @@ class CrossEntropyBoth(Rowwise):
 
     def reads_by_row(self, i: int, role: RowRole) -> bool:
         return i < 2 or self.upstream_step != 0
+
+
+class Channels(Record):
+    """Two sums over each channel of an (outer, channels, inner) array; with `by_rows` each row of it is a channel."""
+
+    outer: int
+    channels: int
+    inner: int
+    by_rows: int
+
+    def operations(self) -> int:
+        return self.outer * self.channels * self.inner
+
+    def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
+        aligned = self.by_rows and self.channels % batch.rows == 0 and all(batch.has_rows(v) for v in ins)
+        return RowRole.ROWS if aligned else RowRole.AFTER
+
+    def reads_by_row(self, i: int, role: RowRole) -> bool:
+        return True
+
+    def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
+        return self.replace(channels=block.scaled(self.channels))
 
 
 class Windows(RowsFirst):

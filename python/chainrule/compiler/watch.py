@@ -46,7 +46,7 @@ _TRUSTED = {"chainrule", "numpy", *sys.stdlib_module_names}  # packages whose fu
 # Modules of base classes that read no attributes of objects, or none that matter.
 _WITHOUT_STATE = {
     *("builtins", "abc", "typing", "typing_extensions", "collections.abc", "enum", "logging", "threading", "types"),
-    *("chainrule.nn._module", "chainrule.autodiff._inputs"),
+    *("chainrule.nn._module", "chainrule.nn._hooks", "chainrule.nn._conversions", "chainrule.autodiff._inputs"),
 }
 _RANDOM = {
     "random",

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from .._util import exports as _exports
 from . import functional as functional
+from . import init as init
 from . import utils as utils
 from ._activations import *
 from ._attention import *
+from ._bilinear import *
 from ._composed import *
 from ._containers import *
 from ._conv import *
@@ -24,6 +26,7 @@ from ._losses import *
 from ._module import Buffer as Buffer
 from ._module import Module as Module
 from ._module import Parameter as Parameter
+from ._norm import *
 from ._output import Output as Output
 from ._output import loss_for as loss_for
 from ._periodic import *
@@ -36,6 +39,7 @@ from ._preprocessing.pca import *
 from ._recurrent import *
 from ._registry import LAYERS as LAYERS
 from ._registry import register_serializable as register_serializable
+from ._resize import *
 from ._shape import *
 from ._units import *
 
@@ -49,4 +53,4 @@ LAYERS.update(
 )
 
 if not TYPE_CHECKING:
-    __all__ = ["LAYERS", *_PUBLIC, "functional", "utils"]
+    __all__ = ["LAYERS", *_PUBLIC, "functional", "init", "utils"]

@@ -13,8 +13,9 @@ from .. import _core
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, is_aligned, values_of
 from .._util.mode import grad_mode
-from ..autodiff._inputs import HasParameters
 from ..autodiff._sweeps import check_overwrite
+from ._conversions import Conversions
+from ._hooks import HOOKS, Hooks
 from ._predict_cache import PredictCache
 from ._record_calls import call_recorder
 
@@ -66,7 +67,7 @@ class Buffer(Tensor):
         super().__init__(data)
 
 
-class Module(HasParameters):
+class Module(Hooks, Conversions):
     """Base of everything with parameters: assign parameters and modules to attributes and write `forward`.
 
     Attributes that are a `Parameter`, a `Buffer`, a `Module`, or a list, tuple or dict of these, also nested, belong
@@ -86,6 +87,7 @@ class Module(HasParameters):
 
     _training = True
     _predictions: PredictCache | None = None  # the programs of `predict`
+    _unsaved: frozenset[str] = frozenset()  # names of buffers that are not a part of `state_dict`
 
     @property
     def training(self) -> bool:
@@ -116,9 +118,9 @@ class Module(HasParameters):
         raise NotImplementedError(f"{type(self).__name__}: forward is not implemented")
 
     def __call__(self, *inputs: Any, **options: Any) -> Tensor:
-        if call_recorder.calls is None:
+        if call_recorder.calls is None and self._hooks is None:
             return self.forward(*inputs, **options)
-        result: Tensor = call_recorder.call(self, inputs, options)
+        result: Tensor = self._call_with_hooks(inputs, options)
         return result
 
     def config(self) -> dict[str, Any]:
@@ -131,7 +133,7 @@ class Module(HasParameters):
         for name, value in vars(self).items():
             if isinstance(value, _MEMBERS):
                 yield name, value
-            elif isinstance(value, _CONTAINERS):
+            elif isinstance(value, _CONTAINERS) and name != HOOKS:
                 yield from _members_of(f"{type(self).__name__}: {name}", name, value, ())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -189,11 +191,13 @@ class Module(HasParameters):
         """
         return ((name, tensor) for name, tensor in self._named_tensors(prefix) if isinstance(tensor, Buffer))
 
-    def _named_tensors(self, prefix: str = "") -> Iterator[tuple[str, Parameter | Buffer]]:
-        """Yield (name, tensor) for the state: parameters and buffers, each object once."""
+    def _named_tensors(self, prefix: str = "", saved: bool = False) -> Iterator[tuple[str, Parameter | Buffer]]:
+        """Yield (name, tensor) for parameters and buffers, each object once; with `saved` those of `state_dict`."""
         seen: set[int] = set()
         for module_name, module in self.named_modules(prefix):
             for name, member in module._members():
+                if saved and name in module._unsaved:
+                    continue
                 if not isinstance(member, Module) and id(member) not in seen:
                     seen.add(id(member))
                     yield _join(module_name, name), member
@@ -219,7 +223,27 @@ class Module(HasParameters):
         >>> {name: value.shape for name, value in cr.nn.Linear(3, 2).state_dict().items()}
         {'weight': (3, 2), 'bias': (2,)}
         """
-        return {name: tensor.numpy().copy() for name, tensor in self._named_tensors()}
+        return {name: tensor.numpy().copy() for name, tensor in self._named_tensors(saved=True)}
+
+    def register_buffer(self, name: str, tensor: npt.ArrayLike | Tensor | None, persistent: bool = True) -> None:
+        """Make `self.name` a `Buffer` of these values (None: no buffer); the same as `self.name = cr.nn.Buffer(...)`.
+
+        Arguments: `name`; `tensor`, numbers of any shape, copied; `persistent`, whether `state_dict` and files have it.
+        Errors: ValueError for a name that is no name of an attribute, or is taken.
+
+        >>> import chainrule as cr
+        >>> layer = cr.nn.Module()
+        >>> layer.register_buffer("mean", [0.5, 2.0])
+        >>> layer.mean.tolist()
+        [0.5, 2.0]
+        """
+        taken = isinstance(name, str) and hasattr(self, name) and not isinstance(vars(self).get(name), Buffer)
+        if not isinstance(name, str) or not name.isidentifier() or taken:
+            why = "an attribute of the module" if taken else "not the name of an attribute"
+            raise ValueError(f"register_buffer: {name!r} is {why}")
+        setattr(self, name, None if tensor is None else Buffer(tensor))
+        if not persistent or name in self._unsaved:
+            self._unsaved = (self._unsaved - {name}) if persistent else self._unsaved | {name}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike | Tensor], strict: bool = True) -> None:
         """Overwrite the parameters and buffers with these values; on an error, nothing changes.
@@ -235,7 +259,7 @@ class Module(HasParameters):
         >>> bool((a.weight.numpy() == b.weight.numpy()).all())
         True
         """
-        tensors = dict(self._named_tensors())
+        tensors = dict(self._named_tensors(saved=True))
         missing = [name for name in tensors if name not in state]
         unknown = [name for name in state if name not in tensors]
         if strict and (missing or unknown):
@@ -254,21 +278,6 @@ class Module(HasParameters):
         with _core.writing(tensor._data for tensor in tensors.values()):
             for name, value in values.items():
                 tensors[name].copy_(value)
-
-    def zero_grad(self) -> None:
-        """Set the gradients of all parameters to None.
-
-        >>> import chainrule as cr
-        >>> layer = cr.nn.Linear(1, 1)
-        >>> cr.sum(layer([[2.0]])).backward()
-        >>> layer.weight.grad.item()
-        2.0
-        >>> layer.zero_grad()
-        >>> layer.weight.grad is None
-        True
-        """
-        for parameter in self.parameters():
-            parameter.grad = None
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode (or evaluation mode) here and in all modules inside; return self."""

@@ -32,6 +32,10 @@ class _CallRecorder(threading.local):
     calls: list[Call] | None = None
     depth = 0
 
+    def run(self, module: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """Run a module's forward; record the call if calls are recorded."""
+        return module.forward(*inputs, **options) if self.calls is None else self.call(module, inputs, options)
+
     def call(self, module: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """Run a module's forward and record the call."""
         calls = self.calls

@@ -23,6 +23,7 @@ from ._getitem import *
 from ._losses import *
 from ._math import *
 from ._matmul import *
+from ._norm_functions import *
 from ._norms import *
 from ._number_losses import *
 from ._op import OPS as OPS

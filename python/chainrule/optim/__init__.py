@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._util import exports as _exports
+from . import lr_scheduler as lr_scheduler
 from ._adam import *
 from ._adam_variants import *
 from ._adaptive import *

@@ -304,6 +304,11 @@ class Optimizer:
                     f"{type(self).__name__}: parameter {self._index_of(parameter)} is {signature(parameter)}, its "
                     f"gradient {signature(gradient)}"
                 )
+            if any(state is not None and state.dtype != own.dtype for state in group._states[i]):
+                raise ValueError(
+                    f"{type(self).__name__}: parameter {self._index_of(parameter)} is {signature(parameter)} now, its "
+                    "state has another dtype; make the optimizer after model.to(dtype)"
+                )
             found.append((i, gradient))
         return found
 

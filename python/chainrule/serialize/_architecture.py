@@ -1,6 +1,6 @@
 """The architecture of a model as JSON: class names with the arguments of their constructors.
 
-A node is `{"class", "config"}`, of a Sequential also `"layers"`, of a registered class also `"modules"`: what its
+A node is `{"class", "config"}`, of a container also `"layers"`, of a registered class also `"modules"`: what its
 constructor is expected to make. A module that occurs again is `{"shared": name}`. The outermost node has `"links"`:
 names of tensors, and of modules inside registered classes, that are the same object as an earlier one.
 """
@@ -8,13 +8,14 @@ names of tensors, and of modules inside registered classes, that are the same ob
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..nn import LAYERS, Buffer, Module, Parameter, Sequential
+from ..nn import LAYERS, Buffer, Module, Parameter
+from ..nn._containers import _Container
 from ..nn._init import without_initial_weights
 from ..nn._registry import REGISTERED
 from ..random import default_generator
@@ -223,11 +224,19 @@ class _Construction:
             if not isinstance(node.get("modules"), dict) or dump(_outline(module)) != dump(node["modules"]):
                 raise ValueError(f"{kind}: {_difference(node.get('modules'), _outline(module))}")
             return module
-        if LAYERS[kind] is Sequential:
+        layer = LAYERS[kind]
+        if "modules" in node:
+            raise ValueError(
+                f"architecture: {kind} is a class of one's own in this file, and the name of a layer of cr.nn now; "
+                "save the model under another name= with the version that wrote it"
+            )
+        if issubclass(layer, _Container):
             layers = node.get("layers", [])
             if not isinstance(layers, list):
                 raise TypeError(f"architecture: the layers of {name or 'the model'} are no list")
-            return Sequential(*(self._node(inner, f"{prefix}{i}", depth + 1) for i, inner in enumerate(layers)))
+            names = layer._names(config, len(layers))
+            made = [self._node(inner, prefix + key, depth + 1) for key, inner in zip(names, layers, strict=True)]
+            return layer._made_of(config, made)
 
         def stored(key: str, shape: tuple[Any, ...] | None) -> npt.NDArray[Any]:
             value = self.values.get(self.links.get(prefix + key, prefix + key))
@@ -237,7 +246,7 @@ class _Construction:
                 raise ValueError(f"architecture: {prefix}{key} {found}{expected}")
             return value
 
-        return LAYERS[kind]._rebuild(config, stored)
+        return layer._rebuild(config, stored)
 
     def _value(self, value: Any, depth: int) -> Any:
         """A value of a registered class's configuration, with the modules in it."""
@@ -273,17 +282,24 @@ def _places(model: Module) -> Iterator[tuple[str, tuple[Module, str, Any]]]:
 
 
 def _put(holder: Module, key: str, value: Any) -> None:
-    """Replace a member: an attribute, or an item of a list or tuple."""
-    attribute, _, index = key.rpartition(".")
-    if isinstance(holder, Sequential) and key.isdigit():
-        holder._layers[int(key)] = value
-    elif key in vars(holder):
-        setattr(holder, key, value)
-    elif isinstance(items := vars(holder).get(attribute), (list, tuple)):
-        changed = [*items[: int(index)], value, *items[int(index) + 1 :]]
-        setattr(holder, attribute, type(items)(changed))
+    """Replace a member: an attribute, or an item of a list, tuple or dict, which may be nested."""
+    attribute, *path = key.split(".")
+    if isinstance(holder, _Container):
+        holder._put(key, value)
+    elif attribute in vars(holder):
+        setattr(holder, attribute, _replaced(vars(holder)[attribute], path, value))
     else:
         raise ValueError(f"architecture: {key} of {type(holder).__name__} cannot be the same as another")
+
+
+def _replaced(item: Any, path: Sequence[str], value: Any) -> Any:
+    """`value` in the place of the member at the end of the path; containers on the way are copied."""
+    if not path:
+        return value
+    if isinstance(item, dict):
+        return {key: _replaced(part, path[1:], value) if str(key) == path[0] else part for key, part in item.items()}
+    changed = [_replaced(part, path[1:], value) if str(i) == path[0] else part for i, part in enumerate(item)]
+    return type(item)(changed)
 
 
 def _difference(expected: Any, found: dict[str, Any]) -> str:

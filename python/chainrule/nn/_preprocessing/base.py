@@ -100,6 +100,10 @@ class Preprocessing(Module):
         out = given.dtype if given.dtype.kind == "f" else np.dtype(np.float32)
         return ops.astype(self._map(ops.astype(given, np.float64)), self.dtype or out)
 
+    def _set_dtype(self, kind: np.dtype[Any]) -> None:
+        if self.dtype is not None:
+            self.dtype = kind
+
     def _input_dtype(self) -> np.dtype[Any] | None:
         return None if self.dtype is None else np.dtype(np.float64)
 
