@@ -38,12 +38,12 @@ class JSONLinesLogger(Callback):
 
     Arguments: `path`. Errors: OSError from `cr.fit` when the file cannot be written.
 
-    >>> import os, tempfile
+    >>> import pathlib, tempfile
     >>> import chainrule as cr
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "curves.jsonl")
+    ...     path = pathlib.Path(folder) / "curves.jsonl"
     ...     cr.JSONLinesLogger(path)(cr.History(loss=[0.5], seconds=[0.25]))
-    ...     print(open(path).read(), end="")
+    ...     print(path.read_text(), end="")
     {"epoch": 1, "loss": 0.5, "seconds": 0.25}
     """
 
