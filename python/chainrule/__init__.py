@@ -9,7 +9,7 @@ import typing as _typing
 from importlib import import_module as _import_module
 
 from . import _core as _core  # first: where it cannot be imported, nothing else is
-from . import autodiff, autograd, config, nn, ops, optim, random
+from . import autodiff, autograd, config, nn, ops, random
 from ._tensor import Tensor, tensor
 from ._util import dtypes as _dtypes
 from ._util.device import cuda, device
@@ -75,6 +75,7 @@ _ON_FIRST_USE = {
     "data": (),
     "inspect": ("graph", "saturation"),
     "metrics": (),
+    "optim": (),
     "serialize": ("ModelFormatError", "load", "save"),
     "train": (
         *("AveragedModel", "Callback", "EarlyStopping", "History", "Trainer", "WeightAveraging", "fit"),
@@ -85,7 +86,7 @@ _ON_FIRST_USE = {
     "tuning": ("Search", "Trial", "multi_start", "search"),
 }
 if _typing.TYPE_CHECKING:
-    from . import data, inspect, metrics, serialize, train, tuning
+    from . import data, inspect, metrics, optim, serialize, train, tuning
     from .inspect import *
     from .serialize import *
     from .train import *
