@@ -98,6 +98,15 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
             dtype,
         )
         cases[f"{name} down"] = (partial(programs.rowwise, name), [draw(n, rows)], (n, rows), dtype)
+    forms = ("rows", True, draw(rows, n)), ("columns", False, draw(rows, n)), ("lines", False, draw(2, rows, n))
+    for name, by_rows, x in forms:
+        number = (rows, 1) if by_rows else (x.shape[1],)
+        pairs = (rows, 2) if by_rows else (2, x.shape[1])
+        cases[f"moments {name}"] = (partial(programs.channels, "moments", by_rows), [x], pairs, dtype)
+        sums = partial(programs.channels, "centred_sums", by_rows)
+        cases[f"centred_sums {name}"] = (sums, [x, draw(*number), draw(*x.shape)], pairs, dtype)
+    inputs = [draw(rows, n), draw(rows, 1), draw(rows, 1), draw(rows, n)]
+    cases["row_norm_backward"] = (partial(programs.channels, "row_norm_backward", True), inputs, (rows, n), dtype)
     labels = index(n, rows)
     cases["cross_entropy"] = (programs.cross_entropy, [draw(rows, n), labels], (rows,), dtype)
     cases["cross_entropy_grad"] = (programs.cross_entropy_grad, [draw(rows, n), labels, draw(rows)], (rows, n), dtype)
@@ -127,7 +136,7 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
 
 def rows() -> int:
     """Reductions, softmax, losses, copies, gathers and draws, against the end and behind the beginning."""
-    regions, output, calls = [Region(8) for _ in range(3)], Output(8), 0
+    regions, output, calls = [Region(8) for _ in range(4)], Output(8), 0
     for dtype in FLOATS:
         for n in SIZES:
             for name, (function, values, shape, result) in row_cases(n, dtype).items():
