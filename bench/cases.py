@@ -107,6 +107,12 @@ def _run(name: str, widths: tuple[int, ...], batch: int, epochs: int) -> Case:
     return Case(f"run {name}", "runs", "run", Net(widths, batch).params | {"epochs": epochs})
 
 
+def _recommender(optimizer: str) -> Case:
+    """A training step of a recommender with two tables of 100,000 rows."""
+    params = {"rows": 100_000, "columns": 32, "hidden": 32, "batch": 1024, "optimizer": optimizer}
+    return Case(f"recommender {optimizer} @1024", "recommender", "recommender", params, elements=1024)
+
+
 def _calls() -> list[Case]:
     """Call overhead, with almost no arithmetic: into `out`, returning a tensor, recording a graph node."""
     return [
@@ -116,6 +122,20 @@ def _calls() -> list[Case]:
         Case("call add 1 returned", "call", "add_returned", {"size": 1}, elements=1),
         Case("call add 1 recorded", "call", "add_recorded", {"size": 1}, elements=1),
     ]
+
+
+def _sequence(net: str, batch: int) -> Case:
+    """A training step of a recurrent layer of 64 units or of two encoder layers, on 32 steps, with a linear layer."""
+    steps, n, wide, layers = 32, 64, 128, 2
+    params = {"net": net, "batch": batch, "steps": steps, "units": n, "classes": 4}
+    if net == "transformer":
+        params |= {"heads": 4, "wide": wide, "layers": layers}
+        forward = layers * (4 * n * n + 2 * n * wide + 2 * steps * n)  # multiplications of a step
+        products = 3 * forward - 3 * n * n  # inputs have no gradient
+    else:
+        products = 5 * {"gru": 3, "lstm": 4}[net] * n * n  # of the states three, of the inputs two
+    flops = 2.0 * products * batch * steps
+    return Case(f"sequence {net} @{batch}", "sequence", "sequence", params, elements=batch, flops=flops)
 
 
 def _all_cases() -> tuple[Case, ...]:
@@ -136,6 +156,8 @@ def _all_cases() -> tuple[Case, ...]:
     rows += [_net("step", net, net.batch) for net in NETS]
     rows += [case for net in NETS for case in _predict(net)]
     rows += [_normed(norm, dropout) for dropout in (0.0, 0.2) for norm in ("batch", "layer")]
+    rows += [_recommender(optimizer) for optimizer in ("sgd", "adam")]
+    rows += [_sequence(*of) for of in (("gru", 32), ("gru", 1), ("lstm", 32), ("lstm", 1), ("transformer", 32))]
     return tuple(rows + _calls())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.net_reference import LEARNING_RATE, MOMENTUM, Array, Params, _cross_entropy
+from bench.net_reference import LEARNING_RATE, MOMENTUM, Array, Params, cross_entropy
 
 EPS = 1e-5
 ADAMW = {"lr": 1e-3, "weight_decay": 0.01}
@@ -51,7 +51,7 @@ def _gradient(params: Params, values: list[Array], x: Array, targets: Array) -> 
         y, gain = d / root, values[2 * layers + 2 * i]
         kept.append((h, y, root))
         h = np.maximum(y * gain + values[2 * layers + 2 * i + 1], 0.0)
-    loss, g = _cross_entropy(h @ values[2 * layers - 2] + values[2 * layers - 1], targets)
+    loss, g = cross_entropy(h @ values[2 * layers - 2] + values[2 * layers - 1], targets)
     gradients: list[Array] = [h.T @ g, g.sum(0)]
     of_norms: list[Array] = []
     g = (g @ values[2 * layers - 2].T) * (h > 0)

@@ -231,7 +231,7 @@ ERRORS: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: cr.max_pool2d(IMAGE, 3, padding=2), ValueError, r"max_pool2d: padding must be at most half .*got 2"),
     (lambda: cr.max_pool2d(IMAGE, 9), ValueError, r"max_pool2d: a kernel of \(9, 9\).*image of \(8, 8\)"),
     (lambda: cr.avg_pool2d(IMAGE, 2, divisor_override=0), ValueError, r"avg_pool2d: divisor_override .*nonzero.*got 0"),
-    (lambda: cr.avg_pool2d(IMAGE[0], 2), ValueError, r"avg_pool2d: x must be \(n, channels, h, w\)"),
+    (lambda: cr.avg_pool2d(IMAGE[0, 0], 2), ValueError, r"avg_pool2d: x must be \(n, channels, h, w\)"),
     (lambda: nn.Conv2d(0, 3, 3), ValueError, r"Conv2d: in_channels must be .*at least 1, got 0"),
     (lambda: nn.Conv2d(3, 3, (2, 0)), ValueError, r"Conv2d: kernel_size .*got \(2, 0\)"),
     (lambda: nn.Conv2d(3, 3, 3, padding="full"), ValueError, r"Conv2d: padding must be .*got 'full'"),

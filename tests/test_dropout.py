@@ -16,6 +16,7 @@ from reference import assert_same_bits, bernoulli
 from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
+F = nn.functional
 each_dtype = pytest.mark.parametrize("dtype", FLOATS)
 
 
@@ -241,3 +242,49 @@ def test_rejects_probabilities(p: float) -> None:
 def test_rejects_other_dtypes() -> None:
     with pytest.raises(TypeError, match="dropout: expected float32 or float64, got int64"):
         cr.dropout(cr.tensor([1, 2]))
+
+
+# Channels, and selu's limit.
+
+
+def test_whole_channels_are_dropped() -> None:
+    for function, shape, kept in (
+        (F.dropout2d, (5, 6, 3, 2), 2),
+        (F.dropout2d, (5, 6, 3), 2),
+        (F.dropout1d, (6, 4), 1),
+    ):
+        x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        mask = F.dropout(np.ones(shape[:kept], np.float32), 0.3, generator=cr.random.Generator(4))
+        expected = x * mask.numpy().reshape(*shape[:kept], *[1] * (len(shape) - kept))
+        y = function(x, 0.3, generator=cr.random.Generator(4))
+        assert_same_bits(y.numpy(), expected)
+        assert 0 < np.count_nonzero(y.numpy() == 0) < x.size
+        assert_same_bits(function(x, 0.3, training=False).numpy(), x)
+
+
+def test_alpha_dropout_keeps_mean_and_variance() -> None:
+    x = cr.random.Generator(1).normal((400, 500), dtype=np.float64)
+    for p in (0.1, 0.4):
+        y = F.alpha_dropout(x, p, generator=cr.random.Generator(2)).numpy()
+        assert abs(y.mean()) < 0.01
+        assert abs(y.var() - 1) < 0.01
+        a = 1 / np.sqrt((1.7580993408473766**2 * p + 1) * (1 - p))
+        b = 1.7580993408473766 * a * p
+        stays = F.dropout(np.ones_like(x), p, generator=cr.random.Generator(2)).numpy() > 0
+        np.testing.assert_allclose(y, np.where(stays, a * x + b, -1.7580993408473766 * a + b), rtol=1e-12, atol=1e-14)
+    assert not F.alpha_dropout(x, 1.0).numpy().any()
+    assert_same_bits(F.alpha_dropout(x, 0.5, training=False).numpy(), x)
+
+
+@pytest.mark.parametrize("kind", [cr.nn.Dropout1d, cr.nn.Dropout2d, cr.nn.AlphaDropout])
+def test_layers_that_drop_otherwise(kind: Any) -> None:
+    x = np.random.default_rng(0).standard_normal((5, 6, 3)).astype(np.float32)
+    layers = [kind(0.4, generator=cr.random.Generator(3)) for _ in range(2)]
+    eager = [layers[0](cr.tensor(x)).numpy() for _ in range(2)]
+    compiled = cr.compile(layers[1])
+    for y in eager:
+        assert_same_bits(compiled(cr.tensor(x)).numpy(), y)
+    assert (eager[0] != eager[1]).any()
+    assert_same_bits(layers[0].eval()(cr.tensor(x)).numpy(), x)
+    with pytest.raises(ValueError, match=f"{kind.__name__}: p must be from 0 to 1, got 2"):
+        kind(2)

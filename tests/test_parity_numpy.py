@@ -13,6 +13,7 @@ import pytest
 
 import chainrule as cr
 from cases.layers import example
+from cases.pair_cases import DRAWS as PAIRS
 from chainrule import nn
 from chainrule.nn._loss_module import LOSSES as LOSS_MODULES
 from chainrule.nn._loss_module import LossModule
@@ -31,14 +32,28 @@ Dtype = type[np.float32] | type[np.float64]
 # Layers that are not compared here, and why.
 LEFT_OUT = {
     "Sequential": "it is the net around the layers",
-    "Embedding": "its input is categories: tests/test_embedding.py",
-    "EmbeddingBag": "its input is categories: tests/test_embedding.py",
+    **dict.fromkeys(("Embedding", "EmbeddingBag"), "their inputs are categories: tests/test_embedding.py"),
     **dict.fromkeys(("RNN", "GRU", "LSTM", "LSTMCell"), "several results: tests/test_recurrent.py"),
     "MultiheadAttention": "several results: tests/test_attention.py",
+    **dict.fromkeys(("TransformerEncoderLayer", "TransformerEncoder"), "sequences: tests/test_transformer.py"),
     "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
-    "Dropout": "its mask is drawn: tests/test_dropout.py",
+    **dict.fromkeys(
+        (module.__name__ for module in LOSS_MODULES if module.function.__name__ in PAIRS),
+        "their values and derivatives are those of tests/cases/pair_cases.py",
+    ),
     **dict.fromkeys(("ModuleList", "ModuleDict"), "they are not called: tests/test_containers.py"),
     **dict.fromkeys(("BatchNorm2d", "InstanceNorm1d", "InstanceNorm2d"), "images: tests/test_normalize.py"),
+    **dict.fromkeys(
+        ("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout"), "their masks are drawn: tests/test_dropout.py"
+    ),
+    **dict.fromkeys(
+        (
+            *("Conv1d", "ConvTranspose1d", "ConvTranspose2d", "Bilinear", "Unflatten"),
+            *("MaxPool1d", "AvgPool1d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d"),
+            *("AdaptiveMaxPool2d", "Upsample", "PixelShuffle", "PixelUnshuffle"),
+        ),
+        "of images, signals or two inputs: tests/test_images.py, and tests/cases/op_cases.py",
+    ),
     **dict.fromkeys(
         ("OneHot", "PCA", "Standardize", "Whiten", "PolynomialFeatures", "RBFFeatures"),
         "preprocessing without trained parameters: tests/test_preprocessing.py, tests/test_features.py",
@@ -126,31 +141,16 @@ NETS: dict[str, Callable[[Dtype], Nets]] = {
 }
 
 
-class OfRows(nn.Module):
-    """A layer of images, signals and the like in a net of rows."""
-
-    def __init__(self, inner: nn.Module, shape: tuple[int, ...]) -> None:
-        self.inner, self.shape = inner, shape
-
-    def forward(self, x: cr.Tensor) -> cr.Tensor:
-        return cr.flatten(self.inner(cr.reshape(x, (len(x), *self.shape))), 1)
-
-
 def by_differences(kind: type[nn.Module]) -> Callable[[Dtype], Nets] | None:
-    """A net with the layer of the class's example, if it has one input of numbers: the gradients are differences."""
+    """A net with the layer of the class's example, if it takes rows of numbers: the gradients are differences."""
     found = example(kind)
-    if len(found.inputs) != 1:
+    if len(found.inputs) != 1 or found.inputs[0].ndim > 2:
         return None
-    shape = found.inputs[0].shape[1:]
-    wide = len(shape) > 1
     inputs, outputs = found.inputs[0].shape[-1], found.layer(*found.inputs).shape[-1]
-    if wide:
-        inputs, outputs = (int(np.prod(s[1:])) for s in (found.inputs[0].shape, found.layer(*found.inputs).shape))
 
     def made(dtype: Dtype) -> nn.Module:
         config = found.layer.config()
-        made = kind(**{**config, **({"dtype": dtype} if "dtype" in config else {})})
-        return OfRows(made, shape) if wide else made
+        return kind(**{**config, **({"dtype": dtype} if "dtype" in config else {})})
 
     def nets(dtype: Dtype) -> Nets:
         layer, exact = made(dtype), made(np.float64)

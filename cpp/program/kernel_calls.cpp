@@ -166,25 +166,6 @@ double cross_entropy_both_work(const Instruction& op) {
   return kPerScore * volume(both.rows, both.cols);
 }
 
-// Sums of normalisation. Shared by channels.
-void run_channels(const Instruction& op, void* const* slots, Share share, void*) {
-  const auto [outer, channels, inner, by_rows] = schema::read<schema::Channels>(op);
-  const Range part = share_range(channels, by_rows == 0 && inner == 1 ? 16 : 1, share);
-  ChannelArgs args = {outer, channels, inner, by_rows != 0, part.begin, part.end, {}, out_bytes(op, slots)};
-  for (size_t i = 0; i < op.inputs.size(); ++i) args.in[i] = in_bytes(op, slots, i);
-  row<ChannelRow>(op).fn[op.dtype](args);
-}
-Counts channels_counts(const Instruction& op) { return {1, static_cast<size_t>(row<ChannelRow>(op).inputs), 0}; }
-void prepare_channels(Instruction& op, const KernelTable&) {
-  const auto channels = schema::read<schema::Channels>(op);
-  if (channels.by_rows != 0 && channels.outer != 1) throw std::invalid_argument(op.name + ": by_rows needs outer = 1");
-}
-double channels_work(const Instruction& op) {
-  const auto [outer, channels, inner, by_rows] = schema::read<schema::Channels>(op);
-  const double work = 2 * kPerElement * volume(outer, channels, inner);
-  return by_rows == 0 && inner == 1 ? work : work + 2 * kPerRow * volume(outer, channels);
-}
-
 // The windows as the kernels take them.
 Windows kernel_windows(const schema::Windows& w) {
   return {w.height,     w.width,      w.kernel_h, w.kernel_w, w.stride_h, w.stride_w,
@@ -357,12 +338,6 @@ constexpr InstructionRow kRows[] = {
      .work = rowwise_work,
      .kernel = row_of<&KernelTable::rowwise, &KernelTable::n_rowwise>,
      .kernel_counts = rowwise_counts},
-    {.record = &schema::kRecord<schema::Channels>,
-     .run = run_channels,
-     .work = channels_work,
-     .kernel = row_of<&KernelTable::channel_ops, &KernelTable::n_channel_ops>,
-     .kernel_counts = channels_counts,
-     .prepare = prepare_channels},
     {.name = "cross_entropy",
      .record = &schema::kRecord<schema::CrossEntropy>,
      .counts = {1, 2, 0},

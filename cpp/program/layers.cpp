@@ -1,4 +1,4 @@
-// Instructions that are most of a layer: recurrences over time, self-attention.
+// Instructions that are most of a layer: recurrences over time, self-attention, sums of normalisation.
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -87,7 +87,33 @@ double attention_work(const Instruction& op) {
   return volume(s.batch, s.heads) * (products * product_work(s.steps, s.steps, s.depth) + kPerScore * scores);
 }
 
+const ChannelRow& channel_row(const Instruction& op) { return *static_cast<const ChannelRow*>(op.kernel); }
+// Sums of normalisation. Shared by channels.
+void run_channels(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [outer, channels, inner, by_rows] = schema::read<schema::Channels>(op);
+  const Range part = share_range(channels, by_rows == 0 && inner == 1 ? 16 : 1, share);
+  ChannelArgs args = {outer, channels, inner, by_rows != 0, part.begin, part.end, {}, out_bytes(op, slots)};
+  for (size_t i = 0; i < op.inputs.size(); ++i) args.in[i] = in_bytes(op, slots, i);
+  channel_row(op).fn[op.dtype](args);
+}
+Counts channels_counts(const Instruction& op) { return {1, static_cast<size_t>(channel_row(op).inputs), 0}; }
+void prepare_channels(Instruction& op, const KernelTable&) {
+  const auto channels = schema::read<schema::Channels>(op);
+  if (channels.by_rows != 0 && channels.outer != 1) throw std::invalid_argument(op.name + ": by_rows needs outer = 1");
+}
+double channels_work(const Instruction& op) {
+  const auto [outer, channels, inner, by_rows] = schema::read<schema::Channels>(op);
+  const double work = 2 * kPerElement * volume(outer, channels, inner);
+  return by_rows == 0 && inner == 1 ? work : work + 2 * kPerRow * volume(outer, channels);
+}
+
 constexpr InstructionRow kRows[] = {
+    {.record = &schema::kRecord<schema::Channels>,
+     .run = run_channels,
+     .work = channels_work,
+     .kernel = row_of<&KernelTable::channel_ops, &KernelTable::n_channel_ops>,
+     .kernel_counts = channels_counts,
+     .prepare = prepare_channels},
     {.record = &schema::kRecord<schema::Recurrent>,
      .run = run_recurrent,
      .work = recurrent_work,

@@ -11,6 +11,8 @@ from importlib import import_module as _import_module
 from . import _core as _core  # first: where it cannot be imported, nothing else is
 from . import autodiff, autograd, config, nn, ops, optim, random
 from ._tensor import Tensor, tensor
+from ._util import dtypes as _dtypes
+from ._util.device import cuda, device
 from ._util.tree_kinds import register_tree_node
 from .autodiff import (
     backward,
@@ -62,8 +64,11 @@ from .ops._create import (
 )
 from .ops._draw import bernoulli, multinomial, permutation, randint, randint_like, randperm
 from .ops._dropout import dropout
+from .ops._inspect import allclose, from_numpy, is_tensor
 from .ops._operands import from_dlpack
 from .random import manual_seed
+
+float32, float64, int64 = _dtypes.FLOAT32, _dtypes.FLOAT64, _dtypes.INT64
 
 # Imported on first use: nothing above builds on these packages, and they take a quarter of the time of the import.
 _ON_FIRST_USE = {
@@ -84,10 +89,17 @@ if _typing.TYPE_CHECKING:
     from .serialize import *
     from .train import *
     from .tuning import *
+
+    inference_mode = no_grad
 else:
+    inference_mode = no_grad  # PyTorch's name
+    # PyTorch's names of dtypes that are Python's names of something else: not in __all__.
+    _DTYPES = {"float": float32, "double": float64, "long": int64, "bool": _dtypes.BOOL}
     _PACKAGE_OF = {name: package for package, names in _ON_FIRST_USE.items() for name in (package, *names)}
 
     def __getattr__(name: str) -> object:
+        if name in _DTYPES:
+            return _DTYPES[name]
         if name not in _PACKAGE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         package = _import_module(f".{_PACKAGE_OF[name]}", __name__)
@@ -110,6 +122,7 @@ __all__ = [
     "Trainer",
     "Trial",
     "active_isa",
+    "allclose",
     "arange",
     "autodiff",
     "autograd",
@@ -119,14 +132,19 @@ __all__ = [
     "built_isas",
     "compile",
     "config",
+    "cuda",
     "custom_op",
     "data",
+    "device",
     "dropout",
     "empty",
     "empty_like",
     "eye",
     "fit",
+    "float32",
+    "float64",
     "from_dlpack",
+    "from_numpy",
     "full",
     "full_like",
     "get_num_threads",
@@ -136,8 +154,11 @@ __all__ = [
     "hessian",
     "hvp",
     "infer_kind",
+    "inference_mode",
     "inspect",
+    "int64",
     "is_grad_enabled",
+    "is_tensor",
     "jacobian",
     "jvp",
     "linear_regression",

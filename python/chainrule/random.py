@@ -119,7 +119,7 @@ class Generator:
 
         >>> import chainrule as cr
         >>> cr.random.Generator(1).integers(5, 10).tolist()
-        [0, 2, 3, 1, 7]
+        [8, 7, 8, 6, 5]
         """
         first, end = (0, low) if high is None else (low, high)
         if not (is_integer(first) and is_integer(end)):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import numpy as np
 import numpy.typing as npt
 
+from .device import device as _device
 from .op_methods import OpMethods
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from ..ops._names import Dim
 
 __all__ = ["Methods", "no_device", "target_dtype"]
+
+
+CPU = _device()
 
 
 class Methods(OpMethods):
@@ -69,7 +73,20 @@ class Methods(OpMethods):
     def _same(self) -> Tensor:
         return cast("Tensor", self)
 
+    @property
+    def device(self) -> Any:
+        """The CPU, as `cr.device`."""
+        return CPU
+
+    def type(self, dtype: npt.DTypeLike) -> Tensor:
+        """The values in another dtype, as `astype`."""
+        return ops.astype(self, dtype)
+
     # Copies.
+
+    def contiguous(self) -> Tensor:
+        """The tensor itself: ops take any strides."""
+        return self._same()
 
     def clone(self) -> Tensor:
         """A copy in memory of its own, through which gradients flow; `x.detach().clone()` is one without a graph.
@@ -128,6 +145,12 @@ class Methods(OpMethods):
         """Permute the axes: axis i of the result is axis axes[i]; see `cr.transpose`."""
         return ops.transpose(self, _unpacked(axes))
 
+    def t(self) -> Tensor:
+        """The transpose of a tensor of at most two axes."""
+        if self.ndim > 2:
+            raise ValueError(f"t: expected at most two axes, got shape {self.shape}; write transpose(...)")
+        return ops.transpose(self)
+
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Exchange two axes; see `cr.swapaxes`."""
         return ops.swapaxes(self, axis1, axis2)
@@ -169,6 +192,18 @@ class Methods(OpMethods):
         """Gather rows by index; see `cr.take`."""
         return ops.take(self, indices, axis)
 
+    def log_softmax(self, axis: int = -1, dim: int | None = None) -> Tensor:
+        """Logarithms of softmax along an axis; see `cr.log_softmax`."""
+        return ops.log_softmax(self, axis if dim is None else dim)
+
+    def index_select(self, dim: int, index: Any) -> Tensor:
+        """Gather by index along an axis; see `cr.take`."""
+        return ops.take(self, index, dim)
+
+    def repeat(self, *repeats: Any) -> NoReturn:
+        """Raise TypeError: NumPy's repeats each element, PyTorch's the tensor."""
+        raise TypeError("repeat: NumPy repeats each element, cr.repeat(x, n); PyTorch the tensor, x.tile(n)")
+
     # Products.
 
     def matmul(self, other: Any) -> Tensor:
@@ -204,6 +239,14 @@ class Methods(OpMethods):
     def clip(self, low: Any = None, high: Any = None) -> Tensor:
         """Limit the values; see `cr.clip`."""
         return ops.clip(self, low, high)
+
+    def clamp(self, min: Any = None, max: Any = None) -> Tensor:
+        """Limit the values; see `cr.clip`."""
+        return ops.clip(self, min, max)
+
+    def pow(self, exponent: Any) -> Tensor:
+        """Power, x**exponent."""
+        return ops.power(self, exponent)
 
     def abs(self) -> Tensor:
         """Absolute value; see `cr.abs`."""

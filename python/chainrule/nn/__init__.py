@@ -14,6 +14,7 @@ from . import init as init
 from . import utils as utils
 from ._activations import *
 from ._attention import *
+from ._bilinear import *
 from ._composed import *
 from ._containers import *
 from ._conv import *
@@ -38,7 +39,9 @@ from ._preprocessing.pca import *
 from ._recurrent import *
 from ._registry import LAYERS as LAYERS
 from ._registry import register_serializable as register_serializable
+from ._resize import *
 from ._shape import *
+from ._transformer import *
 from ._units import *
 
 _PUBLIC = _exports.public_names(globals())

@@ -164,7 +164,7 @@ class ModuleList(_Layers):
     >>> import chainrule as cr
     >>> layers = cr.nn.ModuleList([cr.nn.Linear(2, 2) for _ in range(3)])
     >>> len(layers), [name for name, _ in layers[1:].named_parameters()]
-    (2, ['0.weight', '0.bias', '1.weight', '1.bias'])
+    (3, ['0.weight', '0.bias', '1.weight', '1.bias'])
     """
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:

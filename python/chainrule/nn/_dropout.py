@@ -10,7 +10,7 @@ from .._tensor import Tensor
 from .._util.checks import check_number
 from .._util.dtypes import Array
 from .._util.exports import own_names
-from ..ops._dropout import dropout, dropout_by
+from ..ops._dropout import alpha_dropout, dropout, dropout_by, dropout_channels
 from ..random import Generator
 from ._module import Module
 
@@ -68,6 +68,65 @@ class Dropout(Module):
         if self._rates is not None and self.training:
             return dropout_by(x, self._rates.cells, self.generator)
         return dropout(x, self.p, self.training, self.generator)
+
+
+class _Masked(Module):
+    """Arguments of the layers that draw by their own rule."""
+
+    def __init__(self, p: float = 0.5, generator: Generator | None = None) -> None:
+        self.p = check_number(f"{type(self).__name__}: p", p, maximum=1)
+        self.generator = generator
+
+    def config(self) -> dict[str, Any]:
+        return {"p": self.p}
+
+
+class Dropout2d(_Masked):
+    """Dropout of whole channels of images in training, `cr.nn.functional.dropout2d`; in evaluation mode y = x.
+
+    Arguments: as `cr.nn.Dropout`. Input: x of shape (n, channels, h, w) or (n, channels, l). Output: the same shape.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> layer = cr.nn.Dropout2d(0.5, generator=cr.random.Generator(seed=7))
+    >>> layer(np.ones((1, 4, 1, 1), np.float32)).numpy().reshape(-1)
+    array([2., 2., 0., 0.], dtype=float32)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return dropout_channels("dropout2d", x, self.p, self.training, self.generator)
+
+
+class Dropout1d(_Masked):
+    """Dropout of whole channels of signals in training, `cr.nn.functional.dropout1d`; in evaluation mode y = x.
+
+    Arguments: as `cr.nn.Dropout`. Input: x of shape (n, channels, l) or (channels, l). Output: the same shape.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> layer = cr.nn.Dropout1d(0.5, generator=cr.random.Generator(seed=7))
+    >>> layer(np.ones((1, 4, 1), np.float32)).numpy().reshape(-1)
+    array([2., 2., 0., 0.], dtype=float32)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return dropout_channels("dropout1d", x, self.p, self.training, self.generator)
+
+
+class AlphaDropout(_Masked):
+    """Dropout that keeps mean and variance of what selu gives, `cr.nn.functional.alpha_dropout`.
+
+    Arguments: as `cr.nn.Dropout`. In evaluation mode y = x.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> layer = cr.nn.AlphaDropout(0.5, generator=cr.random.Generator(seed=7))
+    >>> layer.eval()(np.ones((1, 4), np.float32)).numpy()
+    array([[1., 1., 1., 1.]], dtype=float32)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return alpha_dropout(x, self.p, self.training, self.generator)
 
 
 if not TYPE_CHECKING:

@@ -1,20 +1,63 @@
-"""Pooling layers: the ops of the same name, and the mean over whole images."""
+"""Pooling layers: the functions of the same name, and the mean over whole images."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import ops
 from .._tensor import Tensor
 from .._util.exports import own_names
-from ..ops._windows import Pair, pair_of
+from ..ops import _adaptive, _pool
+from ..ops._windows import Pair, sizes_of
 from ._module import Module
 
 
-class MaxPool2d(Module):
-    """The largest element of each window; arguments as `cr.max_pool2d`.
+class _Pool(Module):
+    """Arguments that both kinds have; `axes` is 2 for images, 1 for signals."""
 
-    Input: x of shape (n, channels, h, w). Output: shape (n, channels, oh, ow).
+    _axes: ClassVar[int]
+    _names: ClassVar[tuple[str, ...]]
+
+    def _initialize(self, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1) -> None:
+        def sizes(argument: str, value: Any, minimum: int) -> Any:
+            pair = sizes_of(type(self).__name__, argument, value, minimum, self._axes, minimum)
+            return pair if self._axes == 2 else pair[1]
+
+        self.kernel_size = sizes("kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else sizes("stride", stride, 1)
+        self.padding = sizes("padding", padding, 0)
+        self.dilation = sizes("dilation", dilation, 1)
+
+    def config(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._names}
+
+
+class _MaxPool(_Pool):
+    _names = ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode")
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        self._initialize(kernel_size, stride, padding, dilation)
+        self.return_indices, self.ceil_mode = bool(return_indices), bool(ceil_mode)
+
+    def forward(self, x: Tensor) -> Any:
+        pool = ops.max_pool2d if self._axes == 2 else _pool.max_pool1d
+        options = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices)
+        return pool(x, *options)
+
+
+class MaxPool2d(_MaxPool):
+    """The largest element of each window; arguments as `cr.max_pool2d`, in PyTorch's order.
+
+    Input: x of shape (n, channels, h, w), or one image. Output: shape (n, channels, oh, ow); with `return_indices` a
+    tuple of it and of the places of the maxima.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -22,43 +65,36 @@ class MaxPool2d(Module):
     (2, 6, 14, 14)
     """
 
-    def __init__(
-        self,
-        kernel_size: int | Pair,
-        stride: int | Pair | None = None,
-        padding: int | Pair = 0,
-        dilation: int | Pair = 1,
-        ceil_mode: bool = False,
-    ) -> None:
-        self.kernel_size = pair_of("MaxPool2d", "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else pair_of("MaxPool2d", "stride", stride, 1)
-        self.padding = pair_of("MaxPool2d", "padding", padding, 0)
-        self.dilation = pair_of("MaxPool2d", "dilation", dilation, 1)
-        self.ceil_mode = bool(ceil_mode)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
-
-    def config(self) -> dict[str, Any]:
-        return {
-            "kernel_size": self.kernel_size,
-            "stride": self.stride,
-            "padding": self.padding,
-            "dilation": self.dilation,
-            "ceil_mode": self.ceil_mode,
-        }
+    _axes = 2
 
 
-class AvgPool2d(Module):
+class MaxPool1d(_MaxPool):
+    """The largest element of each window of a signal; arguments as `cr.nn.MaxPool2d`, integers.
+
+    Input: x of shape (n, channels, l), or one signal. Output: shape (n, channels, ol).
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.nn.MaxPool1d(2)(np.zeros((2, 3, 6))).shape
+    (2, 3, 3)
+    """
+
+    _axes = 1
+
+
+class AvgPool2d(_Pool):
     """The mean of each window; arguments as `cr.avg_pool2d`.
 
-    Input: x of shape (n, channels, h, w). Output: shape (n, channels, oh, ow).
+    Input: x of shape (n, channels, h, w), or one image. Output: shape (n, channels, oh, ow).
 
     >>> import numpy as np
     >>> import chainrule as cr
     >>> cr.nn.AvgPool2d(2)(np.zeros((2, 6, 28, 28))).shape
     (2, 6, 14, 14)
     """
+
+    _axes = 2
+    _names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
 
     def __init__(
         self,
@@ -69,32 +105,121 @@ class AvgPool2d(Module):
         count_include_pad: bool = True,
         divisor_override: int | None = None,
     ) -> None:
-        self.kernel_size = pair_of("AvgPool2d", "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else pair_of("AvgPool2d", "stride", stride, 1)
-        self.padding = pair_of("AvgPool2d", "padding", padding, 0)
+        self._initialize(kernel_size, stride, padding)
         self.ceil_mode, self.count_include_pad = bool(ceil_mode), bool(count_include_pad)
         self.divisor_override = divisor_override
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.avg_pool2d(
-            x,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
+        return ops.avg_pool2d(x, *(getattr(self, name) for name in self._names))
+
+
+class AvgPool1d(_Pool):
+    """The mean of each window of a signal; arguments as `cr.nn.AvgPool2d`, integers, without divisor_override.
+
+    Input: x of shape (n, channels, l), or one signal. Output: shape (n, channels, ol).
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.nn.AvgPool1d(2)(np.zeros((2, 3, 6))).shape
+    (2, 3, 3)
+    """
+
+    _axes = 1
+    _names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+
+    def __init__(
+        self,
+        kernel_size: int,
+        stride: int | None = None,
+        padding: int = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        self._initialize(kernel_size, stride, padding)
+        self.ceil_mode, self.count_include_pad = bool(ceil_mode), bool(count_include_pad)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _pool.avg_pool1d(x, *(getattr(self, name) for name in self._names))
+
+
+class _Adaptive(Module):
+    """The size of the result."""
+
+    def __init__(self, output_size: Any) -> None:
+        self.output_size = output_size if isinstance(output_size, (int, type(None))) else tuple(output_size)
 
     def config(self) -> dict[str, Any]:
-        return {
-            "kernel_size": self.kernel_size,
-            "stride": self.stride,
-            "padding": self.padding,
-            "ceil_mode": self.ceil_mode,
-            "count_include_pad": self.count_include_pad,
-            "divisor_override": self.divisor_override,
-        }
+        return {"output_size": self.output_size}
+
+
+class AdaptiveAvgPool2d(_Adaptive):
+    """Means of as many windows as the result shall have, `cr.nn.functional.adaptive_avg_pool2d`.
+
+    Argument: `output_size`, (oh, ow) or one number for both; None stands for the image's.
+    Input: x of shape (n, channels, h, w), or one image. Output: shape (n, channels, oh, ow).
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.nn.AdaptiveAvgPool2d((1, 2))(np.zeros((2, 3, 4, 3))).shape
+    (2, 3, 1, 2)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _adaptive.adaptive_avg_pool2d(x, self.output_size)
+
+
+class AdaptiveAvgPool1d(_Adaptive):
+    """Means of as many windows of a signal as the result shall have, `cr.nn.functional.adaptive_avg_pool1d`.
+
+    Argument: `output_size`, the length of the result.
+    Input: x of shape (n, channels, l), or one signal. Output: shape (n, channels, output_size).
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.nn.AdaptiveAvgPool1d(2)(np.zeros((2, 3, 5))).shape
+    (2, 3, 2)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _adaptive.adaptive_avg_pool1d(x, self.output_size)
+
+
+class _AdaptiveMax(_Adaptive):
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        self.return_indices = bool(return_indices)
+
+    def config(self) -> dict[str, Any]:
+        return {**super().config(), "return_indices": self.return_indices}
+
+
+class AdaptiveMaxPool2d(_AdaptiveMax):
+    """Maxima of as many windows as the result shall have, `cr.nn.functional.adaptive_max_pool2d`.
+
+    Arguments: `output_size`, as `cr.nn.AdaptiveAvgPool2d`; `return_indices`, return also the places of the maxima.
+    Input: x of shape (n, channels, h, w), or one image. Output: shape (n, channels, oh, ow), or a tuple.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.nn.AdaptiveMaxPool2d((1, 2))(np.zeros((2, 3, 4, 3))).shape
+    (2, 3, 1, 2)
+    """
+
+    def forward(self, x: Tensor) -> Any:
+        return _adaptive.adaptive_max_pool2d(x, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMax):
+    """Maxima of as many windows of a signal as the result shall have, `cr.nn.functional.adaptive_max_pool1d`.
+
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> cr.nn.AdaptiveMaxPool1d(2)(np.zeros((2, 3, 5))).shape
+    (2, 3, 2)
+    """
+
+    def forward(self, x: Tensor) -> Any:
+        return _adaptive.adaptive_max_pool1d(x, self.output_size, self.return_indices)
 
 
 class GlobalAvgPool2d(Module):

@@ -7,13 +7,26 @@
 
 from typing import TYPE_CHECKING
 
-from .. import ops as _ops
+from .._util import exports as _exports
 from ..ops import *
+from ..ops._adaptive import adaptive_avg_pool1d as adaptive_avg_pool1d
+from ..ops._adaptive import adaptive_avg_pool2d as adaptive_avg_pool2d
+from ..ops._adaptive import adaptive_max_pool1d as adaptive_max_pool1d
+from ..ops._adaptive import adaptive_max_pool2d as adaptive_max_pool2d
+from ..ops._bilinear import bilinear as bilinear
+from ..ops._dropout import alpha_dropout as alpha_dropout
 from ..ops._dropout import dropout as dropout
+from ..ops._dropout import dropout1d as dropout1d
+from ..ops._dropout import dropout2d as dropout2d
 from ..ops._embedding import embedding as embedding
 from ..ops._embedding import embedding_bag as embedding_bag
 from ..ops._pad import pad_last as _pad_last
+from ..ops._pool import avg_pool1d as avg_pool1d
+from ..ops._pool import max_pool1d as max_pool1d
+from ..ops._resize import interpolate as interpolate
+from ..ops._resize import pixel_shuffle as pixel_shuffle
+from ..ops._resize import pixel_unshuffle as pixel_unshuffle
 
 if not TYPE_CHECKING:
     pad = _pad_last  # PyTorch's arguments
-    __all__ = sorted([*(name for name in _ops.__all__ if name != "OPS"), "dropout", "embedding", "embedding_bag"])
+    __all__ = _exports.public_names(globals())

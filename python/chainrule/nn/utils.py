@@ -1,4 +1,4 @@
-"""Calls of a model with other parameters; conversion between the parameters and one flat vector."""
+"""Calls of a model with other parameters, clipping of gradients, the parameters as one flat vector."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from typing import Any
 from .. import ops
 from .._tensor import Tensor
 from .._util.mode import grad_mode
+from ..autodiff._clip import clip_grad_norm_, clip_grad_value_
 from ..autodiff._inputs import make_input_leaf
 from ..autodiff._sweeps import check_overwrite
 from ..ops._operands import as_tensor
 from ._module import Module
 
-__all__ = ["functional_call", "parameters_to_vector", "vector_to_parameters"]
+__all__ = [
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "functional_call",
+    "parameters_to_vector",
+    "vector_to_parameters",
+]
 
 
 def functional_call(

@@ -11,12 +11,13 @@ from .._tensor import Tensor
 from .._util.checks import check_size
 from ._arithmetic import _float_dtype, add
 from ._conv import batched, columns_of, images_of
+from ._images import as_given, as_images, images_of_any
 from ._op import Shape
 from ._operands import pair
 from ._shape import broadcast_to, reshape
 from ._windows import Pair, Windows, sizes_of, transposed_windows_of, windows_of
 
-_SIZES = {1: ("l", "k"), 2: ("h, w", "kh, kw")}  # the axes of x and weight, by the number of them
+_KERNEL = {1: "k", 2: "kh, kw"}
 
 
 def conv2d(
@@ -146,9 +147,7 @@ def _convolution(
     dilation: Any,
     groups: Any,
 ) -> Tensor:
-    images, filters, alone = _operands(
-        name, axes, x, weight, f"(out_channels, in_channels / groups, {_SIZES[axes][1]})"
-    )
+    images, filters, alone = _operands(name, axes, x, weight, f"(out_channels, in_channels / groups, {_KERNEL[axes]})")
     parts = check_groups(name, groups, images.shape[1], filters.shape[0])
     n, (out_channels, channels, kh, kw) = images.shape[0], filters.shape
     if images.shape[1] != channels * parts:
@@ -161,7 +160,7 @@ def _convolution(
         columns = columns_of(images, windows, 0.0)
     y = batched(reshape(filters, (out_channels, channels * windows.elements)), columns, False, parts)
     y = _with_bias(name, y, filters, bias, out_channels)
-    return _result(y, axes, alone, (windows.oh, windows.ow))
+    return as_given(y, axes, alone, (windows.oh, windows.ow))
 
 
 def _transposed(
@@ -176,9 +175,7 @@ def _transposed(
     groups: Any,
     dilation: Any,
 ) -> Tensor:
-    images, filters, alone = _operands(
-        name, axes, x, weight, f"(in_channels, out_channels / groups, {_SIZES[axes][1]})"
-    )
+    images, filters, alone = _operands(name, axes, x, weight, f"(in_channels, out_channels / groups, {_KERNEL[axes]})")
     n, channels, h, w = images.shape
     if channels != filters.shape[0]:
         shapes = f"(x: {_shown(images, axes)}, weight: {_shown(filters, axes)})"
@@ -195,38 +192,22 @@ def _transposed(
     columns = batched(reshape(filters, (channels, filters.shape[1] * windows.elements)), columns, True, parts)
     y = reshape(images_of(columns, windows), (n, out_channels, windows.h * windows.w))
     y = _with_bias(name, y, filters, bias, out_channels)
-    return _result(y, axes, alone, (windows.h, windows.w))
+    return as_given(y, axes, alone, (windows.h, windows.w))
 
 
 def _operands(name: str, axes: int, x: Any, weight: Any, layout: str) -> tuple[Tensor, Tensor, bool]:
     """x and the weight with two axes after the channels, and whether x was a single image."""
-    images, filters = pair(x, weight)
-    _float_dtype(name, [images, filters])
-    if images.ndim not in (axes + 1, axes + 2):
-        raise ValueError(
-            f"{name}: x must be (n, in_channels, {_SIZES[axes][0]}) or without the first axis, got shape {images.shape}"
-        )
+    given, filters = pair(x, weight)
+    _float_dtype(name, [given, filters])
+    images, alone = as_images(name, given, axes, "in_channels")
     if filters.ndim != axes + 2 or min(filters.shape[2:]) < 1:
         raise ValueError(f"{name}: weight must be {layout}, got shape {filters.shape}")
-    alone = images.ndim == axes + 1
-    return _as_images(images, axes, alone), _as_images(filters, axes, False), alone
-
-
-def _as_images(t: Tensor, axes: int, alone: bool) -> Tensor:
-    """With a first axis, and a height."""
-    shape = (1, *t.shape) if alone else t.shape
-    shape = (*shape[:2], 1, *shape[2:]) if axes == 1 else shape
-    return t if t.shape == shape else reshape(t, shape)
+    return images, images_of_any(filters, axes, False), alone
 
 
 def _shown(t: Tensor, axes: int) -> Shape:
     """The shape as users know it."""
     return t.shape if axes == 2 else (*t.shape[:2], t.shape[3])
-
-
-def _result(y: Tensor, axes: int, alone: bool, size: Pair) -> Tensor:
-    shape = y.shape[1:2] if alone else y.shape[:2]
-    return reshape(y, (*shape, *(size if axes == 2 else size[1:])))
 
 
 def check_groups(name: str, groups: Any, in_channels: int, out_channels: int | None) -> int:

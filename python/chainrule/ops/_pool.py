@@ -10,30 +10,38 @@ import numpy as np
 
 from .._tensor import Tensor
 from .._util.checks import is_integer
-from ._arithmetic import _float_dtype, div, equal
+from .._util.dtypes import INT64, Array
+from ._arithmetic import add, div, equal
 from ._conv import columns_of
+from ._images import as_given, as_images
 from ._index import where_index
-from ._op import Attrs, Op, Plan, Spec, apply, register
-from ._operands import one
-from ._reduce import extreme_rules, reduce_plan
+from ._op import OPS, Attrs, Op, Plan, Spec, apply, register
+from ._reduce import argmax, extreme_rules, reduce_plan
 from ._reduce import max as largest
 from ._reduce import sum as total
-from ._shape import reshape
-from ._windows import Pair, Windows, image_of, pair_of, windows_of
+from ._shape import reshape, take
+from ._windows import Pair, Windows, sizes_of, windows_of
 
 
 def _pool_windows(
-    name: str, images: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    name: str,
+    axes: int,
+    images: Tensor,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
 ) -> Windows:
-    _float_dtype(name, [images])
-    image = image_of(name, images.shape)
-    kernel = pair_of(name, "kernel_size", kernel_size, 1)
-    strides = kernel if stride is None else pair_of(name, "stride", stride, 1)
-    pads = pair_of(name, "padding", padding, 0)
-    dilations = pair_of(name, "dilation", dilation, 1)
+    kernel = sizes_of(name, "kernel_size", kernel_size, 1, axes, 1)
+    strides = kernel if stride is None else sizes_of(name, "stride", stride, 1, axes, 1)
+    pads = sizes_of(name, "padding", padding, 0, axes, 0)
+    dilations = sizes_of(name, "dilation", dilation, 1, axes, 1)
     if any(2 * p > d * (k - 1) + 1 for p, d, k in zip(pads, dilations, kernel, strict=True)):
-        raise ValueError(f"{name}: padding must be at most half of the kernel {kernel}, got {padding!r}")
-    return windows_of(name, image, kernel, strides, dilations, [(p, p) for p in pads], ceil_mode)
+        shown = kernel if axes == 2 else kernel[1]
+        raise ValueError(f"{name}: padding must be at most half of the kernel {shown}, got {padding!r}")
+    image = (images.shape[2], images.shape[3])
+    return windows_of(name, image, kernel, strides, dilations, [(p, p) for p in pads], ceil_mode, axes)
 
 
 def _by_window(images: Tensor, windows: Windows, outside: float) -> Tensor:
@@ -78,16 +86,19 @@ def max_pool2d(
     padding: int | Pair = 0,
     dilation: int | Pair = 1,
     ceil_mode: bool = False,
-) -> Tensor:
+    return_indices: bool = False,
+) -> Any:
     """Maximum of each window, for each channel.
 
     out[i, c, r, s] = max over (y, x) of x[i, c, r*stride + y*dilation - padding, s*stride + x*dilation - padding]; the
     padding is -inf. NaN propagates; at a tie the gradient goes to the first element of the image in row-major order.
 
-    Arguments: `x` (n, channels, h, w), float; `kernel_size`, `stride` (default: kernel_size), `padding` (at most half
-    of the kernel) and `dilation`, integers or pairs (height, width); `ceil_mode`, add a window where rows or
-    columns remain.
-    Returns: a tensor (n, channels, oh, ow), oh = (h + 2*padding - dilation*(kh - 1) - 1) // stride + 1.
+    Arguments: `x` (n, channels, h, w), float, or one image without the first axis; `kernel_size`, `stride` (default:
+    kernel_size), `padding` (at most half of the kernel) and `dilation`, integers or pairs (height, width); `ceil_mode`,
+    add a window where rows or columns remain; `return_indices`, return also the places of the maxima, in the plane
+    read row by row, int64.
+    Returns: a tensor (n, channels, oh, ow), oh = (h + 2*padding - dilation*(kh - 1) - 1) // stride + 1; with
+    `return_indices` a tuple of it and of the indices.
     Errors: ValueError for shapes and a kernel larger than the image, TypeError for dtypes.
 
     >>> import numpy as np
@@ -96,11 +107,66 @@ def max_pool2d(
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    images = one(x)
-    windows = _pool_windows("max_pool2d", images, kernel_size, stride, padding, dilation, ceil_mode)
+    return _max_pool("max_pool2d", 2, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool1d(
+    x: Any,
+    kernel_size: int,
+    stride: int | None = None,
+    padding: int = 0,
+    dilation: int = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Maximum of each window of signals, for each channel: `cr.max_pool2d` of images of height 1.
+
+    Arguments: `x` (n, channels, l), float, or one signal without the first axis; the others as `cr.max_pool2d`,
+    integers.
+    Returns: a tensor (n, channels, ol); with `return_indices` a tuple of it and the places of the maxima.
+
+    >>> import chainrule as cr
+    >>> cr.nn.functional.max_pool1d([[1.0, 3.0, 2.0, 5.0]], 2).tolist()
+    [[3.0, 5.0]]
+    """
+    return _max_pool("max_pool1d", 1, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def _max_pool(
+    name: str,
+    axes: int,
+    x: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+    return_indices: bool,
+) -> Any:
+    images, alone = as_images(name, x, axes)
+    windows = _pool_windows(name, axes, images, kernel_size, stride, padding, dilation, ceil_mode)
     elements = _by_window(images, windows, -np.inf)
     y = apply(_WINDOW_MAX, (elements,), ((2,), windows)) if _has_padding(windows) else largest(elements, axis=2)
-    return reshape(y, (*images.shape[:2], windows.oh, windows.ow))
+    size = (windows.oh, windows.ow)
+    out = as_given(y, axes, alone, size)
+    if not return_indices:
+        return out
+    place = argmax(elements.detach(), axis=2)
+    if _has_padding(windows):
+        place = reshape(_inside(reshape(place, -1), y.detach(), ((2,), windows)), place.shape)
+    begins, offsets = _places(windows)
+    index = add(take(offsets, place), begins)
+    return out, as_given(apply(OPS["astype"], (index,), (INT64.char,)), axes, alone, size)
+
+
+def _places(windows: Windows) -> tuple[Array, Array]:
+    """The places in the plane, read row by row: of each window's first element, and from there to each other one."""
+    rows, columns = (
+        np.arange(windows[10 + axis]) * windows[4 + axis] - windows[8 + axis] for axis in range(2)
+    )  # fmt: skip
+    down, right = (np.arange(windows[2 + axis]) * windows[6 + axis] for axis in range(2))
+    begins = (rows[:, None] * windows.w + columns).reshape(-1)
+    return begins.astype(np.float64), (down[:, None] * windows.w + right).reshape(-1).astype(np.float64)
 
 
 def _has_padding(windows: Windows) -> bool:
@@ -136,11 +202,46 @@ def avg_pool2d(
     array([[ 2.5,  4.5],
            [10.5, 12.5]])
     """
-    images = one(x)
-    windows = _pool_windows("avg_pool2d", images, kernel_size, stride, padding, 1, ceil_mode)
     if divisor_override is not None and (not is_integer(divisor_override) or divisor_override == 0):
         raise ValueError(f"avg_pool2d: divisor_override must be a nonzero integer, got {divisor_override!r}")
-    counts = _counts(windows, pair_of("avg_pool2d", "padding", padding, 0) if count_include_pad else (0, 0))
+    return _avg_pool("avg_pool2d", 2, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool1d(
+    x: Any,
+    kernel_size: int,
+    stride: int | None = None,
+    padding: int = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """Mean of each window of signals, for each channel: `cr.avg_pool2d` of images of height 1.
+
+    Arguments: `x` (n, channels, l), float, or one signal without the first axis; the others as `cr.avg_pool2d`,
+    integers.
+    Returns: a tensor (n, channels, ol).
+
+    >>> import chainrule as cr
+    >>> cr.nn.functional.avg_pool1d([[1.0, 3.0, 2.0, 5.0]], 2).tolist()
+    [[2.0, 3.5]]
+    """
+    return _avg_pool("avg_pool1d", 1, x, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def _avg_pool(
+    name: str,
+    axes: int,
+    x: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor:
+    images, alone = as_images(name, x, axes)
+    windows = _pool_windows(name, axes, images, kernel_size, stride, padding, 1, ceil_mode)
+    counts = _counts(windows, sizes_of(name, "padding", padding, 0, axes, 0) if count_include_pad else (0, 0))
     if divisor_override is not None:
         divisor: Any = int(divisor_override)
     elif (counts == counts[0]).all():
@@ -148,7 +249,7 @@ def avg_pool2d(
     else:
         divisor = np.asarray(counts, images.dtype)
     y = div(total(_by_window(images, windows, 0.0), axis=2), divisor)
-    return reshape(y, (*images.shape[:2], windows.oh, windows.ow))
+    return as_given(y, axes, alone, (windows.oh, windows.ow))
 
 
 def _counts(windows: Windows, padding: Pair) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._util import exports as _exports
+from . import lr_scheduler as lr_scheduler
 from ._adam import *
 from ._adam_variants import *
 from ._adaptive import *
 from ._base import *
 from ._clip import *
 from ._lbfgs import *
+from ._more_schedules import *
 from ._muon import *
 from ._plateau import *
 from ._schedule_free import *

@@ -20,7 +20,7 @@ from .._reduce import max, min
 from .._spread import corrcoef, cov, std, var
 from ._rows import FUNCTIONS, NoOpError, Row, adapts, check_default
 
-__all__: list[str] = []
+__all__ = ["FUNCTIONS"]
 
 
 @adapts("var", floats=True)
