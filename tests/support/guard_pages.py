@@ -99,6 +99,15 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
             dtype,
         )
         cases[f"{name} down"] = (partial(programs.rowwise, name), [draw(n, rows)], (n, rows), dtype)
+    forms = ("rows", True, draw(rows, n)), ("columns", False, draw(rows, n)), ("lines", False, draw(2, rows, n))
+    for name, by_rows, x in forms:
+        number = (rows, 1) if by_rows else (x.shape[1],)
+        pairs = (rows, 2) if by_rows else (2, x.shape[1])
+        cases[f"moments {name}"] = (partial(programs.channels, "moments", by_rows), [x], pairs, dtype)
+        sums = partial(programs.channels, "centred_sums", by_rows)
+        cases[f"centred_sums {name}"] = (sums, [x, draw(*number), draw(*x.shape)], pairs, dtype)
+    inputs = [draw(rows, n), draw(rows, 1), draw(rows, 1), draw(rows, n)]
+    cases["row_norm_backward"] = (partial(programs.channels, "row_norm_backward", True), inputs, (rows, n), dtype)
     labels = index(n, rows)
     cases["cross_entropy"] = (programs.cross_entropy, [draw(rows, n), labels], (rows,), dtype)
     cases["cross_entropy_grad"] = (programs.cross_entropy_grad, [draw(rows, n), labels, draw(rows)], (rows, n), dtype)
