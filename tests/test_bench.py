@@ -58,10 +58,20 @@ def test_chainrule_gives_the_expected_answer(kind: str, net: str) -> None:
     check(ChainruleRunner(cr.get_num_threads()), case)
 
 
+@pytest.mark.parametrize("name", [case.name for case in CASES if case.group == "normed"])
+def test_nets_with_norms_have_the_expected_losses(name: str) -> None:
+    check(ChainruleRunner(1), BY_NAME[name])
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_the_recommender_gives_the_expected_answer(optimizer: str) -> None:
     whole = BY_NAME[f"recommender {optimizer} @1024"]
     check(ChainruleRunner(1), replace(whole, params=whole.params | {"rows": 500, "batch": 64}))
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.kind == "sequence"], ids=lambda case: case.name)
+def test_chainrule_gives_the_expected_answer_for_sequences(case: Case) -> None:
+    check(ChainruleRunner(cr.get_num_threads()), case)
 
 
 @pytest.mark.parametrize("op", sorted(set(UNARY) - {"copy"}))

@@ -13,7 +13,9 @@ from bench import recommender
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, SEED, Array, Inputs, checked_epochs, output, steps_of_epoch
+from bench.runners._normed import NormedTraining, normed_call
 from bench.runners.base import Call, NotOfferedError, Runner, Variants
+from bench.runners.sequences import sequence_model
 
 
 class ChainruleRunner(Runner):
@@ -97,6 +99,16 @@ class ChainruleRunner(Runner):
         training = Training(self, case, data)
         return training.call(self.lib.compile(training.step), data["x"], data["targets"])
 
+    def normed_step(self, case: Case, data: Inputs) -> Call:
+        def copy_weights(linear: Any, weight: Array, bias: Array) -> None:
+            linear.weight.copy_(weight)
+            linear.bias.copy_(bias)
+
+        def build(dropout: float) -> NormedTraining:
+            return NormedTraining(self.lib, case, data, copy_weights, dropout)
+
+        return normed_call(build, lambda made: self.lib.compile(made.step), case, data["x"], data["targets"])
+
     def recommender(self, case: Case, data: Inputs) -> Call:
         """Tables that are updated by rows."""
         lib, nn = self.lib, self.lib.nn
@@ -132,6 +144,12 @@ class ChainruleRunner(Runner):
             return [np.array([step(*batches[0]).item() for _ in range(CHECKED_STEPS)])]
 
         return Call(run, answer=answer, reset=reset, steps=len(batches))
+
+    def sequence(self, case: Case, data: Inputs) -> Call:
+        model = sequence_model(self.lib.nn, case)
+        set_parameters(model, data)
+        training = Training(self, case, data, model)
+        return training.call(self.lib.compile(training.step), data["x"], data["targets"])
 
     def epoch(self, case: Case, data: Inputs) -> Variants:
         """A `Trainer` whose step is compiled beforehand, as in JAX; and a complete `fit`, including compilation."""
@@ -209,10 +227,10 @@ def set_parameters(model: Any, data: Inputs) -> None:
 class Training:
     """A model, its loss and its optimizer, with the public API."""
 
-    def __init__(self, runner: ChainruleRunner, case: Case, data: Inputs) -> None:
+    def __init__(self, runner: ChainruleRunner, case: Case, data: Inputs, model: Any = None) -> None:
         lib = runner.lib
-        self.data, model = data, runner._model(case, data)
-        if case.params["loss"] == "cross entropy":
+        self.data, model = data, runner._model(case, data) if model is None else model
+        if case.params.get("loss", "cross entropy") == "cross entropy":
             self.model, self.loss_of = model, lib.nn.CrossEntropyLoss()
         else:
             self.model, self.loss_of = model if case.params["loss"] == "mse" else residual(lib, model), lib.nn.MSELoss()

@@ -11,7 +11,9 @@ from bench import recommender
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss, output, part_of_epoch
+from bench.runners._normed import NormedTraining, normed_call
 from bench.runners.base import Call, Runner, Variants
+from bench.runners.sequences import sequence_model
 
 WARM_UP = 5
 
@@ -110,6 +112,33 @@ class TorchRunner(Runner):
         """With a fused optimizer or not, with a compiled loss or not."""
         return self._variants(case, data, Training.step_call)
 
+    def normed_step(self, case: Case, data: Inputs) -> Variants:
+        x, targets = (self.lib.from_numpy(data[name]) for name in ("x", "targets"))
+
+        def copy_weights(linear: Any, weight: Array, bias: Array) -> None:
+            with self.lib.no_grad():
+                linear.weight.copy_(self.lib.from_numpy(weight.T))
+                linear.bias.copy_(self.lib.from_numpy(bias))
+
+        def build(fused: bool | None, compiled: bool = False) -> Call:
+            def training(dropout: float) -> NormedTraining:
+                made = NormedTraining(self.lib, case, data, copy_weights, dropout, fused=fused)
+                model, loss_of = made.model, made.loss_of
+                if compiled:
+                    whole = self._compiled(lambda x, targets: loss_of(model(x), targets))
+                    made.model, made.loss_of = (lambda x: x), whole
+                    made.reset = lambda: None
+                return made
+
+            return normed_call(training, lambda made: made.step, case, x, targets)
+
+        variants = {
+            "eager": lambda: build(None),
+            "eager, fused": lambda: build(True),
+            "compile": lambda: build(True, True),
+        }
+        return variants if self.thorough else without(variants, "compile")
+
     def recommender(self, case: Case, data: Inputs) -> Variants:
         """With sparse gradients or dense ones, whose update is fused."""
 
@@ -130,6 +159,9 @@ class TorchRunner(Runner):
     def run(self, case: Case, data: Inputs) -> Variants:
         return without(self._variants(case, data, Training.run_call), "compile")
 
+    def sequence(self, case: Case, data: Inputs) -> Variants:
+        return self._variants(case, data, Training.step_call)
+
     def _variants(self, case: Case, data: Inputs, call: Callable[[Training], Call]) -> Variants:
         def build(fused: bool, compiled: bool = False) -> Call:
             return call(Training(self, case, data, fused, compiled))
@@ -147,6 +179,12 @@ class TorchRunner(Runner):
 
     def _model(self, case: Case, data: Inputs) -> Any:
         nn, layers = self.lib.nn, []
+        if case.kind == "sequence":
+            model = sequence_model(nn, case)
+            with self.lib.no_grad():
+                for p, value in zip(model.parameters(), data["parameters"], strict=True):
+                    p.copy_(self.lib.from_numpy(value.T))
+            return model
         for weight, bias in zip(data["parameters"][::2], data["parameters"][1::2], strict=True):
             linear = nn.Linear(*weight.shape)
             with self.lib.no_grad():
@@ -168,7 +206,7 @@ class TorchRunner(Runner):
             "cross entropy": lambda x, targets: functional.cross_entropy(model(x), targets),
             "mse": lambda x, targets: functional.mse_loss(model(x), targets),
             "pinn": pinn,
-        }[case.params["loss"]]
+        }[case.params.get("loss", "cross entropy")]
 
 
 def without(variants: Variants, name: str) -> Variants:
