@@ -84,6 +84,14 @@ def _net(kind: str, net: Net, batch: int, **more: Any) -> Case:
     return Case(name, kind, kind, params, elements=batch, flops=flops, heavy=flops > HEAVY_FLOPS)
 
 
+def _normed(norm: str, dropout: float) -> Case:
+    """A training step of a net with batch or layer norm, with SGD, or with dropout and AdamW."""
+    net = Net((30, 128, 128, 2), 256)
+    name = f"normed {norm}" + (" dropout adamw" if dropout else "")
+    params = net.params | {"norm": norm, "dropout": dropout}
+    return Case(name, "normed", "normed_step", params, elements=net.batch, flops=net.step_flops * net.batch)
+
+
 def _epoch(net: Net) -> Case:
     rows, epochs = net.epochs
     return _net("epoch", net, net.batch, rows=rows, epochs=epochs)
@@ -99,6 +107,12 @@ def _run(name: str, widths: tuple[int, ...], batch: int, epochs: int) -> Case:
     return Case(f"run {name}", "runs", "run", Net(widths, batch).params | {"epochs": epochs})
 
 
+def _recommender(optimizer: str) -> Case:
+    """A training step of a recommender with two tables of 100,000 rows."""
+    params = {"rows": 100_000, "columns": 32, "hidden": 32, "batch": 1024, "optimizer": optimizer}
+    return Case(f"recommender {optimizer} @1024", "recommender", "recommender", params, elements=1024)
+
+
 def _calls() -> list[Case]:
     """Call overhead, with almost no arithmetic: into `out`, returning a tensor, recording a graph node."""
     return [
@@ -108,6 +122,20 @@ def _calls() -> list[Case]:
         Case("call add 1 returned", "call", "add_returned", {"size": 1}, elements=1),
         Case("call add 1 recorded", "call", "add_recorded", {"size": 1}, elements=1),
     ]
+
+
+def _sequence(net: str, batch: int) -> Case:
+    """A training step of a recurrent layer of 64 units or of two encoder layers, on 32 steps, with a linear layer."""
+    steps, n, wide, layers = 32, 64, 128, 2
+    params = {"net": net, "batch": batch, "steps": steps, "units": n, "classes": 4}
+    if net == "transformer":
+        params |= {"heads": 4, "wide": wide, "layers": layers}
+        forward = layers * (4 * n * n + 2 * n * wide + 2 * steps * n)  # multiplications of a step
+        products = 3 * forward - 3 * n * n  # inputs have no gradient
+    else:
+        products = 5 * {"gru": 3, "lstm": 4}[net] * n * n  # of the states three, of the inputs two
+    flops = 2.0 * products * batch * steps
+    return Case(f"sequence {net} @{batch}", "sequence", "sequence", params, elements=batch, flops=flops)
 
 
 def _all_cases() -> tuple[Case, ...]:
@@ -127,6 +155,9 @@ def _all_cases() -> tuple[Case, ...]:
     rows += [_epoch(net) for net in NETS]
     rows += [_net("step", net, net.batch) for net in NETS]
     rows += [case for net in NETS for case in _predict(net)]
+    rows += [_normed(norm, dropout) for dropout in (0.0, 0.2) for norm in ("batch", "layer")]
+    rows += [_recommender(optimizer) for optimizer in ("sgd", "adam")]
+    rows += [_sequence(*of) for of in (("gru", 32), ("gru", 1), ("lstm", 32), ("lstm", 1), ("transformer", 32))]
     return tuple(rows + _calls())
 
 

@@ -136,6 +136,15 @@ def _compute_bound(net: Net) -> tuple[Goal, ...]:
     )
 
 
+RECOMMENDER_GOALS = tuple(
+    Goal(
+        f"recommender {optimizer} @1024: time of torch over ours",
+        1.5,
+        _time_ratio(f"recommender {optimizer} @1024", "torch"),
+    )
+    for optimizer in ("sgd", "adam")
+)
+
 SMALLEST = PUBLISHED[0]
 NET_GOALS = (
     *(_faster_than("epoch", net, net.batch, "jax", target) for net, target in EPOCH_OVER_JAX.items()),
@@ -152,7 +161,7 @@ NET_GOALS = (
     *(_faster_than("predict", net, 1, "onnxruntime", target) for net, target in PREDICT_OVER_ONNXRUNTIME.items()),
     *(_faster_than("predict", net, net.batch, "onnxruntime", 1.0) for net in PUBLISHED),
 )
-GOALS = KERNEL_GOALS + NET_GOALS
+GOALS = KERNEL_GOALS + NET_GOALS + RECOMMENDER_GOALS
 
 
 def report(rows: list[Row]) -> str:

@@ -5,13 +5,14 @@ Everything is computed in the dtype of the parameters: float64 for expected answ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Gradient = Callable[[dict[str, Any], list[Array], Array, Array], tuple[float, list[Array]]]
 Params = dict[str, Any]  # of a case; "activation" and "loss" are used here
 
 LEARNING_RATE = 0.01
@@ -35,7 +36,7 @@ def gradient(params: Params, parameters: list[Array], x: Array, targets: Array) 
     if params["loss"] == "pinn":
         return _pinn_gradient(parameters, x)
     values = forward(params, parameters, x)
-    loss, g = _mse(values[-1], targets) if params["loss"] == "mse" else _cross_entropy(values[-1], targets)
+    loss, g = _mse(values[-1], targets) if params["loss"] == "mse" else cross_entropy(values[-1], targets)
     gradients: list[Array] = []
     for layer in range(len(parameters) - 2, -1, -2):
         value = values[layer // 2]
@@ -52,7 +53,7 @@ def log_softmax(x: Array) -> Array:
     return result
 
 
-def _cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
+def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
     """The mean over rows and its gradient with respect to the logits."""
     log_p = log_softmax(logits)
     rows = np.arange(len(labels))
@@ -99,13 +100,17 @@ def _pinn_gradient(parameters: list[Array], x: Array) -> tuple[float, list[Array
 
 
 def train(
-    params: Params, parameters: list[Array], batches: Iterable[tuple[Array, Array]], rate: float = LEARNING_RATE
+    params: Params,
+    parameters: list[Array],
+    batches: Iterable[tuple[Array, Array]],
+    rate: float = LEARNING_RATE,
+    gradient_of: Gradient = gradient,
 ) -> list[float]:
     """The loss before each step of SGD with momentum."""
     velocity = [np.zeros_like(p) for p in parameters]
     losses = []
     for x, targets in batches:
-        loss, gradients = gradient(params, parameters, x, targets)
+        loss, gradients = gradient_of(params, parameters, x, targets)
         losses.append(loss)
         velocity = [MOMENTUM * v + g for v, g in zip(velocity, gradients, strict=True)]
         parameters = [p - rate * v for p, v in zip(parameters, velocity, strict=True)]

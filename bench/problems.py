@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import net_reference
+from bench import net_reference, norm_reference, recommender, sequence_reference
 from bench.cases import Case
 
 Array = net_reference.Array
@@ -86,7 +86,26 @@ def inputs(case: Case) -> Inputs:
         return {"a": normal(p["size"]), "b": normal(p["size"], slot=1)}
     if case.kind == "softmax":
         return {"x": normal(p["rows"], p["columns"], scale=3.0)}
+    if case.kind == "recommender":
+        return recommender.draw(p, rng)
+    if case.kind == "sequence":
+        return _sequence_inputs(case, rng, normal)
     return _net_inputs(case, rng, normal)
+
+
+def _sequence_inputs(case: Case, rng: np.random.RandomState, normal: Callable[..., Array]) -> Inputs:
+    """Sequences, labels and initial parameters; weights of norms, (n,) in front of their biases, are near 1."""
+    p, parameters = case.params, []
+    for i, shape in enumerate(sequence_reference.shapes_of(p)):
+        scale = (2.0 / sum(shape)) ** 0.5 if len(shape) == 2 else 0.1
+        one = p["net"] == "transformer" and i < 12 * p["layers"] and i % 12 in (8, 10)
+        parameters.append(normal(*shape, scale=scale) + np.float32(one))
+    first = (p["batch"], p["steps"]) if p["net"] == "transformer" else (p["steps"], p["batch"])
+    return {
+        "x": normal(*first, p["units"]),
+        "targets": rng.randint(0, p["classes"], p["batch"]),
+        "parameters": [at_page_offset(value) for value in parameters],
+    }
 
 
 def _net_inputs(case: Case, rng: np.random.RandomState, normal: Callable[..., Array]) -> Inputs:
@@ -161,6 +180,13 @@ def expected_answer(case: Case, data: Inputs) -> list[Array]:
         return [wide["a"] + wide["b"]]
     if case.kind == "softmax":
         return [np.exp(net_reference.log_softmax(wide["x"]))]
+    if case.kind == "recommender":
+        return [recommender.losses(case.params, data, CHECKED_STEPS)]
+    if case.kind == "sequence":
+        parameters = [p.astype(np.float64) for p in data["parameters"]]
+        batches = [(wide["x"], data["targets"])] * CHECKED_STEPS
+        gradient = sequence_reference.gradient
+        return [np.array(net_reference.train(case.params, parameters, batches, gradient_of=gradient))]
     return _expected_net_answer(case, data)
 
 
@@ -168,6 +194,8 @@ def _expected_net_answer(case: Case, data: Inputs) -> list[Array]:
     p, x = case.params, data["x"]
     parameters = [parameter.astype(np.float64) for parameter in data["parameters"]]
     targets = data["targets"] if p["loss"] == "cross entropy" else data["targets"].astype(np.float64)
+    if case.kind == "normed_step":
+        return [np.array(norm_reference.losses(p, parameters, x.astype(np.float64), targets, CHECKED_STEPS))]
     if case.kind in ("forward", "predict"):
         return [net_reference.forward(p, parameters, x.astype(np.float64))[-1]]
     if case.kind == "gradient":

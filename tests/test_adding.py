@@ -108,8 +108,8 @@ def test_the_sites_of_an_instruction_set_exist() -> None:
 
 # What the examples add, and test files that have tests of it by its name alone.
 NEW = {
-    "rsqrt": ("elementwise", "special_values", "ops", "derivatives", "package", "registry"),
-    "rsqrt_grad": ("elementwise", "special_values", "derivatives", "registry"),
+    "cube": ("elementwise", "special_values", "ops", "derivatives", "package", "registry"),
+    "cube_grad": ("elementwise", "special_values", "derivatives", "registry"),
     "Shift": ("nn", "serialize", "derivatives", "package", "parity_numpy"),
     "cauchy_loss": ("ops", "derivatives", "package", "registry"),
     "CauchyLoss": ("nn", "serialize", "derivatives", "package", "parity_numpy"),

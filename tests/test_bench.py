@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,22 @@ def test_numpy_gives_the_expected_answer(case: Case) -> None:
 @pytest.mark.parametrize("net", ["30-100-2 @200", "4-32-16-4 tanh @10000", "2-50-50-50-1 tanh", "23-256-256-1"])
 def test_chainrule_gives_the_expected_answer(kind: str, net: str) -> None:
     case = next(case for case in reversed(CASES) if case.name.startswith(f"{kind} {net}"))
+    check(ChainruleRunner(cr.get_num_threads()), case)
+
+
+@pytest.mark.parametrize("name", [case.name for case in CASES if case.group == "normed"])
+def test_nets_with_norms_have_the_expected_losses(name: str) -> None:
+    check(ChainruleRunner(1), BY_NAME[name])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_recommender_gives_the_expected_answer(optimizer: str) -> None:
+    whole = BY_NAME[f"recommender {optimizer} @1024"]
+    check(ChainruleRunner(1), replace(whole, params=whole.params | {"rows": 500, "batch": 64}))
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.kind == "sequence"], ids=lambda case: case.name)
+def test_chainrule_gives_the_expected_answer_for_sequences(case: Case) -> None:
     check(ChainruleRunner(cr.get_num_threads()), case)
 
 

@@ -254,7 +254,7 @@ class TestArgumentsOfOtherKinds:
             lambda x: np.ones((2, 3)).__imul__(x), lambda x: np.ones((2, 3)).__ipow__(x),
             lambda x: np.copyto(np.ones((2, 3)), x), lambda x: np.ones((2, 3)).__setitem__(0, x[0]),
             lambda x: np.reshape(x, (3, 2), order="F"), lambda x: np.ravel(x, "F"), lambda x: np.where(x),
-            lambda x: np.power(x, x), lambda x: np.power(x, 1.5), lambda x: np.power(2.0, x),
+            lambda x: np.float_power(x, x), lambda x: np.sinc(x), lambda x: np.deg2rad(x),
             lambda x: np.take(x, [0], mode="clip"), lambda x: np.concatenate([x, x], dtype=np.float64),
             lambda x: np.heaviside(x, x), lambda x: np.full_like(x, x), lambda x: np.sum([x, x]),
         ],
@@ -283,7 +283,7 @@ class TestArgumentsOfOtherKinds:
     @pytest.mark.parametrize(
         "call",
         [
-            lambda x: 2.0**x, lambda x: np.float64(2.0) ** x, lambda x: np.full(3, 2.0) ** x, lambda x: x % 2,
+            lambda x: x % 2,
             lambda x: 7.0 % x, lambda x: np.full(3, 7.0) % x, lambda x: x // 2.0, lambda x: 7.0 // x,
             lambda x: np.full(3, 7.0) // x, lambda x: divmod(x, 2.0)[1], lambda x: divmod(7.0, x)[0],
             lambda x: divmod(np.full(3, 7.0), x)[1], lambda x: x % np.full(3, 2.0), lambda x: x // np.full(3, 2.0),
@@ -298,7 +298,7 @@ class TestArgumentsOfOtherKinds:
             lambda: cr.hessian(lambda x: cr.sum(x * call(x)))(x),
             lambda: cr.compile(lambda x: x * call(x))(x),
         ):
-            with pytest.raises(TypeError, match=r"np\.(power|remainder|floor_divide|divmod): .*write "):
+            with pytest.raises(TypeError, match=r"np\.(remainder|floor_divide|divmod): .*write "):
                 refused()
         assert np.array_equal(call(cr.tensor(x)), call(x))
 
@@ -307,7 +307,7 @@ class TestArgumentsOfOtherKinds:
         x = np.array([0.5, 2.5, 1.5])
         for call in (
             lambda a, x: a + x, lambda a, x: a - x, lambda a, x: a * x, lambda a, x: a / x, lambda a, x: x / a,
-            lambda a, x: a * +x, lambda a, x: a * -x, lambda a, x: a * abs(-x),
+            lambda a, x: a * +x, lambda a, x: a * -x, lambda a, x: a * abs(-x), lambda a, x: a**x, lambda a, x: x**a,
         ):  # fmt: skip
             g = cr.grad(lambda x, call=call: cr.sum(call(left, x)))(x)
             h = 1e-6
@@ -322,14 +322,6 @@ class TestWhatErrorsSayToWrite:
     X, Y = np.array([0.75, 2.6, 1.5]), np.array([0.5, 0.7, 1.25])
     FORMULAS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {  # noqa: RUF012 (never changed)
         "remainder": (np.remainder, lambda x, y: x - y * np.floor_divide(x.detach(), y.detach())),
-        "cosh": (lambda x, y: np.cosh(x), lambda x, y: (cr.exp(x) + cr.exp(-x)) / 2),
-        "tan": (lambda x, y: np.tan(x), lambda x, y: cr.sin(x) / cr.cos(x)),
-        "sinh": (lambda x, y: np.sinh(x), lambda x, y: (cr.exp(x) - cr.exp(-x)) / 2),
-        "exp2": (lambda x, y: np.exp2(x), lambda x, y: cr.exp(x * math.log(2))),
-        "log2": (lambda x, y: np.log2(x), lambda x, y: cr.log(x) / math.log(2)),
-        "log10": (lambda x, y: np.log10(x), lambda x, y: cr.log(x) / math.log(10)),
-        "logaddexp": (np.logaddexp, lambda x, y: y + cr.softplus(x - y)),
-        "power": (np.power, lambda x, y: cr.exp(y * cr.log(x))),
         "std": (lambda x, y: np.std(x), lambda x, y: cr.sqrt(cr.mean(cr.square(x - cr.mean(x))))),
         "var": (lambda x, y: np.var(x), lambda x, y: cr.mean(cr.square(x - cr.mean(x)))),
         "linalg.norm": (lambda x, y: np.linalg.norm(x), lambda x, y: cr.sqrt(cr.sum(cr.square(x)))),

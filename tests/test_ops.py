@@ -132,17 +132,6 @@ def test_constants_of_both_zeros_and_nan_are_kept_apart() -> None:
         assert np.isnan(cr.add(x, float("nan")).numpy()).all()
 
 
-@pytest.mark.parametrize("exponent", [0.3, 1.5, float("inf"), float("nan")])
-def test_power_says_what_to_write_instead(exponent: float) -> None:
-    with pytest.raises(ValueError, match=r"^power: expected an integer or 0\.5, got .*cr\.exp"):
-        cr.power([1.0, 2.0], exponent)
-
-
-def test_power_by_a_tensor_says_what_to_write_instead() -> None:
-    with pytest.raises(TypeError, match=r"^power: .*cr\.exp"):
-        cr.tensor([1.0]) ** cr.tensor([2.0])  # type: ignore[operator]
-
-
 def test_where_wants_a_condition() -> None:
     with pytest.raises(TypeError, match=r"^where: the condition must be bool, got float32"):
         cr.where([1.0, 0.0], 1.0, 2.0)

@@ -13,6 +13,7 @@ import pytest
 
 import chainrule as cr
 from cases.layers import example
+from cases.pair_cases import DRAWS as PAIRS
 from chainrule import nn
 from chainrule.nn._loss_module import LOSSES as LOSS_MODULES
 from chainrule.nn._loss_module import LossModule
@@ -34,7 +35,12 @@ LEFT_OUT = {
     **dict.fromkeys(("Embedding", "EmbeddingBag"), "their inputs are categories: tests/test_embedding.py"),
     **dict.fromkeys(("RNN", "GRU", "LSTM", "LSTMCell"), "several results: tests/test_recurrent.py"),
     "MultiheadAttention": "several results: tests/test_attention.py",
+    **dict.fromkeys(("TransformerEncoderLayer", "TransformerEncoder"), "sequences: tests/test_transformer.py"),
     "GaussianNLLLoss": "it has variances, too: tests/test_losses.py",
+    **dict.fromkeys(
+        (module.__name__ for module in LOSS_MODULES if module.function.__name__ in PAIRS),
+        "their values and derivatives are those of tests/cases/pair_cases.py",
+    ),
     **dict.fromkeys(("ModuleList", "ModuleDict"), "they are not called: tests/test_containers.py"),
     **dict.fromkeys(("BatchNorm2d", "InstanceNorm1d", "InstanceNorm2d"), "images: tests/test_normalize.py"),
     **dict.fromkeys(

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from bench import recommender
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, SEED, Array, Inputs, checked_epochs, output, steps_of_epoch
+from bench.runners._normed import NormedTraining, normed_call
 from bench.runners.base import Call, NotOfferedError, Runner, Variants
+from bench.runners.sequences import sequence_model
 
 
 class ChainruleRunner(Runner):
@@ -96,6 +99,58 @@ class ChainruleRunner(Runner):
         training = Training(self, case, data)
         return training.call(self.lib.compile(training.step), data["x"], data["targets"])
 
+    def normed_step(self, case: Case, data: Inputs) -> Call:
+        def copy_weights(linear: Any, weight: Array, bias: Array) -> None:
+            linear.weight.copy_(weight)
+            linear.bias.copy_(bias)
+
+        def build(dropout: float) -> NormedTraining:
+            return NormedTraining(self.lib, case, data, copy_weights, dropout)
+
+        return normed_call(build, lambda made: self.lib.compile(made.step), case, data["x"], data["targets"])
+
+    def recommender(self, case: Case, data: Inputs) -> Call:
+        """Tables that are updated by rows."""
+        lib, nn = self.lib, self.lib.nn
+        tables = [nn.Embedding.from_pretrained(table, freeze=False, sparse=True) for table in data["parameters"][:2]]
+        net = nn.Sequential(nn.Linear(*data["parameters"][2].shape), nn.ReLU(), nn.Linear(case.params["hidden"], 1))
+        parameters = [tables[0].weight, tables[1].weight, *net.parameters()]
+        kind = {"sgd": lib.optim.SGD, "adam": lib.optim.Adam}[case.params["optimizer"]]
+        optimizer = kind(parameters, **recommender.OPTIONS[case.params["optimizer"]])
+        initial_state = optimizer.state_dict()
+
+        @lib.compile  # type: ignore[untyped-decorator]
+        def step(users: Any, items: Any, ratings: Any) -> Any:
+            optimizer.zero_grad()
+            rows = lib.concatenate([tables[0](users), tables[1](items)], axis=1)
+            loss = lib.mse_loss(net(rows), ratings)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        batches = list(zip(data["users"], data["items"], data["ratings"], strict=True))
+
+        def run() -> None:
+            for batch in batches:
+                step(*batch)
+
+        def reset() -> None:
+            for parameter, value in zip(parameters, data["parameters"], strict=True):
+                parameter.copy_(value)
+            optimizer.load_state_dict(initial_state)
+
+        def answer() -> list[Array]:
+            reset()
+            return [np.array([step(*batches[0]).item() for _ in range(CHECKED_STEPS)])]
+
+        return Call(run, answer=answer, reset=reset, steps=len(batches))
+
+    def sequence(self, case: Case, data: Inputs) -> Call:
+        model = sequence_model(self.lib.nn, case)
+        set_parameters(model, data)
+        training = Training(self, case, data, model)
+        return training.call(self.lib.compile(training.step), data["x"], data["targets"])
+
     def epoch(self, case: Case, data: Inputs) -> Variants:
         """A `Trainer` whose step is compiled beforehand, as in JAX; and a complete `fit`, including compilation."""
         return {"Trainer": lambda: self._trainer(case, data), "fit": lambda: self._fit(case, data)}
@@ -172,10 +227,10 @@ def set_parameters(model: Any, data: Inputs) -> None:
 class Training:
     """A model, its loss and its optimizer, with the public API."""
 
-    def __init__(self, runner: ChainruleRunner, case: Case, data: Inputs) -> None:
+    def __init__(self, runner: ChainruleRunner, case: Case, data: Inputs, model: Any = None) -> None:
         lib = runner.lib
-        self.data, model = data, runner._model(case, data)
-        if case.params["loss"] == "cross entropy":
+        self.data, model = data, runner._model(case, data) if model is None else model
+        if case.params.get("loss", "cross entropy") == "cross entropy":
             self.model, self.loss_of = model, lib.nn.CrossEntropyLoss()
         else:
             self.model, self.loss_of = model if case.params["loss"] == "mse" else residual(lib, model), lib.nn.MSELoss()

@@ -10,7 +10,9 @@ import numpy as np
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss
+from bench.runners._normed_jax import normed_call
 from bench.runners.base import Call, NotOfferedError, Runner, Variants
+from bench.runners.sequences import jax_loss
 
 
 class JaxRunner(Runner):
@@ -84,8 +86,22 @@ class JaxRunner(Runner):
 
         return Call(lambda: self.lib.block_until_ready(jitted(parameters, x, labels)), answer=answer)
 
+    def sequence(self, case: Case, data: Inputs) -> Variants:
+        """With one, four or all steps of the scan in its body."""
+
+        def build(unroll: int) -> Call:
+            return self._step_call(jax_loss(self.lib, case, unroll), data)
+
+        if case.params["net"] == "transformer":
+            return {"": lambda: build(1)}
+        found: Variants = {"scan": lambda: build(1), "scan of 4": lambda: build(4)}
+        return found | ({"unrolled": lambda: build(case.params["steps"])} if self.thorough else {})
+
     def step(self, case: Case, data: Inputs) -> Call:
-        training = JittedTraining(self.lib, self._loss(case), data)
+        return self._step_call(self._loss(case), data)
+
+    def _step_call(self, loss: Callable[..., Any], data: Inputs) -> Call:
+        training = JittedTraining(self.lib, loss, data)
         x, targets = self._rows(data)
 
         def answer() -> list[Array]:
@@ -93,6 +109,9 @@ class JaxRunner(Runner):
             return [np.array([float(training.step(x, targets)) for _ in range(CHECKED_STEPS)])]
 
         return Call(training.step, (x, targets), answer=answer, reset=training.reset)
+
+    def normed_step(self, case: Case, data: Inputs) -> Call:
+        return normed_call(self.lib, case, data, *self._rows(data))
 
     def epoch(self, case: Case, data: Inputs) -> Variants:
         """All epochs in one call, a scan over their minibatches."""

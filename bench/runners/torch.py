@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from bench import recommender
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss, output, part_of_epoch
+from bench.runners._normed import NormedTraining, normed_call
 from bench.runners.base import Call, Runner, Variants
+from bench.runners.sequences import sequence_model
 
 WARM_UP = 5
 
@@ -109,12 +112,55 @@ class TorchRunner(Runner):
         """With a fused optimizer or not, with a compiled loss or not."""
         return self._variants(case, data, Training.step_call)
 
+    def normed_step(self, case: Case, data: Inputs) -> Variants:
+        x, targets = (self.lib.from_numpy(data[name]) for name in ("x", "targets"))
+
+        def copy_weights(linear: Any, weight: Array, bias: Array) -> None:
+            with self.lib.no_grad():
+                linear.weight.copy_(self.lib.from_numpy(weight.T))
+                linear.bias.copy_(self.lib.from_numpy(bias))
+
+        def build(fused: bool | None, compiled: bool = False) -> Call:
+            def training(dropout: float) -> NormedTraining:
+                made = NormedTraining(self.lib, case, data, copy_weights, dropout, fused=fused)
+                model, loss_of = made.model, made.loss_of
+                if compiled:
+                    whole = self._compiled(lambda x, targets: loss_of(model(x), targets))
+                    made.model, made.loss_of = (lambda x: x), whole
+                    made.reset = lambda: None
+                return made
+
+            return normed_call(training, lambda made: made.step, case, x, targets)
+
+        variants = {
+            "eager": lambda: build(None),
+            "eager, fused": lambda: build(True),
+            "compile": lambda: build(True, True),
+        }
+        return variants if self.thorough else without(variants, "compile")
+
+    def recommender(self, case: Case, data: Inputs) -> Variants:
+        """With sparse gradients or dense ones, whose update is fused."""
+
+        def build(sparse: bool, compiled: bool = False) -> Call:
+            return Recommender(self, case, data, sparse, compiled).call()
+
+        variants = {
+            "sparse": lambda: build(True),
+            "dense, fused": lambda: build(False),
+            "dense, fused, compile": lambda: build(False, True),
+        }
+        return variants if self.thorough else without(variants, "dense, fused, compile")
+
     def epoch(self, case: Case, data: Inputs) -> Variants:
         """The usual Python loop, over the first steps of an epoch: every step costs the same."""
         return self._variants(case, data, Training.epoch_call)
 
     def run(self, case: Case, data: Inputs) -> Variants:
         return without(self._variants(case, data, Training.run_call), "compile")
+
+    def sequence(self, case: Case, data: Inputs) -> Variants:
+        return self._variants(case, data, Training.step_call)
 
     def _variants(self, case: Case, data: Inputs, call: Callable[[Training], Call]) -> Variants:
         def build(fused: bool, compiled: bool = False) -> Call:
@@ -133,6 +179,12 @@ class TorchRunner(Runner):
 
     def _model(self, case: Case, data: Inputs) -> Any:
         nn, layers = self.lib.nn, []
+        if case.kind == "sequence":
+            model = sequence_model(nn, case)
+            with self.lib.no_grad():
+                for p, value in zip(model.parameters(), data["parameters"], strict=True):
+                    p.copy_(self.lib.from_numpy(value.T))
+            return model
         for weight, bias in zip(data["parameters"][::2], data["parameters"][1::2], strict=True):
             linear = nn.Linear(*weight.shape)
             with self.lib.no_grad():
@@ -154,11 +206,66 @@ class TorchRunner(Runner):
             "cross entropy": lambda x, targets: functional.cross_entropy(model(x), targets),
             "mse": lambda x, targets: functional.mse_loss(model(x), targets),
             "pinn": pinn,
-        }[case.params["loss"]]
+        }[case.params.get("loss", "cross entropy")]
 
 
 def without(variants: Variants, name: str) -> Variants:
     return {variant: build for variant, build in variants.items() if variant != name}
+
+
+class Recommender:
+    """Two tables and a net; the tables' gradients are sparse or dense."""
+
+    def __init__(self, runner: TorchRunner, case: Case, data: Inputs, sparse: bool, compiled: bool) -> None:
+        torch, nn, name = runner.lib, runner.lib.nn, case.params["optimizer"]
+        self.torch, values = torch, [torch.from_numpy(value) for value in data["parameters"]]
+        self.tables = [nn.Embedding.from_pretrained(v.clone(), freeze=False, sparse=sparse) for v in values[:2]]
+        self.net = nn.Sequential(nn.Linear(*values[2].shape), nn.ReLU(), nn.Linear(case.params["hidden"], 1))
+        self.start = [*values[:2], *(v.T if v.ndim == 2 else v for v in values[2:])]
+        self.parameters = [table.weight for table in self.tables] + list(self.net.parameters())
+        options = recommender.OPTIONS[name]
+        dense = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[name]
+        by_rows = {"sgd": torch.optim.SGD, "adam": torch.optim.SparseAdam}[name]
+        if sparse:
+            self.make = lambda: [
+                by_rows(self.parameters[:2], **options),
+                dense(self.parameters[2:], **options, fused=True),
+            ]
+        else:
+            self.make = lambda: [dense(self.parameters, **options, fused=True)]
+        self.optimizers = self.make()
+        self.batches = list(zip(*(torch.from_numpy(data[key]) for key in ("users", "items", "ratings")), strict=True))
+        self.loss_of = runner._compiled(self.loss) if compiled else self.loss
+
+    def loss(self, users: Any, items: Any, ratings: Any) -> Any:
+        rows = self.torch.cat([self.tables[0](users), self.tables[1](items)], 1)
+        return self.torch.nn.functional.mse_loss(self.net(rows), ratings)
+
+    def step(self, batch: Any) -> Any:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        loss = self.loss_of(*batch)
+        loss.backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        return loss
+
+    def run(self) -> None:
+        for batch in self.batches:
+            self.step(batch)
+
+    def reset(self) -> None:
+        with self.torch.no_grad():
+            for p, value in zip(self.parameters, self.start, strict=True):
+                p.copy_(value)
+        self.optimizers = self.make()
+
+    def call(self) -> Call:
+        def answer() -> list[Array]:
+            self.reset()
+            return [np.array([self.step(self.batches[0]).item() for _ in range(CHECKED_STEPS)])]
+
+        return Call(self.run, answer=answer, reset=self.reset, steps=len(self.batches))
 
 
 class Training:

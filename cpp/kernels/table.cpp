@@ -31,10 +31,13 @@ double peak(int64_t rounds, float* sink) {
 }  // namespace
 
 namespace CR_LEVEL {
+void register_pair_functions(KernelTable& table);
+
 const KernelTable& kernel_table() {
   static KernelTable table = {};
   if (table.isa == nullptr) {
     register_maps(table);
+    register_pair_functions(table);
     register_reductions(table);
     register_rowwise(table);
     register_cross_entropy(table);

@@ -292,7 +292,7 @@ class Tensor(Methods):
     def __rtruediv__(self, other: Any) -> Tensor:
         return ops.div(other, self)
 
-    def __pow__(self, exponent: float) -> Tensor:
+    def __pow__(self, exponent: Any) -> Tensor:
         return ops.power(self, exponent)
 
     def __matmul__(self, other: Any) -> Tensor:

@@ -33,6 +33,7 @@ from cases.derivative_draws import (
 )
 from cases.derivative_layers import CASES as LAYERS
 from cases.derivative_losses import CASES as LOSSES
+from cases.pair_cases import RANDOM as PAIRS
 from chainrule.ops._op import OPS, apply
 from reference import REFERENCE, ROWWISE
 from reference.bits import Array
@@ -77,6 +78,18 @@ def gradient_kernel(name: str, entry: Row, rng: Rng) -> Call:
 def row(name: str, attrs: Any = (), after: Sequence[Array] = ()) -> Callable[..., cr.Tensor]:
     """A row of the op table as a function of its float arguments; `after` them come indices."""
     return lambda *x: apply(OPS[name], (*x, *map(cr.tensor, after)), attrs)
+
+
+def powers(rng: Rng) -> Call:
+    """x ** y, or the kernel of a derivative."""
+    n = int(rng.integers(0, 3))
+    function = row("pow", attrs=(n,)) if n else cr.power
+    base, exponent = broadcasting(rng, 2)
+    return function, [draw(rng, base, (0.25, 4.0)), draw(rng, exponent)]
+
+
+def polygamma(rng: Rng) -> Call:
+    return partial(cr.polygamma, int(rng.integers(0, 4))), [draw(rng, broadcasting(rng, 1)[0], (0.5, 9.0))]
 
 
 def choice(name: str, rng: Rng) -> Call:
@@ -288,6 +301,9 @@ def _from_the_reference() -> Iterator[tuple[str, Generator]]:
 CASES: dict[str, Generator] = {
     **dict(_from_the_reference()),
     "swish": partial(elementwise, "swish", REFERENCE["silu"]),
+    "pow": powers,
+    "polygamma": polygamma,
+    "reciprocal": lambda rng: (cr.reciprocal, [draw(rng, broadcasting(rng, 1)[0], (0.25, 4.0))]),
     "maxout": grouped,
     "maximum": partial(choice, "maximum"),
     "minimum": partial(choice, "minimum"),
@@ -338,4 +354,5 @@ CASES: dict[str, Generator] = {
     **derivative_sequences.CASES,
     **LAYERS,
     **LOSSES,
+    **PAIRS,
 }

@@ -119,6 +119,16 @@ def attentive(rng: Rng) -> tuple[nn.Module, list[Array]]:
     return Joined(layer), [draw(rng, shape) for shape in shapes]
 
 
+def encoder(name: str, rng: Rng) -> tuple[nn.Module, list[Array]]:
+    """A layer, or one in an encoder with a norm at its end; gelu has no kink, and with a large eps norms are smooth."""
+    options: dict[str, Any] = {"dropout": 0.0, "dtype": np.float64, "generator": cr.random.Generator(1)}
+    options |= {"layer_norm_eps": 2.0, "norm_first": bool(rng.integers(2)), "batch_first": bool(rng.integers(2))}
+    layer: nn.Module = nn.TransformerEncoderLayer(2, int(rng.integers(1, 3)), 2, activation="gelu", **options)
+    if name == "TransformerEncoder":
+        layer = nn.TransformerEncoder(layer, 1, nn.LayerNorm(2, 2.0, dtype=np.float64))
+    return layer, [draw(rng, (2, int(rng.integers(1, 3)), 2))]
+
+
 class Joined(nn.Module):
     """All results of a layer as one vector; `itself`: attention of the one input to itself, without weights."""
 
@@ -171,6 +181,7 @@ LAYERS: dict[str, Build] = {
     **derivative_images.LAYERS,
     **derivative_norms.LAYERS,
     "MultiheadAttention": attentive,
+    **{name: partial(encoder, name) for name in ("TransformerEncoderLayer", "TransformerEncoder")},
     "Output": lambda rng: (nn.Output("count", 3, 2, dtype=np.float64), [draw(rng, (2, 3))]),
     "Standardize": partial(fitted, nn.Standardize),
     "PCA": partial(fitted, nn.PCA, components=2),

@@ -8,15 +8,33 @@ import numpy as np
 
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
+from cases.pair_cases import NAMES as PAIRS
 from reference import REFERENCE, ROWWISE, activations, attention, conv, linear_grad, matmul, recurrent, reduce
 from reference.bits import Array
+from reference.elementary_pairs import GRADIENTS1, GRADIENTS2
 from reference.losses import loss_grad
 from reference.row import RowwiseRow
 from support.programs import scalar_float64
 
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
 COMPOSED = (  # the gradients are those of their parts
-    *("power", "tensordot", "inner", "dot", "outer", "einsum", "cov", "corrcoef", "trace", "var", "std", "norm"),
+    *PAIRS,
+    *(
+        "power",
+        "polygamma",
+        "reciprocal",
+        "tensordot",
+        "inner",
+        "dot",
+        "outer",
+        "einsum",
+        "cov",
+        "corrcoef",
+        "trace",
+        "var",
+        "std",
+        "norm",
+    ),
     *("logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin", "scatter_add"),
     "scaled_dot_product_attention",
     *("conv1d", "conv_transpose1d", "conv_transpose2d"),
@@ -51,6 +69,10 @@ def _elementwise(name: str) -> Reference:
         return [row.gradient(y if row.kept == "y" else inputs[0], g, **_options(case))]
 
     return reference
+
+
+def _made_of_ops(name: str) -> Reference:
+    return lambda case, x, y, g: [GRADIENTS1[name](g, y, x[0])]
 
 
 def _pairwise(by_a: Callable[..., Array], by_b: Callable[..., Array]) -> Reference:
@@ -179,6 +201,8 @@ REFERENCES: dict[str, Reference] = {
     "abs": lambda case, x, y, g: [np.where(x[0] > 0, g, np.where(x[0] < 0, -g, x[0] * 0))],
     "square": lambda case, x, y, g: [g * (x[0] + x[0])],
     **{name: _elementwise(name) for name, row in REFERENCE.items() if row.gradient is not None and name in CASES},
+    **{name: _made_of_ops(name) for name in GRADIENTS1},
+    **{name: _pairwise(*both) for name, both in GRADIENTS2.items()},
     "swish": _elementwise("silu"),
     "gelu": lambda case, x, y, g: _elementwise(f"gelu{'_tanh' * (case.note == 'tanh')}")(case, x, y, g),
     "prelu": _pairwise(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference import GRADIENTS, REFERENCE
+from reference import GRADIENTS, REFERENCE, elementary
 from reference.bits import Array
 from reference.softmax_losses import bce_error, binary_cross_entropy_with_logits
 from reference.table import ORDINARY, Interval, Row
@@ -71,9 +71,15 @@ def _bce(logits: Array, target: Array) -> Array:
     return binary_cross_entropy_with_logits(logits, target, reduction="none")
 
 
+def _polygamma(x: Array, n: int) -> Array:
+    return elementary.polygamma(n, x)
+
+
 KERNELS = [
     *(Kernel(n, r.value, r.domain, a) for n, r in REFERENCE.items() if n not in COMPOSED for a in _attribute_sets(r)),
     *(kernel for name, row in GRADIENTS.items() for kernel in _gradient(name, row)),
+    *(Kernel("pow", elementary.power, ((0.25, 4.0), ORDINARY), (("shift", n),)) for n in (0, 1, 2)),
+    *(Kernel("polygamma", _polygamma, ((0.4, 9.0),), (("n", n),)) for n in (1, 2, 3)),
     Kernel("bce_with_logits", _bce, ((-20.0, 20.0), (0.0, 1.0))),
     Kernel("bce_error", bce_error, ((-20.0, 20.0), (0.0, 1.0))),
 ]

@@ -28,26 +28,28 @@ def _one(name: str, low: float = -2.0, high: float = 2.0) -> Draw:
     return lambda rng: ([_values(rng, _shape(rng), low, high)], getattr(np, name))
 
 
-def _two(name: str) -> Draw:
+def _two(name: str, low: float = -2.0, high: float = 2.0) -> Draw:
     """An elementwise function of two broadcastable arrays, or of an array and a number from either side."""
 
     def draw(rng: np.random.Generator) -> tuple[list[Array], Call]:
         function, shape = getattr(np, name), _shape(rng)
-        a = _values(rng, shape)
+        a = _values(rng, shape, low, high)
         way = rng.integers(4)
         if way == 0:
             return [a], lambda x: function(x, 1.25)
         if way == 1:
-            return [a], lambda x: function(np.float64(-0.75), x)
+            return [a], lambda x: function(np.float64(-0.75 if low < 0 else 0.75), x)
         other = tuple(1 if rng.random() < 0.3 else n for n in shape)[rng.integers(len(shape) + 1) :]
-        b = np.asarray(_values(rng, other) + 0.0071)
+        b = np.asarray(_values(rng, other, low, high) + 0.0071)
         return ([a, b], function) if way == 2 else ([b, a], function)
 
     return draw
 
 
 def _power(rng: np.random.Generator) -> tuple[list[Array], Call]:
-    n = [-2, -1, 0, 1, 2, 3, 5, 0.5][rng.integers(8)]
+    n = [-2, -1, 0, 1, 2, 3, 5, 0.5, 1.5, -0.3][rng.integers(10)]
+    if rng.random() < 0.4:
+        return _two("power", 0.5, 2.0)(rng)
     return [_values(rng, _shape(rng), 0.5, 2.0)], lambda x: np.power(x, n)
 
 
@@ -351,12 +353,18 @@ def _size(rng: np.random.Generator) -> tuple[list[Array], Call]:
 
 CALLS: dict[str, Draw] = {
     **{name: _one(name) for name in (
-        "absolute", "cos", "exp", "expm1", "fabs", "isfinite", "isinf", "isnan", "negative", "positive", "sign", "sin",
-        "square", "tanh",
+        "absolute", "arcsinh", "arctan", "cos", "cosh", "exp", "exp2", "expm1", "fabs", "isfinite", "isinf", "isnan",
+        "negative", "positive", "sign", "sin",
+        "sinh", "square", "tanh",
     )},
-    **{name: _one(name, 0.25, 3.0) for name in ("log", "log1p", "reciprocal", "sqrt")},
+    **{name: _one(name, 0.25, 3.0) for name in (
+        "cbrt", "log", "log10", "log1p", "log2", "reciprocal", "sqrt",
+    )},
+    **{name: _one(name, -0.9, 0.9) for name in ("arccos", "arcsin", "arctanh", "tan")},
+    "arccosh": _one("arccosh", 1.25, 4.0),
     **{name: _two(name) for name in (
-        "add", "divide", "equal", "greater", "greater_equal", "less", "less_equal", "maximum", "minimum", "multiply",
+        "add", "arctan2", "divide", "equal", "greater", "greater_equal", "hypot", "less", "less_equal", "logaddexp",
+        "maximum", "minimum", "multiply",
         "not_equal", "subtract",
     )},
     **{name: _reduction(name) for name in ("amax", "amin", "max", "mean", "min", "sum")},

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import axis_cases, norm_cases, sequence_cases
+from cases import axis_cases, norm_cases, pair_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
-from reference import REFERENCE, ROWWISE, activations, conv, linear, matmul, reduce
+from reference import REFERENCE, ROWWISE, activations, conv, elementary, linear, matmul, reduce
 from reference.bits import Array
 from reference.losses import loss
 from reference.row import RowwiseRow
@@ -97,6 +97,31 @@ def _elementwise(name: str, row: Row, word: str = "") -> Iterator[Case]:
             function = partial(getattr(cr, name), **called, **attributes)
             reference = partial(row.value, **attributes)
             yield Case(name, shapes, function, reference, row.domain, note, name not in COMPARISONS)
+
+
+def _powers() -> Iterator[Case]:
+    """By tensors, by an array and of a number."""
+    for shapes in SHAPES[2]:
+        domains = ((0.25, 4.0), ORDINARY)
+        yield Case("power", shapes, cr.power, elementary.power, domains, "tensors")
+    yield _case("power", [(3, 5)], lambda x: 2**x, partial(elementary.evaluate, "exp2"), note="of 2")
+    yield _case("power", [(3, 5)], lambda x: 0.75**x, _power_of_number, note="of 0.75")
+
+
+def _power_of_number(x: Array) -> Array:
+    return elementary.power(np.full_like(x, 0.75), x)
+
+
+def _polygammas() -> Iterator[Case]:
+    for n, shapes in ((1, SHAPES[1]), (2, SHAPES[1][:2]), (0, SHAPES[1][:2])):
+        reference = partial(elementary.polygamma, n) if n else partial(elementary.evaluate, "digamma")
+        for shape in shapes:
+            yield _case("polygamma", shape, partial(cr.polygamma, n), reference, (0.4, 9.0), f"{n}")
+
+
+def _reciprocals() -> Iterator[Case]:
+    for shape in SHAPES[1]:
+        yield _case("reciprocal", shape, cr.reciprocal, lambda x: np.asarray(x.dtype.type(1) / x), (0.25, 4.0))
 
 
 # Reductions.
@@ -248,6 +273,11 @@ def _losses() -> Iterator[Case]:
             yield Case(name, shapes, function, reference, domains, note)
 
 
+def _pairs() -> Iterator[Case]:
+    for name, shapes, function, reference, note in pair_cases.rows():
+        yield _case(name, shapes, function, reference, note=note)
+
+
 def _penalties() -> Iterator[Case]:
     for name, of in PENALTIES.items():
         for biases in (True, False):
@@ -391,6 +421,9 @@ def _table() -> dict[str, list[Case]]:
     for name, row in REFERENCE.items():
         table.add(_elementwise("gelu", row, "tanh") if name == "gelu_tanh" else _elementwise(name, row))
     table.add(_elementwise("swish", REFERENCE["silu"]))
+    table.add(_powers())
+    table.add(_polygammas())
+    table.add(_reciprocals())
     table.add(_maxout())
     for name in ("sum", "mean", "max", "min", "argmax"):
         table.add(_reductions(name))
@@ -403,6 +436,7 @@ def _table() -> dict[str, list[Case]]:
     table.add(_pools())
     table.add(_losses())
     table.add(_penalties())
+    table.add(_pairs())
     table.add(_layout())
     table.add(_triangles())
     table.add(_products())

@@ -35,26 +35,6 @@ greater_equal = _ieee(np.greater_equal)
 where = _ieee(np.where)
 
 
-@np.errstate(all="ignore")
-def power(x: Array, exponent: float) -> Array:
-    """``x**n`` by repeated squaring from the lowest bit of |n|, then 1/r if n < 0; ``x**0.5 = sqrt(x)``."""
-    x = np.asarray(x)
-    if exponent == 0.5:
-        return sqrt(x)
-    if exponent != int(exponent):
-        raise ValueError(f"power: exponent {exponent} is neither an integer nor 0.5")
-    n, base, result = int(np.abs(exponent)), x, None
-    while n:
-        if n & 1:
-            result = base if result is None else result * base
-        base = base * base
-        n >>= 1
-    one = np.ones_like(x)
-    if result is None:
-        return one
-    return np.asarray(one / result if exponent < 0 else result)
-
-
 def maximum(x: Array, y: Array) -> Array:
     """The larger; NaN if either is NaN; +0 of +0 and -0."""
     x, y = np.broadcast_arrays(x, y)

@@ -5,12 +5,12 @@ its value, its gradient kernel if it has one, and ordinary arguments for it. Row
 to NaN, infinities, zeros of both signs and subnormals.
 """
 
-from . import activations, elementary_gradients, elementwise  # noqa: F401 (their rows)
+from . import activations, elementary_gradients, elementary_pairs, elementwise  # noqa: F401 (their rows)
 from .row import ORDINARY, PAIR, REFERENCE, Interval, Row, at_zero, numbers_of
 
 __all__ = ["GRADIENTS", "ORDINARY", "REFERENCE", "Interval", "Row"]
 
-EXPONENTS = numbers_of("exponent", 2, 3, 1, 0, -1, -2, 5, 7, 12, 0.5)
+EXPONENTS = numbers_of("exponent", 2, 3, 1, 0, -1, -2, 5, 7, 12, 0.5, 2.5, -0.3)
 
 REFERENCE.update(
     {
@@ -30,7 +30,7 @@ REFERENCE.update(
         "neg": Row(elementwise.neg),
         "abs": Row(elementwise.abs, kinks=at_zero),
         "square": Row(elementwise.square),
-        "power": Row(elementwise.power, domain=((0.25, 4.0),), attributes=EXPONENTS),
+        "power": Row(elementary_pairs.power, domain=((0.25, 4.0),), attributes=EXPONENTS),
     }
 )
 

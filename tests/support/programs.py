@@ -19,7 +19,7 @@ from chainrule._ir.record import Record
 from chainrule._ir.shapes import contiguous_strides
 from reference import float64_functions
 from reference.bits import Array
-from reference.elementary import NUMPY64, Function
+from reference.elementary import KERNELS64, NUMPY64, Function
 from reference.reduce import normalise, sequences
 
 DTYPES = (np.float32, np.float64, np.int64, np.bool_)
@@ -286,12 +286,12 @@ def level(name: str) -> Iterator[None]:
         _core.use_isa(before)
 
 
-def scalar(name: str) -> Function:
+def scalar(name: str, params: Sequence[float] = ()) -> Function:
     """An elementwise kernel of the scalar level."""
 
-    def function(x: Array) -> Array:
+    def function(*x: Array) -> Array:
         with level("scalar"):
-            return elementwise(name, x)
+            return elementwise(name, *x, params=params)
 
     return function
 
@@ -299,7 +299,8 @@ def scalar(name: str) -> Function:
 @contextmanager
 def scalar_float64() -> Iterator[None]:
     """The reference with the scalar level's float64 functions: their bits are defined by cpp/math."""
-    with float64_functions(**{name: scalar(name) for name in NUMPY64}):
+    several = {name: scalar(kernel, params) for name, (kernel, params, _) in KERNELS64.items()}
+    with float64_functions(**{name: scalar(name) for name in NUMPY64}, **several):
         yield
 
 

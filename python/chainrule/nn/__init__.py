@@ -41,6 +41,7 @@ from ._registry import LAYERS as LAYERS
 from ._registry import register_serializable as register_serializable
 from ._resize import *
 from ._shape import *
+from ._transformer import *
 from ._units import *
 
 _PUBLIC = _exports.public_names(globals())

@@ -11,10 +11,10 @@ import numpy as np
 
 from .. import ops
 from .._tensor import Tensor
-from .._util.checks import check_number
+from .._util.checks import check_number, is_integer
 from ._module import Module
 
-__all__ = ["LOSSES", "LossModule", "PenalizedLoss", "takes"]
+__all__ = ["LOSSES", "LossModule", "PenalizedLoss", "TripleLoss", "takes"]
 
 LOSSES: list[type[LossModule]] = []  # every subclass, in the order of their definition
 
@@ -109,11 +109,20 @@ class LossModule(Module):
         return type(self).function(prediction, target, sample_weight=sample_weight, **self.config())
 
 
+class TripleLoss(LossModule):
+    """A loss that compares three tensors."""
+
+    def forward(self, first: Tensor, second: Tensor, third: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
+        return type(self).function(first, second, third, sample_weight=sample_weight, **self.config())
+
+
 def _converted(value: Any, default: Any) -> Any:
     """An option converted to the type of its default; several numbers, and weights (default None), to a list."""
     if default is not None and np.ndim(value) == 0:
         return type(default)(value)
-    return None if value is None else np.asarray(value, dtype=np.float64).tolist()
+    if value is None or is_integer(value):
+        return value if value is None else int(value)
+    return np.asarray(value, dtype=np.float64).tolist()
 
 
 class PenalizedLoss:

@@ -5,12 +5,11 @@ Options, defaults, documentation and examples are those of the function.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import ops
-from .._tensor import Tensor
 from .._util.exports import own_names
-from ._loss_module import LossModule
+from ._loss_module import LossModule, TripleLoss
 
 
 class MSELoss(LossModule, of=ops.mse_loss): ...
@@ -46,13 +45,36 @@ class BCEWithLogitsLoss(LossModule, of=ops.binary_cross_entropy_with_logits): ..
 class PoissonNLLLoss(LossModule, of=ops.poisson_nll_loss): ...
 
 
-class GaussianNLLLoss(LossModule, of=ops.gaussian_nll_loss):
-    def forward(self, prediction: Tensor, target: Tensor, var: Any, sample_weight: Any = None) -> Tensor:  # type: ignore[override]
-        return ops.gaussian_nll_loss(prediction, target, var, sample_weight=sample_weight, **self.config())
+class GaussianNLLLoss(TripleLoss, of=ops.gaussian_nll_loss): ...
 
 
 class KLDivLoss(LossModule, of=ops.kl_div):
     reductions = ("mean", "sum", "none", "batchmean")
+
+
+class SoftMarginLoss(LossModule, of=ops.soft_margin_loss): ...
+
+
+class HingeEmbeddingLoss(LossModule, of=ops.hinge_embedding_loss): ...
+
+
+class MultiLabelSoftMarginLoss(LossModule, of=ops.multilabel_soft_margin_loss): ...
+
+
+class SigmoidFocalLoss(LossModule, of=ops.sigmoid_focal_loss): ...
+
+
+class MarginRankingLoss(TripleLoss, of=ops.margin_ranking_loss): ...
+
+
+class CosineEmbeddingLoss(TripleLoss, of=ops.cosine_embedding_loss): ...
+
+
+class TripletMarginLoss(TripleLoss, of=ops.triplet_margin_loss): ...
+
+
+class FocalLoss(LossModule, of=ops.focal_loss):
+    takes = "labels"
 
 
 class CrossEntropyLoss(LossModule, of=ops.cross_entropy):

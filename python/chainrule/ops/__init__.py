@@ -18,7 +18,9 @@ from ._class_losses import *
 from ._conv import *
 from ._convolve import *
 from ._cumulative import *
+from ._distances import *
 from ._einsum import *
+from ._elementary import *
 from ._getitem import *
 from ._losses import *
 from ._math import *
@@ -29,14 +31,17 @@ from ._number_losses import *
 from ._op import OPS as OPS
 from ._order import *
 from ._pad import *
+from ._pair_losses import *
 from ._penalties import *
 from ._pool import *
+from ._power import *
 from ._products import *
 from ._rearrange import *
 from ._recurrent import *
 from ._reduce import *
 from ._shape import *
 from ._softmax import *
+from ._special import *
 from ._spread import *
 
 if not TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
-from .._util.checks import check_integer
+from .._util.checks import check_integer, check_total
 from .._util.dtypes import INT64, Array
 from ._arithmetic import add, div, where
 from ._images import as_given, as_images
@@ -86,7 +86,7 @@ def _average(name: str, axes: int, x: Any, output_size: Any) -> Tensor:
     parts, index, inside = _windows(images, size)
     if inside is not None:
         parts = where(inside, parts, 0.0)
-    counts = [np.array([len(set(row)) for row in rows]) for rows in index]
+    counts = [rows[:, -1] - rows[:, 0] + 1 for rows in index]
     number = np.outer(*counts)
     divisor: Any = int(number[0, 0]) if (number == number[0, 0]).all() else number.astype(images.dtype)
     return as_given(div(total(parts, (3, 5)), divisor), axes, alone, size)
@@ -116,6 +116,7 @@ def _size_of(name: str, axes: int, output_size: Any, images: Tensor) -> Pair:
         )
     own = images.shape[4 - axes :]
     sizes = [n if m is None else check_integer(f"{name}: output_size", m, 1) for m, n in zip(given, own, strict=True)]
+    check_total(name, (*images.shape[:2], *sizes), 8)
     if min(images.shape[2:]) < 1:
         raise ValueError(f"{name}: x has no elements to pool, shape {images.shape}")
     return (1, sizes[0]) if axes == 1 else (sizes[0], sizes[1])
@@ -139,7 +140,6 @@ def _windows(images: Tensor, size: Pair) -> tuple[Tensor, list[Array], Array | N
 
 def _window_index(length: int, count: int) -> Array:
     """The elements of each window, (count, longest)."""
-    begins = [i * length // count for i in range(count)]
-    ends = [-(-(i + 1) * length // count) for i in range(count)]
-    longest = max(end - begin for begin, end in zip(begins, ends, strict=True))
-    return np.array([[min(b + k, e - 1) for k in range(longest)] for b, e in zip(begins, ends, strict=True)])
+    at = np.arange(count + 1) * length
+    begins, ends = at[:-1] // count, -(-at[1:] // count)
+    return np.minimum(begins[:, None] + np.arange((ends - begins).max()), ends[:, None] - 1)

@@ -10,7 +10,7 @@ import numpy as np
 from .._tensor import Tensor
 from .._util.dtypes import BOOL, CODES, FLOATS
 from .._util.exports import own_names
-from ._op import OPS, SYMMETRIC, Attrs, Op, Plan, Rule, Spec, apply, register
+from ._op import Attrs, Op, Plan, Rule, Spec, apply, register
 from ._operands import one, own, pair
 from ._strides import broadcast_shapes, map_code
 
@@ -155,73 +155,6 @@ def square(x: Any) -> Tensor:
     array([1., 9.], dtype=float32)
     """
     return apply(_SQUARE, (one(x),))
-
-
-def _steps_of_power(n: int) -> list[tuple[str, list[int]]]:
-    """Repeated squaring of slot 0 from the lowest bit of n on; the results take the slots from 3 on."""
-    steps: list[tuple[str, list[int]]] = []
-    base, result = 0, -1
-    while n:
-        if n & 1:
-            steps += [("mul", [result, base])] if result >= 0 else []
-            result = base if result < 0 else len(steps) + 2
-        n >>= 1
-        if n:
-            steps.append(("square", [base]))
-            base = len(steps) + 2
-    return steps
-
-
-def _reciprocal_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    """1 / x**n; arguments x and the scalar 1."""
-    x, steps = specs[0], _steps_of_power(attrs[0])
-    steps.append(("div", [1, len(steps) + 2]))
-    outs = [*range(3, len(steps) + 2), 2]
-    code = [
-        map_code(step, x.code, x.shape, out, ins, [() if i == 1 else x.shape for i in ins], [])
-        for out, (step, ins) in zip(outs, steps, strict=True)
-    ]
-    return Plan(x, code, [x] * (len(steps) - 1))
-
-
-# From the value, not by way of x**n and its slope, which overflow where those of the reciprocal are ordinary numbers.
-_RECIPROCAL_POWER = Op(
-    "power",
-    _reciprocal_plan,
-    (lambda g, y, x, a: mul(g, div(mul(-float(a[0]), y), x[0])), None),
-    (SYMMETRIC, None),
-)
-
-
-def power(x: Any, exponent: float) -> Tensor:
-    """Raise to a constant power, x ** exponent, by repeated squaring (docs/arithmetic.md).
-
-    Arguments: `x`, a float tensor; `exponent`, an integer, or 0.5 for the square root.
-    Errors: ValueError for other exponents, TypeError for a tensor exponent: write cr.exp(exponent * cr.log(x)).
-
-    >>> import chainrule as cr
-    >>> cr.power([2.0, 3.0], 3).numpy()
-    array([ 8., 27.], dtype=float32)
-    """
-    if not isinstance(exponent, (int, float, np.integer, np.floating)) or isinstance(exponent, bool):
-        raise TypeError("power: the exponent must be a number; for a tensor write cr.exp(exponent * cr.log(x))")
-    base = one(x)
-    _float_dtype("power", [base])
-    if exponent == 0.5:
-        return apply(OPS["sqrt"], (base,))
-    if not float(exponent).is_integer():
-        raise ValueError(f"power: expected an integer or 0.5, got {exponent}; write cr.exp({exponent} * cr.log(x))")
-    n = int(exponent)
-    if n == 0:
-        return where(less(base, base), base, 1)  # 1 everywhere, NaN**0 included; a node, so that the gradient is 0
-    if n < -1:
-        return apply(_RECIPROCAL_POWER, pair(base, 1), (-n,))
-    if n == -1:
-        return div(1, base)
-    slots = [base, base, base]
-    for step, ins in _steps_of_power(n):
-        slots.append(apply(OPS[step], tuple(slots[i] for i in ins)))
-    return slots[-1]
 
 
 def maximum(a: Any, b: Any) -> Tensor:

@@ -15,7 +15,7 @@ from .._util.exports import own_names
 from ._activations import relu
 from ._arithmetic import add, div, equal, mul, neg, square, sub, where
 from ._index import gather, scatter
-from ._loss_parts import class_weight, counted, labelled, matched, reduced, rows_counted
+from ._loss_parts import class_rows, class_weight, counted, labelled, matched, reduced, rows_counted
 from ._op import LINEAR, OPS, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import one, pair
 from ._reduce import sum
@@ -77,18 +77,20 @@ def cross_entropy(
     reduction: str = "mean",
     *,
     weight: Any = None,
+    ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     sample_weight: Any = None,
 ) -> Tensor:
     """Cross entropy of softmax scores, -log(softmax(logits)[label]) per row, computed without overflow.
 
-    Arguments: `logits` (n, classes), scores before softmax; `target`, labels (n,), integers from 0 to classes - 1, or
-    probabilities q (n, classes) of the logits' dtype, for -sum(q * log(softmax(logits))); `reduction`, "mean" (over
-    rows), "sum" or "none"; `weight`, one factor per class for its terms of the sum; `label_smoothing` s, from 0
-    to 1, replaces q by (1 - s) * q + s / classes; `sample_weight`, one factor per row. With weights, the mean is the
-    weighted sum divided by the sum of row weights, each the weight of the row's label (1 for probabilities) times its
-    sample weight; it is 0 when that sum is 0.
-    Returns: a 0-d tensor, or (n,) for "none"; the mean of no rows is NaN.
+    Arguments: `logits` (n, classes), scores before softmax, or (n, classes, ...), one row for each n and position of
+    the last axes, or (classes,), one row; `target`, labels (n,) or (n, ...), integers from 0 to classes - 1, or
+    probabilities q in the logits' shape and dtype, for -sum(q * log(softmax(logits))); `reduction`, "mean" (over
+    rows), "sum" or "none"; `weight`, one factor per class for its terms of the sum; `ignore_index`, a label whose rows
+    do not count, -100 in PyTorch; `label_smoothing` s, from 0 to 1, replaces q by (1 - s) * q + s / classes;
+    `sample_weight`, one factor per n. With weights, the mean is the weighted sum divided by the sum of row weights,
+    each the weight of the row's label (1 for probabilities) times its sample weight; it is 0 when that sum is 0.
+    Returns: a 0-d tensor, or (n,) or (n, ...) for "none"; the mean of no rows is NaN.
     Errors: ValueError for shapes, options, or a label out of range (naming its row); TypeError for dtypes.
 
     >>> import chainrule as cr
@@ -100,6 +102,7 @@ def cross_entropy(
     name, scores = "cross_entropy", one(logits)
     label_smoothing = check_number(f"{name}: label_smoothing", label_smoothing, maximum=1)
     labels = None
+    scores, target, sample_weight, shape = class_rows(name, scores, target, sample_weight, ignore_index)
     if _is_probabilities(target):
         scores, target = matched(name, scores, target, sample_weight)
         if scores.ndim != 2:
@@ -112,13 +115,17 @@ def cross_entropy(
         if row_weight is not None:
             scores = rows_counted(scores, weight, row_weight)
         rows = apply(_CROSS_ENTROPY, (scores, labels))
-        return reduced(
-            name, rows if row_weight is None else mul(rows, row_weight), reduction, sample_weight, row_weight
-        )
+        rows = rows if row_weight is None else mul(rows, row_weight)
+        return _in_shape(shape, reduced(name, rows, reduction, sample_weight, row_weight))
     q = _smoothed(scores, target if labels is None else labels, label_smoothing)
     q = q if classes is None else mul(q, classes)
     rows = neg(sum(mul(counted(log_softmax(scores), q), q), -1))
-    return reduced(name, rows, reduction, sample_weight, row_weight)
+    return _in_shape(shape, reduced(name, rows, reduction, sample_weight, row_weight))
+
+
+def _in_shape(shape: tuple[int, ...], losses: Tensor) -> Tensor:
+    """Losses of rows in the shape of the labels; a reduced loss as it is."""
+    return losses if losses.ndim == 0 or losses.shape == shape else reshape(losses, shape)
 
 
 def _is_probabilities(target: Any) -> bool:
@@ -138,18 +145,25 @@ def _smoothed(scores: Tensor, target: Tensor, smoothing: float) -> Tensor:
 
 
 def nll_loss(
-    log_probabilities: Any, target: Any, reduction: str = "mean", *, weight: Any = None, sample_weight: Any = None
+    log_probabilities: Any,
+    target: Any,
+    reduction: str = "mean",
+    *,
+    weight: Any = None,
+    ignore_index: int | None = None,
+    sample_weight: Any = None,
 ) -> Tensor:
     """Negative log likelihood of labels, -log_probabilities[label] per row, then the reduction.
 
-    Arguments: `log_probabilities` (n, classes), as returned by `cr.log_softmax`; `target`, labels (n,), integers from 0
-    to classes - 1; the rest, returns and errors as `cr.cross_entropy`.
+    Arguments: `log_probabilities` (n, classes) or (n, classes, ...), as returned by `cr.log_softmax`; `target`, labels
+    (n,) or (n, ...), integers from 0 to classes - 1; the rest, returns and errors as `cr.cross_entropy`.
 
     >>> import chainrule as cr
     >>> cr.nll_loss(cr.log_softmax([[0.0, 0.0]]), [1]).item()
     0.6931471824645996
     """
     name, scores = "nll_loss", one(log_probabilities)
+    scores, target, sample_weight, shape = class_rows(name, scores, target, sample_weight, ignore_index)
     scores, labels = labelled(name, scores, target, sample_weight)
     row_weight = None
     if weight is not None:
@@ -158,7 +172,7 @@ def nll_loss(
     rows = neg(gather(scores, labels))
     if row_weight is not None:
         rows = mul(rows, row_weight)
-    return reduced(name, rows, reduction, sample_weight, row_weight)
+    return _in_shape(shape, reduced(name, rows, reduction, sample_weight, row_weight))
 
 
 def multi_margin_loss(

@@ -14,16 +14,17 @@ import numpy as np
 from .._ir.shapes import product
 from .._tensor import Tensor
 from .._util.arrays import as_ndarray
-from .._util.dtypes import INT64
+from .._util.dtypes import FLOAT64, INT64
 from .._util.mode import EAGER, grad_mode
-from ._arithmetic import _float_dtype, div, equal, mul, sub, where
+from ._arithmetic import _float_dtype, div, equal, mul, not_equal, sub, where
 from ._cast import astype
 from ._index import where_index
-from ._operands import own, pair
+from ._operands import one, own, pair
 from ._reduce import mean, sum
-from ._shape import reshape
+from ._shape import broadcast_to, reshape, transpose
 
 __all__ = [
+    "class_rows",
     "class_weight",
     "counted",
     "labelled",
@@ -69,7 +70,8 @@ def labelled(name: str, scores: Tensor, labels: Any, sample_weight: Any = None) 
     classes = scores.shape[1]
 
     def out_of_range(at: int, label: int) -> Exception:
-        return ValueError(f"{name}: label {label} at row {at} is out of range for {classes} classes")
+        advice = f"; write ignore_index={label} to leave such rows out" if label < 0 else ""
+        return ValueError(f"{name}: label {label} at row {at} is out of range for {classes} classes{advice}")
 
     index = labels if isinstance(labels, Tensor) else Tensor._wrap(np.array(given, dtype=INT64, order="C"))
     # An array is checked immediately, also while a function is traced.
@@ -85,6 +87,47 @@ def labelled(name: str, scores: Tensor, labels: Any, sample_weight: Any = None) 
                 index, executor = where_index(equal(weight, 0), zeros, index), grad_mode.executor
     checked: Tensor = executor.check_index(index, 0, classes, out_of_range)
     return scores, checked
+
+
+def class_rows(
+    name: str, scores: Tensor, target: Any, sample_weight: Any = None, ignore_index: Any = None
+) -> tuple[Tensor, Any, Any, tuple[int, ...]]:
+    """Scores (n, classes, ...) and labels (n, ...), or probabilities of their shape, as rows (rows, classes).
+
+    Scores (classes,) are one row. Weights (n,) count for all positions of their row; labels of `ignore_index` get the
+    weight 0. Returns: scores, target, weights, and the shape of the losses.
+    """
+    labels = target if isinstance(target, Tensor) else as_ndarray(target, f"{name}: labels")
+    shape: tuple[int, ...] = scores.shape[:1]
+    if scores.ndim == 1 or scores.ndim > 2:
+        shape = (*scores.shape[:1], *scores.shape[2:]) if scores.ndim > 1 else ()
+        if labels.shape != shape and (labels.shape != scores.shape or labels.dtype.kind != "f"):
+            raise ValueError(
+                f"{name}: expected scores (n, classes, ...) and labels (n, ...), got {scores.shape} and {labels.shape}"
+            )
+        if sample_weight is not None:
+            by_row = _row_weight(name, scores, sample_weight) if shape else weights(sample_weight, scores)
+            sample_weight = reshape(broadcast_to(_by_row(by_row, len(shape)), shape or (1,)), (-1,))
+        labels = labels.reshape(-1) if labels.shape == shape else _as_rows(one(labels))
+        scores = _as_rows(scores)
+    if ignore_index is None or labels.ndim != 1:
+        return scores, labels, sample_weight, shape
+    ignored = int(ignore_index)
+    if isinstance(labels, Tensor) and not grad_mode.executor.has_values:
+        kept = astype(not_equal(astype(labels, FLOAT64), float(ignored)), scores.dtype)
+    else:
+        mask = (labels._data if isinstance(labels, Tensor) else labels) != ignored
+        if mask.all():
+            return scores, labels, sample_weight, shape
+        kept = Tensor._wrap(mask.astype(scores.dtype))
+    return scores, labels, kept if sample_weight is None else mul(kept, weights(sample_weight, scores)), shape
+
+
+def _as_rows(x: Tensor) -> Tensor:
+    """(n, classes, ...) as (rows, classes)."""
+    if x.ndim > 2:
+        x = transpose(x, (0, *range(2, x.ndim), 1))
+    return reshape(x, (-1, x.shape[-1])) if x.shape[-1] else reshape(x, (product(x.shape[:-1]), 0))
 
 
 def rows_counted(x: Tensor, given: Any, weight: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ from ._loss_parts import counted, matched, raise_where, reduced, weights
 from ._math import _logistic_slope, exp, log, log1p, softplus
 from ._op import SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
+from ._shape import broadcast_to
 from ._strides import map_code
 
 
@@ -205,13 +206,30 @@ _BCE = register(
 )
 
 
-def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", *, sample_weight: Any = None) -> Tensor:
+def _element_weight(name: str, values: Tensor, weight: Any) -> Tensor:
+    """The losses times factors of a shape that broadcasts to theirs; a factor of 0 also removes what is infinite."""
+    if weight is None:
+        return values
+    factors = weights(weight, values)
+    try:
+        factors = broadcast_to(factors, values.shape)
+    except ValueError:
+        raise ValueError(
+            f"{name}: weight has shape {factors.shape}, which does not broadcast to the prediction's, {values.shape}"
+        ) from None
+    return mul(counted(values, factors), factors)
+
+
+def binary_cross_entropy(
+    prediction: Any, target: Any, reduction: str = "mean", *, weight: Any = None, sample_weight: Any = None
+) -> Tensor:
     """Binary cross entropy of probabilities, -(target * log(p) + (1 - target) * log(1 - p)), then the reduction.
 
     The logarithms are clamped to -100, so that the loss of a certain but wrong prediction is 100, not infinite; the
     gradient is (p - target) / max(p * (1 - p), 1e-12). `cr.binary_cross_entropy_with_logits` is accurate near 0 and 1.
 
-    Arguments: `prediction`, probabilities; `target`, from 0 to 1; the rest and returns as `cr.mse_loss`.
+    Arguments: `prediction`, probabilities; `target`, from 0 to 1; `weight`, factors of the losses in a shape that
+    broadcasts to theirs, which do not divide the mean; the rest and returns as `cr.mse_loss`.
     Errors: as `cr.mse_loss`, ValueError for a prediction below 0 or above 1.
 
     >>> import chainrule as cr
@@ -227,19 +245,26 @@ def binary_cross_entropy(prediction: Any, target: Any, reduction: str = "mean", 
 
     raise_where(less(mul(p, sub(1, p)), 0), outside)
     floor, unit = pair(p, -100)[1], pair(p, 1)[1]
-    return reduced(name, apply(_BCE_OF_PROBABILITIES, (p, t, floor, unit)), reduction, sample_weight)
+    losses = _element_weight(name, apply(_BCE_OF_PROBABILITIES, (p, t, floor, unit)), weight)
+    return reduced(name, losses, reduction, sample_weight)
 
 
 def binary_cross_entropy_with_logits(
-    logits: Any, target: Any, reduction: str = "mean", *, pos_weight: Any = None, sample_weight: Any = None
+    logits: Any,
+    target: Any,
+    reduction: str = "mean",
+    *,
+    weight: Any = None,
+    pos_weight: Any = None,
+    sample_weight: Any = None,
 ) -> Tensor:
     """Binary cross entropy of scores before the sigmoid, (1 - target) * x + log(1 + e**-x), then the reduction.
 
     Small losses are as accurate as large ones, for both classes; an infinite score has the loss 0 or inf.
 
-    Arguments: `logits`, scores; `target`, from 0 to 1; `pos_weight`, the weight of target 1 relative to 0: a number, or
-    one per column of the scores, (1 - target) * log(1 + e**x) + pos_weight * target * log(1 + e**-x); the rest,
-    returns and errors as `cr.mse_loss`.
+    Arguments: `logits`, scores; `target`, from 0 to 1; `weight`, as `cr.binary_cross_entropy`;
+    `pos_weight`, the weight of target 1 relative to 0: a number, or one per column of the scores,
+    (1 - target) * log(1 + e**x) + pos_weight * target * log(1 + e**-x); the rest, returns and errors as `cr.mse_loss`.
 
     >>> import chainrule as cr
     >>> cr.binary_cross_entropy_with_logits([0.0], [1.0]).item()
@@ -248,12 +273,13 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     x, t = matched(name, logits, target, sample_weight)
     if pos_weight is None:
-        return reduced(name, apply(_BCE, (x, t)), reduction, sample_weight)
-    weight = weights(pos_weight, x)
-    if weight.shape not in ((), x.shape[-1:]):
-        raise ValueError(f"{name}: pos_weight has shape {weight.shape}, expected a number or {x.shape[-1:]}")
-    zero, one = sub(1, t), mul(weight, t)
+        return reduced(name, _element_weight(name, apply(_BCE, (x, t)), weight), reduction, sample_weight)
+    positive = weights(pos_weight, x)
+    if positive.shape not in ((), x.shape[-1:]):
+        raise ValueError(f"{name}: pos_weight has shape {positive.shape}, expected a number or {x.shape[-1:]}")
+    zero, one = sub(1, t), mul(positive, t)
     losses = add(mul(zero, softplus(counted(x, zero))), mul(one, softplus(neg(counted(x, one)))))
+    losses = _element_weight(name, losses, weight)
     return reduced(name, losses, reduction, sample_weight)
 
 

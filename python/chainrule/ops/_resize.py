@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._tensor import Tensor
-from .._util.checks import check_integer, check_number, check_size
+from .._util.checks import check_integer, check_number, check_size, check_total
 from .._util.dtypes import Array
 from ._adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d
 from ._arithmetic import _float_dtype, add, mul
@@ -62,6 +62,7 @@ def interpolate(
     new, factors = _new_sizes(old, size, scale_factor)
     if recompute_scale_factor:
         factors = (None,) * len(old)
+    check_total("interpolate", (*images.shape[:2], *new), 8)
     if min(old) < 1:
         raise ValueError(f"interpolate: x has no elements to resize, shape {images.shape}")
     if mode == "area":

@@ -23,18 +23,37 @@ from .._arithmetic import (
     mul,
     neg,
     not_equal,
-    power,
     square,
     sub,
     where,
 )
 from .._cumulative import prod
+from .._elementary import (
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cbrt,
+    cosh,
+    exp2,
+    hypot,
+    log2,
+    log10,
+    reciprocal,
+    sinh,
+    tan,
+)
 from .._math import cos, exp, expm1, log, log1p, sin, sqrt, tanh
 from .._matmul import matmul
 from .._operands import one, own, pair
+from .._power import power
 from .._products import dot, inner, outer, tensordot
 from .._reduce import argmax, argmin, max, mean, min, sum
 from .._shape import reshape
+from .._special import logaddexp
 from ._rows import NoOpError, Row, adapts, check_default
 
 __all__ = ["REDUCTIONS", "UFUNCS"]
@@ -46,13 +65,6 @@ def _number(name: str, value: Any) -> Any:
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         return value
     raise NoOpError(f"its op takes a number as {name}")
-
-
-def _power(x: Any, exponent: Any) -> Tensor:
-    n = _number("exponent", exponent)
-    if n != 0.5 and not float(n).is_integer():
-        raise NoOpError("its op takes an integer or 0.5 as exponent")
-    return power(x, n)
 
 
 _FINITE = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}
@@ -71,22 +83,36 @@ def _equal_to_itself_not(x: Any) -> Tensor:
 _ufuncs: dict[str, Callable[..., Any]] = {
     "absolute": abs,
     "add": add,
+    "arccos": acos,
+    "arccosh": acosh,
+    "arcsin": asin,
+    "arcsinh": asinh,
+    "arctan": atan,
+    "arctan2": atan2,
+    "arctanh": atanh,
+    "cbrt": cbrt,
     "cos": cos,
+    "cosh": cosh,
     "divide": div,
     "equal": equal,
     "exp": exp,
+    "exp2": exp2,
     "expm1": expm1,
     "fabs": abs,
     "greater": greater,
     "greater_equal": greater_equal,
     "heaviside": lambda x, value: heaviside(x, _number("value", value)),
+    "hypot": hypot,
     "isfinite": _isfinite,
     "isinf": lambda x: equal(abs(x), float("inf")),
     "isnan": _equal_to_itself_not,
     "less": less,
     "less_equal": less_equal,
     "log": log,
+    "log10": log10,
     "log1p": log1p,
+    "log2": log2,
+    "logaddexp": logaddexp,
     "matmul": matmul,
     "maximum": maximum,
     "minimum": minimum,
@@ -94,13 +120,15 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "negative": neg,
     "not_equal": not_equal,
     "positive": one,
-    "power": _power,
-    "reciprocal": lambda x: div(1, x),
+    "power": power,
+    "reciprocal": reciprocal,
     "sign": sign,
     "sin": sin,
+    "sinh": sinh,
     "sqrt": sqrt,
     "square": square,
     "subtract": sub,
+    "tan": tan,
     "tanh": tanh,
 }
 UFUNCS = {getattr(np, name): Row(op) for name, op in _ufuncs.items()}

@@ -1,0 +1,66 @@
+"""A training step of a net with normalisation, in the words that chainrule and PyTorch share."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bench.cases import Case
+from bench.net_reference import LEARNING_RATE, MOMENTUM
+from bench.norm_reference import ADAMW
+from bench.problems import CHECKED_STEPS, Array, Inputs
+from bench.runners.base import Call
+
+
+class NormedTraining:
+    """A model, its loss and its optimizer; `copy_weights(linear, weight, bias)` sets a layer."""
+
+    def __init__(
+        self, lib: Any, case: Case, data: Inputs, copy_weights: Callable[..., None], dropout: float, **options: Any
+    ) -> None:
+        nn, layers = lib.nn, []
+        norm = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}[case.params["norm"]]
+        for weight, bias in zip(data["parameters"][::2], data["parameters"][1::2], strict=True):
+            linear = nn.Linear(*weight.shape)
+            copy_weights(linear, weight, bias)
+            layers += [linear, norm(weight.shape[1]), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
+        last = 3 if dropout else 2
+        self.model, self.loss_of = nn.Sequential(*layers[:-last]), nn.CrossEntropyLoss()
+        if case.params["dropout"]:
+            self.optimizer = lib.optim.AdamW(self.model.parameters(), **ADAMW, **options)
+        else:
+            self.optimizer = lib.optim.SGD(self.model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, **options)
+        self.start = copy.deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
+
+    def step(self, x: Any, targets: Any) -> Any:
+        self.optimizer.zero_grad()
+        loss = self.loss_of(self.model(x), targets)
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def reset(self) -> None:
+        model, optimizer = copy.deepcopy(self.start)
+        self.model.load_state_dict(model)
+        self.optimizer.load_state_dict(optimizer)
+
+
+def normed_call(
+    build: Callable[[float], NormedTraining],
+    compiled: Callable[[NormedTraining], Any],
+    case: Case,
+    x: Any,
+    targets: Any,
+) -> Call:
+    """Steps on the same rows; the answer is that of a net without dropout, whose draws no two frameworks share."""
+    training = build(case.params["dropout"])
+
+    def answer() -> list[Array]:
+        exact = build(0.0)
+        step = compiled(exact)
+        return [np.array([step(x, targets).item() for _ in range(CHECKED_STEPS)])]
+
+    return Call(compiled(training), (x, targets), answer=answer, reset=training.reset)

@@ -1,0 +1,123 @@
+"""Encoder layers: against their formula, compiled and eager, in model files, a net that trains."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn
+from reference.bits import Array, assert_same_bits
+
+
+def draw(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng([seed, *shape]).uniform(-2, 2, shape).astype(np.float32)
+
+
+def layer(**options: Any) -> nn.TransformerEncoderLayer:
+    chosen = {"dropout": 0.0, "batch_first": True, "generator": cr.random.Generator(seed=3)} | options
+    return nn.TransformerEncoderLayer(8, 2, 12, **chosen)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", cr.relu, nn.functional.gelu])
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_the_formula(norm_first: bool, activation: Any) -> None:
+    model, x = layer(norm_first=norm_first, activation=activation), cr.tensor(draw(2, 5, 8))
+    function = cr.gelu if model.activation == "gelu" else cr.relu
+
+    def attention(x: cr.Tensor) -> cr.Tensor:
+        return model.self_attn(x, x, x, need_weights=True)[0]
+
+    def net(x: cr.Tensor) -> cr.Tensor:
+        return model.linear2(function(model.linear1(x)))
+
+    if norm_first:
+        y = x + attention(model.norm1(x))
+        expected = y + net(model.norm2(y))
+    else:
+        y = model.norm1(x + attention(x))
+        expected = model.norm2(y + net(y))
+    assert_same_bits(model(x).numpy(), expected.numpy())
+
+
+def test_masks_reach_the_attention() -> None:
+    model, x = nn.TransformerEncoder(layer(), 2), draw(2, 5, 8)
+    other = x.copy()
+    other[:, 3:] += 1.0
+    causal = np.triu(np.ones((5, 5), bool), 1)
+    for options in ({"mask": causal}, {"is_causal": True}):
+        a, b = model(x, **options).numpy(), model(other, **options).numpy()
+        assert_same_bits(a[:, :3], b[:, :3])
+        assert not np.array_equal(a[:, 3:], b[:, 3:])
+    padding = np.arange(5) >= np.array([[3], [3]])
+    a, b = (model(given, src_key_padding_mask=padding).numpy() for given in (x, other))
+    assert_same_bits(a[:, :3], b[:, :3])
+
+
+def test_steps_first_and_without_rows() -> None:
+    x = draw(2, 5, 8)
+    by_row, by_step = layer()(x).numpy(), layer(batch_first=False)(x.swapaxes(0, 1)).numpy()
+    assert_same_bits(by_step.swapaxes(0, 1), by_row)
+    assert_same_bits(layer()(x[1]).numpy(), by_row[1])
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_a_net_trains_with_the_same_bits_compiled(dropout: float) -> None:
+    """Whether the largest first element lies in the first half; the encoder knows the order from sines."""
+    x = draw(64, 6, 8)
+    y = (x[:, :, 0].argmax(1) < 3).astype(np.int64)
+    positions = cr.sin(np.arange(6, dtype=np.float32)[:, None] * np.float32([1.0, 0.3, 0.1, 0.03] * 2)).numpy()
+    results = []
+    for compiled in (False, True):
+        cr.manual_seed(1)
+        encoder, head = (
+            nn.TransformerEncoder(layer(dropout=dropout), 2),
+            nn.Linear(8, 2, generator=cr.random.Generator(1)),
+        )
+        parameters = [*encoder.parameters(), *head.parameters()]
+        optimizer = cr.optim.Adam(parameters, lr=0.01)
+
+        def step(x: Any, y: Any, nets: Any = (encoder, head), optimizer: Any = optimizer) -> cr.Tensor:
+            optimizer.zero_grad()
+            loss = cr.cross_entropy(nets[1](cr.mean(nets[0](x + positions), 1)), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run: Callable[..., cr.Tensor] = cr.compile(step) if compiled else step
+        losses = [run(cr.tensor(x), cr.tensor(y)).item() for _ in range(40)]
+        assert losses[-1] < 0.6 * losses[0]
+        results.append([np.array(losses), *(p.numpy().copy() for p in parameters)])
+    for a, b in zip(*results, strict=True):
+        assert_same_bits(a, b)
+
+
+def test_a_model_file_has_it(tmp_path: Any) -> None:
+    x = draw(2, 5, 8)
+    for model in (
+        layer(norm_first=True, activation="gelu", bias=False, layer_norm_eps=1e-3, dropout=0.25),
+        nn.TransformerEncoder(layer(), 3),
+        nn.TransformerEncoder(layer(norm_first=True), 2, nn.LayerNorm(8)),
+    ):
+        for p in model.parameters():
+            p.copy_(draw(*p.shape, seed=5))
+        cr.save(model, tmp_path / "model.safetensors")
+        loaded = cr.load(tmp_path / "model.safetensors")
+        assert repr(loaded) == repr(model)
+        assert_same_bits(loaded.eval()(x).numpy(), model.eval()(x).numpy())
+
+
+WRONG = (
+    (lambda: layer(activation="tanh"), ValueError, "activation must be 'relu' or 'gelu', got 'tanh'"),
+    (lambda: layer(dropout=2.0), ValueError, "TransformerEncoderLayer: dropout"),
+    (lambda: nn.TransformerEncoder(layer(), 0), ValueError, "TransformerEncoder: num_layers"),
+    (lambda: nn.TransformerEncoder(3, 1), TypeError, "TransformerEncoder: encoder_layer must be a module, got int"),
+    (lambda: layer()(draw(2, 5, 7)), ValueError, r"got \(2, 5, 7\)"),
+)
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), WRONG)
+def test_errors(call: Callable[[], Any], kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        call()
