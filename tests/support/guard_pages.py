@@ -206,7 +206,7 @@ def update() -> int:
 
 
 def _update(name: str, states: int, row: Update, gradient: Region, outputs: list[Output]) -> int:
-    calls, numbers = 0, np.array([*row.hyperparameters[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0])
+    calls, numbers = 0, np.array([*row.hyperparameters[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0, 0.0])
     for isa in every_level():
         for dtype, n in product(FLOATS, SIZES[:140]):
             values = np.abs(np.random.default_rng(n).standard_normal((2 + states, n)).astype(dtype))
@@ -335,7 +335,7 @@ def fused_program(
 
 def fused_shape(name: str, dtype: programs.Float, m: int, n: int, k: int) -> tuple[tuple[int], npt.DTypeLike]:
     """Number of elements (all are flat here) and dtype."""
-    counts = {"a": m * k, "b": k * n, "row": n, "hyper": 4}
+    counts = {"a": m * k, "b": k * n, "row": n, "hyper": 5}
     return (counts.get(name, m * n),), np.float64 if name == "hyper" else dtype
 
 
@@ -352,7 +352,9 @@ def fused() -> int:
                 force_level(ISAS[-1])
                 program, used = fused_program(dtype, m, n, k, transposed, body)
                 values = {
-                    name: np.asarray([0.1, 0.9, 0.0, 0.0]) if name == "hyper" else rng.standard_normal(shape).astype(d)
+                    name: np.asarray([0.1, 0.9, 0.0, 0.0, 0.0])
+                    if name == "hyper"
+                    else rng.standard_normal(shape).astype(d)
                     for name in used
                     for shape, d in [fused_shape(name, dtype, m, n, k)]
                 }
