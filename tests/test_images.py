@@ -245,6 +245,25 @@ def test_a_small_autoencoder_learns() -> None:
     assert losses[0][-1] < 0.7 * losses[0][0]
 
 
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize("padding", [(1, 2), "same", "valid"])
+def test_other_elements_outside(mode: str, padding: Any, tmp_path: Any) -> None:
+    """The layer pads before it convolves; odd padding goes to the bottom right."""
+    options: dict[str, Any] = {"padding": padding, "dilation": (1, 2), "padding_mode": mode, "dtype": np.float64}
+    layer = nn.Conv2d(2, 3, (2, 2), generator=cr.random.Generator(1), **options)
+    x = np.random.default_rng(10).standard_normal((2, 2, 5, 6))
+    widths = {"same": ((0, 1), (1, 1)), "valid": ((0, 0), (0, 0))}.get(padding, ((1, 1), (2, 2)))
+    numpy_mode = {"replicate": "edge", "circular": "wrap"}.get(mode, mode)
+    padded = np.pad(x, ((0, 0), (0, 0), *widths), numpy_mode)
+    expected = F.conv2d(padded, layer.weight, layer.bias, dilation=(1, 2))
+    assert_same_bits(layer(cr.tensor(x)).numpy(), expected.numpy())
+    cr.save(layer, tmp_path / "model")
+    assert_same_bits(cr.load(tmp_path / "model")(cr.tensor(x)).numpy(), expected.numpy())
+    signal = nn.Conv1d(2, 3, 3, padding=2, padding_mode=mode, generator=cr.random.Generator(1), dtype=np.float64)
+    padded = np.pad(x[:, :, 0], ((0, 0), (0, 0), (2, 2)), numpy_mode)
+    assert_same_bits(signal(cr.tensor(x[:, :, 0])).numpy(), F.conv1d(padded, signal.weight, signal.bias).numpy())
+
+
 # Errors.
 
 X = np.ones((2, 4, 5, 6))
@@ -275,6 +294,7 @@ ERRORS: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: F.bilinear(X[..., 0], X[..., 0], np.ones((2, 3, 5))), ValueError, "bilinear: weight expects 3 and 5 feat"),
     (lambda: nn.Conv2d(4, 6, 3, groups=4), ValueError, "Conv2d: groups must divide out_channels = 6, got 4"),
     (lambda: nn.ConvTranspose1d(4, 6, 3, output_padding=1), ValueError, "ConvTranspose1d: output_padding must be belo"),
+    (lambda: nn.Conv2d(4, 6, 3, padding_mode="wrap"), ValueError, "Conv2d: padding_mode must be one of zeros, ref"),
     (lambda: nn.Unflatten(1, (3, 2))(cr.tensor(X)), ValueError, "Unflatten: axis 1 of shape (2, 4, 5, 6) is not divid"),
     (lambda: nn.Flatten(2, 1)(cr.tensor(X)), ValueError, "Flatten: axes 2 to 1 are not in shape (2, 4, 5, 6)"),
 )  # fmt: skip

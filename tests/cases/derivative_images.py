@@ -148,5 +148,8 @@ LAYERS: dict[str, LayerDraw] = {
     **{kind.__name__: convolutional_of(kind) for kind in (nn.Conv1d, nn.ConvTranspose1d, nn.ConvTranspose2d)},
     "MaxPool2d": lambda rng: (nn.MaxPool2d(**pool(rng)), [distinct(rng, images(rng))]),
     "AvgPool2d": lambda rng: (nn.AvgPool2d(**pool(rng)), [draw(rng, images(rng))]),
+    "MaxPool1d": lambda rng: (nn.MaxPool1d(2, 1, 1), [distinct(rng, images(rng)[:3])]),
+    "AdaptiveMaxPool1d": lambda rng: (nn.AdaptiveMaxPool1d(2), [distinct(rng, images(rng)[:3])]),
+    "AdaptiveMaxPool2d": lambda rng: (nn.AdaptiveMaxPool2d(sizes(rng, 1, 4)), [distinct(rng, images(rng))]),
     "GlobalAvgPool2d": lambda rng: (nn.GlobalAvgPool2d(), [draw(rng, images(rng))]),
 }

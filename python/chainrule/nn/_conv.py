@@ -12,16 +12,21 @@ from .._tensor import Tensor
 from .._util.checks import check_size
 from .._util.exports import own_names
 from ..ops._convolve import check_groups, output_padding_of
+from ..ops._pad import pad_last
 from ..ops._windows import Pair, sizes_of
 from ..random import Generator
 from ._init import check_init, draw_bias, draw_weight
 from ._module import Module, Parameter, Stored
+
+_PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _Convolution(Module):
     """Weights and arguments of all of them; `axes` is 2 for images, 1 for signals."""
 
     _axes: ClassVar[int]
+    padding: Any
+    padding_mode = "zeros"
 
     def _initialize(
         self,
@@ -80,13 +85,31 @@ class _Convolution(Module):
         names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
         return {
             **{name: getattr(self, name) for name in names},
+            **({"padding_mode": self.padding_mode} if self.padding_mode != "zeros" else {}),
             "bias": self.bias is not None,
             "dtype": str(self.weight.dtype),
             "init": self.init,
         }
 
-    def _padding_of(self, padding: Any) -> Any:
+    def _padded(self, x: Tensor) -> tuple[Tensor, Any]:
+        """x and the padding that remains to be done: elements of the image come before, zeros within the op."""
+        if self.padding_mode == "zeros" or self.padding == "valid":
+            return x, self.padding
+        widths: list[int] = []
+        lengths = [self._numbers(value) for value in (self.kernel_size, self.dilation)]
+        same = [d * (k - 1) for k, d in zip(*lengths, strict=True)]
+        for axis in reversed(range(self._axes)):
+            if self.padding == "same":
+                widths += [same[axis] // 2, same[axis] - same[axis] // 2]
+            else:
+                widths += [self._numbers(self.padding)[axis]] * 2
+        return pad_last(x, widths, self.padding_mode), 0
+
+    def _padding_of(self, padding: Any, mode: str) -> Any:
         name = type(self).__name__
+        if mode not in _PADDING_MODES:
+            raise ValueError(f"{name}: padding_mode must be one of {', '.join(_PADDING_MODES)}, got {mode!r}")
+        self.padding_mode = mode
         if not isinstance(padding, str):
             return self._sizes("padding", padding, 0)
         if padding not in ("same", "valid"):
@@ -107,7 +130,8 @@ class Conv2d(_Convolution):
 
     Arguments: `in_channels`, `out_channels`, at least 1; `kernel_size`, `stride`, `padding`, `dilation` and `groups` as
     in `cr.conv2d` (groups=in_channels: each channel has filters of its own, a depthwise convolution); `bias`, whether
-    to add one; `dtype`, float32 or float64; `init`; `generator`, a `cr.random.Generator` (default: the one that
+    to add one; `padding_mode`, "zeros", "reflect", "replicate" or "circular", the elements outside of the image as in
+    `cr.pad`; `dtype`, float32 or float64; `init`; `generator`, a `cr.random.Generator` (default: the one that
     `cr.manual_seed` seeds).
     Input: x of shape (n, in_channels, h, w) in the layer's dtype, or one image. Output: shape (n, out_channels, oh,
     ow).
@@ -133,15 +157,17 @@ class Conv2d(_Convolution):
         dilation: int | Pair = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         dtype: npt.DTypeLike = np.float32,
         init: str = "glorot",
         generator: Generator | None = None,
     ) -> None:
         self._initialize(in_channels, out_channels, kernel_size, stride, dilation, groups, bias, dtype, init, generator)
-        self.padding = self._padding_of(padding)
+        self.padding = self._padding_of(padding, padding_mode)
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        padded, padding = self._padded(x)
+        return ops.conv2d(padded, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv1d(_Convolution):
@@ -173,15 +199,17 @@ class Conv1d(_Convolution):
         dilation: int = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         dtype: npt.DTypeLike = np.float32,
         init: str = "torch",
         generator: Generator | None = None,
     ) -> None:
         self._initialize(in_channels, out_channels, kernel_size, stride, dilation, groups, bias, dtype, init, generator)
-        self.padding = self._padding_of(padding)
+        self.padding = self._padding_of(padding, padding_mode)
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        padded, padding = self._padded(x)
+        return ops.conv1d(padded, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class _TransposedConvolution(_Convolution):

@@ -15,6 +15,7 @@ from ._adaptive import *
 from ._base import *
 from ._clip import *
 from ._lbfgs import *
+from ._more_schedules import *
 from ._muon import *
 from ._plateau import *
 from ._schedule_free import *

@@ -48,9 +48,12 @@ class LRScheduler:
         """Return the rate of a group after `epoch` epochs; `base` is its initial rate."""
         raise NotImplementedError(f"{type(self).__name__}: a subclass must define rate")
 
+    def _values(self, epoch: int, group: int) -> dict[str, Any]:
+        """The options of a group after `epoch` epochs."""
+        return {"lr": self.rate(self.base_lrs[group], epoch, group)}
+
     def _set_rates(self) -> None:
-        rates = [{"lr": self.rate(base, self.last_epoch, i)} for i, base in enumerate(self.base_lrs)]
-        self.optimizer._change(rates)
+        self.optimizer._change([self._values(self.last_epoch, i) for i in range(len(self.base_lrs))])
 
     def step(self) -> None:
         """Set the rates of the next epoch."""
