@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+import chainrule.nn.functional as F
 from chainrule import nn, optim
 
 
@@ -58,6 +59,46 @@ def test_methods() -> None:
         x.unsqueeze(0).t()
     with cr.inference_mode():
         assert not (x * 2).requires_grad
+
+
+def test_draws_in_place() -> None:
+    generator = cr.random.Generator
+    weight = nn.Parameter(np.zeros((40, 5)))
+    with cr.no_grad():
+        assert weight.uniform_(-0.5, 0.25, generator=generator(seed=4)) is weight
+    assert weight.tolist() == generator(seed=4).uniform((40, 5), -0.5, 0.25, np.float64).tolist()
+    weight.data.normal_(1.0, 0.5, generator=generator(seed=4))
+    assert weight.tolist() == generator(seed=4).normal((40, 5), 1.0, 0.5, np.float64).tolist()
+    cr.manual_seed(2)
+    drawn = cr.zeros(3).normal_().tolist()
+    cr.manual_seed(2)
+    assert drawn == cr.randn(3).tolist()
+    for draw in (weight.uniform_, weight.normal_):
+        with pytest.raises(RuntimeError, match="no_grad"):
+            draw()
+    with pytest.raises(ValueError, match="low <= high"):
+        cr.zeros(2).uniform_(1.0, 0.0)
+    with pytest.raises(TypeError, match="int64"):
+        cr.zeros(2, dtype="int64").normal_()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("p", "dim"), [(2.0, 1), (1.0, 0), (3.0, -1), (np.inf, 1), (2.0, (0, 2))])
+def test_vectors_of_length_1(p: float, dim: int | tuple[int, ...], dtype: type) -> None:
+    x = np.arange(-11.0, 13.0).reshape(2, 3, 4).astype(dtype)
+    axis = dim if isinstance(dim, tuple) else (dim,)
+    size = abs(x).max(axis, keepdims=True) if p == np.inf else (abs(x) ** p).sum(axis, keepdims=True) ** (1 / p)
+    np.testing.assert_allclose(F.normalize(x, p, dim).numpy(), x / size, rtol=1e-6 if dtype == np.float32 else 1e-13)
+    assert cr.compile(lambda x: F.normalize(x, p=p, dim=dim))(x).tolist() == F.normalize(x, p=p, dim=dim).tolist()
+    assert cr.gradcheck(lambda x: F.normalize(x, p, dim), (x.astype(np.float64) + 0.125,))
+
+
+def test_vectors_of_length_0() -> None:
+    assert F.normalize([[0.0, 0.0], [0.0, 2.0]]).tolist() == [[0.0, 0.0], [0.0, 1.0]]
+    assert F.normalize([[3e-9, 4e-9]], eps=1e-8).numpy().round(4).tolist() == np.float32([[0.3, 0.4]]).tolist()
+    assert F.normalize(cr.zeros(0, 3)).shape == (0, 3)
+    with pytest.raises(ValueError, match="eps"):
+        F.normalize([[1.0]], eps=-1.0)
 
 
 def test_places() -> None:

@@ -22,6 +22,7 @@ from ._util.arrays import to_array
 from ._util.dtypes import FLOATS, Array
 from ._util.mode import grad_mode
 from ._util.tensor_methods import Methods
+from .random import Generator, default_generator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -232,6 +233,16 @@ class Tensor(Methods):
     def zero_(self) -> Self:
         """Set all elements of a leaf to 0 and return it; see `fill_`."""
         return self._overwrite("zero_", np.zeros(self.shape, self.dtype))
+
+    def uniform_(self, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None) -> Self:
+        """Draw the elements of a leaf uniformly from [low, high) and return it; see `fill_` and `cr.nn.init`."""
+        draw = (generator or default_generator()).uniform(self.shape, low=low, high=high, dtype=self.dtype)
+        return self._overwrite("uniform_", draw)
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Self:
+        """Draw the elements of a leaf from the normal distribution and return it; see `fill_` and `cr.nn.init`."""
+        draw = (generator or default_generator()).normal(self.shape, mean=mean, std=std, dtype=self.dtype)
+        return self._overwrite("normal_", draw)
 
     def add_(self, other: Any, alpha: Any = 1) -> Self:
         """Add `alpha * other` to a leaf in place and return it; see `fill_`."""
