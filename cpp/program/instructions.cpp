@@ -24,7 +24,8 @@ const Index& instruction_index() {
   static const Index index = [] {
     Index made;
     for (const auto rows : {kernel_instructions(), matmul_instructions(), fused_instructions(), movement_instructions(),
-                            order_instructions(), scan_instructions(), check_instructions(), layer_instructions()}) {
+                            order_instructions(), scan_instructions(), check_instructions(), layer_instructions(),
+                            update_instructions()}) {
       for (const InstructionRow& row : rows) {
         if (row.name != nullptr) {
           made.named.emplace(row.name, &row);

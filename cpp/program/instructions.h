@@ -52,6 +52,7 @@ std::span<const InstructionRow> order_instructions();
 std::span<const InstructionRow> scan_instructions();
 std::span<const InstructionRow> check_instructions();
 std::span<const InstructionRow> layer_instructions();
+std::span<const InstructionRow> update_instructions();
 
 // The row of a name, or null.
 const InstructionRow* find_instruction(const std::string& name, const KernelTable& table);
