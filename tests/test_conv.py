@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from cases.op_cases import CONVOLUTIONS
+from cases.image_cases import CONVOLUTIONS
 from chainrule import nn
 from chainrule.compiler.jit import Compiled
 from reference import assert_same_bits, conv, special_values
