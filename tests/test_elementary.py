@@ -98,6 +98,22 @@ def test_gamma_beside_its_zeros(name: str) -> None:
                 assert abs(got - EXACT[name](mpmath.mpf(at))) < (1e-17 if start > 0 else 1e-15)
 
 
+@FLOATS
+def test_beyond_the_largest_number_it_is_infinite(dtype: Any) -> None:
+    x = np.linspace(1025, 2000, 400).astype(dtype)
+    for y in (
+        cr.exp2(x),
+        cr.sinh(x),
+        cr.cosh(-x),
+        -cr.sinh(-x),
+        cr.power(cr.tensor(x), cr.tensor(x)),
+        2.5 ** cr.tensor(x),
+    ):
+        assert (y.numpy() == np.inf).all()
+    for y in (cr.exp2(-x - 60), 0.25 ** cr.tensor(x), cr.erfc(x)):
+        assert (y.numpy() == 0).all()
+
+
 # Powers.
 
 

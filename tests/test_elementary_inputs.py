@@ -12,6 +12,8 @@ from support.variants import ISAS
 
 Record = Callable[[str, object], None]  # pytest's record_property
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "ndtr", "sin", "cos")
+PAIRS = ("rsqrt", "cbrt", "exp2", "log2", "log10", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh")
+FUNCTIONS = (*FUNCTIONS, *PAIRS, "atanh", "erfc", "lgamma")
 
 
 @pytest.mark.nightly

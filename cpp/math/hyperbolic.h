@@ -7,7 +7,7 @@ namespace chainrule {
 namespace {
 namespace math {
 
-// e^x 2^shift as a pair, for x in [-760, 760] and a small shift.
+// e^x 2^shift as a pair, for x in [-760, 720] and a small shift.
 CR_INLINE Pair exp_pair(Double x, int64_t shift = 0) {
   const ExpParts e = exp_parts(x);
   const Pair y = mantissa(e);
@@ -31,7 +31,7 @@ CR_INLINE Pair expm1_pair(Double x) {
 // ((1 + m) + 1 / (1 + m)) / 2: sums of positive numbers.
 template <bool Cosine>
 CR_INLINE Pair hyperbolic_pair(Double x) {
-  const Double a = smaller(constant(760.0), abs(x));
+  const Double a = smaller(constant(720.0), abs(x));
   const Pair m = expm1_pair(smaller(constant(40.0), a)), e = add(m, exactly(constant(1.0)));
   const Pair near = fast_add(Cosine ? e : m, divide(Cosine ? exactly(constant(1.0)) : m, e));
   const Pair y = select(gt(a, constant(40.0)), exp_pair(a, -1), times(near, constant(0.5)));

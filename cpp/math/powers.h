@@ -60,9 +60,9 @@ CR_INLINE Pair hypot_pair(Double x, Double y) {
   return instead(infinite | isnan(a + b), specials, times(fast_two_sum(r.hi, r.lo), back));
 }
 
-// 2^x = e^(x ln 2), the exponent as a pair.
+// 2^x = e^(x ln 2), the exponent as a pair. Far above the largest number the low part would be infinite, too.
 CR_INLINE Pair exp2_pair(Double x) {
-  const Pair u = multiply({constant(kLn2), constant(kLn2Rest)}, clamp(x, -1100.0, 1100.0));
+  const Pair u = multiply({constant(kLn2), constant(kLn2Rest)}, clamp(x, -1100.0, 1030.0));
   ExpParts e = exp_parts(u.hi);
   e.tail = e.tail + fma(u.lo, e.r, u.lo);
   const Pair y = mantissa(e);
@@ -124,7 +124,7 @@ CR_INLINE Pair power_of(Double x, Pair e, Mask<double> odd, Mask<double> whole) 
   const Pair l = instead(!is_ordinary(a), log_specials(a, a), long_log(a));
   const Pair p = two_product(e.hi, l.hi);
   const Double low = p.lo + fma(e.hi, l.lo, e.lo * l.hi);
-  const Double u = clamp(p.hi, -1100.0, 1100.0);
+  const Double u = clamp(p.hi, -1100.0, 720.0);
   ExpParts parts = exp_parts(u);
   const Double rest = select(eq(u, p.hi), low, zero);
   parts.tail = parts.tail + fma(rest, parts.r, rest);

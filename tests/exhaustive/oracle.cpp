@@ -33,6 +33,9 @@ double ndtr(double x) {
   return 0.5 * std::erfc(t) - 0x1.20dd750429b6dp-1 * std::exp(-t * t) * lost;
 }
 
+double rsqrt(double x) { return 1 / std::sqrt(x); }
+Quad rsqrt_quad(Quad x) { return 1 / QUAD(sqrt)(x); }
+
 struct Function {
   const char* name;
   double (*fast)(double);
@@ -42,7 +45,12 @@ const Function kFunctions[] = {
     {"exp", std::exp, QUAD(exp)},          {"expm1", std::expm1, QUAD(expm1)}, {"log", std::log, QUAD(log)},
     {"log1p", std::log1p, QUAD(log1p)},    {"tanh", std::tanh, QUAD(tanh)},    {"sigmoid", sigmoid, sigmoid_quad},
     {"softplus", softplus, softplus_quad}, {"erf", std::erf, QUAD(erf)},       {"ndtr", ndtr, ndtr_quad},
-    {"sin", std::sin, QUAD(sin)},          {"cos", std::cos, QUAD(cos)},
+    {"sin", std::sin, QUAD(sin)},          {"cos", std::cos, QUAD(cos)},       {"rsqrt", rsqrt, rsqrt_quad},
+    {"cbrt", std::cbrt, QUAD(cbrt)},       {"exp2", std::exp2, QUAD(exp2)},    {"log2", std::log2, QUAD(log2)},
+    {"log10", std::log10, QUAD(log10)},    {"tan", std::tan, QUAD(tan)},       {"asin", std::asin, QUAD(asin)},
+    {"acos", std::acos, QUAD(acos)},       {"atan", std::atan, QUAD(atan)},    {"sinh", std::sinh, QUAD(sinh)},
+    {"cosh", std::cosh, QUAD(cosh)},       {"asinh", std::asinh, QUAD(asinh)}, {"acosh", std::acosh, QUAD(acosh)},
+    {"atanh", std::atanh, QUAD(atanh)},    {"erfc", std::erfc, QUAD(erfc)},    {"lgamma", std::lgamma, QUAD(lgamma)},
 };
 
 float expected(const Function& f, float x) {

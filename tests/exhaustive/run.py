@@ -31,6 +31,9 @@ import numpy.typing as npt
 from chainrule import _core
 
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "ndtr", "sin", "cos")
+# Those that are evaluated as pairs have one variant, so that one target shows what all do.
+PAIRS = ("rsqrt", "cbrt", "exp2", "log2", "log10", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh")
+FUNCTIONS = (*FUNCTIONS, *PAIRS, "atanh", "erfc", "lgamma")
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 BLOCK = 1 << 20
 # Bounds of the ranges in which a function is neither constant nor trivial, and of the pieces of its evaluation.

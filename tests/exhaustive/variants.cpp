@@ -5,6 +5,9 @@
 #include <cstring>
 
 #include "math/elementary.h"
+#include "math/error_functions.h"
+#include "math/gamma.h"
+#include "math/hyperbolic.h"
 
 namespace chainrule {
 namespace {
@@ -28,6 +31,22 @@ const Row kRows[] = {
     {"ndtr", normal_cdf, round_exactly<normal_cdf<Last::odd>>},
     {"sin", sin, round_exactly<sin<Last::odd>>},
     {"cos", cos, round_exactly<cos<Last::odd>>},
+    {"rsqrt", rounded<rsqrt_pair>, rounded<rsqrt_pair>},
+    {"cbrt", rounded<cbrt_pair>, rounded<cbrt_pair>},
+    {"exp2", rounded<exp2_pair>, rounded<exp2_pair>},
+    {"log2", rounded<log2_pair>, rounded<log2_pair>},
+    {"log10", rounded<log10_pair>, rounded<log10_pair>},
+    {"tan", rounded<tan_pair>, rounded<tan_pair>},
+    {"asin", rounded<asin_pair>, rounded<asin_pair>},
+    {"acos", rounded<acos_pair>, rounded<acos_pair>},
+    {"atan", rounded<atan_pair>, rounded<atan_pair>},
+    {"sinh", rounded<sinh_pair>, rounded<sinh_pair>},
+    {"cosh", rounded<cosh_pair>, rounded<cosh_pair>},
+    {"asinh", rounded<asinh_pair>, rounded<asinh_pair>},
+    {"acosh", rounded<acosh_pair>, rounded<acosh_pair>},
+    {"atanh", rounded<atanh_pair>, rounded<atanh_pair>},
+    {"erfc", rounded<erfc_pair>, rounded<erfc_pair>},
+    {"lgamma", rounded<lgamma_pair>, rounded<lgamma_pair>},
 };
 
 const Row* find(const char* name) {
