@@ -26,7 +26,6 @@ from ..ops._pool import max_pool1d as max_pool1d
 from ..ops._resize import interpolate as interpolate
 from ..ops._resize import pixel_shuffle as pixel_shuffle
 from ..ops._resize import pixel_unshuffle as pixel_unshuffle
-from ..ops._unit_length import normalize as normalize
 
 if not TYPE_CHECKING:
     pad = _pad_last  # PyTorch's arguments
