@@ -161,7 +161,12 @@ NET_GOALS = (
     *(_faster_than("predict", net, 1, "onnxruntime", target) for net, target in PREDICT_OVER_ONNXRUNTIME.items()),
     *(_faster_than("predict", net, net.batch, "onnxruntime", 1.0) for net in PUBLISHED),
 )
-GOALS = KERNEL_GOALS + NET_GOALS + RECOMMENDER_GOALS
+SEQUENCE_GOALS = tuple(
+    Goal(f"sequence {case}: time of {peer} over ours", 1.5, _time_ratio(f"sequence {case}", peer))
+    for case in ("gru @32", "gru @1", "lstm @32", "lstm @1", "transformer @32")
+    for peer in ("torch", "jax")
+)
+GOALS = KERNEL_GOALS + NET_GOALS + RECOMMENDER_GOALS + SEQUENCE_GOALS
 
 
 def report(rows: list[Row]) -> str:

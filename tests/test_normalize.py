@@ -9,10 +9,9 @@ import pytest
 import chainrule as cr
 from cases.kernel_rows import label
 from chainrule import nn
-from chainrule._ir.records import Channels
 from reference import assert_same_bits, normalize
 from reference.bits import Array
-from support.programs import Float, blank, execute
+from support.programs import Float, channels
 from support.variants import every_setting
 
 FLOATS = (np.float32, np.float64)
@@ -22,16 +21,6 @@ ROWS = [(rows, cols) for rows in (1, 3) for cols in (1, 2, 7, 8, 15, 16, 17, 33,
 COLUMNS = [(rows, cols) for rows in (2, 9) for cols in (1, 3, 4, 5, 8, 12, 16, 17, 33, 48, 63, 64, 65, 130)] + [(5, 0)]
 LINES = [(3, 2, 5), (2, 3, 1), (4, 5, 16), (2, 1, 33), (1, 2, 4099)]
 FORMS = [*((shape, True) for shape in ROWS), *((shape, False) for shape in (*COLUMNS, *LINES))]
-
-
-def run(name: str, by_rows: bool, x: Array, *others: Array) -> Array:
-    if by_rows:
-        record = Channels(1, *x.shape, 1)
-    else:
-        record = Channels(x.shape[0], x.shape[1], x.shape[2] if x.ndim > 2 else 1, 0)
-    out = blank((record.channels, 2) if by_rows else (2, record.channels), x.dtype)
-    execute(name, x.dtype, [out], [x, *others], record)
-    return out
 
 
 @each_dtype
@@ -47,8 +36,21 @@ def test_kernels_have_the_bits_of_the_reference(dtype: Float) -> None:
     for setting in every_setting():
         for x, mean, g, by_rows, (of_moments, of_sums) in cases:
             where = f"{setting}, {x.shape} {by_rows}"
-            assert_same_bits(run("moments", by_rows, x), of_moments, where)
-            assert_same_bits(run("centred_sums", by_rows, x, mean, g), of_sums, where)
+            assert_same_bits(channels("moments", by_rows, x), of_moments, where)
+            assert_same_bits(channels("centred_sums", by_rows, x, mean, g), of_sums, where)
+
+
+@each_dtype
+def test_the_gradient_of_rows_has_the_bits_of_the_reference(dtype: Float) -> None:
+    rng, cases = np.random.default_rng(62), []
+    for shape in ROWS:
+        x, g = ((3 * rng.standard_normal(shape) + 1).astype(dtype) for _ in range(2))
+        mean, k = (rng.standard_normal((shape[0], 1)).astype(dtype) for _ in range(2))
+        cases.append(((x, mean, k, g), normalize.row_norm_backward(x, mean, k, g)))
+    for setting in every_setting():
+        for inputs, expected in cases:
+            out = channels("row_norm_backward", True, *inputs)
+            assert_same_bits(out, expected, f"{setting}, {expected.shape}")
 
 
 def by_formula(x: Array, axes: tuple[int, ...], eps: float) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.layers import tensors_of
 from chainrule import nn
 from chainrule.ops import _recurrent
 from chainrule.ops._cells import CELLS, Run, swept_back
@@ -24,12 +25,6 @@ def draw(*shape: int, seed: int = 0, dtype: Dtype = np.float32) -> Array:
 
 def layer(kind: type[Any], *sizes: int, **options: Any) -> Any:
     return kind(*sizes, generator=cr.random.Generator(seed=3), **options)
-
-
-def tensors(result: Any) -> list[cr.Tensor]:
-    """The outputs and the states."""
-    outputs, states = result
-    return [outputs, *(states if isinstance(states, tuple) else [states])]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -79,7 +74,7 @@ def test_compiled_training_has_the_bits_of_eager_steps(kind: type[Any], options:
 
         def step(x: Any, target: Any, model: Any = model, optimizer: Any = optimizer) -> cr.Tensor:
             optimizer.zero_grad()
-            outputs, *states = tensors(model(x))
+            outputs, *states = tensors_of(model(x))
             loss = cr.mse_loss(outputs, target) + sum(cr.sum(cr.square(s)) for s in states) * 0.01
             loss.backward()
             optimizer.step()
@@ -97,9 +92,9 @@ def test_compiled_training_has_the_bits_of_eager_steps(kind: type[Any], options:
 def test_states_go_on(kind: type[Any]) -> None:
     """Two halves of a sequence have the bits of the whole, and so has one step at a time in a cell."""
     model, x = layer(kind, 3, 5, num_layers=2), cr.tensor(draw(6, 2, 3))
-    whole = tensors(model(x))
+    whole = tensors_of(model(x))
     outputs, state = model(x[:4])
-    rest = tensors(model(x[4:], state))
+    rest = tensors_of(model(x[4:], state))
     assert_same_bits(np.concatenate([outputs.numpy(), rest[0].numpy()]), whole[0].numpy())
     for a, b in zip(rest[1:], whole[1:], strict=True):
         assert_same_bits(a.numpy(), b.numpy())
@@ -109,17 +104,17 @@ def test_states_go_on(kind: type[Any]) -> None:
     for t in range(6):
         h = cell(x[t], h)
     last = h if isinstance(h, tuple) else (h,)
-    for a, b in zip(last, tensors(one(x))[1:], strict=True):
+    for a, b in zip(last, tensors_of(one(x))[1:], strict=True):
         assert_same_bits(a.numpy(), b.numpy()[0])
 
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_rows_first_and_without_rows(kind: type[Any]) -> None:
     x = draw(2, 5, 3)
-    by_time = tensors(layer(kind, 3, 4, bidirectional=True)(x.swapaxes(0, 1)))
-    by_row = tensors(layer(kind, 3, 4, bidirectional=True, batch_first=True)(x))
+    by_time = tensors_of(layer(kind, 3, 4, bidirectional=True)(x.swapaxes(0, 1)))
+    by_row = tensors_of(layer(kind, 3, 4, bidirectional=True, batch_first=True)(x))
     assert_same_bits(by_row[0].numpy(), by_time[0].numpy().swapaxes(0, 1))
-    alone = tensors(layer(kind, 3, 4, bidirectional=True)(x[1]))
+    alone = tensors_of(layer(kind, 3, 4, bidirectional=True)(x[1]))
     assert_same_bits(alone[0].numpy(), by_row[0].numpy()[1])
     for a, b, c in zip(by_row[1:], by_time[1:], alone[1:], strict=True):
         assert_same_bits(a.numpy(), b.numpy())
@@ -130,18 +125,18 @@ def test_rows_first_and_without_rows(kind: type[Any]) -> None:
 def test_dropout_is_between_layers_and_in_training(kind: type[Any]) -> None:
     x = draw(5, 3, 4)
     plain, dropped = layer(kind, 4, 6, num_layers=2), layer(kind, 4, 6, num_layers=2, dropout=0.5)
-    same = tensors(dropped.eval()(x))[0].numpy()
-    assert_same_bits(same, tensors(plain(x))[0].numpy())
+    same = tensors_of(dropped.eval()(x))[0].numpy()
+    assert_same_bits(same, tensors_of(plain(x))[0].numpy())
     cr.manual_seed(1)
-    outputs, h = tensors(dropped.train()(x))[:2]
+    outputs, h = tensors_of(dropped.train()(x))[:2]
     assert not np.array_equal(outputs.numpy(), same)
-    assert_same_bits(h.numpy()[0], tensors(plain(x))[1].numpy()[0])  # nothing is dropped before the first layer
+    assert_same_bits(h.numpy()[0], tensors_of(plain(x))[1].numpy()[0])  # nothing is dropped before the first layer
     dropped.dropout = 1.0
     zeros = cr.tensor(np.zeros((5, 3, 6), np.float32))
     second = layer(kind, 6, 6)
     state = {k.replace("_l1", "_l0"): v for k, v in dropped.state_dict().items() if "_l1" in k}
     second.load_state_dict(state)
-    assert_same_bits(tensors(dropped(x))[0].numpy(), tensors(second(zeros))[0].numpy())
+    assert_same_bits(tensors_of(dropped(x))[0].numpy(), tensors_of(second(zeros))[0].numpy())
 
 
 @pytest.mark.parametrize("kind", [*LAYERS, nn.RNNCell, nn.GRUCell, nn.LSTMCell])

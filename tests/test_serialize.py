@@ -18,7 +18,7 @@ import pytest
 import safetensors.numpy
 
 import chainrule as cr
-from cases.layers import CALLABLE, example
+from cases.layers import CALLABLE, example, tensors_of
 from chainrule import nn
 from chainrule._util.files import write_atomic
 from chainrule.data._schema import Preparation
@@ -60,12 +60,11 @@ def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
         "ConvTranspose2d": (4, 2, (2, 3), 2, 1, (0, 1), 2), "ConvTranspose1d": (4, 2, 3, 2, 1, 1, 2, False),
         "MaxPool2d": (2, 3, 1), "AvgPool2d": ((2, 3), None, 1, True, False, 5),
         "PReLU": (3, 0.1), "GELU": ("tanh",), "Maxout": (3, 2, 4), "Hardtanh": (-2.0, 0.5), "Hardsigmoid": (1.0,),
-        "Heaviside": (0.0,),
         "Output": ("count", 3, 2),
         "Standardize": (3, "mean"), "OneHot": (3, {1: 4}), "PCA": (3, 2), "Whiten": (3, None, 0.5),
         "BatchNorm1d": (3, 0.1, None, False, True), "BatchNorm2d": (3, 0.1, 0.5, True, False),
-        "RMSNorm": (4, 0.1, False),
-        "LayerNorm": ((2, 3), 0.1, True, False), "GroupNorm": (3, 6, 0.1, False), "InstanceNorm2d": (3, 0.1),
+        "RMSNorm": (4, 0.1, False), "LayerNorm": ((2, 3), 0.1, True, False),
+        "GroupNorm": (3, 6, 0.1, False), "InstanceNorm2d": (3, 0.1), "Heaviside": (0.0,),
         "PolynomialFeatures": (3, 2, True, False), "RBFFeatures": (np.array([[0.5, -1.0]]), 0.3),
     }  # fmt: skip
     found = example(nn.LAYERS[name])
@@ -74,12 +73,8 @@ def test_every_layer_can_be_saved(tmp_path: Path, name: str) -> None:
         assert repr(cr.load(tmp_path / "m")) == repr(layer)
     cr.save(found.layer, tmp_path / "m")
     copy = cr.load(tmp_path / "m").eval()
-    for a, b in zip(tensors(copy(*found.inputs)), tensors(found.layer.eval()(*found.inputs)), strict=True):
+    for a, b in zip(tensors_of(copy(*found.inputs)), tensors_of(found.layer.eval()(*found.inputs)), strict=True):
         assert_same_bits(a.numpy(), b.numpy(), name)
-
-
-def tensors(results: Any) -> list[cr.Tensor]:
-    return [t for part in results for t in tensors(part)] if isinstance(results, tuple) else [results]
 
 
 def test_equal_models_are_equal_files(tmp_path: Path) -> None:

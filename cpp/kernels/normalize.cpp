@@ -155,10 +155,36 @@ void centred_sums(const ChannelArgs& args) {
   }
 }
 
+// The gradient of y = (x - m) * k through rows whose mean is m and whose k is 1 / sqrt(variance + eps): with the mean a
+// of g and q = the sum of g * (x - m) * k * k / n, ((g - a) - (x - m) * q) * k. A row is read again from the first
+// cache.
+template <class T>
+void row_norm_backward(const ChannelArgs& args) {
+  const int64_t cols = args.inner;
+  const Vec<T> n = splat(static_cast<T>(cols));
+  for (int64_t r = args.begin; r < args.end; ++r) {
+    const T* const x = static_cast<const T*>(args.in[0]) + r * cols;
+    const T* const g = static_cast<const T*>(args.in[3]) + r * cols;
+    T* const out = static_cast<T*>(args.out) + r * cols;
+    const Vec<T> m = splat(static_cast<const T*>(args.in[1])[r]), k = splat(static_cast<const T*>(args.in[2])[r]);
+    const Vec<T> a = lane_sum<T>(cols, [g](int64_t i, int64_t w) CR_LAMBDA { return load_or_n(g + i, w); }) / n;
+    const Vec<T> b = lane_sum<T>(cols, [x, g, m](int64_t i, int64_t w) CR_LAMBDA {
+      return only<T>(load_or_n(g + i, w) * (load_or_n(x + i, w) - m), w);
+    });
+    const Vec<T> q = ((b * k) * k) / n;
+    constexpr int64_t L = Vec<T>::lanes;
+    const auto slope = [m, k, a, q](Vec<T> v, Vec<T> u) CR_LAMBDA { return ((u - a) - (v - m) * q) * k; };
+    int64_t i = 0;
+    for (; i + L <= cols; i += L) store(out + i, slope(load(x + i), load(g + i)));
+    if (i < cols) store_n(out + i, slope(load_n(x + i, cols - i), load_n(g + i, cols - i)), cols - i);
+  }
+}
+
 // moments: mean, and variance = mean of (x - mean)^2. centred_sums of x, means, g: sum of g, sum of g * (x - mean).
 constexpr ChannelRow kRows[] = {
     {"moments", 1, {moments<float>, moments<double>}},
     {"centred_sums", 3, {centred_sums<float>, centred_sums<double>}},
+    {"row_norm_backward", 4, {row_norm_backward<float>, row_norm_backward<double>}},
 };
 
 }  // namespace

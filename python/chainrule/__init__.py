@@ -9,7 +9,7 @@ import typing as _typing
 from importlib import import_module as _import_module
 
 from . import _core as _core  # first: where it cannot be imported, nothing else is
-from . import autodiff, autograd, config, nn, ops, optim, random
+from . import autodiff, autograd, config, nn, ops, random
 from ._tensor import Tensor, tensor
 from ._util import dtypes as _dtypes
 from ._util.device import cuda, device
@@ -75,16 +75,18 @@ _ON_FIRST_USE = {
     "data": (),
     "inspect": ("graph", "saturation"),
     "metrics": (),
+    "optim": (),
     "serialize": ("ModelFormatError", "load", "save"),
     "train": (
-        *("Callback", "EarlyStopping", "History", "Trainer", "fit"),
+        *("AveragedModel", "Callback", "EarlyStopping", "History", "Trainer", "WeightAveraging", "fit"),
+        *("JSONLinesLogger", "MLflowLogger", "TensorBoardLogger", "WandbLogger"),
         *("linear_regression", "load_checkpoint", "save_checkpoint"),
     ),
     "tabular": (),
     "tuning": ("Search", "Trial", "multi_start", "search"),
 }
 if _typing.TYPE_CHECKING:
-    from . import data, inspect, metrics, serialize, train, tuning
+    from . import data, inspect, metrics, optim, serialize, train, tuning
     from .inspect import *
     from .serialize import *
     from .train import *
@@ -111,16 +113,22 @@ else:
 
 
 __all__ = [
+    "AveragedModel",
     "Callback",
     "CompileError",
     "EarlyStopping",
     "History",
+    "JSONLinesLogger",
+    "MLflowLogger",
     "ModelFormatError",
     "Predictor",
     "Search",
     "Tensor",
+    "TensorBoardLogger",
     "Trainer",
     "Trial",
+    "WandbLogger",
+    "WeightAveraging",
     "active_isa",
     "allclose",
     "arange",

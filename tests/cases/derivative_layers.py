@@ -13,7 +13,7 @@ import numpy as np
 import chainrule as cr
 from cases import derivative_images, derivative_losses, derivative_norms
 from cases.derivative_draws import GAP, Call, Generator, Rng, distinct, draw, pick_one, some_shape
-from cases.layers import CALLABLE, example
+from cases.layers import CALLABLE, example, tensors_of
 from chainrule import nn
 from chainrule.nn import _activations
 from reference.bits import Array
@@ -137,11 +137,7 @@ class Joined(nn.Module):
 
     def forward(self, *inputs: Any) -> cr.Tensor:
         found: Any = self.inner(*inputs * 3, need_weights=False)[0] if self.itself else self.inner(*inputs)
-        return cr.concatenate([cr.flatten(t) for t in _tensors(found)])
-
-
-def _tensors(found: Any) -> list[cr.Tensor]:
-    return [t for part in found for t in _tensors(part)] if isinstance(found, tuple) else [found]
+        return cr.concatenate([cr.flatten(t) for t in tensors_of(found)])
 
 
 def fitted(build: Callable[..., Any], rng: Rng, **options: Any) -> tuple[nn.Module, list[Array]]:

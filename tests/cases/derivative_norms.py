@@ -34,6 +34,18 @@ def op(name: str, rng: Rng) -> Call:
     return lambda *arrays: apply(OPS[name], arrays, (by_rows,)), [x, *[draw(rng, shape) for shape in others]]
 
 
+def rows_op(name: str, rng: Rng) -> Call:
+    """Of x, with its own mean and scale."""
+    x = draw(rng, (int(rng.integers(1, 4)), int(rng.integers(3, 6))))
+
+    def function(v: Any, *g: Any) -> cr.Tensor:
+        mean = cr.mean(v, 1, True)
+        k = 1 / cr.sqrt(cr.mean(cr.square(v - mean), 1, True) + 0.25)
+        return apply(OPS[name], (cr.add(v, 0.0), mean, k, *g))
+
+    return function, [x, *([draw(rng, x.shape)] if name == "row_norm_backward" else [])]
+
+
 def over_last_axes(name: str, rng: Rng) -> Call:
     x = draw(rng, (int(rng.integers(1, 4)), 2, int(rng.integers(3, 5))))
     shape = x.shape[-int(rng.integers(1, 3)) :]
@@ -68,6 +80,7 @@ LAYERS: dict[str, Build] = {
 }
 CASES: dict[str, Generator] = {
     **{name: partial(op, name) for name in ("moments", "centred_sums", "normalize")},
+    **{name: partial(rows_op, name) for name in ("row_norm_forward", "row_norm_backward")},
     **{name: partial(over_last_axes, name) for name in ("layer_norm", "rms_norm")},
     **{name: partial(by_channel, name) for name in ("batch_norm", "group_norm", "instance_norm")},
 }

@@ -40,3 +40,8 @@ def example(kind: type[nn.Module]) -> Example:
             exec(line.source, names)
     assert calls, f"{kind.__name__}: the example in its docstring calls no layer of this class"
     return calls[0]
+
+
+def tensors_of(results: Any) -> list[Any]:
+    """The tensors in a result, which may be a tuple of tuples."""
+    return [t for part in results for t in tensors_of(part)] if isinstance(results, tuple) else [results]

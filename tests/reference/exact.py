@@ -1,5 +1,7 @@
 """The elementary functions in mpmath, to determine roundings to float32 and the ULP error of float64 results."""
 
+import math
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -53,9 +55,18 @@ def _lgamma(x: Any) -> Any:
 
 
 def _erfinv(x: Any) -> Any:
-    """mpmath's, with more bits near 1."""
-    with mpmath.extraprec(200):
-        return mpmath.erfinv(x)
+    """Newton's method from a float64: mpmath's own takes 20 ms near 1."""
+    a = abs(x)
+    y = mpmath.sqrt(mpmath.pi) / 2 * a
+    if a > 1e-3:
+        y = mpmath.mpf(-statistics.NormalDist().inv_cdf(float((1 - a) / 2)) / math.sqrt(2))
+    for _ in range(12):
+        residual = mpmath.erf(y) - a if a < 0.5 else (1 - a) - mpmath.erfc(y)
+        step = residual * mpmath.sqrt(mpmath.pi) / 2 * mpmath.exp(y * y)
+        y -= step
+        if abs(step) < mpmath.ldexp(y, -mpmath.mp.prec // 2 - 9):
+            break
+    return mpmath.sign(x) * y
 
 
 def _digamma(x: Any) -> Any:

@@ -41,6 +41,15 @@ def centred_sums(x: Array, mean: Array, g: Array, by_rows: bool) -> Array:
     return np.stack([_sums(part, by_rows) for part in (g, products)], axis=1 if by_rows else 0)
 
 
+@np.errstate(all="ignore")
+def row_norm_backward(x: Array, mean: Array, k: Array, g: Array) -> Array:
+    """``((g - a) - (x - m)*q) * k`` with ``a = lanesum(g)/n`` and ``q = ((lanesum(g*(x - m)) * k) * k) / n``."""
+    n, (m, r) = x.dtype.type(x.shape[1]), (part.reshape(-1, 1) for part in (mean, k))
+    a = (lane_sum(g) / n)[:, None]
+    q = ((lane_sum(g * (x - m))[:, None] * r) * r) / n
+    return np.asarray(((g - a) - (x - m) * q) * r)
+
+
 def _inverse_root(v: Array, eps: float) -> Array:
     return v.dtype.type(1) / np.sqrt(v + v.dtype.type(eps))
 

@@ -17,6 +17,7 @@ from cases.kernel_rows import KERNELS, Kernel
 from chainrule import _core
 from chainrule._ir.elementwise import MapStep, UpdateStep
 from chainrule._ir.instruction import PRODUCT, Instr
+from chainrule._ir.records import Attention, Recurrent
 from chainrule.compiler.fuse import register_steps
 from reference import ROWWISE, UPDATES, Update, bernoulli
 from reference.bits import Array
@@ -98,6 +99,15 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
             dtype,
         )
         cases[f"{name} down"] = (partial(programs.rowwise, name), [draw(n, rows)], (n, rows), dtype)
+    forms = ("rows", True, draw(rows, n)), ("columns", False, draw(rows, n)), ("lines", False, draw(2, rows, n))
+    for name, by_rows, x in forms:
+        number = (rows, 1) if by_rows else (x.shape[1],)
+        pairs = (rows, 2) if by_rows else (2, x.shape[1])
+        cases[f"moments {name}"] = (partial(programs.channels, "moments", by_rows), [x], pairs, dtype)
+        sums = partial(programs.channels, "centred_sums", by_rows)
+        cases[f"centred_sums {name}"] = (sums, [x, draw(*number), draw(*x.shape)], pairs, dtype)
+    inputs = [draw(rows, n), draw(rows, 1), draw(rows, 1), draw(rows, n)]
+    cases["row_norm_backward"] = (partial(programs.channels, "row_norm_backward", True), inputs, (rows, n), dtype)
     labels = index(n, rows)
     cases["cross_entropy"] = (programs.cross_entropy, [draw(rows, n), labels], (rows,), dtype)
     cases["cross_entropy_grad"] = (programs.cross_entropy_grad, [draw(rows, n), labels, draw(rows)], (rows, n), dtype)
@@ -117,6 +127,8 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
         cases[f"unfold {step}"] = (partial(programs.unfold, **window), image, columns.shape, dtype)
         folded = partial(programs.fold, image=(3, n), **window)
         cases[f"fold {step}"] = (folded, [draw(*columns.shape)], image[0].shape, dtype)
+    if n <= 24:  # larger arrays exceed the regions
+        cases |= sequence_cases(rows, n, draw, dtype)
     batches = [draw(2, rows, n), draw(2, 3, n)]
     cases["matmul_accumulate"] = (programs.matmul_accumulate, batches, (rows, 3), dtype)
     cases["matmul_accumulate down"] = (programs.matmul_accumulate, [draw(2, n, rows), draw(2, 3, rows)], (n, 3), dtype)
@@ -125,9 +137,45 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
     return cases
 
 
+def sequence_cases(rows: int, n: int, draw: Callable[..., Array], dtype: programs.Float) -> dict[str, Case]:
+    """Recurrences of n units over two steps, self-attention over n steps, and their gradients."""
+    cases: dict[str, Case] = {}
+    state = [draw(rows, n), draw(rows, n)]
+    kinds = {"rnn_tanh": (1, 1, []), "gru": (3, 5, [draw(n)]), "lstm": (4, 7, [state[0]])}
+    for name, (gates, planes, more) in kinds.items():
+        record, size = Recurrent(2, rows, n, False, True), 2 * rows * n
+        weight = draw(n, gates * n)
+        cases[name] = (
+            partial(programs.sequence, name, record, [planes * size]),
+            [draw(2, rows, gates * n), state[1], weight, *more],
+            (planes * size,),
+            dtype,
+        )
+        gradients = [size * gates * (2 if name == "gru" else 1), rows * n, rows * n]
+        cases[f"{name}_grad"] = (
+            partial(programs.sequence, f"{name}_grad", record, gradients),
+            [
+                draw(planes * size),
+                draw(2, rows, n),
+                draw(gates * n, n),
+                *{"gru": state[:1], "lstm": state}.get(name, []),
+            ],
+            (sum(gradients),),
+            dtype,
+        )
+    attention, packed = Attention(2, n, 2, rows, True, 0, 0, n, False), [draw(2, n, 6 * rows), draw(n, n)]
+    planes = 4 * n * rows + 4 * n * n
+    heads = partial(programs.sequence, reals=[0.5])
+    cases["attention"] = (partial(heads, "attention", attention, [planes]), packed, (planes,), dtype)
+    given = [draw(planes), draw(2, n, 2 * rows), *packed]
+    gradient = partial(heads, "attention_grad", attention, [12 * n * rows])
+    cases["attention_grad"] = (gradient, given, (12 * n * rows,), dtype)
+    return cases
+
+
 def rows() -> int:
     """Reductions, softmax, losses, copies, gathers and draws, against the end and behind the beginning."""
-    regions, output, calls = [Region(8) for _ in range(3)], Output(8), 0
+    regions, output, calls = [Region(8) for _ in range(5)], Output(8), 0
     for dtype in FLOATS:
         for n in SIZES:
             for name, (function, values, shape, result) in row_cases(n, dtype).items():
@@ -158,7 +206,7 @@ def update() -> int:
 
 
 def _update(name: str, states: int, row: Update, gradient: Region, outputs: list[Output]) -> int:
-    calls, numbers = 0, np.array([*row.hyperparameters[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0])
+    calls, numbers = 0, np.array([*row.hyperparameters[1], 0.0] if states else [0.1, 0.0, 0.01, 0.0, 0.0])
     for isa in every_level():
         for dtype, n in product(FLOATS, SIZES[:140]):
             values = np.abs(np.random.default_rng(n).standard_normal((2 + states, n)).astype(dtype))
@@ -287,7 +335,7 @@ def fused_program(
 
 def fused_shape(name: str, dtype: programs.Float, m: int, n: int, k: int) -> tuple[tuple[int], npt.DTypeLike]:
     """Number of elements (all are flat here) and dtype."""
-    counts = {"a": m * k, "b": k * n, "row": n, "hyper": 4}
+    counts = {"a": m * k, "b": k * n, "row": n, "hyper": 5}
     return (counts.get(name, m * n),), np.float64 if name == "hyper" else dtype
 
 
@@ -304,7 +352,9 @@ def fused() -> int:
                 force_level(ISAS[-1])
                 program, used = fused_program(dtype, m, n, k, transposed, body)
                 values = {
-                    name: np.asarray([0.1, 0.9, 0.0, 0.0]) if name == "hyper" else rng.standard_normal(shape).astype(d)
+                    name: np.asarray([0.1, 0.9, 0.0, 0.0, 0.0])
+                    if name == "hyper"
+                    else rng.standard_normal(shape).astype(d)
                     for name in used
                     for shape, d in [fused_shape(name, dtype, m, n, k)]
                 }

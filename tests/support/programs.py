@@ -136,6 +136,29 @@ def rowwise(name: str, *inputs: Array, out: Array | None = None) -> Array:
     return out
 
 
+def sequence(
+    name: str, record: Record, sizes: list[int], *inputs: Array, out: Array | None = None, reals: Sequence[float] = ()
+) -> Array:
+    """A recurrence, self-attention, or their gradients; all outputs, of these sizes, in one flat array."""
+    if out is None:
+        out = blank(sum(sizes), inputs[0].dtype)
+    execute(name, inputs[0].dtype, np.split(out, np.cumsum(sizes)[:-1]), inputs, record, reals)
+    return out
+
+
+def channels(name: str, by_rows: bool, x: Array, *others: Array, out: Array | None = None) -> Array:
+    """A kernel of normalisation on (R, D), each row a channel, or (N, C) or (N, C, L)."""
+    if by_rows:
+        record = records.Channels(1, *x.shape, 1)
+    else:
+        record = records.Channels(x.shape[0], x.shape[1], x.shape[2] if x.ndim > 2 else 1, 0)
+    if out is None:
+        pairs = (record.channels, 2) if by_rows else (2, record.channels)
+        out = blank(x.shape if name == "row_norm_backward" else pairs, x.dtype)
+    execute(name, x.dtype, [out], [x, *others], record)
+    return out
+
+
 def cross_entropy(logits: Array, labels: Array, out: Array | None = None) -> Array:
     """Loss per row of logits (rows, classes)."""
     if out is None:

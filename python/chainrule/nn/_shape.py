@@ -39,7 +39,8 @@ class Flatten(Module):
         return ops.reshape(x, (*x.shape[:start], product(x.shape[start : end + 1]), *x.shape[end + 1 :]))
 
     def config(self) -> dict[str, Any]:
-        return {"start_dim": self.start_dim, "end_dim": self.end_dim}
+        dims = {"start_dim": self.start_dim, "end_dim": self.end_dim}
+        return {} if dims == {"start_dim": 1, "end_dim": -1} else dims  # as in files of earlier versions
 
 
 class Unflatten(Module):

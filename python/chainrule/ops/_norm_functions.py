@@ -12,7 +12,7 @@ from .._tensor import Tensor
 from .._util.checks import check_number, check_size, is_integer
 from .._util.exports import own_names
 from ._arithmetic import _float_dtype, add, div, mul
-from ._normalize import inverse_root, moments, normalize, sum_of_squares
+from ._normalize import inverse_root, moments, normalize, normalized_rows, sum_of_squares
 from ._operands import one, pair
 from ._shape import reshape
 
@@ -78,8 +78,7 @@ def layer_norm(
             raise ValueError(f"layer_norm: {key} has shape {part.shape}, expected normalized_shape {shape}")
     size = product(shape)
     rows = reshape(x, (x.size // size, size))
-    mean, variance = moments(rows, by_rows=True)
-    y = normalize(rows, mean, inverse_root(variance, eps), None, by_rows=True)
+    y = normalized_rows(rows, eps)
     w, b = (None if part is None else reshape(part, (size,)) for part in (w, b))
     return reshape(_affine(y, w, b), x.shape)
 
@@ -140,8 +139,7 @@ def _by_groups(name: str, x: Any, groups: int | None, weight: Any, bias: Any, ep
         raise ValueError(f"{name}: num_groups {groups} does not divide the {channels} channels of x {x.shape}")
     _check_numbers(name, x, channels, weight=w, bias=b)
     rows = reshape(x, (n * groups, channels // groups * product(x.shape[2:])))
-    mean, variance = moments(rows, by_rows=True)
-    y = normalize(rows, mean, inverse_root(variance, eps), None, by_rows=True)
+    y = normalized_rows(rows, eps)
     if w is None and b is None:
         return reshape(y, x.shape)
     form = (channels, *[1] * (x.ndim - 2))

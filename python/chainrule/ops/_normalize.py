@@ -1,10 +1,11 @@
 """Normalisation: what batch, layer, group, instance and RMS norm are made of (docs/arithmetic.md, Normalisation).
 
-Three ops on *channels*, whose derivatives consist of the same three and elementwise ops:
+Ops on *channels*, whose derivatives consist of the same ops, sums and elementwise ops:
 
     moments(x)             mean and variance of each channel
     centred_sums(x, m, g)  sum of g, and sum of g * (x - m), of each channel
     normalize(x, m, k, b)  (x - m) * k + b
+    row_norm_forward(x, m, k)  (x - m) * k of rows, m and k being those of x
 
 x is (R, D), each row a channel (`by_rows`), or (N, C) or (N, C, L) with C channels. The numbers of the channels have
 the shape in which they broadcast over x, (R, 1), (C,) or (C, 1); two of them for each channel are (R, 2) or (2, C).
@@ -22,11 +23,12 @@ from .._ir.table import Entry, add_instruction
 from .._tensor import Tensor
 from ._arithmetic import _float_dtype, add, div, mul, neg, sub
 from ._math import sqrt
-from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
+from ._op import LINEAR, SYMMETRIC, Attrs, Op, Plan, Spec, apply, register
+from ._reduce import sum
 from ._shape import concatenate, reshape, slice_of, stack
 from ._strides import broadcast_shapes, map_code
 
-__all__ = ["centred_sums", "inverse_root", "moments", "normalize", "sum_of_squares"]
+__all__ = ["centred_sums", "inverse_root", "moments", "normalize", "normalized_rows", "sum_of_squares"]
 
 _FIRST, _SECOND, _ALL = slice(0, 1), slice(1, 2), slice(None)
 
@@ -142,7 +144,32 @@ def _sums_of(g: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> tuple[Tenso
     return _parts(centred_sums(x, mean, g, by_rows=by_rows), x, by_rows)
 
 
-for _name in ("moments", "centred_sums"):
+# row_norm: x's rules are the whole derivative, also through m = mean(x) and k = 1 / sqrt(variance(x) + eps), which have
+# none of their own. Its Jacobian, and that of its gradient with respect to x, are symmetric.
+
+
+def _row_norm_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    return _normalize_plan(name, specs, (True,))
+
+
+def _row_norm_backward_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    x = specs[0]
+    code = Instr(name, x.code, [len(specs)], list(range(len(specs))), _channels(x.shape, True))
+    return Plan(Spec(x.shape, _float_dtype(name, specs)), [code])
+
+
+def _row_norm_second(gg: Tensor, d: Tensor, inputs: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
+    """The derivative of the sum of gg * row_norm_backward(x, m, k, g) with respect to x."""
+    x, m, k, g = inputs
+    n, y = x.shape[1], apply(_ROW_NORM, (x, m, k))
+    along_g, along_gg = (sum(mul(y, part), 1, True) for part in (g, gg))
+    product = sub(sum(mul(g, sub(gg, div(sum(gg, 1, True), n))), 1, True), div(mul(along_g, along_gg), n))
+    other = apply(_ROW_NORM_BACKWARD, (x, m, k, gg))
+    total = add(mul(mul(k, y), product), add(mul(along_gg, d), mul(along_g, other)))
+    return mul(neg(div(k, n)), total)
+
+
+for _name in ("moments", "centred_sums", "row_norm_backward"):
     add_instruction(_name, Entry(Channels, 4))
 _MOMENTS = register(Op("moments", _sums_plan, (_moments_reverse,), (_moments_forward,)))
 _CENTRED_SUMS = register(
@@ -171,6 +198,22 @@ _NORMALIZE = register(
         ),
     )
 )
+_ROW_NORM_BACKWARD: Op = register(
+    Op(
+        "row_norm_backward",
+        _row_norm_backward_plan,
+        (_row_norm_second, None, None, lambda gg, d, x, a: apply(_ROW_NORM_BACKWARD, (*x[:3], gg))),
+        (SYMMETRIC, None, None, LINEAR),
+    )
+)
+_ROW_NORM: Op = register(
+    Op(
+        "row_norm_forward",
+        _row_norm_plan,
+        (lambda g, y, x, a: apply(_ROW_NORM_BACKWARD, (*x, g)), None, None),
+        (SYMMETRIC, None, None),
+    )
+)
 
 
 def moments(x: Tensor, by_rows: bool) -> tuple[Tensor, Tensor]:
@@ -192,6 +235,12 @@ def sum_of_squares(x: Tensor) -> Tensor:
 def normalize(x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor | None, by_rows: bool) -> Tensor:
     """(x - mean) * scale + shift, each rounded."""
     return apply(_NORMALIZE, (x, mean, scale) if shift is None else (x, mean, scale, shift), (by_rows,))
+
+
+def normalized_rows(x: Tensor, eps: float) -> Tensor:
+    """(x - mean) / sqrt(variance + eps) of each row."""
+    mean, variance = moments(x, by_rows=True)
+    return apply(_ROW_NORM, (x, mean, inverse_root(variance, eps)))
 
 
 def inverse_root(x: Tensor, eps: float) -> Tensor:

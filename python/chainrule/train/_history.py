@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -135,3 +135,36 @@ class History:
         'loss 0.5  val_loss 0.75'
         """
         return "  ".join(f"{name} {values[-1]:.4g}" for name, values in self.measures.items() if values)
+
+    def plot(self, names: Sequence[str] | None = None, *, ax: Any = None) -> Any:
+        """Plot the curves over the epochs, the losses and beside them the metrics, with matplotlib.
+
+        Arguments: `names`, of curves in `measures` (default: all that have values), plotted on one axis; `ax`, the
+        matplotlib Axes for them (default: a new figure). Returns: the Axes, or an array of two for losses and metrics.
+        Errors: ValueError for an unknown name; ImportError without matplotlib.
+
+        >>> import chainrule as cr
+        >>> cr.History(loss=[0.5, 0.25]).plot(["accuracy"])
+        Traceback (most recent call last):
+            ...
+        ValueError: plot: unknown measure 'accuracy', expected some of loss
+        """
+        curves = {name: values for name, values in self.measures.items() if values}
+        for name in names or ():
+            if name not in curves:
+                raise ValueError(f"plot: unknown measure {name!r}, expected some of {', '.join(curves)}")
+        try:
+            from matplotlib import pyplot
+        except ImportError:
+            raise ImportError("History.plot requires matplotlib: pip install matplotlib") from None
+        losses = [name for name in curves if name in ("loss", "val_loss")]
+        parts = [losses, [name for name in curves if name not in losses]]
+        if names is not None or ax is not None or not parts[1]:
+            parts = [list(curves) if names is None else list(names)]
+        found = ax if ax is not None else pyplot.subplots(1, len(parts), figsize=(5 * len(parts), 3.5))[1]
+        for part, one in zip(parts, np.atleast_1d(found), strict=True):
+            for name in part:
+                one.plot(range(1, len(curves[name]) + 1), curves[name], label=name)
+            one.set_xlabel("epoch")
+            one.legend()
+        return found

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._util.interrupt import DeferredInterrupt
 from ..nn._evaluate import thread_modes
-from ..optim import LRScheduler, ReduceLROnPlateau, StepSchedule
+from ..optim import LRScheduler, ReduceLROnPlateau, ScheduleFreeAdamW, StepSchedule
 from ._callbacks import Callback, EarlyStopping
 from ._checkpoint import _check_parts, load_checkpoint, save_checkpoint
 from ._dataset import Dataset
@@ -145,12 +145,17 @@ class Training:
         """The steps left in this epoch, validation, and the record of both."""
         trainer, record, position = self.trainer, self.record, self.record._position
         trainer.model.train()
+        averages = trainer.optimizer if isinstance(trainer.optimizer, ScheduleFreeAdamW) else None
+        if averages is not None:
+            averages.train()
         self.bar.begin(record.epochs + 1, total, trainer.row_count)
         if position.losses:
             done = position.steps * trainer.batch_size
             self.bar.advance(min(done, trainer.row_count or done))
         for rows in trainer.parts(interrupt):
             self.bar.advance(rows)
+        if averages is not None:
+            averages.eval()
         validation = History()
         if self.evaluate is not None:
             self.evaluate(validation)
