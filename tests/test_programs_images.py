@@ -145,7 +145,7 @@ class VAE(nn.Module):
         self.fc_decode = nn.Linear(latent_dim, 16 * 4 * 4)
         self.decoder = nn.Sequential(
             nn.ConvTranspose2d(16, 8, 4, stride=2, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.ConvTranspose2d(8, 1, 4, stride=2, padding=1),
             nn.Sigmoid(),
         )

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 class ReLU(Module):
     """Rectified linear unit, y = x where x > 0, else 0; input and output of any one shape.
 
+    Arguments: `inplace`, as in PyTorch, without effect here and in other layers: x always keeps its values.
+
     >>> import chainrule as cr
     >>> cr.nn.ReLU()(cr.tensor([-1.0, 2.0])).numpy()
     array([0., 2.], dtype=float32)
     """
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.relu(x)
@@ -38,15 +43,15 @@ class ReLU(Module):
 class LeakyReLU(Module):
     """Leaky rectified linear unit, y = x where x > 0, else negative_slope * x; input and output of any one shape.
 
-    Arguments: `negative_slope`, a number.
+    Arguments: `negative_slope`, a number; `inplace`, see `ReLU`.
 
     >>> import chainrule as cr
     >>> cr.nn.LeakyReLU(0.5)(cr.tensor([-1.0, 2.0])).numpy()
     array([-0.5,  2. ], dtype=float32)
     """
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = float(negative_slope)
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        self.negative_slope, self.inplace = float(negative_slope), bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.leaky_relu(x, negative_slope=self.negative_slope)
@@ -116,15 +121,15 @@ class Softmax(Module):
 class ELU(Module):
     """Exponential linear unit, y = x where x > 0, else alpha * (exp(x) - 1); input and output of any one shape.
 
-    Arguments: `alpha`, a number.
+    Arguments: `alpha`, a number; `inplace`, see `ReLU`.
 
     >>> import chainrule as cr
     >>> cr.nn.ELU()(cr.tensor([-1.0, 2.0])).numpy()
     array([-0.63212055,  2.        ], dtype=float32)
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = float(alpha)
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        self.alpha, self.inplace = float(alpha), bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.elu(x, alpha=self.alpha)

@@ -53,10 +53,15 @@ class LogSoftmax(Module):
 class ReLU6(Module):
     """Rectified linear unit with a ceiling, y = min(max(x, 0), 6); input and output of any one shape.
 
+    Arguments: `inplace`, see `ReLU`.
+
     >>> import chainrule as cr
     >>> cr.nn.ReLU6()(cr.tensor([-1.0, 2.0, 7.0])).numpy()
     array([0., 2., 6.], dtype=float32)
     """
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.hardtanh(x, 0.0, 6.0)
