@@ -83,7 +83,7 @@ def test_draws_in_place() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("p", "dim"), [(2.0, 1), (1.0, 0), (3.0, -1), (np.inf, 1)])
+@pytest.mark.parametrize(("p", "dim"), [(2.0, 1), (1.0, 0), (1.0, -1), (np.inf, 1)])
 def test_vectors_of_length_1(p: float, dim: int, dtype: type) -> None:
     x = np.arange(-11.0, 13.0).reshape(2, 3, 4).astype(dtype)
     size = abs(x).max(dim, keepdims=True) if p == np.inf else (abs(x) ** p).sum(dim, keepdims=True) ** (1 / p)
