@@ -73,6 +73,7 @@ float32, float64, int64 = _dtypes.FLOAT32, _dtypes.FLOAT64, _dtypes.INT64
 # Imported on first use: nothing above builds on these packages, and they take a quarter of the time of the import.
 _ON_FIRST_USE = {
     "data": (),
+    "distributions": (),
     "inspect": ("graph", "saturation"),
     "metrics": (),
     "optim": (),
@@ -86,7 +87,7 @@ _ON_FIRST_USE = {
     "tuning": ("Search", "Trial", "multi_start", "search"),
 }
 if _typing.TYPE_CHECKING:
-    from . import data, inspect, metrics, optim, serialize, train, tuning
+    from . import data, distributions, inspect, metrics, optim, serialize, train, tuning
     from .inspect import *
     from .serialize import *
     from .train import *
@@ -144,6 +145,7 @@ __all__ = [
     "custom_op",
     "data",
     "device",
+    "distributions",
     "dropout",
     "empty",
     "empty_like",
