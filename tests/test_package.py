@@ -121,7 +121,7 @@ class TestNames:
 
     def test_what_is_imported_on_first_use_is_named_by_its_package(self) -> None:
         for package, names in cr._ON_FIRST_USE.items():
-            apart = ("data", "metrics", "optim", "tabular")  # used as cr.data.NAME
+            apart = ("data", "distributions", "metrics", "optim", "tabular")  # used as cr.data.NAME
             exported = [] if package in apart else importlib.import_module(f"chainrule.{package}").__all__
             assert sorted(names) == sorted(exported), package
             assert all(getattr(cr, name) is getattr(getattr(cr, package), name) for name in names)
