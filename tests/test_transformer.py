@@ -121,3 +121,20 @@ WRONG = (
 def test_errors(call: Callable[[], Any], kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_time_along_the_first_axis_is_no_axis_of_rows() -> None:
+    layer, x = nn.TransformerEncoderLayer(8, 2, dim_feedforward=4).eval(), np.ones((5, 3, 8), np.float32)
+    rnn = nn.GRU(8, 2)
+    for _ in range(3):  # never compiled in blocks
+        assert layer.predict(x).tobytes() == layer(x).numpy().tobytes()
+        assert rnn.predict(x)[0].tobytes() == rnn(x)[0].numpy().tobytes()
+    for model in (layer, rnn):
+        with pytest.raises(ValueError, match="5 steps of time"):
+            model.predict(x, batch_size=4)
+        with pytest.raises(ValueError, match="batch_first=True"):
+            cr.Predictor(model, (3, 8))
+        with pytest.raises(ValueError, match="batch_first=True"):
+            cr.fit(model, x, x, loss=nn.MSELoss())
+    first = nn.TransformerEncoderLayer(8, 2, dim_feedforward=4, batch_first=True).eval()
+    assert first.predict(x, batch_size=4).tobytes() == first(x).numpy().tobytes()

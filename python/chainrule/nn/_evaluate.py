@@ -27,6 +27,7 @@ __all__ = [
     "predict_eagerly",
     "predict_several",
     "thread_modes",
+    "time_first",
     "to_model_input",
 ]
 
@@ -107,9 +108,22 @@ def to_model_input(values: npt.ArrayLike, dtype: npt.DTypeLike, name: str) -> Te
     return Tensor._wrap(real_array(values, dtype, name))
 
 
+def time_first(model: Model) -> bool:
+    """Whether a layer takes time along the first axis, which is then no axis of rows, and nothing else can move it."""
+    modules = list(model.modules())
+    return any(getattr(module, "batch_first", True) is False for module in modules) and all(
+        type(module).__module__.startswith("chainrule.") for module in modules
+    )
+
+
 def predict_eagerly(model: Model, rows: npt.NDArray[Any], batch_size: int = EVALUATION_ROWS) -> Any:
     """The model's outputs for these rows, computed eagerly, `batch_size` rows at a time, between two training steps."""
     dtype = dtype_of_rows(model, rows)
+    if len(rows) > batch_size and time_first(model):
+        raise ValueError(
+            f"predict: X has {len(rows)} steps of time along its first axis, more than batch_size={batch_size}; make "
+            "the layers with batch_first=True, or pass a larger batch_size"
+        )
     return _in_batches(model, rows, lambda part, name: to_model_input(part, dtype, name), batch_size)
 
 

@@ -27,7 +27,7 @@ from .._util.mode import EAGER, grad_mode
 from ..autodiff._sweeps import is_differentiated
 from ..compiler.jit import Compiled, Plan
 from ..compiler.watch import UnwatchableError, Watch
-from ._evaluate import Model, dtype_of_rows, evaluating, input_dtype, predict_eagerly, predict_several
+from ._evaluate import Model, dtype_of_rows, evaluating, input_dtype, predict_eagerly, predict_several, time_first
 from ._inputs import has_several
 from ._record_calls import call_recorder
 
@@ -247,6 +247,8 @@ def trace(
 
 def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> list[Any]:
     """Raise CompileError if rows are not independent; return the owners of the guarded attributes of the trace."""
+    if time_first(model):
+        raise CompileError("predict: the first axis is time")
     builtin = all(type(module).__module__.startswith("chainrule.") for module in model.modules())
     plan = trace(model, dtype, x_dtype, (1 if builtin else _PROBE_ROWS, *shape), None if builtin else 1)
     blocks = plan.built.blocks

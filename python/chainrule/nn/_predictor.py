@@ -13,7 +13,7 @@ from .._util.errors import CompileError
 from ..compiler.entries import without_changes
 from ..compiler.jit import Compiled
 from ..compiler.watch import UnwatchableError, Watch
-from ._evaluate import Model, input_dtype, predict_several
+from ._evaluate import Model, input_dtype, predict_several, time_first
 from ._inputs import call_with, has_several
 from ._predict_cache import BLOCK_ROWS, bind, features_of, guarded, refuse_differentiated, trace
 
@@ -53,6 +53,8 @@ class Predictor:
     def __init__(self, model: Model, row_shape: Any = None) -> None:
         if not hasattr(model, "named_modules"):
             raise TypeError(f"Predictor: model must be a Module, got {type(model).__name__}")
+        if time_first(model):
+            raise ValueError("Predictor: the first axis is time; make the layers with batch_first=True")
         self.model = model
         if isinstance(row_shape, Mapping) or (row_shape and all(isinstance(shape, tuple) for shape in row_shape)):
             self.row_shape: Any = row_shape

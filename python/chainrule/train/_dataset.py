@@ -14,7 +14,15 @@ from .._tensor import Tensor
 from .._util.arrays import as_ndarray, first_nonfinite, is_plain, number_rows
 from .._util.dtypes import FLOATS
 from ..nn import Module, Sequential
-from ..nn._evaluate import dtype_of_part, dtype_of_rows, evaluating, input_dtype, predict_eagerly, to_model_input
+from ..nn._evaluate import (
+    dtype_of_part,
+    dtype_of_rows,
+    evaluating,
+    input_dtype,
+    predict_eagerly,
+    time_first,
+    to_model_input,
+)
 from ..nn._inputs import call_with, has_several, map_parts, parts_of
 from ..nn._loss_module import takes
 from ..nn._preprocessing.base import split_preprocessing
@@ -100,6 +108,8 @@ def holds_labels(y: Any, loss: Loss) -> bool:
 
 def convert(model: Module, X: Any, y: Any, loss: Loss, where: str) -> Dataset:
     """Convert inputs and targets for a model and a loss; errors begin with `where`."""
+    if time_first(model):
+        raise ValueError(f"{where}the first axis of X is time; make the layers with batch_first=True")
     inputs = map_parts(number_rows, X, f"{where}X")
     targets = map_parts(as_ndarray, y, f"{where}y")
     _check_rows(inputs, targets, where)
