@@ -311,3 +311,9 @@ def test_every_kernel_has_an_op() -> None:
     assert _core.kernel_dtypes("add") == [0, 1, 2, 3]
     assert _core.kernel_dtypes("exp") == [0, 1]
     assert _core.kernel_dtypes("sub") == [0, 1, 2]
+
+
+@pytest.mark.parametrize("function", [cr.add, cr.sub, cr.mul, cr.div, cr.power, cr.maximum])
+def test_a_number_takes_the_dtype_of_an_array_of_one_number(function: Callable[..., Any]) -> None:
+    x = np.array(2.0)
+    assert function(x, 3).dtype == function(3, x).dtype == function(0.5, x).dtype == np.float64

@@ -19,8 +19,8 @@ def rows(shapes_of: dict[int, tuple[tuple[Shape, ...], ...]]) -> Iterator[tuple[
     for shapes in shapes_of[2]:
         yield "power", shapes, cr.power, elementary.power, ((0.25, 4.0), ORDINARY), "tensors"
     of_2 = partial(elementary.evaluate, "exp2")
-    yield "power", ((3, 5),), lambda x: 2**x, of_2, (ORDINARY,), "of 2"
-    yield "power", ((3, 5),), lambda x: 0.75**x, _power_of_number, (ORDINARY,), "of 0.75"
+    yield "power", ((3, 5),), lambda x: cr.power(2, x), of_2, (ORDINARY,), "of 2"
+    yield "power", ((3, 5),), lambda x: cr.power(0.75, x), _power_of_number, (ORDINARY,), "of 0.75"
     for n, of_n in ((1, shapes_of[1]), (2, shapes_of[1][:2]), (0, shapes_of[1][:2])):
         reference = partial(elementary.polygamma, n) if n else partial(elementary.evaluate, "digamma")
         for shape in of_n:

@@ -58,7 +58,7 @@ def pair(a: Any, b: Any, real: np.dtype[Any] = FLOAT32) -> tuple[Tensor, Tensor]
         return a, b
     if isinstance(b, Tensor):
         return _beside(b, a, real), b
-    if isinstance(b, np.ndarray) and b.ndim:
+    if isinstance(b, np.ndarray) and (b.ndim or type(a) in (bool, int, float)):
         other = as_tensor(b)
         return as_tensor(a, number_dtype(a, other.dtype, real) if _is_number(a) else None), other
     first = one(a)
