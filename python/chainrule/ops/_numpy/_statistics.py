@@ -39,7 +39,7 @@ def _std(
     return std(a, axis, ddof, keepdims)
 
 
-@adapts("prod", floats=True)
+@adapts("prod")
 def _prod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Tensor:
     check_default(dtype=(dtype, None), out=(out, None))
     return prod(a, axis, keepdims)
