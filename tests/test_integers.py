@@ -186,7 +186,7 @@ DTYPES: list[tuple[Callable[..., Any], Any]] = [
     (lambda i, m, f, d: i**0, np.int64),
     (lambda i, m, f, d: m ** i.abs(), np.int64),
     (lambda i, m, f, d: 2**m, np.int64),
-    (lambda i, m, f, d: i ** f.abs(), np.float32),
+    (lambda i, m, f, d: i.abs() ** f, np.float32),
     (lambda i, m, f, d: 2**f, np.float32),
     (lambda i, m, f, d: cr.prod(i), np.int64),
     (lambda i, m, f, d: cr.prod(m), np.int64),
