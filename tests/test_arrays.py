@@ -144,7 +144,7 @@ X = np.ones(6, np.float32)
 ENTRIES: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "unary shape": (lambda: _core.unary("exp", X, blank(5, np.float32)), ValueError, r"got \(6,\) and out \(5,\)"),
     "unary stride": (lambda: _core.unary("exp", X[::2], blank(3, np.float32)), ValueError, "C-contiguous"),
-    "unary unknown": (lambda: _core.unary("erfinv", X, blank(6, np.float32)), ValueError, "erfinv"),
+    "unary unknown": (lambda: _core.unary("erfinverse", X, blank(6, np.float32)), ValueError, "erfinverse"),
     "unary of two": (
         lambda: _core.unary("add", X, blank(6, np.float32)),
         ValueError,

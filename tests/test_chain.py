@@ -56,16 +56,16 @@ def twice_in_registers(f: Fusion) -> None:
 def gradient_of_relu(f: Fusion) -> None:
     f.step("relu_grad", ["c"], [f.array("y"), "c"])
     f.step("add", ["c"], ["c", f.array("row")])
-    f.step("sgd", [f.array("p")], ["c", f.hyper(0.3, 0.0, 0.0, 0.0)])
+    f.step("sgd", [f.array("p")], ["c", f.hyper(0.3, 0.0, 0.0, 0.0, 0.0)])
 
 
 def sgd(f: Fusion) -> None:
-    f.step("sgd", [f.array("p"), f.array("v")], ["c", f.hyper(0.1, 0.9, 0.0, 0.0)])
+    f.step("sgd", [f.array("p"), f.array("v")], ["c", f.hyper(0.1, 0.9, 0.0, 0.0, 0.0)])
 
 
 def sgd_with_all(f: Fusion) -> None:
     f.step("mul", ["l"], ["c", f.array("number")])
-    f.step("sgd", [f.array("p"), f.array("v")], ["l", f.hyper(0.1, 0.7, 0.01, 1.0)])
+    f.step("sgd", [f.array("p"), f.array("v")], ["l", f.hyper(0.1, 0.7, 0.01, 1.0, 0.0)])
 
 
 def update(name: str) -> Callable[[Fusion], None]:
@@ -77,7 +77,7 @@ def update(name: str) -> Callable[[Fusion], None]:
 
 
 def plain_sgd(f: Fusion) -> None:
-    f.step("sgd", [f.array("p")], ["c", f.hyper(0.3, 0.0, 0.0, 0.0)])
+    f.step("sgd", [f.array("p")], ["c", f.hyper(0.3, 0.0, 0.0, 0.0, 0.0)])
 
 
 def mixture(f: Fusion) -> None:
@@ -246,7 +246,7 @@ def of_vectors_and_a_number(f: Fusion) -> None:
 
 def an_update(f: Fusion) -> None:
     f.step("mul", ["l"], [f.array("g"), f.array("number")])
-    f.step("sgd", [f.array("p"), f.array("v")], ["l", f.hyper(0.1, 0.9, 0.001, 0.0)])
+    f.step("sgd", [f.array("p"), f.array("v")], ["l", f.hyper(0.1, 0.9, 0.001, 0.0, 0.0)])
 
 
 def without_locals(f: Fusion) -> None:
@@ -288,12 +288,12 @@ def test_chains(dtype: Float, chain: Callable[[Fusion], None], specials: bool) -
 
 @each_dtype
 def test_numbers_of_a_step_are_read_when_it_runs(dtype: Float) -> None:
-    p, g, hyper = values((37,), dtype, 4), values((37,), dtype, 5), np.zeros(4)
+    p, g, hyper = values((37,), dtype, 4), values((37,), dtype, 5), np.zeros(5)
     slots = [(CODE[x.dtype], x.shape) for x in (p, g, hyper)]
     for setting in every_setting((1, 2)):
         program = _core.Program(slots, [], [], [Instr("sgd", CODE[p.dtype], [0], [1, 2], Update(37)).lower()])
         for lr, decay in [(0.1, 0.0), (0.02, 0.01)]:
-            hyper[:] = lr, 0.0, decay, 0.0
+            hyper[:] = lr, 0.0, decay, 0.0, 0.0
             got, expected = p.copy(), p.copy()
             program(got, g, hyper)
             sgd_step(expected, g, None, lr, 0.0, decay, False)

@@ -62,7 +62,7 @@ def to_numpy(s: Session, x: cr.Tensor) -> Any:
 
 
 def numpy_function(s: Session, x: cr.Tensor) -> Any:
-    return np.arctan(x)  # here
+    return np.spacing(x)  # here
 
 
 def numpy_copy(s: Session, x: cr.Tensor) -> Any:
@@ -70,7 +70,7 @@ def numpy_copy(s: Session, x: cr.Tensor) -> Any:
 
 
 def numpy_arithmetic(s: Session, x: cr.Tensor) -> Any:
-    return np.logaddexp(X, x)  # here
+    return np.nextafter(X, x)  # here
 
 
 def as_index(s: Session, x: cr.Tensor) -> Any:

@@ -86,7 +86,8 @@ def test_the_nets_use_every_instruction() -> None:
         seen |= names([*blocks.before, *blocks.loop, *blocks.after])
         looped += len(blocks.loop) > 0 and len(blocks.before) + len(blocks.after) > 0
     expected = {
-        *(*ELEMENTWISE, *_core.update_names()),
+        *ELEMENTWISE,
+        *(name for name in _core.update_names() if not name.startswith("muon")),  # of matrices only: test_muon.py
         *("matmul", "gemm", "chain", "sum", "max", "min", "argmax", "softmax", "softmax_grad", "log_softmax"),
         *("log_softmax_grad", "cross_entropy", "cross_entropy_grad", "take", "index_add", "scatter", "copy", "fill"),
         *("cast", "check_index", "advance", "bernoulli", "draw"),

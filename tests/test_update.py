@@ -120,7 +120,7 @@ def test_rows_without_gradient_stay(name: str, dtype: Float) -> None:
 
 
 def test_rows_must_be_whole() -> None:
-    p, g, numbers = np.ones((3, 4)), np.ones((3, 4)), np.zeros(4)
+    p, g, numbers = np.ones((3, 4)), np.ones((3, 4)), np.zeros(5)
     for size in (5, -1):
         with pytest.raises(ValueError, match="sgd: expected whole rows, or a row size of 0"):
             _core.update_step("sgd", p, g, (), numbers, None, size)

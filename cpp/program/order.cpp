@@ -1,7 +1,6 @@
 // The order of the elements of rows: comparisons of integers only, so that no instruction set matters.
 #include <algorithm>
 #include <bit>
-#include <cmath>
 
 #include "program/costs.h"
 #include "program/instructions.h"
@@ -72,7 +71,8 @@ void run_order(const Instruction& op, void* const* slots, Share share, void*) {
 constexpr double kPerComparison = 3;
 double order_work(const Instruction& op) {
   const auto order = schema::read<schema::Order>(op);
-  return kPerComparison * volume(order.rows, order.cols) * std::log2(2.0 + volume(order.cols));
+  return kPerComparison * volume(order.rows, order.cols) *
+         static_cast<double>(1 + std::bit_width(static_cast<uint64_t>(order.cols)));
 }
 
 constexpr InstructionRow kRows[] = {

@@ -72,10 +72,11 @@ def net(rng: Rng) -> tuple[nn.Module, list[Array]]:
     return nn.Sequential(first, nn.Tanh(), fully_connected(rng, first.out_features)), [draw(rng, (2, 3))]
 
 
-def dropped(rng: Rng) -> Call:
+def dropped(kind: type[nn.Module], shape: tuple[int, ...] | None, rng: Rng) -> Call:
     """The same elements at every call."""
     seed = int(rng.integers(1000))
-    return lambda x: nn.Dropout(0.4, cr.random.Generator(seed))(x), [draw(rng, some_shape(rng))]
+    x = draw(rng, some_shape(rng) if shape is None else shape)
+    return lambda v: kind(0.4, generator=cr.random.Generator(seed))(v), [x]  # type: ignore[call-arg]
 
 
 def coded(rng: Rng) -> Call:
@@ -200,7 +201,9 @@ CASES: dict[str, Generator] = {
     },
     **{f"nn.{name}": partial(layer, build) for name, build in LAYERS.items()},
     "nn.Maxout": largest_of_linear,
-    "nn.Dropout": dropped,
+    "nn.Dropout": partial(dropped, nn.Dropout, None),
+    "nn.Dropout1d": partial(dropped, nn.Dropout1d, (2, 2, 1)),
+    "nn.Dropout2d": partial(dropped, nn.Dropout2d, (2, 2, 1, 1)),
     "nn.OneHot": coded,
     "nn.Embedding": looked_up,
     "nn.EmbeddingBag": in_bags,

@@ -169,6 +169,17 @@ def _moved(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Arra
     return [result[s.reshape(-1)].reshape(s.shape) for s in sources]
 
 
+def _moved_by_value(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    """The same for ops that look at values or put constants in between: the elements of an input are all different."""
+    (x,) = inputs
+    order = np.argsort(x, axis=None)
+    at = np.searchsorted(x.reshape(-1)[order], y.reshape(-1)).clip(0, x.size - 1)
+    found = x.reshape(-1)[order][at] == y.reshape(-1)
+    result = np.zeros(x.size, g.dtype)
+    np.add.at(result, order[at][found], g.reshape(-1)[found])
+    return [result.reshape(x.shape)]
+
+
 MOVES = (
     *("reshape", "flatten", "transpose", "concatenate", "stack", "take", "getitem", "expand_dims", "squeeze"),
     *("swapaxes", "moveaxis", "flip", "roll", "repeat", "tile", "split", "vstack", "hstack", "diagonal"),
@@ -215,7 +226,8 @@ REFERENCES: dict[str, Reference] = {
     **{name: _rowwise(row) for name, row in ROWWISE.items()},
     **dict.fromkeys(KINDS, _loss),
     **dict.fromkeys(PENALTIES, _penalty),
-    **dict.fromkeys(MOVES, _moved),
+    **dict.fromkeys(set(MOVES) - {"meshgrid", "pad"}, _moved),
+    **dict.fromkeys(("sort", "topk", "diag", "masked_fill"), _moved_by_value),
     **dict.fromkeys(("tril", "triu"), lambda case, x, y, g: [case.reference(g)]),
     **dict.fromkeys(("rnn", "gru", "lstm"), _recurrent),
     "self_attention": _self_attention,

@@ -188,7 +188,7 @@ IN_PYTHON = [
     ),
     Mutant(
         "clipping scales up",
-        "python/chainrule/optim/_clip.py",
+        "python/chainrule/autodiff/_clip.py",
         "ops.greater_equal(ops.mul(factor, scale), 1.0)",
         "ops.greater_equal(ops.mul(factor, scale), 1e30)",
         "test_clip.py",
@@ -273,8 +273,8 @@ IN_PYTHON = [
     Mutant(
         "schedule a step late",
         "python/chainrule/optim/_schedules.py",
-        "self.rate(base, self.last_epoch, i)",
-        "self.rate(base, max(self.last_epoch - 1, 0), i)",
+        "self._values(self.last_epoch, i)",
+        "self._values(max(self.last_epoch - 1, 0), i)",
         "test_schedules.py",
     ),
     Mutant(

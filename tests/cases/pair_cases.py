@@ -97,11 +97,13 @@ def _vectors(rng: Rng, shape: tuple[int, ...]) -> Array:
 
 def _along(name: str, rng: Rng) -> Given:
     shape = some_shape(rng, 1)
+    while max(shape) < 2:  # vectors of one element have a constant length and direction: rounding alone remains
+        shape = some_shape(rng, 1)
     options: dict[str, Any] = {} if name == "cosine_similarity" else {"p": pick_one(rng, (1.0, 2.0, np.inf))}
     if name == "pairwise_distance":
         b = draw(rng, shape, (-1.0, 1.0))
         return [b + _vectors(rng, shape), b], None, {**options, "eps": 0.0}
-    options["axis"] = int(rng.integers(len(shape)))
+    options["axis"] = int(rng.choice([axis for axis, length in enumerate(shape) if length > 1]))
     if name == "normalize":
         return [_vectors(rng, shape)], None, options
     return [draw(rng, shape, kinks=(0.0,)), draw(rng, shape, kinks=(0.0,))], None, options

@@ -72,6 +72,11 @@ ACTIVATIONS: dict[str, Function] = {
     "hardsigmoid": cr.hardsigmoid,
     "sign": lambda x: cr.sign(x) * x,
     "heaviside": lambda x: cr.heaviside(x) + x,
+    "pairs": lambda x: cr.atan2(x, 1.5 + x * x) + cr.xlogy(x, cr.square(x) + 0.5) * 0.25,
+    "powers": lambda x: (cr.abs(x) + 0.5) ** (0.25 * cr.tanh(x)) + cr.logaddexp(x, -x) * 0.25,
+    "steps": lambda x: cr.floor_divide(x, 0.5) * 0.25 + cr.remainder(x, 1.5) + cr.fmod(x, 0.75),
+    "masks": lambda x: cr.where((x > -1.0) & ~(x > 1.0) | ((x > 3.0) ^ (x < -3.0)), x, 0.5 * x),
+    "integers": lambda x: (8.0 * x + cr.astype(cr.clip(x, -3.0, 3.0), np.int64) ** 2) * 0.125,
 }
 NAMED_OTHERWISE = ("neg", "abs", "square", "power")  # in other layers
 
@@ -110,7 +115,7 @@ class Draw:
 
     def activation(self) -> Function:
         names = list(ACTIVATIONS)
-        return ACTIVATIONS[names[self.below(8 if self.chance(0.6) else len(names))]]
+        return ACTIVATIONS[names[self.below(8 if self.chance(0.4) else len(names))]]
 
     def constant(self, *shape: int, scale: float = 1.0) -> Array:
         """Normal numbers with zeros of both signs among them."""

@@ -273,7 +273,8 @@ def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.Optimizer
     momentum = (0.0, 0.9, 0.5)[d.below(3)]
     flag, kind = d.chance(0.5), d.below(10)
     if kind < 5:
-        return cr.optim.SGD(parameters, lr, momentum, nesterov=momentum > 0 and flag, weight_decay=decay)
+        nesterov, dampening = momentum > 0 and flag, 0.25 if momentum > 0 and not flag and kind == 4 else 0.0
+        return cr.optim.SGD(parameters, lr, momentum, dampening, nesterov=nesterov, weight_decay=decay)
     if kind < 8:
         adam = cr.optim.AdamW if kind == 7 else cr.optim.Adam
         return adam(parameters, lr * 0.1, (0.5 + momentum / 2, 0.99), weight_decay=decay, amsgrad=flag)

@@ -63,7 +63,7 @@ def sgd_step(
     p: Array, g: Array, v: Array | None, lr: float, momentum: float, weight_decay: float, nesterov: bool
 ) -> None:
     """An SGD step on p and the velocity v, in place."""
-    numbers = np.array([lr, momentum, weight_decay, nesterov], np.float64)
+    numbers = np.array([lr, momentum, weight_decay, nesterov, 0.0], np.float64)
     _core.update_step("sgd", p, g, () if v is None else (v,), numbers, None)
 
 

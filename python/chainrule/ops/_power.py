@@ -89,9 +89,8 @@ def _by_exponent(g: Tensor, y: Tensor, x: tuple[Tensor, ...], a: Attrs) -> Tenso
 
 
 def _by_base_alone(g: Tensor, y: Tensor, x: tuple[Tensor, ...], a: Attrs) -> Tensor:
-    """The same for a number as exponent."""
-    n, exponent = a
-    return mul(g, mul(exponent - n, apply(_POW_OF_NUMBER, x, (n + 1, exponent))))
+    """The same for a number as exponent, which is none of those that are done by repeated squaring."""
+    return mul(g, mul(sub(x[1], a[0]) if a[0] else x[1], apply(_POW_OF_NUMBER, x, (a[0] + 1,))))
 
 
 _POW = register(Op("pow", _power_plan, (_by_base, _by_exponent)))
@@ -140,12 +139,10 @@ def power(x: Any, exponent: Any) -> Tensor:
         if isinstance(exponent, (int, np.integer)):
             return _integer_power(*pair(base, exponent))
         base = astype(base, FLOAT32)
-    dtype = base.dtype
     if exponent == 0.5:
         return apply(OPS["sqrt"], (base,))
     if not float(exponent).is_integer() or not -_MOST_SQUARED <= exponent <= _MOST_SQUARED:
-        number = float(dtype.type(exponent))
-        return apply(_POW_OF_NUMBER, pair(base, number), (0, number))
+        return apply(_POW_OF_NUMBER, pair(base, exponent), (0,))
     n = int(exponent)
     if n == 0:
         return where(less(base, base), base, 1)  # 1 everywhere, NaN**0 included; a node, so that the gradient is 0
