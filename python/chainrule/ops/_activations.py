@@ -79,6 +79,9 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("clip: expected min, max or both, got neither")
+    for name, bound in (("min", min), ("max", max)):
+        if isinstance(bound, (str, bytes)):
+            raise TypeError(f"clip: {name} must be a number or a tensor, got {type(bound).__name__}")
     source = one(x)
     if source.dtype in FLOATS and _is_bound(min) and _is_bound(max):
         low = float("-inf") if min is None else float(min)
