@@ -21,7 +21,7 @@ COMPOSED = (  # the gradients are those of their parts
     *PAIRS,
     *("power", "polygamma", "reciprocal", "divmod", "tensordot", "inner", "dot", "outer", "einsum", "cov", "corrcoef"),
     *("trace", "var", "std", "norm", "logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin"),
-    "scatter_add",
+    *("scatter_add", "meshgrid", "pad"),
     "scaled_dot_product_attention",
     *("conv1d", "conv_transpose1d", "conv_transpose2d"),
     *("batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"),
