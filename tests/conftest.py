@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chainrule import optim  # noqa: F401  its updates are instructions from then on, in every order of the tests
 from support.variants import ISAS, THREADS, force_level, force_threads, restored
 
 # cmake and ninja come with the [test] extra, also where the environment is not activated.

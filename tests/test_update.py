@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cases.kernel_rows import label
-from chainrule import _core, optim  # noqa: F401  which names the updates
+from chainrule import _core
 from chainrule._ir.elementwise import Update
 from chainrule._ir.instruction import Instr, flops
 from chainrule._ir.records import Advance
