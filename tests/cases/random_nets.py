@@ -272,15 +272,15 @@ def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.Optimizer
     lr, decay = (0.01, 0.05, 0.1)[d.below(3)], (0.0, 0.0, 0.01)[d.below(3)]
     momentum = (0.0, 0.9, 0.5)[d.below(3)]
     flag, kind = d.chance(0.5), d.below(10)
-    if kind < 5:
-        nesterov, dampening = momentum > 0 and flag, 0.25 if momentum > 0 and not flag and kind == 4 else 0.0
+    if kind < 4:
+        nesterov, dampening = momentum > 0 and flag, 0.25 if momentum > 0 and not flag and kind == 3 else 0.0
         return cr.optim.SGD(parameters, lr, momentum, dampening, nesterov=nesterov, weight_decay=decay)
-    if kind < 8:
-        adam = cr.optim.AdamW if kind == 7 else cr.optim.Adam
+    if kind < 6:
+        adam = cr.optim.AdamW if kind == 5 else cr.optim.Adam
         return adam(parameters, lr * 0.1, (0.5 + momentum / 2, 0.99), weight_decay=decay, amsgrad=flag)
-    if kind == 8:
+    if kind == 6:
         return cr.optim.RMSprop(parameters, lr * 0.1, 0.9, 1e-4, weight_decay=decay, momentum=momentum, centered=flag)
-    if BY_REFERENCE and flag:
+    if kind > 7:
         return list(BY_REFERENCE.values())[d.below(len(BY_REFERENCE))](parameters)
     return cr.optim.Adagrad(parameters, lr * 0.1, lr_decay=decay, weight_decay=decay)
 
