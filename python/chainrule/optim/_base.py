@@ -16,7 +16,7 @@ from .._tensor import Tensor
 from .._util.arrays import aligned_full, constant
 from .._util.dtypes import Array
 from .._util.mode import grad_mode
-from ..autodiff._sweeps import check_overwrite, no_grad
+from ..autodiff._sweeps import check_overwrite
 from ._checks import as_list, check_names, check_params, check_switches, signature
 from ._options import Number, Option, options_of
 
@@ -262,17 +262,24 @@ class Optimizer:
 
     def _update_all(self, ready: Sequence[list[tuple[int, Tensor]]]) -> None:
         executor = grad_mode.executor
+        apart = type(self)._update_one is not Optimizer._update_one
         for group, gradients in zip(self.param_groups, ready, strict=True):
             executor.guard(group, "_states")
             executor.guard(group, "_update")
             executor.guard(group, "_maximize")
             step_states: list[Array] = []
+            name, params, states, clocks = group._update, group.params, group._states, group._step_states
+            numbers, maximize, run = group._hyperparameters, group._maximize, executor.update
             try:
                 for i, gradient in gradients:
-                    step_state = group._step_states[i]
-                    self._update_one(group, i, _negative(gradient) if group._maximize else gradient)
-                    if step_state is not None:
-                        step_states.append(step_state)
+                    clock = clocks[i]
+                    gradient = -gradient.detach() if maximize else gradient
+                    if apart:
+                        self._update_one(group, i, gradient)
+                    else:
+                        run(name, params[i], gradient, states[i], numbers, clock)
+                    if clock is not None:
+                        step_states.append(clock)
             finally:
                 if step_states:
                     update = group._update if self._advances else ""
@@ -304,11 +311,12 @@ class Optimizer:
                     f"{type(self).__name__}: parameter {self._index_of(parameter)} is {signature(parameter)}, its "
                     f"gradient {signature(gradient)}"
                 )
-            if any(state is not None and state.dtype != own.dtype for state in group._states[i]):
-                raise ValueError(
-                    f"{type(self).__name__}: parameter {self._index_of(parameter)} is {signature(parameter)} now, its "
-                    "state has another dtype; make the optimizer after model.to(dtype)"
-                )
+            for state in group._states[i]:
+                if state is not None and state.dtype != own.dtype:
+                    raise ValueError(
+                        f"{type(self).__name__}: parameter {self._index_of(parameter)} is {signature(parameter)} now, "
+                        "its state has another dtype; make the optimizer after model.to(dtype)"
+                    )
             found.append((i, gradient))
         return found
 
@@ -389,8 +397,3 @@ def _fill(name: str, arrays: Sequence[Array | None], values: Sequence[Any]) -> N
 def _clock(groups: Sequence[Group]) -> list[Array]:
     """The step states of all parameters."""
     return [array for group in groups for array in group._step_states if array is not None]
-
-
-def _negative(gradient: Tensor) -> Tensor:
-    with no_grad():
-        return -gradient
