@@ -118,9 +118,5 @@ def _pair(batch: Any) -> tuple[Any, Any]:
     return batch[0], batch[1]
 
 
-def _kinds(parts: list[tuple[str, tuple[int, ...], Any]]) -> str:
-    return ", ".join(f"{key} {shape} {dtype}".strip() for key, shape, dtype in parts)
-
-
 def _copy(part: Tensor, _: str) -> Tensor:
     return Tensor._wrap(part._data.copy())
