@@ -7,14 +7,14 @@
 
 namespace chainrule {
 
-py::array as_array(py::handle object, const std::string& what) {
+py::array as_array(py::handle object, std::string_view what) {
   if (!py::isinstance<py::array>(object))
-    throw py::type_error(what + ": expected a numpy.ndarray, got " +
+    throw py::type_error(std::string(what) + ": expected a numpy.ndarray, got " +
                          std::string(py::str(py::type::handle_of(object).attr("__name__"))));
   return py::reinterpret_borrow<py::array>(object);
 }
 
-Dtype dtype_of(const py::array& array, const std::string& what) {
+Dtype dtype_of(const py::array& array, std::string_view what) {
   const py::dtype dtype = array.dtype();
   const char kind = dtype.kind();
   const py::ssize_t size = dtype.itemsize();
@@ -24,7 +24,8 @@ Dtype dtype_of(const py::array& array, const std::string& what) {
     if (kind == 'i' && size == 8) return kInt64;
     if (kind == 'b') return kBool;
   }
-  throw py::type_error(what + ": expected dtype float32, float64, int64 or bool in native byte order, got " +
+  throw py::type_error(std::string(what) +
+                       ": expected dtype float32, float64, int64 or bool in native byte order, got " +
                        std::string(py::str(dtype)) + (dtype.byteorder() == '>' ? " (byte-swapped)" : ""));
 }
 

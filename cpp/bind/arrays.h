@@ -15,8 +15,8 @@ namespace chainrule {
 namespace py = pybind11;
 
 // A native-endian array of one of our dtypes, or an error that begins with `what`.
-py::array as_array(py::handle object, const std::string& what);
-Dtype dtype_of(const py::array& array, const std::string& what);
+py::array as_array(py::handle object, std::string_view what);
+Dtype dtype_of(const py::array& array, std::string_view what);
 py::dtype numpy_dtype(Dtype dtype);
 // A new array in C order, like py::array's constructor, which allocates memory for copies of shape and strides.
 py::array new_array(const py::dtype& dtype, std::span<const py::ssize_t> shape);

@@ -23,9 +23,9 @@ void run_now(Instruction& op, void* const* slots) {
   run_without_gil(op.work, StepLocks(), [&] { run_instruction(op, slots); });
 }
 
-// The same for an instruction that overwrites what it reads, which runs to its end.
-void run_in_place(Instruction& op, void* const* slots) {
-  resolve(op, active_kernels());
+// A resolved instruction that overwrites what it reads, which runs to its end.
+void run_in_place(const Instruction& op, void* const* slots) {
+  if (op.work < kReleaseGil) return run_instruction(op, slots);
   const ReleasedGil released;
   run_instruction(op, slots);
 }
@@ -155,22 +155,53 @@ py::array step_numbers(py::handle object, const char* what, int64_t least) {
   return array;
 }
 
+// The last update of this thread, resolved for one element: see prepared_matmul; one by rows is resolved every time.
+// Its slots: p, g, the states, the hyperparameters, the step state.
+struct PreparedUpdate {
+  Instruction op;
+  const KernelTable* table = nullptr;
+  const UpdateRow* row = nullptr;
+  double work_per_element = 0;
+};
+const PreparedUpdate& prepared_update(const std::string& name, Dtype dtype, int states, const schema::Update& sizes) {
+  PreparedUpdate& p = of_thread<PreparedUpdate>();
+  const KernelTable& table = active_kernels();
+  if (p.table != &table || p.op.name != name || p.op.dtype != dtype ||
+      p.op.outputs.size() != static_cast<size_t>(states) + 1 || sizes.row_size != 0) {
+    p = {};
+    p.row = find_row(table.updates, table.n_updates, name);
+    if (p.row == nullptr) throw py::value_error("update_step: no update is called " + name);
+    p.op.name = name;
+    p.op.dtype = dtype;
+    p.op.outputs = {0};
+    for (int i = 0; i < states; ++i) p.op.outputs.push_back(i + 2);
+    p.op.inputs = {1, states + 2};
+    if (p.row->step_state > 0) p.op.inputs.push_back(states + 3);
+    schema::write(p.op, sizes.row_size != 0 ? sizes : schema::Update{1, 0});
+    resolve(p.op, table);
+    if (sizes.row_size != 0) return p;
+    p.table = &table;
+    p.work_per_element = p.op.work;
+  }
+  schema::write(p.op, sizes);
+  p.op.work = p.work_per_element * static_cast<double>(sizes.n);
+  return p;
+}
+
 void update_step(const std::string& name, py::handle p_object, py::handle g_object, const py::tuple& states,
                  py::handle hyperparameters, py::handle step_state, int64_t row_size) {
-  const KernelTable& table = active_kernels();
-  const UpdateRow* const row = find_row(table.updates, table.n_updates, name);
-  if (row == nullptr) throw py::value_error("update_step: no update is called " + name);
-  std::vector<py::array> all = {as_array(p_object, "update_step p"), as_array(g_object, "update_step g")};
+  std::vector<py::array> all;
+  all.reserve(2 + states.size());
+  all.push_back(as_array(p_object, "update_step p"));
+  all.push_back(as_array(g_object, "update_step g"));
   for (const py::handle state : states) all.push_back(as_array(state, "update_step state"));
-  Instruction op;
-  op.name = name;
-  op.dtype = same_float_dtype("update_step", all);
+  const Dtype dtype = same_float_dtype("update_step", all);
   std::vector<Memory> memory;
+  std::vector<void*> slots;
+  memory.reserve(all.size());
+  slots.reserve(all.size() + 2);
   for (size_t i = 0; i < all.size(); ++i) {
-    if (i != 1) {
-      check_output(all[i], "update_step p and states");
-      op.outputs.push_back(static_cast<int>(i));
-    }
+    if (i != 1) check_output(all[i], "update_step p and states");
     if (all[i].ndim() != all[0].ndim() || !std::equal(all[0].shape(), all[0].shape() + all[0].ndim(), all[i].shape()) ||
         (all[i].flags() & py::array::c_style) == 0) {
       throw py::value_error("update_step: expected C-contiguous arrays of one shape, got " + shape_text(all[0]) +
@@ -180,18 +211,16 @@ void update_step(const std::string& name, py::handle p_object, py::handle g_obje
     for (size_t j = 0; j < i; ++j) {
       if (memory[i].overlaps(memory[j])) throw py::value_error("update_step: an array overlaps an input in memory");
     }
+    slots.push_back(const_cast<void*>(all[i].data()));
   }
-  schema::write(op, schema::Update{all[0].size(), row_size});
-  std::vector<void*> slots;
-  for (const py::array& array : all) slots.push_back(const_cast<void*>(array.data()));
+  const schema::Update sizes = {all[0].size(), row_size};
+  const PreparedUpdate& p = prepared_update(name, dtype, static_cast<int>(states.size()), sizes);
   const auto add_numbers = [&](py::handle object, const char* what, int64_t least) {
-    op.inputs.push_back(static_cast<int>(slots.size()));
     slots.push_back(const_cast<void*>(step_numbers(object, what, least).data()));
   };
-  op.inputs = {1};
-  add_numbers(hyperparameters, "update_step hyperparameters", row->hyperparameters);
-  if (row->step_state > 0) add_numbers(step_state, "update_step step_state", row->step_state);
-  run_in_place(op, slots.data());
+  add_numbers(hyperparameters, "update_step hyperparameters", p.row->hyperparameters);
+  if (p.row->step_state > 0) add_numbers(step_state, "update_step step_state", p.row->step_state);
+  run_in_place(p.op, slots.data());
 }
 
 // The step states of one optimizer, at the end of its step.
@@ -213,6 +242,7 @@ void advance(const std::vector<py::handle>& step_states, py::handle hyperparamet
     op.outputs.push_back(static_cast<int>(slots.size()));
     slots.push_back(state.mutable_data());
   }
+  resolve(op, active_kernels());
   run_in_place(op, slots.data());
 }
 

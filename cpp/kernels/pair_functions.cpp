@@ -15,12 +15,17 @@ template <class... Ops>
 void add_binary(MapRow*& row, List<Ops...>) {
   ((*row++ = {Ops::name, 2, false, false, Ops::cost, {map2<float, Ops>, map2<double, Ops>}}), ...);
 }
+template <class... Ops>
+constexpr int64_t count(List<Ops...>) {
+  return sizeof...(Ops);
+}
 
 }  // namespace
 
 namespace CR_LEVEL {
 void register_pair_functions(KernelTable& table) {
   static MapRow rows[256];
+  if (table.n_maps + count(PairFunctions()) + count(PairFunctions2()) > 256) __builtin_trap();
   int64_t n = 0;
   for (; n < table.n_maps; ++n) rows[n] = table.maps[n];
   MapRow* row = rows + n;

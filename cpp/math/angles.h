@@ -9,21 +9,9 @@ namespace chainrule {
 namespace {
 namespace math {
 
-// The sine of an arc, as in sine.h.
 CR_INLINE Pair sine_pair(const Arc& a) {
-  constexpr double kSine[] = {-0x1.5555555555555p-3, 0x1.1111111110470p-7, -0x1.a01a0139c09d3p-13,
-                              0x1.71cda2c6d3f32p-19};
-  constexpr double kCosine[] = {-0x1.0000000000000p-1, 0x1.5555555555555p-5, -0x1.6c16c16c151c8p-10,
-                                0x1.a01a0128b1171p-16, -0x1.27d727ccd7eaap-22};
-  const Double s = lookup16(kSines, a.index), c = lookup16(kCosines, a.index);
-  const Double square = a.r * a.r, fourth = square * square;
-  const Double sine = fma(a.r * square, polynomial(square, fourth, kSine), a.r_low);
-  const Double cosine = fma(neg(a.r), a.r_low, square * polynomial(square, fourth, kCosine));
-  const Pair slope = two_product(c, a.r), high = fast_two_sum(s, slope.hi);
-  const Double low = fma(lookup16(kCosinesLow, a.index), a.r, lookup16(kSinesLow, a.index)) + (slope.lo + high.lo);
-  const Pair y = fast_two_sum(high.hi, fma(c, sine, fma(s, cosine, low)));
-  const Double sign = bits_and(value(shl<59>(a.index)), constant(-0.0));
-  return {bits_xor(y.hi, sign), bits_xor(y.lo, sign)};
+  const Pair sum = sine_sum(a), y = fast_two_sum(sum.hi, sum.lo);
+  return {bits_xor(y.hi, half_turn(a)), bits_xor(y.lo, half_turn(a))};
 }
 
 // tan(x); NaN at infinity. tan(-0) is -0.

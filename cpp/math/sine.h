@@ -90,10 +90,9 @@ CR_INLINE Arc arc(Double x) {
           bits(select(is_far, value(far.index), value(near.index)))};
 }
 
-// sin of an arc: S cos r + C sin r = (S + C r) + S (cos r - 1) + C (sin r - r), S and C from the tables, S + C r as an
-// exact pair.
-template <Last L>
-CR_INLINE Double sine(const Arc& a) {
+// |sin| of an arc up to a whole half turn, as a sum whose second part is small: S cos r + C sin r = (S + C r) +
+// S (cos r - 1) + C (sin r - r), S and C from the tables, S + C r as an exact pair.
+CR_INLINE Pair sine_sum(const Arc& a) {
   constexpr double kSine[] = {-0x1.5555555555555p-3, 0x1.1111111110470p-7, -0x1.a01a0139c09d3p-13,
                               0x1.71cda2c6d3f32p-19};
   constexpr double kCosine[] = {-0x1.0000000000000p-1, 0x1.5555555555555p-5, -0x1.6c16c16c151c8p-10,
@@ -104,8 +103,15 @@ CR_INLINE Double sine(const Arc& a) {
   const Double cosine = fma(neg(a.r), a.r_low, square * polynomial(square, fourth, kCosine));
   const Pair slope = two_product(c, a.r), high = fast_two_sum(s, slope.hi);
   const Double low = fma(lookup16(kCosinesLow, a.index), a.r, lookup16(kSinesLow, a.index)) + (slope.lo + high.lo);
-  const Double y = sum<L>({high.hi, fma(c, sine, fma(s, cosine, low))});
-  return bits_xor(y, bits_and(value(shl<59>(a.index)), constant(-0.0)));
+  return {high.hi, fma(c, sine, fma(s, cosine, low))};
+}
+
+// The sign bit of the arc's half turn.
+CR_INLINE Double half_turn(const Arc& a) { return bits_and(value(shl<59>(a.index)), constant(-0.0)); }
+
+template <Last L>
+CR_INLINE Double sine(const Arc& a) {
+  return bits_xor(sum<L>(sine_sum(a)), half_turn(a));
 }
 
 // sin(x) on float64: at most 0.53 ULP; NaN at infinity. sin(-0) is -0.

@@ -64,6 +64,12 @@ void expect(const Instruction& op, const Counts& counts, const schema::Record& r
 // The counts of an optimizer's update: p and its states; the gradient, the hyperparameters, the step state.
 Counts update_counts(const Instruction& op, const UpdateRow& row);
 
+// The row that `InstructionRow::kernel` found.
+template <class Row>
+const Row& row(const Instruction& op) {
+  return *static_cast<const Row*>(op.kernel);
+}
+
 // The row of this name in a list of the kernel table, or null.
 template <class Row>
 const Row* find_row(const Row* rows, int64_t n, const std::string& name) {

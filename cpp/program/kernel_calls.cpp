@@ -12,10 +12,6 @@
 namespace chainrule {
 namespace {
 
-template <class Row>
-const Row& row(const Instruction& op) {
-  return *static_cast<const Row*>(op.kernel);
-}
 template <class Fn>
 Fn function(const Instruction& op) {
   return *static_cast<const Fn*>(op.kernel);

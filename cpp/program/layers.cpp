@@ -87,16 +87,15 @@ double attention_work(const Instruction& op) {
   return volume(s.batch, s.heads) * (products * product_work(s.steps, s.steps, s.depth) + kPerScore * scores);
 }
 
-const ChannelRow& channel_row(const Instruction& op) { return *static_cast<const ChannelRow*>(op.kernel); }
 // Sums of normalisation. Shared by channels.
 void run_channels(const Instruction& op, void* const* slots, Share share, void*) {
   const auto [outer, channels, inner, by_rows] = schema::read<schema::Channels>(op);
   const Range part = share_range(channels, by_rows == 0 && inner == 1 ? 16 : 1, share);
   ChannelArgs args = {outer, channels, inner, by_rows != 0, part.begin, part.end, {}, out_bytes(op, slots)};
   for (size_t i = 0; i < op.inputs.size(); ++i) args.in[i] = in_bytes(op, slots, i);
-  channel_row(op).fn[op.dtype](args);
+  row<ChannelRow>(op).fn[op.dtype](args);
 }
-Counts channels_counts(const Instruction& op) { return {1, static_cast<size_t>(channel_row(op).inputs), 0}; }
+Counts channels_counts(const Instruction& op) { return {1, static_cast<size_t>(row<ChannelRow>(op).inputs), 0}; }
 void prepare_channels(Instruction& op, const KernelTable&) {
   const auto channels = schema::read<schema::Channels>(op);
   if (channels.by_rows != 0 && channels.outer != 1) throw std::invalid_argument(op.name + ": by_rows needs outer = 1");

@@ -10,11 +10,6 @@
 namespace chainrule {
 namespace {
 
-template <class Row>
-const Row& row(const Instruction& op) {
-  return *static_cast<const Row*>(op.kernel);
-}
-
 // An optimizer's step, in place: outputs p and its states; inputs g, the hyperparameters (float64) and, where the
 // kernel has one, the step state (float64), which are read when the instruction runs; by rows also their index (int64).
 void run_update(const Instruction& op, void* const* slots, Share share, void*) {
