@@ -187,6 +187,10 @@ def _layout() -> Iterator[Case]:
         yield _case(
             "flatten", [(2, 3, 4)], partial(cr.flatten, start_axis=axis), lambda x, shape=shape: x.reshape(shape)
         )
+    for ends, shape in (((0, 1), (6, 4)), ((1, -1), (2, 12)), ((-2, 1), (2, 3, 4))):
+        yield _case(
+            "flatten", [(2, 3, 4)], lambda x, ends=ends: cr.flatten(x, *ends), lambda x, shape=shape: x.reshape(shape)
+        )
     yield _case("transpose", [(2, 3, 4)], cr.transpose, np.transpose)
     for axes in ((1, 2, 0), (-1, 0, 1), (0, 2, 1)):
         yield _case(
@@ -205,6 +209,7 @@ def _layout() -> Iterator[Case]:
         )
     for rows in ((3,), (3, 4), (3, 2, 2)):
         yield _case("take", [rows], lambda x: cr.take(x, ROWS), lambda x: x[ROWS])
+        yield _case("take", [rows], lambda x: cr.take(x, ROWS, axis=None), lambda x: np.take(x, ROWS), note="flat")
     for index in INDICES:
         yield _case(
             "getitem", [(4, 5, 3)], lambda x, i=index: cr.ops.getitem(x, i), lambda x, i=index: x[i], note=f"{index}"
