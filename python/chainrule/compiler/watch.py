@@ -233,7 +233,7 @@ class Watch:
         elif package(cls.__module__) == "chainrule":
             self._own_object(value, attributes or {})
         elif hasattr(value, "__array__"):
-            self._record(Kind.ARRAY, value, np.asarray(value).tobytes(), ())
+            self._foreign_array(value)
         elif hasattr(cls, "__next__") and not isinstance(value, io.IOBase):
             raise UnwatchableError(f"an iterator ({cls.__name__}), which returns something else at every call")
         elif attributes is None and (self._strict or not has_slots(cls)):
@@ -242,6 +242,15 @@ class Watch:
         else:
             self._class(cls)
             self._objects.append((value, set()))
+
+    def _foreign_array(self, value: Any) -> None:
+        """An array of another library. PyTorch gives the values of a tensor that requires a gradient to its copy only."""
+        source = value.detach() if getattr(value, "requires_grad", False) else value
+        try:
+            values = np.asarray(source)
+        except Exception as error:
+            raise UnwatchableError(f"an array whose values cannot be read ({type(value).__name__}: {error})") from error
+        self._record(Kind.ARRAY, source, values.tobytes(), ())
 
     def _own_object(self, value: Any, attributes: dict[str, Any]) -> None:
         """An object of chainrule other than a module. Programs read what optimizers and generators hold in arrays."""

@@ -12,6 +12,7 @@ from .._tensor import Tensor, tensor
 from .._util.checks import check_size
 from .._util.dtypes import FLOATS
 from .._util.exports import own_names
+from ..ops._channels import prelu
 from ..ops._names import by_dim
 from ..random import Generator
 from ._linear import Linear
@@ -305,7 +306,7 @@ class PReLU(Module):
     (axis 0 of a vector). Its initial value is `init`.
 
     Arguments: `num_parameters`, at least 1; `init`, a number; `dtype`, float32 or float64.
-    Errors: ValueError for a size below 1, TypeError for another dtype; in a call, the errors of `cr.prelu`.
+    Errors: ValueError for a size below 1, TypeError for another dtype; in a call, the errors of `cr.nn.functional.prelu`.
 
     >>> import chainrule as cr
     >>> cr.nn.PReLU(2)(cr.tensor([[-1.0, 2.0], [-2.0, -4.0]])).numpy()
@@ -326,8 +327,7 @@ class PReLU(Module):
         return cls(**config)
 
     def forward(self, x: Tensor) -> Tensor:
-        shape = () if self.num_parameters == 1 else (self.num_parameters, *[1] * (x.ndim - 2))
-        return ops.prelu(x, ops.reshape(self.weight, shape))
+        return prelu(x, self.weight)
 
     def config(self) -> dict[str, Any]:
         return {"num_parameters": self.num_parameters, "init": self.init, "dtype": str(self.weight.dtype)}
