@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import axis_cases, image_cases, norm_cases, pair_cases, power_cases, sequence_cases
+from cases import axis_cases, composed_cases, image_cases, norm_cases, pair_cases, power_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from cases.op_layout import INDICES, MOVED
 from cases.op_truths import COUNTS, ON_BITS, TRUTHS, divisions, truths
@@ -82,7 +82,8 @@ def _case(
 # Elementwise: the rows of the reference.
 
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
-WITHOUT_GRADIENT = (*COMPARISONS, *ON_BITS, *TRUTHS, *COUNTS, "argmax", *axis_cases.WITHOUT_GRADIENT)
+WITHOUT_GRADIENT = (*COMPARISONS, *ON_BITS, *TRUTHS, *COUNTS, "argmax", *axis_cases.WITHOUT_GRADIENT,
+                    *composed_cases.WITHOUT_GRADIENT)
 SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
     1: (((),), ((1,),), ((67,),), ((3, 1, 5),), ((2, 0, 3),)),
     2: (((), (7,)), ((5,), ()), ((4, 1), (1, 3)), ((2, 3, 4), (4,)), ((3, 1, 5), (2, 1)), ((19,), (19,)),
@@ -310,6 +311,10 @@ def _table() -> dict[str, list[Case]]:
     table.add(_layout())
     table.add(_triangles())
     table.add(_products())
+    table.add(
+        _case(row.name, row.shapes, row.function, row.reference, row.domain, row.note, row.differentiable)
+        for row in composed_cases.rows()
+    )
     table.add(
         _case(row.name, row.shapes, row.function, row.reference, note=row.note, differentiable=row.differentiable)
         for row in axis_cases.rows()
