@@ -118,12 +118,9 @@ class Draw:
     def activation(self) -> Function:
         """One by the net's number, so that each has its turn whatever else there is; then random ones."""
         names = list(ACTIVATIONS)
-        if not self.activations:
-            choice = self.turn % len(names)
-        else:
-            choice = self.below(8 if self.chance(0.4) else len(names))
         self.activations += 1
-        return ACTIVATIONS[names[choice]]
+        own = self.turn % len(names) if self.activations == 1 else None
+        return ACTIVATIONS[names[self.below(8 if self.chance(0.4) else len(names)) if own is None else own]]
 
     def constant(self, *shape: int, scale: float = 1.0) -> Array:
         """Normal numbers with zeros of both signs among them."""

@@ -307,7 +307,7 @@ class PReLU(Module):
     (axis 0 of a vector). Its initial value is `init`.
 
     Arguments: `num_parameters`, at least 1; `init`, a number; `dtype`, float32 or float64.
-    Errors: ValueError for a size below 1, TypeError for another dtype; in a call, the errors of `cr.nn.functional.prelu`.
+    Errors: ValueError for a size below 1, TypeError for another dtype; in a call, those of `F.prelu`.
 
     >>> import chainrule as cr
     >>> cr.nn.PReLU(2)(cr.tensor([[-1.0, 2.0], [-2.0, -4.0]])).numpy()

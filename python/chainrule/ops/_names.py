@@ -27,7 +27,9 @@ def check_ends(name: str, names: Ends, start_axis: int, end_axis: int) -> None:
     if unknown:
         raise TypeError(f"{name}: there is no argument {unknown[0]!r}; expected start_axis, end_axis")
     if ("start_dim" in names and start_axis != 0) or ("end_dim" in names and end_axis != -1):
-        raise TypeError(f"{name}: start_axis and start_dim, or end_axis and end_dim, are the same argument, given twice")
+        raise TypeError(
+            f"{name}: start_axis and start_dim, or end_axis and end_dim, are the same argument, given twice"
+        )
 
 
 def by_dim(name: str, names: Dim, axis: Any, keepdims: bool | None = None, default: Any = None) -> tuple[Any, Any]:
