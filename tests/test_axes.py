@@ -197,8 +197,6 @@ X = cr.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: cr.var(X, dim=1), TypeError, "var: with dim, PyTorch divides by n - 1, NumPy by n; write correction=1"),
     (lambda: cr.std(X, ddof=1, correction=1), TypeError, "std: ddof, correction and unbiased are the same argument"),
-    (lambda: cr.sort(X, dim=1), TypeError, "sort: with dim, PyTorch returns values and indices; write sort(x, axis"),
-    (lambda: cr.median(X, dim=1), TypeError, "median: with dim, PyTorch returns values and indices"),
     (lambda: cr.topk(X, 4), ValueError, "topk: k = 4 is more than the 3 elements along axis -1 of (2, 3)"),
     (lambda: cr.topk(X, -1), ValueError, "topk: k must be at least 0, got -1"),
     (lambda: cr.norm(X, "nuc"), ValueError, "norm: expected ord 2, another positive number, inf, -inf, 0 or 'fro'"),

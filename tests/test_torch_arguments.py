@@ -82,11 +82,37 @@ def test_sizes() -> None:
 
 
 @pytest.mark.parametrize("name", ["max", "min"])
-def test_a_pair_of_values_and_indices_is_refused(name: str) -> None:
-    x = cr.tensor(X)
-    for call in (lambda: getattr(x, name)(dim=1), lambda: getattr(cr, name)(x, dim=0, keepdim=True)):
-        with pytest.raises(TypeError, match=f"^{name}: with dim, PyTorch returns values and indices"):
-            call()
+def test_dim_gives_a_pair_of_values_and_indices(name: str) -> None:
+    x = cr.tensor(X, requires_grad=True)
+    for axis in range(-3, 3):
+        values, indices = getattr(x, name)(dim=axis)
+        assert np.array_equal(values.detach(), getattr(X, name)(axis))
+        assert np.array_equal(indices, getattr(X, f"arg{name}")(axis))
+        kept = getattr(cr, name)(x, dim=axis, keepdim=True)
+        assert kept.values.shape == kept.indices.shape == getattr(X, name)(axis, keepdims=True).shape
+        compiled = cr.compile(lambda x, axis=axis: tuple(getattr(cr, name)(x, dim=axis)))(x)
+        assert [t.detach().numpy().tobytes() for t in compiled] == [
+            t.detach().numpy().tobytes() for t in (values, indices)
+        ]
+        (gradient,) = cr.autograd.grad(values.sum(), [x])
+        assert np.array_equal(np.nonzero(gradient), np.nonzero(getattr(X, name)(axis, keepdims=True) == X))
+    assert getattr(x, name)(axis=1, keepdim=True).shape == (2, 1, 4)
+    for wrong in ((0, 1), None, 1.0):
+        with pytest.raises(TypeError, match=f"^{name}: dim must be an integer, got"):
+            getattr(cr, name)(x, dim=wrong)
+    with pytest.raises(TypeError, match="given twice"):
+        getattr(cr, name)(x, 1, dim=1)
+
+
+def test_dim_gives_the_places_of_sorted_values_and_of_the_lower_median() -> None:
+    rows = np.array([[3.0, 1.0, np.nan, 2.0], [4.0, 1.0, 3.0, 2.0], [7.0, 7.0, 7.0, 7.0]], np.float32)
+    values, indices = cr.sort(rows, dim=1, descending=True)
+    assert indices.tolist() == [[2, 0, 3, 1], [0, 2, 3, 1], [0, 1, 2, 3]]
+    assert np.array_equal(values, np.take_along_axis(rows, indices.numpy(), 1), equal_nan=True)
+    middle = cr.tensor(rows).median(dim=1)
+    assert np.array_equal(middle.values, [np.nan, 2.0, 7.0], equal_nan=True)
+    assert middle.indices.tolist() == [2, 3, 1]
+    assert cr.median(rows, dim=0, keepdim=True).indices.tolist() == [[1, 1, 0, 1]]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 
 from peers.call import Call, Draw, Generator
 from reference.bits import Array
@@ -127,19 +126,15 @@ SCANS = {
     "cumprod": Call(one_dim("cumprod"), signed),
     "softmax": Call(one_dim("softmax"), CUBE),
     "log_softmax": Call(one_dim("log_softmax"), CUBE),
-    "sort": Call(lambda F, x: [in_order(F, x, d, k) for d in (0, 1, -1) for k in (False, True)], CUBE),
+    "sort": Call(lambda F, x: [list(F.sort(x, dim=d, descending=k)) for d in (0, 1, -1) for k in (False, True)], CUBE),
     "argsort": Call(lambda F, x: [F.argsort(x, dim=0), F.argsort(x, dim=-1, descending=True)], CUBE),
     "topk": Call(lambda F, x: [list(F.topk(x, 2, dim=d)) for d in (0, -1)], normal((4, 3, 5))),
     "topk, smallest": Call(lambda F, x: list(F.topk(x, 2, dim=1, largest=False)), normal((4, 3, 5))),
-    "median": Call(lambda F, x: F.median(x, axis=1) if hasattr(F, "OPS") else x.median(1).values, normal((4, 3, 5))),
+    "median": Call(lambda F, x: [list(F.median(x, dim=d, keepdim=k)) for d, k in ((0, True), (1, False))], CUBE),
+    "max and min": Call(
+        lambda F, x: [list(F.max(x, dim=1)), list(x.min(dim=-1, keepdim=True)), x.max(), F.min(x)], CUBE
+    ),
 }
-
-
-def in_order(F: Any, x: Any, axis: int, descending: bool) -> Any:
-    """Sorted values: PyTorch gives their places, too."""
-    if hasattr(F, "OPS"):
-        return F.sort(x, axis, descending)
-    return torch.sort(x, axis, descending).values
 
 
 MOVEMENT = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .. import ops
     from .._tensor import Tensor
-    from ..ops._names import Dim, Ends
+    from ..ops._names import Dim, Ends, Indexed
 
 __all__ = ["Methods", "no_device", "target_dtype"]
 
@@ -275,11 +275,19 @@ class Methods(OpMethods):
         """Mean over axes; see `cr.mean`."""
         return ops.mean(self, axis, keepdims, **names)
 
-    def max(self, axis: Any = None, keepdims: builtins.bool = False, **names: Unpack[Dim]) -> Tensor:
+    @overload
+    def max(self, axis: Any = None, keepdims: builtins.bool = False) -> Tensor: ...
+    @overload
+    def max(self, *, dim: int, keepdim: builtins.bool = False) -> Indexed: ...
+    def max(self, axis: Any = None, keepdims: builtins.bool = False, **names: Any) -> Any:
         """Maximum over axes; see `cr.max`."""
         return ops.max(self, axis, keepdims, **names)
 
-    def min(self, axis: Any = None, keepdims: builtins.bool = False, **names: Unpack[Dim]) -> Tensor:
+    @overload
+    def min(self, axis: Any = None, keepdims: builtins.bool = False) -> Tensor: ...
+    @overload
+    def min(self, *, dim: int, keepdim: builtins.bool = False) -> Indexed: ...
+    def min(self, axis: Any = None, keepdims: builtins.bool = False, **names: Any) -> Any:
         """Minimum over axes; see `cr.min`."""
         return ops.min(self, axis, keepdims, **names)
 

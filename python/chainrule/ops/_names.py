@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
-__all__ = ["Dim", "Ends", "by_dim", "check_ends", "no_pair"]
+from .._tensor import Tensor
+from .._util.checks import is_integer
+
+__all__ = ["Dim", "Ends", "Indexed", "by_dim", "check_ends", "pair_axis"]
+
+
+class Indexed(NamedTuple):
+    """Values along an axis and their indices."""
+
+    values: Tensor
+    indices: Tensor
 
 
 class Dim(TypedDict, total=False):
@@ -48,11 +58,11 @@ def by_dim(name: str, names: Dim, axis: Any, keepdims: bool | None = None, defau
     return names.get("dim", axis), names.get("keepdim", keepdims)
 
 
-def no_pair(name: str, names: Dim) -> None:
-    """Raise TypeError: with `dim`, PyTorch's function returns values and indices, this one values."""
-    if names:
-        by_dim(name, names, None, False)
-        raise TypeError(
-            f"{name}: with dim, PyTorch returns values and indices; write {name}(x, axis=...) for the values and "
-            f"arg{name}(x, axis=...) for the indices"
-        )
+def pair_axis(name: str, names: Dim, axis: Any, default: Any = None) -> int | None:
+    """The integer that is given as `dim`, with which PyTorch's function returns values and indices; None without it."""
+    if "dim" not in names:
+        return None
+    dim = by_dim(name, names, axis, False, default)[0]
+    if not is_integer(dim):
+        raise TypeError(f"{name}: dim must be an integer, got {dim!r}; other axes are axis=")
+    return int(dim)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,20 +17,14 @@ from ._arithmetic import _float_dtype, add, div, equal, less, mul, sub, where
 from ._cast import astype
 from ._getitem import getitem
 from ._index import as_rows, from_rows
-from ._names import Dim, by_dim, no_pair
+from ._names import Dim, Indexed, by_dim, pair_axis
 from ._operands import one, own
+from ._reduce import argmax
 from ._shape import reshape, take, transpose
 from ._strides import axes_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-
-class TopK(NamedTuple):
-    """The result of `topk`: values and their indices."""
-
-    values: Tensor
-    indices: Tensor
 
 
 def _along(name: str, x: Any, axis: int | None) -> tuple[Tensor, int]:
@@ -61,23 +55,33 @@ def argsort(
     return from_rows(_index.order(as_rows(source, [at]), descending), source.shape, at)
 
 
-def sort(x: Any, axis: int | None = -1, descending: bool = False, stable: bool = True, **names: Unpack[Dim]) -> Tensor:
+@overload
+def sort(x: Any, axis: int | None = -1, descending: bool = False, stable: bool = True) -> Tensor: ...
+@overload
+def sort(x: Any, *, dim: int, descending: bool = False, stable: bool = True) -> Indexed: ...
+def sort(
+    x: Any, axis: int | None = -1, descending: bool = False, stable: bool = True, **names: Unpack[Dim]
+) -> Tensor | Indexed:
     """The elements in ascending order along an axis; arguments and order as `cr.argsort`.
 
-    PyTorch's function of the same name returns values and indices; here `cr.argsort` gives the indices, and
-    `cr.take_along_axis(x, indices, axis)` the values in their order.
+    PyTorch's function of the same name returns values and indices: with `dim`, an integer, so does this one, in a named
+    tuple; without it `cr.argsort` gives the indices.
 
     >>> import chainrule as cr
     >>> cr.sort([3.0, 1.0, 2.0]).tolist()
     [1.0, 2.0, 3.0]
     """
-    no_pair("sort", names)
+    dim = pair_axis("sort", names, axis, -1)
+    if names:
+        axis, _ = by_dim("sort", names, axis, default=-1)
     source, at = _along("sort", x, axis)
     rows = as_rows(source, [at])
-    return from_rows(_index.gather(rows, _index.order(rows, descending)), source.shape, at)
+    index = _index.order(rows, descending)
+    values = from_rows(_index.gather(rows, index), source.shape, at)
+    return values if dim is None else Indexed(values, from_rows(index, source.shape, at))
 
 
-def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True, **names: Unpack[Dim]) -> TopK:
+def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True, **names: Unpack[Dim]) -> Indexed:
     """The k largest elements along an axis, largest first, and their indices, as `torch.topk`.
 
     Of equal elements the first ones are taken. NaN is greater than all numbers.
@@ -100,7 +104,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
         )
     rows = as_rows(source, [at])
     index = getitem(_index.order(rows, largest), (slice(None), slice(count)))
-    return TopK(*(from_rows(part, source.shape, at) for part in (_index.gather(rows, index), index)))
+    return Indexed(*(from_rows(part, source.shape, at) for part in (_index.gather(rows, index), index)))
 
 
 def _sorted_rows(name: str, x: Any, axis: int | Sequence[int] | None) -> tuple[Tensor, tuple[int, ...], list[int]]:
@@ -128,10 +132,17 @@ def _kept(shape: Sequence[int], axes: tuple[int, ...], keepdims: bool) -> list[i
     return kept
 
 
-def median(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+@overload
+def median(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor: ...
+@overload
+def median(x: Any, *, dim: int, keepdim: bool = False) -> Indexed: ...
+def median(
+    x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, **names: Unpack[Dim]
+) -> Tensor | Indexed:
     """The middle of the sorted elements, of an even number (a + b) / 2 of the two in the middle, as `numpy.median`.
 
-    `torch.median` returns the lower of the two in the middle, and with `dim` the indices as well.
+    `torch.median` returns the lower of the two in the middle, and its index: with `dim`, an integer, so does this one,
+    in a named tuple.
 
     Arguments as `cr.sum`. Returns: a tensor; NaN where an element is NaN. The gradient goes to the middle ones.
     Errors: ValueError if there are no elements.
@@ -140,11 +151,30 @@ def median(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = Fal
     >>> cr.median([4.0, 1.0, 3.0, 2.5]).item()
     2.75
     """
-    no_pair("median", names)
+    dim = pair_axis("median", names, axis)
+    if names:
+        axis, keepdims = by_dim("median", names, axis, keepdims)
+    if dim is not None:
+        return _lower_median(one(x), dim, keepdims)
     rows, axes, others = _sorted_rows("median", x, axis)
     n = rows.shape[1]
     low, high = (getitem(rows, (slice(None), slice(i, i + 1))) for i in ((n - 1) // 2, n // 2))
     return reshape(_or_nan(rows, low if n % 2 else div(add(low, high), 2)), _kept(others, axes, keepdims))
+
+
+def _lower_median(x: Tensor, axis: int, keepdims: bool) -> Indexed:
+    """The lower of the middle elements, or the first NaN, and its index."""
+    _float_dtype("median", [x])
+    (at,) = axes_of("median", axis, x.ndim)
+    rows = as_rows(x, [at])
+    if rows.shape[1] == 0:
+        raise ValueError(f"median: expected at least one value, got shape {x.shape} along axis {axis}")
+    middle = getitem(_index.order(rows), (slice(None), slice((rows.shape[1] - 1) // 2, (rows.shape[1] + 1) // 2)))
+    first = argmax(rows, 1, True)  # of NaN, if there is one
+    value = _index.gather(rows, first)
+    index = where(equal(value, value), middle, first)
+    kept = _kept([n for i, n in enumerate(x.shape) if i != at], (at,), keepdims)
+    return Indexed(*(reshape(part, kept) for part in (_index.gather(rows, index), index)))
 
 
 METHODS: dict[str, Callable[[Any], Any]] = {
@@ -200,4 +230,4 @@ def quantile(
 
 
 if not TYPE_CHECKING:
-    __all__ = [name for name in own_names(globals()) if name != "TopK"]
+    __all__ = own_names(globals())

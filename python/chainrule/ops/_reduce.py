@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .._ir.instruction import Instr
 from .._ir.records import Reduce, ReduceMode
@@ -15,7 +15,7 @@ from ._arithmetic import div, neg
 from ._cast import astype
 from ._dtypes import computed_in, converted
 from ._logic import bitwise_not, truth
-from ._names import Dim, by_dim, no_pair
+from ._names import Dim, Indexed, by_dim, pair_axis
 from ._op import LINEAR, Attrs, Op, Plan, Rule, Shape, Spec, apply, register
 from ._operands import one
 from ._shape import reshape, transpose
@@ -159,29 +159,47 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]
     return div(_reduce(_SUM, source, axes, keepdims, False), count)
 
 
-def max(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+@overload
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+@overload
+def max(x: Any, *, dim: int, keepdim: bool = False) -> Indexed: ...
+def max(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor | Indexed:
     """Maximum over axes; NaN if any element is NaN. At a tie the gradient goes to the first element.
 
-    Arguments as `cr.sum`. Errors: ValueError if there are no elements.
+    Arguments as `cr.sum`. With `dim`, an integer, a named tuple `(values, indices)`, as `torch.max`.
+    Errors: ValueError if there are no elements.
 
     >>> import chainrule as cr
     >>> cr.max([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
     array([5., 4.], dtype=float32)
     """
-    no_pair("max", names)
+    dim = pair_axis("max", names, axis)
+    if names:
+        axis, keepdims = by_dim("max", names, axis, keepdims)
+    if dim is not None:
+        return Indexed(_reduce(_MAX, x, dim, keepdims, True), argmax(x, dim, keepdims))
     return _reduce(_MAX, x, axis, keepdims, True)
 
 
-def min(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:
+@overload
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor: ...
+@overload
+def min(x: Any, *, dim: int, keepdim: bool = False) -> Indexed: ...
+def min(x: Any, axis: Axis = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor | Indexed:
     """Minimum over axes; NaN if any element is NaN. At a tie the gradient goes to the first element.
 
-    Arguments as `cr.sum`. Errors: ValueError if there are no elements.
+    Arguments as `cr.sum`. With `dim`, an integer, a named tuple `(values, indices)`, as `torch.min`.
+    Errors: ValueError if there are no elements.
 
     >>> import chainrule as cr
     >>> cr.min([[1.0, 5.0], [3.0, 4.0]], axis=1).numpy()
     array([1., 3.], dtype=float32)
     """
-    no_pair("min", names)
+    dim = pair_axis("min", names, axis)
+    if names:
+        axis, keepdims = by_dim("min", names, axis, keepdims)
+    if dim is not None:
+        return Indexed(_reduce(_MIN, x, dim, keepdims, True), argmin(x, dim, keepdims))
     return _reduce(_MIN, x, axis, keepdims, True)
 
 
