@@ -17,6 +17,7 @@ from ._util.tree_kinds import register_tree_node
 from .autodiff import (
     backward,
     custom_op,
+    enable_grad,
     grad,
     gradcheck,
     hessian,
@@ -25,6 +26,7 @@ from .autodiff import (
     jacobian,
     jvp,
     no_grad,
+    set_grad_enabled,
     value_and_grad,
     vjp,
 )
@@ -62,10 +64,21 @@ from .ops._create import (
     zeros,
     zeros_like,
 )
-from .ops._draw import bernoulli, multinomial, permutation, randint, randint_like, randperm
+from .ops._draw import bernoulli, gumbel_softmax, multinomial, permutation, randint, randint_like, randperm
 from .ops._dropout import dropout
 from .ops._inspect import allclose, from_numpy, is_tensor
 from .ops._operands import from_dlpack
+from .ops._values import (
+    argwhere,
+    as_tensor,
+    bincount,
+    nonzero,
+    numel,
+    searchsorted,
+    tril_indices,
+    triu_indices,
+    unique,
+)
 from .random import manual_seed
 
 float32, float64, int64 = _dtypes.FLOAT32, _dtypes.FLOAT64, _dtypes.INT64
@@ -93,9 +106,9 @@ if _typing.TYPE_CHECKING:
     from .train import *
     from .tuning import *
 
-    inference_mode = no_grad
+    inference_mode, asarray = no_grad, as_tensor
 else:
-    inference_mode = no_grad  # PyTorch's name
+    inference_mode, asarray = no_grad, as_tensor  # PyTorch's names
     # PyTorch's names of dtypes that are Python's names of something else: not in __all__.
     _DTYPES = {"float": float32, "double": float64, "long": int64, "bool": _dtypes.BOOL}
     _PACKAGE_OF = {name: package for package, names in _ON_FIRST_USE.items() for name in (package, *names)}
@@ -133,11 +146,15 @@ __all__ = [
     "active_isa",
     "allclose",
     "arange",
+    "argwhere",
+    "as_tensor",
+    "asarray",
     "autodiff",
     "autograd",
     "available_isas",
     "backward",
     "bernoulli",
+    "bincount",
     "built_isas",
     "compile",
     "config",
@@ -149,6 +166,7 @@ __all__ = [
     "dropout",
     "empty",
     "empty_like",
+    "enable_grad",
     "eye",
     "fit",
     "float32",
@@ -161,6 +179,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "graph",
+    "gumbel_softmax",
     "hessian",
     "hvp",
     "infer_kind",
@@ -181,6 +200,8 @@ __all__ = [
     "multinomial",
     "nn",
     "no_grad",
+    "nonzero",
+    "numel",
     "numerics_version",
     "ones",
     "ones_like",
@@ -200,13 +221,18 @@ __all__ = [
     "save",
     "save_checkpoint",
     "search",
+    "searchsorted",
     "serialize",
+    "set_grad_enabled",
     "set_num_threads",
     "show_config",
     "tabular",
     "tensor",
     "train",
+    "tril_indices",
+    "triu_indices",
     "tuning",
+    "unique",
     "use_isa",
     "value_and_grad",
     "vjp",

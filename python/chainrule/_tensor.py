@@ -244,26 +244,6 @@ class Tensor(Methods):
         draw = (generator or default_generator()).normal(self.shape, mean=mean, std=std, dtype=self.dtype)
         return self._overwrite("normal_", draw)
 
-    def add_(self, other: Any, alpha: Any = 1) -> Self:
-        """Add `alpha * other` to a leaf in place and return it; see `fill_`."""
-        return self._overwrite("add_", ops.add(self.detach(), other if alpha == 1 else ops.mul(other, alpha)))
-
-    def sub_(self, other: Any, alpha: Any = 1) -> Self:
-        """Subtract `alpha * other` from a leaf in place and return it; see `fill_`."""
-        return self._overwrite("sub_", ops.sub(self.detach(), other if alpha == 1 else ops.mul(other, alpha)))
-
-    def mul_(self, other: Any) -> Self:
-        """Multiply a leaf in place and return it; see `fill_`."""
-        return self._overwrite("mul_", ops.mul(self.detach(), other))
-
-    def div_(self, other: Any) -> Self:
-        """Divide a leaf in place and return it; see `fill_`."""
-        return self._overwrite("div_", ops.div(self.detach(), other))
-
-    def clamp_(self, min: Any = None, max: Any = None) -> Self:
-        """Limit the values of a leaf in place and return it; see `fill_`."""
-        return self._overwrite("clamp_", ops.clip(self.detach(), min, max))
-
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add d self / d leaf, times `gradient`, to the `grad` of every leaf that requires one; see `cr.backward`."""
         backward(self, gradient, create_graph)
@@ -386,9 +366,9 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
 
 
 from . import ops  # noqa: E402
-from ._util import op_methods, tensor_methods  # noqa: E402
+from ._util import op_methods, tensor_methods, torch_methods  # noqa: E402
 from .autodiff._sweeps import backward, check_copy, check_overwrite, retained  # noqa: E402
 from .ops._op import Op  # noqa: E402
 
-vars(tensor_methods)["ops"] = ops
+vars(tensor_methods)["ops"] = vars(torch_methods)["ops"] = ops
 op_methods.assign_ops(ops)

@@ -15,12 +15,25 @@ if TYPE_CHECKING:
 __all__ = ["OpMethods", "assign_ops"]
 
 NAMES = (
+    "absolute",
     "acos",
     "acosh",
+    "add",
+    "addcdiv",
+    "addcmul",
+    "addmm",
+    "addmv",
     "all",
     "amax",
     "amin",
     "any",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
     "argmin",
     "argsort",
     "asin",
@@ -28,34 +41,62 @@ NAMES = (
     "atan",
     "atan2",
     "atanh",
+    "baddbmm",
     "bitwise_and",
     "bitwise_not",
     "bitwise_or",
     "bitwise_xor",
+    "bmm",
     "cbrt",
     "ceil",
     "chunk",
+    "copysign",
     "corrcoef",
     "cosh",
     "count_nonzero",
     "cov",
     "cumprod",
     "cumsum",
+    "deg2rad",
     "diag",
+    "diff",
     "digamma",
+    "div",
+    "divide",
+    "eq",
     "erf",
     "erfc",
     "erfinv",
     "exp2",
     "expm1",
+    "fliplr",
+    "flipud",
     "floor",
     "floor_divide",
+    "fmax",
+    "fmin",
     "fmod",
+    "frac",
     "gather",
+    "ge",
+    "greater",
+    "greater_equal",
+    "gt",
+    "heaviside",
     "hypot",
+    "index_add",
+    "index_select",
+    "inner",
+    "isclose",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
+    "kron",
+    "le",
+    "lerp",
+    "less",
+    "less_equal",
     "lgamma",
     "log10",
     "log1p",
@@ -65,33 +106,98 @@ NAMES = (
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logit",
     "logsumexp",
+    "lt",
     "masked_fill",
     "masked_select",
+    "maximum",
     "median",
+    "minimum",
+    "mm",
+    "movedim",
+    "mul",
+    "multiply",
+    "mv",
+    "nan_to_num",
+    "narrow",
+    "ne",
+    "neg",
+    "negative",
     "norm",
+    "not_equal",
+    "outer",
     "pow",
     "prod",
     "quantile",
+    "rad2deg",
     "reciprocal",
     "remainder",
     "roll",
+    "rot90",
     "round",
     "rsqrt",
     "scatter",
     "scatter_add",
+    "select",
+    "sign",
+    "sinc",
     "sinh",
     "sort",
+    "split",
     "std",
+    "sub",
+    "subtract",
+    "swapdims",
     "take_along_axis",
     "tan",
     "tile",
     "topk",
     "trace",
+    "true_divide",
     "trunc",
     "unbind",
     "var",
     "xlogy",
+)
+
+# Methods that overwrite a leaf with what the op of the name without the underscore gives, outside of recording.
+IN_PLACE = (
+    "abs_",
+    "add_",
+    "addcdiv_",
+    "addcmul_",
+    "ceil_",
+    "clamp_",
+    "clip_",
+    "div_",
+    "exp_",
+    "floor_",
+    "fmod_",
+    "index_add_",
+    "lerp_",
+    "log_",
+    "masked_fill_",
+    "mul_",
+    "nan_to_num_",
+    "neg_",
+    "pow_",
+    "reciprocal_",
+    "relu_",
+    "remainder_",
+    "round_",
+    "rsqrt_",
+    "scatter_",
+    "scatter_add_",
+    "sigmoid_",
+    "sign_",
+    "sqrt_",
+    "square_",
+    "sub_",
+    "tanh_",
+    "tril_",
+    "triu_",
+    "trunc_",
 )
 
 
@@ -101,12 +207,25 @@ class OpMethods(ArrayProtocol):
     __slots__ = ()
 
     if TYPE_CHECKING:
+        absolute = ops.absolute
         acos = ops.acos
         acosh = ops.acosh
+        add = ops.add
+        addcdiv = ops.addcdiv
+        addcmul = ops.addcmul
+        addmm = ops.addmm
+        addmv = ops.addmv
         all = ops.all
         amax = ops.amax
         amin = ops.amin
         any = ops.any
+        arccos = ops.arccos
+        arccosh = ops.arccosh
+        arcsin = ops.arcsin
+        arcsinh = ops.arcsinh
+        arctan = ops.arctan
+        arctan2 = ops.arctan2
+        arctanh = ops.arctanh
         argmin = ops.argmin
         argsort = ops.argsort
         asin = ops.asin
@@ -114,34 +233,62 @@ class OpMethods(ArrayProtocol):
         atan = ops.atan
         atan2 = ops.atan2
         atanh = ops.atanh
+        baddbmm = ops.baddbmm
         bitwise_and = ops.bitwise_and
         bitwise_not = ops.bitwise_not
         bitwise_or = ops.bitwise_or
         bitwise_xor = ops.bitwise_xor
+        bmm = ops.bmm
         cbrt = ops.cbrt
         ceil = ops.ceil
         chunk = ops.chunk
+        copysign = ops.copysign
         corrcoef = ops.corrcoef
         cosh = ops.cosh
         count_nonzero = ops.count_nonzero
         cov = ops.cov
         cumprod = ops.cumprod
         cumsum = ops.cumsum
+        deg2rad = ops.deg2rad
         diag = ops.diag
+        diff = ops.diff
         digamma = ops.digamma
+        div = ops.div
+        divide = ops.divide
+        eq = ops.eq
         erf = ops.erf
         erfc = ops.erfc
         erfinv = ops.erfinv
         exp2 = ops.exp2
         expm1 = ops.expm1
+        fliplr = ops.fliplr
+        flipud = ops.flipud
         floor = ops.floor
         floor_divide = ops.floor_divide
+        fmax = ops.fmax
+        fmin = ops.fmin
         fmod = ops.fmod
+        frac = ops.frac
         gather = ops.gather
+        ge = ops.ge
+        greater = ops.greater
+        greater_equal = ops.greater_equal
+        gt = ops.gt
+        heaviside = ops.heaviside
         hypot = ops.hypot
+        index_add = ops.index_add
+        index_select = ops.index_select
+        inner = ops.inner
+        isclose = ops.isclose
         isfinite = ops.isfinite
+        isin = ops.isin
         isinf = ops.isinf
         isnan = ops.isnan
+        kron = ops.kron
+        le = ops.le
+        lerp = ops.lerp
+        less = ops.less
+        less_equal = ops.less_equal
         lgamma = ops.lgamma
         log10 = ops.log10
         log1p = ops.log1p
@@ -151,36 +298,108 @@ class OpMethods(ArrayProtocol):
         logical_not = ops.logical_not
         logical_or = ops.logical_or
         logical_xor = ops.logical_xor
+        logit = ops.logit
         logsumexp = ops.logsumexp
+        lt = ops.lt
         masked_fill = ops.masked_fill
         masked_select = ops.masked_select
+        maximum = ops.maximum
         median = ops.median
+        minimum = ops.minimum
+        mm = ops.mm
+        movedim = ops.movedim
+        mul = ops.mul
+        multiply = ops.multiply
+        mv = ops.mv
+        nan_to_num = ops.nan_to_num
+        narrow = ops.narrow
+        ne = ops.ne
+        neg = ops.neg
+        negative = ops.negative
         norm = ops.norm
+        not_equal = ops.not_equal
+        outer = ops.outer
         pow = ops.pow
         prod = ops.prod
         quantile = ops.quantile
+        rad2deg = ops.rad2deg
         reciprocal = ops.reciprocal
         remainder = ops.remainder
         roll = ops.roll
+        rot90 = ops.rot90
         round = ops.round
         rsqrt = ops.rsqrt
         scatter = ops.scatter
         scatter_add = ops.scatter_add
+        select = ops.select
+        sign = ops.sign
+        sinc = ops.sinc
         sinh = ops.sinh
         sort = ops.sort
+        split = ops.split
         std = ops.std
+        sub = ops.sub
+        subtract = ops.subtract
+        swapdims = ops.swapdims
         take_along_axis = ops.take_along_axis
         tan = ops.tan
         tile = ops.tile
         topk = ops.topk
         trace = ops.trace
+        true_divide = ops.true_divide
         trunc = ops.trunc
         unbind = ops.unbind
         var = ops.var
         xlogy = ops.xlogy
+        abs_ = ops.abs
+        add_ = ops.add
+        addcdiv_ = ops.addcdiv
+        addcmul_ = ops.addcmul
+        ceil_ = ops.ceil
+        clamp_ = ops.clamp
+        clip_ = ops.clip
+        div_ = ops.div
+        exp_ = ops.exp
+        floor_ = ops.floor
+        fmod_ = ops.fmod
+        index_add_ = ops.index_add
+        lerp_ = ops.lerp
+        log_ = ops.log
+        masked_fill_ = ops.masked_fill
+        mul_ = ops.mul
+        nan_to_num_ = ops.nan_to_num
+        neg_ = ops.neg
+        pow_ = ops.pow
+        reciprocal_ = ops.reciprocal
+        relu_ = ops.relu
+        remainder_ = ops.remainder
+        round_ = ops.round
+        rsqrt_ = ops.rsqrt
+        scatter_ = ops.scatter
+        scatter_add_ = ops.scatter_add
+        sigmoid_ = ops.sigmoid
+        sign_ = ops.sign
+        sqrt_ = ops.sqrt
+        square_ = ops.square
+        sub_ = ops.sub
+        tanh_ = ops.tanh
+        tril_ = ops.tril
+        triu_ = ops.triu
+        trunc_ = ops.trunc
 
 
 def assign_ops(functions: Any) -> None:
     """Make the ops methods."""
     for name in NAMES:
         setattr(OpMethods, name, getattr(functions, name))
+    for name in IN_PLACE:
+        setattr(OpMethods, name, _in_place(name, getattr(functions, name[:-1])))
+
+
+def _in_place(name: str, op: Any) -> Any:
+    def method(self: Any, *args: Any, **options: Any) -> Any:
+        return self._overwrite(name, op(self.detach(), *args, **options))
+
+    method.__name__, method.__qualname__ = name, f"Tensor.{name}"
+    method.__doc__ = f"Overwrite a leaf with what `cr.{name[:-1]}` gives and return it; see `fill_`."
+    return method

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .device import device as _device
-from .op_methods import OpMethods
+from .torch_methods import TorchMethods
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -28,7 +28,7 @@ __all__ = ["Methods", "no_device", "target_dtype"]
 CPU = _device()
 
 
-class Methods(OpMethods):
+class Methods(TorchMethods):
     """Base of Tensor: the methods that call an op."""
 
     __slots__ = ()
@@ -246,10 +246,6 @@ class Methods(OpMethods):
     def log_softmax(self, axis: int = -1, dim: int | None = None) -> Tensor:
         """Logarithms of softmax along an axis; see `cr.log_softmax`."""
         return ops.log_softmax(self, axis if dim is None else dim)
-
-    def index_select(self, dim: int, index: Any) -> Tensor:
-        """Gather by index along an axis; see `cr.take`."""
-        return ops.take(self, index, dim)
 
     def repeat(self, *repeats: Any) -> NoReturn:
         """Raise TypeError: NumPy's repeats each element, PyTorch's the tensor."""

@@ -21,7 +21,7 @@ from .._util.array_protocol import depends_on, has_graph
 from .._util.mode import grad_mode
 from ..ops._operands import as_tensor
 
-__all__ = ["backward", "is_grad_enabled", "no_grad"]
+__all__ = ["backward", "enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 Visit = Callable[[Tensor, int, Tensor, Tensor], None]
@@ -75,9 +75,51 @@ class no_grad:  # noqa: N801 (PyTorch's name)
 
 
 class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
-    """The opposite of no_grad, for functions that differentiate regardless of the caller's mode."""
+    """Context and decorator in which ops record a graph, also inside of `cr.no_grad()`.
+
+    >>> import chainrule as cr
+    >>> x = cr.tensor([1.0], requires_grad=True)
+    >>> with cr.no_grad(), cr.enable_grad():
+    ...     y = x * 2.0
+    >>> y.requires_grad
+    True
+    """
 
     _wanted = True
+
+
+class set_grad_enabled(no_grad):  # noqa: N801 (PyTorch's name)
+    """Let ops record a graph, or not, from now on; also a context and a decorator, at whose end the mode before returns.
+
+    Arguments: `mode`, a bool.
+    Errors: `cr.CompileError` in a compiled function, where `cr.no_grad()` and `cr.enable_grad()` are contexts.
+
+    >>> import chainrule as cr
+    >>> with cr.set_grad_enabled(False):
+    ...     cr.is_grad_enabled()
+    False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        grad_mode.executor.forbid("set_grad_enabled: in a compiled function write cr.no_grad() or cr.enable_grad()")
+        self._wanted = bool(mode)
+        self._before = [grad_mode.enabled]
+        grad_mode.set(self._wanted, grad_mode.executor)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function; the mode of the caller returns at once."""
+        self.__exit__()
+        wanted = self._wanted
+
+        @wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with set_grad_enabled(wanted):
+                return function(*args, **kwargs)
+
+        return cast(F, inside)
 
 
 @contextmanager

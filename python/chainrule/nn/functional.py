@@ -15,6 +15,7 @@ from ..ops._adaptive import adaptive_max_pool1d as adaptive_max_pool1d
 from ..ops._adaptive import adaptive_max_pool2d as adaptive_max_pool2d
 from ..ops._bilinear import bilinear as bilinear
 from ..ops._channels import prelu as _channel_prelu
+from ..ops._draw import gumbel_softmax as gumbel_softmax
 from ..ops._dropout import alpha_dropout as alpha_dropout
 from ..ops._dropout import dropout as dropout
 from ..ops._dropout import dropout1d as dropout1d
@@ -27,6 +28,7 @@ from ..ops._pool import max_pool1d as max_pool1d
 from ..ops._resize import interpolate as interpolate
 from ..ops._resize import pixel_shuffle as pixel_shuffle
 from ..ops._resize import pixel_unshuffle as pixel_unshuffle
+from ..ops._values import *
 
 if not TYPE_CHECKING:
     pad, prelu = _pad_last, _channel_prelu  # PyTorch's arguments

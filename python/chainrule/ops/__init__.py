@@ -15,6 +15,7 @@ from ._arithmetic import *
 from ._attention import *
 from ._cast import *
 from ._class_losses import *
+from ._combinations import *
 from ._composed import *
 from ._conv import *
 from ._convolve import *
@@ -22,7 +23,9 @@ from ._cumulative import *
 from ._distances import *
 from ._einsum import *
 from ._elementary import *
+from ._formulas import *
 from ._getitem import *
+from ._layouts import *
 from ._logic import *
 from ._losses import *
 from ._math import *

@@ -91,8 +91,8 @@ _EQUAL, _NOT_EQUAL, _LESS, _LESS_EQUAL, _GREATER, _GREATER_EQUAL = (
 )
 
 
-def add(a: Any, b: Any) -> Tensor:
-    """Add elementwise with broadcasting, a + b.
+def add(a: Any, b: Any, alpha: Any = None) -> Tensor:
+    """Add elementwise with broadcasting, a + b, or a + alpha * b.
 
     Arguments: tensors of broadcastable shapes. bool and int64 beside a float take its dtype, bool beside int64 becomes
     int64; arrays, lists and numbers take a tensor's dtype where that loses nothing (docs/arithmetic.md, Dtypes).
@@ -105,10 +105,13 @@ def add(a: Any, b: Any) -> Tensor:
     >>> cr.add([1.0, 2.0], 3.0).numpy()
     array([4., 5.], dtype=float32)
     """
+    if alpha is not None:
+        a, b = pair(a, b)
+        b = mul(b, alpha)
     return apply(_ADD, pair(a, b))
 
 
-def sub(a: Any, b: Any) -> Tensor:
+def sub(a: Any, b: Any, alpha: Any = None) -> Tensor:
     """Subtract elementwise with broadcasting, a - b; arguments as `cr.add`, but two bool tensors are an error.
 
     >>> import chainrule as cr
@@ -118,7 +121,7 @@ def sub(a: Any, b: Any) -> Tensor:
     first, second = pair(a, b)
     if first.dtype == BOOL == second.dtype:
         raise TypeError("sub: bool minus bool is not defined; write a ^ b, or a.long() - b")
-    return apply(_SUB, (first, second))
+    return apply(_SUB, (first, second) if alpha is None else pair(first, mul(second, alpha)))
 
 
 def mul(a: Any, b: Any) -> Tensor:
@@ -131,15 +134,20 @@ def mul(a: Any, b: Any) -> Tensor:
     return apply(_MUL, pair(a, b))
 
 
-def div(a: Any, b: Any) -> Tensor:
+def div(a: Any, b: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Divide elementwise with broadcasting, a / b (IEEE: x/0 is infinite, 0/0 NaN); arguments as `cr.add`.
 
-    Integers and bools give float32; `cr.floor_divide` gives integers.
+    Integers and bools give float32. `rounding_mode`, as PyTorch's: "floor" is `cr.floor_divide`, "trunc" rounds towards
+    0; both keep integers.
 
     >>> import chainrule as cr
     >>> cr.div([1.0, 2.0], 4.0).numpy()
     array([0.25, 0.5 ], dtype=float32)
     """
+    if rounding_mode is not None:
+        from ._rounding import _rounded_quotient  # which takes its ops from here
+
+        return _rounded_quotient(a, b, rounding_mode)
     return apply(_DIV, pair(a, b))
 
 

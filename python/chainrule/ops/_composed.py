@@ -11,7 +11,7 @@ from ._activations import _float_argument, clip, hardtanh, relu, sign
 from ._arithmetic import abs, add, div, less_equal, minimum, mul, neg, sub, where
 from ._math import expm1, log, sigmoid, tanh
 from ._names import Dim, by_dim
-from ._operands import one
+from ._operands import one, pair
 from ._rearrange import split
 from ._softmax import softmax
 from ._strides import axes_of
@@ -149,7 +149,7 @@ def logit(x: Any, eps: float | None = None) -> Tensor:
     source = one(x)
     if eps is not None:
         low = check_number("logit: eps", eps, maximum=0.5)
-        source = clip(source, low, 1 - low)
+        source = clip(source, low, sub(1, pair(source, low)[1]))
     return log(div(source, sub(1, source)))
 
 

@@ -128,5 +128,25 @@ def pairwise_distance(
     return length if keepdims else _without(length, d.ndim - 1)
 
 
+def cdist(x1: Any, x2: Any, p: float = 2.0) -> Tensor:
+    """Distances of all vectors of two sets, norm(x1[i] - x2[j]); the slope of equal vectors is 0.
+
+    Arguments: `x1` (..., n, m), `x2` (..., k, m), floats, whose first axes broadcast; `p`, as `cr.normalize`.
+    Returns: a tensor (..., n, k). Errors: ValueError for shapes and p. Takes memory for n * k * m differences.
+
+    >>> import chainrule as cr
+    >>> cr.cdist([[0.0, 0.0]], [[3.0, 4.0], [0.0, 1.0]]).tolist()
+    [[5.0, 1.0]]
+    """
+    a, b = pair(x1, x2)
+    _float_dtype("cdist", [a, b])
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-1]:
+        raise ValueError(f"cdist: expected vectors (..., n, m) and (..., k, m), got shapes {a.shape} and {b.shape}")
+    left = reshape(a, (*a.shape[:-1], 1, a.shape[-1]))
+    right = reshape(b, (*b.shape[:-2], 1, *b.shape[-2:]))
+    d = sub(left, right)
+    return _without(_length(d, _checked("cdist", p), d.ndim - 1), d.ndim - 1)
+
+
 if not TYPE_CHECKING:
     __all__ = own_names(globals())

@@ -9,15 +9,24 @@ import numpy.typing as npt
 
 from .._tensor import Tensor
 from .._util.arrays import as_ndarray
-from .._util.checks import check_integer, is_integer
+from .._util.checks import check_integer, check_number, is_integer
 from .._util.dtypes import FLOAT64, FLOATS, INT64, Array
 from .._util.exports import own_names
 from ..random import Generator, default_generator
-from ._arithmetic import div, mul, neg
+from ._arithmetic import _float_dtype, add, div, equal, mul, neg, sub
+from ._cast import astype
 from ._create import _dtype, _like, _rounded, _shape
 from ._cumulative import cumsum
-from ._math import log1p
+from ._math import log, log1p
+from ._names import Dim, by_dim
+from ._operands import one
 from ._order import topk
+from ._reduce import argmax
+from ._softmax import softmax
+from ._strides import axes_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def randint(
@@ -136,6 +145,42 @@ def _without_replacement(weights: Array, count: int, source: Generator) -> Array
     return topk(keys, count, 1).indices.numpy()
 
 
+def gumbel_softmax(
+    logits: Any,
+    tau: float = 1.0,
+    hard: bool = False,
+    axis: int = -1,
+    *,
+    generator: Generator | None = None,
+    **names: Unpack[Dim],
+) -> Tensor:
+    """Softmax of (logits + noise) / tau, the noise -log(-log(1 - u)): a smooth draw of one class along an axis.
+
+    Arguments: `logits`, a float tensor; `tau`, above 0; `hard`, one-hot values with the gradient of the smooth ones;
+    `axis`, also named `dim`; `generator` as `cr.randint`. Returns: a tensor of the shape of `logits`.
+    Errors: ValueError for tau; `cr.CompileError` in a compiled function.
+    Source: Jang et al., Categorical reparameterization with Gumbel-softmax, 2017.
+
+    >>> import chainrule as cr
+    >>> cr.gumbel_softmax([0.0, 0.0, 0.0], hard=True, generator=cr.random.Generator(seed=1)).sum().item()
+    1.0
+    """
+    axis, _ = by_dim("gumbel_softmax", names, axis, default=-1)
+    scores = one(logits)
+    _float_dtype("gumbel_softmax", [scores])
+    source = default_generator() if generator is None else generator
+    waits = neg(log1p(neg(source.uniform(scores.shape, dtype=FLOAT64)))).numpy()
+    noise = neg(log(np.where(waits > 0, waits, 2.0**-60)))
+    scaled = div(add(scores, astype(noise, scores.dtype)), check_number("gumbel_softmax: tau", tau, above=True))
+    smooth = softmax(scaled, axis)
+    if not hard:
+        return smooth
+    (at,) = axes_of("gumbel_softmax", axis, scores.ndim)
+    classes = np.arange(scores.shape[at]).reshape([-1 if i == at else 1 for i in range(scores.ndim)])
+    chosen = equal(argmax(smooth, at, True), classes)
+    return add(sub(smooth, smooth.detach()), chosen)
+
+
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     """A random permutation of 0 .. n-1, as int64.
 
@@ -158,7 +203,6 @@ def permutation(x: Any, *, generator: Generator | None = None) -> Tensor:
     """
     if is_integer(x):
         return randperm(x, generator=generator)
-    from ._operands import one
     from ._shape import take
 
     rows = one(x)

@@ -9,7 +9,7 @@ from .._util.checks import check_integer
 from .._util.dtypes import FLOAT32, FLOATS
 from .._util.exports import own_names
 from ._activations import _zero_gradient
-from ._arithmetic import _map_plan, abs, div, equal, less, mul, neg, sub, where
+from ._arithmetic import _map_plan, abs, add, div, equal, less, mul, neg, not_equal, sub, where
 from ._checks import raise_where
 from ._op import Attrs, Op, apply, register
 from ._operands import one, pair
@@ -125,6 +125,20 @@ def floor_divide(a: Any, b: Any) -> Tensor:
     ([3.0, -4.0], [3, -4])
     """
     return apply(_FLOOR_DIVIDE, _operands("floor_divide", a, b))
+
+
+def _rounded_quotient(a: Any, b: Any, mode: str) -> Tensor:
+    """`div` with PyTorch's rounding_mode."""
+    if mode == "floor":
+        return floor_divide(a, b)
+    if mode != "trunc":
+        raise ValueError(f"div: rounding_mode must be None, 'floor' or 'trunc', got {mode!r}")
+    first, second = pair(a, b)
+    if first.dtype in FLOATS or second.dtype in FLOATS:
+        return trunc(div(first, second))
+    down = floor_divide(first, second)
+    inexact = not_equal(mul(down, second), first)
+    return add(down, where(inexact, where(less(down, 0), 1, 0), 0))
 
 
 def remainder(a: Any, b: Any) -> Tensor:

@@ -88,6 +88,50 @@ def std(
     return root(_variance("std", x, axis, _subtracted("std", ddof, correction, unbiased), keepdims))
 
 
+def var_mean(
+    x: Any,
+    axis: Axis = None,
+    correction: float | None = None,
+    keepdims: bool = False,
+    *,
+    unbiased: bool | None = None,
+    **names: Unpack[Dim],
+) -> tuple[Tensor, Tensor]:
+    """Variance and mean over axes, as `torch.var_mean`: the divisor is n - 1 by default.
+
+    Arguments: `x`, `axis` and `keepdims`, also named `dim` and `keepdim`, as `cr.sum`; `correction`, what is subtracted
+    from n, or `unbiased`, True for 1 and False for 0.
+
+    >>> import chainrule as cr
+    >>> [t.item() for t in cr.var_mean([1.0, 3.0])]
+    [2.0, 2.0]
+    """
+    axis, keepdims = by_dim("var_mean", names, axis, keepdims)
+    if correction is None and unbiased is None:
+        correction = 1
+    variance = _variance("var_mean", x, axis, _subtracted("var_mean", 0, correction, unbiased), keepdims)
+    return variance, mean(x, axis, keepdims)
+
+
+def std_mean(
+    x: Any,
+    axis: Axis = None,
+    correction: float | None = None,
+    keepdims: bool = False,
+    *,
+    unbiased: bool | None = None,
+    **names: Unpack[Dim],
+) -> tuple[Tensor, Tensor]:
+    """Standard deviation and mean over axes, as `torch.std_mean`; arguments as `cr.var_mean`.
+
+    >>> import chainrule as cr
+    >>> [t.item() for t in cr.std_mean([1.0, 3.0], correction=0)]
+    [1.0, 2.0]
+    """
+    variance, middle = var_mean(x, axis, correction, keepdims, unbiased=unbiased, **names)
+    return root(variance), middle
+
+
 def _with_divisor(name: str, names: Dim, axis: Axis, keepdims: bool, given: Sequence[Any]) -> tuple[Any, Any]:
     if all(value is None for value in given):
         raise TypeError(

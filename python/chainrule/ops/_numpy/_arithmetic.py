@@ -28,6 +28,7 @@ from .._arithmetic import (
     sub,
     where,
 )
+from .._combinations import kron
 from .._cumulative import prod
 from .._elementary import (
     acos,
@@ -47,6 +48,7 @@ from .._elementary import (
     sinh,
     tan,
 )
+from .._formulas import copysign, deg2rad, fmax, fmin, isclose, isin, nan_to_num, rad2deg, sinc
 from .._logic import (
     bitwise_and,
     bitwise_not,
@@ -113,7 +115,10 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "arctanh": atanh,
     "cbrt": cbrt,
     "cos": cos,
+    "copysign": copysign,
     "cosh": cosh,
+    "deg2rad": deg2rad,
+    "degrees": rad2deg,
     "divide": div,
     "divmod": divmod,
     "equal": equal,
@@ -123,6 +128,8 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "fabs": lambda x: _of_floats(x, abs),
     "floor": floor,
     "floor_divide": floor_divide,
+    "fmax": fmax,
+    "fmin": fmin,
     "fmod": _fmod,
     "greater": greater,
     "greater_equal": greater_equal,
@@ -151,6 +158,8 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "not_equal": not_equal,
     "positive": one,
     "power": power,
+    "rad2deg": rad2deg,
+    "radians": deg2rad,
     "reciprocal": lambda x: _of_floats(x, reciprocal),
     "remainder": remainder,
     "rint": round,
@@ -240,6 +249,23 @@ def _fix(x: Any, out: Any = None) -> Tensor:
     return trunc(x)
 
 
+adapts("isclose")(lambda a, b, rtol=1e-05, atol=1e-08, equal_nan=False: isclose(a, b, rtol, atol, equal_nan))
+adapts("sinc", floats=True)(lambda x: sinc(x))
+
+
+@adapts("nan_to_num")
+def _nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
+    check_default(copy=(copy, True))
+    return nan_to_num(x, nan, posinf, neginf)
+
+
+@adapts("isin")
+def _isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Tensor:
+    return isin(element, test_elements, assume_unique, invert)
+
+
 @adapts("where")
 def _where(condition: Any, x: Any = None, y: Any = None) -> Tensor:
     if x is None or y is None:
@@ -277,4 +303,5 @@ def _outer(a: Any, b: Any, out: Any = None) -> Tensor:
 
 
 adapts("inner", floats=True)(inner)
+adapts("kron", floats=True)(lambda a, b: kron(a, b))
 adapts("tensordot", floats=True)(tensordot)

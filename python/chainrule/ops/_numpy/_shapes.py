@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,19 @@ import numpy as np
 from ..._ir.shapes import product
 from ..._tensor import Tensor
 from ..._util.checks import is_integer
+from .._layouts import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_tensors,
+    column_stack,
+    dstack,
+    fliplr,
+    flipud,
+    rot90,
+)
 from .._operands import own, pair
 from .._rearrange import (
-    _at_least,
     diagonal,
     expand_dims,
     flip,
@@ -93,8 +102,8 @@ def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Tensor:
 
 
 adapts("flip")(lambda m, axis=None: flip(m, axis))
-adapts("flipud")(lambda m: flip(m, 0))
-adapts("fliplr")(lambda m: flip(m, 1))
+adapts("flipud")(lambda m: flipud(m))
+adapts("fliplr")(lambda m: fliplr(m))
 adapts("roll")(lambda a, shift, axis=None: roll(a, shift, axis))
 adapts("repeat")(lambda a, repeats, axis=None: repeat(a, repeats, axis))
 adapts("tile")(lambda A, reps: tile(A, reps))
@@ -123,36 +132,19 @@ def _stack(arrays: Any, axis: int = 0, out: Any = None) -> Tensor:
     return stack(list(arrays), axis)
 
 
-def _three_axes(x: Any) -> Tensor:
-    t = own(x)
-    if t.ndim == 2:
-        return reshape(t, (*t.shape, 1))
-    return reshape(t, (1, -1, 1)) if t.ndim == 1 else _at_least(3, t)
-
-
-def _several(ndim: int, arrays: Sequence[Any]) -> Any:
-    found = [_three_axes(x) if ndim == 3 else _at_least(ndim, x) for x in arrays]
-    return found[0] if len(found) == 1 else tuple(found)
-
-
-adapts("atleast_1d")(lambda *arys: _several(1, arys))
-adapts("atleast_2d")(lambda *arys: _several(2, arys))
-adapts("atleast_3d")(lambda *arys: _several(3, arys))
+adapts("atleast_1d")(lambda *arys: atleast_1d(*arys))
+adapts("atleast_2d")(lambda *arys: atleast_2d(*arys))
+adapts("atleast_3d")(lambda *arys: atleast_3d(*arys))
+adapts("broadcast_arrays")(lambda *args, subok=False: broadcast_tensors(*args))
+adapts("rot90")(lambda m, k=1, axes=(0, 1): rot90(m, k, axes))
 
 
 adapts("vstack", "row_stack")(lambda tup: vstack(tup))
 adapts("hstack")(lambda tup: hstack(tup))
 
 
-@adapts("dstack")
-def _dstack(tup: Any) -> Tensor:
-    return concatenate([_three_axes(t) for t in tup], 2)
-
-
-@adapts("column_stack")
-def _column_stack(tup: Any) -> Tensor:
-    parts = [own(t) for t in tup]
-    return concatenate([reshape(t, (-1, 1)) if t.ndim < 2 else t for t in parts], 1)
+adapts("dstack")(lambda tup: dstack(tup))
+adapts("column_stack")(lambda tup: column_stack(tup))
 
 
 @adapts("take")

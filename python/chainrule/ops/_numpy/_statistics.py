@@ -9,6 +9,7 @@ import numpy as np
 from ..._tensor import Tensor
 from .._along import take_along_axis
 from .._arithmetic import div, sub
+from .._combinations import diff, trapezoid
 from .._cumulative import cumprod, cumsum, prod
 from .._einsum import einsum
 from .._norms import norm
@@ -55,6 +56,18 @@ def _cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Ten
 def _cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Tensor:
     check_default(dtype=(dtype, None), out=(out, None))
     return cumprod(a, axis)
+
+
+@adapts("diff")
+def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
+    if own(a).dtype == np.bool_:
+        raise NoOpError("its op takes no bool")
+    return diff(a, n, axis, prepend, append)
+
+
+@adapts("trapezoid", "trapz", floats=True)
+def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Tensor:
+    return trapezoid(y, x, dx, axis)
 
 
 @adapts("ptp", floats=True)

@@ -1,0 +1,109 @@
+"""Methods of PyTorch's tensors that are no ops: of another tensor's shape or dtype, new tensors, and questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy.typing as npt
+
+from .op_methods import OpMethods
+
+if TYPE_CHECKING:
+    from .. import ops
+    from .._tensor import Tensor
+
+__all__ = ["TorchMethods"]
+
+
+class TorchMethods(OpMethods):
+    """Base of Tensor: what a tensor does with another one, and makes of its dtype."""
+
+    __slots__ = ()
+
+    @property
+    def _self(self) -> Tensor:
+        return cast("Tensor", self)
+
+    def where(self, condition: Any, other: Any) -> Tensor:
+        """The tensor's elements where the condition is true, else those of `other`; see `cr.where`."""
+        return ops.where(condition, self, other)
+
+    def expand_as(self, other: Any) -> Tensor:
+        """Broadcast to the shape of another tensor; see `cr.broadcast_to`."""
+        return ops.broadcast_to(self, other.shape)
+
+    def view_as(self, other: Any) -> Tensor:
+        """Change the shape to that of another tensor; see `cr.reshape`."""
+        return ops.reshape(self, other.shape)
+
+    def reshape_as(self, other: Any) -> Tensor:
+        """Change the shape to that of another tensor; see `cr.reshape`."""
+        return ops.reshape(self, other.shape)
+
+    def type_as(self, other: Any) -> Tensor:
+        """The values in the dtype of another tensor; see `cr.astype`."""
+        return self._self.astype(other.dtype)
+
+    def nelement(self) -> int:
+        """Number of elements, `size`."""
+        return int(self._self.size)
+
+    def element_size(self) -> int:
+        """Bytes of an element."""
+        return int(self._self.dtype.itemsize)
+
+    def is_contiguous(self) -> bool:
+        """True: the values of every tensor lie in C order."""
+        return True
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is float32 or float64."""
+        return self._self.dtype.kind == "f"
+
+    def nonzero(self, as_tuple: bool = True) -> Any:
+        """The indices of elements other than 0; see `cr.nonzero`."""
+        return ops._values.nonzero(self, as_tuple)
+
+    def argwhere(self) -> Tensor:
+        """The indices of elements other than 0 as rows; see `cr.argwhere`."""
+        return ops._values.argwhere(self)
+
+    def unique(self, *args: Any, **options: Any) -> Any:
+        """The different elements in ascending order; see `cr.unique`."""
+        return ops._values.unique(self, *args, **options)
+
+    def bincount(self, weights: Any = None, minlength: int = 0) -> Tensor:
+        """How often each of 0, 1, ... occurs; see `cr.bincount`."""
+        return ops._values.bincount(self, weights, minlength)
+
+    # New tensors, in this one's dtype unless another is given.
+
+    def new_zeros(self, *shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+        """Zeros of the tensor's dtype; see `cr.zeros`.
+
+        >>> import chainrule as cr
+        >>> cr.tensor([1, 2]).new_zeros(2, 3).dtype
+        dtype('int64')
+        """
+        return ops._create.zeros(*shape, dtype=self._own(dtype), requires_grad=requires_grad)
+
+    def new_ones(self, *shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+        """Ones of the tensor's dtype; see `cr.ones`."""
+        return ops._create.ones(*shape, dtype=self._own(dtype), requires_grad=requires_grad)
+
+    def new_empty(self, *shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+        """A tensor of the tensor's dtype to be overwritten; see `cr.empty`."""
+        return ops._create.empty(*shape, dtype=self._own(dtype), requires_grad=requires_grad)
+
+    def new_full(
+        self, shape: Any, fill_value: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False
+    ) -> Tensor:
+        """One number, in the tensor's dtype; see `cr.full`."""
+        return ops._create.full(shape, fill_value, self._own(dtype), requires_grad)
+
+    def new_tensor(self, data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+        """A tensor of these values in the tensor's dtype; see `cr.tensor`."""
+        return ops._values.tensor(data, self._own(dtype), requires_grad)
+
+    def _own(self, dtype: npt.DTypeLike | None) -> npt.DTypeLike:
+        return self._self.dtype if dtype is None else dtype
