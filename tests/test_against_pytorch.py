@@ -12,6 +12,8 @@ import chainrule as cr
 
 pytest.importorskip("torch")
 
+import torch
+
 from peers import arrays, elementwise, layers, losses
 from peers.call import assert_close, bits, ours, theirs
 
@@ -65,3 +67,27 @@ def test_values_at_special_points_are_those_of_pytorch(name: str) -> None:
     both: Any = [[[found[0][0][kept]]] for found in (ours(SPECIAL[name], drawn, 0), theirs(SPECIAL[name], drawn, 0))]
     assert kept.mean() > 0.5
     assert_close(*both)
+
+
+NETS: dict[str, Any] = {
+    "square": lambda nn: nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3)),
+    "images": lambda nn: nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 3), nn.PReLU()
+    ),
+    "recurrent": lambda nn: nn.GRU(3, 3, num_layers=2, bidirectional=True),
+    "attention": lambda nn: nn.TransformerEncoderLayer(4, 2, 4, dropout=0.0),
+    "words": lambda nn: nn.Sequential(nn.Embedding(3, 3), nn.Linear(3, 3), nn.LayerNorm(3)),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_states_of_pytorch_are_loaded_as_they_are(name: str) -> None:
+    model, other = NETS[name](cr.nn).eval(), NETS[name](torch.nn).eval()
+    rng = np.random.default_rng(0)
+    x = {"images": rng.random((2, 1, 3, 3)), "attention": rng.random((3, 2, 4)), "words": rng.integers(0, 3, (2, 3))}
+    given = x.get(name, rng.random((3, 3, 3)))
+    given = given.astype(np.float32) if given.dtype == np.float64 else given
+    model.load_state_dict(other.state_dict())
+    found, expected = model(given), other(torch.tensor(given))
+    for a, b in zip(*(t if isinstance(t, tuple) else (t,) for t in (found, expected)), strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-4, atol=1e-6)

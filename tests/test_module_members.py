@@ -148,3 +148,27 @@ def test_sets_of_other_things() -> None:
     model = Holder([linear()])
     model.names, model.queue = {"a", "b"}, deque([1, 2])  # type: ignore[attr-defined]
     assert len(list(model.parameters())) == 2
+
+
+def test_tensors_of_pytorch_are_transposed_where_its_layers_are() -> None:
+    """Known by the package of their type; square ones, too."""
+
+    class Foreign:
+        __module__ = "torch"
+
+        def __init__(self, values: np.ndarray) -> None:
+            self.values = values
+
+        def __array__(self, *arguments: Any, **options: Any) -> np.ndarray:
+            return self.values
+
+    model = cr.nn.Sequential(cr.nn.Embedding(3, 3), cr.nn.Linear(3, 3), cr.nn.GRU(3, 1))
+    state = {name: np.arange(p.size, dtype=np.float32).reshape(p.shape) for name, p in model.named_parameters()}
+    model.load_state_dict(state)
+    x = np.array([[0, 2, 1]])
+    expected = model(x)[0].tolist()
+    products = {"1.weight", "2.weight_ih_l0", "2.weight_hh_l0"}
+    model.load_state_dict({name: Foreign(v.T if name in products else v) for name, v in state.items()})  # type: ignore[misc]
+    assert model(x)[0].tolist() == expected
+    with pytest.raises(ValueError, match=r"2\.weight_ih_l0 has shape \(3, 3\), the value \(1, 3\)"):
+        model.load_state_dict({**state, "2.weight_ih_l0": Foreign(np.zeros((3, 1), np.float32))})  # type: ignore[dict-item]

@@ -53,6 +53,8 @@ class MultiheadAttention(Module):
     ((2, 3, 4), (2, 3, 3))
     """
 
+    _transposed_in_pytorch = True
+
     def __init__(
         self,
         embed_dim: int,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _core
 from .._tensor import Tensor
-from .._util.arrays import aligned_full, cast_array
+from .._util.arrays import aligned_full, cast_array, values_of
 from .._util.dtypes import FLOATS
 from .._util.mode import grad_mode
 from .._util.tensor_methods import no_device, target_dtype
@@ -20,11 +20,13 @@ from ..autodiff._sweeps import check_overwrite
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Conversions"]
+__all__ = ["Conversions", "state_values"]
 
 
 class Conversions(HasParameters):
     """Base of Module."""
+
+    _transposed_in_pytorch: ClassVar[bool] = False  # its matrices, (in, out), are (out, in) there
 
     if TYPE_CHECKING:
 
@@ -141,3 +143,16 @@ class Conversions(HasParameters):
         """
         for parameter in self.parameters():
             parameter.grad = None
+
+
+def state_values(module: Any, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a state: a tensor stays one, so that `copy_` sees its graph; PyTorch's get the layout of here."""
+    owners = dict(module.named_modules())
+    values = {}
+    for name, given in state.items():
+        value = given if isinstance(given, Tensor) else values_of(given, f"load_state_dict: {name}")
+        from_pytorch = type(given).__module__.partition(".")[0] == "torch"
+        if from_pytorch and value.ndim == 2 and owners[name.rpartition(".")[0]]._transposed_in_pytorch:
+            value = value.T
+        values[name] = value
+    return values

@@ -37,6 +37,8 @@ class Linear(Module):
     (32, 10)
     """
 
+    _transposed_in_pytorch = True
+
     def __init__(
         self,
         in_features: int,

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from .. import _core
 from .._tensor import Tensor
-from .._util.arrays import aligned_full, is_aligned, values_of
+from .._util.arrays import aligned_full, is_aligned
 from .._util.mode import grad_mode
 from ..autodiff._sweeps import check_overwrite
-from ._conversions import Conversions
+from ._conversions import Conversions, state_values
 from ._hooks import HOOKS, Hooks
 from ._predict_cache import PredictCache
 from ._record_calls import call_recorder
@@ -248,8 +248,9 @@ class Module(Hooks, Conversions):
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike | Tensor], strict: bool = True) -> None:
         """Overwrite the parameters and buffers with these values; on an error, nothing changes.
 
-        Arguments: `state`, values by name, each of its tensor's shape and dtype; `strict`, whether names that
-        are missing or unknown are an error (else they are ignored).
+        Arguments: `state`, values by name, each of its tensor's shape and dtype, or a `state_dict` of PyTorch, whose
+        tensors are transposed where its layers keep theirs so; `strict`, whether names that are missing or unknown are
+        an error (else they are ignored).
         Errors: ValueError naming missing and unknown names or the shapes; TypeError naming the dtypes; RuntimeError
         inside `cr.grad` and other transformations if a derivative would be lost.
 
@@ -267,7 +268,7 @@ class Module(Hooks, Conversions):
                 f"{what} {', '.join(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names
             ]
             raise ValueError(f"load_state_dict: {'; '.join(parts)}")
-        values = {name: _values_of(state[name], f"load_state_dict: {name}") for name in tensors if name in state}
+        values = state_values(self, {name: state[name] for name in tensors if name in state})
         for name, value in values.items():
             tensor = tensors[name]
             check_overwrite(f"load_state_dict: {name}", tensor, value)
@@ -386,8 +387,3 @@ def _members_of(
             yield f"{name}.{key}", item
         elif isinstance(item, _CONTAINERS):
             yield from _members_of(f"{what}[{key!r}]", f"{name}.{key}", item, (*outer, container))
-
-
-def _values_of(value: Any, name: str) -> Any:
-    """The values of a state: a tensor stays one, so that `copy_` sees its graph."""
-    return value if isinstance(value, Tensor) else values_of(value, name)

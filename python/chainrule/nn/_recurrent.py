@@ -33,6 +33,7 @@ class _Recurrence(Module):
 
     _gates: ClassVar[int] = 1
     _has_cell: ClassVar[bool] = False
+    _transposed_in_pytorch = True
 
     input_size: int
     hidden_size: int

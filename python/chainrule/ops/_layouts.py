@@ -70,7 +70,9 @@ def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     return flip(turned, given[0] if turns == 1 else given[1])
 
 
-def narrow(x: Any, axis: int | None = None, start: Any = None, length: int | None = None, **names: Unpack[Dim]) -> Tensor:
+def narrow(
+    x: Any, axis: int | None = None, start: Any = None, length: int | None = None, **names: Unpack[Dim]
+) -> Tensor:
     """The elements start to start + length - 1 along an axis, as `torch.narrow`.
 
     Arguments: `x`; `axis`, also named `dim`; `start`, negative from the end; `length`.
