@@ -254,7 +254,7 @@ class TestArgumentsOfOtherKinds:
             lambda x: np.ones((2, 3)).__imul__(x), lambda x: np.ones((2, 3)).__ipow__(x),
             lambda x: np.copyto(np.ones((2, 3)), x), lambda x: np.ones((2, 3)).__setitem__(0, x[0]),
             lambda x: np.reshape(x, (3, 2), order="F"), lambda x: np.ravel(x, "F"), lambda x: np.where(x),
-            lambda x: np.float_power(x, x), lambda x: np.sinc(x), lambda x: np.deg2rad(x),
+            lambda x: np.float_power(x, x), lambda x: np.nextafter(x, 0), lambda x: np.spacing(x),
             lambda x: np.take(x, [0], mode="clip"), lambda x: np.concatenate([x, x], dtype=np.float64),
             lambda x: np.heaviside(x, x), lambda x: np.full_like(x, x), lambda x: np.sum([x, x]),
         ],

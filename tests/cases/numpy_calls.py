@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cases import numpy_masks
+from cases import numpy_formulas, numpy_masks
 from cases.numpy_draws import Call, Draw
 from cases.numpy_draws import some_shape as _shape
 from cases.numpy_draws import values as _values
@@ -354,6 +354,9 @@ CALLS: dict[str, Draw] = {
         "less_equal", "logaddexp", "maximum", "minimum", "multiply", "not_equal", "remainder", "subtract",
     )},
     **numpy_masks.CALLS,
+    **numpy_formulas.CALLS,
+    **{name: _one(name) for name in ("deg2rad", "degrees", "nan_to_num", "rad2deg", "radians", "sinc")},
+    **{name: _two(name) for name in ("copysign", "fmax", "fmin")},
     **{name: _reduction(name) for name in ("amax", "amin", "max", "mean", "min", "sum")},
     **{name: _reduction(name, several=False) for name in ("argmax", "argmin")},
     **{f"{name}.reduce": _reduce_of(name) for name in ("add", "maximum", "minimum")},

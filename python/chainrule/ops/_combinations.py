@@ -88,7 +88,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     """Differences of neighbours along an axis, x[i + 1] - x[i], n times, as `numpy.diff`.
 
     Arguments: `x`, a tensor of at least one axis; `n`, at least 0; `axis`, also named `dim`; `prepend`, `append`, tensors
-    or numbers that are joined to x before.
+    or numbers that are joined to x before (for n above 0).
     Returns: a tensor whose axis is n shorter. Errors: ValueError for a tensor without axes; TypeError for bool.
 
     >>> import chainrule as cr
@@ -101,7 +101,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         raise ValueError("diff: expected at least one axis, got a number")
     (at,) = axes_of("diff", axis, found.ndim)
     for part, first in ((prepend, True), (append, False)):
-        if part is not None:
+        if part is not None and times:
             ends = pair(found, part)[1]
             if ends.ndim == 0:
                 ends = broadcast_to(ends, (*found.shape[:at], 1, *found.shape[at + 1 :]))

@@ -10,6 +10,7 @@ import numpy as np
 from .._tensor import Tensor
 from .._util.dtypes import FLOAT32, FLOAT64, FLOATS
 from .._util.exports import own_names
+from ._activations import sign
 from ._arithmetic import (
     abs,
     add,
@@ -20,7 +21,6 @@ from ._arithmetic import (
     maximum,
     minimum,
     mul,
-    neg,
     square,
     sub,
     where,
@@ -81,10 +81,9 @@ def copysign(a: Any, b: Any) -> Tensor:
     >>> cr.copysign([1.0, -2.0], [-0.0, 3.0]).numpy()
     array([-1.,  2.], dtype=float32)
     """
-    size, sign = (_real(t) for t in pair(a, b))
-    size = abs(size)
-    negative = logical_or(less(sign, 0), less(div(1, sign), 0))
-    return where(negative, neg(size), size)
+    size, other = (_real(t) for t in pair(a, b))
+    of_zero = where(less(div(1, other), 0), -1, 1)
+    return mul(abs(size), where(logical_or(equal(other, 0), isnan(other)), of_zero, sign(other)))
 
 
 def frac(x: Any) -> Tensor:
