@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cases import numpy_formulas, numpy_masks
+from cases import numpy_composed, numpy_formulas, numpy_masks
 from cases.numpy_draws import Call, Draw
 from cases.numpy_draws import some_shape as _shape
 from cases.numpy_draws import values as _values
@@ -351,10 +351,11 @@ CALLS: dict[str, Draw] = {
     "arccosh": _one("arccosh", 1.25, 4.0),
     **{name: _two(name) for name in (
         "add", "arctan2", "divide", "equal", "floor_divide", "fmod", "greater", "greater_equal", "hypot", "less",
-        "less_equal", "logaddexp", "maximum", "minimum", "multiply", "not_equal", "remainder", "subtract",
+        "less_equal", "logaddexp", "logaddexp2", "maximum", "minimum", "multiply", "not_equal", "remainder", "subtract",
     )},
     **numpy_masks.CALLS,
     **numpy_formulas.CALLS,
+    **numpy_composed.CALLS,
     **{name: _one(name) for name in ("deg2rad", "degrees", "nan_to_num", "rad2deg", "radians", "sinc")},
     **{name: _two(name) for name in ("copysign", "fmax", "fmin")},
     **{name: _reduction(name) for name in ("amax", "amin", "max", "mean", "min", "sum")},

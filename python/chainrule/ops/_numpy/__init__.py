@@ -17,7 +17,8 @@ from ..._tensor import Tensor
 from ..._util.array_protocol import has_graph
 from ..._util.dtypes import FLOATS
 from ..._util.errors import CompileError
-from . import _statistics as _statistics  # its adapters
+from . import _composed as _composed  # its adapters
+from . import _statistics as _statistics
 from ._arithmetic import REDUCTIONS, UFUNCS
 from ._hints import HINTS
 from ._rows import NoOpError, Row

@@ -77,6 +77,8 @@ __all__ = ["REDUCTIONS", "UFUNCS"]
 
 # Ufuncs.
 
+_LN2 = 0.6931471805599453
+
 
 def _number(name: str, value: Any) -> Any:
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
@@ -115,6 +117,7 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "arctanh": atanh,
     "cbrt": cbrt,
     "cos": cos,
+    "conjugate": one,
     "copysign": copysign,
     "cosh": cosh,
     "deg2rad": deg2rad,
@@ -150,6 +153,7 @@ _ufuncs: dict[str, Callable[..., Any]] = {
     "logical_xor": logical_xor,
     "log2": log2,
     "logaddexp": logaddexp,
+    "logaddexp2": lambda x, y: mul(logaddexp(*(mul(t, _LN2) for t in pair(x, y))), 1 / _LN2),
     "matmul": matmul,
     "maximum": maximum,
     "minimum": minimum,
