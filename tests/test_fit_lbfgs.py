@@ -200,6 +200,11 @@ def session(seed: int = 34) -> tuple[nn.Sequential, cr.optim.LBFGS, Stop]:
     return model, lbfgs(model), stop
 
 
+def run_to(trainer: cr.Trainer, epochs: int) -> None:
+    while trainer.next_epoch < epochs:
+        trainer.run_epoch()
+
+
 @pytest.mark.parametrize("call", [1, 3, 6, 11, 17])
 def test_what_is_interrupted_goes_on_with_the_same_bits(call: int, tmp_path: Path) -> None:
     """An interrupted step is undone. From a checkpoint, from the History, from the parts of a Trainer."""
@@ -228,13 +233,11 @@ def test_what_is_interrupted_goes_on_with_the_same_bits(call: int, tmp_path: Pat
     parts, _, _, stop = trainer(34)
     stop.left[0] = call
     with pytest.raises(KeyboardInterrupt):
-        for _ in range(5):
-            parts["trainer"].run_epoch()
+        run_to(parts["trainer"], 5)
     cr.save_checkpoint(path, **parts)
     parts, model, optimizer, _ = trainer(9)
     cr.load_checkpoint(path, **parts)
-    while parts["trainer"].next_epoch < 5:
-        parts["trainer"].run_epoch()
+    run_to(parts["trainer"], 5)
     assert bits(model, optimizer) == expected[1]
 
 

@@ -81,7 +81,7 @@ _ON_FIRST_USE = {
     "train": (
         *("AveragedModel", "Callback", "EarlyStopping", "History", "Trainer", "WeightAveraging", "fit"),
         *("JSONLinesLogger", "MLflowLogger", "TensorBoardLogger", "WandbLogger"),
-        *("linear_regression", "load_checkpoint", "save_checkpoint"),
+        *("linear_regression", "load_checkpoint", "save_checkpoint", "update_bn"),
     ),
     "tabular": (),
     "tuning": ("Search", "Trial", "multi_start", "search"),
@@ -207,6 +207,7 @@ __all__ = [
     "tensor",
     "train",
     "tuning",
+    "update_bn",
     "use_isa",
     "value_and_grad",
     "vjp",
