@@ -89,7 +89,11 @@ def _of_rows(data: Any, batch_size: int | None) -> Iterator[Any]:
         raise ValueError(f"update_bn: the inputs must have the same number of rows, got {shapes}")
     n = len(parts[0][1])
     size = max(n, 1) if batch_size is None else check_integer("update_bn: batch_size", batch_size, 1)
-    return (map_parts(lambda part, _, at=at: part[at : at + size], rows) for at in range(0, n, size))
+
+    def batch(at: int) -> Any:
+        return map_parts(lambda part, _: part[at : at + size], rows)
+
+    return map(batch, range(0, n, size))
 
 
 def _inputs_of(batch: Any) -> Any:

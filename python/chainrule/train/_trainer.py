@@ -368,7 +368,7 @@ class Trainer:
             clip_grad_value_(self.optimizer.params, self.clip_value)
         if self.clip_norm is not None:
             clip_grad_norm_(self.optimizer.params, self.clip_norm)
-        self.optimizer.step()
+        self.optimizer.step()  # type: ignore[call-arg]  # LBFGS has steps of its own
         self._zero_grad()
         return value
 
