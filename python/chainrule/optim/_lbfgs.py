@@ -217,7 +217,7 @@ class LBFGS:
 
     def _compiled(
         self, closure: Callable[..., Any], data: Sequence[Any], watched: Sequence[Any], micro_batch: int | None = None
-    ) -> CompiledClosure:
+    ) -> _CompiledClosure:
         """A closure of the data as one program, with the gradient as a vector; the rows are computed in blocks."""
 
         def along(direction: Tensor, *data: Any) -> tuple[Tensor, ...]:
@@ -227,7 +227,7 @@ class LBFGS:
             self.zero_grad()
             return (loss.detach(), *found)
 
-        return CompiledClosure(Compiled(along, micro_batch, watched), data)
+        return _CompiledClosure(Compiled(along, micro_batch, watched), data)
 
     def _saved(self) -> dict[str, Any]:
         """What `self.__dict__.update` sets back to here; a state of `state_dict` has copies of all vectors."""
@@ -276,7 +276,7 @@ class LBFGS:
         self.__dict__.update({**vars(fresh), "params": self.params})
 
 
-class CompiledClosure:
+class _CompiledClosure:
     """A program of the loss, the gradient and the slope along a direction, with its data."""
 
     def __init__(self, program: Compiled[Any], data: Sequence[Any]) -> None:
