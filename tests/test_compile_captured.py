@@ -366,3 +366,33 @@ def test_predictions_of_many_row_counts_neither_warn_nor_trace_without_end(monke
         for n in range(1, 301):
             assert predict(rows[:n]).shape == (n, 2)
         assert len(runs) < 40
+
+
+class Foreign:
+    """As PyTorch's tensor: one that requires a gradient gives its values to a detached copy only."""
+
+    def __init__(self, values: np.ndarray, requires_grad: bool = True) -> None:
+        self.values, self.requires_grad = values, requires_grad
+
+    def detach(self) -> Foreign:
+        return Foreign(self.values, False)
+
+    def __array__(self, *arguments: Any, **options: Any) -> np.ndarray:
+        if self.requires_grad:
+            raise RuntimeError("use tensor.detach().numpy()")
+        return self.values
+
+
+def test_arrays_of_other_libraries_are_seen() -> None:
+    foreign = Foreign(np.ones(5, np.float32))
+    step = cr.compile(lambda x: x * np.asarray(foreign.detach()))
+    assert_same_bits(step(X).numpy(), X)
+    foreign.values[1] = 2.0
+    assert_same_bits(step(X).numpy(), X * foreign.values)
+
+
+def test_an_array_that_cannot_be_read_is_refused() -> None:
+    foreign = Foreign(np.ones(5, np.float32))
+    foreign.detach = lambda: foreign  # type: ignore[method-assign]
+    with pytest.raises(cr.CompileError, match=r"an array whose values cannot be read \(Foreign: use tensor\.detach"):
+        cr.compile(lambda x: x * float(foreign.values[0]))(X)

@@ -76,6 +76,68 @@ def test_a_dict_of_modules() -> None:
         parts(X)
 
 
+class Weighted(nn.Module):
+    """Parameters in containers, one of them twice."""
+
+    def __init__(self) -> None:
+        self.parts = nn.ParameterList([np.float32([1.0, 2.0, 3.0]), nn.Parameter([[0.5]])])
+        self.named = nn.ParameterDict({"left": cr.ones(3), "again": self.parts[0]})
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return x * self.parts[0] * self.named["left"] + self.parts[1]
+
+
+def test_containers_of_parameters(tmp_path: Path) -> None:
+    model = Weighted()
+    assert [name for name, _ in model.named_parameters()] == ["parts.0", "parts.1", "named.left"]
+    assert all(isinstance(p, nn.Parameter) for p in model.parameters())
+    loss = cr.compile(lambda x: cr.sum(cr.square(model(x))))
+    optimizer = cr.optim.SGD(model.parameters(), lr=0.01)
+    before = loss(X).item()
+    cr.sum(cr.square(model(cr.tensor(X)))).backward()
+    optimizer.step()
+    assert loss(X).item() < before
+    model.double()
+    assert model.parts[0].dtype == np.float64
+    for part in (model.parts, model.named, nn.Sequential(nn.Linear(3, 3)), nn.ModuleDict({"a": model.parts})):
+        cr.save(part, tmp_path / "m")
+        loaded = cr.load(tmp_path / "m")
+        assert repr(loaded) == repr(part)
+        assert {k: v.tolist() for k, v in loaded.state_dict().items()} == {
+            k: v.tolist() for k, v in part.state_dict().items()
+        }
+    both = nn.ModuleDict({"a": model.parts, "b": nn.ParameterList([model.parts[1]])})
+    cr.save(both, tmp_path / "m")
+    again: Any = cr.load(tmp_path / "m")
+    assert again["b"][0] is again["a"][1]
+
+
+def test_a_list_and_a_dict_of_parameters() -> None:
+    values = nn.ParameterList().append(np.float32([1.0])).extend([cr.ones(2), cr.zeros(1)])
+    assert len(values) == len([*values]) == 3
+    assert [p.shape for p in values[1:]] == [(2,), (1,)]
+    values[-1] = cr.ones(4)
+    assert values[2].shape == (4,)
+    named = nn.ParameterDict([("a", cr.ones(1))])
+    named.update({"b": cr.ones(2)})
+    assert list(named) == list(named.keys()) == ["a", "b"]
+    assert "b" in named
+    assert [p.shape for p in named.values()] == [p.shape for _, p in named.items()] == [(1,), (2,)]
+    assert named.pop("b").shape == (2,)
+    del named["a"]
+    assert len(named) == 0
+    for call, error in (
+        (lambda: named.update({"a.b": cr.ones(1)}), "names must be strings without dots"),
+        (lambda: values.append(cr.ones(2, requires_grad=True) * 2), "computed by an op"),
+        (lambda: values.__setitem__(5, cr.ones(1)), "range"),
+    ):
+        with pytest.raises((TypeError, ValueError, IndexError), match=error):
+            call()
+    for container in (values, named):
+        with pytest.raises(NotImplementedError, match="cannot be called"):
+            container(X)
+
+
 def test_residual() -> None:
     inside = linear(1)
     assert_same_bits(nn.Residual(inside, nn.Tanh())(X).numpy(), (X + cr.tanh(inside(X))).numpy(), "")

@@ -296,7 +296,7 @@ ERRORS: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: nn.ConvTranspose1d(4, 6, 3, output_padding=1), ValueError, "ConvTranspose1d: output_padding must be belo"),
     (lambda: nn.Conv2d(4, 6, 3, padding_mode="wrap"), ValueError, "Conv2d: padding_mode must be one of zeros, ref"),
     (lambda: nn.Unflatten(1, (3, 2))(cr.tensor(X)), ValueError, "Unflatten: axis 1 of shape (2, 4, 5, 6) is not divid"),
-    (lambda: nn.Flatten(2, 1)(cr.tensor(X)), ValueError, "Flatten: axes 2 to 1 are not in shape (2, 4, 5, 6)"),
+    (lambda: nn.Flatten(2, 1)(cr.tensor(X)), ValueError, "flatten: axes 2 to 1 are not in shape (2, 4, 5, 6)"),
 )  # fmt: skip
 
 

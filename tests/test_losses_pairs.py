@@ -112,7 +112,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("margin_ranking_loss", (A, B[:2], SIGNS), {}, r"\(4, 3\), target \(2, 3\)"),
     ("cosine_embedding_loss", (A, B, ROWS), {"margin": 1.5}, "margin must be from -1 to 1, got 1.5"),
     ("cosine_embedding_loss", (A[None], B[None], ROWS), {}, r"expected vectors \(n, features\)"),
-    ("triplet_margin_loss", (A, B, C), {"p": 3}, "p must be 1, 2 or inf, got 3"),
+    ("triplet_margin_loss", (A, B, C), {"p": -3}, "p must be a finite number above 0, got -3"),
     ("sigmoid_focal_loss", (A, BITS), {"gamma": -1.0}, "gamma"),
     ("sigmoid_focal_loss", (A, BITS), {"alpha": 2.0}, "alpha must be at most 1, got 2"),
     ("multilabel_soft_margin_loss", (A, BITS), {"weight": [1.0]}, r"weight has shape \(1,\)"),

@@ -336,6 +336,10 @@ SIMPLE = {
     "ReLU6": lambda x: np.clip(x, 0, 6),
     "Hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
     "CELU": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "Softplus": lambda x: np.logaddexp(x, 0),
+    "Softshrink": lambda x: np.where(abs(x) <= 0.5, 0, x - 0.5 * np.sign(x)),
+    "Hardshrink": lambda x: np.where(abs(x) <= 0.5, 0, x),
+    "Tanhshrink": lambda x: x - np.tanh(x),
     "Identity": lambda x: x,
 }
 
@@ -363,11 +367,23 @@ def test_arguments_of_activations() -> None:
     gates = 1 / (1 + np.exp(-x[2:]))
     np.testing.assert_allclose(nn.GLU(dim=0)(cr.tensor(x)).numpy(), x[:2] * gates)
     assert nn.Threshold(0.25, -1.0)(cr.tensor(x)).tolist() == np.where(x > 0.25, x, -1.0).tolist()
+    assert np.isnan(nn.Threshold(0.25, -1.0)(cr.tensor([np.nan])).numpy()).all()
+    assert nn.Softmin(dim=0)(cr.tensor(x)).tolist() == cr.softmax(-x, 0).tolist()
+    assert nn.Softshrink(0.25)(cr.tensor(x)).tolist() == cr.softshrink(x, 0.25).tolist()
+    assert nn.Hardshrink(0.25)(cr.tensor(x)).tolist() == cr.hardshrink(x, 0.25).tolist()
+    smooth = np.log1p(np.exp(0.5 * x)) / 0.5
+    np.testing.assert_allclose(nn.Softplus(0.5)(cr.tensor(x)).numpy(), smooth)
+    np.testing.assert_allclose(nn.Softplus(0.5, 0.25)(cr.tensor(x)).numpy(), np.where(0.5 * x > 0.25, x, smooth))
+    assert nn.Softplus().config() == {}
     assert nn.LogSoftmax(dim=0)(cr.tensor(x)).tolist() == cr.log_softmax(x, 0).tolist()
     assert nn.Softmax(dim=0)(cr.tensor(x)).tolist() == cr.softmax(x, 0).tolist()
     for call, error in (
         (lambda: nn.CELU(0.0), "CELU: alpha"),
-        (lambda: nn.GLU()(cr.tensor(x[:, :3])), "GLU: axis -1"),
+        (lambda: nn.Softplus(0.0), "Softplus: beta"),
+        (lambda: nn.Softshrink(-1.0), "Softshrink: lambd"),
+        (lambda: nn.Hardsigmoid(True), "Hardsigmoid: slope must be a number"),
+        (lambda: nn.Dropout(0.5, True), "write inplace=True"),  # type: ignore[arg-type]
+        (lambda: nn.GLU()(cr.tensor(x[:, :3])), "glu: axis -1"),
         (lambda: nn.Softmax(1, dim=0), "Softmax: axis and dim"),
         (lambda: nn.LogSoftmax(keepdim=True), "LogSoftmax: there is no argument"),
     ):

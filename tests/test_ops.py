@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases.composed_cases import NAMES as BY_FORMULA
 from cases.gradient_references import MOVES
 from cases.op_cases import ALL, CASES, WITHOUT_GRADIENT, Case
 from chainrule._util import arrays as _convert
@@ -88,9 +89,9 @@ def test_every_kind_of_argument(kind: str) -> None:
 
 
 LAYOUT = (*MOVES, "broadcast_to", "astype", "argsort", "one_hot", "amax", "amin", "trace")  # or another's error
-# Elementwise functions and reductions take integers and bools: tests/test_integers.py.
+# Elementwise functions, formulas and reductions take integers and bools: tests/test_integers.py.
 FLOAT_ONLY = sorted(
-    set(CASES) - set(LAYOUT) - set(REFERENCE) - set(WITHOUT_GRADIENT)
+    set(CASES) - set(LAYOUT) - set(REFERENCE) - set(BY_FORMULA) - set(WITHOUT_GRADIENT)
     - {"sum", "mean", "max", "min", "prod", "tril", "triu", "divmod", "reciprocal", "polygamma"}
 )  # fmt: skip
 

@@ -41,7 +41,9 @@ LEFT_OUT = {
         (module.__name__ for module in LOSS_MODULES if module.function.__name__ in PAIRS),
         "their values and derivatives are those of tests/cases/pair_cases.py",
     ),
-    **dict.fromkeys(("ModuleList", "ModuleDict"), "they are not called: tests/test_containers.py"),
+    **dict.fromkeys(
+        ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict"), "they are not called: tests/test_containers.py"
+    ),
     **dict.fromkeys(("BatchNorm2d", "InstanceNorm1d", "InstanceNorm2d"), "images: tests/test_normalize.py"),
     **dict.fromkeys(
         ("Dropout", "Dropout1d", "Dropout2d", "AlphaDropout"), "their masks are drawn: tests/test_dropout.py"
@@ -51,8 +53,17 @@ LEFT_OUT = {
             *("Conv1d", "ConvTranspose1d", "ConvTranspose2d", "Bilinear", "Unflatten"),
             *("MaxPool1d", "AvgPool1d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d"),
             *("AdaptiveMaxPool2d", "Upsample", "PixelShuffle", "PixelUnshuffle"),
+            *("UpsamplingNearest2d", "UpsamplingBilinear2d", "CosineSimilarity", "PairwiseDistance"),
         ),
         "of images, signals or two inputs: tests/test_images.py, and tests/cases/op_cases.py",
+    ),
+    **dict.fromkeys(
+        (
+            *(f"{kind}Pad{n}d" for kind in ("Zero", "Constant", "Reflection", "Replication") for n in (1, 2)),
+            "Unfold",
+            "Fold",
+        ),
+        "of images or signals: tests/test_padding.py",
     ),
     **dict.fromkeys(
         ("OneHot", "PCA", "Standardize", "Whiten", "PolynomialFeatures", "RBFFeatures"),

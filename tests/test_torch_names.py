@@ -100,12 +100,20 @@ def test_vectors_of_length_0() -> None:
         F.normalize([[1.0]], eps=-1.0)
 
 
-@pytest.mark.parametrize("layer", [nn.ReLU, nn.LeakyReLU, nn.ELU, nn.ReLU6])
+IN_PLACE = [
+    *(nn.ReLU, nn.LeakyReLU, nn.ELU, nn.ReLU6, nn.SELU, nn.SiLU, nn.Mish, nn.CELU, nn.Hardswish, nn.Hardsigmoid),
+    *(nn.Hardtanh, nn.Dropout, nn.AlphaDropout),
+]
+
+
+@pytest.mark.parametrize("layer", IN_PLACE)
 def test_layers_that_would_change_their_input(layer: type[nn.Module]) -> None:
     x = cr.tensor([-1.0, 2.0, 7.0])
-    assert layer(inplace=True)(x).tolist() == layer()(x).tolist()  # type: ignore[call-arg]
+    assert layer(inplace=True).eval()(x).tolist() == layer().eval()(x).tolist()  # type: ignore[call-arg]
     assert x.tolist() == [-1.0, 2.0, 7.0]
     assert nn.ReLU(True)(x).tolist() == [0.0, 2.0, 7.0]
+    assert nn.Threshold(0.0, 1.0, True)(x).tolist() == [1.0, 2.0, 7.0]
+    assert nn.Dropout2d(0.0, inplace=True)(x.view(1, 3, 1, 1)).tolist() == x.view(1, 3, 1, 1).tolist()
 
 
 def test_places() -> None:

@@ -102,7 +102,7 @@ def summed(rng: Rng) -> Call:
 
 
 def covariance(name: str, rng: Rng) -> Call:
-    return getattr(cr, name), [draw(rng, (2, int(rng.integers(4, 7))))]
+    return getattr(cr, name), [draw(rng, (3, int(rng.integers(4, 7))))]
 
 
 CASES: dict[str, Generator] = {

@@ -16,6 +16,7 @@ import numpy as np
 
 import chainrule as cr
 from cases import derivative_axes, derivative_images, derivative_norms, derivative_sequences
+from cases.composed_cases import RANDOM as COMPOSED
 from cases.derivative_draws import (
     Call,
     Generator,
@@ -366,6 +367,7 @@ CASES: dict[str, Generator] = {
     "scatter": scattered,
     "astype": cast,
     **derivative_sequences.CASES,
+    **COMPOSED,
     **LAYERS,
     **LOSSES,
     **PAIRS,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cases.composed_cases import NAMES as BY_FORMULA
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
 from cases.pair_cases import NAMES as PAIRS
@@ -19,6 +20,7 @@ from support.programs import scalar_float64
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
 COMPOSED = (  # the gradients are those of their parts
     *PAIRS,
+    *BY_FORMULA,
     *("power", "polygamma", "reciprocal", "divmod", "tensordot", "inner", "dot", "outer", "einsum", "cov", "corrcoef"),
     *("trace", "var", "std", "norm", "logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin"),
     *("scatter_add", "meshgrid", "pad"),
@@ -55,6 +57,19 @@ def _elementwise(name: str) -> Reference:
         return [row.gradient(y if row.kept == "y" else inputs[0], g, **_options(case))]
 
     return reference
+
+
+def _softplus(case: Case, inputs: Sequence[Array], y: Array, g: Array) -> list[Array]:
+    """With beta and threshold by the parts: x * beta, softplus, / beta, and where."""
+    options, gradient = _options(case), REFERENCE["softplus"].gradient
+    assert gradient is not None
+    (x,), zero = inputs, g.dtype.type(0)
+    if not options:
+        return [gradient(x, g)]
+    beta, threshold = g.dtype.type(options["beta"]), options["threshold"]
+    replaced = np.zeros(x.shape, np.bool_) if threshold is None else x * beta > g.dtype.type(threshold)
+    found = gradient(np.asarray(x * beta), np.asarray(np.where(replaced, zero, g) / beta)) * beta
+    return [found + np.where(replaced, g, zero)]
 
 
 def _made_of_ops(name: str) -> Reference:
@@ -200,6 +215,7 @@ REFERENCES: dict[str, Reference] = {
     **{name: _elementwise(name) for name, row in REFERENCE.items() if row.gradient is not None and name in CASES},
     **{name: _made_of_ops(name) for name in GRADIENTS1},
     **{name: _pairwise(*both) for name, both in GRADIENTS2.items()},
+    "softplus": _softplus,
     "swish": _elementwise("silu"),
     "gelu": lambda case, x, y, g: _elementwise(f"gelu{'_tanh' * (case.note == 'tanh')}")(case, x, y, g),
     "prelu": _pairwise(

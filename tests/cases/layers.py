@@ -11,8 +11,9 @@ from unittest.mock import patch
 
 from chainrule import nn
 
+WITHOUT_CALL = ("ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
 # All layers but containers for a `forward` of one's own.
-CALLABLE = {name: kind for name, kind in nn.LAYERS.items() if name not in ("ModuleList", "ModuleDict")}
+CALLABLE = {name: kind for name, kind in nn.LAYERS.items() if name not in WITHOUT_CALL}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from cases import axis_cases, image_cases, norm_cases, pair_cases, power_cases, sequence_cases
+from cases import axis_cases, composed_cases, image_cases, norm_cases, pair_cases, power_cases, sequence_cases
 from cases.loss_cases import KINDS, PENALTIES, call, call_of_all, penalty, ways
 from cases.op_layout import INDICES, MOVED
 from cases.op_truths import COUNTS, ON_BITS, TRUTHS, divisions, truths
@@ -82,7 +82,15 @@ def _case(
 # Elementwise: the rows of the reference.
 
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
-WITHOUT_GRADIENT = (*COMPARISONS, *ON_BITS, *TRUTHS, *COUNTS, "argmax", *axis_cases.WITHOUT_GRADIENT)
+WITHOUT_GRADIENT = (
+    *COMPARISONS,
+    *ON_BITS,
+    *TRUTHS,
+    *COUNTS,
+    "argmax",
+    *axis_cases.WITHOUT_GRADIENT,
+    *composed_cases.WITHOUT_GRADIENT,
+)
 SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
     1: (((),), ((1,),), ((67,),), ((3, 1, 5),), ((2, 0, 3),)),
     2: (((), (7,)), ((5,), ()), ((4, 1), (1, 3)), ((2, 3, 4), (4,)), ((3, 1, 5), (2, 1)), ((19,), (19,)),
@@ -187,6 +195,10 @@ def _layout() -> Iterator[Case]:
         yield _case(
             "flatten", [(2, 3, 4)], partial(cr.flatten, start_axis=axis), lambda x, shape=shape: x.reshape(shape)
         )
+    for ends, shape in (((0, 1), (6, 4)), ((1, -1), (2, 12)), ((-2, 1), (2, 3, 4))):
+        yield _case(
+            "flatten", [(2, 3, 4)], lambda x, ends=ends: cr.flatten(x, *ends), lambda x, shape=shape: x.reshape(shape)
+        )
     yield _case("transpose", [(2, 3, 4)], cr.transpose, np.transpose)
     for axes in ((1, 2, 0), (-1, 0, 1), (0, 2, 1)):
         yield _case(
@@ -205,6 +217,7 @@ def _layout() -> Iterator[Case]:
         )
     for rows in ((3,), (3, 4), (3, 2, 2)):
         yield _case("take", [rows], lambda x: cr.take(x, ROWS), lambda x: x[ROWS])
+        yield _case("take", [rows], lambda x: cr.take(x, ROWS, axis=None), lambda x: np.take(x, ROWS), note="flat")
     for index in INDICES:
         yield _case(
             "getitem", [(4, 5, 3)], lambda x, i=index: cr.ops.getitem(x, i), lambda x, i=index: x[i], note=f"{index}"
@@ -305,6 +318,10 @@ def _table() -> dict[str, list[Case]]:
     table.add(_layout())
     table.add(_triangles())
     table.add(_products())
+    table.add(
+        _case(row.name, row.shapes, row.function, row.reference, row.domain, row.note, row.differentiable)
+        for row in composed_cases.rows()
+    )
     table.add(
         _case(row.name, row.shapes, row.function, row.reference, note=row.note, differentiable=row.differentiable)
         for row in axis_cases.rows()

@@ -101,6 +101,8 @@ class Draw:
     rng: np.random.Generator
     dtype: type[np.floating[Any]]
     widths: tuple[int, ...]
+    turn: int  # the number of the net
+    activations: int = 0  # created so far
     parameters: list[cr.nn.Parameter] = field(default_factory=list)
     generator: cr.random.Generator = field(default_factory=lambda: cr.random.Generator(seed=5))  # of masks
 
@@ -114,8 +116,11 @@ class Draw:
         return self.widths[self.below(len(self.widths))] if self.chance(0.7) else 1 + self.below(max(self.widths))
 
     def activation(self) -> Function:
+        """One by the net's number, so that each has its turn whatever else there is; then random ones."""
         names = list(ACTIVATIONS)
-        return ACTIVATIONS[names[self.below(8 if self.chance(0.4) else len(names))]]
+        self.activations += 1
+        own = self.turn % len(names) if self.activations == 1 else None
+        return ACTIVATIONS[names[self.below(8 if self.chance(0.4) else len(names)) if own is None else own]]
 
     def constant(self, *shape: int, scale: float = 1.0) -> Array:
         """Normal numbers with zeros of both signs among them."""

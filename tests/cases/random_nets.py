@@ -242,7 +242,7 @@ def make(seed: int) -> Net:
     """Create the net of this seed."""
     large, wide = seed % LARGE == LARGE - 1, seed // LARGE % 2 == 0
     widths = WIDTHS if not large else (130, 520, 700) if wide else (64, 130, 200)
-    d = Draw(np.random.default_rng(seed), np.float64 if seed % 4 == 2 else np.float32, widths)
+    d = Draw(np.random.default_rng(seed), np.float64 if seed % 4 == 2 else np.float32, widths, seed // 2)
     loss, kind = LOSSES[d.below(len(LOSSES))], STEPS[d.below(len(STEPS))]
     features = width = d.width()
     layers = []
@@ -272,16 +272,16 @@ def _optimizer(d: Draw, parameters: list[cr.nn.Parameter]) -> cr.optim.Optimizer
     lr, decay = (0.01, 0.05, 0.1)[d.below(3)], (0.0, 0.0, 0.01)[d.below(3)]
     momentum = (0.0, 0.9, 0.5)[d.below(3)]
     flag, kind = d.chance(0.5), d.below(10)
-    if kind < 4:
-        nesterov, dampening = momentum > 0 and flag, 0.25 if momentum > 0 and not flag and kind == 3 else 0.0
+    if d.turn % 4 == 3:  # each of the others has its turn
+        return list(BY_REFERENCE.values())[d.turn // 4 % len(BY_REFERENCE)](parameters)
+    if kind < 5:
+        nesterov, dampening = momentum > 0 and flag, 0.25 if momentum > 0 and not flag and kind == 4 else 0.0
         return cr.optim.SGD(parameters, lr, momentum, dampening, nesterov=nesterov, weight_decay=decay)
-    if kind < 6:
-        adam = cr.optim.AdamW if kind == 5 else cr.optim.Adam
+    if kind < 8:
+        adam = cr.optim.AdamW if kind == 7 else cr.optim.Adam
         return adam(parameters, lr * 0.1, (0.5 + momentum / 2, 0.99), weight_decay=decay, amsgrad=flag)
-    if kind == 6:
+    if kind == 8:
         return cr.optim.RMSprop(parameters, lr * 0.1, 0.9, 1e-4, weight_decay=decay, momentum=momentum, centered=flag)
-    if kind > 7:
-        return list(BY_REFERENCE.values())[d.below(len(BY_REFERENCE))](parameters)
     return cr.optim.Adagrad(parameters, lr * 0.1, lr_decay=decay, weight_decay=decay)
 
 

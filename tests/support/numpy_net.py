@@ -306,6 +306,8 @@ ACTIVATIONS: dict[str, Callable[[], Activation]] = {
         lambda x: x * np.clip(x + 3, 0, 6) / 6, lambda x: np.where(np.abs(x) < 3, x / 3 + 0.5, x > 0)
     ),
     "CELU": lambda: elu(1.0),
+    "Softshrink": lambda: Activation(lambda x: x - np.clip(x, -0.5, 0.5), lambda x: abs(x) > 0.5),
+    "Hardshrink": lambda: Activation(lambda x: x * (abs(x) > 0.5), lambda x: abs(x) > 0.5),
     "Identity": lambda: Activation(np.copy, np.ones_like),
     "Softsign": lambda: Activation(lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2),
     "LogSigmoid": lambda: Activation(lambda x: -np.log(1 + np.exp(-x)), lambda x: sigmoid(-x)),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .. import ops
     from .._tensor import Tensor
-    from ..ops._names import Dim
+    from ..ops._names import Dim, Ends
 
 __all__ = ["Methods", "no_device", "target_dtype"]
 
@@ -164,9 +164,9 @@ class Methods(OpMethods):
         """Change the shape; see `cr.reshape`."""
         return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
 
-    def flatten(self, start_axis: int = 0) -> Tensor:
-        """Merge the axes from `start_axis` on into one; see `cr.flatten`."""
-        return ops.flatten(self, start_axis)
+    def flatten(self, start_axis: int = 0, end_axis: int = -1, **names: Unpack[Ends]) -> Tensor:
+        """Merge the axes from `start_axis` to `end_axis` into one; see `cr.flatten`."""
+        return ops.flatten(self, start_axis, end_axis, **names)
 
     def dim(self) -> int:
         """Number of axes, `ndim`."""
@@ -239,7 +239,7 @@ class Methods(OpMethods):
         """The upper triangle; see `cr.triu`."""
         return ops.triu(self, k)
 
-    def take(self, indices: Any, axis: int = 0) -> Tensor:
+    def take(self, indices: Any, axis: int | None = 0) -> Tensor:
         """Gather rows by index; see `cr.take`."""
         return ops.take(self, indices, axis)
 

@@ -9,9 +9,18 @@ from types import MemberDescriptorType
 from typing import Any
 from weakref import WeakSet
 
+import numpy as np
+
 from .. import _core
 
-__all__ = ["attributes_of", "class_version", "has_slots", "instance_dict", "is_installed", "module_of", "package"]
+__all__ = [
+    *("UnwatchableError", "attributes_of", "class_version", "foreign_array", "has_slots", "instance_dict"),
+    *("is_installed", "module_of", "package"),
+]
+
+
+class UnwatchableError(Exception):
+    """A function or a model depends on an object whose changes cannot be detected; the message names it."""
 
 
 def attributes_of(value: Any) -> dict[str, Any]:
@@ -71,3 +80,12 @@ def class_version(cls: type) -> int:
         _prepared.add(cls)
     getattr(cls, "forward", None)  # a lookup assigns a version to the class
     return _core.type_version(cls)
+
+
+def foreign_array(value: Any) -> tuple[Any, bytes]:
+    """An array of another library and its values. PyTorch gives those of a tensor with a gradient to its copy only."""
+    source = value.detach() if getattr(value, "requires_grad", False) else value
+    try:
+        return source, np.asarray(source).tobytes()
+    except Exception as error:
+        raise UnwatchableError(f"an array whose values cannot be read ({type(value).__name__}: {error})") from error

@@ -30,7 +30,17 @@ from .. import _core
 from .._tensor import Tensor
 from .entries import ABSENT, Entry, Kind, flat_pairs, restore
 from .names import DYNAMIC, attribute_names, global_names
-from .objects import attributes_of, class_version, has_slots, instance_dict, is_installed, module_of, package
+from .objects import (
+    UnwatchableError,
+    attributes_of,
+    class_version,
+    foreign_array,
+    has_slots,
+    instance_dict,
+    is_installed,
+    module_of,
+    package,
+)
 
 __all__ = ["UnwatchableError", "Watch"]
 
@@ -48,20 +58,10 @@ _WITHOUT_STATE = {
     *("builtins", "abc", "typing", "typing_extensions", "collections.abc", "enum", "logging", "threading", "types"),
     *("chainrule.nn._module", "chainrule.nn._hooks", "chainrule.nn._conversions", "chainrule.autodiff._inputs"),
 }
-_RANDOM = {
-    "random",
-    "secrets",
-    "time",
-    "numpy.random",
-    "numpy.random.mtrand",
-}  # modules whose functions return another result at every call
+_RANDOM = {"random", "secrets", "time", "numpy.random", "numpy.random.mtrand"}  # where calls are no functions
 _WRAPPERS = (MethodType, partial, property, staticmethod, classmethod)
 # Methods that may run without being named in code are followed, but not those of making and printing objects.
 _MAKING = {"__init__", "__new__", "__repr__", "__str__", "__del__", "__init_subclass__", "__class_getitem__"}
-
-
-class UnwatchableError(Exception):
-    """A function or a model depends on an object whose changes cannot be detected; the message names it."""
 
 
 class Watch:
@@ -233,7 +233,7 @@ class Watch:
         elif package(cls.__module__) == "chainrule":
             self._own_object(value, attributes or {})
         elif hasattr(value, "__array__"):
-            self._record(Kind.ARRAY, value, np.asarray(value).tobytes(), ())
+            self._record(Kind.ARRAY, *foreign_array(value), ())
         elif hasattr(cls, "__next__") and not isinstance(value, io.IOBase):
             raise UnwatchableError(f"an iterator ({cls.__name__}), which returns something else at every call")
         elif attributes is None and (self._strict or not has_slots(cls)):

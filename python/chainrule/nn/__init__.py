@@ -18,6 +18,7 @@ from ._bilinear import *
 from ._composed import *
 from ._containers import *
 from ._conv import *
+from ._distances import *
 from ._dropout import *
 from ._embedding import *
 from ._linear import *
@@ -29,6 +30,8 @@ from ._module import Parameter as Parameter
 from ._norm import *
 from ._output import Output as Output
 from ._output import loss_for as loss_for
+from ._padding import *
+from ._parameters import *
 from ._periodic import *
 from ._pool import *
 from ._preprocessing.base import Standardize as Standardize

@@ -12,6 +12,7 @@ from .._tensor import Tensor, tensor
 from .._util.checks import check_size
 from .._util.dtypes import FLOATS
 from .._util.exports import own_names
+from ..ops._channels import prelu
 from ..ops._names import by_dim
 from ..random import Generator
 from ._linear import Linear
@@ -84,18 +85,6 @@ class Tanh(Module):
         return ops.tanh(x)
 
 
-class Softplus(Module):
-    """Smooth rectifier, y = log(1 + exp(x)); input and output of any one shape.
-
-    >>> import chainrule as cr
-    >>> cr.nn.Softplus()(cr.tensor([0.0])).numpy()
-    array([0.6931472], dtype=float32)
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.softplus(x)
-
-
 class Softmax(Module):
     """Probabilities along an axis, y_i = exp(x_i) / sum_j exp(x_j).
 
@@ -141,10 +130,15 @@ class ELU(Module):
 class SELU(Module):
     """Self-normalising unit, y = 1.0507 * elu(x, 1.67326); input and output of any one shape.
 
+    Arguments: `inplace`, see `ReLU`.
+
     >>> import chainrule as cr
     >>> cr.nn.SELU()(cr.tensor([-1.0, 2.0])).numpy()
     array([-1.1113307,  2.101402 ], dtype=float32)
     """
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.selu(x)
@@ -153,15 +147,15 @@ class SELU(Module):
 class SiLU(Module):
     """Sigmoid-weighted linear unit (swish), y = x * sigmoid(beta * x); input and output of any one shape.
 
-    Arguments: `beta`, a number.
+    Arguments: `beta`, a number; `inplace`, see `ReLU`.
 
     >>> import chainrule as cr
     >>> cr.nn.SiLU()(cr.tensor([-1.0, 2.0])).numpy()
     array([-0.26894143,  1.7615942 ], dtype=float32)
     """
 
-    def __init__(self, beta: float = 1.0) -> None:
-        self.beta = float(beta)
+    def __init__(self, beta: float = 1.0, inplace: bool = False) -> None:
+        self.beta, self.inplace = float(beta), bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.silu(x, beta=self.beta)
@@ -173,10 +167,15 @@ class SiLU(Module):
 class Mish(Module):
     """Smooth gate, y = x * tanh(softplus(x)); input and output of any one shape.
 
+    Arguments: `inplace`, see `ReLU`.
+
     >>> import chainrule as cr
     >>> cr.nn.Mish()(cr.tensor([-1.0, 2.0])).numpy()
     array([-0.30340147,  1.943959  ], dtype=float32)
     """
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.mish(x)
@@ -205,15 +204,15 @@ class GELU(Module):
 class Hardtanh(Module):
     """Piecewise-linear tanh, y = min(max(x, min_val), max_val); input and output of any one shape.
 
-    Arguments: `min_val` < `max_val`, numbers.
+    Arguments: `min_val` < `max_val`, numbers; `inplace`, see `ReLU`.
 
     >>> import chainrule as cr
     >>> cr.nn.Hardtanh()(cr.tensor([-2.0, 0.5])).numpy()
     array([-1. ,  0.5], dtype=float32)
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
-        self.min_val, self.max_val = float(min_val), float(max_val)
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+        self.min_val, self.max_val, self.inplace = float(min_val), float(max_val), bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.hardtanh(x, self.min_val, self.max_val)
@@ -225,15 +224,18 @@ class Hardtanh(Module):
 class Hardsigmoid(Module):
     """Piecewise-linear sigmoid, y = slope * x + 1/2 between 0 and 1; input and output of any one shape.
 
-    Arguments: `slope`, a number; 1 gives the piecewise-linear unit.
+    Arguments: `slope`, a number; 1 gives the piecewise-linear unit; `inplace`, see `ReLU`.
+    Errors: TypeError for a slope that is a bool: PyTorch's first argument is `inplace`.
 
     >>> import chainrule as cr
     >>> cr.nn.Hardsigmoid()(cr.tensor([0.0, 1.5])).numpy()
     array([0.5 , 0.75], dtype=float32)
     """
 
-    def __init__(self, slope: float = 1 / 6) -> None:
-        self.slope = float(slope)
+    def __init__(self, slope: float = 1 / 6, inplace: bool = False) -> None:
+        if isinstance(slope, bool):
+            raise TypeError("Hardsigmoid: slope must be a number, got bool; write inplace=...")
+        self.slope, self.inplace = float(slope), bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.hardsigmoid(x, self.slope)
@@ -305,7 +307,7 @@ class PReLU(Module):
     (axis 0 of a vector). Its initial value is `init`.
 
     Arguments: `num_parameters`, at least 1; `init`, a number; `dtype`, float32 or float64.
-    Errors: ValueError for a size below 1, TypeError for another dtype; in a call, the errors of `cr.prelu`.
+    Errors: ValueError for a size below 1, TypeError for another dtype; in a call, those of `F.prelu`.
 
     >>> import chainrule as cr
     >>> cr.nn.PReLU(2)(cr.tensor([[-1.0, 2.0], [-2.0, -4.0]])).numpy()
@@ -326,8 +328,7 @@ class PReLU(Module):
         return cls(**config)
 
     def forward(self, x: Tensor) -> Tensor:
-        shape = () if self.num_parameters == 1 else (self.num_parameters, *[1] * (x.ndim - 2))
-        return ops.prelu(x, ops.reshape(self.weight, shape))
+        return prelu(x, self.weight)
 
     def config(self) -> dict[str, Any]:
         return {"num_parameters": self.num_parameters, "init": self.init, "dtype": str(self.weight.dtype)}

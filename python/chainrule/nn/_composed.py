@@ -64,13 +64,13 @@ class ReLU6(Module):
         self.inplace = bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.hardtanh(x, 0.0, 6.0)
+        return ops.relu6(x)
 
 
 class CELU(Module):
     """Continuously differentiable exponential unit, y = x where x > 0, else alpha * (exp(x / alpha) - 1).
 
-    Arguments: `alpha`, a number above 0. Input and output of any one shape.
+    Arguments: `alpha`, a number above 0; `inplace`, see `ReLU`. Input and output of any one shape.
     Errors: ValueError for another alpha.
     Source: Barron, Continuously differentiable exponential linear units, 2017.
 
@@ -79,12 +79,11 @@ class CELU(Module):
     array([-0.78693867,  2.        ], dtype=float32)
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = check_number("CELU: alpha", alpha, above=True)
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        self.alpha, self.inplace = check_number("CELU: alpha", alpha, above=True), bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
-        low = ops.mul(ops.expm1(ops.div(ops.minimum(x, 0), self.alpha)), self.alpha)
-        return ops.add(ops.relu(x), low)
+        return ops.celu(x, self.alpha)
 
     def config(self) -> dict[str, Any]:
         return {"alpha": self.alpha}
@@ -93,6 +92,7 @@ class CELU(Module):
 class Hardswish(Module):
     """Swish of straight lines, y = x * min(max(x + 3, 0), 6) / 6; input and output of any one shape.
 
+    Arguments: `inplace`, see `ReLU`.
     Source: Howard et al., Searching for MobileNetV3, 2019.
 
     >>> import chainrule as cr
@@ -100,8 +100,11 @@ class Hardswish(Module):
     array([-0.   ,  0.   ,  1.125,  4.   ], dtype=float32)
     """
 
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = bool(inplace)
+
     def forward(self, x: Tensor) -> Tensor:
-        return ops.div(ops.mul(x, ops.hardtanh(ops.add(x, 3), 0.0, 6.0)), 6)
+        return ops.hardswish(x)
 
 
 class GLU(Module):
@@ -120,33 +123,125 @@ class GLU(Module):
         self.axis = int(by_dim("GLU", names, axis, default=-1)[0])
 
     def forward(self, x: Tensor) -> Tensor:
-        if not -x.ndim <= self.axis < x.ndim or x.shape[self.axis] % 2:
-            raise ValueError(f"GLU: axis {self.axis} of shape {x.shape} must exist and have an even length")
-        values, gates = ops.split(x, 2, self.axis)
-        return ops.mul(values, ops.sigmoid(gates))
+        return ops.glu(x, self.axis)
 
     def config(self) -> dict[str, Any]:
         return {"axis": self.axis}
 
 
 class Threshold(Module):
-    """y = x where x > threshold, else `value`; input and output of any one shape.
+    """y = x where x > threshold, else `value`; input and output of any one shape, NaN stays NaN.
 
-    Arguments: `threshold` and `value`, numbers.
+    Arguments: `threshold` and `value`, numbers; `inplace`, see `ReLU`.
 
     >>> import chainrule as cr
     >>> cr.nn.Threshold(1.0, 20.0)(cr.tensor([0.5, 2.0])).numpy()
     array([20.,  2.], dtype=float32)
     """
 
-    def __init__(self, threshold: float, value: float) -> None:
-        self.threshold, self.value = float(threshold), float(value)
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        self.threshold, self.value, self.inplace = float(threshold), float(value), bool(inplace)
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.where(ops.greater(x, self.threshold), x, self.value)
+        return ops.threshold(x, self.threshold, self.value)
 
     def config(self) -> dict[str, Any]:
         return {"threshold": self.threshold, "value": self.value}
+
+
+class Softplus(Module):
+    """Smooth rectifier, y = log(1 + exp(beta * x)) / beta; input and output of any one shape.
+
+    Arguments: `beta`, above 0; `threshold`, where given, y = x where beta * x is above it, see `cr.softplus`.
+    Errors: ValueError for another beta.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Softplus()(cr.tensor([0.0])).numpy()
+    array([0.6931472], dtype=float32)
+    """
+
+    def __init__(self, beta: float = 1.0, threshold: float | None = None) -> None:
+        self.beta = check_number("Softplus: beta", beta, above=True)
+        self.threshold = None if threshold is None else float(threshold)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.softplus(x, self.beta, self.threshold)
+
+    def config(self) -> dict[str, Any]:
+        given = {"beta": self.beta, "threshold": self.threshold}
+        return {} if given == {"beta": 1.0, "threshold": None} else given  # as in files of earlier versions
+
+
+class Softmin(Module):
+    """Softmax of -x along an axis, y_i = exp(-x_i) / sum_j exp(-x_j).
+
+    Arguments: `axis`, also named `dim`, the axis that sums to 1.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Softmin()(cr.tensor([[0.0, 0.0]])).numpy()
+    array([[0.5, 0.5]], dtype=float32)
+    """
+
+    def __init__(self, axis: int = -1, **names: Unpack[Dim]) -> None:
+        self.axis = int(by_dim("Softmin", names, axis, default=-1)[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.softmin(x, self.axis)
+
+    def config(self) -> dict[str, Any]:
+        return {"axis": self.axis}
+
+
+class Softshrink(Module):
+    """Shift towards 0, y = x - lambd above lambd, x + lambd below -lambd, else 0; input and output of any one shape.
+
+    Arguments: `lambd`, at least 0. Errors: ValueError for another lambd.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Softshrink(1.0)(cr.tensor([-2.0, 0.25, 1.5])).numpy()
+    array([-1. ,  0. ,  0.5], dtype=float32)
+    """
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = check_number("Softshrink: lambd", lambd)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.softshrink(x, self.lambd)
+
+    def config(self) -> dict[str, Any]:
+        return {"lambd": self.lambd}
+
+
+class Hardshrink(Module):
+    """y = x where |x| > lambd, else 0; input and output of any one shape.
+
+    Arguments: `lambd`, a number.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Hardshrink(1.0)(cr.tensor([-2.0, 0.25, 1.5])).numpy()
+    array([-2. ,  0. ,  1.5], dtype=float32)
+    """
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = float(lambd)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.hardshrink(x, self.lambd)
+
+    def config(self) -> dict[str, Any]:
+        return {"lambd": self.lambd}
+
+
+class Tanhshrink(Module):
+    """y = x - tanh(x); input and output of any one shape.
+
+    >>> import chainrule as cr
+    >>> cr.nn.Tanhshrink()(cr.tensor([0.0, 100.0])).numpy()
+    array([ 0., 99.], dtype=float32)
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.tanhshrink(x)
 
 
 if not TYPE_CHECKING:

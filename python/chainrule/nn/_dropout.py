@@ -22,12 +22,20 @@ class _Rates:
         self.cells = np.array([0.0, 1.0])
 
 
+def _checked(name: str, generator: Any) -> Generator | None:
+    """TypeError for PyTorch's second argument, `inplace`."""
+    if isinstance(generator, bool):
+        raise TypeError(f"{name}: the second argument is a generator, got {generator}; write inplace={generator}")
+    checked: Generator | None = generator
+    return checked
+
+
 class Dropout(Module):
     """Random zeros in training, y = x * mask (see `cr.dropout`); in evaluation mode y = x.
 
     Arguments: `p`, the probability of a zero, from 0 to 1; `generator`, to draw from (default: the one that
-    `cr.manual_seed` seeds). A model file saves p; the generator's seed and stream are saved by `cr.save_checkpoint(...,
-    generator=generator)`.
+    `cr.manual_seed` seeds); `inplace`, as in PyTorch, without effect here: x always keeps its values. A model file
+    saves p; the generator's seed and stream are saved by `cr.save_checkpoint(..., generator=generator)`.
     `p` can be set, and changed before every step by a `cr.optim.StepSchedule` of the layer or of a model.
     Errors: ValueError for p out of range.
 
@@ -39,9 +47,9 @@ class Dropout(Module):
     array([1., 2.], dtype=float32)
     """
 
-    def __init__(self, p: float = 0.5, generator: Generator | None = None) -> None:
+    def __init__(self, p: float = 0.5, generator: Generator | None = None, inplace: bool = False) -> None:
         self.p = p
-        self.generator = generator
+        self.generator, self.inplace = _checked("Dropout", generator), bool(inplace)
 
     @property
     def p(self) -> float:
@@ -73,9 +81,10 @@ class Dropout(Module):
 class _Masked(Module):
     """Arguments of the layers that draw by their own rule."""
 
-    def __init__(self, p: float = 0.5, generator: Generator | None = None) -> None:
-        self.p = check_number(f"{type(self).__name__}: p", p, maximum=1)
-        self.generator = generator
+    def __init__(self, p: float = 0.5, generator: Generator | None = None, inplace: bool = False) -> None:
+        name = type(self).__name__
+        self.p = check_number(f"{name}: p", p, maximum=1)
+        self.generator, self.inplace = _checked(name, generator), bool(inplace)
 
     def config(self) -> dict[str, Any]:
         return {"p": self.p}

@@ -46,6 +46,43 @@ class Upsample(Module):
         return {name: getattr(self, name) for name in names}
 
 
+class UpsamplingNearest2d(Upsample):
+    """Images of another size, each element the nearest one: `Upsample` with mode "nearest".
+
+    Arguments: `size` of the result, or `scale_factor`. Input: x of shape (n, channels, h, w). Output: of the new size.
+
+    >>> import chainrule as cr
+    >>> cr.nn.UpsamplingNearest2d(scale_factor=2)(cr.tensor([[[[1.0, 3.0]]]])).tolist()
+    [[[[1.0, 1.0, 3.0, 3.0], [1.0, 1.0, 3.0, 3.0]]]]
+    """
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.ndim != 4:
+            raise ValueError(f"{type(self).__name__}: x must be (n, channels, h, w), got shape {x.shape}")
+        return interpolate(x, **super().config())
+
+    def config(self) -> dict[str, Any]:
+        return {"size": self.size, "scale_factor": self.scale_factor}
+
+
+class UpsamplingBilinear2d(UpsamplingNearest2d):
+    """Images of another size between whose corners elements are linear: `Upsample`, "bilinear", with `align_corners`.
+
+    Arguments, input and output as `UpsamplingNearest2d`.
+
+    >>> import chainrule as cr
+    >>> cr.nn.UpsamplingBilinear2d((1, 3))(cr.tensor([[[[1.0, 3.0]]]])).tolist()
+    [[[[1.0, 2.0, 3.0]]]]
+    """
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor)
+        self.mode, self.align_corners = "bilinear", True
+
+
 class PixelShuffle(Module):
     """Larger images from r*r times as many channels, `cr.nn.functional.pixel_shuffle`.
 

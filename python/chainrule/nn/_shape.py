@@ -30,13 +30,7 @@ class Flatten(Module):
         self.end_dim = check_integer("Flatten: end_dim", end_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        ndim = x.ndim
-        start, end = (d + ndim if d < 0 else d for d in (self.start_dim, self.end_dim))
-        if (start, end) == (1, 0):  # rows without axes of their own
-            return ops.reshape(x, (len(x), 1))
-        if not 0 <= start <= end < ndim:
-            raise ValueError(f"Flatten: axes {self.start_dim} to {self.end_dim} are not in shape {x.shape}")
-        return ops.reshape(x, (*x.shape[:start], product(x.shape[start : end + 1]), *x.shape[end + 1 :]))
+        return ops.flatten(x, self.start_dim, self.end_dim)
 
     def config(self) -> dict[str, Any]:
         dims = {"start_dim": self.start_dim, "end_dim": self.end_dim}

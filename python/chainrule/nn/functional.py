@@ -14,6 +14,7 @@ from ..ops._adaptive import adaptive_avg_pool2d as adaptive_avg_pool2d
 from ..ops._adaptive import adaptive_max_pool1d as adaptive_max_pool1d
 from ..ops._adaptive import adaptive_max_pool2d as adaptive_max_pool2d
 from ..ops._bilinear import bilinear as bilinear
+from ..ops._channels import prelu as _channel_prelu
 from ..ops._dropout import alpha_dropout as alpha_dropout
 from ..ops._dropout import dropout as dropout
 from ..ops._dropout import dropout1d as dropout1d
@@ -28,5 +29,5 @@ from ..ops._resize import pixel_shuffle as pixel_shuffle
 from ..ops._resize import pixel_unshuffle as pixel_unshuffle
 
 if not TYPE_CHECKING:
-    pad = _pad_last  # PyTorch's arguments
+    pad, prelu = _pad_last, _channel_prelu  # PyTorch's arguments
     __all__ = _exports.public_names(globals())

@@ -15,6 +15,7 @@ from ._arithmetic import *
 from ._attention import *
 from ._cast import *
 from ._class_losses import *
+from ._composed import *
 from ._conv import *
 from ._convolve import *
 from ._cumulative import *

@@ -11,6 +11,7 @@ from .._util.exports import own_names
 from ._arithmetic import _float_dtype, abs, add, div, equal, less, maximum, mul, square, sub, where
 from ._math import sqrt
 from ._names import Dim, by_dim
+from ._norms import norm
 from ._operands import one, pair
 from ._reduce import max, sum
 from ._shape import reshape
@@ -26,6 +27,8 @@ def _length(x: Tensor, p: float, axis: int, plus: float = 0.0) -> Tensor:
     """
     if p == 1:
         return sum(abs(x), axis, True)
+    if p not in (2, inf):
+        return norm(x, p, axis, True)
     if x.shape[axis] == 0:
         return add(sum(x, axis, True), 0 if not plus else sqrt(pair(x, plus)[1]))
     size = max(abs(x), axis, True)
@@ -41,9 +44,7 @@ def _length(x: Tensor, p: float, axis: int, plus: float = 0.0) -> Tensor:
 
 
 def _checked(name: str, p: float) -> float:
-    if p not in (1, 2, inf):
-        raise ValueError(f"{name}: p must be 1, 2 or inf, got {p!r}")
-    return float(p)
+    return inf if p == inf else check_number(f"{name}: p", p, above=True)
 
 
 def _axis(name: str, x: Tensor, axis: int) -> int:
@@ -59,7 +60,8 @@ def _without(x: Tensor, axis: int) -> Tensor:
 def normalize(x: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12, **names: Unpack[Dim]) -> Tensor:
     """Divide by the length along an axis, x / max(norm(x), eps).
 
-    Arguments: `x`, a float tensor; `p`, the norm: 2 for sqrt(sum(x**2)), 1 for sum(|x|), inf for max(|x|); `axis`, 1 as
+    Arguments: `x`, a float tensor; `p`, the norm: 2 for sqrt(sum(x**2)), 1 for sum(|x|), inf for max(|x|), another
+    number above 0 as `cr.norm`; `axis`, 1 as
     in PyTorch; `eps`, at least 0. Returns: a tensor of its shape. Errors: ValueError for p, axis or eps. Squares
     neither overflow nor vanish.
 

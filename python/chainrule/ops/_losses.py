@@ -7,6 +7,7 @@ them. `reduction` and `sample_weight` are the same for all: `reduced` in _loss_p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from math import inf, pi
 from typing import TYPE_CHECKING, Any
 
@@ -264,7 +265,7 @@ def binary_cross_entropy_with_logits(
     Small losses are as accurate as large ones, for both classes; an infinite score has the loss 0 or inf.
 
     Arguments: `logits`, scores; `target`, from 0 to 1; `weight`, as `cr.binary_cross_entropy`;
-    `pos_weight`, the weight of target 1 relative to 0: a number, or one per column of the scores,
+    `pos_weight`, the weight of target 1 relative to 0: a number, or an array that broadcasts with the scores,
     (1 - target) * log(1 + e**x) + pos_weight * target * log(1 + e**-x); the rest, returns and errors as `cr.mse_loss`.
 
     >>> import chainrule as cr
@@ -276,8 +277,8 @@ def binary_cross_entropy_with_logits(
     if pos_weight is None:
         return reduced(name, _element_weight(name, apply(_BCE, (x, t)), weight), reduction, sample_weight)
     positive = weights(pos_weight, x)
-    if positive.shape not in ((), x.shape[-1:]):
-        raise ValueError(f"{name}: pos_weight has shape {positive.shape}, expected a number or {x.shape[-1:]}")
+    if not all(a in (1, b) for a, b in zip_longest(positive.shape[::-1], x.shape[::-1], fillvalue=1)):
+        raise ValueError(f"{name}: pos_weight has shape {positive.shape}, which does not broadcast to {x.shape}")
     zero, one = sub(1, t), mul(positive, t)
     losses = add(mul(zero, softplus(counted(x, zero))), mul(one, softplus(neg(counted(x, one)))))
     losses = _element_weight(name, losses, weight)

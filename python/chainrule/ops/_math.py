@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._tensor import Tensor
+from .._util.checks import check_number
 from .._util.exports import own_names
-from ._arithmetic import _map_plan, add, div, maximum, minimum, mul, neg, sub
+from ._arithmetic import _map_plan, add, div, greater, maximum, minimum, mul, neg, sub, where
 from ._op import OPS, Attrs, Op, Rule, apply, register
 from ._operands import one
 
@@ -152,14 +153,22 @@ def _logistic_slope(x: Tensor) -> Tensor:
 _SOFTPLUS = _unary("softplus", "x", lambda gg, d, k, a: mul(mul(gg, k[1]), _logistic_slope(k[0])))
 
 
-def softplus(x: Any) -> Tensor:
-    """Smooth rectifier, log(1 + e**x), without overflow.
+def softplus(x: Any, beta: float = 1.0, threshold: float | None = None) -> Tensor:
+    """Smooth rectifier, log(1 + e**(beta * x)) / beta, without overflow.
+
+    Arguments: `x`, a tensor, array or number of any shape; `beta`, above 0; `threshold`, where given, x itself where
+    beta * x is above it, as PyTorch's function does from 20 on; by default the formula holds everywhere.
+    Errors: ValueError for another beta, TypeError for a threshold that is no number.
 
     >>> import chainrule as cr
     >>> cr.softplus([0.0, 100.0]).numpy()
     array([  0.6931472, 100.       ], dtype=float32)
     """
-    return apply(_SOFTPLUS, (one(x),))
+    source, factor = one(x), check_number("softplus: beta", beta, above=True)
+    scaled = source if factor == 1 else mul(source, factor)
+    found = apply(_SOFTPLUS, (scaled,))
+    found = found if factor == 1 else div(found, factor)
+    return found if threshold is None else where(greater(scaled, float(threshold)), source, found)
 
 
 _ERF = _unary("erf", "x", lambda gg, d, k, a: mul(_apply_gradient("erf", gg, k), mul(-2, _limited(k[0]))))

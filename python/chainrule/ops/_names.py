@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-__all__ = ["Dim", "by_dim", "no_pair"]
+__all__ = ["Dim", "Ends", "by_dim", "check_ends", "no_pair"]
 
 
 class Dim(TypedDict, total=False):
@@ -12,6 +12,24 @@ class Dim(TypedDict, total=False):
 
     dim: Any
     keepdim: bool
+
+
+class Ends(TypedDict, total=False):
+    """Other names of `start_axis` and `end_axis`."""
+
+    start_dim: int
+    end_dim: int
+
+
+def check_ends(name: str, names: Ends, start_axis: int, end_axis: int) -> None:
+    """Raise TypeError for other names, and for an argument that is given twice."""
+    unknown = [key for key in names if key not in ("start_dim", "end_dim")]
+    if unknown:
+        raise TypeError(f"{name}: there is no argument {unknown[0]!r}; expected start_axis, end_axis")
+    if ("start_dim" in names and start_axis != 0) or ("end_dim" in names and end_axis != -1):
+        raise TypeError(
+            f"{name}: start_axis and start_dim, or end_axis and end_dim, are the same argument, given twice"
+        )
 
 
 def by_dim(name: str, names: Dim, axis: Any, keepdims: bool | None = None, default: Any = None) -> tuple[Any, Any]:

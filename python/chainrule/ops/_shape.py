@@ -17,7 +17,7 @@ from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
 from ._cast import astype
 from ._dtypes import common_dtype
-from ._names import Dim, by_dim
+from ._names import Dim, Ends, by_dim, check_ends
 from ._op import LINEAR, Attrs, Op, Plan, Shape, Spec, Tangents, apply, register
 from ._operands import one, own
 from ._strides import (
@@ -76,21 +76,29 @@ def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     return out
 
 
-def flatten(x: Any, start_axis: int = 0) -> Tensor:
-    """Merge the axes from `start_axis` on into one; a negative one counts from the end.
+def flatten(x: Any, start_axis: int = 0, end_axis: int = -1, **names: Unpack[Ends]) -> Tensor:
+    """Merge the axes from `start_axis` to `end_axis` into one; negative ones count from the end.
 
-    Errors: ValueError for an axis that does not exist.
+    Arguments: `start_axis` and `end_axis`, also named `start_dim` and `end_dim`; a start behind the last axis appends
+    one of length 1.
+    Errors: ValueError for axes that do not exist or are not in order.
 
     >>> import numpy as np
     >>> import chainrule as cr
     >>> cr.flatten(np.ones((2, 3, 4)), start_axis=1).shape
     (2, 12)
     """
+    if names:
+        check_ends("flatten", names, start_axis, end_axis)
+        start_axis, end_axis = names.get("start_dim", start_axis), names.get("end_dim", end_axis)
     source = own(x)
-    start = start_axis + source.ndim if start_axis < 0 else start_axis
-    if not 0 <= start <= source.ndim:
-        raise ValueError(f"flatten: start_axis {start_axis} is out of range for {source.ndim} dimensions")
-    return reshape(source, (*source.shape[:start], product(source.shape[start:])))
+    ndim = source.ndim
+    start, end = (axis + ndim if axis < 0 else axis for axis in (start_axis, end_axis))
+    if not 0 <= start <= ndim:
+        raise ValueError(f"flatten: start_axis {start_axis} is out of range for {ndim} dimensions")
+    if not (start <= end < ndim or (start == ndim and end_axis == -1)):
+        raise ValueError(f"flatten: axes {start_axis} to {end_axis} are not in shape {source.shape}")
+    return reshape(source, (*source.shape[:start], product(source.shape[start : end + 1]), *source.shape[end + 1 :]))
 
 
 def _transpose_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
@@ -321,11 +329,11 @@ def index_tensor(name: str, index: Any, length: int) -> Tensor:
     return checked
 
 
-def take(x: Any, indices: Any, axis: int = 0) -> Tensor:
+def take(x: Any, indices: Any, axis: int | None = 0) -> Tensor:
     """Gather rows, out[i] = x[indices[i]], or slices along another axis.
 
     Arguments: `x` (n, ...); `indices`, integers of any shape; negative ones count from the end; `axis`, whose place the
-    axes of the indices take.
+    axes of the indices take; None: the elements of x in C order, NumPy's default.
     Returns: a tensor of shape indices.shape + x.shape[1:] for axis 0.
     Errors: IndexError naming the position, TypeError for indices that are not integers, ValueError for an axis that
     does not exist.
@@ -335,9 +343,10 @@ def take(x: Any, indices: Any, axis: int = 0) -> Tensor:
     array([[3.],
            [1.]], dtype=float32)
     """
-    source = one(x)
+    source = one(x) if axis is not None else reshape(own(x), -1)
     if source.ndim == 0:
         raise ValueError("take: x has no rows: it is 0-d")
+    axis = 0 if axis is None else axis
     (at,) = axes_of("take", axis, source.ndim)
     index = index_tensor("take", indices, source.shape[at])
     others = [i for i in range(source.ndim) if i != at]

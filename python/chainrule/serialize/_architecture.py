@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ..nn import LAYERS, Buffer, Module, Parameter
 from ..nn._containers import _Container
 from ..nn._init import without_initial_weights
+from ..nn._parameters import _Parameters
 from ..nn._registry import REGISTERED
 from ..random import default_generator
 from ._container import dump
@@ -284,7 +285,7 @@ def _places(model: Module) -> Iterator[tuple[str, tuple[Module, str, Any]]]:
 def _put(holder: Module, key: str, value: Any) -> None:
     """Replace a member: an attribute, or an item of a list, tuple or dict, which may be nested."""
     attribute, *path = key.split(".")
-    if isinstance(holder, _Container):
+    if isinstance(holder, (_Container, _Parameters)):
         holder._put(key, value)
     elif attribute in vars(holder):
         setattr(holder, attribute, _replaced(vars(holder)[attribute], path, value))

@@ -1,0 +1,1 @@
+"""Calls that PyTorch understands, too, and their comparison; these modules import it."""
