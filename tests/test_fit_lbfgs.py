@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -167,6 +169,39 @@ def test_training_ends_where_a_step_changes_nothing() -> None:
     assert trainer.run_epoch() == history.loss[-1]
     assert trainer.converged
     assert optimizer.func_evals - evaluations < 50
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_trainer_whose_optimizer_changes(compile: bool) -> None:
+    """From and to L-BFGS; nothing keeps the model alive."""
+    model, other = net(), net()
+    first, second = lbfgs(model), cr.optim.SGD(model.parameters(), lr=0.1)
+    options: dict[str, Any] = {"loss": cr.cross_entropy, "batch_size": None, "shuffle": False, "compile": compile}
+    trainer = cr.Trainer(model, X, LABELS, optimizer=second, **options)
+    losses = [trainer.run_epoch()]
+    trainer.optimizer = first
+    losses += [trainer.run_epoch()]
+    trainer.clip_norm = 1.0
+    with pytest.raises(ValueError, match="Trainer: clip_norm does not go with LBFGS"):
+        trainer.run_epoch()
+    trainer.clip_norm, trainer.optimizer = None, second
+    losses += [trainer.run_epoch()]
+    own, steps = lbfgs(other), cr.optim.SGD(other.parameters(), lr=0.1)
+    x = cr.tensor(X)
+    expected = by_hand(other, steps, lambda: cr.cross_entropy(other(x), LABELS), 1)  # type: ignore[arg-type]
+    expected += by_hand(other, own, lambda: cr.cross_entropy(other(x), LABELS), 1)
+    expected += by_hand(other, steps, lambda: cr.cross_entropy(other(x), LABELS), 1)  # type: ignore[arg-type]
+    assert losses == expected
+    assert not trainer.converged
+    trainer.optimizer = first
+    trainer.run_epoch()
+    alive = weakref.ref(model)
+    gc.disable()
+    try:
+        del trainer, model, first, second
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_early_stopping_and_averaging() -> None:

@@ -34,7 +34,7 @@ class LBFGSSteps:
     def __init__(self, caller: str, rows: Dataset, loss: Callable[..., Tensor], optimizer: LBFGS) -> None:
         self._caller, self._rows, self._loss, self._optimizer = caller, rows, loss, optimizer
         self._data = [rows.x, rows.y, *(() if rows.weight is None else (rows.weight,))]
-        self._evaluate: Evaluate = self._eagerly
+        self._compiled: Evaluate | None = None
 
     def check(self, batch_size: int, schedules: Sequence[object], **clipping: float | None) -> None:
         """Raise ValueError for options that L-BFGS has no meaning for."""
@@ -55,8 +55,7 @@ class LBFGSSteps:
         optimizer, watched = self._optimizer, (self._rows.model, self._loss)
         # Not a method of this object: without a circle, programs are freed with the trainer.
         closure = partial(_loss_and_gradients, self._rows.model, self._loss, optimizer)
-        compiled = optimizer._compiled(closure, self._data, watched, micro_batch)
-        self._evaluate = compiled
+        self._compiled = compiled = optimizer._compiled(closure, self._data, watched, micro_batch)
         with self._without_draws(), thread_modes(self._rows.model, training=True):
             compiled.plan(sum(parameter.size for parameter in optimizer.params))
 
@@ -66,7 +65,9 @@ class LBFGSSteps:
             "numbers in training; leave dropout out, or use another optimizer"
         )
 
-    def _eagerly(self, direction: Tensor) -> Point:
+    def _evaluate(self, direction: Tensor) -> Point:
+        if self._compiled is not None:
+            return self._compiled(direction)
         rows, loss, optimizer = self._rows, self._loss, self._optimizer
         point = optimizer._evaluate(partial(_loss_and_gradients, rows.model, loss, optimizer, *self._data), direction)
         optimizer.zero_grad()

@@ -274,7 +274,7 @@ class Trainer:
         if all(a is b for a, b in zip_longest(settings, self._settings)):
             return
         self._plans.clear()
-        self._compiled = self._lbfgs = None
+        self._compiled, self._lbfgs, self.converged = None, None, False
         if isinstance(self.optimizer, LBFGS):
             self._lbfgs = LBFGSSteps(self._caller, self.rows, self.loss, self.optimizer)
             self._lbfgs.check(self.batch_size, self.schedules, clip_norm=self.clip_norm, clip_value=self.clip_value)
