@@ -59,6 +59,87 @@ def test_buffers_are_copied_or_averaged() -> None:
     assert averaged.module.running_mean.tolist() == [2.0, 2.0]
 
 
+def normed(dtype: type = np.float64) -> cr.nn.Sequential:
+    source = cr.random.Generator(seed=8)
+    layers = [cr.nn.Linear(3, 4, dtype=dtype, generator=source), cr.nn.BatchNorm1d(4, momentum=0.3, dtype=dtype)]
+    last = [cr.nn.Tanh(), cr.nn.BatchNorm1d(4, dtype=dtype), cr.nn.Linear(4, 1, dtype=dtype, generator=source)]
+    return cr.nn.Sequential(*layers, *last)
+
+
+def statistics(net: cr.nn.Module) -> dict[str, Any]:
+    return {name: value.copy() for name, value in net.state_dict().items() if "running" in name or "num_" in name}
+
+
+def test_update_bn_is_the_mean_over_the_batches() -> None:
+    """Batches of 24 and 16 rows count alike; the second layer sees what the first one gives in training mode."""
+    net = normed()
+    net(X.astype(np.float64))  # statistics to be forgotten
+    sizes = [X[:24].astype(np.float64), X[24:].astype(np.float64)]
+    expected: dict[str, list[Any]] = {"1": [], "3": []}
+    for x in sizes:
+        for name in expected:
+            inner = x @ net[0].weight.numpy() + net[0].bias.numpy()
+            if name == "3":
+                inner = np.tanh((inner - inner.mean(0)) / np.sqrt(inner.var(0) + 1e-5))
+            expected[name].append((inner.mean(0), inner.var(0, ddof=1)))
+    averaged = cr.AveragedModel(net)
+    weights = [p.numpy().copy() for p in averaged.parameters()]
+    averaged.eval()
+    loader = cr.data.DataLoader(cr.data.TensorDataset(X, Y), batch_size=24)
+    for given in (sizes, [(x, x[:, :1]) for x in sizes], [[cr.tensor(x), 0] for x in sizes], loader):
+        cr.update_bn(given, averaged)
+        found = statistics(averaged.module)
+        for name, parts in expected.items():
+            np.testing.assert_allclose(found[f"{name}.running_mean"], np.mean([m for m, _ in parts], 0), rtol=1e-7)
+            np.testing.assert_allclose(found[f"{name}.running_var"], np.mean([v for _, v in parts], 0), rtol=1e-7)
+            assert found[f"{name}.num_batches_tracked"] == 2
+    other = cr.AveragedModel(net)
+    cr.update_bn(X.astype(np.float64), other, batch_size=24)
+    cr.update_bn(sizes, averaged)
+    assert all((a == b).all() for a, b in zip(statistics(other).values(), statistics(averaged).values(), strict=True))
+    assert all((a == b.numpy()).all() for a, b in zip(weights, averaged.parameters(), strict=True))
+    assert (averaged.module[1].momentum, averaged.training, averaged.module[1].training) == (0.3, False, False)
+
+
+def test_update_bn_refuses_and_leaves_the_statistics() -> None:
+    net = normed()
+    net(X.astype(np.float64))
+    before = statistics(net)
+    refused: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
+        ([], {}, ValueError, "update_bn: there are no batches"),
+        (iter([X[:20], X[:1]]), {}, ValueError, "batch"),
+        (3, {}, TypeError, "update_bn: loader must be an iterable of batches or arrays, got int"),
+        ([X], {"batch_size": 8}, TypeError, "update_bn: batch_size goes with arrays"),
+        (X, {"batch_size": 0}, ValueError, "update_bn: batch_size"),
+        (np.float32(1), {}, ValueError, "update_bn: the inputs must have the same number of rows"),
+        (X[:, :2], {}, ValueError, "linear"),
+    ]
+    for loader, options, error, message in refused:
+        with pytest.raises(error, match=message):
+            cr.update_bn(loader, net, **options)
+        assert all((a == b).all() for a, b in zip(before.values(), statistics(net).values(), strict=True))
+        assert net[1].momentum == 0.3
+    with pytest.raises(TypeError, match="update_bn: model must be a Module"):
+        cr.update_bn(net, X)  # type: ignore[arg-type]
+    with pytest.raises(cr.CompileError, match="update_bn: called inside a compiled function"):
+        cr.compile(lambda x: (cr.update_bn([X], net), x * 2.0)[1])(cr.tensor([1.0]))
+    cr.update_bn(iter([]), model())  # without batch norm nothing is to be done
+
+
+def test_update_bn_in_fit() -> None:
+    net = normed(np.float32)
+    averaging = cr.WeightAveraging(update_bn=X)
+    fit(net, 4, callbacks=averaging)
+    assert averaging.averaged is not None
+    again = cr.AveragedModel(net)
+    cr.update_bn(X, again)
+    assert all((a == b).all() for a, b in zip(statistics(net).values(), statistics(again).values(), strict=True))
+    assert net[1].num_batches_tracked.item() == 1
+    plain = normed(np.float32)
+    fit(plain, 4, callbacks=cr.WeightAveraging())
+    assert plain[1].num_batches_tracked.item() == 20
+
+
 def test_in_fit_the_model_has_the_average_at_the_end() -> None:
     seen: list[Any] = []
     net = model()

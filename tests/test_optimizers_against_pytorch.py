@@ -230,3 +230,65 @@ def test_clipped_gradients_are_those_of_pytorch(norm_type: float, max_norm: floa
         for p, q in zip(own, other, strict=True):
             assert p.grad is not None and q.grad is not None
             np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-12)
+
+
+def test_lbfgs_in_fit_takes_the_steps_of_pytorch() -> None:
+    """Without a line search: three steps of five iterations, on nets with one hidden layer, to 1e-8."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x, y = rng.standard_normal((25, 3)), rng.standard_normal((25, 2))
+        layers = [linear(rng, 3, 4), cr.nn.Tanh(), linear(rng, 4, 2)]
+        peer = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2)).double()
+        copy_linear(layers, peer)
+        optimizer = torch.optim.LBFGS(peer.parameters(), lr=0.3, max_iter=5)
+
+        def closure(peer: Any = peer, optimizer: Any = optimizer, x: Any = x, y: Any = y) -> Any:
+            optimizer.zero_grad()
+            loss = torch.nn.functional.mse_loss(peer(torch.tensor(x)), torch.tensor(y))
+            loss.backward()
+            return loss
+
+        losses = [optimizer.step(closure).item() for _ in range(3)]
+        model = cr.nn.Sequential(*layers)
+        own = cr.optim.LBFGS(model.parameters(), lr=0.3, max_iter=5)
+        history = cr.fit(model, x, y, loss=cr.mse_loss, optimizer=own, epochs=3, batch_size=None, progress=False)
+        np.testing.assert_allclose(history.loss, losses, rtol=1e-8)
+        np.testing.assert_allclose(model[0].weight.numpy().T, peer[0].weight.detach().numpy(), rtol=1e-8, atol=1e-8)
+
+
+def test_update_bn_gives_the_statistics_of_pytorch() -> None:
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        momentum = None if seed % 2 else float(rng.uniform(0.05, 0.5))
+        layers = [
+            linear(rng, 3, 4),
+            cr.nn.BatchNorm1d(4, momentum=momentum, dtype=np.float64),
+            cr.nn.Tanh(),
+            cr.nn.BatchNorm1d(4, dtype=np.float64),
+        ]
+        norms = [torch.nn.BatchNorm1d(4, momentum=momentum), torch.nn.Tanh(), torch.nn.BatchNorm1d(4)]
+        peer = torch.nn.Sequential(torch.nn.Linear(3, 4), *norms).double()
+        copy_linear(layers, peer)
+        batches = [rng.standard_normal((int(n), 3)) for n in rng.integers(2, 12, 3)]
+        averaged = cr.AveragedModel(cr.nn.Sequential(*layers))
+        theirs = torch.optim.swa_utils.AveragedModel(peer)
+        cr.update_bn([(x, 0) for x in batches], averaged)
+        torch.optim.swa_utils.update_bn([(torch.tensor(x), 0) for x in batches], theirs)
+        for i in (1, 3):
+            for name in ("running_mean", "running_var", "num_batches_tracked"):
+                found, expected = getattr(averaged.module[i], name).numpy(), getattr(theirs.module[i], name).numpy()
+                np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def linear(rng: Any, inputs: int, outputs: int) -> cr.nn.Linear:
+    layer = cr.nn.Linear(inputs, outputs, dtype=np.float64)
+    layer.weight.copy_(rng.standard_normal((inputs, outputs)))
+    return layer
+
+
+def copy_linear(layers: list[Any], peer: Any) -> None:
+    with torch.no_grad():
+        for own, theirs in zip(layers, peer, strict=True):
+            if isinstance(own, cr.nn.Linear):
+                theirs.weight.copy_(torch.tensor(own.weight.numpy().T.copy()))
+                theirs.bias.copy_(torch.tensor(own.bias.numpy()))

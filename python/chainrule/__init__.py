@@ -94,7 +94,7 @@ _ON_FIRST_USE = {
     "train": (
         *("AveragedModel", "Callback", "EarlyStopping", "History", "Trainer", "WeightAveraging", "fit"),
         *("JSONLinesLogger", "MLflowLogger", "TensorBoardLogger", "WandbLogger"),
-        *("linear_regression", "load_checkpoint", "save_checkpoint"),
+        *("linear_regression", "load_checkpoint", "save_checkpoint", "update_bn"),
     ),
     "tabular": (),
     "tuning": ("Search", "Trial", "multi_start", "search"),
@@ -233,6 +233,7 @@ __all__ = [
     "triu_indices",
     "tuning",
     "unique",
+    "update_bn",
     "use_isa",
     "value_and_grad",
     "vjp",

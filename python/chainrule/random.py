@@ -73,6 +73,7 @@ class Generator:
             "random: numbers drawn inside a compiled function would be the same at every call; draw them outside and "
             "pass them as an argument"
         )
+        grad_mode.check_draw()
         stream = self.stream
         self.stream = (stream + 1) % 2**64
         return stream

@@ -266,8 +266,8 @@ IN_PYTHON = [
     Mutant(
         "NaN loss trained on",
         "python/chainrule/train/_trainer.py",
-        "        if self._check_loss:\n            _require_finite(value)",
-        "        if not self._check_loss:\n            _require_finite(value)",
+        "        if self._check_loss:\n            require_finite(value)",
+        "        if not self._check_loss:\n            require_finite(value)",
         "test_trainer.py test_fit.py",
     ),
     Mutant(

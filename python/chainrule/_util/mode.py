@@ -7,7 +7,8 @@ function is traced it is the compiler's Trace, which has the same methods and ap
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from .dtypes import Array, Shape, Spec
 from .errors import CompileError
 from .programs import PROGRAMS, cache_program
 
-__all__ = ["EAGER", "Eager", "Executor", "grad_mode"]
+__all__ = ["EAGER", "Eager", "Executor", "grad_mode", "without_draws"]
 
 # Tensor is defined in a layer above this one, so only its attributes are used here.
 _Tensor = Any
@@ -160,6 +161,7 @@ class Eager:
 
     def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], rates: Array) -> Any:
         """Draw the mask and advance the generator to its next stream."""
+        grad_mode.check_draw()
         words = state.view(np.uint64)
         seed, stream = words.tolist()
         out = np.empty(shape, dtype)
@@ -261,6 +263,7 @@ class _GradMode(threading.local):
     replaced: dict[int, _Tensor] = {}  # noqa: RUF012 (never changed) what stands for a tensor, by its number, in ops
     # (module, training) by id(module), where this thread has modes of its own: `thread_modes` in nn/_evaluate.py.
     modules: dict[int, tuple[Any, bool]] | None = None
+    no_draws: str | None = None  # the message of the error that a draw of random numbers is
     # (executor, enabled, replaced): an attribute of a thread costs each op 40 ns.
     of_ops: tuple[Executor, bool, dict[int, _Tensor]] = (EAGER, True, replaced)
 
@@ -282,6 +285,11 @@ class _GradMode(threading.local):
         self.replaced = replaced
         self.set(self.enabled, self.executor)
 
+    def check_draw(self) -> None:
+        """Raise ValueError where random numbers must not be drawn."""
+        if self.no_draws is not None:
+            raise ValueError(self.no_draws)
+
     def state(self) -> dict[str, Any]:
         """All of this thread's modes, for `restore`."""
         return dict(self.__dict__)
@@ -294,3 +302,13 @@ class _GradMode(threading.local):
 
 
 grad_mode = _GradMode()
+
+
+@contextmanager
+def without_draws(message: str) -> Iterator[None]:
+    """Inside the block a draw of random numbers is a ValueError, in this thread."""
+    before, grad_mode.no_draws = grad_mode.no_draws, message
+    try:
+        yield
+    finally:
+        grad_mode.no_draws = before

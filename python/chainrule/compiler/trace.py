@@ -249,6 +249,7 @@ class Trace:
 
     def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], rates: Array) -> Any:
         """Append a draw of a mask from the next stream of a generator; a run reads rates that are not constant."""
+        grad_mode.check_draw()
         earlier = self._draws.get(id(state), (state, 0))[1]
         self._draws[id(state)] = state, earlier + 1
         spec = Spec(shape, dtype)

@@ -119,15 +119,18 @@ class LBFGS:
             found.append(closure())
             return found[-1]
 
+        self._run(partial(self._evaluate, kept))
+        return found[0]
+
+    def _run(self, at_parameters: Evaluate) -> None:
+        """Iterate until a limit or a tolerance of one step is reached."""
         last = self.func_evals + self.max_eval
-        evaluate = partial(self._evaluate, kept)
-        for done, (change, before, point) in enumerate(self._iterations(evaluate, last), 1):
+        for done, (change, before, point) in enumerate(self._iterations(at_parameters, last), 1):
             if done >= self.max_iter or self.func_evals >= last or point.largest <= self.tolerance_grad:
                 break
             moved = _largest(change)
             if moved <= self.tolerance_change or abs(point.loss - before) < self.tolerance_change:
                 break
-        return found[0]
 
     def _iterations(self, at_parameters: Evaluate, last: int) -> Iterator[tuple[Tensor, float, Point]]:
         """Iterate while evaluations are left and the loss falls; yield the change, the loss before it, the new point.
@@ -142,6 +145,7 @@ class LBFGS:
             gradient = here.gradient
             if self._previous is not None:
                 self._history.add(self._previous[1], gradient, self._previous[0])
+                self._previous = None  # a step that finds no lower loss leaves the state as the next one finds it
             (direction, slope), rate = self._history.direction(gradient), self.lr
             if self.n_iter == 0:
                 rate = self._first_rate(gradient)
@@ -211,18 +215,23 @@ class LBFGS:
             gradients.append(gradient)
         return gradients
 
-    def _compiled(self, closure: Callable[..., Any], data: Sequence[Tensor], watched: Sequence[Any]) -> Evaluate:
+    def _compiled(
+        self, closure: Callable[..., Any], data: Sequence[Any], watched: Sequence[Any], micro_batch: int | None = None
+    ) -> _CompiledClosure:
         """A closure of the data as one program, with the gradient as a vector; the rows are computed in blocks."""
 
-        def along(direction: Tensor, *data: Tensor) -> tuple[Tensor, ...]:
+        def along(direction: Tensor, *data: Any) -> tuple[Tensor, ...]:
             loss = closure(*data)
             with no_grad():
                 found = _gather_along(direction, *self._gradients())
             self.zero_grad()
             return (loss.detach(), *found)
 
-        program = Compiled(along, watched=watched)
-        return lambda direction: _point(*program(direction, *data))
+        return _CompiledClosure(Compiled(along, micro_batch, watched), data)
+
+    def _saved(self) -> dict[str, Any]:
+        """What `self.__dict__.update` sets back to here; a state of `state_dict` has copies of all vectors."""
+        return {**vars(self), "_history": self._history.copy()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the options, the counts, the history and the last gradient and step.
@@ -265,6 +274,21 @@ class LBFGS:
         fresh._previous = (previous[0], previous[1]) if previous else None
         fresh.n_iter, fresh.func_evals = int(state["n_iter"]), int(state["func_evals"])
         self.__dict__.update({**vars(fresh), "params": self.params})
+
+
+class _CompiledClosure:
+    """A program of the loss, the gradient and the slope along a direction, with its data."""
+
+    def __init__(self, program: Compiled[Any], data: Sequence[Any]) -> None:
+        self._program, self._data = program, data
+
+    def __call__(self, direction: Tensor) -> Point:
+        """Evaluate at the parameters as they are."""
+        return _point(*self._program(direction, *self._data))
+
+    def plan(self, size: int) -> None:
+        """Trace the program for so many parameters, which evaluates nothing."""
+        self._program.plan_of(Tensor._wrap(np.zeros(size)), *self._data)
 
 
 _OPTIONS = (

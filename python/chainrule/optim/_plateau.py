@@ -7,7 +7,7 @@ from math import inf
 from typing import Any, Protocol
 
 from ._base import Optimizer
-from ._schedules import at_least, check_names, plus, times
+from ._schedules import at_least, check_names, check_optimizer, plus, times
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -57,8 +57,7 @@ class ReduceLROnPlateau:
         eps: float = 1e-8,
         monitor: str | None = None,
     ) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"ReduceLROnPlateau: expected an optimizer of cr.optim, got {type(optimizer).__name__}")
+        check_optimizer("ReduceLROnPlateau", optimizer)
         if mode not in ("min", "max"):
             raise ValueError(f"ReduceLROnPlateau: mode must be 'min' or 'max', got {mode!r}")
         if threshold_mode not in ("rel", "abs"):

@@ -11,6 +11,7 @@ import numpy as np
 from .. import ops
 from .._util.checks import check_integer, check_number
 from ._base import Optimizer
+from ._lbfgs import LBFGS
 
 __all__ = ["CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "SequentialLR", "StepLR"]
 
@@ -38,8 +39,7 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(self).__name__}: expected an optimizer of cr.optim, got {type(optimizer).__name__}")
+        check_optimizer(type(self).__name__, optimizer)
         self.optimizer, self.last_epoch = optimizer, 0
         self.base_lrs = [group.initial.setdefault("lr", float(group["lr"])) for group in optimizer.param_groups]
         self._set_rates()
@@ -93,6 +93,14 @@ class LRScheduler:
             raise
         for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             group.initial["lr"] = base
+
+
+def check_optimizer(name: str, optimizer: object, further: str = "") -> None:
+    """Raise TypeError for what has no options that a schedule sets."""
+    if isinstance(optimizer, LBFGS):
+        raise TypeError(f"{name}: LBFGS takes no schedule; set its lr between steps, with a line search leave it at 1")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{name}: expected an optimizer of cr.optim{further}, got {type(optimizer).__name__}")
 
 
 class StepLR(LRScheduler):

@@ -15,7 +15,7 @@ from .._util.mode import grad_mode
 from ..ops._dropout import rates_of
 from ._base import Group, Optimizer
 from ._options import Number
-from ._schedules import check_names
+from ._schedules import check_names, check_optimizer
 
 __all__ = ["StepSchedule"]
 
@@ -241,7 +241,7 @@ def _owners(target: Any, option: str) -> Sequence[_Owner]:
             )
         return [_OfGroup(group, option) for group in target.param_groups]
     if not hasattr(target, "modules"):
-        raise TypeError(f"StepSchedule: expected an optimizer of cr.optim or a model, got {type(target).__name__}")
+        check_optimizer("StepSchedule", target, " or a model")
     if option != "p":
         raise ValueError(f"StepSchedule: option of a model must be 'p', the rate of its dropout, got {option!r}")
     layers = list({id(layer): layer for layer in target.modules() if hasattr(layer, "_rate_cells")}.values())

@@ -53,6 +53,13 @@ class History:
         found, slope = _recursion(room)(gradient, self._scale, *(part for pair in pairs for part in pair))
         return found, slope.item()
 
+    def copy(self) -> History:
+        """Another one of the same pairs, which are never changed."""
+        other = History(self.size)
+        other.pairs.extend(self.pairs)
+        other._scale = self._scale
+        return other
+
     def state(self) -> list[list[npt.NDArray[Any]]]:
         """Copies of the pairs."""
         return [[step.numpy().copy(), change.numpy().copy()] for step, change, _ in self.pairs]

@@ -9,6 +9,7 @@ from ._fit import fit
 from ._history import History
 from ._linear_regression import linear_regression
 from ._loggers import JSONLinesLogger, MLflowLogger, TensorBoardLogger, WandbLogger
+from ._statistics import update_bn
 from ._trainer import Trainer
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "linear_regression",
     "load_checkpoint",
     "save_checkpoint",
+    "update_bn",
 ]

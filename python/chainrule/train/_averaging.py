@@ -16,6 +16,7 @@ from ..autodiff import no_grad
 from ..nn import Module
 from ._callbacks import Callback
 from ._history import History
+from ._statistics import update_bn
 
 __all__ = ["AveragedModel", "WeightAveraging"]
 
@@ -27,7 +28,8 @@ class AveragedModel(Module):
     mean of all (stochastic weight averaging), or with `decay` a = a + (1 - decay) * (w - a), an exponential average.
 
     Arguments: `model`; `decay`, from 0 to 1, or None for the mean; `use_buffers`, whether buffers are averaged, too;
-    else they are copied. Attributes: `module`, the copy; `n_averaged`, the number of calls.
+    else they are copied: `cr.update_bn` computes the statistics of batch norm for the averaged weights.
+    Attributes: `module`, the copy; `n_averaged`, the number of calls.
     Input and output: as the model. Errors: ValueError for a model of other parameters.
     Source: Izmailov et al., Averaging weights leads to wider optima and better generalization, UAI 2018.
 
@@ -78,7 +80,8 @@ class WeightAveraging(Callback):
 
     Arguments: `decay`, as `cr.AveragedModel`; `start`, the first epoch that counts, from 1; `use_buffers`. Attribute:
     `averaged`, the `cr.AveragedModel`, None before training. A `cr.fit` that continues the History goes on from the
-    model's own last weights. Statistics of batch norm are those of the last epoch, or averages with `use_buffers`.
+    model's own last weights. Statistics of batch norm are those of the last epoch, or averages with `use_buffers`, or,
+    with `update_bn`, those of the averaged weights: inputs for `cr.update_bn`, which is called with them at the end.
 
     >>> import chainrule as cr
     >>> X = cr.random.Generator(seed=0).normal((32, 2))
@@ -89,10 +92,12 @@ class WeightAveraging(Callback):
     3
     """
 
-    def __init__(self, decay: float | None = None, start: int = 1, use_buffers: bool = False) -> None:
+    def __init__(
+        self, decay: float | None = None, start: int = 1, use_buffers: bool = False, update_bn: Any = None
+    ) -> None:
         self.decay = None if decay is None else check_number("WeightAveraging: decay", decay, maximum=1)
         self.start = check_integer("WeightAveraging: start", start, 1)
-        self.use_buffers = bool(use_buffers)
+        self.use_buffers, self.update_bn = bool(use_buffers), update_bn
         self.averaged: AveragedModel | None = None
         self._model: Module | None = None
         self._last: dict[str, Any] | None = None  # the model's own weights, when it has the average
@@ -119,6 +124,8 @@ class WeightAveraging(Callback):
     def end(self, model: Module) -> None:
         """Set the model's weights to the average."""
         if self.averaged is not None and self.averaged.n_averaged:
+            if self.update_bn is not None:
+                update_bn(self.update_bn, self.averaged.module)
             self._last = model.state_dict()
             model.load_state_dict(self.averaged.module.state_dict())
 

@@ -16,15 +16,14 @@ from ..nn import Module
 from ..nn._evaluate import evaluating, predict_eagerly
 from ..nn._inputs import has_several, map_parts
 from ..nn._output import Output, output_of
-from ..optim import StepSchedule
+from ..optim import LBFGS, StepSchedule
 from ._batches import BatchTrainer
 from ._dataset import Dataset, prepare_validation
 from ._fit_arguments import class_weights, hold_out, make_callbacks, make_optimizer, progress_of, resolve_loss
 from ._fit_metrics import Metric, of_classes, resolve_metrics
 from ._history import History
 from ._progress import make_progress
-from ._scheduling import Schedule, each, epoch_schedules
-from ._trainer import Optimizer
+from ._scheduling import Optimizer, Schedule, each, epoch_schedules
 from ._training import FitTrainer, Training
 
 __all__ = ["History", "fit"]
@@ -38,7 +37,7 @@ def fit(
     y: Any = None,
     *,
     loss: Callable[..., Tensor] | None = None,
-    optimizer: Optimizer | str | None = None,
+    optimizer: Optimizer | LBFGS | str | Callable[[Iterable[Tensor]], Optimizer | LBFGS] | None = None,
     epochs: int = 10,
     batch_size: int | None = _BATCH_SIZE,
     micro_batch: int | None = None,
@@ -68,7 +67,9 @@ def fit(
 
     Arguments: those of `cr.Trainer`, where `loss` may be left out if the model ends with `cr.nn.Output`, which then
     also converts `y` (`targets`: texts, bools and any integers are labels); `optimizer`, an object, a name of
-    `cr.optim` ("sgd", "adam", ...) with its default rate, or None for Adam; `epochs`, the number to run;
+    `cr.optim` ("sgd", "adam", ...) with its default rate, a class or function that makes one of `model.parameters()`,
+    or None for Adam; `cr.optim.LBFGS` ("lbfgs": with line search) takes `batch_size=None`, an epoch is one of its
+    steps, and training ends when a step changes nothing; `epochs`, the number to run;
     `class_weight`, weights by class that multiply `sample_weight`: a dict (1 for classes that it does not name), or
     "balanced", n / (classes * rows of the class); `validation`, `(X, y)` to evaluate after every epoch: the loss of all
     these rows, without weights; or a fraction of the rows, which are not trained on: those that
@@ -104,7 +105,7 @@ def fit(
     classes = None if output is None else output.classes
     try:
         loss = resolve_loss(loss, output)
-        chosen: Optimizer = make_optimizer(optimizer, model, history, schedule)
+        chosen: Optimizer | LBFGS = make_optimizer(optimizer, model, history, schedule)
         after_epoch, shown = make_callbacks(callbacks), progress_of(progress, verbose)
         options: dict[str, Any] = {
             "loss": loss,
@@ -121,6 +122,7 @@ def fit(
             _refuse_with_batches(
                 output,
                 validation,
+                chosen,
                 batch_size=batch_size != _BATCH_SIZE,
                 shuffle=not shuffle,
                 sample_weight=sample_weight is not None,
@@ -149,11 +151,13 @@ def fit(
     return record
 
 
-def _refuse_with_batches(output: Output | None, validation: Any, **given: bool) -> None:
+def _refuse_with_batches(output: Output | None, validation: Any, optimizer: object, **given: bool) -> None:
     """Raise TypeError for arguments that go with arrays of all rows only."""
     names = [name for name, is_given in given.items() if is_given]
     if names:
         raise TypeError(f"fit: {names[0]} goes with arrays X and y, not with an iterable of batches")
+    if isinstance(optimizer, LBFGS):
+        raise TypeError("fit: LBFGS needs all rows in every step; pass arrays X and y, not an iterable of batches")
     if output is not None:
         raise TypeError("fit: a model that ends with cr.nn.Output takes arrays X and y, which name its classes")
     if isinstance(validation, (float, int, np.number)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from ..nn._output import Output
 from ..random import default_generator
 from ._history import History
 from ._scheduling import each
-from ._trainer import Optimizer
 
 __all__ = ["balanced", "class_weights", "hold_out", "make_callbacks", "make_optimizer", "progress_of", "resolve_loss"]
 
@@ -38,12 +38,12 @@ def resolve_loss(loss: Loss | None, output: Output | None) -> Loss:
     return loss
 
 
-def make_optimizer(optimizer: Optimizer | str | None, model: Module, history: History | None, schedule: Any) -> Any:
-    """The optimizer: an object, one of `cr.optim` by name with its default rate, or by default Adam.
+def make_optimizer(optimizer: Any, model: Module, history: History | None, schedule: Any) -> Any:
+    """The optimizer: an object, a class or function of the parameters, a name of `cr.optim`, or by default Adam.
 
     Errors: ValueError for an unknown name, or where the optimizer would have to have a state already.
     """
-    if optimizer is not None and not isinstance(optimizer, str):
+    if optimizer is not None and not isinstance(optimizer, str) and not _makes_one(optimizer):
         return optimizer
     if not isinstance(model, Module):
         raise TypeError(f"fit: model must be a Module, got {type(model).__name__}")
@@ -54,16 +54,27 @@ def make_optimizer(optimizer: Optimizer | str | None, model: Module, history: Hi
         raise ValueError(f"fit: schedule has its own optimizer; pass that object instead of {optimizer!r}")
     if history is not None and (history.epochs or history._position.losses):
         raise ValueError("fit: to continue a history, pass the optimizer object that trained it: it has a state")
-    name = "Adam" if optimizer is None else optimizer
+    if optimizer is not None and not isinstance(optimizer, str):
+        made = optimizer(model.parameters())
+        if _makes_one(made) or not hasattr(made, "step"):
+            raise TypeError(f"fit: optimizer must return one of cr.optim for the parameters, got {made!r}")
+        return made
+    name = "adam" if optimizer is None else optimizer.lower()
     known: dict[str, Callable[..., Any]] = {
         key.lower(): kind
         for key, kind in vars(optim).items()
         if isinstance(kind, type) and issubclass(kind, optim.Optimizer) and kind is not optim.Optimizer
     }
-    if name.lower() not in known:
+    known["lbfgs"] = partial(optim.LBFGS, line_search_fn="strong_wolfe")
+    if name not in known:
         names = ", ".join(sorted(known))
-        raise ValueError(f"fit: unknown optimizer {name!r}, expected one of {names}, or an object of cr.optim")
-    return known[name.lower()](model.parameters())
+        raise ValueError(f"fit: unknown optimizer {optimizer!r}, expected one of {names}, or an object of cr.optim")
+    return known[name](model.parameters())
+
+
+def _makes_one(optimizer: Any) -> bool:
+    """Whether this is a class or a function that makes an optimizer."""
+    return isinstance(optimizer, type) or (callable(optimizer) and not hasattr(optimizer, "step"))
 
 
 def make_callbacks(callbacks: Any) -> list[Callable[[History], object]]:

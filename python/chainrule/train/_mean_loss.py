@@ -17,6 +17,8 @@ __all__ = ["weighted_mean"]
 def weighted_mean(losses: npt.NDArray[Any], n: int, batch_size: int) -> float:
     """Return the mean of batch losses over rows, in float64; all batches but the last have batch_size rows."""
     count = len(losses)
+    if count == 1:  # n * loss / n may be another number
+        return float(losses[0])
     # Zeros at the end change no bit of the sum, and need few programs for all numbers of batches.
     values, sizes = (np.zeros(max(16, 1 << (count - 1).bit_length()), dtype) for dtype in (losses.dtype, np.float64))
     values[:count], sizes[:count] = losses, min(batch_size, n)

@@ -1,15 +1,28 @@
-"""The schedules of a training: those that act after every epoch, and those of every step."""
+"""Interfaces of optimizers and schedules; the schedules of a training, those of epochs and those of every step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from .._tensor import Tensor
 from ..nn import Module
 from ..optim import LRScheduler, ReduceLROnPlateau, StepSchedule
 from ._history import History
 
-__all__ = ["Schedule", "each", "epoch_schedules", "step_schedules"]
+__all__ = ["Optimizer", "Schedule", "each", "epoch_schedules", "step_schedules"]
+
+
+class Optimizer(Protocol):
+    """The interface of an optimizer for training."""
+
+    params: list[Tensor]
+
+    def step(self) -> None:
+        """Update the parameters."""
+
+    def zero_grad(self) -> None:
+        """Set the gradients to None."""
 
 
 class Schedule(Protocol):

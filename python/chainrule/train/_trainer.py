@@ -7,7 +7,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,30 +21,20 @@ from ..data._split import epoch_order
 from ..nn import Module
 from ..nn._evaluate import thread_modes
 from ..nn._inputs import call_with
-from ..optim import StepSchedule, clip_grad_norm_, clip_grad_value_
+from ..optim import LBFGS, StepSchedule, clip_grad_norm_, clip_grad_value_
 from ..random import default_generator
 from ._dataset import prepare
 from ._history import Position
 from ._identity import data_digest, describe, different
+from ._lbfgs_steps import LBFGSSteps
 from ._mean_loss import weighted_mean
+from ._nonfinite import NotFiniteError, require_finite, stopped
 from ._parts import Generators
-from ._scheduling import step_schedules
+from ._scheduling import Optimizer, step_schedules
 
-__all__ = ["Optimizer", "Trainer"]
+__all__ = ["Trainer"]
 
 _SECONDS = 0.05  # between checks for Ctrl-C and updates of the progress bar
-
-
-class Optimizer(Protocol):
-    """The interface of an optimizer for training."""
-
-    params: list[Tensor]
-
-    def step(self) -> None:
-        """Update the parameters."""
-
-    def zero_grad(self) -> None:
-        """Set the gradients to None."""
 
 
 class Trainer:
@@ -69,7 +59,8 @@ class Trainer:
     loss is NaN or infinite; `compile`, False for eager execution of models that cannot be compiled; `schedule`, one or
     several `cr.optim.StepSchedule` with `total_steps`, which set their options before every step.
     Attributes: `next_epoch`, the index of the next epoch, from 0; `next_step`, of the next step in it, above 0 after an
-    interruption; `mean_loss`, of the last completed epoch.
+    interruption; `mean_loss`, of the last completed epoch; `converged`, whether the last step of L-BFGS has changed no
+    parameter, as every further one then will.
     Errors: before the model changes: TypeError or ValueError for invalid arguments, with the index of a NaN or of a
     label out of range. During training: FloatingPointError for a loss that is not finite, before its step;
     `cr.CompileError` when the model, the loss or the optimizer reads values in Python.
@@ -95,7 +86,7 @@ class Trainer:
         y: Any,
         *,
         loss: Callable[..., Tensor],
-        optimizer: Optimizer,
+        optimizer: Optimizer | LBFGS,
         batch_size: int | None = 32,
         micro_batch: int | None = None,
         sample_weight: npt.ArrayLike | None = None,
@@ -109,8 +100,7 @@ class Trainer:
     ) -> None:
         if nonfinite not in ("raise", "continue"):
             raise ValueError(f"{self._caller}: nonfinite must be 'raise' or 'continue', got {nonfinite!r}")
-        counts = {"batch_size": batch_size, "micro_batch": micro_batch}
-        for name, count in counts.items():
+        for name, count in (("batch_size", batch_size), ("micro_batch", micro_batch)):
             if count is not None:
                 check_integer(f"{self._caller}: {name}", count, 1)
         _check_bounds(self._caller, clip_norm=clip_norm, clip_value=clip_value)
@@ -121,16 +111,18 @@ class Trainer:
         self.batch_size, self.shuffle = len(self.rows) if batch_size is None else int(batch_size), shuffle
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.seed, self._default_seed = default_generator().seed if seed is None else seed, seed is None
-        self.mean_loss = float("nan")  # of the last epoch
+        self.mean_loss, self.converged = float("nan"), False  # of the last epoch
         self._next_epoch, self._position = 0, Position()
-        self._check_loss = nonfinite == "raise"
         self._generators = Generators([*model.modules(), *(loss.modules() if isinstance(loss, Module) else ())])
         self._data: str | None = None
-        self._micro_batch, self._compiles = micro_batch, compile
+        self._micro_batch, self._compiles, self._check_loss = micro_batch, compile, nonfinite == "raise"
         self._compiled: Compiled[Callable[[Tensor], Tensor]] | None = None
         self._settings: tuple[Any, ...] = ()  # those of the compiled step
         self._plans: dict[Any, Plan] = {}  # of the compiled step, by the rows of a batch and the mode of gradients
         self.schedules = step_schedules(self._caller, schedule, model, optimizer)
+        self._lbfgs: LBFGSSteps | None = None
+        if isinstance(optimizer, LBFGS):
+            self._renew()
 
     @property
     def next_epoch(self) -> int:
@@ -167,8 +159,7 @@ class Trainer:
         between two steps; the next call goes on from there, with the same bits.
         """
         with DeferredInterrupt() as interrupt, thread_modes(self.model, training=True):
-            for _ in self.parts(interrupt):
-                pass
+            list(self.parts(interrupt))
             interrupt.in_step = True
             self.end_epoch()
         return self.mean_loss
@@ -280,10 +271,19 @@ class Trainer:
     def _renew(self) -> None:
         """Compile the step again, at the next call, if the trainer's own attributes have changed."""
         settings = self.loss, self.optimizer, self.clip_norm, self.clip_value
-        if self._compiles and any(a is not b for a, b in zip_longest(settings, self._settings)):
+        if all(a is b for a, b in zip_longest(settings, self._settings)):
+            return
+        self._plans.clear()
+        self._compiled, self._lbfgs, self.converged = None, None, False
+        if isinstance(self.optimizer, LBFGS):
+            self._lbfgs = LBFGSSteps(self._caller, self.rows, self.loss, self.optimizer)
+            self._lbfgs.check(self.batch_size, self.schedules, clip_norm=self.clip_norm, clip_value=self.clip_value)
+            if self._compiles:
+                self._lbfgs.compile(self._micro_batch)
+        elif self._compiles:
             watched = self.rows.model, self.loss, self.optimizer
-            self._compiled, self._settings = Compiled(_weak_step(self), self._micro_batch, watched), settings
-            self._plans.clear()
+            self._compiled = Compiled(_weak_step(self), self._micro_batch, watched)
+        self._settings = settings
 
     def _plan(self, rows: npt.NDArray[np.int64]) -> Plan | None:
         """The plan of a step on as many rows, the latest one while it is valid; None without compilation."""
@@ -302,6 +302,9 @@ class Trainer:
 
     def _steps(self, index: npt.NDArray[np.int64], steps: int, interrupt: DeferredInterrupt) -> Iterator[int]:
         """Run one step per row of `index`, the next ones of an epoch of `steps` steps, and record their losses."""
+        if self._lbfgs is not None:
+            yield self._whole_step(self._lbfgs, interrupt)
+            return
         plan = self._plan(index[0])
         out = np.empty(len(index), np.float64 if plan is None else plan.output_dtypes[0])
         done = np.zeros(1, np.int64)  # also what an error leaves done
@@ -317,18 +320,23 @@ class Trainer:
                     self._one_step(index, out, done)
                 else:
                     plan.run_rows(index, out, before, _SECONDS, done, settings, checked=before == 0)
-            except _NotFiniteError:
-                step = f"step {self.next_step + int(done[0]) - before + 1} of {steps or 'unknown'}"
-                raise FloatingPointError(
-                    f"{self._caller}: the loss is {out[done[0]]} at epoch {self.next_epoch + 1}, {step}; "
-                    "the model has the weights of the previous step; try a smaller learning rate or scaled data"
-                ) from None
+            except NotFiniteError:
+                step = self.next_step + int(done[0]) - before
+                raise stopped(self._caller, out[done[0]], self.next_epoch, step, steps) from None
             finally:
                 for schedule in self.schedules:
                     schedule._move(first + int(done[0]))
                 self._record(out[before : done[0]], begun)
             interrupt.leave_step()
             yield (int(done[0]) - before) * index.shape[1]
+
+    def _whole_step(self, lbfgs: LBFGSSteps, interrupt: DeferredInterrupt) -> int:
+        interrupt.in_step, begun = True, time.perf_counter()
+        loss, changed = lbfgs.step(self.next_epoch, self._check_loss, interrupt)
+        self.converged = not changed
+        self._record(np.array([loss]), begun)
+        interrupt.leave_step()
+        return len(self.rows)
 
     def _record(self, losses: npt.NDArray[Any], begun: float) -> None:
         """Record steps of the epoch that are done, in the time since `begun`."""
@@ -343,7 +351,7 @@ class Trainer:
             out[done[0]] = self._step(Tensor(index[done[0]])).item()
         except BaseException as error:
             self._generators.load_state_dict(drawn)
-            if isinstance(error, _NotFiniteError):
+            if isinstance(error, NotFiniteError):
                 out[done[0]] = error.args[0]
             raise
         done += 1
@@ -354,13 +362,13 @@ class Trainer:
         self._zero_grad()
         value = self.loss(call_with(self.rows.model, x), y, **options)
         if self._check_loss:
-            _require_finite(value)
+            require_finite(value)
         value.backward()
         if self.clip_value is not None:
             clip_grad_value_(self.optimizer.params, self.clip_value)
         if self.clip_norm is not None:
             clip_grad_norm_(self.optimizer.params, self.clip_norm)
-        self.optimizer.step()
+        self.optimizer.step()  # type: ignore[call-arg]  # LBFGS has steps of its own
         self._zero_grad()
         return value
 
@@ -390,11 +398,3 @@ def _check_bounds(caller: str, **bounds: float | None) -> None:
     for name, bound in bounds.items():
         if bound is not None and not bound > 0:
             raise ValueError(f"{caller}: {name} must be above 0, got {bound}")
-
-
-class _NotFiniteError(FloatingPointError):
-    """Raised by a step before it changes anything."""
-
-
-def _require_finite(value: Tensor) -> None:
-    grad_mode.executor.check_finite(value, lambda at, number: _NotFiniteError(number))

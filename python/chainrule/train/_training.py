@@ -9,7 +9,7 @@ from typing import Any
 
 from .._util.interrupt import DeferredInterrupt
 from ..nn._evaluate import thread_modes
-from ..optim import LRScheduler, ReduceLROnPlateau, ScheduleFreeAdamW, StepSchedule
+from ..optim import LBFGS, LRScheduler, ReduceLROnPlateau, ScheduleFreeAdamW, StepSchedule
 from ._callbacks import Callback, EarlyStopping
 from ._checkpoint import _check_parts, load_checkpoint, save_checkpoint
 from ._dataset import Dataset
@@ -167,7 +167,7 @@ class Training:
         record.val_loss += validation.val_loss
         for name, values in validation.metrics.items():
             record.metrics.setdefault(name, []).extend(values)
-        position.called, position.stop = 0, False
+        position.called, position.stop = 0, trainer.converged
         interrupt.leave_step()
         self.bar.end(record.summary())
 
@@ -253,7 +253,10 @@ class _Run:
 
     def _optimizer_options(self) -> dict[str, Any]:
         """The options of the optimizer's groups, in the form in which JSON has them."""
-        groups = getattr(self._trainer.optimizer, "param_groups", [])
+        optimizer = self._trainer.optimizer
+        groups = getattr(optimizer, "param_groups", [])
+        if isinstance(optimizer, LBFGS):
+            groups = [optimizer.state_dict()["options"]]
         return {
             f"optimizer.{name}" if len(groups) == 1 else f"optimizer.param_groups[{i}].{name}": _plain(value)
             for i, group in enumerate(groups)
