@@ -221,8 +221,8 @@ void run_random(const Instruction& op, void* const* slots, Share share, void*) {
 double random_work(const Instruction& op) { return kPerDraw * volume(schema::read<schema::Random>(op).n); }
 
 // Inputs: seed and stream of a generator (int64, read when the instruction runs); the numbers of the rows (int64), of
-// which a block of rows has its own; the two numbers of the kernel (float64, read likewise): the probability of 0 and the
-// other value, low and high, or mean and standard deviation.
+// which a block of rows has its own; the two numbers of the kernel (float64, read likewise): the probability of 0 and
+// the other value, low and high, or mean and standard deviation.
 void run_bernoulli(const Instruction& op, void* const* slots, Share share, void*) {
   const auto [n, row_size, earlier_draws] = schema::read<schema::Bernoulli>(op);
   const Range part = share_range(n, kElementGrain, share);
