@@ -58,8 +58,13 @@ LEFT_OUT = {
         "of images, signals or two inputs: tests/test_images.py, and tests/cases/op_cases.py",
     ),
     **dict.fromkeys(
-        (*(f"{kind}Pad{n}d" for kind in ("Zero", "Constant", "Reflection", "Replication") for n in (1, 2)),
-        "Unfold", "Fold"), "of images or signals: tests/test_padding.py"),
+        (
+            *(f"{kind}Pad{n}d" for kind in ("Zero", "Constant", "Reflection", "Replication") for n in (1, 2)),
+            "Unfold",
+            "Fold",
+        ),
+        "of images or signals: tests/test_padding.py",
+    ),
     **dict.fromkeys(
         ("OneHot", "PCA", "Standardize", "Whiten", "PolynomialFeatures", "RBFFeatures"),
         "preprocessing without trained parameters: tests/test_preprocessing.py, tests/test_features.py",

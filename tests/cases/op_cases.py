@@ -82,8 +82,15 @@ def _case(
 # Elementwise: the rows of the reference.
 
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
-WITHOUT_GRADIENT = (*COMPARISONS, *ON_BITS, *TRUTHS, *COUNTS, "argmax", *axis_cases.WITHOUT_GRADIENT,
-                    *composed_cases.WITHOUT_GRADIENT)
+WITHOUT_GRADIENT = (
+    *COMPARISONS,
+    *ON_BITS,
+    *TRUTHS,
+    *COUNTS,
+    "argmax",
+    *axis_cases.WITHOUT_GRADIENT,
+    *composed_cases.WITHOUT_GRADIENT,
+)
 SHAPES: dict[int, tuple[tuple[Shape, ...], ...]] = {
     1: (((),), ((1,),), ((67,),), ((3, 1, 5),), ((2, 0, 3),)),
     2: (((), (7,)), ((5,), ()), ((4, 1), (1, 3)), ((2, 3, 4), (4,)), ((3, 1, 5), (2, 1)), ((19,), (19,)),

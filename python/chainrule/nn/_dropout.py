@@ -34,8 +34,8 @@ class Dropout(Module):
     """Random zeros in training, y = x * mask (see `cr.dropout`); in evaluation mode y = x.
 
     Arguments: `p`, the probability of a zero, from 0 to 1; `generator`, to draw from (default: the one that
-    `cr.manual_seed` seeds); `inplace`, as in PyTorch, without effect here: x always keeps its values. A model file saves p; the generator's seed and stream are saved by `cr.save_checkpoint(...,
-    generator=generator)`.
+    `cr.manual_seed` seeds); `inplace`, as in PyTorch, without effect here: x always keeps its values. A model file
+    saves p; the generator's seed and stream are saved by `cr.save_checkpoint(..., generator=generator)`.
     `p` can be set, and changed before every step by a `cr.optim.StepSchedule` of the layer or of a model.
     Errors: ValueError for p out of range.
 

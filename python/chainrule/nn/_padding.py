@@ -29,7 +29,9 @@ class _Pad(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim not in (self._axes + 1, self._axes + 2):
-            shape = "(n, channels, h, w) or (channels, h, w)" if self._axes == 2 else "(n, channels, l) or (channels, l)"
+            shape = (
+                "(n, channels, h, w) or (channels, h, w)" if self._axes == 2 else "(n, channels, l) or (channels, l)"
+            )
             raise ValueError(f"{type(self).__name__}: x must be {shape}, got shape {x.shape}")
         return pad_last(x, self.padding, self._mode, self._value())
 
@@ -191,7 +193,9 @@ class Fold(_Windows):
     [[[[1.0, 4.0, 3.0]]]]
     """
 
-    def __init__(self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> None:
+    def __init__(
+        self, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+    ) -> None:
         super().__init__(kernel_size, dilation, padding, stride)
         self.output_size = _listed(output_size)
 

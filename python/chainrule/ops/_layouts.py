@@ -1,4 +1,4 @@
-"""Parts, rotations and stacks of tensors, and sums by index: NumPy's and PyTorch's functions on ops that move elements."""
+"""Parts, rotations and stacks of tensors, and sums by index: NumPy's and PyTorch's functions."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     return flip(turned, given[0] if turns == 1 else given[1])
 
 
-def narrow(x: Any, axis: int | None = None, start: Any = None, length: int | None = None, **names: Unpack[Dim]) -> Tensor:
+def narrow(
+    x: Any, axis: int | None = None, start: Any = None, length: int | None = None, **names: Unpack[Dim]
+) -> Tensor:
     """The elements start to start + length - 1 along an axis, as `torch.narrow`.
 
     Arguments: `x`; `axis`, also named `dim`; `start`, negative from the end; `length`.
@@ -146,7 +148,7 @@ def index_add(
     places = index_tensor("index_add", index, into.shape[at])
     if places.ndim != 1 or parts.shape != (*into.shape[:at], places.size, *into.shape[at + 1 :]):
         raise ValueError(
-            f"index_add: expected indices (n,) and a source of x's shape with n along axis {given}, got x {into.shape}, "
+            f"index_add: expected indices (n,) and a source of x's shape, n along axis {given}, got x {into.shape}, "
             f"indices {places.shape}, source {parts.shape}"
         )
     apart = reshape(places, [-1 if i == at else 1 for i in range(into.ndim)])
