@@ -87,8 +87,8 @@ def _at(axis: int, part: slice) -> tuple[slice, ...]:
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None, **names: Unpack[Dim]) -> Tensor:
     """Differences of neighbours along an axis, x[i + 1] - x[i], n times, as `numpy.diff`.
 
-    Arguments: `x`, a tensor of at least one axis; `n`, at least 0; `axis`, also named `dim`; `prepend`, `append`, tensors or
-    numbers that are joined to x before (for n above 0).
+    Arguments: `x`, a tensor of at least one axis; `n`, at least 0; `axis`, also named `dim`; `prepend`, `append`,
+    tensors or numbers that are joined to x before, for n above 0.
     Returns: a tensor whose axis is n shorter. Errors: ValueError for a tensor without axes; TypeError for bool.
 
     >>> import chainrule as cr
