@@ -87,7 +87,7 @@ class Members:
         if not isinstance(found, Members):
             raise AttributeError(f"get_submodule: {type(self).__name__} has no module {target!r}")
         module: Any = found
-        return module  # type: ignore[no-any-return]
+        return module
 
     def get_parameter(self, target: str) -> Any:
         """The parameter of this name, as in `named_parameters`.
@@ -101,9 +101,9 @@ class Members:
         found = self._member(target)
         if not getattr(found, "_learned", False):
             raise AttributeError(f"get_parameter: {type(self).__name__} has no parameter {target!r}")
-        return found  # type: ignore[no-any-return]
+        return found
 
-    def get_buffer(self, target: str) -> Buffer:
+    def get_buffer(self, target: str) -> Any:
         """The buffer of this name, as in `named_buffers`.
 
         Errors: AttributeError for a name that no buffer has.
@@ -115,7 +115,7 @@ class Members:
         found = self._member(target)
         if found is None or isinstance(found, Members) or found._learned:
             raise AttributeError(f"get_buffer: {type(self).__name__} has no buffer {target!r}")
-        return found  # type: ignore[no-any-return]
+        return found
 
     def _member(self, target: str) -> Any:
         """The member of this name, here or in a module inside; None for no member."""
