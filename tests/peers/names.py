@@ -173,7 +173,7 @@ CALLS: dict[str, Call] = {
     "stacks of vectors": Call(
         lambda F, x, y: [F.dstack((x, y)), F.column_stack((x, y)), F.row_stack((x, y))], of_shapes((3,), (3,))
     ),
-    "atleast": Call(lambda F, x: [F.atleast_1d(x), F.atleast_2d(x), F.atleast_3d(x)], inside(REAL)),
+    "ranks": Call(lambda F, x: [F.atleast_1d(x), F.atleast_2d(x), F.atleast_3d(x)], inside(REAL)),
     "broadcast_tensors": Call(lambda F, x, y: F.broadcast_tensors(x, y), of_shapes((3, 1), (2, 1, 4))),
     "concat": Call(lambda F, x, y: [F.concat((x, y)), F.concat((x, y), dim=1)], of_shapes((3, 2), (3, 2))),
     "movedim": Call(
