@@ -90,7 +90,7 @@ def test_the_nets_use_every_instruction() -> None:
         *(name for name in _core.update_names() if not name.startswith("muon")),  # of matrices only: test_muon.py
         *("matmul", "gemm", "chain", "sum", "max", "min", "argmax", "softmax", "softmax_grad", "log_softmax"),
         *("log_softmax_grad", "cross_entropy", "cross_entropy_grad", "take", "index_add", "scatter", "copy", "fill"),
-        *("cast", "check_index", "advance", "bernoulli", "draw"),
+        *("cast", "check_index", "advance", "bernoulli", "draw_uniform", "draw_normal", "draw"),
     }
     assert sorted(expected - seen) == []
     assert looped > 5

@@ -8,6 +8,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import distributions as d
+from reference import assert_same_bits
 
 LOC, SCALE, P = np.array([0.5, -1.0]), np.array([0.75, 2.0]), np.array([0.25, 0.625])
 LOC2, SCALE2, P2 = np.array([-0.25, 0.5]), np.array([1.5, 0.5]), np.array([0.5, 0.125])
@@ -149,7 +150,28 @@ def test_refusals(call: Callable[[], Any], kind: type[Exception], message: str) 
         call()
 
 
-def test_samples_in_compiled_functions_would_be_constants() -> None:
-    step = cr.compile(lambda x: d.Normal(x, 1.0).rsample())
-    with pytest.raises(cr.CompileError):
-        step(cr.tensor([0.0]))
+@each
+def test_compiled_functions_draw_anew(name: str) -> None:
+    """The bits, streams and slopes of eager calls, from the state that the generator has at each call."""
+    make, first, _, _ = CASES[name]
+    generators = [cr.random.Generator(seed=3) for _ in range(2)]
+
+    def draws(generator: cr.random.Generator, *x: Any) -> Any:
+        p = make(*x)
+        if "bernoulli" in name or "categorical" in name:
+            return p.sample((7, 2), generator=generator), p.sample(generator=generator)
+        total, slope = cr.value_and_grad(lambda y: cr.sum(make(y, *x[1:]).rsample((5,), generator=generator)))(x[0])
+        return total, slope, p.sample((7, 2), generator=generator)
+
+    compiled = cr.compile(lambda *x: draws(generators[1], *x))
+    arguments = [cr.tensor(x) for x in first]
+    seen = set()
+    for _ in range(3):
+        expected, found = draws(generators[0], *arguments), compiled(*arguments)
+        for got, wanted in zip(found, expected, strict=True):
+            assert_same_bits(got.numpy(), wanted.numpy())
+        assert generators[0].stream == generators[1].stream
+        seen.add(found[-2].numpy().tobytes() if len(found) == 2 else found[-1].numpy().tobytes())
+        for generator in generators:
+            generator.uniform(2)
+    assert len(seen) == 3

@@ -1,4 +1,4 @@
-"""Random integers, choices and orders: the bits of docs/arithmetic.md, their distribution, refusals."""
+"""Random integers, choices and orders: the bits of docs/arithmetic.md, their distribution, refusals; draws compiled."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from reference import words
+from reference import assert_same_bits, bernoulli, normal, uniform, words
+from support.programs import scalar
+from support.variants import every_setting
 
 Generator = cr.random.Generator
 
@@ -105,8 +107,180 @@ def test_each_draw_takes_the_next_stream() -> None:
         (lambda: cr.multinomial(1.0, 2), ValueError, "multinomial: expected weights (classes,) or (rows, classes)"),
         (lambda: Generator().shuffle((1, 2)), TypeError, "shuffle: expected an array or a list, got tuple"),
         (lambda: cr.compile(lambda: cr.randint(5, (2,)))(), cr.CompileError, "random: numbers drawn inside a compiled"),
+        (lambda: cr.compile(lambda: cr.randperm(5))(), cr.CompileError, "random: numbers drawn inside a compiled"),
     ],
 )
 def test_refusals(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+# Draws in compiled functions.
+
+SHAPES: tuple[tuple[int, ...], ...] = ((), (4, 0), (0, 3), (1,), (129,), (64, 33), (3, 5, 7))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_compiled_draws_have_the_bits_of_the_reference(dtype: Any) -> None:
+    """From the generator's stream of the call, whatever was drawn before; several in a function are several streams."""
+    log = scalar("log")
+    for setting in every_setting():
+        for shape in SHAPES:
+            generator = Generator(seed=2**63 + 5, stream=2**64 - 2)
+            function = cr.compile(
+                lambda x, g=generator: (
+                    cr.rand_like(x, generator=g),
+                    cr.dropout(x, generator=g),
+                    cr.randn_like(x, generator=g),
+                )
+            )
+            for first in (2**64 - 2, 2):
+                got = function(cr.ones(shape, dtype=dtype))
+                streams = [(first + i) % 2**64 for i in range(3)]
+                expected = uniform(2**63 + 5, streams[0], shape, dtype=dtype)
+                assert_same_bits(got[0].numpy(), expected, f"rand {shape}, {setting}")
+                expected = bernoulli(2**63 + 5, streams[1], shape, 0.5, 2.0, dtype)
+                assert_same_bits(got[1].numpy(), expected, f"dropout {shape}, {setting}")
+                expected = normal(2**63 + 5, streams[2], shape, dtype=dtype, log=log)
+                assert_same_bits(got[2].numpy(), expected, f"randn {shape}, {setting}")
+                assert generator.stream == (first + 3) % 2**64
+                generator.permutation(3)
+
+
+W = np.array([[0.0, 2.0, 1.0, 0.0, 3.0], [1.0, 0.0, 0.0, 0.0, 0.0], [0.25, 0.125, 0.5, 4.0, 0.0]])
+COMPILED: dict[str, Callable[[cr.Tensor, Generator], Any]] = {
+    "rand of a shape": lambda x, g: (cr.rand(2, *x.shape, generator=g), x * cr.rand(3, dtype=x.dtype, generator=g)[0]),
+    "randn of a shape": lambda x, g: cr.randn(dtype=x.dtype, generator=g) * x,
+    "rand without elements": lambda x, g: (cr.rand(0, 3, generator=g), x + cr.rand_like(x, generator=g)),
+    "bernoulli": lambda x, g: cr.bernoulli(x / 4.0, generator=g),
+    "bernoulli of numbers": lambda x, g: x * cr.bernoulli(np.array([0.5, 0.25, 1, 0, 1], x.dtype), generator=g),
+    "with replacement": lambda x, g: cr.multinomial(x, 7, True, generator=g),
+    "one row": lambda x, g: (cr.multinomial(x[2], 9, True, generator=g), cr.multinomial(x[2], 2, generator=g)),
+    "integers": lambda x, g: cr.multinomial(cr.astype(x + 1.0, np.int64), 2, True, generator=g),
+    "without replacement": lambda x, g: cr.multinomial(x + 0.5, 3, generator=g),
+    "gumbel_softmax": lambda x, g: cr.gumbel_softmax(x, 0.5, axis=0, generator=g),
+    "gumbel_softmax, hard": lambda x, g: cr.gumbel_softmax(x, hard=True, generator=g) * x,
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", COMPILED)
+def test_compiled_draws_equal_eager_ones(name: str, dtype: Any) -> None:
+    function, x = COMPILED[name], cr.tensor(W.astype(dtype))
+    generators = Generator(seed=4), Generator(seed=4)
+    compiled = cr.compile(lambda x: function(x, generators[1]))
+    for _ in range(4):
+        expected, got = (
+            result if isinstance(result, tuple) else (result,) for result in (function(x, generators[0]), compiled(x))
+        )
+        for a, b in zip(got, expected, strict=True):
+            assert a.dtype == b.dtype
+            assert_same_bits(a.numpy(), b.numpy())
+        assert generators[0].stream == generators[1].stream
+        for generator in generators:
+            generator.uniform(2)
+
+
+def test_slopes_pass_by_the_draws() -> None:
+    """Gradients, tangents and second derivatives of a function that draws, compiled and not."""
+
+    def function(x: cr.Tensor, generator: Generator) -> cr.Tensor:
+        return cr.sum(cr.square(x * cr.randn_like(x, generator=generator)) * (x + cr.rand_like(x, generator=generator)))
+
+    x, v = cr.tensor(W), cr.tensor(W[::-1] + 1.0)
+    a, b = (cr.tensor(draw(W.shape, dtype=np.float64)) for draw in (Generator(4).normal, Generator(4, 1).uniform))
+    fixed = lambda x: cr.sum(cr.square(x * a) * (x + b))  # noqa: E731
+    for transform in (
+        lambda f: cr.grad(f)(x),
+        lambda f: cr.jvp(f, (x,), (v,))[1],
+        lambda f: cr.grad(lambda x: cr.sum(cr.grad(f)(x) * v))(x),
+    ):
+        expected = transform(fixed)
+        generator = Generator(4)
+        draws = lambda x, g=generator: function(x, g)  # noqa: E731
+        assert_same_bits(transform(draws).numpy(), expected.numpy())
+        generator.stream = 0
+        assert_same_bits(cr.compile(lambda t=transform, f=draws: t(f))().numpy(), expected.numpy())
+
+
+def test_draws_of_a_model_in_training_by_row_blocks() -> None:
+    """A step whose noise is drawn inside has the bits of the eager loop; the noise is drawn within the blocks."""
+    x = Generator(1).normal((150, 7))
+
+    class Noisy(cr.nn.Module):
+        def __init__(self, generator: Generator) -> None:
+            super().__init__()
+            g = Generator(seed=12)
+            self.mean, self.std, self.out = (cr.nn.Linear(*n, generator=g) for n in ((7, 9), (7, 9), (9, 7)))
+            self.generator = generator
+
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            std = cr.exp(0.5 * self.std(x))
+            z = self.mean(x) + std * cr.randn_like(std, generator=self.generator)
+            kept = cr.bernoulli(cr.sigmoid(z), generator=self.generator)
+            return self.out(z * kept + cr.rand_like(z, generator=self.generator))
+
+    def trained(**options: Any) -> tuple[bytes, cr.Trainer]:
+        generator = Generator(seed=7)
+        model = Noisy(generator)
+        optimizer = cr.optim.Adam(model.parameters(), lr=0.01)
+        trainer = cr.Trainer(model, x, x, loss=cr.nn.MSELoss(), optimizer=optimizer, batch_size=64, seed=3, **options)
+        losses = [trainer.run_epoch() for _ in range(2)]
+        arrays = [*model.state_dict().values(), np.array([*losses, generator.stream])]
+        return b"".join(a.tobytes() for a in arrays), trainer
+
+    eager, _ = trained(compile=False)
+    for setting in every_setting(threads=(1, 3)):
+        assert trained()[0] == eager, setting
+        assert trained(micro_batch=23)[0] == eager, setting
+    compiled = trained(micro_batch=16)[1]._compiled
+    assert compiled is not None
+    plan = next(plan for (plan,) in compiled._plans.values() if plan.built.blocks.rows == 64)
+    names = [[i.name for i in part] for part in (plan.built.blocks.before, plan.built.blocks.loop)]
+    assert [names[1].count(name) for name in ("draw_normal", "draw_uniform")] == [1, 2]
+    assert not any(name in ("gemm", "chain") for name in names[0])
+
+
+@pytest.mark.parametrize(
+    ("function", "p", "message"),
+    [
+        (cr.bernoulli, [0.5, 1.5], "bernoulli: probabilities must be from 0 to 1"),
+        (cr.bernoulli, [np.nan], "bernoulli: probabilities must be from 0 to 1"),
+        (lambda p: cr.multinomial(p, 1, True), [0.0, 0.0], "multinomial: weights must be finite, not negative, and"),
+        (lambda p: cr.multinomial(p, 1), [[1.0, 0.0], [-1.0, 2.0]], "multinomial: weights must be finite, not neg"),
+        (
+            lambda p: cr.multinomial(p, 2),
+            [[1.0, 2.0], [0.0, 2.0]],
+            "multinomial: 2 samples without replacement of 1 cl",
+        ),
+        (lambda p: cr.multinomial(p, 3), [1.0, 1.0], "multinomial: 3 samples without replacement of 2 classes"),
+    ],
+)
+def test_compiled_checks(function: Callable[[Any], Any], p: Any, message: str) -> None:
+    """The errors of eager calls; the generator is then where it was."""
+    cr.manual_seed(3)
+    for call in (function, cr.compile(function)):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            call(cr.tensor(p))
+        assert cr.random.default_generator().stream == 0
+
+
+def test_a_generator_made_inside_begins_anew_at_every_call() -> None:
+    def function(x: cr.Tensor) -> cr.Tensor:
+        return x + cr.randn_like(x, generator=Generator(seed=5)) * cr.rand_like(x, generator=Generator(seed=6))
+
+    x = cr.ones(3, 4)
+    compiled = cr.compile(function)
+    for _ in range(3):
+        assert_same_bits(compiled(x).numpy(), function(x).numpy())
+
+
+def test_predictions_of_a_model_that_draws_are_drawn_anew() -> None:
+    class Noisy(cr.nn.Module):
+        def forward(self, x: cr.Tensor) -> cr.Tensor:
+            return x + cr.randn_like(x)
+
+    model, x = Noisy().eval(), np.zeros((4, 3), np.float32)
+    cr.manual_seed(3)
+    drawn = [model.predict(x).tobytes() for _ in range(3)]
+    assert len(set(drawn)) == 3

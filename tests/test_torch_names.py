@@ -248,6 +248,23 @@ def test_draws_in_place() -> None:
         cr.zeros(2, dtype="int64").normal_()
 
 
+def test_compiled_draws_in_place() -> None:
+    noise, drawn = cr.zeros(4, 3), cr.random.Generator(seed=6)
+
+    @cr.compile
+    def step(x: cr.Tensor) -> cr.Tensor:
+        noise.normal_(0.5, 2.0, generator=drawn)
+        return x * noise.uniform_(-1.0, 3.0, generator=drawn)
+
+    expected = cr.random.Generator(seed=6)
+    for _ in range(3):
+        got = step(cr.ones(4, 3))
+        expected.normal((4, 3))
+        uniform = expected.uniform((4, 3), -1.0, 3.0)
+        assert got.tolist() == noise.tolist() == uniform.tolist()
+        assert drawn.stream == expected.stream
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("p", "dim"), [(2.0, 1), (1.0, 0), (1.0, -1), (np.inf, 1)])
 def test_vectors_of_length_1(p: float, dim: int, dtype: type) -> None:

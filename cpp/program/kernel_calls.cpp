@@ -221,7 +221,8 @@ void run_random(const Instruction& op, void* const* slots, Share share, void*) {
 double random_work(const Instruction& op) { return kPerDraw * volume(schema::read<schema::Random>(op).n); }
 
 // Inputs: seed and stream of a generator (int64, read when the instruction runs); the numbers of the rows (int64), of
-// which a block of rows has its own; the probability of 0 and the other value (float64, read likewise).
+// which a block of rows has its own; the two numbers of the kernel (float64, read likewise): the probability of 0 and the
+// other value, low and high, or mean and standard deviation.
 void run_bernoulli(const Instruction& op, void* const* slots, Share share, void*) {
   const auto [n, row_size, earlier_draws] = schema::read<schema::Bernoulli>(op);
   const Range part = share_range(n, kElementGrain, share);
@@ -234,9 +235,10 @@ void run_bernoulli(const Instruction& op, void* const* slots, Share share, void*
                           out_bytes(op, slots) + part.begin * item_size(op.dtype), rates[0], rates[1]});
 }
 void prepare_bernoulli(Instruction& op, const KernelTable&) {
-  if (schema::read<schema::Bernoulli>(op).n == 0) throw std::invalid_argument("bernoulli: expected elements");
+  if (schema::read<schema::Bernoulli>(op).n == 0) throw std::invalid_argument(op.name + ": expected elements");
 }
 double bernoulli_work(const Instruction& op) { return kPerBernoulli * volume(schema::read<schema::Bernoulli>(op).n); }
+double draw_work(const Instruction& op) { return kPerDraw * volume(schema::read<schema::Bernoulli>(op).n); }
 
 template <auto Find>
 const void* kernel_of(const KernelTable& table, const std::string& name, Dtype dtype) {
@@ -318,6 +320,20 @@ constexpr InstructionRow kRows[] = {
      .run = run_bernoulli,
      .work = bernoulli_work,
      .kernel = function_of<&KernelTable::bernoulli>,
+     .prepare = prepare_bernoulli},
+    {.name = "draw_uniform",
+     .record = &schema::kRecord<schema::Bernoulli>,
+     .counts = {1, 3, 0},
+     .run = run_bernoulli,
+     .work = draw_work,
+     .kernel = function_of<&KernelTable::uniform>,
+     .prepare = prepare_bernoulli},
+    {.name = "draw_normal",
+     .record = &schema::kRecord<schema::Bernoulli>,
+     .counts = {1, 3, 0},
+     .run = run_bernoulli,
+     .work = draw_work,
+     .kernel = function_of<&KernelTable::normal>,
      .prepare = prepare_bernoulli},
 };
 

@@ -236,13 +236,13 @@ class Tensor(Methods):
 
     def uniform_(self, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None) -> Self:
         """Draw the elements of a leaf uniformly from [low, high) and return it; see `fill_` and `cr.nn.init`."""
-        draw = (generator or default_generator()).uniform(self.shape, low=low, high=high, dtype=self.dtype)
-        return self._overwrite("uniform_", draw)
+        draw = (generator or default_generator())._uniform(self.shape, self.dtype, low, high)
+        return self._overwrite("uniform_", Tensor._wrap(draw))
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Self:
         """Draw the elements of a leaf from the normal distribution and return it; see `fill_` and `cr.nn.init`."""
-        draw = (generator or default_generator()).normal(self.shape, mean=mean, std=std, dtype=self.dtype)
-        return self._overwrite("normal_", draw)
+        draw = (generator or default_generator())._normal(self.shape, self.dtype, mean, std)
+        return self._overwrite("normal_", Tensor._wrap(draw))
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add d self / d leaf, times `gradient`, to the `grad` of every leaf that requires one; see `cr.backward`."""

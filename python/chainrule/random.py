@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _core
 from ._util.checks import is_integer
-from ._util.dtypes import FLOATS
+from ._util.dtypes import FLOATS, Array, Shape
 from ._util.mode import grad_mode
 
 __all__ = ["Generator", "default_generator", "manual_seed"]
@@ -69,10 +71,7 @@ class Generator:
         return type(self), (self.seed, self.stream)
 
     def _next(self) -> int:
-        grad_mode.executor.forbid(
-            "random: numbers drawn inside a compiled function would be the same at every call; draw them outside and "
-            "pass them as an argument"
-        )
+        _forbid_arrays()
         grad_mode.check_draw()
         stream = self.stream
         self.stream = (stream + 1) % 2**64
@@ -89,11 +88,16 @@ class Generator:
         >>> bool((cr.random.Generator(1).uniform(1000) < 1).all())
         True
         """
+        _forbid_arrays()
+        return cast(Array, self._uniform(_lengths(shape), np.dtype(dtype), low, high))
+
+    def _uniform(self, shape: Shape, dtype: np.dtype[Any], low: float = 0.0, high: float = 1.0) -> Any:
+        """`uniform` as the data of a tensor, which every run of a compiled function draws."""
         if not (np.isfinite(low) and np.isfinite(high) and low <= high):
             raise ValueError(f"uniform: expected finite low <= high, got {low} and {high}")
-        out = _empty("uniform", shape, dtype)
-        _core.uniform(self.seed, self._next(), out, low, high)
-        return out
+        return grad_mode.executor.draw(
+            "draw_uniform", self._state, shape, _float("uniform", dtype), _constants(low, high)
+        )
 
     def normal(
         self, shape: int | Sequence[int], mean: float = 0.0, std: float = 1.0, dtype: npt.DTypeLike = np.float32
@@ -106,11 +110,16 @@ class Generator:
         >>> cr.random.Generator(1).normal((2, 3)).shape
         (2, 3)
         """
+        _forbid_arrays()
+        return cast(Array, self._normal(_lengths(shape), np.dtype(dtype), mean, std))
+
+    def _normal(self, shape: Shape, dtype: np.dtype[Any], mean: float = 0.0, std: float = 1.0) -> Any:
+        """`normal` as the data of a tensor, which every run of a compiled function draws."""
         if not (np.isfinite(mean) and np.isfinite(std) and std >= 0):
             raise ValueError(f"normal: expected a finite mean and std >= 0, got {mean} and {std}")
-        out = _empty("normal", shape, dtype)
-        _core.normal(self.seed, self._next(), out, mean, std)
-        return out
+        return grad_mode.executor.draw(
+            "draw_normal", self._state, shape, _float("normal", dtype), _constants(mean, std)
+        )
 
     def integers(self, shape: int | Sequence[int], low: int, high: int | None = None) -> npt.NDArray[np.int64]:
         """Draw integers from low to high - 1, all with the same probability (to 2**-64 of the range).
@@ -178,11 +187,31 @@ def _word(name: str, value: int) -> int:
     return int(value)
 
 
-def _empty(name: str, shape: int | Sequence[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    kind = np.dtype(dtype)
-    if kind not in FLOATS:
-        raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
-    return np.empty(shape, dtype=kind)
+def _lengths(shape: int | Sequence[int]) -> Shape:
+    try:
+        return (operator.index(shape),)  # type: ignore[arg-type]
+    except TypeError:
+        return tuple(shape)  # type: ignore[arg-type]
+
+
+def _float(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype not in FLOATS:
+        raise TypeError(f"{name}: dtype must be float32 or float64, got {dtype}")
+    return dtype
+
+
+@lru_cache
+def _constants(a: float, b: float) -> Array:
+    numbers = np.array([a, b], np.float64)
+    numbers.flags.writeable = False  # a constant of compiled functions
+    return numbers
+
+
+def _forbid_arrays() -> None:
+    grad_mode.executor.forbid(
+        "random: numbers drawn inside a compiled function would be the same at every call; draw them outside and "
+        "pass them as an argument, or draw a tensor: cr.rand, cr.randn"
+    )
 
 
 _default = Generator()

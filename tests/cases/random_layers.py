@@ -171,9 +171,9 @@ def trained_slopes(d: Draw, n: int) -> tuple[Layer, int]:
 
 @layer
 def masked(d: Draw, n: int) -> tuple[Layer, int]:
-    p, generator = (0.2, 0.5, 0.9)[d.below(3)], d.generator
-    linear = d.linear(n, n)
-    return lambda h, b: linear(cr.dropout(h, p, generator=generator)), n
+    p, noise = ((0.2, cr.randn_like), (0.5, cr.rand_like), (0.9, cr.randn_like))[d.below(3)]
+    linear, drawn = d.linear(n, n), d.generator
+    return lambda h, b: linear(cr.dropout(h, p, generator=drawn) + 0.1 * noise(h, generator=drawn)), n
 
 
 @layer

@@ -191,7 +191,7 @@ class Random(Record):
 
 
 class Bernoulli(RowsFirst):
-    """A dropout mask of rows of `row_size` elements, drawn after `earlier_draws` other streams of the same run.
+    """A mask or numbers in rows of `row_size` elements, drawn after `earlier_draws` other streams of the same run.
 
     The second input is the index of each row in the batch, which is sliced for a block of rows.
     """

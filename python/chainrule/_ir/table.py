@@ -75,7 +75,7 @@ INSTRUCTIONS: dict[str, Entry] = {
     "advance": Entry(Advance),
     "uniform": Entry(Random),
     "normal": Entry(Random),
-    "bernoulli": Entry(Bernoulli),
+    **{name: Entry(Bernoulli) for name in ("bernoulli", "draw_uniform", "draw_normal")},
     "copy": Entry(Copy),
     "fill": Entry(Fill),
     "cast": Entry(Cast),

@@ -52,8 +52,12 @@ class Executor(Protocol):
     def check_false(self, wrong: _Tensor, error: _Error) -> None:
         """Raise `error(position, 1)` for the first True element of a bool tensor."""
 
-    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], rates: Array) -> Any:
-        """Draw a mask from the next stream of a generator's state: 0 with probability rates[0], else rates[1]."""
+    def draw(self, name: str, state: Array, shape: Shape, dtype: np.dtype[Any], numbers: Array) -> Any:
+        """Draw from the next stream of a generator's state, by the instruction of this name and its two numbers.
+
+        "bernoulli": 0 with probability numbers[0], else numbers[1]; "draw_uniform": from numbers[0] to below
+        numbers[1]; "draw_normal": mean numbers[0], standard deviation numbers[1].
+        """
 
     def operand(self, tensor: _Tensor, values: Any) -> Any:
         """Convert values to the tensor's dtype, for `overwrite`; their shape is preserved."""
@@ -114,6 +118,9 @@ class Executor(Protocol):
         """Raise CompileError with this message if a function is being traced."""
 
 
+_DRAWS = {"bernoulli": _core.bernoulli, "draw_uniform": _core.uniform, "draw_normal": _core.normal}
+
+
 class Eager:
     """The executor outside compiled functions: computes each result immediately."""
 
@@ -159,13 +166,13 @@ class Eager:
         if wrong._data.any():
             raise error(int(np.argmax(wrong._data)), 1)
 
-    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], rates: Array) -> Any:
-        """Draw the mask and advance the generator to its next stream."""
+    def draw(self, name: str, state: Array, shape: Shape, dtype: np.dtype[Any], numbers: Array) -> Any:
+        """Draw now and advance the generator to its next stream."""
         grad_mode.check_draw()
         words = state.view(np.uint64)
         seed, stream = words.tolist()
         out = np.empty(shape, dtype)
-        _core.bernoulli(seed, stream, out, *rates.tolist())
+        _DRAWS[name](seed, stream, out, *numbers.tolist())
         words[1] = (stream + 1) % 2**64
         return out
 

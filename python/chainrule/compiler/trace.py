@@ -247,8 +247,8 @@ class Trace:
         self.checks.append(Check(instr, error))
         return Tensor._wrap(TracerValue(self, out, Spec(tensor.shape, spec.dtype)))
 
-    def draw(self, state: Array, shape: Shape, dtype: np.dtype[Any], rates: Array) -> Any:
-        """Append a draw of a mask from the next stream of a generator; a run reads rates that are not constant."""
+    def draw(self, name: str, state: Array, shape: Shape, dtype: np.dtype[Any], numbers: Array) -> Any:
+        """Append a draw from the next stream of a generator; a run reads numbers that are not constant."""
         grad_mode.check_draw()
         earlier = self._draws.get(id(state), (state, 0))[1]
         self._draws[id(state)] = state, earlier + 1
@@ -259,8 +259,8 @@ class Trace:
         rows = self.bind(np.arange(shape[0] if shape else 1), True)
         out = self.new(spec)
         record = Bernoulli(spec.size, row_size=spec.size // self.values[rows].spec.size, earlier_draws=earlier)
-        inputs = [self.bind(state, False), rows, self.bind(rates, not rates.flags.writeable)]
-        self.emit(Instr("bernoulli", spec.code, [out], inputs, record))
+        inputs = [self.bind(state, False), rows, self.bind(numbers, not numbers.flags.writeable)]
+        self.emit(Instr(name, spec.code, [out], inputs, record))
         return TracerValue(self, out, spec)
 
     def note_result(self, result: Tensor, inputs: tuple[Tensor, ...]) -> None:

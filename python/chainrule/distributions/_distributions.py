@@ -9,6 +9,7 @@ import numpy as np
 from .. import ops
 from .._tensor import Tensor
 from .._util.exports import own_names
+from ..ops._checks import raise_where
 from ..ops._create import rand, randn
 from ..ops._draw import bernoulli, multinomial
 from ..ops._operands import one, pair
@@ -22,8 +23,8 @@ class Distribution:
     """Base of the distributions: parameters of shape `batch_shape`, one distribution for each element.
 
     A sample has the shape sample_shape + batch_shape + event_shape; `event_shape` is () unless a single sample is a
-    vector. Samples are drawn from a `cr.random.Generator`, the same on every machine; in compiled functions, where they
-    would be constants, they are refused: draw outside, or pass noise as an argument.
+    vector. Samples are drawn from the next stream of a `cr.random.Generator`, the same on every machine, in compiled
+    functions at every run.
 
     >>> import chainrule as cr
     >>> cr.distributions.Normal([0.0, 1.0], 1.0).batch_shape
@@ -70,9 +71,12 @@ def _parameters(name: str, *values: Any) -> list[Tensor]:
 
 
 def _positive(name: str, what: str, x: Tensor) -> Tensor:
-    if isinstance(x._data, np.ndarray) and not (x._data > 0).all():
-        raise ValueError(f"{name}: {what} must be above 0")
+    _check(ops.greater(x, 0), f"{name}: {what} must be above 0")
     return x
+
+
+def _check(right: Tensor, message: str) -> None:
+    raise_where(ops.logical_not(right), lambda at: ValueError(message))
 
 
 class Normal(Distribution):
@@ -169,9 +173,8 @@ def _one_of(name: str, probs: Any, logits: Any) -> Tensor:
         raise ValueError(f"{name}: give either probs or logits")
     x = one(probs if logits is None else logits)
     x = x if x.dtype.kind == "f" else ops.astype(x, np.float32)
-    wrong = logits is None and isinstance(x._data, np.ndarray) and not (x._data >= 0).all()
-    if wrong:
-        raise ValueError(f"{name}: probs must be at least 0")
+    if logits is None:
+        _check(ops.greater_equal(x, 0), f"{name}: probs must be at least 0")
     return x
 
 
@@ -188,8 +191,8 @@ class Bernoulli(Distribution):
 
     def __init__(self, probs: Any = None, logits: Any = None) -> None:
         given = _one_of("Bernoulli", probs, logits)
-        if logits is None and isinstance(given._data, np.ndarray) and not (given._data <= 1).all():
-            raise ValueError("Bernoulli: probs must be at most 1")
+        if logits is None:
+            _check(ops.less_equal(given, 1), "Bernoulli: probs must be at most 1")
         self.logits = given if probs is None else ops.sub(ops.log(given), ops.log1p(ops.neg(given)))
         self.probs = ops.sigmoid(given) if probs is None else given
         self.batch_shape = given.shape
@@ -240,7 +243,7 @@ class Categorical(Distribution):
         if 0 in shape:
             return Tensor._wrap(np.zeros(shape, np.int64))
         drawn = multinomial(rows, count, replacement=True, generator=generator)
-        return Tensor._wrap(np.ascontiguousarray(drawn.numpy().T.reshape(shape)))
+        return ops.reshape(ops.transpose(drawn), shape)
 
     def log_prob(self, value: Any) -> Tensor:
         labels = (
@@ -251,7 +254,7 @@ class Categorical(Distribution):
         shape = np.broadcast_shapes(labels.shape, self.batch_shape)
         rows = ops.reshape(ops.broadcast_to(self.logits, (*shape, self.logits.shape[-1])), (-1, self.logits.shape[-1]))
         if labels.shape != shape:
-            labels = Tensor._wrap(np.ascontiguousarray(np.broadcast_to(labels.numpy(), shape)))
+            labels = ops.broadcast_to(labels, shape)
         return ops.reshape(ops.neg(ops.nll_loss(rows, ops.reshape(labels, (-1,)), "none")), shape)
 
     def entropy(self) -> Tensor:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core, ops
+from .._ir.records import Bernoulli
 from .._tensor import Tensor
 from .._util.arrays import as_ndarray, real_array
 from .._util.dtypes import CODES, INT64
@@ -253,7 +254,7 @@ def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], sha
     plan = trace(model, dtype, x_dtype, (1 if builtin else _PROBE_ROWS, *shape), None if builtin else 1)
     blocks = plan.built.blocks
     code = [*blocks.before, *blocks.loop, *blocks.after]
-    if plan.versions or plan.gradients or any(instr.name == "bernoulli" for instr in code):
+    if plan.versions or plan.gradients or any(isinstance(instr.record, Bernoulli) for instr in code):
         raise CompileError("predict: the forward pass has side effects or draws random numbers")
     if not builtin and (blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums):
         raise CompileError("predict: the outputs of rows depend on other rows")

@@ -10,18 +10,36 @@ import numpy.typing as npt
 from .._tensor import Tensor
 from .._util.arrays import as_ndarray
 from .._util.checks import check_integer, check_number, is_integer
-from .._util.dtypes import FLOAT64, FLOATS, INT64, Array
+from .._util.dtypes import FLOAT32, FLOAT64, FLOATS, INT64
 from .._util.exports import own_names
+from .._util.mode import grad_mode
 from ..random import Generator, default_generator
-from ._arithmetic import _float_dtype, add, div, equal, mul, neg, sub
+from ._arithmetic import (
+    _float_dtype,
+    add,
+    div,
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    minimum,
+    mul,
+    neg,
+    sub,
+    where,
+)
 from ._cast import astype
+from ._checks import raise_where
 from ._create import _dtype, _like, _rounded, _shape
 from ._cumulative import cumsum
+from ._logic import isfinite, logical_and, logical_not
 from ._math import log, log1p
 from ._names import Dim, by_dim
 from ._operands import one
 from ._order import topk
-from ._reduce import argmax
+from ._reduce import all, amax, argmax, count_nonzero
+from ._shape import reshape, take
 from ._softmax import softmax
 from ._strides import axes_of
 
@@ -42,7 +60,7 @@ def randint(
     Arguments: `low` < `high`, integers; `size`, the shape, a tuple or an integer; `dtype`, int64 by default, or a float
     one; `generator`, a `cr.random.Generator` (default: the one that `cr.manual_seed` seeds).
     Errors: ValueError for an empty range; `cr.CompileError` in a compiled function, where the numbers would be
-    constants. So for the other functions of this kind.
+    constants. So for `cr.randint_like`, `cr.randperm` and `cr.permutation`.
 
     >>> import chainrule as cr
     >>> cr.randint(10, (5,), generator=cr.random.Generator(seed=1)).tolist()
@@ -75,6 +93,8 @@ def randint_like(
 def bernoulli(p: Any, *, generator: Generator | None = None) -> Tensor:
     """Ones with probability p, zeros otherwise: 1 where a float64 number of [0, 1) is below p.
 
+    Every call takes the next stream of the generator, and so does every run of a compiled function.
+
     Arguments: `p`, float probabilities of any shape; `generator` as `cr.randint`.
     Returns: a tensor of the shape and dtype of p, without gradient. Errors: ValueError for p out of range.
 
@@ -83,19 +103,29 @@ def bernoulli(p: Any, *, generator: Generator | None = None) -> Tensor:
     [0.0, 1.0]
     """
     chances = _probabilities("bernoulli", p)
-    if not ((chances >= 0) & (chances <= 1)).all():
-        raise ValueError("bernoulli: probabilities must be from 0 to 1")
+    inside = logical_and(greater_equal(chances, 0), less_equal(chances, 1))
+    raise_where(logical_not(inside), lambda at: ValueError("bernoulli: probabilities must be from 0 to 1"))
+    return astype(less(_uniform(chances.shape, generator), astype(chances, FLOAT64)), chances.dtype)
+
+
+def _uniform(shape: tuple[int, ...], generator: Generator | None) -> Tensor:
     source = default_generator() if generator is None else generator
-    return Tensor._wrap((source.uniform(chances.shape, dtype=FLOAT64) < chances).astype(chances.dtype))
+    return Tensor._wrap(source._uniform(shape, FLOAT64))
 
 
-def _probabilities(name: str, p: Any) -> Array:
-    found = p.detach().numpy() if isinstance(p, Tensor) else as_ndarray(p, name)
-    if found.dtype not in FLOATS:
-        if found.dtype.kind not in "iub":
-            raise TypeError(f"{name}: expected float probabilities, got {found.dtype}")
-        found = found.astype(np.float32)
-    return found if isinstance(p, (Tensor, np.ndarray)) or found.dtype != FLOAT64 else found.astype(np.float32)
+def _waits(shape: tuple[int, ...], generator: Generator | None) -> Tensor:
+    """Numbers of the exponential distribution, above 0."""
+    waits = neg(log1p(neg(_uniform(shape, generator))))
+    return where(greater(waits, 0), waits, 2.0**-60)
+
+
+def _probabilities(name: str, p: Any) -> Tensor:
+    """The probabilities, or weights, without gradient."""
+    found = p.detach() if isinstance(p, Tensor) else as_ndarray(p, name)
+    if found.dtype not in FLOATS and found.dtype.kind not in "iub":
+        raise TypeError(f"{name}: expected float probabilities, got {found.dtype}")
+    single = found.dtype not in FLOATS or not isinstance(p, (Tensor, np.ndarray))
+    return astype(found if isinstance(found, Tensor) else Tensor(found), FLOAT32 if single else found.dtype)
 
 
 def multinomial(
@@ -108,41 +138,58 @@ def multinomial(
 
     Arguments: `probs`, weights of shape (classes,) or (rows, classes), finite, not negative, not all 0;
     `num_samples`; `replacement`, whether a class may be drawn again; `generator` as `cr.randint`.
-    Returns: int64 of shape (num_samples,) or (rows, num_samples).
+    Returns: int64 of shape (num_samples,) or (rows, num_samples), drawn anew by every run of a compiled function.
     Errors: ValueError for other weights, and without replacement for fewer positive weights than samples.
 
     >>> import chainrule as cr
     >>> cr.multinomial([0.0, 1.0, 0.0], 2, replacement=True).tolist()
     [1, 1]
     """
-    weights = _probabilities("multinomial", probs).astype(FLOAT64)
+    weights = astype(_probabilities("multinomial", probs), FLOAT64)
     count = check_integer("multinomial: num_samples", num_samples, 1)
     if weights.ndim not in (1, 2):
         raise ValueError(f"multinomial: expected weights (classes,) or (rows, classes), got shape {weights.shape}")
-    positive = (weights > 0).sum(-1)
-    if not (np.isfinite(weights) & (weights >= 0)).all() or (positive == 0).any():
-        raise ValueError("multinomial: weights must be finite, not negative, and not all 0")
-    if not replacement and (positive < count).any():
-        raise ValueError(f"multinomial: {count} samples without replacement of {positive.min()} classes above 0")
-    source = default_generator() if generator is None else generator
-    rows = weights.reshape(-1, weights.shape[-1])
-    rows = div(rows, rows.max(1, keepdims=True)).numpy()
-    drawn = _with_replacement(rows, count, source) if replacement else _without_replacement(rows, count, source)
-    return Tensor._wrap(np.ascontiguousarray(drawn).reshape(*weights.shape[:-1], count))
+    rows = reshape(weights, (weights.size // max(weights.shape[-1], 1), weights.shape[-1]))
+    _check_weights(rows, 0 if replacement else count)
+    rows = div(rows, amax(rows, 1, True))
+    drawn = _with_replacement(rows, count, generator) if replacement else _without_replacement(rows, count, generator)
+    return reshape(drawn, (*weights.shape[:-1], count))
 
 
-def _with_replacement(weights: Array, count: int, source: Generator) -> Array:
-    sums = cumsum(weights, 1).numpy()
-    levels = mul(source.uniform((len(weights), count), dtype=FLOAT64), sums[:, -1:]).numpy()
-    last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(1)  # where u times the sum is rounded to the sum
-    found = [np.searchsorted(row, level, side="right") for row, level in zip(sums, levels, strict=True)]
-    return np.minimum(np.stack(found), last[:, None]).astype(np.int64) if found else np.zeros(levels.shape, np.int64)
+def _check_weights(rows: Tensor, distinct: int) -> None:
+    """Raise unless the weights are finite, not negative, and in each row at least one, and `distinct`, above 0."""
+    allowed = logical_and(isfinite(rows), greater_equal(rows, 0))
+    positive = count_nonzero(greater(rows, 0), 1)
+    wrong = logical_not(logical_and(all(allowed, 1), greater(positive, 0)))
+    raise_where(wrong, lambda at: ValueError("multinomial: weights must be finite, not negative, and not all 0"))
+
+    def too_few(at: int, value: int) -> Exception:
+        return ValueError(f"multinomial: {distinct} samples without replacement of {value} classes above 0")
+
+    if distinct > rows.shape[1]:
+        raise ValueError(f"multinomial: {distinct} samples without replacement of {rows.shape[1]} classes")
+    if distinct:
+        grad_mode.executor.check_index(positive, distinct, rows.shape[1] + 1, too_few)
 
 
-def _without_replacement(weights: Array, count: int, source: Generator) -> Array:
-    waits = neg(log1p(neg(source.uniform(weights.shape, dtype=FLOAT64)))).numpy()
-    keys = np.where(weights > 0, div(weights, np.where(waits > 0, waits, 2.0**-60)).numpy(), -1.0)
-    return topk(keys, count, 1).indices.numpy()
+def _with_replacement(weights: Tensor, count: int, generator: Generator | None) -> Tensor:
+    n, classes = weights.shape
+    sums = cumsum(weights, 1)
+    levels = mul(_uniform((n, count), generator), sums[:, -1:])
+    # Where u times the sum is rounded to the sum.
+    last = amax(where(greater(weights, 0), np.arange(classes), 0), 1, True)
+    if grad_mode.executor.has_values:  # the same count by bisection, without n * count * classes comparisons
+        pairs = zip(sums.numpy(), levels.numpy(), strict=True)
+        below = np.array([np.searchsorted(row, level, side="right") for row, level in pairs], np.int64)
+        found = Tensor._wrap(below.reshape(n, count))
+    else:
+        found = count_nonzero(less_equal(reshape(sums, (n, 1, classes)), reshape(levels, (n, count, 1))), 2)
+    return minimum(found, last)
+
+
+def _without_replacement(weights: Tensor, count: int, generator: Generator | None) -> Tensor:
+    keys = where(greater(weights, 0), div(weights, _waits(weights.shape, generator)), -1.0)
+    return topk(keys, count, 1).indices
 
 
 def gumbel_softmax(
@@ -158,7 +205,7 @@ def gumbel_softmax(
 
     Arguments: `logits`, a float tensor; `tau`, above 0; `hard`, one-hot values with the gradient of the smooth ones;
     `axis`, also named `dim`; `generator` as `cr.randint`. Returns: a tensor of the shape of `logits`.
-    Errors: ValueError for tau; `cr.CompileError` in a compiled function.
+    Errors: ValueError for tau.
     Source: Jang et al., Categorical reparameterization with Gumbel-softmax, 2017.
 
     >>> import chainrule as cr
@@ -168,9 +215,7 @@ def gumbel_softmax(
     axis, _ = by_dim("gumbel_softmax", names, axis, default=-1)
     scores = one(logits)
     _float_dtype("gumbel_softmax", [scores])
-    source = default_generator() if generator is None else generator
-    waits = neg(log1p(neg(source.uniform(scores.shape, dtype=FLOAT64)))).numpy()
-    noise = neg(log(np.where(waits > 0, waits, 2.0**-60)))
+    noise = neg(log(_waits(scores.shape, generator)))
     scaled = div(add(scores, astype(noise, scores.dtype)), check_number("gumbel_softmax: tau", tau, above=True))
     smooth = softmax(scaled, axis)
     if not hard:
@@ -203,8 +248,6 @@ def permutation(x: Any, *, generator: Generator | None = None) -> Tensor:
     """
     if is_integer(x):
         return randperm(x, generator=generator)
-    from ._shape import take
-
     rows = one(x)
     if rows.ndim == 0:
         raise TypeError("permutation: expected an integer or a tensor with rows")

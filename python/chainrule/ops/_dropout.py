@@ -149,7 +149,7 @@ def _masked(tensor: Tensor, rates: Array, generator: Generator | None) -> Tensor
 
 def _mask(shape: tuple[int, ...], like: Tensor, rates: Array, generator: Generator | None) -> Tensor:
     source = default_generator() if generator is None else generator
-    return Tensor._wrap(grad_mode.executor.draw(source._state, shape, like.dtype, rates))
+    return Tensor._wrap(grad_mode.executor.draw("bernoulli", source._state, shape, like.dtype, rates))
 
 
 @lru_cache
