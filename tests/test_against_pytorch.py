@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from peers import arrays, elementwise, layers, losses
+from peers import arrays, elementwise, layers, losses, names
 from peers.call import assert_close, bits, ours, theirs
 
 pytestmark = [
@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 CALLS = 30
-TABLES = {"elementwise": elementwise, "arrays": arrays, "layers": layers, "losses": losses}
+TABLES = {"elementwise": elementwise, "arrays": arrays, "layers": layers, "losses": losses, "names": names}
 ALL = {f"{word}: {name}": call for word, table in TABLES.items() for name, call in table.CALLS.items()}
 
 

@@ -133,6 +133,17 @@ def test_powers_of_special_values_are_those_of_c(dtype: Any) -> None:
     np.testing.assert_allclose(got[~exact], expected[~exact], rtol=4 * np.finfo(dtype).eps, atol=0)
 
 
+@FLOATS
+def test_powers_of_two_are_exact(dtype: Any) -> None:
+    """Also 2^-150, the middle of 0 and the smallest float32, on every level."""
+    bits = {np.float32: (-152, 130), np.float64: (-1077, 1026)}[dtype]
+    n = np.arange(*bits)
+    with np.errstate(all="ignore"):
+        expected = np.ldexp(dtype(1), n)
+    for _ in every_setting():
+        assert_same_bits(cr.exp2(cr.tensor(n, dtype=dtype)).numpy(), expected)
+
+
 def test_powers_that_are_the_middle_of_two_floats_go_to_the_even_one() -> None:
     x = np.asarray([4097, 4099, -4097, 2.0**-60 * 4101, 257, 0.25 * 41], np.float32)
     y = np.asarray([2, 2, 2, 2, 3, 4], np.float32)

@@ -12,8 +12,10 @@ PACKAGE = Path(chainrule.__file__).parent
 CIRCLE_OF_TENSORS = {
     *(
         "chainrule._tensor",
+        "chainrule._util.in_place",
         "chainrule._util.op_methods",
         "chainrule._util.tensor_methods",
+        "chainrule._util.torch_methods",
         "chainrule.autodiff._sweeps",
         "chainrule.ops",
     ),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import nn
 
 Pair = namedtuple("Pair", "left right")
 
@@ -172,3 +173,72 @@ def test_tensors_of_pytorch_are_transposed_where_its_layers_are() -> None:
     assert model(x)[0].tolist() == expected
     with pytest.raises(ValueError, match=r"2\.weight_ih_l0 has shape \(3, 3\), the value \(1, 3\)"):
         model.load_state_dict({**state, "2.weight_ih_l0": Foreign(np.zeros((3, 1), np.float32))})  # type: ignore[dict-item]
+
+
+class Parts(nn.Module):
+    """Modules, parameters and buffers under names of all kinds."""
+
+    def __init__(self) -> None:
+        self.add_module("first", nn.Linear(2, 2))
+        self.layers = [nn.Linear(2, 2), nn.Sequential(nn.Standardize(2))]
+        self.register_parameter("scale", nn.Parameter([1.0]))
+        self.register_parameter("nothing", None)
+        self.weights = {"left": nn.Parameter([2.0])}
+        self.register_module("again", self.first)
+
+    def forward(self, x: cr.Tensor) -> cr.Tensor:
+        return self.layers[0](self.first(x)) * self.scale  # type: ignore[attr-defined]
+
+    def extra_repr(self) -> str:
+        return "of all kinds"
+
+
+def test_members_by_name() -> None:
+    model: Any = Parts()
+    assert model.get_submodule("") is model
+    assert model.get_submodule("layers.1.0") is model.layers[1][0]
+    assert model.get_submodule("again") is model.first
+    assert model.get_parameter("first.weight") is model.get_parameter("again.weight") is model.first.weight
+    assert model.get_parameter("scale") is model.scale
+    assert model.get_parameter("weights.left").item() == 2.0
+    assert model.get_buffer("layers.1.0.mean") is model.layers[1][0].mean
+    assert [b.shape for b in model.buffers()] == [(2,), (2,)]
+    names = [name for name, _ in model.named_parameters()]
+    assert names == ["scale", "weights.left", "first.weight", "first.bias", "layers.0.weight", "layers.0.bias"]
+    assert repr(model).startswith("Parts(of all kinds\n  first: Linear(")
+    model.register_parameter("nothing", nn.Parameter([1.0]))
+    model.add_module("first", nn.ReLU())
+    assert isinstance(model.first, nn.ReLU)
+    for get, name in (
+        (model.get_submodule, "layers.5"),
+        (model.get_submodule, "scale"),
+        (model.get_parameter, "first"),
+        (model.get_parameter, "layers.1.0.mean"),
+        (model.get_buffer, "scale"),
+        (model.get_buffer, "missing"),
+    ):
+        with pytest.raises(AttributeError, match=f"Parts has no .* '{name}'"):
+            get(name)
+
+
+def test_members_that_are_refused() -> None:
+    model: Any = Parts()
+    layers = nn.Sequential()
+    layers.add_module("0", nn.ReLU())
+    assert len(layers) == 1
+    heads = nn.ModuleDict()
+    heads.add_module("left", nn.ReLU())
+    assert list(heads) == ["left"]
+    for call, error in (
+        (lambda: model.add_module("a.b", nn.ReLU()), "add_module: 'a.b' is not the name"),
+        (lambda: model.add_module("forward", nn.ReLU()), "add_module: 'forward' is an attribute"),
+        (lambda: model.add_module("x", cr.ones(1)), "add_module: x must be a Module"),
+        (lambda: model.register_parameter("x", cr.ones(1)), "register_parameter: x must be a Parameter"),
+        (lambda: model.register_parameter("", nn.Parameter([1.0])), "register_parameter: '' is not the name"),
+        (lambda: layers.add_module("relu", nn.ReLU()), "write append"),
+        (lambda: layers.register_buffer("w", [1.0]), "members of Sequential are what it contains"),
+        (lambda: layers.register_parameter("w", nn.Parameter([1.0])), "members of Sequential are what it contains"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=error):
+            call()
+    assert not hasattr(layers, "w")

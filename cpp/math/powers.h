@@ -60,13 +60,20 @@ CR_INLINE Pair hypot_pair(Double x, Double y) {
   return instead(infinite | isnan(a + b), specials, times(fast_two_sum(r.hi, r.lo), back));
 }
 
-// 2^x = e^(x ln 2), the exponent as a pair. Far above the largest number the low part would be infinite, too.
+CR_INLINE Mask<double> is_integer(Double x) {
+  const Double a = abs(x);
+  return le(constant(0x1p52), a) | eq((a + constant(0x1p52)) - constant(0x1p52), a);
+}
+
+// 2^x = e^(x ln 2), the exponent as a pair. Far above the largest number the low part would be infinite, too. Of whole
+// x it is 0: 2^-150 lies in the middle of two float32.
 CR_INLINE Pair exp2_pair(Double x) {
-  const Pair u = multiply({constant(kLn2), constant(kLn2Rest)}, clamp(x, -1100.0, 1030.0));
+  const Double bounded = clamp(x, -1100.0, 1030.0);
+  const Pair u = multiply({constant(kLn2), constant(kLn2Rest)}, bounded);
   ExpParts e = exp_parts(u.hi);
   e.tail = e.tail + fma(u.lo, e.r, u.lo);
   const Pair y = mantissa(e);
-  return {scale(y.hi, e.raised), scale(y.lo, e.raised)};
+  return {scale(y.hi, e.raised), select(is_integer(bounded), constant(0.0), scale(y.lo, e.raised))};
 }
 
 // log(x.hi + x.lo) for finite x > 0.
@@ -111,11 +118,6 @@ CR_INLINE Pair long_log(Double x) {
   const Double tail = square.hi * square.hi * polynomial(r, square.hi, kTail);
   const Double lows = (a.lo + b.lo) + (c.lo + fma(square.lo, constant(-0.5), third.lo));
   return fast_two_sum(c.hi, tail + (lows + low));
-}
-
-CR_INLINE Mask<double> is_integer(Double x) {
-  const Double a = abs(x);
-  return le(constant(0x1p52), a) | eq((a + constant(0x1p52)) - constant(0x1p52), a);
 }
 
 // |x|^e for e = e.hi + e.lo, and the sign; `odd` and `whole` say whether e is an odd integer, an integer.

@@ -366,9 +366,10 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
 
 
 from . import ops  # noqa: E402
-from ._util import op_methods, tensor_methods, torch_methods  # noqa: E402
+from ._util import in_place, op_methods, tensor_methods, torch_methods  # noqa: E402
 from .autodiff._sweeps import backward, check_copy, check_overwrite, retained  # noqa: E402
 from .ops._op import Op  # noqa: E402
 
 vars(tensor_methods)["ops"] = vars(torch_methods)["ops"] = ops
 op_methods.assign_ops(ops)
+in_place.assign_in_place(ops)

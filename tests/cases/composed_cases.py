@@ -200,7 +200,7 @@ def combinations() -> Iterator[Row]:
             yield Row("cdist", pair, partial(cr.cdist, p=p), partial(cdist, p=p), f"{p}")
     for name, spread in (("var_mean", axes.var), ("std_mean", axes.std)):
         for i, options in ((0, {"axis": 1}), (0, {"axis": (0, 1), "correction": 0}), (1, {"axis": 0})):
-            take = lambda x, f=getattr(cr, name), i=i, o=options: f(x, **o)[i]  # noqa: E731
+            take = lambda x, f=name, i=i, o=options: getattr(cr, f)(x, **o)[i]  # noqa: E731
             ddof = options.get("correction", 1)
             of = lambda x, f=spread, d=ddof, a=options["axis"]: f(x, axis=a, ddof=d, keepdims=False)  # noqa: E731
             mean = lambda x, a=options["axis"]: reduce.mean(x, a)  # noqa: E731
@@ -233,7 +233,7 @@ def index_added(x: Array, source: Array) -> Array:
 
 def moving() -> Iterator[Row]:
     for name, shapes, arguments, reference in MOVING:
-        function = lambda *x, f=getattr(cr, name), a=arguments: f(*x, *a)  # noqa: E731
+        function = lambda *x, f=name, a=arguments: getattr(cr, f)(*x, *a)  # noqa: E731
         if name == "rot90":
             reference = lambda x, a=arguments: np.rot90(x, *a)  # noqa: E731
         yield Row(name, shapes, function, reference, f"{arguments}")

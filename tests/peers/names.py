@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from peers.call import Call, Draw, Generator, shape_of
-
 from reference.bits import Array
 
 __all__ = ["CALLS"]
@@ -50,16 +49,17 @@ def grid(values: Array) -> Draw:
 
 
 UNARY: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys("relu6 hardswish celu tanhshrink softshrink hardshrink frac sinc deg2rad rad2deg".split(), REAL),
-    **dict.fromkeys("negative positive absolute nan_to_num fix flipud".split(), REAL),
-    **dict.fromkeys("logit".split(), UNIT),
+    **dict.fromkeys(("relu6", "hardswish", "celu", "tanhshrink", "softshrink", "hardshrink", "frac", "sinc"), REAL),
+    **dict.fromkeys(("deg2rad", "rad2deg"), REAL),
+    **dict.fromkeys(["negative", "positive", "absolute", "nan_to_num", "fix", "flipud"], REAL),
+    **dict.fromkeys(["logit"], UNIT),
 }
 METHODS: Mapping[str, Call] = {
     f"x.{name}": Call(method(name, *arguments), draw)
     for name, arguments, draw in (
-        *((name, (), inside(REAL, POSITIVE)) for name in "add sub mul div copysign fmax fmin".split()),
-        *((name, (), inside(REAL, REAL)) for name in "eq ne lt le gt ge".split()),
-        *((name, (), inside(REAL)) for name in "neg sign negative absolute frac nan_to_num".split()),
+        *((name, (), inside(REAL, POSITIVE)) for name in ["add", "sub", "mul", "div", "copysign", "fmax", "fmin"]),
+        *((name, (), inside(REAL, REAL)) for name in ["eq", "ne", "lt", "le", "gt", "ge"]),
+        *((name, (), inside(REAL)) for name in ["neg", "sign", "negative", "absolute", "frac", "nan_to_num"]),
         *((name, (), of_shapes((2, 3), (3, 4))) for name in ("mm", "matmul")),
         ("bmm", (), of_shapes((2, 3, 4), (2, 4, 2))),
         ("mv", (), of_shapes((2, 3), (3,))),
@@ -78,9 +78,9 @@ SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 2.5, -2.5, np.inf, -np.inf, np.nan])
 CALLS: dict[str, Call] = {
     **{name: Call(named(name), inside(domain)) for name, domain in UNARY.items()},
     **METHODS,
-    **{name: Call(named(name), inside(REAL, REAL)) for name in "subtract multiply copysign fmax fmin".split()},
-    **{name: Call(named(name), inside(REAL, REAL)) for name in "eq ne lt le gt ge isclose".split()},
-    **{f"{name} of special values": Call(named(name), grid(SPECIAL), 0) for name in "isclose fmax fmin".split()},
+    **{name: Call(named(name), inside(REAL, REAL)) for name in ["subtract", "multiply", "copysign", "fmax", "fmin"]},
+    **{name: Call(named(name), inside(REAL, REAL)) for name in ["eq", "ne", "lt", "le", "gt", "ge", "isclose"]},
+    **{f"{name} of special values": Call(named(name), grid(SPECIAL), 0) for name in ["isclose", "fmax", "fmin"]},
     "copysign of special values": Call(named("copysign"), grid(SPECIAL[:-1]), 0),
     "isclose of two NaN": Call(lambda F, x, y: F.isclose(x, y, 0.1, 0.2, equal_nan=True), grid(SPECIAL), 0),
     "nan_to_num of special values": Call(
@@ -173,7 +173,7 @@ CALLS: dict[str, Call] = {
     "stacks of vectors": Call(
         lambda F, x, y: [F.dstack((x, y)), F.column_stack((x, y)), F.row_stack((x, y))], of_shapes((3,), (3,))
     ),
-    "atleast": Call(lambda F, x: [F.atleast_1d(x), F.atleast_2d(x), F.atleast_3d(x)], inside(REAL)),
+    "ranks": Call(lambda F, x: [F.atleast_1d(x), F.atleast_2d(x), F.atleast_3d(x)], inside(REAL)),
     "broadcast_tensors": Call(lambda F, x, y: F.broadcast_tensors(x, y), of_shapes((3, 1), (2, 1, 4))),
     "concat": Call(lambda F, x, y: [F.concat((x, y)), F.concat((x, y), dim=1)], of_shapes((3, 2), (3, 2))),
     "movedim": Call(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy.typing as npt
 
-from .op_methods import OpMethods
+from .in_place import InPlaceMethods
 
 if TYPE_CHECKING:
     from .. import ops
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["TorchMethods"]
 
 
-class TorchMethods(OpMethods):
+class TorchMethods(InPlaceMethods):
     """Base of Tensor: what a tensor does with another one, and makes of its dtype."""
 
     __slots__ = ()
@@ -103,7 +103,7 @@ class TorchMethods(OpMethods):
 
     def new_tensor(self, data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
         """A tensor of these values in the tensor's dtype; see `cr.tensor`."""
-        return ops._values.tensor(data, self._own(dtype), requires_grad)
+        return type(self._self.detach())(data, self._own(dtype), requires_grad)
 
     def _own(self, dtype: npt.DTypeLike | None) -> npt.DTypeLike:
         return self._self.dtype if dtype is None else dtype

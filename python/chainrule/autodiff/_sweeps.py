@@ -89,7 +89,7 @@ class enable_grad(no_grad):  # noqa: N801 (PyTorch's name)
 
 
 class set_grad_enabled(no_grad):  # noqa: N801 (PyTorch's name)
-    """Let ops record a graph, or not, from now on; also a context and a decorator, at whose end the mode before returns.
+    """Let ops record a graph, or not, from now on; as a context and a decorator until its end.
 
     Arguments: `mode`, a bool.
     Errors: `cr.CompileError` in a compiled function, where `cr.no_grad()` and `cr.enable_grad()` are contexts.

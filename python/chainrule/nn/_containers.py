@@ -59,6 +59,12 @@ class _Layers(_Container):
         self._layers.append(self._checked(layer, len(self._layers)))
         return self
 
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a layer at the end, if `name` is its number there: the names of layers are "0", "1", ..."""
+        if name != str(len(self)):
+            raise ValueError(f"add_module: layers of a {type(self).__name__} are named by numbers; write append(layer)")
+        self.append(self._checked(module, len(self)))
+
     def extend(self, layers: Iterable[Module]) -> Self:
         """Add layers at the end; return self."""
         for layer in layers:
@@ -202,6 +208,10 @@ class ModuleDict(_Container):
         """Add modules, in place of those of the same names."""
         for name, module in modules.items() if isinstance(modules, Mapping) else modules:
             self[name] = module
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a module of this name."""
+        self[name] = module  # type: ignore[assignment]
 
     def keys(self) -> Iterable[str]:
         """The names."""

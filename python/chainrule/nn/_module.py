@@ -16,6 +16,7 @@ from .._util.mode import grad_mode
 from ..autodiff._sweeps import check_overwrite
 from ._conversions import Conversions, state_values
 from ._hooks import HOOKS, Hooks
+from ._members import Members
 from ._predict_cache import PredictCache
 from ._record_calls import call_recorder
 
@@ -67,7 +68,7 @@ class Buffer(Tensor):
         super().__init__(data)
 
 
-class Module(Hooks, Conversions):
+class Module(Hooks, Conversions, Members):
     """Base of everything with parameters: assign parameters and modules to attributes and write `forward`.
 
     Attributes that are a `Parameter`, a `Buffer`, a `Module`, or a list, tuple or dict of these, also nested, belong
@@ -241,7 +242,7 @@ class Module(Hooks, Conversions):
         if not isinstance(name, str) or not name.isidentifier() or taken:
             why = "an attribute of the module" if taken else "not the name of an attribute"
             raise ValueError(f"register_buffer: {name!r} is {why}")
-        setattr(self, name, None if tensor is None else Buffer(tensor))
+        self._set_member("register_buffer", name, None if tensor is None else Buffer(tensor))
         if not persistent or name in self._unsaved:
             self._unsaved = (self._unsaved - {name}) if persistent else self._unsaved | {name}
 
@@ -348,10 +349,9 @@ class Module(Hooks, Conversions):
         return cls(**config)
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
         lines = [f"  {name}: " + repr(child).replace("\n", "\n  ") for name, child in self.named_children()]
         body = "\n" + "\n".join(lines) + "\n" if lines else ""
-        return f"{type(self).__name__}({arguments}{body})"
+        return f"{type(self).__name__}({self.extra_repr()}{body})"
 
 
 def _join(prefix: str, name: str) -> str:

@@ -87,8 +87,8 @@ def _at(axis: int, part: slice) -> tuple[slice, ...]:
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None, **names: Unpack[Dim]) -> Tensor:
     """Differences of neighbours along an axis, x[i + 1] - x[i], n times, as `numpy.diff`.
 
-    Arguments: `x`, a tensor of at least one axis; `n`, at least 0; `axis`, also named `dim`; `prepend`, `append`, tensors
-    or numbers that are joined to x before (for n above 0).
+    Arguments: `x`, a tensor of at least one axis; `n`, at least 0; `axis`, also named `dim`; `prepend`, `append`,
+    tensors or numbers that are joined to x before, for n above 0.
     Returns: a tensor whose axis is n shorter. Errors: ValueError for a tensor without axes; TypeError for bool.
 
     >>> import chainrule as cr
@@ -114,8 +114,8 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1, **names: Unpack[Dim]) -> Tensor:
     """Area under points along an axis, the sum of d * (y[i + 1] + y[i]) / 2, as `numpy.trapezoid`.
 
-    Arguments: `y`, a tensor; `x`, the places, of the axis's length or of y's shape, d their differences; `dx`, d without
-    x; `axis`, also named `dim`. Returns: a tensor without the axis.
+    Arguments: `y`, a tensor; `x`, the places, of the axis's length or of y's shape, d their differences; `dx`, d
+    without x; `axis`, also named `dim`. Returns: a tensor without the axis.
 
     >>> import chainrule as cr
     >>> cr.trapezoid([1.0, 2.0, 4.0]).item(), cr.trapezoid([1.0, 2.0, 4.0], x=[0.0, 1.0, 3.0]).item()

@@ -40,7 +40,7 @@ def _real(x: Any) -> Tensor:
 
 
 def lerp(start: Any, end: Any, weight: Any) -> Tensor:
-    """Between two tensors, start + weight * (end - start) for weights below 1/2, else end - (1 - weight) * (end - start).
+    """Between two tensors, a + weight * (b - a) for weights below 1/2, else b - (1 - weight) * (b - a).
 
     Arguments: `start`, `end`, tensors of broadcastable shapes; `weight`, a number or a tensor, also outside of 0 to 1.
 
@@ -161,7 +161,7 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Whether |a - b| <= atol + rtol * |b|, elementwise as bool; infinities are close to equal ones only.
 
-    Arguments: tensors of broadcastable shapes; `equal_nan`, whether two NaN are close. Integers are compared as float64.
+    Arguments: tensors of broadcastable shapes; `equal_nan`, whether two NaN are close. Integers become float64.
 
     >>> import chainrule as cr
     >>> cr.isclose([1.0, 2.0], [1.000001, 2.1]).numpy()

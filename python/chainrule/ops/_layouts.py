@@ -1,4 +1,4 @@
-"""Parts, rotations and stacks of tensors, and sums by index: NumPy's and PyTorch's functions on ops that move elements."""
+"""Parts, rotations and stacks of tensors, and sums by index: NumPy's and PyTorch's functions."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def index_add(
     places = index_tensor("index_add", index, into.shape[at])
     if places.ndim != 1 or parts.shape != (*into.shape[:at], places.size, *into.shape[at + 1 :]):
         raise ValueError(
-            f"index_add: expected indices (n,) and a source of x's shape with n along axis {given}, got x {into.shape}, "
+            f"index_add: expected indices (n,) and a source of x's shape, n along axis {given}, got x {into.shape}, "
             f"indices {places.shape}, source {parts.shape}"
         )
     apart = reshape(places, [-1 if i == at else 1 for i in range(into.ndim)])

@@ -96,8 +96,8 @@ def unique(
 ) -> Any:
     """The different elements in ascending order, or the different slices along an axis, as `numpy.unique`.
 
-    Arguments: `x`; `return_index`, `return_inverse`, `return_counts`, whether to return the first places, the numbers of
-    the elements of x among the different ones, and how many there are; `axis`, also named `dim`; `sorted`: always.
+    Arguments: `x`; `return_index`, `return_inverse`, `return_counts`, whether to return the first places, the numbers
+    of the elements of x among the different ones, and how many there are; `axis`, also named `dim`; `sorted`: always.
     Returns: a tensor, or a tuple of it and those int64 tensors. The gradient goes to the first of equal elements.
     Errors: `cr.CompileError` in a compiled function.
 
