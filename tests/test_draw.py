@@ -284,3 +284,11 @@ def test_predictions_of_a_model_that_draws_are_drawn_anew() -> None:
     cr.manual_seed(3)
     drawn = [model.predict(x).tobytes() for _ in range(3)]
     assert len(set(drawn)) == 3
+
+
+@pytest.mark.parametrize("draw", [cr.rand, cr.randn, lambda *n, **o: cr.dropout(cr.ones(*n), **o), cr.randperm])
+def test_generators_of_other_libraries_are_refused(draw: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"^generator: expected a cr\.random\.Generator, got numpy\.random\.\S+Generator"
+    ):
+        draw(3, generator=np.random.default_rng(0))

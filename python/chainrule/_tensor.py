@@ -22,7 +22,7 @@ from ._util.arrays import to_array
 from ._util.dtypes import FLOATS, Array
 from ._util.mode import grad_mode
 from ._util.tensor_methods import Methods
-from .random import Generator, default_generator
+from .random import Generator, given_or_default
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -236,12 +236,12 @@ class Tensor(Methods):
 
     def uniform_(self, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None) -> Self:
         """Draw the elements of a leaf uniformly from [low, high) and return it; see `fill_` and `cr.nn.init`."""
-        draw = (generator or default_generator())._uniform(self.shape, self.dtype, low, high)
+        draw = given_or_default(generator)._uniform(self.shape, self.dtype, low, high)
         return self._overwrite("uniform_", Tensor._wrap(draw))
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Self:
         """Draw the elements of a leaf from the normal distribution and return it; see `fill_` and `cr.nn.init`."""
-        draw = (generator or default_generator())._normal(self.shape, self.dtype, mean, std)
+        draw = given_or_default(generator)._normal(self.shape, self.dtype, mean, std)
         return self._overwrite("normal_", Tensor._wrap(draw))
 
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:

@@ -227,6 +227,16 @@ def default_generator() -> Generator:
     return _default
 
 
+def given_or_default(generator: Generator | None) -> Generator:
+    """The generator, or the default one for None; TypeError for an object of another kind."""
+    if generator is None:
+        return _default
+    if not isinstance(generator, Generator):
+        kind = type(generator)
+        raise TypeError(f"generator: expected a cr.random.Generator, got {kind.__module__}.{kind.__name__}")
+    return generator
+
+
 def manual_seed(seed: int) -> None:
     """Seed the default generator and reset it to stream 0.
 

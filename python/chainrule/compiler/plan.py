@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,10 @@ from .._tensor import Tensor
 from .._util.dtypes import Array, Spec
 from .._util.errors import CompileError
 from .._util.trees import is_array, is_container, is_flat, rebuild
-from .build import CompiledProgram
 from .entries import Kind, explain
+
+if TYPE_CHECKING:
+    from .build import CompiledProgram
 
 __all__ = ["Plan", "no_plan"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .. import ops
 from .._tensor import tensor
 from .._util.dtypes import FLOATS
-from ..random import Generator, default_generator
+from ..random import Generator, given_or_default
 
 __all__ = ["check_init", "draw_bias", "draw_normal", "draw_uniform", "draw_weight", "without_initial_weights"]
 
@@ -79,7 +79,7 @@ def draw_uniform(
     """Uniform from [-bound, bound)."""
     if _drawing.limit is not None:
         return _without_draw(shape, dtype)
-    source = default_generator() if generator is None else generator
+    source = given_or_default(generator)
     return source.uniform(shape, low=-bound, high=bound, dtype=dtype)
 
 
@@ -89,7 +89,7 @@ def draw_normal(
     """From N(0, std^2)."""
     if _drawing.limit is not None:
         return _without_draw(shape, dtype)
-    return (default_generator() if generator is None else generator).normal(shape, std=std, dtype=dtype)
+    return given_or_default(generator).normal(shape, std=std, dtype=dtype)
 
 
 def _without_draw(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:

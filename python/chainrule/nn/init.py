@@ -25,7 +25,7 @@ from .._tensor import Tensor
 from .._util.checks import check_number
 from .._util.dtypes import FLOATS
 from .._util.mode import grad_mode
-from ..random import Generator, default_generator
+from ..random import Generator, given_or_default
 
 __all__ = [
     "calculate_gain",
@@ -64,10 +64,6 @@ def _number(name: str, value: float) -> float:
     return number
 
 
-def _generator(generator: Generator | None) -> Generator:
-    return default_generator() if generator is None else generator
-
-
 def _float64(value: float) -> Tensor:
     return Tensor(np.float64(value))
 
@@ -94,7 +90,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     if low > high:
         raise ValueError(f"uniform_: a {a} is above b {b}")
     target = _checked("uniform_", tensor)
-    return target.copy_(_generator(generator).uniform(target.shape, low=low, high=high, dtype=target.dtype))
+    return target.copy_(given_or_default(generator).uniform(target.shape, low=low, high=high, dtype=target.dtype))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -106,7 +102,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     """
     center, width = _number("normal_: mean", mean), check_number("normal_: std", std)
     target = _checked("normal_", tensor)
-    return target.copy_(_generator(generator).normal(target.shape, mean=center, std=width, dtype=target.dtype))
+    return target.copy_(given_or_default(generator).normal(target.shape, mean=center, std=width, dtype=target.dtype))
 
 
 def trunc_normal_(
@@ -132,7 +128,7 @@ def trunc_normal_(
     center, width, low, high = numbers[0], check_number("trunc_normal_: std", std, above=True), numbers[1], numbers[2]
     if low >= high:
         raise ValueError(f"trunc_normal_: a {a} is not below b {b}")
-    target, source = _checked("trunc_normal_", tensor), _generator(generator)
+    target, source = _checked("trunc_normal_", tensor), given_or_default(generator)
     ends = ops.div(ops.sub(Tensor(np.array([low, high])), center), width).numpy()
     values = np.empty(target.size, np.float64)
     missing = np.arange(target.size)
@@ -304,7 +300,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
         return target
     rows = target.shape[0]
     columns = target.size // rows
-    vectors = _generator(generator).normal((min(rows, columns), max(rows, columns)), dtype=np.float64)
+    vectors = given_or_default(generator).normal((min(rows, columns), max(rows, columns)), dtype=np.float64)
     found = ops.mul(_orthonormal(vectors), factor)
     matrix = found if rows <= columns else ops.transpose(found)
     return target.copy_(ops.reshape(matrix, target.shape).numpy())
@@ -332,7 +328,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     >>> (cr.nn.init.sparse_(cr.zeros(3, 10), 0.25).numpy() == 0).sum(axis=1).tolist()
     [3, 3, 3]
     """
-    target, source = _checked("sparse_", tensor), _generator(generator)
+    target, source = _checked("sparse_", tensor), given_or_default(generator)
     fraction = check_number("sparse_: sparsity", sparsity, maximum=1)
     if target.ndim != 2:
         raise ValueError(f"sparse_: expected a matrix, got shape {target.shape}")

@@ -14,7 +14,7 @@ from .._util.arrays import cast_array
 from .._util.checks import check_integer, check_total, is_integer
 from .._util.dtypes import BOOL, CODES, FLOAT32, FLOAT64, INT64, Array
 from .._util.exports import own_names
-from ..random import Generator, default_generator
+from ..random import Generator, given_or_default
 
 
 def _shape(name: str, given: tuple[Any, ...]) -> tuple[int, ...]:
@@ -232,7 +232,7 @@ def rand(
     (2, 3)
     """
     lengths, kind = _shape("rand", shape), _dtype("rand", dtype, FLOAT32)
-    source = default_generator() if generator is None else generator
+    source = given_or_default(generator)
     return _new(source._uniform(lengths, kind), requires_grad)
 
 
@@ -249,7 +249,7 @@ def randn(
     (2, 3)
     """
     lengths, kind = _shape("randn", shape), _dtype("randn", dtype, FLOAT32)
-    source = default_generator() if generator is None else generator
+    source = given_or_default(generator)
     return _new(source._normal(lengths, kind), requires_grad)
 
 

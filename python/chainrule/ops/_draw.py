@@ -13,7 +13,7 @@ from .._util.checks import check_integer, check_number, is_integer
 from .._util.dtypes import FLOAT32, FLOAT64, FLOATS, INT64
 from .._util.exports import own_names
 from .._util.mode import grad_mode
-from ..random import Generator, default_generator
+from ..random import Generator, given_or_default
 from ._arithmetic import (
     _float_dtype,
     add,
@@ -70,7 +70,7 @@ def randint(
         low, high, size = 0, low, high
     if size is None or high is None:
         raise TypeError("randint: expected a shape, randint(high, size) or randint(low, high, size)")
-    source = default_generator() if generator is None else generator
+    source = given_or_default(generator)
     drawn = source.integers(_shape("randint", (size,)), low, high)
     kind = _dtype("randint", dtype, INT64)
     return Tensor._wrap(drawn) if kind == INT64 else _rounded(drawn.astype(FLOAT64), kind)
@@ -109,7 +109,7 @@ def bernoulli(p: Any, *, generator: Generator | None = None) -> Tensor:
 
 
 def _uniform(shape: tuple[int, ...], generator: Generator | None) -> Tensor:
-    source = default_generator() if generator is None else generator
+    source = given_or_default(generator)
     return Tensor._wrap(source._uniform(shape, FLOAT64))
 
 
@@ -233,7 +233,7 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     >>> sorted(cr.randperm(4).tolist())
     [0, 1, 2, 3]
     """
-    source = default_generator() if generator is None else generator
+    source = given_or_default(generator)
     return Tensor._wrap(source.permutation(check_integer("randperm: n", n, 0)))
 
 

@@ -13,7 +13,7 @@ from .._tensor import Tensor
 from .._util.checks import check_number
 from .._util.dtypes import Array
 from .._util.mode import grad_mode
-from ..random import Generator, default_generator
+from ..random import Generator, given_or_default
 from ._operands import one
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout_by", "dropout_channels", "rates_of"]
@@ -148,7 +148,7 @@ def _masked(tensor: Tensor, rates: Array, generator: Generator | None) -> Tensor
 
 
 def _mask(shape: tuple[int, ...], like: Tensor, rates: Array, generator: Generator | None) -> Tensor:
-    source = default_generator() if generator is None else generator
+    source = given_or_default(generator)
     return Tensor._wrap(grad_mode.executor.draw("bernoulli", source._state, shape, like.dtype, rates))
 
 
