@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -30,8 +29,7 @@ _BUILTIN = (tuple, list, dict)
 _DEFINED_IN_PYTHON = 1 << 9  # in `__flags__` of a class
 
 
-@dataclass(frozen=True, eq=False)
-class Kind:
+class Kind(NamedTuple):
     """How trees of some classes are taken apart and built again.
 
     `parts(tree)`: a hashable description of everything but the children, and the children. `build(description,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,7 @@ class GradEffect(Enum):
     CONSUMED = "None: an optimizer has consumed it"
 
 
-@dataclass(frozen=True)
-class GradUse:
+class GradUse(NamedTuple):
     """How a call uses `grad` of one tensor."""
 
     tensor: Tensor | int  # a captured tensor, or the index of an argument

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ from .tracer import TracerValue, raise_value_unknown, user_line
 __all__ = ["Check", "Trace", "memory_of"]
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """An instruction that can stop the program, and a function from position and value of an element to the error."""
 
     instr: Instr
