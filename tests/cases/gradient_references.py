@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cases.composed_cases import NAMES as BY_FORMULA
+from cases import composed_cases
 from cases.loss_cases import KINDS, PENALTIES, penalty_grad
 from cases.op_cases import CASES, Case
 from cases.pair_cases import NAMES as PAIRS
@@ -20,7 +20,7 @@ from support.programs import scalar_float64
 Reference = Callable[[Case, Sequence[Array], Array, Array], Sequence[Array | None]]  # case, inputs, output, gradient
 COMPOSED = (  # the gradients are those of their parts
     *PAIRS,
-    *BY_FORMULA,
+    *(name for name in composed_cases.NAMES if name not in composed_cases.WITHOUT_GRADIENT),
     *("power", "polygamma", "reciprocal", "divmod", "tensordot", "inner", "dot", "outer", "einsum", "cov", "corrcoef"),
     *("trace", "var", "std", "norm", "logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin"),
     *("scatter_add", "meshgrid", "pad"),
