@@ -26,6 +26,13 @@ def test_nothing_outside_is_touched(family: str, record_property: Callable[[str,
     assert calls >= CALLS[family] * len(ISAS)
 
 
+@pytest.mark.full
+def test_nothing_outside_is_touched_at_any_offset(record_property: Callable[[str, object], None]) -> None:
+    calls = int(fresh.output("from support import guard_pages; print(guard_pages.elementwise(every=True))"))
+    record_property("guarded calls", calls)
+    assert calls >= 2 * CALLS["elementwise"] * len(ISAS)
+
+
 @pytest.mark.parametrize("crime", ["overread", "write_to_input"])
 def test_the_guards_bite(crime: str) -> None:
     done = fresh.python(f"from support import guard_pages; guard_pages.{crime}()")

@@ -36,14 +36,17 @@ def every_level() -> Iterator[str]:
         yield isa
 
 
-def elementwise() -> int:
-    """Every kernel, every size, at the end of the region and at 16 offsets from its start."""
+def elementwise(every: bool = False) -> int:
+    """Every kernel, every size, at the end of the region and at 16 offsets from its start.
+
+    Of sizes beyond 80, more than two rounds of the widest loop, at every fourth offset, unless `every`.
+    """
     kernels = {kernel.name: kernel for kernel in KERNELS}.values()
     regions, output = [Region() for _ in range(3)], Output()
-    return sum(_elementwise(kernel, dtype, regions, output) for kernel in kernels for dtype in FLOATS)
+    return sum(_elementwise(kernel, dtype, regions, output, every) for kernel in kernels for dtype in FLOATS)
 
 
-def _elementwise(kernel: Kernel, dtype: programs.Float, regions: list[Region], output: Output) -> int:
+def _elementwise(kernel: Kernel, dtype: programs.Float, regions: list[Region], output: Output, every: bool) -> int:
     count = PAGE // np.dtype(dtype).itemsize
     values = kernel.ordinary([(count,)] * len(kernel.domain), dtype, seed=71)
     wanted = kernel.reference(*values)
@@ -55,7 +58,7 @@ def _elementwise(kernel: Kernel, dtype: programs.Float, regions: list[Region], o
         for n in SIZES:
             instr = programs.flat(kernel.name, dtype, slots[0], slots[1:], n, kernel.params)
             program = _core.Program([(c, (n,)) for c in code], [], [], [instr.lower()])
-            for place in range(-1, 16):
+            for place in (-1, *(range(16) if every or n <= 80 else range(n % 4, 16, 4))):
                 # One position in the result, and in each array its own: a bool array has more elements in its page.
                 starts = [x.size - n if place < 0 else place for x in inputs]
                 first = min(starts)
