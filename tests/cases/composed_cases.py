@@ -286,4 +286,8 @@ def _random() -> Iterator[tuple[str, Generator]]:
 RANDOM: dict[str, Generator] = dict(_random()) | {
     "fmax": lambda rng: (cr.fmax, apart(rng, broadcasting(rng, 2))),
     "fmin": lambda rng: (cr.fmin, apart(rng, broadcasting(rng, 2))),
+    # Where differences mean something: no coordinates that cross, no end of the interval, no slope that is nearly 0.
+    "cdist": lambda rng: (partial(cr.cdist, p=float(rng.integers(1, 4))), [draw(rng, (3, 2)), draw(rng, (2, 2)) + 5]),
+    "logit": lambda rng: (cr.logit, [draw(rng, (int(rng.integers(1, 7)),), (0.25, 0.75))]),
+    "tanhshrink": lambda rng: (cr.tanhshrink, [draw(rng, (int(rng.integers(1, 7)),), (0.25, 2.0))]),
 }
