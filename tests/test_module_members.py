@@ -171,6 +171,10 @@ def test_tensors_of_pytorch_are_transposed_where_its_layers_are() -> None:
     products = {"1.weight", "2.weight_ih_l0", "2.weight_hh_l0"}
     model.load_state_dict({name: Foreign(v.T if name in products else v) for name, v in state.items()})  # type: ignore[misc]
     assert model(x)[0].tolist() == expected
+    listed = cr.nn.Module()
+    listed.parts = [cr.nn.Parameter(np.zeros((2, 2), np.float32))]  # type: ignore[assignment]
+    listed.load_state_dict({"parts.0": Foreign(np.eye(2, k=1, dtype=np.float32))})  # type: ignore[dict-item]
+    assert listed.state_dict()["parts.0"].tolist() == [[0.0, 1.0], [0.0, 0.0]]
     with pytest.raises(ValueError, match=r"2\.weight_ih_l0 has shape \(3, 3\), the value \(1, 3\)"):
         model.load_state_dict({**state, "2.weight_ih_l0": Foreign(np.zeros((3, 1), np.float32))})  # type: ignore[dict-item]
 

@@ -147,12 +147,12 @@ class Conversions(HasParameters):
 
 def state_values(module: Any, state: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a state: a tensor stays one, so that `copy_` sees its graph; PyTorch's get the layout of here."""
-    owners = dict(module.named_modules())
+    transposed = {name for name, owner in module.named_modules() if owner._transposed_in_pytorch}
     values = {}
     for name, given in state.items():
         value = given if isinstance(given, Tensor) else values_of(given, f"load_state_dict: {name}")
         from_pytorch = type(given).__module__.partition(".")[0] == "torch"
-        if from_pytorch and value.ndim == 2 and owners[name.rpartition(".")[0]]._transposed_in_pytorch:
+        if from_pytorch and value.ndim == 2 and name.rpartition(".")[0] in transposed:
             value = value.T
         values[name] = value
     return values
