@@ -58,7 +58,7 @@ _WITHOUT_STATE = {
     *("builtins", "abc", "typing", "typing_extensions", "collections.abc", "enum", "logging", "threading", "types"),
     *("chainrule.nn._module", "chainrule.nn._hooks", "chainrule.nn._conversions", "chainrule.autodiff._inputs"),
 }
-_RANDOM = {"random", "secrets", "time", "numpy.random", "numpy.random.mtrand"}  # where calls are no functions
+_RANDOM = {"random", "secrets", "time", "numpy.random", "numpy.random.mtrand"}  # other results at every call
 _WRAPPERS = (MethodType, partial, property, staticmethod, classmethod)
 # Methods that may run without being named in code are followed, but not those of making and printing objects.
 _MAKING = {"__init__", "__new__", "__repr__", "__str__", "__del__", "__init_subclass__", "__class_getitem__"}
