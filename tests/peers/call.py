@@ -74,18 +74,7 @@ def ours(call: Call, arrays: list[Array], seed: int) -> list[list[Array]]:
     """Values and derivatives in this library."""
     inputs = [cr.tensor(a, requires_grad=i in call.floats(arrays)) for i, a in enumerate(arrays)]
     outputs = flat(call.run(cr.nn.functional, *inputs))
-    found = [[y.detach().numpy() for y in outputs]]
-    floats = [x for x in inputs if x.requires_grad]
-    total = weighted(outputs, cr.tensor, seed)
-    for order in range(call.order):
-        if not total.requires_grad:
-            break
-        gradients = cr.autograd.grad(total, floats, create_graph=order + 1 < call.order, allow_unused=True)
-        found.append(
-            [np.zeros(x.shape) if g is None else g.detach().numpy() for g, x in zip(gradients, floats, strict=True)]
-        )
-        total = weighted(list(gradients), cr.tensor, seed + 1)
-    return found
+    return derivatives(call.order, inputs, outputs, seed, cr.tensor, cr.autograd.grad)
 
 
 def theirs(call: Call, arrays: list[Array], seed: int) -> list[list[Array]]:
@@ -93,18 +82,34 @@ def theirs(call: Call, arrays: list[Array], seed: int) -> list[list[Array]]:
     inputs = [torch.tensor(a, requires_grad=i in call.floats(arrays)) for i, a in enumerate(arrays)]
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):  # which has second derivatives
         outputs = flat(call.run(PyTorch(), *inputs))
-    found = [[y.numpy(force=True) for y in outputs]]
+    return derivatives(call.order, inputs, outputs, seed, torch.tensor, torch.autograd.grad)
+
+
+def derivatives(
+    orders: int,
+    inputs: list[Any],
+    outputs: list[Any],
+    seed: int,
+    tensor: Callable[[Array], Any],
+    grad: Callable[..., Any],
+) -> list[list[Array]]:
+    """The values of the outputs, then the derivatives of each order by the inputs that require them."""
+    found = [[array(y) for y in outputs]]
     floats = [x for x in inputs if x.requires_grad]
-    total = weighted(outputs, torch.tensor, seed)
-    for order in range(call.order):
+    total = weighted(outputs, tensor, seed)
+    for order in range(orders):
         if not total.requires_grad:
             break
-        gradients = torch.autograd.grad(total, floats, create_graph=order + 1 < call.order, allow_unused=True)
-        found.append(
-            [np.zeros(x.shape) if g is None else g.numpy(force=True) for g, x in zip(gradients, floats, strict=True)]
-        )
-        total = weighted(list(gradients), torch.tensor, seed + 1)
+        gradients = grad(total, floats, create_graph=order + 1 < orders, allow_unused=True)
+        found.append([np.zeros(x.shape) if g is None else array(g) for g, x in zip(gradients, floats, strict=True)])
+        total = weighted(list(gradients), tensor, seed + 1)
     return found
+
+
+def array(tensor: Any) -> Array:
+    """The values of a tensor of either library, without a graph."""
+    detached = tensor.detach()
+    return np.asarray(detached.numpy(force=True) if isinstance(detached, torch.Tensor) else detached.numpy())
 
 
 def assert_close(got: list[list[Array]], expected: list[list[Array]]) -> None:
