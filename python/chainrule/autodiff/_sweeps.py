@@ -232,8 +232,6 @@ def check_not_overwritten(t: Tensor, what: str) -> None:
 
 def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Undo broadcasting: sum the gradient over the axes along which the argument was broadcast."""
-    if g._data.shape == shape:
-        return g
     extra = g.ndim - len(shape)
     axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1))
     return ops.reshape(ops.sum(g, axes), shape)
@@ -281,7 +279,8 @@ def reverse_sweep(
             part = t._op.gradient(i, g, t, t._inputs, t._attrs) if parts is None else parts[i]
             if part is None:
                 continue
-            part = sum_to(part, x._data.shape)
+            if part._data.shape != x._data.shape:
+                part = sum_to(part, x._data.shape)
             before = pending.get(x._number)
             total = part if before is None else ops.add(before, part)
             pending[x._number] = total
