@@ -86,10 +86,19 @@ def _net(kind: str, net: Net, batch: int, **more: Any) -> Case:
 
 def _normed(norm: str, dropout: float) -> Case:
     """A training step of a net with batch or layer norm, with SGD, or with dropout and AdamW."""
-    net = Net((30, 128, 128, 2), 256)
     name = f"normed {norm}" + (" dropout adamw" if dropout else "")
-    params = net.params | {"norm": norm, "dropout": dropout}
-    return Case(name, "normed", "normed_step", params, elements=net.batch, flops=net.step_flops * net.batch)
+    return _layers_step(name, Net((30, 128, 128, 2), 256), norm, dropout, "adamw" if dropout else "sgd")
+
+
+def _layers_step(name: str, net: Net, norm: str, dropout: float, optimizer: str) -> Case:
+    """A training step of a model that is built of layers; `norm` may be "none"."""
+    params = net.params | {"norm": norm, "dropout": dropout, "optimizer": optimizer}
+    group = name.split()[0]
+    return Case(name, group, "layers_step", params, elements=net.batch, flops=net.step_flops * net.batch)
+
+
+def _adam(net: Net) -> Case:
+    return _layers_step(f"adam {net.name} @{net.batch}", net, "none", 0.0, "adam")
 
 
 def _epoch(net: Net) -> Case:
@@ -156,6 +165,7 @@ def _all_cases() -> tuple[Case, ...]:
     rows += [_net("step", net, net.batch) for net in NETS]
     rows += [case for net in NETS for case in _predict(net)]
     rows += [_normed(norm, dropout) for dropout in (0.0, 0.2) for norm in ("batch", "layer")]
+    rows += [_adam(net) for net in (Net((784, 256, 128, 10), 64), Net((64, 128, 10), 128))]
     rows += [_recommender(optimizer) for optimizer in ("sgd", "adam")]
     rows += [_sequence(*of) for of in (("gru", 32), ("gru", 1), ("lstm", 32), ("lstm", 1), ("transformer", 32))]
     return tuple(rows + _calls())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.cases import PEER_SHAPES
+from bench.cases import CASES, PEER_SHAPES
 from bench.contenders import OURS
 from bench.nets import MORE, PUBLISHED, Net
 from bench.results import Row
@@ -136,13 +136,12 @@ def _compute_bound(net: Net) -> tuple[Goal, ...]:
     )
 
 
-RECOMMENDER_GOALS = tuple(
-    Goal(
-        f"recommender {optimizer} @1024: time of torch over ours",
-        1.5,
-        _time_ratio(f"recommender {optimizer} @1024", "torch"),
-    )
-    for optimizer in ("sgd", "adam")
+LAYERED = ("normed", "adam", "recommender", "sequence")  # the groups of steps of models of layers
+LAYERED_GOALS = tuple(
+    Goal(f"{case.name}: time of {peer} over ours", 1.5, _time_ratio(case.name, peer))
+    for case in CASES
+    if case.group in LAYERED
+    for peer in ("torch", "jax")
 )
 
 SMALLEST = PUBLISHED[0]
@@ -161,12 +160,7 @@ NET_GOALS = (
     *(_faster_than("predict", net, 1, "onnxruntime", target) for net, target in PREDICT_OVER_ONNXRUNTIME.items()),
     *(_faster_than("predict", net, net.batch, "onnxruntime", 1.0) for net in PUBLISHED),
 )
-SEQUENCE_GOALS = tuple(
-    Goal(f"sequence {case}: time of {peer} over ours", 1.5, _time_ratio(f"sequence {case}", peer))
-    for case in ("gru @32", "gru @1", "lstm @32", "lstm @1", "transformer @32")
-    for peer in ("torch", "jax")
-)
-GOALS = KERNEL_GOALS + NET_GOALS + RECOMMENDER_GOALS + SEQUENCE_GOALS
+GOALS = KERNEL_GOALS + NET_GOALS + LAYERED_GOALS
 
 
 def report(rows: list[Row]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import net_reference, norm_reference, recommender, sequence_reference
+from bench import layers_reference, net_reference, recommender, sequence_reference
 from bench.cases import Case
 
 Array = net_reference.Array
@@ -194,8 +194,8 @@ def _expected_net_answer(case: Case, data: Inputs) -> list[Array]:
     p, x = case.params, data["x"]
     parameters = [parameter.astype(np.float64) for parameter in data["parameters"]]
     targets = data["targets"] if p["loss"] == "cross entropy" else data["targets"].astype(np.float64)
-    if case.kind == "normed_step":
-        return [np.array(norm_reference.losses(p, parameters, x.astype(np.float64), targets, CHECKED_STEPS))]
+    if case.kind == "layers_step":
+        return [np.array(layers_reference.losses(p, parameters, x.astype(np.float64), targets, CHECKED_STEPS))]
     if case.kind in ("forward", "predict"):
         return [net_reference.forward(p, parameters, x.astype(np.float64))[-1]]
     if case.kind == "gradient":

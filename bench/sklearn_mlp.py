@@ -2,12 +2,14 @@
 
 Fits are interleaved, in float64 and float32; both estimators run the same number of epochs (`tol=0`). Printed are
 medians and the spread (slowest / fastest), the ratios with their goals, the last loss and the held-out score of both.
-Seconds are those of the CPU on one thread, which other work on the machine changes little.
+Below a fit that misses its goal stands the bound: the ratio if matrix products ran at the FMA peak measured then, and
+everything else took no time. Seconds are those of the CPU on one thread, which other work changes little.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 import time
@@ -86,6 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     return int(lost > 0)
 
 
+_FITS = (("float64", "float64", SAME), ("float32", "float32", SAME), ("float64", "float32", MIXED))  # theirs, ours
 _COLUMNS = ("their ms", "f64", "f32", "f32/f64", "1 row", "all rows")
 _HEAD = (
     f"{'case':52s}" + "".join(f"{name:>10s}" for name in _COLUMNS) + "  spread   loss ours/theirs   score ours/theirs"
@@ -140,7 +143,11 @@ def measure(case: Case, repeats: int, clock: Callable[[], float]) -> tuple[str, 
                 if turn and dtype == "float64":
                     kept.setdefault(f"{who} losses", []).append(float(est.loss_))
                     kept.setdefault(f"{who} scores", []).append(float(est.score(held, parts[3])))
-    return _line(case, {key: median(values) for key, values in seconds.items()}, seconds, kept)
+    middle = {key: median(values) for key, values in seconds.items()}
+    line, missed = _line(case, middle, seconds, kept)
+    if any(middle[f"theirs {theirs} fit"] / middle[f"ours {ours} fit"] < goal for theirs, ours, goal in _FITS):
+        line += "\n" + _bounds(middle, kept["ours float64"], *parts[0].shape)
+    return line, missed
 
 
 def _calls(est: Any, rows: Any, target: Any, held: Any) -> dict[str, Any]:
@@ -166,9 +173,7 @@ def _line(
         return middle[f"theirs {theirs} {what}"] / middle[f"ours {ours} {what}"]
 
     found = [
-        (ratio("fit", "float64", "float64"), SAME),
-        (ratio("fit", "float32", "float32"), SAME),
-        (ratio("fit", "float64", "float32"), MIXED),
+        *((ratio("fit", theirs, ours), goal) for theirs, ours, goal in _FITS),
         (ratio("one row", "float64", "float64"), ONE_ROW),
         (ratio("all rows", "float64", "float64"), ALL_ROWS),
     ]
@@ -180,6 +185,23 @@ def _line(
     milliseconds = middle["theirs float64 fit"] * 1e3
     line = f"{case.name:52s}{milliseconds:10.1f}{cells}{spread:7.1f}   {losses:>16s}   {scores:>16s}"
     return line, sum(value < goal for value, goal in found)
+
+
+def _bounds(middle: dict[str, float], fitted: Any, rows: int, features: int) -> str:
+    """The ratios of fits whose time is that of the matrix products at the FMA peak."""
+    from chainrule import _core
+
+    sizes = [features, *(weight.shape[1] for weight in fitted.coefs_)]
+    weights = [a * b for a, b in itertools.pairwise(sizes)]
+    # Outputs and the gradients of weights, and, but for the first layer, of inputs. L-BFGS evaluates once more than it
+    # iterates, at least.
+    passes = fitted.n_iter_ + (fitted.solver == "lbfgs")
+    flops = 2.0 * rows * passes * (3 * sum(weights) - weights[0])
+    peaks = {"float32": _core.fma_peak(0.05)}
+    peaks["float64"] = peaks["float32"] / 2
+    cells = (f"{middle[f'theirs {theirs} fit'] / (flops / (peaks[ours] * 1e9)):9.1f} " for theirs, ours, _ in _FITS)
+    name = f"  bound at {peaks['float32']:.0f} GFLOP/s in float32"
+    return f"{name:62s}" + "".join(cells)
 
 
 if __name__ == "__main__":

@@ -60,8 +60,8 @@ def test_chainrule_gives_the_expected_answer(kind: str, net: str) -> None:
     check(ChainruleRunner(cr.get_num_threads()), case)
 
 
-@pytest.mark.parametrize("name", [case.name for case in CASES if case.group == "normed"])
-def test_nets_with_norms_have_the_expected_losses(name: str) -> None:
+@pytest.mark.parametrize("name", [case.name for case in CASES if case.kind == "layers_step"])
+def test_steps_of_layers_have_the_expected_losses(name: str) -> None:
     check(ChainruleRunner(1), BY_NAME[name])
 
 

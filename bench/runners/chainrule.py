@@ -13,7 +13,7 @@ from bench import recommender
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, SEED, Array, Inputs, checked_epochs, output, steps_of_epoch
-from bench.runners._normed import NormedTraining, normed_call
+from bench.runners._layers import LayersTraining, layers_call
 from bench.runners.base import Call, NotOfferedError, Runner, Variants
 from bench.runners.sequences import sequence_model
 
@@ -99,15 +99,15 @@ class ChainruleRunner(Runner):
         training = Training(self, case, data)
         return training.call(self.lib.compile(training.step), data["x"], data["targets"])
 
-    def normed_step(self, case: Case, data: Inputs) -> Call:
+    def layers_step(self, case: Case, data: Inputs) -> Call:
         def copy_weights(linear: Any, weight: Array, bias: Array) -> None:
             linear.weight.copy_(weight)
             linear.bias.copy_(bias)
 
-        def build(dropout: float) -> NormedTraining:
-            return NormedTraining(self.lib, case, data, copy_weights, dropout)
+        def build(dropout: float) -> LayersTraining:
+            return LayersTraining(self.lib, case, data, copy_weights, dropout)
 
-        return normed_call(build, lambda made: self.lib.compile(made.step), case, data["x"], data["targets"])
+        return layers_call(build, lambda made: self.lib.compile(made.step), case, data["x"], data["targets"])
 
     def recommender(self, case: Case, data: Inputs) -> Call:
         """Tables that are updated by rows."""

@@ -10,7 +10,7 @@ import numpy as np
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss
-from bench.runners._normed_jax import normed_call
+from bench.runners._layers_jax import layers_call
 from bench.runners.base import Call, NotOfferedError, Runner, Variants
 from bench.runners.sequences import jax_loss
 
@@ -110,8 +110,8 @@ class JaxRunner(Runner):
 
         return Call(training.step, (x, targets), answer=answer, reset=training.reset)
 
-    def normed_step(self, case: Case, data: Inputs) -> Call:
-        return normed_call(self.lib, case, data, *self._rows(data))
+    def layers_step(self, case: Case, data: Inputs) -> Call:
+        return layers_call(self.lib, case, data, *self._rows(data))
 
     def epoch(self, case: Case, data: Inputs) -> Variants:
         """All epochs in one call, a scan over their minibatches."""

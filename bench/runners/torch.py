@@ -11,7 +11,7 @@ from bench import recommender
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, Array, Inputs, checked_epochs, mean_loss, output, part_of_epoch
-from bench.runners._normed import NormedTraining, normed_call
+from bench.runners._layers import LayersTraining, layers_call
 from bench.runners.base import Call, Runner, Variants
 from bench.runners.sequences import sequence_model
 
@@ -112,7 +112,7 @@ class TorchRunner(Runner):
         """With a fused optimizer or not, with a compiled loss or not."""
         return self._variants(case, data, Training.step_call)
 
-    def normed_step(self, case: Case, data: Inputs) -> Variants:
+    def layers_step(self, case: Case, data: Inputs) -> Variants:
         x, targets = (self.lib.from_numpy(data[name]) for name in ("x", "targets"))
 
         def copy_weights(linear: Any, weight: Array, bias: Array) -> None:
@@ -121,8 +121,8 @@ class TorchRunner(Runner):
                 linear.bias.copy_(self.lib.from_numpy(bias))
 
         def build(fused: bool | None, compiled: bool = False) -> Call:
-            def training(dropout: float) -> NormedTraining:
-                made = NormedTraining(self.lib, case, data, copy_weights, dropout, fused=fused)
+            def training(dropout: float) -> LayersTraining:
+                made = LayersTraining(self.lib, case, data, copy_weights, dropout, fused=fused)
                 model, loss_of = made.model, made.loss_of
                 if compiled:
                     whole = self._compiled(lambda x, targets: loss_of(model(x), targets))
@@ -130,7 +130,7 @@ class TorchRunner(Runner):
                     made.reset = lambda: None
                 return made
 
-            return normed_call(training, lambda made: made.step, case, x, targets)
+            return layers_call(training, lambda made: made.step, case, x, targets)
 
         variants = {
             "eager": lambda: build(None),

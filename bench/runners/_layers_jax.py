@@ -1,4 +1,4 @@
-"""A training step of a net with normalisation in JAX, under `jit`, with donated state."""
+"""A training step of a model of layers in JAX, under `jit`, with donated state."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.net_reference import LEARNING_RATE, MOMENTUM
-from bench.norm_reference import ADAMW, EPS
+from bench.layers_reference import EPS, OPTIMIZERS
 from bench.problems import CHECKED_STEPS, Array, Inputs
 from bench.runners.base import Call
 
 
-def normed_call(jax: Any, case: Case, data: Inputs, x: Any, targets: Any) -> Call:
+def layers_call(jax: Any, case: Case, data: Inputs, x: Any, targets: Any) -> Call:
     """Steps on the same rows; the answer is that of a net without dropout."""
     state: list[Any] = [_initial(jax, case, data)]
     step = _step(jax, case, case.params["dropout"])
@@ -42,7 +41,8 @@ def _initial(jax: Any, case: Case, data: Inputs) -> Any:
     np_ = jax.numpy
     hidden, dtype = case.params["widths"][1:-1], data["x"].dtype
     values = [np_.array(p, copy=True) for p in data["parameters"]]
-    values += [np_.full(n, v, dtype) for n in hidden for v in (1, 0)]
+    if case.params["norm"] != "none":
+        values += [np_.full(n, v, dtype) for n in hidden for v in (1, 0)]
     running = [(np_.zeros(n, dtype), np_.ones(n, dtype)) for n in hidden]
     states = [[np_.zeros_like(p) for p in values] for _ in range(2)]
     return jax.block_until_ready((values, *states, running, np_.zeros((), dtype), jax.random.PRNGKey(0)))
@@ -56,13 +56,15 @@ def _step(jax: Any, case: Case, dropout: float) -> Callable[..., Any]:
         n, kept = len(x), []
         for i in range(layers - 1):
             z = x @ values[2 * i] + values[2 * i + 1]
-            mean = z.mean(axis, keepdims=True)
-            variance = np_.square(z - mean).mean(axis, keepdims=True)
-            gain, bias = values[2 * layers + 2 * i], values[2 * layers + 2 * i + 1]
-            x = jax.nn.relu((z - mean) * jax.lax.rsqrt(variance + EPS) * gain + bias)
             old = running[i]
-            if axis == 0:
-                old = (0.9 * old[0] + 0.1 * mean[0], 0.9 * old[1] + 0.1 * variance[0] * (n / (n - 1)))
+            if p["norm"] != "none":
+                mean = z.mean(axis, keepdims=True)
+                variance = np_.square(z - mean).mean(axis, keepdims=True)
+                gain, bias = values[2 * layers + 2 * i], values[2 * layers + 2 * i + 1]
+                z = (z - mean) * jax.lax.rsqrt(variance + EPS) * gain + bias
+                if axis == 0:
+                    old = (0.9 * old[0] + 0.1 * mean[0], 0.9 * old[1] + 0.1 * variance[0] * (n / (n - 1)))
+            x = jax.nn.relu(z)
             kept.append(old)
             if dropout:
                 key, draw = jax.random.split(key)
@@ -74,16 +76,18 @@ def _step(jax: Any, case: Case, dropout: float) -> Callable[..., Any]:
         values, first, second, running, number, key = state
         (loss, (running, key)), gradients = jax.value_and_grad(loss_of, has_aux=True)(values, running, key, x, targets)
         number = number + 1
-        if p["dropout"]:
-            lr, decay = ADAMW["lr"], ADAMW["weight_decay"]
+        options = OPTIMIZERS[p["optimizer"]]
+        lr = options["lr"]
+        if p["optimizer"] != "sgd":
+            decay = options.get("weight_decay", 0.0)
             first = [0.9 * m + 0.1 * g for m, g in zip(first, gradients, strict=True)]
             second = [0.999 * v + 0.001 * g * g for v, g in zip(second, gradients, strict=True)]
             a, b = 1 - 0.9**number, 1 - 0.999**number
             parts = zip(values, first, second, strict=True)
             values = [w - lr * decay * w - lr * (m / a) / (np_.sqrt(v / b) + 1e-8) for w, m, v in parts]
         else:
-            first = [MOMENTUM * m + g for m, g in zip(first, gradients, strict=True)]
-            values = [w - LEARNING_RATE * m for w, m in zip(values, first, strict=True)]
+            first = [options["momentum"] * m + g for m, g in zip(first, gradients, strict=True)]
+            values = [w - lr * m for w, m in zip(values, first, strict=True)]
         return (values, first, second, running, number, key), loss
 
     found: Callable[..., Any] = jax.jit(step, donate_argnums=0)

@@ -1,4 +1,4 @@
-"""A training step of a net with normalisation, in the words that chainrule and PyTorch share."""
+"""A training step of a model of layers, in the words that chainrule and PyTorch share."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ from typing import Any
 import numpy as np
 
 from bench.cases import Case
-from bench.net_reference import LEARNING_RATE, MOMENTUM
-from bench.norm_reference import ADAMW
+from bench.layers_reference import OPTIMIZERS
 from bench.problems import CHECKED_STEPS, Array, Inputs
 from bench.runners.base import Call
 
 
-class NormedTraining:
+class LayersTraining:
     """A model, its loss and its optimizer; `copy_weights(linear, weight, bias)` sets a layer."""
 
     def __init__(
         self, lib: Any, case: Case, data: Inputs, copy_weights: Callable[..., None], dropout: float, **options: Any
     ) -> None:
         nn, layers = lib.nn, []
-        norm = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}[case.params["norm"]]
+        norms = {"batch": [nn.BatchNorm1d], "layer": [nn.LayerNorm], "none": []}[case.params["norm"]]
         for weight, bias in zip(data["parameters"][::2], data["parameters"][1::2], strict=True):
             linear = nn.Linear(*weight.shape)
             copy_weights(linear, weight, bias)
-            layers += [linear, norm(weight.shape[1]), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
-        last = 3 if dropout else 2
-        self.model, self.loss_of = nn.Sequential(*layers[:-last]), nn.CrossEntropyLoss()
-        if case.params["dropout"]:
-            self.optimizer = lib.optim.AdamW(self.model.parameters(), **ADAMW, **options)
-        else:
-            self.optimizer = lib.optim.SGD(self.model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, **options)
+            behind = [
+                *(norm(weight.shape[1]) for norm in norms),
+                nn.ReLU(),
+                *([nn.Dropout(dropout)] if dropout else []),
+            ]
+            layers += [linear, *behind]
+        self.model, self.loss_of = nn.Sequential(*layers[: -len(behind)]), nn.CrossEntropyLoss()
+        name = case.params["optimizer"]
+        kind = {"sgd": lib.optim.SGD, "adam": lib.optim.Adam, "adamw": lib.optim.AdamW}[name]
+        self.optimizer = kind(self.model.parameters(), **OPTIMIZERS[name], **options)
         self.start = copy.deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
 
     def step(self, x: Any, targets: Any) -> Any:
@@ -48,9 +50,9 @@ class NormedTraining:
         self.optimizer.load_state_dict(optimizer)
 
 
-def normed_call(
-    build: Callable[[float], NormedTraining],
-    compiled: Callable[[NormedTraining], Any],
+def layers_call(
+    build: Callable[[float], LayersTraining],
+    compiled: Callable[[LayersTraining], Any],
     case: Case,
     x: Any,
     targets: Any,
