@@ -30,7 +30,7 @@ RECORDS = {
     **dict.fromkeys(["cross_entropy", "cross_entropy_grad"], "CrossEntropy"),
     **dict.fromkeys(["unfold", "fold"], "Windows"),
     **dict.fromkeys(["uniform", "normal"], "Random"),
-    **dict.fromkeys(["draw_uniform", "draw_normal"], "Bernoulli"),
+    **dict.fromkeys(["draw_uniform", "draw_normal", "draw_integers", "draw_permutation"], "Bernoulli"),
     **dict.fromkeys(["attention", "attention_grad"], "Attention"),
     **dict.fromkeys(["moments"], "Channels"),
     **dict.fromkeys(["rnn_tanh", "rnn_relu", "gru", "lstm", "lstm_grad"], "Recurrent"),

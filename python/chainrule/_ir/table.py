@@ -75,7 +75,10 @@ INSTRUCTIONS: dict[str, Entry] = {
     "advance": Entry(Advance),
     "uniform": Entry(Random),
     "normal": Entry(Random),
-    **{name: Entry(Bernoulli) for name in ("bernoulli", "draw_uniform", "draw_normal")},
+    **{
+        name: Entry(Bernoulli)
+        for name in ("bernoulli", "draw_uniform", "draw_normal", "draw_integers", "draw_permutation")
+    },
     "copy": Entry(Copy),
     "fill": Entry(Fill),
     "cast": Entry(Cast),
