@@ -13,7 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,15 @@ from .._util.dtypes import CODES, INT64
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
 from ..autodiff._sweeps import is_differentiated
-from ..compiler.jit import Compiled, Plan
-from ..compiler.watch import UnwatchableError, Watch
 from ._evaluate import Model, dtype_of_rows, evaluating, input_dtype, predict_eagerly, predict_several, time_first
 from ._inputs import has_several
 from ._record_calls import call_recorder
+
+if (
+    TYPE_CHECKING
+):  # the functions that need it import the compiler: it takes a tenth of the time of the package's import
+    from ..compiler.jit import Plan
+    from ..compiler.watch import Watch
 
 __all__ = ["BLOCK_ROWS", "PredictCache", "bind", "features_of", "guarded", "refuse_differentiated", "trace"]
 
@@ -171,6 +175,8 @@ class PredictCache:
 
     def _start_watching(self, model: Any) -> bool:
         """Record the state of the model; return whether that is possible."""
+        from ..compiler.watch import UnwatchableError, Watch
+
         if self._watch is None:
             try:
                 self._watch = Watch([model], model, strict=True)
@@ -229,6 +235,8 @@ def trace(
     model: Any, dtype: np.dtype[Any], x_dtype: np.dtype[Any], shape: tuple[int, ...], micro_batch: int | None = None
 ) -> Plan:
     """Trace the model for an input of this shape; raise if it does not return one row for each row of the input."""
+
+    from ..compiler.jit import Compiled
 
     def forward(x: Tensor) -> Tensor:
         output: Tensor = model(x if x_dtype == dtype else ops.astype(x, dtype))
