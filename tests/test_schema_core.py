@@ -36,6 +36,7 @@ RECORDS = {
     **dict.fromkeys(["rnn_tanh", "rnn_relu", "gru", "lstm", "lstm_grad"], "Recurrent"),
     "cross_entropy_both": "CrossEntropyBoth",
     "matmul_accumulate": "MatmulAccumulate",
+    "matmul_integers": "Matmul",
     "index_add": "IndexAdd",
     "overlay": "Scatter",
     "argsort": "Order",

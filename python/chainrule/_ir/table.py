@@ -69,6 +69,7 @@ INSTRUCTIONS: dict[str, Entry] = {
     "unfold": Entry(Windows),
     "fold": Entry(Windows, 1),
     "matmul": Entry(Matmul, 2, sums_rows=True),
+    "matmul_integers": Entry(Matmul),
     "matmul_accumulate": Entry(MatmulAccumulate, 2, sums_rows=True),
     "gemm": Entry(Gemm, 2),
     "chain": Entry(Chain),
