@@ -310,7 +310,7 @@ class Module(Hooks, Conversions, Members):
         in it, such as `Standardize`; integers stay what they are if it does not take floats), or one row: a 1-D array
         of `in_features` numbers; a tuple of arrays for a model of several inputs, or a dict, by the names of the
         arguments of `forward`, of which integers and bools stay what they are; `batch_size`, at least 1: rows at a time
-        if the model is not compiled, as with several inputs.
+        if the model is not compiled.
         Returns: an ndarray (n, ...) with the model's outputs, without the row axis for a single row; a tuple or a dict
         of them if the model returns one.
         Errors: TypeError if X has values other than numbers; ValueError for batch_size < 1, or from the layers.

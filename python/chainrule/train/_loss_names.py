@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from .._tensor import Tensor
 from ..nn._loss_module import LOSSES, LossModule, TripleLoss
 
 __all__ = ["named_loss"]
@@ -30,7 +30,7 @@ def _names() -> dict[str, type[LossModule]]:
     return {**kinds, **short, **{alias: kinds[name] for alias, name in _ALIASES.items()}}
 
 
-def named_loss(loss: Callable[..., Any] | str, caller: str) -> Callable[..., Any]:
+def named_loss(loss: Callable[..., Tensor] | str, caller: str) -> Callable[..., Tensor]:
     """The loss, or with its default options that of a name; ValueError for an unknown one."""
     if not isinstance(loss, str):
         return loss
