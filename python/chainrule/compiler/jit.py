@@ -46,6 +46,7 @@ class Compiled(Generic[F]):
     """
 
     def __init__(self, function: F, micro_batch: int | None = None, watched: Sequence[Any] | None = None) -> None:
+        update_wrapper(self, function)  # first: what wraps a compiled function, as cr.grad(f), has its attributes
         self.function, self._micro_batch = function, micro_batch
         self._roots = (function,) if watched is None else tuple(watched)
         self._watch: Watch | None = None  # of the roots
@@ -54,7 +55,6 @@ class Compiled(Generic[F]):
         self._last: Plan | None = None
         self._fast: Callable[..., Any] = no_plan
         self._traced = 0
-        update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; trace the function first if none exists."""
