@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -171,6 +172,17 @@ class Compiled(Generic[F]):
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Bind to an object, like a method: the object is the first argument."""
         return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Copies and pickles have the function only, by its name where the module has this object under it."""
+        place: Any = sys.modules.get(getattr(self, "__module__", None) or "")
+        name: str = getattr(self, "__qualname__", "")
+        for part in name.split("."):
+            place = getattr(place, part, None)
+        if place is self:
+            return name
+        own = len(self._roots) == 1 and self._roots[0] is self.function
+        return Compiled, (self.function, self._micro_batch, None if own else self._roots)
 
     @property
     def program(self) -> str:
