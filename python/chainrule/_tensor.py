@@ -353,7 +353,8 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     """Create a tensor from numbers, lists, arrays or tensors; the data is copied.
 
     Arguments: `data`, array-like of any shape; `dtype`, float32, float64, int64 or bool (default: Python floats give
-    float32, NumPy arrays keep float32 and float64, integers give int64, bools bool); `requires_grad`.
+    float32, or what `cr.set_default_dtype` says, NumPy arrays keep float32 and float64, integers give int64, bools
+    bool); `requires_grad`.
     Returns: a leaf Tensor.
     Errors: TypeError for other dtypes (naming them), for masked elements, and for a tensor that requires a gradient (it
     would be lost: x.detach() is a constant, cr.stack joins tensors); ValueError for ragged lists.

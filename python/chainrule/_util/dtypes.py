@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BOOL", "CODES", "FLOAT32", "FLOAT64", "FLOATS", "INT64", "Array", "Shape", "Spec"]
+__all__ = [
+    "BOOL",
+    "CODES",
+    "DEFAULT",
+    "FLOAT32",
+    "FLOAT64",
+    "FLOATS",
+    "INT64",
+    "Array",
+    "Shape",
+    "Spec",
+    "default_dtype",
+]
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -21,6 +34,25 @@ BOOL: np.dtype[Any] = np.dtype(np.bool_)
 # The core's dtype codes.
 CODES: dict[Any, int] = {FLOAT32: 0, FLOAT64: 1, INT64: 2, BOOL: 3}
 FLOATS: tuple[np.dtype[Any], ...] = (FLOAT32, FLOAT64)
+
+
+class _Default:
+    """The float dtype of what is made without one; `read`, set in mode.py, is called when it is read."""
+
+    __slots__ = ("dtype", "read")
+
+    def __init__(self) -> None:
+        self.dtype = FLOAT32
+        self.read: Callable[[], None] = lambda: None
+
+
+DEFAULT = _Default()
+
+
+def default_dtype() -> np.dtype[Any]:
+    """The float dtype of `cr.set_default_dtype`; a trace that reads it holds while it is the same."""
+    DEFAULT.read()
+    return DEFAULT.dtype
 
 
 class Spec:

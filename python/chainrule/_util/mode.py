@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import _core
 from .arrays import to_array
-from .dtypes import Array, Shape, Spec
+from .dtypes import DEFAULT, Array, Shape, Spec
 from .errors import CompileError
 from .programs import PROGRAMS, cache_program
 
@@ -316,6 +316,13 @@ class _GradMode(threading.local):
 
 
 grad_mode = _GradMode()
+
+
+def _read_default() -> None:
+    grad_mode.executor.guard(DEFAULT, "dtype")
+
+
+DEFAULT.read = _read_default
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class _Convolution(Module):
         dilation: Any,
         groups: int,
         bias: bool,
-        dtype: npt.DTypeLike,
+        dtype: npt.DTypeLike | None,
         init: str,
         generator: Generator | None,
         transposed: bool = False,
@@ -158,7 +158,7 @@ class Conv2d(_Convolution):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         init: str = "glorot",
         generator: Generator | None = None,
     ) -> None:
@@ -200,7 +200,7 @@ class Conv1d(_Convolution):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         init: str = "torch",
         generator: Generator | None = None,
     ) -> None:
@@ -226,7 +226,7 @@ class _TransposedConvolution(_Convolution):
         groups: int = 1,
         bias: bool = True,
         dilation: Any = 1,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         init: str = "torch",
         generator: Generator | None = None,
     ) -> None:

@@ -11,11 +11,10 @@ from .. import ops
 from .._ir.shapes import product
 from .._tensor import Tensor
 from .._util.checks import check_number, check_size
-from .._util.dtypes import FLOATS
 from .._util.exports import own_names
 from ..ops._embedding import categories, embedding, embedding_bag, norm_order, padding_row, row_scales
 from ..random import Generator
-from ._init import draw_normal
+from ._init import draw_normal, float_dtype
 from ._module import Module, Parameter, Stored
 
 
@@ -56,15 +55,13 @@ class _Table(Module):
         max_norm: float | None,
         norm_type: float,
         sparse: bool,
-        dtype: npt.DTypeLike,
+        dtype: npt.DTypeLike | None,
         generator: Generator | None,
     ) -> None:
         name = type(self).__name__
         self.num_embeddings = check_size(f"{name}: num_embeddings", num_embeddings)
         self.embedding_dim = check_size(f"{name}: embedding_dim", embedding_dim)
-        kind = np.dtype(dtype)
-        if kind not in FLOATS:
-            raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
+        kind = float_dtype(name, dtype)
         self.padding_idx = padding_row(name, padding_idx, self.num_embeddings)
         self.max_norm = None if max_norm is None else check_number(f"{name}: max_norm", max_norm)
         self.norm_type = norm_order(name, norm_type)
@@ -136,7 +133,7 @@ class Embedding(_Table):
         max_norm: float | None = None,
         norm_type: float = 2.0,
         sparse: bool = False,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         self._initialize(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, sparse, dtype, generator)
@@ -175,7 +172,7 @@ class EmbeddingBag(_Table):
         sparse: bool = False,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         if mode not in ("sum", "mean", "max"):

@@ -105,7 +105,7 @@ class Output(Linear):
         in_features: int,
         out_features: int = 1,
         bias: bool = True,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         init: str = "glorot",
         generator: Generator | None = None,
         *,

@@ -9,8 +9,6 @@ that cannot be compiled op by op; `Predictor` does not. Both compute many rows i
 
 from __future__ import annotations
 
-import os
-import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,32 +16,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import _core, ops
-from .._ir.records import Bernoulli
-from .._tensor import Tensor
+from .. import _core
 from .._util.arrays import as_ndarray, number_rows, real_array
-from .._util.dtypes import CODES, INT64
-from .._util.errors import CompileError
+from .._util.dtypes import INT64
 from .._util.mode import EAGER, grad_mode
 from ..autodiff._sweeps import is_differentiated
-from ._evaluate import Model, dtype_of_rows, evaluating, input_dtype, predict_eagerly, predict_several, time_first
+from ._evaluate import Model, dtype_of_rows, input_dtype, predict_eagerly, predict_several
 from ._inputs import has_several, map_parts, parts_of
+from ._predict_programs import BLOCK_ROWS, bind, check_forward, compile_several, entries_of, kind_of, trace_lock
 from ._record_calls import call_recorder
 
 if (
     TYPE_CHECKING
 ):  # the functions that need it import the compiler: it takes a tenth of the time of the package's import
-    from ..compiler.jit import Plan
     from ..compiler.watch import Watch
 
-__all__ = ["BLOCK_ROWS", "PredictCache", "bind", "features_of", "guarded", "refuse_differentiated", "trace"]
+__all__ = ["PredictCache", "features_of", "refuse_differentiated"]
 
-BLOCK_ROWS = 256  # rows computed at a time
-_PROBE_ROWS = 7  # of the trace that shows whether rows are independent; few layers have this width by chance
 _MAX_KINDS = 32  # of inputs: dtypes and shapes of a row
 _MAX_FAILURES = 2  # of compilations, before the model is always computed op by op
-
-_trace_lock = threading.RLock()  # of the caches; and a trace that fails restores attributes, which threads share
 
 Rows = npt.NDArray[Any]
 Run = Callable[..., Any]
@@ -121,7 +112,7 @@ class PredictCache:
     def _dispatch(self, model: Any, X: npt.ArrayLike, batch_size: int) -> Rows:
         """A call with another kind of input than the previous one, or after a change of the model."""
         values = _rows(X)
-        with _trace_lock:
+        with trace_lock():
             self._follow(model)
             single = values.ndim == 1 and len(values) == self._features
         rows = values[None] if single else values
@@ -129,7 +120,7 @@ class PredictCache:
             rows = real_array(rows, self._dtype_of(model, rows), "predict: X")
             rows = rows.view(np.dtype(rows.dtype.type))  # programs compare dtypes by identity
         kind = rows.dtype, rows.shape[1:]
-        with _trace_lock:
+        with trace_lock():
             run, failed = self._runs.get(kind), False
             if run is None and self._should_compile(kind, len(rows)):
                 run = self._compile(model, *kind)
@@ -157,11 +148,9 @@ class PredictCache:
 
     def _several(self, model: Any, X: Any, batch_size: int) -> Any:
         """A call with several inputs."""
-        from ._predict_several import compile_several, kind_of
-
         rows, failed = map_parts(number_rows, X, "predict: X"), False
         kind, n = kind_of(rows), max((len(part) for _, part in parts_of(rows) if part.ndim), default=0)
-        with _trace_lock:
+        with trace_lock():
             try:
                 self._follow(model)
             except TypeError:  # parameters of several dtypes, which need not concern the inputs
@@ -220,7 +209,7 @@ class PredictCache:
         owner, dtype = weakref.ref(model), x_dtype if x_dtype == INT64 else self._dtype
 
         def compiled() -> tuple[Run, list[Any]]:
-            guarded = _check_forward(model, x_dtype, dtype, shape)
+            guarded = check_forward(model, x_dtype, dtype, shape)
             return bind(owner, dtype, shape, None, x_dtype), guarded
 
         return self._compiled(model, (x_dtype, shape), compiled)
@@ -240,93 +229,13 @@ class PredictCache:
             return None
         if len(self._runs) >= _MAX_KINDS:
             self._runs.clear()
-        self._entries = watch.with_versions(guarded)
+        self._entries = entries_of(watch, guarded)
         self._runs[kind] = run
         return run
 
 
 def _no_run(X: Any) -> Any:
     return NotImplemented
-
-
-def bind(
-    model: Callable[[], Any],
-    dtype: np.dtype[Any],
-    shape: tuple[int, ...],
-    convert: Callable[[Any], Rows] | None,
-    x_dtype: np.dtype[Any],
-    plan: Plan | None = None,
-    follow: tuple[Callable[[], Run] | None, tuple[Any, ...], Callable[[], None] | None] = (None, (), None),
-) -> Run:
-    """A function in C++ from rows of this shape and of `x_dtype` to their outputs, computed in `dtype`.
-
-    `plan`: for one row, if there is one; `follow`: a function that makes another such function, to be called when these
-    entries of a watch do not hold any more, and one that raises where predictions are refused.
-    """
-
-    def program(rows: int) -> _core.Program:
-        return trace(model(), dtype, x_dtype, (rows, *shape)).built.program
-
-    out = (plan or trace(model(), dtype, x_dtype, (1, *shape))).built.output_specs[0]
-    return _core.predict_function(program, convert, CODES[x_dtype], out.code, shape, out.shape[1:], BLOCK_ROWS, *follow)
-
-
-def trace(
-    model: Any, dtype: np.dtype[Any], x_dtype: np.dtype[Any], shape: tuple[int, ...], micro_batch: int | None = None
-) -> Plan:
-    """Trace the model for an input of this shape; raise if it does not return one row for each row of the input."""
-
-    from ..compiler.jit import Compiled
-
-    def forward(x: Tensor) -> Tensor:
-        output: Tensor = model(x if x_dtype == dtype else ops.astype(x, dtype))
-        return output
-
-    with _trace_lock, evaluating(model):
-        plan = Compiled(forward, micro_batch).plan_of(np.empty(shape, x_dtype))
-    refuse_training(model, plan)
-    specs = plan.built.output_specs
-    if len(specs) != 1 or plan.results != [0] or specs[0].shape[:1] != shape[:1]:
-        outputs = ", ".join(str(spec.shape) for spec in specs) or "none"
-        raise ValueError(f"Predictor: the model must return one row for each of {shape[0]} rows, got {outputs}")
-    return plan
-
-
-def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> list[Any]:
-    """Raise CompileError if rows are not independent; return the owners of the guarded attributes of the trace."""
-    rows, micro_batch = probe_of(model)
-    return check_plan(trace(model, dtype, x_dtype, (rows, *shape), micro_batch), micro_batch)
-
-
-def probe_of(model: Any) -> tuple[int, int | None]:
-    """The rows and the micro-batch of a trace that shows whether rows are independent; those of layers here are."""
-    if time_first(model):
-        raise CompileError("predict: the first axis is time")
-    builtin = all(type(module).__module__.startswith("chainrule.") for module in model.modules())
-    return (1, None) if builtin else (_PROBE_ROWS, 1)
-
-
-def refuse_training(model: Any, plan: Plan) -> None:
-    """Raise CompileError if the model trains while it is evaluated."""
-    modules = {id(module) for module in model.modules()}
-    if any(name == "_training_here" and training and id(owner) in modules for owner, name, training in plan.guards):
-        raise CompileError("predict: forward switches the model to training mode")
-
-
-def check_plan(plan: Plan, micro_batch: int | None) -> list[Any]:
-    """Raise CompileError if rows are not independent; return the owners of the guarded attributes of the trace."""
-    blocks = plan.built.blocks
-    code = [*blocks.before, *blocks.loop, *blocks.after]
-    if plan.versions or plan.gradients or any(isinstance(instr.record, Bernoulli) for instr in code):
-        raise CompileError("predict: the forward pass has side effects or draws random numbers")
-    if micro_batch is not None and (blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums):
-        raise CompileError("predict: the outputs of rows depend on other rows")
-    return guarded(plan)
-
-
-def guarded(plan: Plan) -> list[Any]:
-    """The owners of the attributes whose values determined the trace."""
-    return [owner for owner, name, _ in plan.guards if name not in ("_training_here", "_requires_grad", "_grad")]
 
 
 def refuse_differentiated(model: Any) -> None:
@@ -360,18 +269,3 @@ def features_of(model: Model) -> int | None:
         if isinstance(features, int):
             return features
     return None
-
-
-def trace_lock() -> threading.RLock:
-    """The lock of the caches."""
-    return _trace_lock
-
-
-def _renew_lock() -> None:
-    """Replace the lock in a forked child, where the thread that may hold it does not exist."""
-    global _trace_lock
-    _trace_lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

@@ -12,7 +12,8 @@ from .._util.arrays import real_array
 from .._util.errors import CompileError
 from ._evaluate import Model, input_dtype, predict_several, time_first
 from ._inputs import call_with, has_several
-from ._predict_cache import BLOCK_ROWS, bind, features_of, guarded, refuse_differentiated, trace
+from ._predict_cache import features_of, refuse_differentiated
+from ._predict_programs import BLOCK_ROWS, bind, entries_of, guarded, trace
 
 __all__ = ["Predictor"]
 
@@ -112,7 +113,7 @@ def _following(model: Model, shape: tuple[int, ...]) -> Run:
             raise ValueError(f"predict: x must have shape (n, {', '.join(map(str, shape))}), got {array.shape}")
         return array
 
-    entries = watch.with_versions(guarded(plan))
+    entries = entries_of(watch, guarded(plan))
     return bind(
         lambda: model,
         dtype,

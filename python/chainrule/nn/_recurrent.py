@@ -12,12 +12,11 @@ from .. import ops
 from .._ir.shapes import product
 from .._tensor import Tensor, tensor
 from .._util.checks import check_number, check_size
-from .._util.dtypes import FLOATS
 from .._util.exports import own_names
 from ..ops._dropout import dropout
 from ..ops._operands import as_tensor
 from ..random import Generator
-from ._init import draw_uniform
+from ._init import draw_uniform, float_dtype
 from ._module import Module, Parameter, Stored
 
 State = Tensor | tuple[Tensor, Tensor] | None
@@ -44,14 +43,12 @@ class _Recurrence(Module):
         first: Tensor = getattr(self, "weight_ih" if isinstance(self, _OneStep) else "weight_ih_l0")
         return first
 
-    def _begin(self, input_size: int, hidden_size: int, bias: bool, dtype: npt.DTypeLike) -> np.dtype[Any]:
-        name, kind = type(self).__name__, np.dtype(dtype)
+    def _begin(self, input_size: int, hidden_size: int, bias: bool, dtype: npt.DTypeLike | None) -> np.dtype[Any]:
+        name = type(self).__name__
         self.input_size = check_size(f"{name}: input_size", input_size)
         self.hidden_size = check_size(f"{name}: hidden_size", hidden_size)
         self.bias = bool(bias)
-        if kind not in FLOATS:
-            raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
-        return kind
+        return float_dtype(name, dtype)
 
     def _set_nonlinearity(self, nonlinearity: str) -> None:
         if nonlinearity not in ("tanh", "relu"):
@@ -127,7 +124,7 @@ class _Layer(_Recurrence):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         name = type(self).__name__
@@ -234,7 +231,7 @@ class RNN(_Layer):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         self._set_nonlinearity(nonlinearity)
@@ -292,7 +289,7 @@ class _OneStep(_Recurrence):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         kind = self._begin(input_size, hidden_size, bias, dtype)
@@ -339,7 +336,7 @@ class RNNCell(_OneStep):
         hidden_size: int,
         bias: bool = True,
         nonlinearity: str = "tanh",
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         self._set_nonlinearity(nonlinearity)

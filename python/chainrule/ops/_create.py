@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .._tensor import Tensor
 from .._util.arrays import cast_array
 from .._util.checks import check_integer, check_total, is_integer
-from .._util.dtypes import BOOL, CODES, FLOAT32, FLOAT64, INT64, Array
+from .._util.dtypes import BOOL, CODES, FLOAT64, INT64, Array, default_dtype
 from .._util.exports import own_names
 from ..random import Generator, given_or_default
 
@@ -27,9 +27,9 @@ def _shape(name: str, given: tuple[Any, ...]) -> tuple[int, ...]:
     return checked
 
 
-def _dtype(name: str, dtype: npt.DTypeLike | None, default: np.dtype[Any]) -> np.dtype[Any]:
+def _dtype(name: str, dtype: npt.DTypeLike | None, default: np.dtype[Any] | None = None) -> np.dtype[Any]:
     if dtype is None:
-        return default
+        return default or default_dtype()
     kind = np.dtype(dtype)
     if kind not in CODES:
         raise TypeError(f"{name}: dtype must be float32, float64, int64 or bool, got {kind}")
@@ -46,14 +46,15 @@ def _new(data: Any, requires_grad: bool) -> Tensor:
 def zeros(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros.
 
-    Arguments: `shape`, lengths, `zeros(2, 3)` or `zeros((2, 3))`; `dtype`, float32 by default; `requires_grad`.
+    Arguments: `shape`, lengths, `zeros(2, 3)` or `zeros((2, 3))`; `dtype`, by default float32, or what
+    `cr.set_default_dtype` says; `requires_grad`.
     Errors: TypeError for lengths that are not integers and for other dtypes, ValueError for negative lengths.
 
     >>> import chainrule as cr
     >>> cr.zeros(2, 3).shape, cr.zeros((2,), dtype="int64").tolist()
     ((2, 3), [0, 0])
     """
-    return _new(np.zeros(_shape("zeros", shape), _dtype("zeros", dtype, FLOAT32)), requires_grad)
+    return _new(np.zeros(_shape("zeros", shape), _dtype("zeros", dtype)), requires_grad)
 
 
 def ones(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -63,7 +64,7 @@ def ones(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     >>> cr.ones(2).tolist()
     [1.0, 1.0]
     """
-    return _new(np.ones(_shape("ones", shape), _dtype("ones", dtype, FLOAT32)), requires_grad)
+    return _new(np.ones(_shape("ones", shape), _dtype("ones", dtype)), requires_grad)
 
 
 def empty(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
@@ -75,7 +76,7 @@ def empty(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool =
     >>> cr.empty(2, 3).copy_([[1.0, 2.0, 3.0]] * 2).shape
     (2, 3)
     """
-    return _new(np.zeros(_shape("empty", shape), _dtype("empty", dtype, FLOAT32)), requires_grad)
+    return _new(np.zeros(_shape("empty", shape), _dtype("empty", dtype)), requires_grad)
 
 
 def full(
@@ -83,7 +84,7 @@ def full(
 ) -> Tensor:
     """A tensor of one number.
 
-    Arguments: `shape`; `fill_value`; `dtype`, by default float32 for floats, int64 for integers, bool for bools.
+    Arguments: `shape`; `fill_value`; `dtype`, by default as `cr.tensor`.
     Errors: as `cr.tensor` for the number, as `cr.zeros` for the shape.
 
     >>> import chainrule as cr
@@ -105,7 +106,7 @@ def eye(n: int, m: int | None = None, dtype: npt.DTypeLike | None = None, requir
     [[1.0, 0.0], [0.0, 1.0]]
     """
     rows, columns = _shape("eye", (n, n if m is None else m))
-    return _new(np.eye(rows, columns, dtype=_dtype("eye", dtype, FLOAT32)), requires_grad)
+    return _new(np.eye(rows, columns, dtype=_dtype("eye", dtype)), requires_grad)
 
 
 def arange(start: float, stop: float | None = None, step: float = 1, *, dtype: npt.DTypeLike | None = None) -> Tensor:
@@ -125,7 +126,7 @@ def arange(start: float, stop: float | None = None, step: float = 1, *, dtype: n
     if not all(math.isfinite(x) for x in numbers) or step == 0:
         raise ValueError(f"arange: expected finite numbers and a step other than 0, got {numbers}")
     whole = all(is_integer(x) for x in numbers)
-    kind = _dtype("arange", dtype, INT64 if whole else FLOAT32)
+    kind = _dtype("arange", dtype, INT64 if whole else None)
     if whole and kind == INT64:
         check_total("arange", (max(-((int(first) - int(end)) // int(step)), 0),), 8)
         return Tensor._wrap(np.arange(int(first), int(end), int(step), dtype=INT64))
@@ -141,7 +142,7 @@ def linspace(start: float, stop: float, num: int = 50, *, dtype: npt.DTypeLike |
 
     Each is start + i * ((stop - start) / (num - 1)) in float64, the last one `stop`, rounded once to the dtype.
 
-    Arguments: finite numbers; `num`, at least 0; `dtype`, float32 by default, or float64.
+    Arguments: finite numbers; `num`, at least 0; `dtype`, float32 (`cr.set_default_dtype`) or float64.
     Errors: ValueError for other numbers, TypeError for other dtypes.
 
     >>> import chainrule as cr
@@ -150,7 +151,7 @@ def linspace(start: float, stop: float, num: int = 50, *, dtype: npt.DTypeLike |
     """
     count = check_integer("linspace: num", num, 0)
     check_total("linspace", (count,), 8)
-    kind = _dtype("linspace", dtype, FLOAT32)
+    kind = _dtype("linspace", dtype)
     if kind.kind != "f":
         raise TypeError(f"linspace: dtype must be float32 or float64, got {kind}")
     first, last = float(start), float(stop)
@@ -222,8 +223,8 @@ def rand(
 ) -> Tensor:
     """Random numbers, uniform in [0, 1).
 
-    Arguments: `shape`, as `cr.zeros`; `dtype`, float32 by default, or float64; `generator`, a `cr.random.Generator`
-    (default: the one that `cr.manual_seed` seeds); `requires_grad`.
+    Arguments: `shape`, as `cr.zeros`; `dtype`, float32 (`cr.set_default_dtype`) or float64; `generator`, a
+    `cr.random.Generator` (default: the one that `cr.manual_seed` seeds); `requires_grad`.
     Every call takes the next stream of the generator, and so does every run of a compiled function.
     Errors: as `cr.zeros`; TypeError for a dtype other than float32 and float64.
 
@@ -231,7 +232,7 @@ def rand(
     >>> cr.rand(2, 3, generator=cr.random.Generator(seed=1)).shape
     (2, 3)
     """
-    lengths, kind = _shape("rand", shape), _dtype("rand", dtype, FLOAT32)
+    lengths, kind = _shape("rand", shape), _dtype("rand", dtype)
     source = given_or_default(generator)
     return _new(source._uniform(lengths, kind), requires_grad)
 
@@ -248,7 +249,7 @@ def randn(
     >>> cr.randn((2, 3), generator=cr.random.Generator(seed=1)).shape
     (2, 3)
     """
-    lengths, kind = _shape("randn", shape), _dtype("randn", dtype, FLOAT32)
+    lengths, kind = _shape("randn", shape), _dtype("randn", dtype)
     source = given_or_default(generator)
     return _new(source._normal(lengths, kind), requires_grad)
 
