@@ -55,6 +55,11 @@ struct Log {
     return math::log(x);
   }
   template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes == 16)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    math::log(x);
+  }
+  template <class T>
   CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
     return g / x;
   }
