@@ -186,6 +186,19 @@ def module(make: Callable[[Any], Any], draw: Draw, order: int = 2) -> Call:
     return Call(run, both, order)
 
 
+def packed(make: Callable[[Any], Any], enforce_sorted: bool) -> Call:
+    """A recurrent layer of sequences of several lengths."""
+    call = module(make, normal((5, 4, 4)), 2)
+    lengths = [5, 3, 3, 1] if enforce_sorted else [3, 1, 5, 3]
+
+    def run(F: Any, x: Any, *weights: Any) -> list[Any]:
+        rnn = cr.nn.utils.rnn if hasattr(F, "OPS") else torch.nn.utils.rnn
+        outputs, last = call.run(F, rnn.pack_padded_sequence(x, lengths, enforce_sorted=enforce_sorted), *weights)
+        return [outputs.data, *rnn.pad_packed_sequence(outputs, padding_value=0.5, total_length=6), last]
+
+    return Call(run, call.draw)
+
+
 def theirs_of(theirs: torch.nn.Module, name: str, weight: Any) -> Any:
     """A weight as PyTorch's layer has it: matrices of products are (out, in) there."""
     owner = theirs.get_submodule(name.rpartition(".")[0])
@@ -212,6 +225,13 @@ MODULES = {
             {"num_layers": 2, "bidirectional": True},
             {"batch_first": True, "bias": False},
         )
+    },
+    **{
+        f"{name} of packed sequences, {'sorted' if enforce_sorted else 'in any order'}": packed(
+            lambda nn, name=name: getattr(nn, name)(4, 3, num_layers=2, bidirectional=True), enforce_sorted
+        )
+        for name in ("RNN", "GRU", "LSTM")
+        for enforce_sorted in (True, False)
     },
     "RNN of relu": module(lambda nn: nn.RNN(4, 3, nonlinearity="relu"), SEQUENCE),
     "RNNCell": module(lambda nn: nn.RNNCell(4, 3), normal((5, 4), (5, 3))),
