@@ -92,7 +92,8 @@ def test_packing_padding_and_unpacking_are_inverse() -> None:
     assert left.tolist() == [[1.0, 2.0], [9.0, 3.0]]
     long, _ = rnn.pad_packed_sequence(rnn.pack_sequence([[1, 2], [3]]), True, -1, total_length=4)
     assert long.tolist() == [[1, 2, -1, -1], [3, -1, -1, -1]]
-    assert (packed := rnn.pack_sequence([[1, 2], [3]])).sorted_indices is None
+    packed = rnn.pack_sequence([[1, 2], [3]])
+    assert packed.sorted_indices is None
     assert packed.double().data.dtype == np.float64
 
 

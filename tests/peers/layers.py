@@ -95,9 +95,44 @@ FUNCTIONS = {
             ),
             normal(shape),
         )
-        for mode, shape in (("linear", (2, 3, 5)), ("bilinear", (2, 3, 4, 5)))
+        for mode, shape in (("linear", (2, 3, 5)), ("bilinear", (2, 3, 4, 5)), ("bicubic", (2, 3, 4, 5)))
         for corners in (False, True)
         for options in ({"scale_factor": 2}, {"size": 7 if mode == "linear" else (3, 9)}, {"scale_factor": 1.7})
+    },
+    **{
+        f"interpolate, {mode} {options}, antialias": Call(
+            lambda F, x, mode=mode, options=options: F.interpolate(x, mode=mode, antialias=True, **options),
+            normal((2, 3, 9, 8)),
+        )
+        for mode in ("bilinear", "bicubic")
+        for options in (
+            {"size": (3, 5)},
+            {"size": (11, 2), "align_corners": True},
+            {"scale_factor": 0.4},
+            {"scale_factor": (0.3, 1.6)},
+        )
+    },
+    "max_unpool2d": Call(
+        lambda F, x: [
+            F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),
+            F.max_unpool2d(*F.max_pool2d(x, (3, 2), (3, 2), (1, 0), return_indices=True), (3, 2), (3, 2), (1, 0)),
+            F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2, output_size=(7, 8)),
+        ],
+        normal((2, 3, 7, 8)),
+        order=1,
+    ),
+    "max_unpool1d": Call(
+        lambda F, x: F.max_unpool1d(*F.max_pool1d(x, 2, return_indices=True), 2, output_size=(2, 3, 9)),
+        normal((2, 3, 9)),
+        order=1,
+    ),
+    **{
+        f"embedding by frequency, {skipped}": Call(
+            lambda F, i, w, skipped=skipped: F.embedding(i, w, skipped, None, 2.0, True),
+            lambda rng: [rng.integers(0, 4, (2, 5)), rng.standard_normal((5, 3))],
+            order=1,
+        )
+        for skipped in (None, 2)
     },
     "layer_norm": Call(lambda F, x, w, b: F.layer_norm(x, (5,), w, b), normal((2, 3, 5), (5,), (5,))),
     "layer_norm of two axes": Call(lambda F, x: F.layer_norm(x, (3, 5), eps=1e-3), normal((2, 3, 5))),
@@ -186,6 +221,12 @@ def module(make: Callable[[Any], Any], draw: Draw, order: int = 2) -> Call:
     return Call(run, both, order)
 
 
+def sized(make: Callable[[Any], Any], draw: Draw, size: tuple[int, ...]) -> Call:
+    """A layer that is called with the size of its result."""
+    call = module(make, draw)
+    return Call(lambda F, x, *weights: call.run(F, x, size, *weights), call.draw)
+
+
 def packed(make: Callable[[Any], Any], enforce_sorted: bool) -> Call:
     """A recurrent layer of sequences of several lengths."""
     call = module(make, normal((5, 4, 4)), 2)
@@ -216,6 +257,10 @@ MODULES = {
     "Bilinear": module(lambda nn: nn.Bilinear(3, 4, 2), normal((5, 3), (5, 4))),
     "Conv2d": module(lambda nn: nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"), normal((2, 2, 4, 5))),
     "Conv1d": module(lambda nn: nn.Conv1d(2, 4, 3, padding=2, padding_mode="circular"), normal((2, 2, 6))),
+    "ConvTranspose2d of a size": sized(
+        lambda nn: nn.ConvTranspose2d(2, 4, 3, stride=(2, 3), padding=1), normal((2, 2, 3, 4)), (6, 11)
+    ),
+    "ConvTranspose1d of a size": sized(lambda nn: nn.ConvTranspose1d(2, 4, 3, stride=3), normal((2, 2, 4)), (2, 4, 13)),
     "ConvTranspose2d": module(lambda nn: nn.ConvTranspose2d(2, 4, 3, stride=2, output_padding=1), normal((2, 2, 3, 4))),
     **{
         f"{name} {options}": module(lambda nn, name=name, options=options: getattr(nn, name)(4, 3, **options), SEQUENCE)

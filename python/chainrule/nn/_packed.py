@@ -57,7 +57,7 @@ def run_packed(layer: _Layer, packed: PackedSequence, state: Any) -> tuple[Packe
 
 
 def _forward(places: Array, lengths: Array) -> tuple[Array, Array, Array]:
-    """Of each step and sequence its element; of each element its step and sequence; of each sequence the last element."""
+    """Of each step and sequence its element; of each element its step and sequence; of each sequence its last one."""
     last = places[lengths - 1, np.arange(len(lengths))]
     return places, np.flatnonzero(places < lengths.sum()), last
 

@@ -7,7 +7,6 @@ sequences are ordered by length, the longest first, so that those of a step are 
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from ... import ops
 from ..._tensor import Tensor
-from ..._util.dtypes import BOOL, INT64, Array
+from ..._util.dtypes import INT64, Array
 from ..._util.errors import CompileError
 from ..._util.tree_kinds import register_tree_node
 from ...ops._operands import own
@@ -58,7 +57,7 @@ class PackedSequence(_Fields):
     sorted_indices: Tensor | None
     unsorted_indices: Tensor | None
 
-    def __new__(
+    def __new__(  # noqa: D102
         cls, data: Any, batch_sizes: Any, sorted_indices: Any = None, unsorted_indices: Any = None
     ) -> PackedSequence:
         elements, sizes = own(data), _integers("PackedSequence: batch_sizes", batch_sizes)
@@ -79,13 +78,13 @@ class PackedSequence(_Fields):
 
     @classmethod
     def _of(cls, data: Any, sizes: Array, order: Array | None) -> PackedSequence:
-        """Without checks."""
+        """A sequence without checks."""
         indices = (None, None) if order is None else (Tensor(order), Tensor(np.argsort(order)))
         return cast("PackedSequence", tuple.__new__(cls, (data, Tensor(sizes), *indices)))
 
     def to(self, *args: Any, **options: Any) -> PackedSequence:
         """The same with its data in another dtype, `data.to(...)`."""
-        return cast("PackedSequence", self._replace(data=self.data.to(*args, **options)))
+        return self._replace(data=self.data.to(*args, **options))
 
     def float(self) -> PackedSequence:
         """With data of float32."""
@@ -178,8 +177,8 @@ def pack_padded_sequence(
     integers from 1 to steps, one for each sequence; `enforce_sorted`, whether the lengths must descend; if False the
     sequences are sorted here, and layers and `pad_packed_sequence` give results in the order of the batch again.
     Returns: a `PackedSequence`, differentiable with respect to `input`.
-    Errors: ValueError for shapes and lengths; TypeError for lengths that are not integers; `cr.CompileError` for lengths
-    that are a tensor in a compiled function.
+    Errors: ValueError for shapes and lengths; TypeError for lengths that are not integers; `cr.CompileError` for
+    lengths that are a tensor in a compiled function.
 
     >>> import chainrule as cr
     >>> padded = cr.tensor([[1.0, 0.0], [2.0, 3.0]])
