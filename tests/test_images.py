@@ -366,7 +366,7 @@ ERRORS: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: F.interpolate(X, 3, align_corners=True), ValueError, 'interpolate: align_corners is for the modes "linea'),
     (lambda: F.interpolate(X, 3, antialias=True), ValueError, 'interpolate: antialias is for the modes "bilinear" and'),
     (lambda: F.max_unpool2d(X, np.zeros((2, 4, 5, 5), int), 2), ValueError, "max_unpool2d: indices must have the shap"),
-    (lambda: F.max_unpool2d(X, np.full(X.shape, 120), 2), IndexError, "max_unpool2d: 120 at position (0, 0, 0, 0) is o"),
+    (lambda: F.max_unpool2d(X, np.full(X.shape, 120), 2), IndexError, "max_unpool2d: 120 at position (0, 0, 0, 0) is"),
     (lambda: F.max_unpool2d(X, np.zeros(X.shape, int), 2, output_size=(12, 12)), ValueError,
      "max_unpool2d: output_size must be from 9 to 11, from 11 to 13, got (12, 12)"),
     (lambda: F.max_unpool1d(X[0], np.zeros((4, 5, 6), int), 2, output_size=(1.5,)), ValueError,

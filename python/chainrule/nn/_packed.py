@@ -7,7 +7,7 @@ The direction from the last step to the first is a run over sequences that are t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,13 +17,10 @@ from .._util.dtypes import Array
 from ..ops._dropout import dropout
 from .utils.rnn import PackedSequence, places_of
 
-if TYPE_CHECKING:
-    from ._recurrent import _Layer
-
 __all__ = ["run_packed"]
 
 
-def run_packed(layer: _Layer, packed: PackedSequence, state: Any) -> tuple[PackedSequence, Any]:
+def run_packed(layer: Any, packed: PackedSequence, state: Any) -> tuple[PackedSequence, Any]:
     """The states of the last layer, packed, and the last states of each layer and direction."""
     name = type(layer).__name__
     if not isinstance(packed, PackedSequence):
@@ -72,7 +69,7 @@ def _reverse(places: Array, lengths: Array) -> tuple[Array, Array, Array]:
     return inputs.reshape(steps, rows), turned, places[0]
 
 
-def _behind(layer: _Layer, x: Tensor) -> Tensor:
+def _behind(layer: Any, x: Tensor) -> Tensor:
     """The projected input of steps behind the end of a sequence, as one row.
 
     Gates i = 0, f = 1 and g = -1 of an LSTM keep c, whatever its sign; a relu gives 0, where its states might grow.

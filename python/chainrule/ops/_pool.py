@@ -208,10 +208,12 @@ def _max_unpool(
     kernel = sizes_of(name, "kernel_size", kernel_size, 1, axes, 1)
     steps = kernel if stride is None else sizes_of(name, "stride", stride, 1, axes, 1)
     pads = sizes_of(name, "padding", padding, 0, axes, 0)
-    size = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(images.shape[2:], steps, pads, kernel, strict=True))
+    oh, ow = ((n - 1) * s - 2 * p + k for n, s, p, k in zip(images.shape[2:], steps, pads, kernel, strict=True))
+    size = oh, ow
     if output_size is not None:
         lowest, highest = ([n + sign * (s - 1) for n, s in zip(size, steps, strict=True)] for sign in (-1, 1))
-        size = (1, *output_size_of(name, output_size, lowest[-axes:], highest[-axes:]))[-2:]
+        *above, width = output_size_of(name, output_size, lowest[-axes:], highest[-axes:])
+        size = (above[0] if above else 1, width)
     if min(size) < 1:
         raise ValueError(f"{name}: nothing is left of x {one(x).shape} with padding {padding!r}")
     n, channels, h, w = images.shape

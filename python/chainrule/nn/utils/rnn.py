@@ -80,7 +80,7 @@ class PackedSequence(_Fields):
     def _of(cls, data: Any, sizes: Array, order: Array | None) -> PackedSequence:
         """A sequence without checks."""
         indices = (None, None) if order is None else (Tensor(order), Tensor(np.argsort(order)))
-        return cast("PackedSequence", tuple.__new__(cls, (data, Tensor(sizes), *indices)))
+        return tuple.__new__(cls, (data, Tensor(sizes), *indices))
 
     def to(self, *args: Any, **options: Any) -> PackedSequence:
         """The same with its data in another dtype, `data.to(...)`."""
