@@ -217,12 +217,21 @@ def test_new_tensors_take_a_size_and_the_device() -> None:
     for f in (cr.zeros_like, cr.ones_like, cr.empty_like, cr.rand_like, cr.randn_like):
         assert f(x, device=x.device, requires_grad=True).requires_grad
     made = [
-        cr.full(size=(2,), fill_value=1.5, device=cpu), cr.full_like(x, 2.0, device=cpu), cr.eye(2, device=cpu),
-        cr.arange(3, device=cpu), cr.arange(0.0, 1.0, 0.5, device=cpu, requires_grad=True),
-        cr.linspace(0, 1, steps=3, device=cpu), cr.randint(1, 3, (2,), device=cpu),
-        cr.randint(3, size=(2,), device=cpu), cr.randperm(3, device=cpu), cr.tensor([1.0], device=cpu), cr.as_tensor([1.0], device=cpu),
-        x.new_full((2,), 1.0, device=cpu), x.new_tensor([1.0], device=cpu), x.new_empty(2, device=cpu),
-    ]  # fmt: skip
+        cr.full(size=(2,), fill_value=1.5, device=cpu),
+        cr.full_like(x, 2.0, device=cpu),
+        cr.eye(2, device=cpu),
+        cr.arange(3, device=cpu),
+        cr.arange(0.0, 1.0, 0.5, device=cpu, requires_grad=True),
+        cr.linspace(0, 1, steps=3, device=cpu),
+        cr.randint(1, 3, (2,), device=cpu),
+        cr.randint(3, size=(2,), device=cpu),
+        cr.randperm(3, device=cpu),
+        cr.tensor([1.0], device=cpu),
+        cr.as_tensor([1.0], device=cpu),
+        x.new_full((2,), 1.0, device=cpu),
+        x.new_tensor([1.0], device=cpu),
+        x.new_empty(2, device=cpu),
+    ]
     assert made[5].tolist() == [0.0, 0.5, 1.0]
     others: list[Callable[[], Any]] = [
         lambda: cr.zeros(2, device="cuda"),

@@ -227,6 +227,17 @@ def sized(make: Callable[[Any], Any], draw: Draw, size: tuple[int, ...]) -> Call
     return Call(lambda F, x, *weights: call.run(F, x, size, *weights), call.draw)
 
 
+def masked(call: Call) -> Call:
+    """A transformer whose second sequence does not look ahead."""
+
+    def run(F: Any, src: Any, tgt: Any, *weights: Any) -> Any:
+        nn = cr.nn if hasattr(F, "OPS") else torch.nn
+        mask = nn.Transformer.generate_square_subsequent_mask(3, dtype=src.dtype)
+        return call.run(F, src, tgt, None, mask, *weights)
+
+    return Call(run, call.draw, call.order)
+
+
 def packed(make: Callable[[Any], Any], enforce_sorted: bool) -> Call:
     """A recurrent layer of sequences of several lengths."""
     call = module(make, normal((5, 4, 4)), 2)
@@ -289,6 +300,20 @@ MODULES = {
     "TransformerEncoderLayer, norm first": module(
         lambda nn: nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, norm_first=True, activation="gelu"),
         normal((5, 2, 4)),
+    ),
+    "TransformerDecoderLayer": module(
+        lambda nn: nn.TransformerDecoderLayer(4, 2, 6, dropout=0.0), normal((3, 2, 4), (5, 2, 4))
+    ),
+    "TransformerDecoderLayer, norm first": module(
+        lambda nn: nn.TransformerDecoderLayer(4, 2, 6, dropout=0.0, norm_first=True, batch_first=True, bias=False),
+        normal((2, 3, 4), (2, 5, 4)),
+    ),
+    "Transformer": masked(
+        module(
+            lambda nn: nn.Transformer(4, 2, 1, 2, 6, dropout=0.0, batch_first=True),
+            normal((2, 5, 4), (2, 3, 4)),
+            order=1,
+        )
     ),
     "PReLU": module(lambda nn: nn.PReLU(3), normal((2, 3, 4))),
     "Upsample": Call(

@@ -101,8 +101,9 @@ class MaxUnpool2d(_MaxUnpool):
 
     >>> import chainrule as cr
     >>> pool, unpool = cr.nn.MaxPool2d(2, return_indices=True), cr.nn.MaxUnpool2d(2)
-    >>> unpool(*pool(cr.zeros(2, 3, 5, 4)), output_size=(5, 4)).shape
-    (2, 3, 5, 4)
+    >>> maxima, places = pool(cr.zeros(2, 3, 5, 4))
+    >>> unpool(maxima, places).shape, unpool(maxima, places, output_size=(5, 4)).shape
+    ((2, 3, 4, 4), (2, 3, 5, 4))
     """
 
     _axes = 2

@@ -34,7 +34,7 @@ def getitem(x: Any, index: Any) -> Tensor:
     ([1.0, 4.0, 5.0], [2.0, 6.0])
     """
     source = one(x)
-    parts = tuple(list(part) if isinstance(part, range) else part for part in _parts(index))
+    parts: tuple[Any, ...] = tuple(list(part) if isinstance(part, range) else part for part in _parts(index))
     for part in parts:
         if not _is_basic(part) and not isinstance(part, (Tensor, np.ndarray, list, tuple)):
             raise TypeError(f"index: expected integers, slices, None, ..., integer arrays or masks, got {part!r}")
