@@ -115,9 +115,10 @@ def csv_numbers(
     missing: tuple[str, ...],
     out: tuple[_Array, ...],
     at: int,
+    busy: int = 0,
 ) -> _Array: ...
 def csv_codes(
-    data: Any, fields: _Array, columns: int, indices: tuple[int, ...], tables: tuple[TextCodes, ...]
+    data: Any, fields: _Array, columns: int, indices: tuple[int, ...], tables: tuple[TextCodes, ...], busy: int = 0
 ) -> list[_Array]: ...
 def csv_texts(data: Any, fields: _Array) -> list[str]: ...
 

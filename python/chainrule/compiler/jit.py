@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ class Compiled(Generic[F]):
     """
 
     def __init__(self, function: F, micro_batch: int | None = None, watched: Sequence[Any] | None = None) -> None:
+        update_wrapper(self, function)  # first: what wraps a compiled function, as cr.grad(f), has its attributes
         self.function, self._micro_batch = function, micro_batch
         self._roots = (function,) if watched is None else tuple(watched)
         self._watch: Watch | None = None  # of the roots
@@ -54,7 +56,6 @@ class Compiled(Generic[F]):
         self._last: Plan | None = None
         self._fast: Callable[..., Any] = no_plan
         self._traced = 0
-        update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; trace the function first if none exists."""
@@ -171,6 +172,17 @@ class Compiled(Generic[F]):
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Bind to an object, like a method: the object is the first argument."""
         return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Copies and pickles have the function only, by its name where the module has this object under it."""
+        place: Any = sys.modules.get(getattr(self, "__module__", None) or "")
+        name: str = getattr(self, "__qualname__", "")
+        for part in name.split("."):
+            place = getattr(place, part, None)
+        if place is self:
+            return name
+        own = len(self._roots) == 1 and self._roots[0] is self.function
+        return Compiled, (self.function, self._micro_batch, None if own else self._roots)
 
     @property
     def program(self) -> str:

@@ -322,8 +322,10 @@ class Watch:
             self.draws = True
         elif self._is_trusted(value.__name__):
             if package(value.__name__) != "chainrule":
-                for name in names & vars(value).keys():
-                    if isinstance(vars(value)[name], ModuleType):
+                for name in names:
+                    if f"{value.__name__}.{name}" in _RANDOM:
+                        getattr(value, name)  # NumPy loads numpy.random on first use
+                    if isinstance(vars(value).get(name), ModuleType):
                         self._name(vars(value), name, names - {name})
         elif id(value) not in self._seen:
             # `settings.rate`: the attributes of a module that code uses.
