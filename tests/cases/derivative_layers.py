@@ -162,6 +162,14 @@ def radial(rng: Rng) -> tuple[nn.Module, list[Array]]:
     return nn.RBFFeatures(draw(rng, (3, 2)), gamma=0.5), [draw(rng, (*some_shape(rng, 0, 2, 4), 2))]
 
 
+def unpooled(kind: type[nn.Module], shape: tuple[int, ...], rng: Rng) -> Call:
+    """Elements at different places of each plane."""
+    n, size = int(np.prod(shape[2:])), int(np.prod(shape[2:])) * 2 ** (len(shape) - 2)
+    index = np.array([rng.permutation(size)[:n] for _ in range(shape[0] * shape[1])]).reshape(shape)
+    module = kind(2)  # type: ignore[call-arg]
+    return lambda x: module(x, index), [draw(rng, shape)]
+
+
 def in_bags(rng: Rng) -> Call:
     module = nn.EmbeddingBag(4, 3, mode=pick_one(rng, ("sum", "mean", "max")), dtype=np.float64)
     index = rng.integers(0, 4, (2, 3))
@@ -216,6 +224,8 @@ CASES: dict[str, Generator] = {
     "nn.OneHot": coded,
     "nn.Embedding": looked_up,
     "nn.EmbeddingBag": in_bags,
+    "nn.MaxUnpool1d": partial(unpooled, nn.MaxUnpool1d, (2, 1, 3)),
+    "nn.MaxUnpool2d": partial(unpooled, nn.MaxUnpool2d, (1, 2, 2, 1)),
 }
 CASES |= {
     f"nn.{name}": partial(layer, partial(as_in_its_example, kind))
