@@ -120,14 +120,20 @@ def attentive(rng: Rng) -> tuple[nn.Module, list[Array]]:
     return Joined(layer), [draw(rng, shape) for shape in shapes]
 
 
-def encoder(name: str, rng: Rng) -> tuple[nn.Module, list[Array]]:
-    """A layer, or one in an encoder with a norm at its end; gelu has no kink, and with a large eps norms are smooth."""
+def transformer(name: str, rng: Rng) -> tuple[nn.Module, list[Array]]:
+    """A layer, or one in a stack with a norm at its end; gelu has no kink, and with a large eps norms are smooth."""
     options: dict[str, Any] = {"dropout": 0.0, "dtype": np.float64, "generator": cr.random.Generator(1)}
     options |= {"layer_norm_eps": 2.0, "norm_first": bool(rng.integers(2)), "batch_first": bool(rng.integers(2))}
-    layer: nn.Module = nn.TransformerEncoderLayer(2, int(rng.integers(1, 3)), 2, activation="gelu", **options)
-    if name == "TransformerEncoder":
-        layer = nn.TransformerEncoder(layer, 1, nn.LayerNorm(2, 2.0, dtype=np.float64))
-    return layer, [draw(rng, (2, int(rng.integers(1, 3)), 2))]
+    sizes = (2, int(rng.integers(1, 3)), *((1, 1) if name == "Transformer" else ()), 2)
+    kind: Any = getattr(nn, name if name in ("Transformer", *LAYER_OF.values()) else LAYER_OF[name])
+    layer: nn.Module = kind(*sizes, activation="gelu", **options)
+    if name in LAYER_OF:
+        layer = getattr(nn, name)(layer, 1, nn.LayerNorm(2, 2.0, dtype=np.float64))
+    shapes = [(2, int(rng.integers(1, 3)), 2)] * (1 if "Encoder" in name else 2)
+    return layer, [draw(rng, shape) for shape in shapes]
+
+
+LAYER_OF = {"TransformerEncoder": "TransformerEncoderLayer", "TransformerDecoder": "TransformerDecoderLayer"}
 
 
 class Joined(nn.Module):
@@ -199,8 +205,8 @@ CASES: dict[str, Generator] = {
         for kind in (nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell, nn.LSTMCell)
     },
     **{
-        f"nn.{name}": partial(not_saturated, partial(encoder, name))
-        for name in ("TransformerEncoderLayer", "TransformerEncoder")
+        f"nn.{name}": partial(not_saturated, partial(transformer, name))
+        for name in ("Transformer", *LAYER_OF, *LAYER_OF.values())
     },
     **{f"nn.{name}": partial(layer, build) for name, build in LAYERS.items()},
     "nn.Maxout": largest_of_linear,
