@@ -20,7 +20,7 @@ from .._util.errors import CompileError
 from .._util.mode import grad_mode
 from .._util.trees import flatten, rebuild
 from ..autodiff._inputs import zeros_like
-from ..autodiff._jacobian import Sweep, set_sweep_compiler
+from ..autodiff._jacobian import Sweep
 from .backward import attach_backward, check_differentiable
 from .entries import explain, restore, without_changes
 from .plan import GradEffect, GradUse, Plan, no_plan
@@ -30,7 +30,7 @@ from .tracer import TracerValue
 from .values import check_arguments_unchanged, check_random_states, check_result, random_states, static_objects
 from .watch import UnwatchableError, Watch
 
-__all__ = ["Compiled", "Plan", "compile"]
+__all__ = ["Compiled", "Plan", "compile", "compiled_sweep"]
 
 _WARN_PLANS = 64  # number of traces that raises a warning
 _MAX_PLANS = 512
@@ -347,7 +347,7 @@ def _grad_effect(trace: Trace, number: int, gradient: Tensor | None, argument: b
     return GradEffect.UNCHANGED if unchanged else GradEffect.SET
 
 
-def _compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
+def compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
     """Compile a sweep of autodiff; return the sweep itself if the rule of a custom op reads values."""
     program = Compiled(sweep, watched=())
     try:
@@ -355,6 +355,3 @@ def _compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
     except CompileError:
         return sweep
     return program
-
-
-set_sweep_compiler(_compiled_sweep)

@@ -11,9 +11,11 @@ from .._ir.instruction import Instr
 from .._ir.records import Scan
 from .._ir.shapes import product
 from .._tensor import Tensor
-from .._util.dtypes import BOOL, FLOATS
+from .._util.dtypes import BOOL, CODES, FLOATS, INT64
 from .._util.exports import own_names
-from ._arithmetic import _float_dtype, add, greater_equal, less_equal, mul, not_equal, where
+from ._arithmetic import add, greater_equal, less_equal, mul, not_equal, where
+from ._cast import astype
+from ._dtypes import common_dtype, converted
 from ._getitem import getitem
 from ._index import as_rows, from_rows, gather
 from ._logic import logical_or
@@ -34,10 +36,13 @@ if TYPE_CHECKING:
 
 def _scan_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     axis, reverse = attrs
-    _float_dtype(name, specs)
-    x = specs[-1]
+    common = common_dtype(name, [spec.dtype for spec in specs])
+    dtype = common if common in FLOATS else INT64
+    x = Spec(specs[-1].shape, dtype)
+    slots, code, temporaries = converted(specs, [dtype] * len(specs))
     record = Scan(product(x.shape[:axis]), x.shape[axis], product(x.shape[axis + 1 :]), int(reverse))
-    return Plan(x, [Instr(name, x.code, [len(specs)], list(range(len(specs))), record)])
+    code.append(Instr(name, CODES[dtype], [len(specs)], slots, record))
+    return Plan(x, code, temporaries)
 
 
 def _all_but(t: Tensor, axis: int, first: bool) -> Tensor:
@@ -94,8 +99,8 @@ def _flat_or_axis(name: str, x: Any, axis: int | None, names: Dim) -> tuple[Tens
 def cumsum(x: Any, axis: int | None = None, **names: Unpack[Dim]) -> Tensor:
     """Cumulative sum, y[k] = x[0] + ... + x[k] along an axis, as one ascending chain.
 
-    Arguments: `x`, a float tensor; `axis`, also named `dim`; None, the default: x is flattened.
-    Returns: a tensor of x's shape, or flat. Errors: ValueError for an axis out of range, TypeError for dtypes.
+    Arguments: `x`, a tensor; `axis`, also named `dim`; None, the default: x is flattened.
+    Returns: a tensor of x's shape, or flat, of its dtype, int64 for bool. Errors: ValueError for an axis out of range.
 
     >>> import chainrule as cr
     >>> cr.cumsum([1.0, 2.0, 3.0]).tolist()
@@ -115,14 +120,13 @@ def cumprod(x: Any, axis: int | None = None, **names: Unpack[Dim]) -> Tensor:
     [1.0, 2.0, 6.0]
     """
     source, at = _flat_or_axis("cumprod", x, axis, names)
-    return _products(source, at)
+    return _products(source if source.dtype in FLOATS else astype(source, INT64), at)
 
 
 def _products(x: Tensor, axis: int) -> Tensor:
-    """y[k] = x[k] * y[k-1] + -0, where a sum with -0 changes nothing."""
+    """y[k] = x[k] * y[k-1] + -0, where a sum with -0, or with 0 of integers, changes nothing."""
     if x.shape[axis] == 0:
         return x
-    _float_dtype("cumprod", [x])
     before = (slice(None),) * axis
     first = getitem(x, (*before, slice(0, 1)))
     zeros = np.full((*x.shape[:axis], x.shape[axis] - 1, *x.shape[axis + 1 :]), -0.0, x.dtype)

@@ -32,7 +32,7 @@ from ._arithmetic import (
 )
 from ._cast import astype
 from ._checks import raise_where
-from ._create import _dtype, _like, _rounded, _shape
+from ._create import _dtype, _like, _shape
 from ._cumulative import cumsum
 from ._logic import isfinite, logical_and, logical_not
 from ._math import log, log1p
@@ -61,8 +61,8 @@ def randint(
 
     Arguments: `low` < `high`, integers; `size`, the shape, a tuple or an integer; `dtype`, int64 by default, or a float
     one; `generator`, a `cr.random.Generator` (default: the one that `cr.manual_seed` seeds).
-    Errors: ValueError for an empty range; `cr.CompileError` in a compiled function, where the numbers would be
-    constants. So for `cr.randint_like`, `cr.randperm` and `cr.permutation`.
+    Every call takes the next stream of the generator, and so does every run of a compiled function.
+    Errors: ValueError for an empty range.
 
     >>> import chainrule as cr
     >>> cr.randint(10, (5,), generator=cr.random.Generator(seed=1)).tolist()
@@ -76,9 +76,9 @@ def randint(
     if size is None or high is None:
         raise TypeError("randint: expected a shape, randint(high, size) or randint(low, high, size)")
     source = given_or_default(generator)
-    drawn = source.integers(_shape("randint", (size,)), low, high)
     kind = _dtype("randint", dtype, INT64)
-    return Tensor._wrap(drawn) if kind == INT64 else _rounded(drawn.astype(FLOAT64), kind)
+    drawn = Tensor._wrap(source._integers(_shape("randint", (size,)), low, high))
+    return drawn if kind == INT64 else astype(astype(drawn, FLOAT64), kind)
 
 
 def randint_like(
@@ -240,7 +240,7 @@ def randperm(n: int, *, generator: Generator | None = None, device: Any = None) 
     """
     check_device(device)
     source = given_or_default(generator)
-    return Tensor._wrap(source.permutation(check_integer("randperm: n", n, 0)))
+    return Tensor._wrap(source._permutation(check_integer("randperm: n", n, 0)))
 
 
 def permutation(x: Any, *, generator: Generator | None = None) -> Tensor:

@@ -9,7 +9,6 @@ iterates over `OPS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -40,13 +39,15 @@ __all__ = [
 Attrs = tuple[Any, ...]
 
 
-@dataclass(slots=True)
 class Plan:
     """An op for given specs: the output, and instructions over slots (arguments, output, temporaries)."""
 
-    out: Spec
-    code: list[Instr]
-    temporaries: Sequence[Spec] = ()
+    __slots__ = ("code", "out", "temporaries")
+
+    def __init__(self, out: Spec, code: list[Instr], temporaries: Sequence[Spec] = ()) -> None:
+        self.out = out
+        self.code = code
+        self.temporaries = temporaries
 
 
 # Reverse: rule(g, out, inputs, attrs) -> gradient of one argument, of the broadcast shape.
@@ -63,7 +64,6 @@ SYMMETRIC: Final = "symmetric"
 Forward = Rule | Literal["linear", "symmetric"]
 
 
-@dataclass(frozen=True, eq=False)
 class Op:
     """A row of the table.
 
@@ -74,13 +74,21 @@ class Op:
     for ops whose gradients share their work; it takes whether each argument's is wanted.
     """
 
-    name: str
-    plan: Callable[[str, Sequence[Spec], Attrs], Plan]
-    vjp: tuple[Rule | None, ...] = ()
-    jvp: tuple[Forward | None, ...] = ()
-    variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
-    joint_vjp: Callable[[Sequence[bool], Tensor, Tensor, tuple[Tensor, ...], Attrs], Gradients] | None = None
-    variadic_jvp: Callable[[Tangents, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
+    def __init__(
+        self,
+        name: str,
+        plan: Callable[[str, Sequence[Spec], Attrs], Plan],
+        vjp: tuple[Rule | None, ...] = (),
+        jvp: tuple[Forward | None, ...] = (),
+        variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None,
+        joint_vjp: Callable[[Sequence[bool], Tensor, Tensor, tuple[Tensor, ...], Attrs], Gradients] | None = None,
+        variadic_jvp: Callable[[Tangents, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None,
+    ) -> None:
+        self.name, self.plan, self.vjp, self.jvp = name, plan, vjp, jvp
+        self.variadic_vjp, self.joint_vjp, self.variadic_jvp = variadic_vjp, joint_vjp, variadic_jvp
+
+    def __repr__(self) -> str:
+        return f"Op({self.name!r})"
 
     def planned(self, specs: Sequence[Spec], attrs: Attrs) -> Plan:
         """The plan for arguments of these specs; ValueError where a result is larger than any memory."""
