@@ -13,7 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +21,20 @@ import numpy.typing as npt
 from .. import _core, ops
 from .._ir.records import Bernoulli
 from .._tensor import Tensor
-from .._util.arrays import as_ndarray, real_array
+from .._util.arrays import as_ndarray, number_rows, real_array
 from .._util.dtypes import CODES, INT64
 from .._util.errors import CompileError
 from .._util.mode import EAGER, grad_mode
 from ..autodiff._sweeps import is_differentiated
-from ..compiler.jit import Compiled, Plan
-from ..compiler.watch import UnwatchableError, Watch
 from ._evaluate import Model, dtype_of_rows, evaluating, input_dtype, predict_eagerly, predict_several, time_first
-from ._inputs import has_several
+from ._inputs import has_several, map_parts, parts_of
 from ._record_calls import call_recorder
+
+if (
+    TYPE_CHECKING
+):  # the functions that need it import the compiler: it takes a tenth of the time of the package's import
+    from ..compiler.jit import Plan
+    from ..compiler.watch import Watch
 
 __all__ = ["BLOCK_ROWS", "PredictCache", "bind", "features_of", "guarded", "refuse_differentiated", "trace"]
 
@@ -94,8 +98,8 @@ class PredictCache:
                 return self._eagerly(model, X, batch_size)
         if call_recorder.calls is not None or self._failures >= _MAX_FAILURES:
             return self._eagerly(model, X, batch_size)
-        if type(X) in (tuple, dict) and has_several(X):
-            return predict_several(model, X, batch_size)
+        if type(X) is not np.ndarray and has_several(X):
+            return self._several(model, X, batch_size)
         entries, run = self._ready
         result: Any = NotImplemented
         if entries is not None and _core.unchanged(entries, model):
@@ -118,10 +122,7 @@ class PredictCache:
         """A call with another kind of input than the previous one, or after a change of the model."""
         values = _rows(X)
         with _trace_lock:
-            same_model = self._owner is not None and self._owner() is model
-            if not same_model or self._entries is None or not _core.unchanged(self._entries, model):
-                self._reset()
-                self._owner, self._features, self._dtype = weakref.ref(model), features_of(model), input_dtype(model)
+            self._follow(model)
             single = values.ndim == 1 and len(values) == self._features
         rows = values[None] if single else values
         if not _readable(rows):
@@ -145,6 +146,40 @@ class PredictCache:
                 pass
         result = self._eagerly(model, values, batch_size)
         self._failures += failed  # not counted if the line above raises: then the input is wrong, not the model
+        return result
+
+    def _follow(self, model: Any) -> None:
+        """Forget all programs if they are of another model, or the model has changed."""
+        same_model = self._owner is not None and self._owner() is model
+        if not same_model or self._entries is None or not _core.unchanged(self._entries, model):
+            self._reset()
+            self._owner, self._features, self._dtype = weakref.ref(model), features_of(model), input_dtype(model)
+
+    def _several(self, model: Any, X: Any, batch_size: int) -> Any:
+        """A call with several inputs."""
+        from ._predict_several import compile_several, kind_of
+
+        rows, failed = map_parts(number_rows, X, "predict: X"), False
+        kind, n = kind_of(rows), max((len(part) for _, part in parts_of(rows) if part.ndim), default=0)
+        with _trace_lock:
+            try:
+                self._follow(model)
+            except TypeError:  # parameters of several dtypes, which need not concern the inputs
+                return predict_several(model, X, batch_size)
+            run = self._runs.get(kind)
+            if run is None and self._should_compile(kind, n):
+                owner = weakref.ref(model)
+                run = self._compiled(model, kind, lambda: compile_several(model, owner, rows))
+                failed = run is None
+            elif not self._start_watching(model):
+                self._failures = _MAX_FAILURES
+        if run is not None:
+            try:
+                return predict_several(model, X, BLOCK_ROWS, run)
+            except Exception:  # op by op, the error has its position
+                pass
+        result = predict_several(model, X, batch_size)
+        self._failures += failed
         return result
 
     def _dtype_of(self, model: Any, rows: Rows) -> np.dtype[Any]:
@@ -171,6 +206,8 @@ class PredictCache:
 
     def _start_watching(self, model: Any) -> bool:
         """Record the state of the model; return whether that is possible."""
+        from ..compiler.watch import UnwatchableError, Watch
+
         if self._watch is None:
             try:
                 self._watch = Watch([model], model, strict=True)
@@ -180,12 +217,21 @@ class PredictCache:
         return True
 
     def _compile(self, model: Any, x_dtype: np.dtype[Any], shape: tuple[int, ...]) -> Run | None:
+        owner, dtype = weakref.ref(model), x_dtype if x_dtype == INT64 else self._dtype
+
+        def compiled() -> tuple[Run, list[Any]]:
+            guarded = _check_forward(model, x_dtype, dtype, shape)
+            return bind(owner, dtype, shape, None, x_dtype), guarded
+
+        return self._compiled(model, (x_dtype, shape), compiled)
+
+    def _compiled(self, model: Any, kind: Any, make: Callable[[], tuple[Run, list[Any]]]) -> Run | None:
+        """The run that `make` returns with the owners of its trace; None if the model cannot be compiled."""
         if not self._start_watching(model) or self._watch is None:
             return None
-        owner, watch, dtype = weakref.ref(model), self._watch, x_dtype if x_dtype == INT64 else self._dtype
+        watch = self._watch
         try:
-            guarded = _check_forward(model, x_dtype, dtype, shape)
-            run = bind(owner, dtype, shape, None, x_dtype)
+            run, guarded = make()
         except Exception:  # op by op, the model may work; otherwise that raises the same error or a better one
             watch.restore(model)
             return None
@@ -195,7 +241,7 @@ class PredictCache:
         if len(self._runs) >= _MAX_KINDS:
             self._runs.clear()
         self._entries = watch.with_versions(guarded)
-        self._runs[x_dtype, shape] = run
+        self._runs[kind] = run
         return run
 
 
@@ -230,15 +276,15 @@ def trace(
 ) -> Plan:
     """Trace the model for an input of this shape; raise if it does not return one row for each row of the input."""
 
+    from ..compiler.jit import Compiled
+
     def forward(x: Tensor) -> Tensor:
         output: Tensor = model(x if x_dtype == dtype else ops.astype(x, dtype))
         return output
 
     with _trace_lock, evaluating(model):
         plan = Compiled(forward, micro_batch).plan_of(np.empty(shape, x_dtype))
-    modules = {id(module) for module in model.modules()}
-    if any(name == "_training_here" and training and id(owner) in modules for owner, name, training in plan.guards):
-        raise CompileError("predict: forward switches the model to training mode")
+    refuse_training(model, plan)
     specs = plan.built.output_specs
     if len(specs) != 1 or plan.results != [0] or specs[0].shape[:1] != shape[:1]:
         outputs = ", ".join(str(spec.shape) for spec in specs) or "none"
@@ -248,15 +294,32 @@ def trace(
 
 def _check_forward(model: Any, x_dtype: np.dtype[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> list[Any]:
     """Raise CompileError if rows are not independent; return the owners of the guarded attributes of the trace."""
+    rows, micro_batch = probe_of(model)
+    return check_plan(trace(model, dtype, x_dtype, (rows, *shape), micro_batch), micro_batch)
+
+
+def probe_of(model: Any) -> tuple[int, int | None]:
+    """The rows and the micro-batch of a trace that shows whether rows are independent; those of layers here are."""
     if time_first(model):
         raise CompileError("predict: the first axis is time")
     builtin = all(type(module).__module__.startswith("chainrule.") for module in model.modules())
-    plan = trace(model, dtype, x_dtype, (1 if builtin else _PROBE_ROWS, *shape), None if builtin else 1)
+    return (1, None) if builtin else (_PROBE_ROWS, 1)
+
+
+def refuse_training(model: Any, plan: Plan) -> None:
+    """Raise CompileError if the model trains while it is evaluated."""
+    modules = {id(module) for module in model.modules()}
+    if any(name == "_training_here" and training and id(owner) in modules for owner, name, training in plan.guards):
+        raise CompileError("predict: forward switches the model to training mode")
+
+
+def check_plan(plan: Plan, micro_batch: int | None) -> list[Any]:
+    """Raise CompileError if rows are not independent; return the owners of the guarded attributes of the trace."""
     blocks = plan.built.blocks
     code = [*blocks.before, *blocks.loop, *blocks.after]
     if plan.versions or plan.gradients or any(isinstance(instr.record, Bernoulli) for instr in code):
         raise CompileError("predict: the forward pass has side effects or draws random numbers")
-    if not builtin and (blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums):
+    if micro_batch is not None and (blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums):
         raise CompileError("predict: the outputs of rows depend on other rows")
     return guarded(plan)
 
@@ -297,6 +360,11 @@ def features_of(model: Model) -> int | None:
         if isinstance(features, int):
             return features
     return None
+
+
+def trace_lock() -> threading.RLock:
+    """The lock of the caches."""
+    return _trace_lock
 
 
 def _renew_lock() -> None:

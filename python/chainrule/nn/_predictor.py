@@ -10,9 +10,6 @@ import numpy.typing as npt
 
 from .._util.arrays import real_array
 from .._util.errors import CompileError
-from ..compiler.entries import without_changes
-from ..compiler.jit import Compiled
-from ..compiler.watch import UnwatchableError, Watch
 from ._evaluate import Model, input_dtype, predict_several, time_first
 from ._inputs import call_with, has_several
 from ._predict_cache import BLOCK_ROWS, bind, features_of, guarded, refuse_differentiated, trace
@@ -70,6 +67,8 @@ class Predictor:
 
 def _of_several(model: Model, row_shape: Any) -> Run:
     """A function from the rows of several inputs to the outputs of the model as it is at each call."""
+    from ..compiler.jit import Compiled
+
     compiled = Compiled(lambda x: call_with(model, x), watched=(model,))
     expected = _keyed(row_shape)
 
@@ -96,6 +95,9 @@ def _keyed(several: Any) -> dict[Any, Any]:
 
 def _following(model: Model, shape: tuple[int, ...]) -> Run:
     """A function from rows to the outputs of the model as it is at each call."""
+    from ..compiler.entries import without_changes
+    from ..compiler.watch import UnwatchableError, Watch
+
     dtype = input_dtype(model)
     try:
         watch = Watch([model])

@@ -34,7 +34,7 @@ def getitem(x: Any, index: Any) -> Tensor:
     ([1.0, 4.0, 5.0], [2.0, 6.0])
     """
     source = one(x)
-    parts = index if isinstance(index, tuple) else (index,)
+    parts: tuple[Any, ...] = tuple(list(part) if isinstance(part, range) else part for part in _parts(index))
     for part in parts:
         if not _is_basic(part) and not isinstance(part, (Tensor, np.ndarray, list, tuple)):
             raise TypeError(f"index: expected integers, slices, None, ..., integer arrays or masks, got {part!r}")
@@ -46,6 +46,10 @@ def getitem(x: Any, index: Any) -> Tensor:
     if any(isinstance(part, Tensor) and not isinstance(part._data, np.ndarray) for part in arrays):
         return _of_traced(source, arrays)
     return _by_position(source, tuple(part._data if isinstance(part, Tensor) else part for part in arrays))
+
+
+def _parts(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
 
 
 def _is_basic(part: Any) -> bool:
