@@ -309,7 +309,7 @@ FLOAT_LOG_START = 0x3F360000
 
 
 def float_log_part(i: int) -> tuple[mp.mpf, mp.mpf, mp.mpf, float]:
-    """1/c of so few bits that z/c - 1 is exact, log(c) as a multiple of 2^-16, what that lacks, the largest |z/c - 1|."""
+    """1/c of so few bits that z/c - 1 is exact, log(c) as a multiple of 2^-16, what that lacks, and max |z/c - 1|."""
     patterns = [FLOAT_LOG_START + (i << 18), FLOAT_LOG_START + ((i + 1) << 18) - 1]
     low, high = (float(z) for z in np.array(patterns, np.uint32).view(np.float32))
     reach, inverse = 1.0, 1.0
