@@ -66,7 +66,7 @@ class Tensor(Methods):
     _inputs: tuple[Tensor, ...]
     _attrs: tuple[Any, ...]
     _saved: list[int]
-    _version: list[int]
+    _version: list[Any]
     _grad: Tensor | None
     _learned = False  # whether it is a parameter, also while it is frozen
     _row_size = 0  # of a parameter that optimizers update by rows, the elements of a row
@@ -84,7 +84,9 @@ class Tensor(Methods):
         self._attrs = ()
         self._saved = []
         self._number = next(sequence_numbers)
-        self._version = [0, self._number]  # of the memory, and the tensor that allocated it; views share the list
+        # Of the memory, the tensor that allocated it, and the op whose result is a copy and elsewhere a view, if it is
+        # one; tensors that share the memory share the list.
+        self._version = [0, self._number]
 
     @staticmethod
     def _wrap(data: Any) -> Tensor:
@@ -174,9 +176,10 @@ class Tensor(Methods):
         """Overwrite the values of a leaf in place and return it.
 
         Arguments: `values`, array-like of this shape; a float dtype is cast with one rounding.
-        Errors: ValueError for another shape or a tensor created by an op; RuntimeError inside `cr.grad` and other
-        transformations if a derivative would be lost, because the values depend on what is differentiated or because
-        this tensor is; the values are then unchanged.
+        Errors: ValueError for another shape or a tensor created by an op that is recorded; RuntimeError for a part of
+        another tensor, `x[0]` or `x.T`, which is a copy here, so that x would not change; RuntimeError inside `cr.grad`
+        and other transformations if a derivative would be lost, because the values depend on what is differentiated or
+        because this tensor is; the values are then unchanged.
 
         >>> import chainrule as cr
         >>> cr.tensor([1.0, 2.0]).copy_([3.0, 4.0]).numpy()
@@ -184,6 +187,11 @@ class Tensor(Methods):
         """
         if self._op is not None:
             raise ValueError("copy_: the tensor was created by an op; only leaves can be overwritten")
+        if len(self._version) > 2:
+            raise RuntimeError(
+                f"copy_: the tensor {self.shape} is a copy, made by {self._version[2]}, and what it was taken from "
+                "would not change; write x[index] = values, or change x.clone()"
+            )
         if self._number in grad_mode.replaced:
             grad_mode.replaced[self._number].copy_(values)
             return self

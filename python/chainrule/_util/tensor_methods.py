@@ -101,7 +101,9 @@ class Methods(TorchMethods):
         >>> x.clone().requires_grad, x.clone().tolist()
         (True, [1.0, 2.0])
         """
-        return ops.getitem(self, ...)
+        out = ops.getitem(self, ...)
+        del out._version[2:]  # it may be changed in place: everywhere a clone is a copy
+        return out
 
     # Operators; the others are Tensor's.
 
