@@ -230,10 +230,8 @@ class Tensor(Methods):
         return self.copy_(values)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        from .ops._setitem import with_items
-
         check_overwrite("x[index] = value", self, value)
-        self._overwrite("x[index] = value", with_items(self.detach(), index, value), [value])
+        self._overwrite("x[index] = value", ops._getitem._with_items(self.detach(), index, value), [value])
 
     def fill_(self, value: Any) -> Self:
         """Set all elements of a leaf to a number and return it.
