@@ -17,7 +17,6 @@ import chainrule as cr
 from chainrule import nn
 from reference import assert_same_bits
 from support import changing_net
-from support import fresh_interpreter as fresh
 from support.changing_net import SETTINGS, TABLE, Net, Slots, X, linear
 
 # Values around the function.
@@ -215,14 +214,6 @@ REFUSED: dict[str, tuple[Callable[[], Callable[[Any], Any]], str]] = {
 def test_what_gives_another_value_at_every_call_is_refused(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(cr.CompileError, match=message):
         cr.compile(make())(X)
-
-
-def test_numpy_random_is_seen_where_the_function_is_the_first_to_use_it() -> None:
-    code = (
-        "import sys, numpy as np, chainrule as cr\nassert 'numpy.random' not in sys.modules\n"
-        "try: cr.compile(lambda x: x * np.random.rand())(np.ones(3))\nexcept cr.CompileError as e: print(e)"
-    )
-    assert "drawn inside" in fresh.output(code)
 
 
 def test_results_that_depend_on_a_counter_are_refused() -> None:

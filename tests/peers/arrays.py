@@ -124,6 +124,13 @@ REDUCTIONS = {
 SCANS = {
     "cumsum": Call(one_dim("cumsum"), CUBE),
     "cumprod": Call(one_dim("cumprod"), signed),
+    "cummax and cummin": Call(
+        lambda F, x: [list(f(x, dim=d)) for f in (F.cummax, F.cummin) for d in (0, 1, -1)],
+        lambda rng: [rng.choice([-1.0, 0.0, 0.5, 2.0, np.nan], rng.integers(1, 7, 3), p=[0.2, 0.3, 0.2, 0.2, 0.1])],
+    ),
+    "cummax of integers": Call(
+        lambda F, x: [list(F.cummax(x, 1)), list(x.cummin(0))], lambda rng: [rng.integers(-3, 3, (4, 7))]
+    ),
     "softmax": Call(one_dim("softmax"), CUBE),
     "log_softmax": Call(one_dim("log_softmax"), CUBE),
     "sort": Call(lambda F, x: [list(F.sort(x, dim=d, descending=k)) for d in (0, 1, -1) for k in (False, True)], CUBE),

@@ -143,7 +143,7 @@ class Trace:
 
     def _created_inside(self, tensor: Tensor) -> bool:
         """Whether the function created its memory. Such a tensor is a constant, unless it is a traced one."""
-        return tensor._version[1] >= self.start
+        return bool(tensor._version[1] >= self.start)
 
     def require_values(self, tensor: Tensor) -> None:
         """Raise if the tensor is captured: later runs would not read its values again."""

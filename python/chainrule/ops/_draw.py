@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .._tensor import Tensor
 from .._util.arrays import as_ndarray
 from .._util.checks import check_integer, check_number, is_integer
+from .._util.device import check_device
 from .._util.dtypes import FLOAT32, FLOAT64, FLOATS, INT64
 from .._util.exports import own_names
 from .._util.mode import grad_mode
@@ -54,6 +55,7 @@ def randint(
     *,
     dtype: npt.DTypeLike | None = None,
     generator: Generator | None = None,
+    device: Any = None,
 ) -> Tensor:
     """Random integers from low to high - 1, `randint(low, high, size)`, or below high, `randint(high, size)`.
 
@@ -66,8 +68,11 @@ def randint(
     >>> cr.randint(10, (5,), generator=cr.random.Generator(seed=1)).tolist()
     [8, 7, 8, 6, 5]
     """
+    check_device(device)
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     if size is None or high is None:
         raise TypeError("randint: expected a shape, randint(high, size) or randint(low, high, size)")
     source = given_or_default(generator)
@@ -226,13 +231,14 @@ def gumbel_softmax(
     return add(sub(smooth, smooth.detach()), chosen)
 
 
-def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
+def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
     """A random permutation of 0 .. n-1, as int64.
 
     >>> import chainrule as cr
     >>> sorted(cr.randperm(4).tolist())
     [0, 1, 2, 3]
     """
+    check_device(device)
     source = given_or_default(generator)
     return Tensor._wrap(source._permutation(check_integer("randperm: n", n, 0)))
 

@@ -71,7 +71,8 @@ class Op:
     and `jvp` have a rule or None for each argument: None if the derivative is 0 or does not exist. Elementwise ops need
     no `jvp`. A variadic op has one reverse rule, which also takes the argument's index, and one forward rule, which
     takes all tangents (None for arguments without one). `joint_vjp` computes the gradients of all arguments together,
-    for ops whose gradients share their work; it takes whether each argument's is wanted.
+    for ops whose gradients share their work; it takes whether each argument's is wanted. `copies_view`: the result is a
+    copy of what is a view in NumPy and PyTorch, through which the argument would be changed in place.
     """
 
     def __init__(
@@ -83,8 +84,9 @@ class Op:
         variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None,
         joint_vjp: Callable[[Sequence[bool], Tensor, Tensor, tuple[Tensor, ...], Attrs], Gradients] | None = None,
         variadic_jvp: Callable[[Tangents, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None,
+        copies_view: bool = False,
     ) -> None:
-        self.name, self.plan, self.vjp, self.jvp = name, plan, vjp, jvp
+        self.name, self.plan, self.vjp, self.jvp, self.copies_view = name, plan, vjp, jvp, copies_view
         self.variadic_vjp, self.joint_vjp, self.variadic_jvp = variadic_vjp, joint_vjp, variadic_jvp
 
     def __repr__(self) -> str:
@@ -158,6 +160,8 @@ def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
     if replaced:
         inputs = tuple([replaced.get(t._number, t) for t in inputs])
     out = Tensor._wrap(executor.apply(op, inputs, attrs))
+    if op.copies_view:
+        out._version.append(op.name)
     if enabled:
         for t in inputs:
             if t._requires_grad:
