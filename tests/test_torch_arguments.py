@@ -38,6 +38,10 @@ NAMES: dict[str, tuple[Function, Callable[[Array], Array]]] = {
     "ravel": (lambda x: x.ravel(), lambda x: x.ravel()),
     "swapaxes": (lambda x: x.swapaxes(0, -1), lambda x: x.swapaxes(0, -1)),
     "moveaxis": (lambda x: x.moveaxis(0, 1), lambda x: np.moveaxis(x, 0, 1)),
+    "unfold": (
+        lambda x: x.unfold(2, 3, 1),
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, 3, 2),
+    ),
     "transpose": (lambda x: x.transpose(1, -1), lambda x: x.swapaxes(1, -1)),
     "tril diagonal": (lambda x: cr.tril(x, diagonal=1) + x.tril(diagonal=-1), lambda x: np.tril(x, 1) + np.tril(x, -1)),
     "triu diagonal": (lambda x: cr.triu(x, diagonal=1), lambda x: np.triu(x, 1)),

@@ -213,6 +213,9 @@ MOVEMENT = {
     "one_hot": Call(lambda F, i: F.one_hot(i, 7), lambda rng: [rng.integers(0, 5, (2, 3))]),
     "unfold": Call(lambda F, x: F.unfold(x, 2, padding=1, stride=2), normal((2, 3, 5, 4))),
     "fold": Call(lambda F, x: F.fold(x, (4, 5), (2, 2)), normal((2, 8, 12))),
+    "unfold of an axis": Call(
+        lambda F, x: [x.unfold(1, 3, 2), x.unfold(-1, 2, 1), x.unfold(0, 4, 1).unfold(1, 1, 3)], normal((4, 7, 5))
+    ),
     "pixel_shuffle": Call(lambda F, x: [F.pixel_shuffle(x, 2), F.pixel_unshuffle(x, 2)], normal((2, 4, 4, 2))),
 }
 PRODUCTS = {

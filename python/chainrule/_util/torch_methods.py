@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import numpy.typing as npt
 
 from .device import check_device
@@ -78,6 +79,22 @@ class TorchMethods(InPlaceMethods):
         return ops._values.bincount(self, weights, minlength)
 
     # New tensors, in this one's dtype unless another is given.
+
+    def unfold(self, dimension: int, size: int, step: int) -> Tensor:
+        """All windows of `size` elements along an axis, `step` apart, as a new last axis; `cr.unfold` is of images.
+
+        Errors: ValueError for a size beyond the axis, and a step below 1.
+
+        >>> import chainrule as cr
+        >>> cr.arange(5).unfold(0, 3, 2).tolist()
+        [[0, 1, 2], [2, 3, 4]]
+        """
+        x = self._self
+        axis = range(x.ndim)[dimension] if -x.ndim <= dimension < x.ndim else None
+        if axis is None or not 0 <= size <= x.shape[axis] or step < 1:
+            raise ValueError(f"unfold: no windows of {size}, {step} apart, along axis {dimension} of {x.shape}")
+        begins = np.arange(0, x.shape[axis] - size + 1, step)
+        return ops.moveaxis(ops.take(x, begins[:, None] + np.arange(size), axis), axis + 1, -1)
 
     def new_zeros(
         self,
