@@ -1,4 +1,4 @@
-// Tables of erf and of the normal distribution, printed by tests/exhaustive/coefficients.py: polynomials in d on 16
+// Tables of erf and of the normal distribution, printed by tests/exhaustive: polynomials in d on 16
 // cells, one row per coefficient, the constant first.
 #pragma once
 

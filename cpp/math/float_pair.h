@@ -105,6 +105,13 @@ __attribute__((noinline, cold)) Vec<float> of_doubtful(Vec<float> x) {
   return Evaluate(x);
 }
 
+// y where both ends of the interval are the same, otherwise what the other evaluation gives.
+template <Float (*Otherwise)(Float)>
+CR_INLINE Float decide(Float x, Float y, Mask<float> sure) {
+  if (__builtin_expect(!all(sure), false)) return Otherwise(x);
+  return y;
+}
+
 // y[i], but what the other evaluation gives of x[i] where there are doubtful bits.
 template <Float (*Otherwise)(Float), int N>
 __attribute__((noinline, cold)) void decide_exactly(const Float (&x)[N], const Float (&doubt)[N], Float (&y)[N]) {

@@ -157,11 +157,11 @@ CR_INLINE Vec<float> sigmoid_of_ordinary(Vec<float> x) {
   Wide n = widen(neg(smaller(larger(x, splat(kExpLow)), splat(30.0f)))), d = n;
   CR_UNROLL
   for (int i = 0; i < Wide::parts; ++i) {
-    const QuickExp e = quick_exp<4>(n.part[i]);
+    const QuickExp e = quick_exp<5>(n.part[i]);
     n.part[i] = constant(1.0);
     d.part[i] = fma(e.m, e.q, e.s + constant(1.0));
   }
-  return round_once<sigmoid_to_round, 15>(x, divide_halves(n, d));
+  return round_once<sigmoid_to_round, 13>(x, divide_halves(n, d));
 }
 __attribute__((noinline, cold)) Vec<float> sigmoid_in_binary64(Vec<float> x) {
   return between<sigmoid_of_ordinary>(x, -104.0f, 30.0f, 1.0f);

@@ -1,4 +1,4 @@
-// Tables and constants of exp and log, printed by tests/exhaustive/coefficients.py.
+// Tables and constants of exp and log, printed by tests/exhaustive/coefficients.py and float_coefficients.py.
 #pragma once
 
 #include "simd/vec.h"
