@@ -28,7 +28,7 @@ RECORDS = {
     **dict.fromkeys(["sum", "max", "min", "argmax"], "Reduce"),
     **dict.fromkeys(["softmax", "softmax_grad", "log_softmax", "log_softmax_grad"], "Rowwise"),
     **dict.fromkeys(["cross_entropy", "cross_entropy_grad"], "CrossEntropy"),
-    **dict.fromkeys(["unfold", "fold"], "Windows"),
+    **dict.fromkeys(["unfold", "fold", "max_pool", "max_pool_grad"], "Windows"),
     **dict.fromkeys(["uniform", "normal"], "Random"),
     **dict.fromkeys(["draw_uniform", "draw_normal"], "Bernoulli"),
     **dict.fromkeys(["attention", "attention_grad"], "Attention"),

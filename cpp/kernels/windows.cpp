@@ -1,21 +1,10 @@
 // im2col and col2im: windows of images as columns, and columns added up to images, which make a convolution a matrix
 // product. Rows of a plane are short: a call for each would take longer than to copy it.
 #include "kernels/registry.h"
-#include "simd/vec.h"
+#include "kernels/window_lines.h"
 
 namespace chainrule {
 namespace {
-
-// Positions i in [begin, end) of n have i * stride + at in [0, length).
-struct Inside {
-  int64_t begin, end;
-};
-Inside inside(int64_t n, int64_t stride, int64_t at, int64_t length) {
-  const int64_t begin = at >= 0 ? 0 : (-at + stride - 1) / stride;
-  const int64_t end = at >= length ? 0 : (length - 1 - at) / stride + 1;
-  const int64_t last = end < n ? end : n;
-  return {begin < last ? begin : last, last};
-}
 
 // Element (y, x) of all windows lies at (r * stride_h + y, s * stride_w + x) of the plane: this is where it begins, and
 // the windows for which it is inside.
@@ -28,12 +17,6 @@ struct Line {
         rows(inside(q.oh, q.stride_h, y, q.h)),
         columns(inside(q.ow, q.stride_w, x, q.w)) {}
 };
-
-template <class T>
-CR_INLINE void fill(T* to, int64_t n, T value) {
-  constexpr int64_t L = Vec<T>::lanes;
-  for (int64_t i = 0; i < n; i += L) store_or_n(to + i, splat(value), n - i);
-}
 
 // `rows` rows of n elements; the last vector of a row goes over a part of the one before it. Rows are short: one loop
 // over all of them, with nothing else in it, takes half of the time of a function of one row.

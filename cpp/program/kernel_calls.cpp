@@ -190,6 +190,17 @@ void run_fold(const Instruction& op, void* const* slots, Share share, void*) {
   const Range part = share_range(w.images * w.channels, 1, share);
   function<FoldFn>(op)(kernel_windows(w), part.begin, part.end, in_bytes(op, slots, 0), out_bytes(op, slots));
 }
+void run_max_pool(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto w = schema::read<schema::Windows>(op);
+  const Range part = share_range(w.images * w.channels, 1, share);
+  function<MaxPoolFn>(op)(kernel_windows(w), part.begin, part.end, in_bytes(op, slots, 0), out_bytes(op, slots));
+}
+void run_max_pool_grad(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto w = schema::read<schema::Windows>(op);
+  const Range part = share_range(w.images * w.channels, 1, share);
+  function<MaxPoolGradFn>(op)(kernel_windows(w), part.begin, part.end, in_bytes(op, slots, 0), in_bytes(op, slots, 1),
+                              out_bytes(op, slots));
+}
 void prepare_windows(Instruction& op, const KernelTable&) {
   const auto w = schema::read<schema::Windows>(op);
   if (std::min({w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w}) < 1)
@@ -205,6 +216,12 @@ void prepare_windows(Instruction& op, const KernelTable&) {
                             planes * w.kernel_h * w.kernel_w * w.out_h * w.out_w * item_size(op.dtype)}) {
     size.value(op.name);
   }
+}
+void prepare_pool(Instruction& op, const KernelTable& table) {
+  prepare_windows(op, table);
+  const auto w = schema::read<schema::Windows>(op);
+  if ((Extent(w.kernel_h) * w.kernel_w).value(op.name) > INT32_MAX)
+    throw std::invalid_argument(op.name + ": a window is too large");
 }
 double windows_work(const Instruction& op) {
   const auto w = schema::read<schema::Windows>(op);
@@ -302,6 +319,19 @@ constexpr InstructionRow kRows[] = {
      .work = windows_work,
      .kernel = function_of<&KernelTable::fold>,
      .prepare = prepare_windows},
+    {.name = "max_pool",
+     .record = &schema::kRecord<schema::Windows>,
+     .run = run_max_pool,
+     .work = windows_work,
+     .kernel = function_of<&KernelTable::max_pool>,
+     .prepare = prepare_pool},
+    {.name = "max_pool_grad",
+     .record = &schema::kRecord<schema::Windows>,
+     .counts = {1, 2, 0},
+     .run = run_max_pool_grad,
+     .work = windows_work,
+     .kernel = function_of<&KernelTable::max_pool_grad>,
+     .prepare = prepare_pool},
     {.name = "uniform",
      .record = &schema::kRecord<schema::Random>,
      .counts = {1, 0, 2},

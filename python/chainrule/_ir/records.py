@@ -155,7 +155,7 @@ class Channels(Record):
 
 
 class Windows(RowsFirst):
-    """unfold (im2col) and fold (col2im): windows over the planes of images."""
+    """unfold (im2col), fold (col2im), maxima of windows and their gradient: windows over the planes of images."""
 
     images: int
     channels: int

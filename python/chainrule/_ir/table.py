@@ -68,6 +68,8 @@ INSTRUCTIONS: dict[str, Entry] = {
     "cross_entropy_both": Entry(CrossEntropyBoth, 4),
     "unfold": Entry(Windows),
     "fold": Entry(Windows, 1),
+    "max_pool": Entry(Windows, 1),
+    "max_pool_grad": Entry(Windows, 1),
     "matmul": Entry(Matmul, 2, sums_rows=True),
     "matmul_accumulate": Entry(MatmulAccumulate, 2, sums_rows=True),
     "gemm": Entry(Gemm, 2),
