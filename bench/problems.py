@@ -115,7 +115,7 @@ def _convolution_inputs(case: Case, rng: np.random.RandomState, normal: Callable
     p, parameters = case.params, []
     for shape in convolutions.shapes_of(p)[0]:
         linear = len(shape) == 2
-        scale = shape[0] ** -0.5 if linear else (2.0 / math.prod(shape[1:])) ** 0.5
+        scale = 0.2 * shape[0] ** -0.5 if linear else (2.0 / math.prod(shape[1:])) ** 0.5
         parameters += [normal(*shape, scale=scale), normal(shape[1] if linear else shape[0], scale=0.1)]
     labels = rng.randint(0, p["widths"][-1], p["batch"])
     return {"x": normal(p["batch"], *p["image"]), "targets": labels, "parameters": parameters}
