@@ -130,6 +130,22 @@ class TestGradientsAtCorners:
         assert cr.grad(lambda x: cr.topk(x, 1).values[0])(x).tolist() == [1, 0, 0]
         assert cr.argsort(x, descending=True).tolist() == [0, 2, 1]
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+    def test_cumulative_extremes(self, dtype: Any) -> None:
+        """Of equal elements the last one counts, of several NaN, too."""
+        x = np.random.default_rng(1).integers(-3, 3, (3, 37, 2)).astype(dtype)
+        if dtype != np.int64:
+            x[1, 20:22, 0] = np.nan
+        for name, ufunc in (("cummax", np.maximum), ("cummin", np.minimum)):
+            for axis in (0, 1, -1):
+                values, index = getattr(cr, name)(x, dim=axis)
+                assert_same_bits(values.numpy(), ufunc.accumulate(x, axis))
+                assert_same_bits(np.take_along_axis(x, index.numpy(), axis), values.numpy())
+                k = np.arange(x.shape[axis]).reshape([-1 if i == axis % 3 else 1 for i in range(3)])
+                new = (x == values.numpy()) | np.isnan(x)
+                assert_same_bits(index.numpy(), np.maximum.accumulate(np.where(new, k, 0), axis))
+        assert cr.cummax(cr.zeros(2, 0), 1).indices.shape == (2, 0)
+
     def test_the_last_of_equal_indices_counts(self) -> None:
         x, new = np.zeros((1, 2)), np.array([[3.0, 5.0]])
         f = lambda x, s: cr.sum(cr.scatter(x, 1, [[1, 1]], s) * [[1.0, 10.0]])  # noqa: E731
@@ -229,6 +245,8 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: cr.einsum("ij->ii", X), ValueError, "einsum: the output of 'ij->ii' must have letters of the operands"),
     (lambda: cr.einsum("i+", X), ValueError, "einsum: expected letters, ',', '...' and '->', got 'i+'"),
     (lambda: cr.diag(cr.zeros(1, 1, 1)), ValueError, "diag: expected one axis or two, got shape (1, 1, 1)"),
+    (lambda: cr.cummax(X > 0, 1), TypeError, "cummax: expected numbers, got bool"),
+    (lambda: cr.cummin(X, 2), ValueError, "cummin: axis 2 is out of range for 2 dimensions"),
     (lambda: cr.cumsum(X, 2), ValueError, "cumsum: axis 2 is out of range for 2 dimensions"),
 ]
 

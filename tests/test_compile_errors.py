@@ -13,6 +13,7 @@ import chainrule as cr
 from chainrule import nn
 from chainrule._util.mode import EAGER, grad_mode
 from chainrule.compiler.jit import Compiled
+from support import fresh_interpreter as fresh
 from support.compile_session import Session, assert_equal, frozen
 from support.variants import ISAS, force_level, force_threads
 
@@ -345,3 +346,11 @@ def test_values_out_of_range(name: str, micro_batch: int | None) -> None:
                 if order == "before":
                     assert_equal(frozen(step(s.x, good)), frozen(call(other, cr.tensor(other.x), good)), "a good call")
                     assert_equal(s.weights(), other.weights(), "weights")
+
+
+def test_numpy_random_is_seen_where_the_function_is_the_first_to_use_it() -> None:
+    code = (
+        "import sys, numpy as np, chainrule as cr\nassert 'numpy.random' not in sys.modules\n"
+        "try: cr.compile(lambda x: x * np.random.rand())(np.ones(3))\nexcept cr.CompileError as e: print(e)"
+    )
+    assert "drawn inside" in fresh.output(code)

@@ -140,6 +140,19 @@ def test_a_sampler() -> None:
     assert (len(loader), rows(loader)) == (2, [[5, 5], [1]])
 
 
+def test_parts_of_random_items() -> None:
+    split = cr.data.random_split
+    parts = split(Squares(10), [6, 4], cr.random.Generator(1))
+    assert [len(part) for part in parts] == [6, 4]
+    assert sorted(i for part in parts for i in part.indices) == list(range(10))
+    assert [part.indices for part in split(Squares(10), [6, 4], cr.random.Generator(1))] == [p.indices for p in parts]
+    assert [len(part) for part in split(Squares(11), [0.5, 0.3, 0.2])] == [6, 3, 2]
+    assert len(list(DataLoader(parts[1], batch_size=3))) == 2
+    for lengths in ([6, 3], [0.5, 0.3], [11, -1]):
+        with pytest.raises(ValueError, match="random_split: lengths must sum up to 10"):
+            split(Squares(10), lengths)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [

@@ -106,8 +106,8 @@ def test_each_draw_takes_the_next_stream() -> None:
         (lambda: cr.multinomial([1.0, 0.0], 2), ValueError, "multinomial: 2 samples without replacement of 1 classes"),
         (lambda: cr.multinomial(1.0, 2), ValueError, "multinomial: expected weights (classes,) or (rows, classes)"),
         (lambda: Generator().shuffle((1, 2)), TypeError, "shuffle: expected an array or a list, got tuple"),
-        (lambda: cr.compile(lambda: cr.randint(5, (2,)))(), cr.CompileError, "random: numbers drawn inside a compiled"),
-        (lambda: cr.compile(lambda: cr.randperm(5))(), cr.CompileError, "random: numbers drawn inside a compiled"),
+        (lambda: cr.compile(lambda: Generator().integers(5, 2))(), cr.CompileError, "random: numbers drawn inside a"),
+        (lambda: cr.compile(lambda: Generator().permutation(5))(), cr.CompileError, "random: numbers drawn inside a"),
     ],
 )
 def test_refusals(call: Callable[[], Any], error: type[Exception], message: str) -> None:
@@ -158,6 +158,14 @@ COMPILED: dict[str, Callable[[cr.Tensor, Generator], Any]] = {
     "one row": lambda x, g: (cr.multinomial(x[2], 9, True, generator=g), cr.multinomial(x[2], 2, generator=g)),
     "integers": lambda x, g: cr.multinomial(cr.astype(x + 1.0, np.int64), 2, True, generator=g),
     "without replacement": lambda x, g: cr.multinomial(x + 0.5, 3, generator=g),
+    "randint": lambda x, g: (cr.randint(-3, 7, (5, 3), generator=g), cr.randint(2**63 - 1, (), generator=g)),
+    "randint of all": lambda x, g: cr.randint(-(2**63), 2**63 - 1, (2, 5), generator=g),
+    "randint of a dtype": lambda x, g: (
+        cr.randint_like(x, 5, generator=g) * x,
+        cr.randint(0, 2, (0, 3), dtype=bool, generator=g),
+    ),
+    "orders": lambda x, g: (cr.randperm(7, generator=g), cr.randperm(1, generator=g), cr.randperm(0, generator=g)),
+    "rows in order": lambda x, g: (cr.permutation(x, generator=g), cr.rand_like(x, generator=g)),
     "gumbel_softmax": lambda x, g: cr.gumbel_softmax(x, 0.5, axis=0, generator=g),
     "gumbel_softmax, hard": lambda x, g: cr.gumbel_softmax(x, hard=True, generator=g) * x,
 }
@@ -218,7 +226,9 @@ def test_draws_of_a_model_in_training_by_row_blocks() -> None:
             std = cr.exp(0.5 * self.std(x))
             z = self.mean(x) + std * cr.randn_like(std, generator=self.generator)
             kept = cr.bernoulli(cr.sigmoid(z), generator=self.generator)
-            return self.out(z * kept + cr.rand_like(z, generator=self.generator))
+            steps = cr.randint_like(z[:, :3], 4, generator=self.generator).sum(1, True)
+            order = cr.randperm(9, generator=self.generator)
+            return self.out(z[:, order] * kept + steps + cr.rand_like(z, generator=self.generator))
 
     def trained(**options: Any) -> tuple[bytes, cr.Trainer]:
         generator = Generator(seed=7)
@@ -237,7 +247,8 @@ def test_draws_of_a_model_in_training_by_row_blocks() -> None:
     assert compiled is not None
     plan = next(plan for (plan,) in compiled._plans.values() if plan.built.blocks.rows == 64)
     names = [[i.name for i in part] for part in (plan.built.blocks.before, plan.built.blocks.loop)]
-    assert [names[1].count(name) for name in ("draw_normal", "draw_uniform")] == [1, 2]
+    assert [names[1].count(name) for name in ("draw_normal", "draw_uniform", "draw_integers")] == [1, 2, 1]
+    assert names[0].count("draw_permutation") == 1
     assert not any(name in ("gemm", "chain") for name in names[0])
 
 

@@ -46,6 +46,28 @@ def test_the_padding_row_is_zero_and_stays() -> None:
     assert gradient[:6].all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradients_by_frequency(dtype: Any) -> None:
+    """Values keep their bits, also -0 and infinities; each gradient is divided by the number of its category."""
+    embedding = layer(dtype=dtype, scale_grad_by_freq=True)
+    with cr.no_grad():
+        embedding.weight.copy_(np.where(np.arange(7)[:, None] < 2, [[-0.0, 0.0, np.inf, -np.inf]], embedding.weight))
+    x = np.array([[2, 1, 2], [3, 2, 0]])
+    g = np.random.default_rng(1).standard_normal((2, 3, 4)).astype(dtype)
+    for call in (embedding, cr.compile(embedding)):
+        assert_same_bits(call(x).numpy(), embedding.weight.numpy()[x])
+    expected = np.zeros((7, 4), dtype)
+    for category, row in zip(x.reshape(-1), g.reshape(-1, 4), strict=True):
+        expected[category] += row * (dtype(1) / dtype((x == category).sum()))
+    cr.sum(embedding(x) * g).backward()
+    assert embedding.weight.grad is not None
+    assert_same_bits(embedding.weight.grad.numpy()[2:], expected[2:])
+    bag = nn.EmbeddingBag(7, 4, scale_grad_by_freq=True, mode="sum", dtype=dtype)
+    cr.sum(bag(x)).backward()
+    assert bag.weight.grad is not None
+    np.testing.assert_allclose(bag.weight.grad.numpy()[:5, 0], [1, 1, 1, 1, 0], rtol=1e-6)
+
+
 class Net(nn.Module):
     def __init__(self) -> None:
         self.embedding, self.out = layer(), nn.Linear(12, 2, generator=cr.random.Generator(seed=4))

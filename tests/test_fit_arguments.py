@@ -47,6 +47,35 @@ def test_the_output_layer_brings_loss_and_labels() -> None:
     assert set(named[-1].labels(named.predict(X))) <= set(NAMES)
 
 
+NAMED = {
+    "mse": nn.MSELoss,
+    "mean_squared_error": nn.MSELoss,
+    "MAE": nn.L1Loss,
+    "mean_absolute_error": nn.L1Loss,
+    "huber": nn.HuberLoss,
+    "huber_loss": nn.HuberLoss,
+    "bce": nn.BCELoss,
+    "binary_crossentropy": nn.BCELoss,
+    "binary_cross_entropy_with_logits": nn.BCEWithLogitsLoss,
+    "cross_entropy": nn.CrossEntropyLoss,
+    "nll": nn.NLLLoss,
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_losses_by_name(name: str) -> None:
+    """The modules with their default options."""
+    kind = NAMED[name]
+    y = CODES if kind in (nn.CrossEntropyLoss, nn.NLLLoss) else np.eye(3)[CODES]
+    last = {nn.BCELoss: nn.Sigmoid(), nn.NLLLoss: nn.LogSoftmax()}.get(kind, nn.Tanh())
+    models = [net(out("continuous", 3), last) for _ in range(2)]
+    for model, loss in zip(models, (kind(), name), strict=True):
+        fit(model, y, loss=loss, epochs=1)
+    assert bits(models[0]) == bits(models[1])
+    trainer = cr.Trainer(models[0], X, y, loss=name, optimizer=cr.optim.SGD(models[0].parameters(), lr=0.1))
+    assert type(trainer.loss) is kind
+
+
 def bits_by_hand() -> bytes:
     model = net(out("multiclass", 3))
     optimizer = cr.optim.Adam(model.parameters())
@@ -280,7 +309,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"model": net(nn.Linear(8, 1))},
         "fit: loss is missing; pass one of cr.nn, or end the model",
     ),
-    "loss name": ({"loss": "mse"}, "fit: loss must be a loss module of cr.nn or a function"),
+    "loss name": (
+        {"loss": "msee"},
+        "fit: unknown loss 'msee', expected one of bce, .*mae, .*a loss of cr.nn or a f",
+    ),
+    "loss of Keras": (
+        {"loss": "sparse_categorical_crossentropy"},
+        "fit: loss 'sparse_categorical_crossentropy' of Keras takes probabilities; .* write loss='cross_entropy'",
+    ),
+    "loss kind": ({"loss": 3}, "fit: loss must be a loss module of cr.nn, a name or a function"),
     "optimizer name": ({"optimizer": "sdg"}, "fit: unknown optimizer 'sdg', expected one of .*adam"),
     "optimizer class": ({"optimizer": 3}, "fit: optimizer must be one of cr.optim, got 3"),
     "callbacks": ({"callbacks": 3}, "fit: callbacks must be a function of the History or several, got 3"),

@@ -152,6 +152,82 @@ def test_linear_interpolation(corners: bool) -> None:
     check(lambda x: F.interpolate(x, scale_factor=1.5, mode="linear", align_corners=corners), x, expected=expected)
 
 
+def cubic(d: float, a: float) -> float:
+    """Keys' kernel."""
+    d = abs(d)
+    if d <= 1:
+        return (a + 2) * d**3 - (a + 3) * d**2 + 1
+    return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0
+
+
+def resized(x: Array, m: int, at: Callable[[int], float], kernel: Callable[[float], float], edges: bool) -> Array:
+    """Along the last axis: sums over what the kernel reaches, with the outermost elements repeated or left out."""
+    n, columns = x.shape[-1], []
+    for i in range(m):
+        reached = [k for k in range(-9, n + 9) if edges or 0 <= k < n]
+        weights = [kernel(at(i) - k) for k in reached]
+        total = 1.0 if edges else sum(weights)
+        columns.append(sum(w / total * x[..., min(max(k, 0), n - 1)] for w, k in zip(weights, reached, strict=True)))
+    return np.stack(columns, -1)
+
+
+@pytest.mark.parametrize("corners", [False, True])
+def test_cubic_interpolation(corners: bool) -> None:
+    rng = np.random.default_rng(5)
+    for n, m in ((4, 7), (5, 3), (1, 4), (3, 1)):
+        x = rng.standard_normal((1, 2, n, 3))
+
+        def along(x: Array, n: int, m: int) -> Array:
+            step = (n - 1) / max(m - 1, 1) if corners else n / m
+            place = lambda i: i * step if corners else (i + 0.5) * step - 0.5  # noqa: E731
+            return resized(x, m, place, lambda d: cubic(d, -0.75), True)
+
+        expected = along(along(x, 3, 5).swapaxes(2, 3), n, m).swapaxes(2, 3)
+        check(lambda x, m=m: F.interpolate(x, (m, 5), mode="bicubic", align_corners=corners), x, expected=expected)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_smaller_images_without_aliases(mode: str) -> None:
+    kernel = (lambda d: cubic(d, -0.5)) if mode == "bicubic" else lambda d: max(1.0 - abs(d), 0.0)
+    x = np.random.default_rng(5).standard_normal((1, 2, 3, 8))
+    for m in (3, 11):
+        step = 8 / m
+        wide = max(step, 1.0)
+        expected = resized(x, m, lambda i, s=step: (i + 0.5) * s - 0.5, lambda d, w=wide: kernel(d / w), False)
+        check(lambda x, m=m: F.interpolate(x, (3, m), mode=mode, antialias=True), x, expected=expected)
+
+
+def test_maxima_at_their_places() -> None:
+    x = np.random.default_rng(4).standard_normal((2, 3, 5, 6))
+    y, places = F.max_pool2d(x, 2, return_indices=True)
+    expected = np.zeros_like(x)
+    for i in np.ndindex(2, 3, 2, 3):
+        expected[i[:2]].reshape(-1)[places.numpy()[i]] = y.numpy()[i]
+    unpool = lambda y: F.max_unpool2d(y, places, 2, output_size=(5, 6))  # noqa: E731
+    check(unpool, y.numpy(), expected=expected)
+    check(lambda y: F.max_unpool2d(y, places[0], 2, output_size=(3, 5, 6)), y.numpy()[0], expected=expected[0])
+    signal, at = F.max_pool1d(x[:, :, 0], 2, return_indices=True)
+    assert_same_bits(
+        F.max_unpool1d(signal, at, 2).numpy(),
+        F.max_unpool2d(signal[:, :, None], at[:, :, None], (1, 2)).numpy()[:, :, 0],
+    )
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_transposed_convolutions_of_a_given_size(stride: int) -> None:
+    layer = nn.ConvTranspose2d(2, 3, 3, stride, padding=1, generator=cr.random.Generator(1))
+    signal = nn.ConvTranspose1d(2, 3, 3, stride, dilation=2, generator=cr.random.Generator(1))
+    x = cr.tensor(np.random.default_rng(4).standard_normal((2, 2, 4, 5)).astype(np.float32))
+    for more in range(stride):
+        size = tuple((n - 1) * stride + 1 + more for n in (4, 5))
+        expected = F.conv_transpose2d(x, layer.weight, layer.bias, stride, 1, more)
+        for given in (size, [3, *size], (2, 3, *size)):
+            assert_same_bits(layer(x, output_size=given).detach().numpy(), expected.detach().numpy())
+        assert signal(x[:, :, 0], 4 * stride + 5 + more).shape == (2, 3, 4 * stride + 5 + more)
+    with pytest.raises(ValueError, match=r"ConvTranspose2d: output_size must be from \d+ to"):
+        layer(x, (4 * stride + 1, 9 * stride))
+
+
 def test_nearest_elements() -> None:
     rng = np.random.default_rng(6)
     for n, m in ((4, 7), (5, 3), (3, 3), (1, 4), (6, 1), (3, 9), (3, 6), (7, 5)):
@@ -288,6 +364,13 @@ ERRORS: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: F.interpolate(X, 3, mode="cubic"), ValueError, "interpolate: mode must be one of nearest, nearest-exact,"),
     (lambda: F.interpolate(X, 3, mode="linear"), ValueError, 'interpolate: x must be (n, channels, l) for mode "linea'),
     (lambda: F.interpolate(X, 3, align_corners=True), ValueError, 'interpolate: align_corners is for the modes "linea'),
+    (lambda: F.interpolate(X, 3, antialias=True), ValueError, 'interpolate: antialias is for the modes "bilinear" and'),
+    (lambda: F.max_unpool2d(X, np.zeros((2, 4, 5, 5), int), 2), ValueError, "max_unpool2d: indices must have the shap"),
+    (lambda: F.max_unpool2d(X, np.full(X.shape, 120), 2), IndexError, "max_unpool2d: 120 at position (0, 0, 0, 0) is"),
+    (lambda: F.max_unpool2d(X, np.zeros(X.shape, int), 2, output_size=(12, 12)), ValueError,
+     "max_unpool2d: output_size must be from 9 to 11, from 11 to 13, got (12, 12)"),
+    (lambda: F.max_unpool1d(X[0], np.zeros((4, 5, 6), int), 2, output_size=(1.5,)), ValueError,
+     "max_unpool1d: output_size must be an integer, or a shape that ends with them, got (1.5,)"),
     (lambda: F.interpolate(X, scale_factor=0.1), ValueError, "interpolate: nothing is left of (5, 6) by scale_factor"),
     (lambda: F.pixel_shuffle(X, 3), ValueError, "pixel_shuffle: the channels must be a multiple of 9, got shape (2, 4"),
     (lambda: F.pixel_unshuffle(X, 2), ValueError, "pixel_unshuffle: height and width must be multiples of 2, got shap"),

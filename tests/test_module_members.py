@@ -246,3 +246,27 @@ def test_members_that_are_refused() -> None:
         with pytest.raises((TypeError, ValueError), match=error):
             call()
     assert not hasattr(layers, "w")
+
+
+def net(dtype: str = "float32") -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 3, dtype=dtype), nn.Tanh(), nn.Linear(3, 2, dtype=dtype))
+
+
+def test_load_state_dict_rounds_arrays() -> None:
+    """To the parameter's dtype, once, as PyTorch's; lists and integers, too."""
+    exact = net("float64").state_dict() | {"2.bias": np.array([1 / 3, np.inf])}
+    single, wide = net(), net("float64")
+    single.load_state_dict(exact)
+    for name, value in single.state_dict().items():
+        assert value.tobytes() == exact[name].astype(np.float32).tobytes()
+    wide.load_state_dict(single.state_dict() | {"0.bias": [0.1, 1, 2]})
+    assert wide.state_dict()["0.weight"].tolist() == single.state_dict()["0.weight"].tolist()
+    assert wide[0].bias.tolist() == [0.1, 1, 2]
+    single.load_state_dict({"2.bias": np.array([2**24 + 1, 3])}, strict=False)
+    assert single[2].bias.tolist() == [2**24, 3]
+    counts = nn.BatchNorm1d(2)
+    counted = [name for name, t in counts.named_buffers() if t.dtype == np.int64]
+    for name in counted:
+        counts.load_state_dict({name: np.array(3, np.int32)}, strict=False)
+        with pytest.raises(TypeError, match=f"{name} is int64, the value float64"):
+            counts.load_state_dict({name: np.array(3.0)}, strict=False)

@@ -77,7 +77,13 @@ def test_state_dict_copies_and_loads() -> None:
         ({"2.bias": None}, ValueError, "missing 2.bias"),
         ({"new": np.zeros(1)}, ValueError, "unknown new"),
         ({"2.bias": np.zeros(3, np.float32)}, ValueError, r"2.bias has shape \(2,\), the value \(3,\)"),
-        ({"2.bias": np.zeros(2)}, TypeError, "2.bias is float32, the value float64"),
+        ({"2.bias": cr.zeros(2, dtype=float)}, TypeError, "2.bias is float32, the value float64; convert with astype"),
+        ({"2.bias": np.zeros(2, complex)}, TypeError, "2.bias is float32, the value complex128"),
+        (
+            {"2.bias": np.array([1.0, -1e39])},
+            ValueError,
+            r"2.bias is float32, .* not reach to .* -1e\+39",
+        ),
     ],
 )
 def test_load_state_dict_changes_nothing_on_error(

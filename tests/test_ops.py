@@ -90,9 +90,11 @@ def test_every_kind_of_argument(kind: str) -> None:
 
 LAYOUT = (*MOVES, "broadcast_to", "astype", "argsort", "one_hot", "amax", "amin", "trace")  # or another's error
 # Elementwise functions, formulas and reductions take integers and bools: tests/test_integers.py.
+PRODUCTS = {"matmul", "dot", "inner", "outer", "tensordot", "einsum", "cumsum", "cumprod"}  # also of integers
 FLOAT_ONLY = sorted(
     set(CASES) - set(LAYOUT) - set(REFERENCE) - set(BY_FORMULA) - set(WITHOUT_GRADIENT)
     - {"sum", "mean", "max", "min", "prod", "tril", "triu", "divmod", "reciprocal", "polygamma"}
+    - PRODUCTS
 )  # fmt: skip
 
 
@@ -105,7 +107,9 @@ def test_other_dtypes_are_refused_by_name(name: str, dtype: type[np.generic]) ->
         case.function(*map(cr.tensor, inputs))
 
 
-@pytest.mark.parametrize("name", sorted(n for n in {*FLOAT_ONLY, *REFERENCE} & {*CASES} if len(CASES[n][0].shapes) > 1))
+@pytest.mark.parametrize(
+    "name", sorted(n for n in {*FLOAT_ONLY, *REFERENCE, *PRODUCTS} & {*CASES} if len(CASES[n][0].shapes) > 1)
+)
 def test_mixed_dtypes_are_refused_with_both(name: str) -> None:
     case = CASES[name][-1]
     arrays = case.inputs(np.float32)

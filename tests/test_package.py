@@ -57,6 +57,24 @@ class TestImport:
         )
         assert fresh.output(code) == ""
 
+    def test_loads_what_few_programs_need_on_first_use(self) -> None:
+        """Also inside a trace, and where the compiler is not called by its name."""
+        code = """import sys, numpy as np, chainrule as cr
+later = ["chainrule.compiler", "chainrule.nn.functional", "chainrule.nn.init", "chainrule.nn.utils", "dataclasses"]
+print({*later} & {*sys.modules})
+x = cr.tensor(np.arange(40.0))
+print(cr.jacobian(lambda x: x * x)(x).sum().item(), "chainrule.compiler" in sys.modules)
+f = cr.compile(lambda x: cr.nn.functional.relu(x) + cr.metrics.accuracy([1], [1]))
+print(f(x).sum().item(), f(x).sum().item(), f._traced, {*later[1:4]} <= {f"chainrule.nn.{n}" for n in dir(cr.nn)})
+from chainrule.nn import *
+print(init.__name__, utils.__name__, functional.relu is cr.relu)"""
+        assert fresh.output(code).splitlines() == [
+            "set()",
+            "1560.0 True",
+            "820.0 820.0 1 True",
+            "chainrule.nn.init chainrule.nn.utils True",
+        ]
+
     def test_leaves_numpy_s_error_state_and_threads_alone(self) -> None:
         code = (
             "import numpy, threading, signal\nseen = lambda: (numpy.geterr(), signal.getsignal(signal.SIGINT))\n"

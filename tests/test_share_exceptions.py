@@ -11,7 +11,7 @@ import pytest
 import chainrule as cr
 from chainrule import _core, nn
 from chainrule._util.programs import PROGRAMS
-from chainrule.nn._predict_cache import trace
+from chainrule.nn._predict_programs import trace
 from support.variants import force_threads
 
 THREADS = 3

@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import chainrule as cr
-from chainrule.sklearn import TabularClassifier, TabularRegressor
+from chainrule.sklearn import MLPClassifier, TabularClassifier, TabularRegressor
 
 
 def _table(rows: int = 90) -> tuple[dict[str, Any], Any]:
@@ -55,6 +55,16 @@ def test_scores_without_settings() -> None:
     X, y = load_diabetes(return_X_y=True)
     parts = train_test_split(X, y, random_state=0)
     assert TabularRegressor().fit(parts[0], parts[2]).score(parts[1], parts[3]) > 0.3
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, MLPClassifier])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [(None, "row 1|NaN"), (np.nan, "row 1|NaN"), (pd.NaT, "row 1|NaN"), (3, "int and str"), (2.5, "float and str")],
+)
+def test_classes_that_cannot_be_compared(kind: Any, wrong: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        kind().fit(np.arange(4.0)[:, None], np.array(["a", wrong, "b", "a"], object))
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, dict])

@@ -18,6 +18,7 @@ from chainrule.tabular._encode import Encoder, quantile
 from chainrule.tabular._intervals import errors_at, knots_of
 from chainrule.tabular._member import Training
 from chainrule.tabular._net import TabularEnsemble, TabularNet
+from reference import assert_same_bits
 from support.variants import every_setting, restored
 
 ROWS = 60
@@ -273,12 +274,27 @@ def test_what_a_task_or_too_few_rows_do_not_have_is_refused() -> None:
         alone.predict_quantiles({"a": [2.0]})
 
 
+@pytest.mark.parametrize("exponent", [-1000, -600, 500, 600, 1000])
+def test_targets_far_from_1_are_scaled_without_overflow(exponent: int) -> None:
+    plain, far = (
+        TabularModel.fit(TABLE, np.ldexp(PRICE, k), task="regression", n_members=2, epochs=2) for k in (0, exponent)
+    )
+    assert_same_bits(far.predict(TABLE), np.ldexp(plain.predict(TABLE), exponent))
+
+
+def test_equal_targets_of_any_size() -> None:
+    for value in (0.0, 1.7e308, -5e-324):
+        model = TabularModel.fit(TABLE, np.full(ROWS, value), task="regression", n_members=1, epochs=2)
+        assert_same_bits(model.predict(TABLE), np.full(ROWS, value))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"task": "guess"}, "task: expected"),
         ({"y": KIND[:-1]}, "y: 59 targets for 60 rows"),
         ({"y": np.array([None, *KIND[1:]], object)}, "y: 1 targets are missing"),
+        ({"y": np.array([3, *KIND[1:].tolist()], object)}, "y: class names are int and str; make them all texts"),
         ({"X": {"a": np.full(ROWS, 3.0)}}, "X: no column can be used"),
         ({"X": {"a": np.where(np.arange(ROWS) == 4, np.inf, np.arange(ROWS) * 0.3)}}, "column 'a': row 4 is infinite"),
         ({"sample_weight": -np.ones(ROWS)}, "sample_weight: weights must be"),

@@ -38,6 +38,17 @@ NAMES: dict[str, tuple[Function, Callable[[Array], Array]]] = {
     "ravel": (lambda x: x.ravel(), lambda x: x.ravel()),
     "swapaxes": (lambda x: x.swapaxes(0, -1), lambda x: x.swapaxes(0, -1)),
     "moveaxis": (lambda x: x.moveaxis(0, 1), lambda x: np.moveaxis(x, 0, 1)),
+    "unfold": (
+        lambda x: x.unfold(2, 3, 1),
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, 3, 2),
+    ),
+    "transpose": (lambda x: x.transpose(1, -1), lambda x: x.swapaxes(1, -1)),
+    "tril diagonal": (lambda x: cr.tril(x, diagonal=1) + x.tril(diagonal=-1), lambda x: np.tril(x, 1) + np.tril(x, -1)),
+    "triu diagonal": (lambda x: cr.triu(x, diagonal=1), lambda x: np.triu(x, 1)),
+    "split of lengths": (lambda x: cr.cat(x.split([1, 3], dim=-1)[::-1], -1), lambda x: np.roll(x, -1, -1)),
+    "split of a length": (lambda x: x.split(2, dim=1)[1], lambda x: x[:, 2:]),
+    "split, the first axis": (lambda x: cr.split(x, 1, dim=0)[1], lambda x: x[1:]),
+    "range": (lambda x: x[:, range(2)], lambda x: x[:, :2]),
     "diagonal": (lambda x: x.diagonal(1, 1, 2), lambda x: x.diagonal(1, 1, 2)),
     "tril": (lambda x: x.tril(-1), lambda x: np.tril(x, -1)),
     "triu": (lambda x: x.triu(1), lambda x: np.triu(x, 1)),
@@ -200,3 +211,55 @@ def test_the_functional_module() -> None:
     x, y = np.ones((4, 3), np.float32), np.array([0, 1, 2, 0])
     assert F.cross_entropy(F.relu(cr.tensor(x)), y).item() == cr.cross_entropy(x, y).item()
     assert F.dropout(cr.tensor(x), 0.5, training=False).tolist() == x.tolist()
+
+
+def test_new_tensors_take_a_size_and_the_device() -> None:
+    cpu = cr.device("cpu")
+    for f in (cr.zeros, cr.ones, cr.empty, cr.rand, cr.randn, cr.zeros(1).new_zeros, cr.ones(1).new_ones):
+        assert f(size=(2, 3), device=cpu).shape == f(2, 3, device="cpu", requires_grad=True).shape == (2, 3)
+    x = cr.ones(2, 3)
+    for f in (cr.zeros_like, cr.ones_like, cr.empty_like, cr.rand_like, cr.randn_like):
+        assert f(x, device=x.device, requires_grad=True).requires_grad
+    made = [
+        cr.full(size=(2,), fill_value=1.5, device=cpu),
+        cr.full_like(x, 2.0, device=cpu),
+        cr.eye(2, device=cpu),
+        cr.arange(3, device=cpu),
+        cr.arange(0.0, 1.0, 0.5, device=cpu, requires_grad=True),
+        cr.linspace(0, 1, steps=3, device=cpu),
+        cr.randint(1, 3, (2,), device=cpu),
+        cr.randint(3, size=(2,), device=cpu),
+        cr.randperm(3, device=cpu),
+        cr.tensor([1.0], device=cpu),
+        cr.as_tensor([1.0], device=cpu),
+        x.new_full((2,), 1.0, device=cpu),
+        x.new_tensor([1.0], device=cpu),
+        x.new_empty(2, device=cpu),
+    ]
+    assert made[5].tolist() == [0.0, 0.5, 1.0]
+    others: list[Callable[[], Any]] = [
+        lambda: cr.zeros(2, device="cuda"),
+        lambda: cr.tensor(1.0, device="cuda:0"),
+        lambda: cr.randperm(2, device="mps"),
+    ]
+    for call in others:
+        with pytest.raises(ValueError, match="there is no device"):
+            call()
+    with pytest.raises(TypeError, match="given twice"):
+        cr.zeros(2, size=(2,))
+    with pytest.raises(TypeError, match="expected a shape and a number"):
+        cr.full((2,))
+
+
+def test_where_of_a_condition_alone() -> None:
+    for found, expected in zip(cr.where(cr.tensor(X) > 5), np.where(X > 5), strict=True):
+        assert found.tolist() == expected.tolist()
+    with pytest.raises(TypeError, match=r"expected where\(condition, a, b\)"):
+        cr.where(X > 5, X)  # type: ignore[call-overload]
+
+
+def test_split_by_lengths_is_checked() -> None:
+    with pytest.raises(ValueError, match=r"the lengths \[1, 1\] must sum up to 4"):
+        cr.tensor(X).split([1, 1], dim=2)
+    with pytest.raises(TypeError, match="given twice"):
+        cr.split(X, 1, 0, dim=0)

@@ -99,13 +99,58 @@ def test_a_model_file_has_it(tmp_path: Any) -> None:
         layer(norm_first=True, activation="gelu", bias=False, layer_norm_eps=1e-3, dropout=0.25),
         nn.TransformerEncoder(layer(), 3),
         nn.TransformerEncoder(layer(norm_first=True), 2, nn.LayerNorm(8)),
+        both(activation="gelu", norm_first=True),
+        nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 4, batch_first=True), 2),
     ):
         for p in model.parameters():
             p.copy_(draw(*p.shape, seed=5))
         cr.save(model, tmp_path / "model.safetensors")
         loaded = cr.load(tmp_path / "model.safetensors")
         assert repr(loaded) == repr(model)
-        assert_same_bits(loaded.eval()(x).numpy(), model.eval()(x).numpy())
+        inputs = (x,) if "Encoder" in type(model).__name__ else (x, x[:, :3])
+        assert_same_bits(loaded.eval()(*inputs).numpy(), model.eval()(*inputs).numpy())
+
+
+def both(**options: Any) -> nn.Transformer:
+    chosen = {"dropout": 0.0, "batch_first": True, "generator": cr.random.Generator(seed=3)} | options
+    return nn.Transformer(8, 2, 2, 1, 12, **chosen)
+
+
+def test_masks_reach_the_decoder() -> None:
+    model, src, tgt = both(), draw(2, 4, 8), draw(2, 5, 8)
+    later = tgt.copy()
+    later[:, 3:] += 1.0
+    mask = nn.Transformer.generate_square_subsequent_mask(5)
+    assert mask.tolist()[1] == [0.0, 0.0, -np.inf, -np.inf, -np.inf]
+    for options in ({"tgt_mask": mask}, {"tgt_is_causal": True}):
+        a, b = model(src, tgt, **options).numpy(), model(src, later, **options).numpy()
+        assert_same_bits(a[:, :3], b[:, :3])
+        assert not np.array_equal(a[:, 3:], b[:, 3:])
+    other = src.copy()
+    other[:, 2:] += 1.0
+    padding = np.broadcast_to(np.arange(4) >= 2, (2, 4))
+    masks = {"src_key_padding_mask": padding, "memory_key_padding_mask": padding}
+    assert_same_bits(model(src, tgt, **masks).numpy(), model(other, tgt, **masks).numpy())
+    assert not np.array_equal(model(src, tgt).numpy(), model(other, tgt).numpy())
+
+
+def test_layers_begin_apart_and_train() -> None:
+    model = both(dropout=0.1)
+    first, second = model.encoder.layers
+    assert not np.array_equal(first.linear1.weight.numpy(), second.linear1.weight.numpy())
+    optimizer = cr.optim.Adam(model.parameters(), lr=0.01)
+
+    @cr.compile
+    def step(src: cr.Tensor, tgt: cr.Tensor) -> cr.Tensor:
+        optimizer.zero_grad()
+        loss = cr.mean(cr.square(model(src, tgt, tgt_is_causal=True) - tgt))
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    src, tgt = cr.tensor(draw(2, 4, 8)), cr.tensor(draw(2, 5, 8))
+    losses = [step(src, tgt).item() for _ in range(20)]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 WRONG = (
@@ -113,6 +158,8 @@ WRONG = (
     (lambda: layer(dropout=2.0), ValueError, "TransformerEncoderLayer: dropout"),
     (lambda: nn.TransformerEncoder(layer(), 0), ValueError, "TransformerEncoder: num_layers"),
     (lambda: nn.TransformerEncoder(3, 1), TypeError, "TransformerEncoder: encoder_layer must be a module, got int"),
+    (lambda: nn.TransformerDecoder(3, 1), TypeError, "TransformerDecoder: decoder_layer must be a module, got int"),
+    (lambda: nn.Transformer(8, 2, 0), ValueError, "Transformer: num_encoder_layers"),
     (lambda: layer()(draw(2, 5, 7)), ValueError, r"got \(2, 5, 7\)"),
 )
 

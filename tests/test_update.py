@@ -81,10 +81,11 @@ def variants(name: str) -> Iterator[tuple[int, tuple[float, ...], list[float]]]:
 @each_dtype
 @each_update
 def test_options(name: str, dtype: Float) -> None:
-    for setting in every_setting():
-        for n in SIZES:
-            for states, numbers, clock in variants(name):
-                compare(name, values(n, dtype, 61 + n, states), numbers, clock, setting)
+    for n in SIZES:
+        for states, numbers, clock in variants(name):
+            arrays = values(n, dtype, 61 + n, states)
+            for setting in every_setting():
+                compare(name, arrays, numbers, clock, setting)
 
 
 def step_by_rows(
@@ -100,34 +101,40 @@ def step_by_rows(
     return [p, *states]
 
 
+def rows_with_zeros(name: str, dtype: Float) -> Iterator[tuple[str, list[Array], tuple[float, ...], list[float]]]:
+    """Arrays of nine rows, of which the gradient of some is 0; what they are, hyperparameters and step states."""
+    for n in (1, 5, 16, 35):
+        for states, numbers, clock in variants(name):
+            arrays = [x.reshape(9, n) for x in values(9 * n, dtype, 5 + n, states)]
+            arrays[1][[2, 5]] = 0
+            arrays[1][3] = -0.0
+            arrays[1][4] = [*[0.0] * (n - 1), np.nan]
+            yield f"{name}, rows of {n}, numbers {numbers}, clock {clock}", arrays, numbers, clock
+
+
 @each_dtype
 @each_update
 def test_rows_without_gradient_stay(name: str, dtype: Float) -> None:
     """Of the whole array, and of the rows that an index names."""
     rng = np.random.default_rng(7)
-    for setting in every_setting():
-        for n in (1, 5, 16, 35):
-            for states, numbers, clock in variants(name):
-                arrays = [x.reshape(9, n) for x in values(9 * n, dtype, 5 + n, states)]
-                arrays[1][[2, 5]] = 0
-                arrays[1][3] = -0.0
-                arrays[1][4] = [*[0.0] * (n - 1), np.nan]
-                what = f"{name}, {setting}, rows of {n}, numbers {numbers}, clock {clock}"
-                expected = step_by_rows(name, arrays, numbers, clock, np.arange(9))
-                got = [x.copy() for x in arrays]
-                time = np.array(clock) if UPDATES[name].step_state else None
-                options = np.array([*numbers, 0.0])
-                _core.update_step(name, got[0], got[1], tuple(got[2:]), options, time, n)
-                for a, b in zip([got[0], *got[2:]], expected, strict=True):
-                    assert_same_bits(a, b, what)
-                index = np.array([*rng.permutation(9)[:6], -1])
-                arrays[1] = arrays[1][2:]
-                expected = step_by_rows(name, arrays, numbers, clock, index)
-                outs = [arrays[0].copy(), *[s.copy() for s in arrays[2:]]]
-                inputs = [arrays[1], options, *([] if time is None else [time]), index]
-                execute(name, dtype, outs, inputs, Update(7 * n, n))
-                for a, b in zip(outs, expected, strict=True):
-                    assert_same_bits(a, b, f"{what}, by index")
+    for what, arrays, numbers, clock in rows_with_zeros(name, dtype):
+        n = arrays[0].shape[1]
+        index = np.array([*rng.permutation(9)[:6], -1])
+        chosen = [arrays[0], arrays[1][2:], *arrays[2:]]
+        whole = step_by_rows(name, arrays, numbers, clock, np.arange(9))
+        by_index = step_by_rows(name, chosen, numbers, clock, index)
+        time = np.array(clock) if UPDATES[name].step_state else None
+        options = np.array([*numbers, 0.0])
+        for setting in every_setting():
+            got = [x.copy() for x in arrays]
+            _core.update_step(name, got[0], got[1], tuple(got[2:]), options, time, n)
+            for a, b in zip([got[0], *got[2:]], whole, strict=True):
+                assert_same_bits(a, b, f"{what}, {setting}")
+            outs = [arrays[0].copy(), *[s.copy() for s in arrays[2:]]]
+            inputs = [chosen[1], options, *([] if time is None else [time]), index]
+            execute(name, dtype, outs, inputs, Update(7 * n, n))
+            for a, b in zip(outs, by_index, strict=True):
+                assert_same_bits(a, b, f"{what}, {setting}, by index")
 
 
 def test_rows_must_be_whole() -> None:
@@ -149,10 +156,10 @@ def test_sgd_without_momentum(dtype: Float) -> None:
 @each_update
 def test_special_values(name: str, dtype: Float) -> None:
     special = special_values(dtype)
-    for setting in every_setting(threads=(1, 2)):
-        for states, numbers, clock in variants(name):
-            cube = [x.ravel() for x in np.meshgrid(special, special, special)]
-            rolled = [np.roll(cube[2], 7 * i) for i in range(1, states)]
+    cube = [x.ravel() for x in np.meshgrid(special, special, special)]
+    for states, numbers, clock in variants(name):
+        rolled = [np.roll(cube[2], 7 * i) for i in range(1, states)]
+        for setting in every_setting(threads=(1, 2)):
             compare(name, [*cube[: 2 + states], *rolled][: 2 + states], numbers, clock, setting)
 
 

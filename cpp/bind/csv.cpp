@@ -141,11 +141,12 @@ std::vector<std::string> words_of(const py::tuple& words) {
   return out;
 }
 
-// Calls body(share) without the GIL, on as many threads as the work is worth.
+// Calls body(share) without the GIL, on as many threads as the work is worth; so many of all are busy with other work.
 template <class Body>
-void on_threads(double work, int64_t most, const Body& body) {
+void on_threads(double work, int busy, int64_t most, const Body& body) {
   const ReleasedGil released;
-  const int threads = static_cast<int>(std::min<int64_t>(most, thread_rule(work)(work)));
+  const int64_t free = std::max(1, num_threads() - busy);
+  const int threads = static_cast<int>(std::min({most, free, int64_t{thread_rule(work)(work)}}));
   if (threads > 1) {
     const auto run = [](void* context, Share share) { (*static_cast<const Body*>(context))(share); };
     run_on_pool(threads, run, const_cast<Body*>(&body));
@@ -173,7 +174,7 @@ std::vector<double*> places_of(const py::tuple& out, size_t columns, int64_t at,
 
 py::array_t<uint32_t> csv_numbers(py::handle data, const FieldArray& array, int64_t columns, const py::tuple& indices,
                                   char decimal, char thousands, const py::tuple& missing, const py::tuple& out,
-                                  int64_t at) {
+                                  int64_t at, int busy) {
   const Bytes bytes(data);
   const Fields fields(bytes.text(), array, columns);
   const std::vector<int64_t> wanted = fields.checked(indices);
@@ -184,7 +185,7 @@ py::array_t<uint32_t> csv_numbers(py::handle data, const FieldArray& array, int6
   py::array_t<uint32_t> found(count);
   std::vector<uint32_t> kinds(wanted.size() * static_cast<size_t>(num_threads()), 0);
   const double work = kFieldWork * static_cast<double>(fields.rows) * static_cast<double>(count);
-  on_threads(work, std::max<int64_t>(1, num_threads()), [&](Share share) {
+  on_threads(work, busy, fields.rows, [&](Share share) {
     const Range rows = share_range(fields.rows, 16, share);
     std::vector<uint32_t> mine(wanted.size(), 0);  // not in `kinds`: shares would write the same line of the cache
     parse_columns(fields.text, fields.fields, columns, rows.begin, rows.end, wanted, places, {decimal, thousands},
@@ -222,7 +223,7 @@ py::list as_list(const std::vector<std::string_view>& texts) {
 }
 
 py::list csv_codes(py::handle data, const FieldArray& array, int64_t columns, const py::tuple& indices,
-                   const py::tuple& tables) {
+                   const py::tuple& tables, int busy) {
   const Bytes bytes(data);
   const Fields fields(bytes.text(), array, columns);
   const std::vector<int64_t> wanted = fields.checked(indices);
@@ -237,7 +238,7 @@ py::list csv_codes(py::handle data, const FieldArray& array, int64_t columns, co
     out.append(std::move(column));
   }
   const auto count = static_cast<int64_t>(wanted.size());
-  on_threads(kFieldWork * static_cast<double>(fields.rows * count), count, [&](Share share) {
+  on_threads(kFieldWork * static_cast<double>(fields.rows * count), busy, count, [&](Share share) {
     const Range mine = share_range(count, 1, share);
     std::string buffer;
     for (int64_t i = mine.begin; i < mine.end; ++i)
@@ -274,11 +275,13 @@ void bind_csv(py::module_& m) {
   m.def("csv_scan", csv_scan, py::arg("data"), py::arg("delimiter"), py::arg("comment"), py::arg("last"),
         "Where records and fields lie: fields (CsvField), first, lines, end, line_count, fault, fault_line.");
   m.def("csv_check", csv_check, py::arg("data"), "Whether it is ASCII, where the first NUL is (-1: nowhere), its LFs.");
-  m.def("csv_numbers", csv_numbers, py::arg("data"), py::arg("fields"), py::arg("columns"), py::arg("indices"),
-        py::arg("decimal"), py::arg("thousands"), py::arg("missing"), py::arg("out"), py::arg("at"),
-        "Writes columns of records into float64 arrays from a row on; returns a bit for each CsvNumber in them.");
+  m.def(
+      "csv_numbers", csv_numbers, py::arg("data"), py::arg("fields"), py::arg("columns"), py::arg("indices"),
+      py::arg("decimal"), py::arg("thousands"), py::arg("missing"), py::arg("out"), py::arg("at"), py::arg("busy") = 0,
+      "Writes columns of records into float64 arrays from a row on, on all threads but so many; returns a bit for each "
+      "CsvNumber in them.");
   m.def("csv_codes", csv_codes, py::arg("data"), py::arg("fields"), py::arg("columns"), py::arg("indices"),
-        py::arg("tables"), "Columns of records as codes of their texts, which the tables number.");
+        py::arg("tables"), py::arg("busy") = 0, "Columns of records as codes of their texts, which the tables number.");
   m.def("csv_texts", csv_texts, py::arg("data"), py::arg("fields"), "Fields as texts.");
   py::class_<TextCodes>(m, "TextCodes", "Different texts, numbered; those in `missing` have the code -1.")
       .def(py::init(&text_codes), py::arg("missing"))

@@ -290,15 +290,15 @@ void permutation(uint64_t seed, uint64_t stream, py::handle out_object) {
   random_permutation(seed, stream, n, data);
 }
 
-void integers(uint64_t seed, uint64_t stream, int64_t low, uint64_t range, py::handle out_object) {
+// range: a uint64 as the bits of an int64, as compiled programs have it.
+void integers(uint64_t seed, uint64_t stream, py::handle out_object, int64_t low, int64_t range) {
   py::array out = as_array(out_object, "integers");
-  if (dtype_of(out, "integers") != kInt64 || out.ndim() != 1)
-    throw py::type_error("integers: expected a 1-d int64 array");
+  if (dtype_of(out, "integers") != kInt64) throw py::type_error("integers: expected an int64 array");
   check_output(out, "integers");
   int64_t* const data = static_cast<int64_t*>(out.mutable_data());
   const int64_t n = out.size();
   const ReleasedGil released;
-  random_integers(seed, stream, low, range, n, data);
+  random_integers(seed, stream, 0, low, static_cast<uint64_t>(range), n, data);
 }
 
 }  // namespace
@@ -322,8 +322,8 @@ void bind_direct(py::module_& m) {
         "Fills out from one Philox stream: 0 with probability p, else value.");
   m.def("permutation", permutation, py::arg("seed"), py::arg("stream"), py::arg("out"),
         "Fills out (int64) with a permutation of 0 .. n-1.");
-  m.def("integers", integers, py::arg("seed"), py::arg("stream"), py::arg("low"), py::arg("range"), py::arg("out"),
-        "Fills out (int64) with random integers from low to low + range - 1.");
+  m.def("integers", integers, py::arg("seed"), py::arg("stream"), py::arg("out"), py::arg("low"), py::arg("range"),
+        "Fills out (int64) with random integers from low to low + range - 1; range as the bits of an int64.");
 }
 
 }  // namespace chainrule

@@ -30,12 +30,14 @@ inline void random_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_
   }
 }
 
-// Integers low .. low + range - 1.
-inline void random_integers(uint64_t seed, uint64_t stream, int64_t low, uint64_t range, int64_t n, int64_t* out) {
+// Numbers first .. first + n - 1 of a stream's integers low .. low + range - 1.
+inline void random_integers(uint64_t seed, uint64_t stream, int64_t first, int64_t low, uint64_t range, int64_t n,
+                            int64_t* out) {
   PhiloxBlocks<1> block;
   for (int64_t i = 0; i < n; ++i) {
-    if (i % 2 == 0) philox(seed, stream, static_cast<uint64_t>(i) / 2, block);
-    const int64_t at = i % 2 * 2;
+    const int64_t place = first + i;
+    if (i == 0 || place % 2 == 0) philox(seed, stream, static_cast<uint64_t>(place) / 2, block);
+    const int64_t at = place % 2 * 2;
     const uint64_t r = block.word[at][0] + (uint64_t{block.word[at + 1][0]} << 32);
     const uint64_t steps = static_cast<uint64_t>((static_cast<unsigned __int128>(r) * range) >> 64);
     out[i] = static_cast<int64_t>(static_cast<uint64_t>(low) + steps);

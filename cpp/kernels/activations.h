@@ -267,6 +267,16 @@ struct Gelu {
     return gated(x, math::normal_cdf(x));
   }
   template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes == 16)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    Vec<T> s[4];
+    CR_UNROLL
+    for (int i = 0; i < 4; ++i) s[i] = x[i];
+    math::normal_cdf(s);
+    CR_UNROLL
+    for (int i = 0; i < 4; ++i) x[i] = gated(x[i], s[i]);
+  }
+  template <class T>
   CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
     const Vec<T> u = math::clamp(x, T(-40), T(40));
     return g * fma(u, Ndtr::density(u), math::normal_cdf(u));

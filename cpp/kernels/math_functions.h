@@ -55,6 +55,11 @@ struct Log {
     return math::log(x);
   }
   template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes == 16)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    math::log(x);
+  }
+  template <class T>
   CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
     return g / x;
   }
@@ -124,6 +129,11 @@ struct Erf {
     return math::erf(x);
   }
   template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes == 16)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    math::erf(x);
+  }
+  template <class T>
   CR_INLINE Vec<T> gradient(Vec<T> x, Vec<T> g) const {
     return g * (splat(static_cast<T>(kSlope)) * bell(x, T(1)));
   }
@@ -138,6 +148,11 @@ struct Ndtr {
   template <class T>
   CR_INLINE Vec<T> value(Vec<T> x) const {
     return math::normal_cdf(x);
+  }
+  template <class T>
+    requires(sizeof(T) == 4 && Vec<T>::lanes == 16)
+  CR_INLINE void values(Vec<T> (&x)[4]) const {
+    math::normal_cdf(x);
   }
   template <class T>
   CR_INLINE static Vec<T> density(Vec<T> x) {

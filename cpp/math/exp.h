@@ -97,7 +97,7 @@ constexpr float kExpLow = -0x1.5ce26ap+6f;  // -87.22
 constexpr float kExpLimit = 87.0f;          // e^-87 is not subnormal; what is beyond takes the exact way
 
 // What the float pairs leave open, in binary64.
-__attribute__((noinline, cold)) Vec<float> exp_in_binary64(Vec<float> x) {
+CR_INLINE Vec<float> exp_of_ordinary(Vec<float> x) {
   Wide y = widen(clamp(x, kExpLow, 89.0f));
   CR_UNROLL
   for (int i = 0; i < Wide::parts; ++i) {
@@ -106,24 +106,25 @@ __attribute__((noinline, cold)) Vec<float> exp_in_binary64(Vec<float> x) {
   }
   return round_once<exp<Last::odd>, 15>(x, y);
 }
+__attribute__((noinline, cold)) Vec<float> exp_in_binary64(Vec<float> x) {
+  return between<exp_of_ordinary>(x, -104.0f, 88.73f, __builtin_inff());
+}
 
 // e^x of N vectors.
 template <int N>
 CR_INLINE void exp(Vec<float> (&x)[N]) {
   constexpr float kError = kRoots == 32 ? 0x1p-35f : 0x1p-33f;  // of hi + lo, which lies in [0.98, 2)
   ExpTerms e[N];
-  Mask<float> sure[N];
-  Float y[N];
+  Float y[N], doubt[N];
   exp_terms(x, e);
   CR_UNROLL
   for (int i = 0; i < N; ++i) {
     const Float s = e[i].s, hi = fma(s, e[i].r, s), lo = fma(s, e[i].w, fma(s, e[i].r, s - hi));
     const Float above = hi + (lo + splat(kError)), below = hi + (lo - splat(kError));
-    sure[i] = eq(above, below) & le(abs(x[i]), splat(kExpLimit));
+    doubt[i] = select(le(abs(x[i]), splat(kExpLimit)), bits_xor(above, below), splat(1.0f));
     y[i] = scale(above, e[i].power);
   }
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) x[i] = decide<exp_in_binary64>(x[i], y[i], sure[i]);
+  decide<exp_in_binary64>(x, y, doubt);
 }
 CR_INLINE Vec<float> exp(Vec<float> x) {
   Vec<float> one[1] = {x};

@@ -1,7 +1,7 @@
 // log and log1p.
 #pragma once
 
-#include "math/rounding.h"
+#include "math/float_pair.h"
 #include "math/tables.h"
 
 namespace chainrule {
@@ -81,13 +81,84 @@ CR_INLINE Double quick_log(Double x) {
   return fma(square, polynomial(r, square, kTail), fma(p.k, constant(kLn2), p.log_c) + r);
 }
 
-// log(x); zero, negative numbers, infinity and NaN take the exact way.
-CR_INLINE Vec<float> log(Vec<float> x) {
-  const Mask<float> ordinary = gt(x, splat(0.0f)) & lt(x, splat(__builtin_inff()));
+CR_INLINE Mask<float> is_positive(Vec<float> x) { return gt(x, splat(0.0f)) & lt(x, splat(__builtin_inff())); }
+
+// Of positive finite float32; the function after it of any, none of the others takes the exact way.
+CR_INLINE Vec<float> log_of_positive(Vec<float> x) {
   Wide y = widen(x);
   CR_UNROLL
   for (int i = 0; i < Wide::parts; ++i) y.part[i] = quick_log(y.part[i]);
-  return round_once<log<Last::odd>, 16>(x, y, first_bits(!ordinary) != 0);
+  return round_once<log<Last::odd>, 16>(x, y);
+}
+CR_INLINE Vec<float> log_in_binary64(Vec<float> x) {
+  const Mask<float> positive = is_positive(x);
+  const Vec<float> special = select(gt(x, splat(0.0f)), x, splat(__builtin_nanf("")));
+  const Vec<float> other = select(eq(x, splat(0.0f)), splat(-__builtin_inff()), special);
+  return select(positive, log_of_positive(select(positive, x, splat(1.0f))), other);
+}
+
+// In pairs of floats, for vectors in which one instruction looks up 32 of them: three quarters of the time of binary64
+// (Zen 4, 25 cycles for 16 elements). x = 2^k z with z beside 1 / inverse, so that r = z inverse - 1 is exact, and so
+// is k ln 2 - log(inverse) but for their low parts. Relative error 2^-36. Below 2^-126, at infinity and NaN it is left
+// to binary64: the sign bit of one of two differences of integers.
+template <int N>
+CR_INLINE void log(Vec<float> (&x)[N]) {
+  if constexpr (Vec<float>::lanes != 16) {
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) {
+      const bool special = first_bits(!is_positive(x[i])) != 0;
+      x[i] = __builtin_expect(special, false) ? of_doubtful<log_in_binary64>(x[i]) : log_of_positive(x[i]);
+    }
+  } else {
+    constexpr int64_t kOne = 0x3f800000, kMantissa = 0x7fffff, kLeast = 0x00800000, kMost = 0x7f7fffff;
+    constexpr float kTail[] = {0x1.555554p-2f, -0x1.fffffep-3f, 0x1.99c29ep-3f, -0x1.557bcap-3f};
+    const Float half = splat(-0.5f), one = splat(1.0f);
+    Bits<float> t[N];
+    Float r[N], k[N], high[N], low[N], p[N], h[N], y[N], doubt[N];
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) t[i] = bits(x[i]) + splat_bits<float>(kOne - kFloatLogStart);
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) {
+      const Float z = value((t[i] & splat_bits<float>(kMantissa)) + splat_bits<float>(kFloatLogStart));
+      r[i] = fma(z, lookup(kFloatLog[0], shr<18>(t[i])), neg(one));
+    }
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) k[i] = value(shr<23>(t[i]) | splat_bits<float>(0x4b000000)) - splat(0x1p23f + 127.0f);
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) high[i] = fma(k[i], splat(kLn2FloatHigh), lookup(kFloatLog[1], shr<18>(t[i])));
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) low[i] = fma(k[i], splat(kLn2FloatLow), lookup(kFloatLog[2], shr<18>(t[i])));
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) p[i] = fma(r[i], splat(kTail[3]), splat(kTail[2]));
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) p[i] = fma(r[i], p[i], splat(kTail[1]));
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) p[i] = fma(r[i], p[i], splat(kTail[0]));
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) low[i] = fma((r[i] * r[i]) * r[i], p[i], low[i]);
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) {  // r - r^2 / 2 as a pair
+      const Float m = r[i] * half;
+      h[i] = fma(m, r[i], r[i]);
+      p[i] = fma(m, r[i], r[i] - h[i]);
+    }
+    CR_UNROLL
+    for (int i = 0; i < N; ++i) {
+      const Float sum = high[i] + h[i];
+      const Float rest = (((high[i] - sum) + h[i]) + low[i]) + p[i];
+      y[i] = sum + rest;
+      doubt[i] = bits_xor(y[i], fma(rest - (y[i] - sum), splat(1.0f + 0x1.cp-10f), y[i]));
+      const Bits<float> b = bits(x[i]);
+      const Bits<float> outside = (b - splat_bits<float>(kLeast)) | (splat_bits<float>(kMost) - b);
+      doubt[i] = bits_or(doubt[i], value(shr<31>(outside)));
+    }
+    decide<of_doubtful<log_in_binary64>>(x, y, doubt);
+  }
+}
+CR_INLINE Vec<float> log(Vec<float> x) {
+  Vec<float> one[1] = {x};
+  log(one);
+  return one[0];
 }
 
 // log(1 + x), likewise. 1 + x is exact in binary64 for |x| >= 2^-29; below, log(1 + x) rounds to x.

@@ -81,57 +81,37 @@ __attribute__((noinline, cold)) Vec<float> tanh_in_binary64(Vec<float> x) {
 
 // By table, for vectors in which one instruction looks up 32 floats: four fifths of the time of the quotient below (Zen
 // 4, 29 cycles for 16 elements; a lookup takes as long as an fma). 1.4375 |x| + 0.903 has eight cells in a binade, so
-// that they widen as tanh flattens. hi + lo is (1 - T^2) (1 - T d) of what floats make of 1 - T^2, which is as good; y
-// + rest differs from tanh |x| by less than 2^-10.8 of the last place, most in the cell around 0.1. What rounding
-// leaves of y + rest, a little longer, must round back to the same float; one in 800 does not.
+// that they widen as tanh flattens. What floats make of 1 - T^2 is as good as 1 - T^2 itself; y + rest differs from
+// tanh |x| by less than 2^-10.8 of half a unit in the last place, most in the cell around 0.1.
 template <int N>
 CR_INLINE void tanh_by_table(Vec<float> (&x)[N]) {
-  const Float one = splat(1.0f), zero = splat(0.0f);
   Bits<float> cell[N];
-  Float d[N], t[N], slope[N], curve[N], p[N], hi[N], lo[N], y[N], rest[N], doubt[N], any = zero;
+  Float y[N], doubt[N];
+  CellTerms<N> e;
   CR_UNROLL
-  for (int i = 0; i < N; ++i) d[i] = smaller(splat(9.1f), abs(x[i]));
+  for (int i = 0; i < N; ++i) e.d[i] = smaller(splat(9.1f), abs(x[i]));
   CR_UNROLL
-  for (int i = 0; i < N; ++i) cell[i] = shr<20>(bits(fma(d[i], splat(1.4375f), splat(0.903f))));
+  for (int i = 0; i < N; ++i) cell[i] = shr<20>(bits(fma(e.d[i], splat(1.4375f), splat(0.903f))));
   CR_UNROLL
-  for (int i = 0; i < N; ++i) d[i] = d[i] - lookup(kTanh[0], cell[i]);
+  for (int i = 0; i < N; ++i) e.d[i] = e.d[i] - lookup(kTanh[0], cell[i]);
   CR_UNROLL
-  for (int i = 0; i < N; ++i) t[i] = lookup(kTanh[1], cell[i]);
+  for (int i = 0; i < N; ++i) e.t[i] = lookup(kTanh[1], cell[i]);
   CR_UNROLL
-  for (int i = 0; i < N; ++i) p[i] = lookup(kTanh[5], cell[i]);
+  for (int i = 0; i < N; ++i) e.p[i] = lookup(kTanh[5], cell[i]);
   CR_UNROLL
-  for (int i = 0; i < N; ++i) p[i] = fma(d[i], p[i], lookup(kTanh[4], cell[i]));
+  for (int i = 0; i < N; ++i) e.p[i] = fma(e.d[i], e.p[i], lookup(kTanh[4], cell[i]));
   CR_UNROLL
-  for (int i = 0; i < N; ++i) slope[i] = fma(neg(t[i]), t[i], one);
+  for (int i = 0; i < N; ++i) e.slope[i] = fma(neg(e.t[i]), e.t[i], splat(1.0f));
   CR_UNROLL
-  for (int i = 0; i < N; ++i) p[i] = fma(d[i], p[i], lookup(kTanh[3], cell[i]));
+  for (int i = 0; i < N; ++i) e.p[i] = fma(e.d[i], e.p[i], lookup(kTanh[3], cell[i]));
   CR_UNROLL
-  for (int i = 0; i < N; ++i) curve[i] = t[i] * slope[i];
+  for (int i = 0; i < N; ++i) e.curve[i] = e.t[i] * e.slope[i];
   CR_UNROLL
-  for (int i = 0; i < N; ++i) p[i] = fma(d[i], p[i], lookup(kTanh[2], cell[i]));
+  for (int i = 0; i < N; ++i) e.p[i] = fma(e.d[i], e.p[i], lookup(kTanh[2], cell[i]));
+  cell_sums(e, [](Float lo, int) CR_LAMBDA { return lo; }, 1.0f + 0x1.4p-10f, y, doubt);
   CR_UNROLL
-  for (int i = 0; i < N; ++i) hi[i] = fma(neg(d[i]), curve[i], slope[i]);
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) lo[i] = fma(neg(d[i]), curve[i], slope[i] - hi[i]);
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) y[i] = fma(d[i], hi[i], t[i]);
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) lo[i] = fma(d[i] * d[i], p[i], lo[i]);
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) rest[i] = fma(d[i], lo[i], fma(d[i], hi[i], t[i] - y[i]));
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) {
-    const Float sum = y[i] + rest[i];
-    doubt[i] = bits_xor(sum, fma(rest[i] - (sum - y[i]), splat(1.0f + 0x1.4p-10f), sum));
-    any = bits_or(any, doubt[i]);
-    y[i] = with_sign(sum, x[i]);
-  }
-  if (__builtin_expect(!all(eq(any, zero)), false)) {
-    CR_UNROLL
-    for (int i = 0; i < N; ++i) y[i] = decide<tanh_in_binary64>(x[i], y[i], eq(doubt[i], zero));
-  }
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) x[i] = y[i];
+  for (int i = 0; i < N; ++i) y[i] = with_sign(y[i], x[i]);
+  decide<tanh_in_binary64>(x, y, doubt);
 }
 
 // n = e^2|x| - 1 and d = n + 2 as pairs. n has the error of w; where it is so large that s - 1 is not exact, that does
@@ -141,8 +121,7 @@ CR_INLINE void tanh(Vec<float> (&x)[N]) {
   if constexpr (Vec<float>::lanes == 16) return tanh_by_table(x);
   const Float two = splat(2.0f);
   ExpTerms e[N];
-  Mask<float> sure[N];
-  Float y[N];
+  Float y[N], doubt[N];
   CR_UNROLL
   for (int i = 0; i < N; ++i) {
     y[i] = smaller(splat(10.0f), abs(x[i]));
@@ -159,11 +138,10 @@ CR_INLINE void tanh(Vec<float> (&x)[N]) {
     const Float rest = fma(neg(q), d, n) + fma(neg(q), d_low, n_low);
     const Float error = fma(n, splat(0x1p-42f), (s * splat(0x1p-22f)) * e[i].square);
     const Float above = fma(rest + error, inverse, q), below = fma(rest - error, inverse, q);
-    sure[i] = eq(above, below);
+    doubt[i] = bits_xor(above, below);
     y[i] = with_sign(above, x[i]);
   }
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) x[i] = decide<tanh_in_binary64>(x[i], y[i], sure[i]);
+  decide<tanh_in_binary64>(x, y, doubt);
 }
 
 // Near 0 the value 1/2 + x/4 - x^3/48 can be nearer to the middle of two floats than 2^-54. There a slope a little
@@ -174,9 +152,8 @@ CR_INLINE Double sigmoid_to_round(Double x) {
   return select(lt(abs(x), constant(0x1p-11)), near_half, sigmoid<Last::odd>(x));
 }
 
-// 1 / (1 + e^-x). Below kExpLow, where this is e^x, it takes the exact way like exp; so does NaN, which becomes that
-// bound here. Beyond 30 it rounds to 1.
-__attribute__((noinline, cold)) Vec<float> sigmoid_in_binary64(Vec<float> x) {
+// 1 / (1 + e^-x). Below kExpLow, where this is e^x, it takes the exact way like exp. Beyond 30 it rounds to 1.
+CR_INLINE Vec<float> sigmoid_of_ordinary(Vec<float> x) {
   Wide n = widen(neg(smaller(larger(x, splat(kExpLow)), splat(30.0f)))), d = n;
   CR_UNROLL
   for (int i = 0; i < Wide::parts; ++i) {
@@ -186,15 +163,17 @@ __attribute__((noinline, cold)) Vec<float> sigmoid_in_binary64(Vec<float> x) {
   }
   return round_once<sigmoid_to_round, 15>(x, divide_halves(n, d));
 }
+__attribute__((noinline, cold)) Vec<float> sigmoid_in_binary64(Vec<float> x) {
+  return between<sigmoid_of_ordinary>(x, -104.0f, 30.0f, 1.0f);
+}
 
-// 1 / d, d = 1 + e^-x as a pair, good to 2^-35.
+// 1 / d, d = 1 + e^-x as a pair, good to 2^-35.8. NaN becomes a bound here and is left to binary64.
 template <int N>
 CR_INLINE void sigmoid(Vec<float> (&x)[N]) {
-  constexpr float kError = kRoots == 32 ? 0x1p-35f : 0x1p-33f;
+  constexpr float kError = kRoots == 32 ? 0x1.3p-36f : 0x1p-33f;
   const Float one = splat(1.0f);
   ExpTerms e[N];
-  Mask<float> sure[N];
-  Float y[N];
+  Float y[N], doubt[N];
   CR_UNROLL
   for (int i = 0; i < N; ++i) y[i] = neg(smaller(larger(x[i], splat(kExpLow)), splat(30.0f)));
   exp_terms(y, e);
@@ -204,10 +183,9 @@ CR_INLINE void sigmoid(Vec<float> (&x)[N]) {
     const Float d = hi + one, d_low = (smaller(hi, one) - (d - larger(hi, one))) + lo;
     const Float q = one / d, first = fma(neg(q), d_low, fma(neg(q), d, one)), rest = fma(first, first, first);
     y[i] = fma(q, rest + splat(kError), q);
-    sure[i] = eq(y[i], fma(q, rest - splat(kError), q));
+    doubt[i] = bits_xor(y[i], fma(q, rest - splat(kError), q));
   }
-  CR_UNROLL
-  for (int i = 0; i < N; ++i) x[i] = decide<sigmoid_in_binary64>(x[i], y[i], sure[i]);
+  decide<sigmoid_in_binary64>(x, y, doubt);
 }
 CR_INLINE Vec<float> tanh(Vec<float> x) {
   Vec<float> one[1] = {x};

@@ -1,5 +1,9 @@
-// Instructions that check values while the program runs, and the one that advances a random generator. A check runs on
-// one thread: it has as many elements as there are rows, and reports the first wrong one.
+// Instructions that check values while the program runs, and those of a random generator that need no kernel: draws of
+// integers, and its advance. A check runs on one thread: it has as many elements as there are rows, and reports the
+// first wrong one.
+#include <stdexcept>
+
+#include "host/permutation.h"
 #include "program/costs.h"
 #include "program/instructions.h"
 #include "program/slots.h"
@@ -52,6 +56,35 @@ void run_check_finite(const Instruction& op, void* const* slots, Share share, vo
 }
 double check_work(const Instruction& op) { return kPerElement * volume(schema::checked_elements(op)); }
 
+// Inputs of draws as of a kernel's: seed and stream; the numbers of the rows, for integers; their low and range.
+struct Stream {
+  uint64_t seed, number;
+};
+Stream stream_of(const Instruction& op, void* const* slots) {
+  const int64_t* const state = input<int64_t>(op, slots, 0);
+  const int64_t earlier_draws = schema::read<schema::Bernoulli>(op).earlier_draws;
+  return {static_cast<uint64_t>(state[0]), static_cast<uint64_t>(state[1]) + static_cast<uint64_t>(earlier_draws)};
+}
+void run_draw_integers(const Instruction& op, void* const* slots, Share share, void*) {
+  const auto [n, row_size, earlier_draws] = schema::read<schema::Bernoulli>(op);
+  const auto [seed, number] = stream_of(op, slots);
+  const Range part = share_range(n, kElementGrain, share);
+  const int64_t first = *input<int64_t>(op, slots, 1) * row_size + part.begin;
+  const int64_t* const range = input<int64_t>(op, slots, 2);
+  random_integers(seed, number, first, range[0], static_cast<uint64_t>(range[1]), part.end - part.begin,
+                  slot<int64_t>(slots, op.outputs[0]) + part.begin);
+}
+// Each swap depends on the one before it: one thread.
+void run_draw_permutation(const Instruction& op, void* const* slots, Share share, void*) {
+  if (share.index != 0) return;
+  const auto [seed, number] = stream_of(op, slots);
+  random_permutation(seed, number, schema::read<schema::Bernoulli>(op).n, slot<int64_t>(slots, op.outputs[0]));
+}
+void prepare_numbers(Instruction& op, const KernelTable&) {
+  if (schema::read<schema::Bernoulli>(op).n == 0) throw std::invalid_argument(op.name + ": expected elements");
+}
+double numbers_work(const Instruction& op) { return kPerDraw * volume(schema::read<schema::Bernoulli>(op).n); }
+
 // Uses up streams of a generator, whose state is seed and stream.
 void run_draw(const Instruction& op, void* const* slots, Share share, void*) {
   if (share.index == 0) slot<int64_t>(slots, op.outputs[0])[1] += schema::read<schema::Draw>(op).draws;
@@ -79,6 +112,20 @@ constexpr InstructionRow kRows[] = {
      .dtypes = dtype_bit(kInt64),
      .run = run_draw,
      .work = draw_work},
+    {.name = "draw_integers",
+     .record = &schema::kRecord<schema::Bernoulli>,
+     .counts = {1, 3, 0},
+     .dtypes = dtype_bit(kInt64),
+     .run = run_draw_integers,
+     .work = numbers_work,
+     .prepare = prepare_numbers},
+    {.name = "draw_permutation",
+     .record = &schema::kRecord<schema::Bernoulli>,
+     .counts = {1, 3, 0},
+     .dtypes = dtype_bit(kInt64),
+     .run = run_draw_permutation,
+     .work = numbers_work,
+     .prepare = prepare_numbers},
 };
 
 }  // namespace

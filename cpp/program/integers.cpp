@@ -1,6 +1,7 @@
 // Plain loops. int64 wraps around where it overflows; bool is one byte an element, any other than 0 is true.
 #include "program/integers.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <type_traits>
@@ -266,6 +267,38 @@ constexpr ReduceRow kReductions[] = {
     {"argmax", {argmax_rows<int64_t>, argmax_rows<uint8_t>}, {nullptr, nullptr}},
 };
 
+// Products: of rows, so that b is read along its own rows where it is no transpose.
+template <class T, class Plus, class Times>
+void product_of(const GemmArgs& g) {
+  for (int64_t i = 0; i < g.m; ++i) {
+    T* const c = static_cast<T*>(g.c) + i * g.rs_c;
+    if (!g.continues) std::fill_n(c, g.n, T{0});
+    for (int64_t l = 0; l < g.k; ++l) {
+      const auto a = element(static_cast<const T*>(g.a)[i * g.rs_a + l * g.cs_a]);
+      const T* const b = static_cast<const T*>(g.b) + l * g.rs_b;
+      for (int64_t j = 0; j < g.n; ++j) {
+        c[j] = static_cast<T>(Plus::of(element(c[j]), Times::of(a, element(b[j * g.cs_b]))));
+      }
+    }
+  }
+}
+constexpr GemmFn kProducts[] = {product_of<int64_t, Sum, Prod>, product_of<uint8_t, Any, All>};
+
+void recurrence(const ScanArgs& s) {
+  const int64_t* const a = static_cast<const int64_t*>(s.a);
+  const int64_t* const b = static_cast<const int64_t*>(s.b);
+  int64_t* const y = static_cast<int64_t*>(s.y);
+  for (int64_t step = 0; step < s.length; ++step) {
+    const int64_t at = (s.reverse ? s.length - 1 - step : step) * s.ld, before = s.reverse ? at + s.ld : at - s.ld;
+    const int64_t factors = s.reverse ? before : at;
+    for (int64_t j = 0; j < s.n; ++j) {
+      const int64_t carried = step == 0 ? 0 : a == nullptr ? y[before + j] : Prod::of(a[factors + j], y[before + j]);
+      y[at + j] = Sum::of(carried, b[at + j]);
+    }
+  }
+}
+constexpr ScanFn kScan = recurrence;
+
 template <class Row>
 const Row* find(const Row* rows, int64_t n, const std::string& name) {
   for (int64_t i = 0; i < n; ++i) {
@@ -276,6 +309,8 @@ const Row* find(const Row* rows, int64_t n, const std::string& name) {
 
 }  // namespace
 
+const GemmFn* integer_product(Dtype dtype) { return &kProducts[in_row(dtype)]; }
+const ScanFn* integer_scan() { return &kScan; }
 std::span<const MapRow> integer_maps() { return kMaps; }
 const MapRow* find_map(const KernelTable& table, const std::string& name, Dtype dtype) {
   return is_float(dtype) ? find(table.maps, table.n_maps, name) : find(kMaps, std::ssize(kMaps), name);

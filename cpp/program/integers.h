@@ -1,5 +1,5 @@
-// Elementwise kernels and reductions of int64 and bool. Integer arithmetic is exact, so that they need no instruction
-// set of their own: they are compiled once, for all levels.
+// Elementwise kernels, reductions, products and recurrences of int64 and bool. Integer arithmetic is exact, so that
+// they need no instruction set of their own: they are compiled once, for all levels.
 #pragma once
 
 #include <span>
@@ -17,6 +17,10 @@ constexpr int in_row(Dtype dtype) { return dtype % 2; }
 // The row of a name for a dtype, or null; its function may be null.
 const MapRow* find_map(const KernelTable& table, const std::string& name, Dtype dtype);
 const ReduceRow* find_reduction(const KernelTable& table, const std::string& name, Dtype dtype);
+
+// The product without a fused body, of bool `or` over `and`; the recurrence, of int64.
+const GemmFn* integer_product(Dtype dtype);
+const ScanFn* integer_scan();
 
 // The rows of int64 and bool.
 std::span<const MapRow> integer_maps();

@@ -7,6 +7,7 @@
 #include "program/costs.h"
 #include "program/fused.h"
 #include "program/instructions.h"
+#include "program/integers.h"
 #include "program/slots.h"
 #include "threads/stop.h"
 
@@ -101,10 +102,13 @@ void run_matmul(const Instruction& op, void* const* slots, Share share, void* sc
     });
   }
 }
+const void* integer_kernel(const KernelTable&, const std::string&, Dtype dtype) { return integer_product(dtype); }
 double matmul_work(const Instruction& op) {
   const schema::Matmul matmul(op);
   return volume_of(matmul.batch, matmul.ndim) * product_work(matmul.product.m, matmul.product.n, matmul.product.k);
 }
+
+double integer_work(const Instruction& op) { return 8 * matmul_work(op); }
 
 // Outputs: c. Inputs: a, b.
 void run_matmul_accumulate(const Instruction& op, void* const* slots, Share share, void* scratch) {
@@ -272,6 +276,14 @@ constexpr InstructionRow kRows[] = {
      .run = run_matmul,
      .work = matmul_work,
      .kernel = function_of<&KernelTable::gemm>,
+     .looks_at_stop = true},
+    {.name = "matmul_integers",
+     .record = &schema::kRecord<schema::Matmul>,
+     .counts = {1, 2, 0},
+     .dtypes = kAllDtypes & ~kFloats,
+     .run = run_matmul,
+     .work = integer_work,
+     .kernel = integer_kernel,
      .looks_at_stop = true},
     {.name = "matmul_accumulate",
      .record = &schema::kRecord<schema::MatmulAccumulate>,

@@ -1,6 +1,7 @@
 // Linear recurrences: cumulative sums and products.
 #include "program/costs.h"
 #include "program/instructions.h"
+#include "program/integers.h"
 #include "program/slots.h"
 
 namespace chainrule {
@@ -25,18 +26,24 @@ double scan_work(const Instruction& op) {
   return kPerChained * volume(scan.outer, scan.scanned, scan.inner);
 }
 
+const void* scan_of(const KernelTable& table, const std::string&, Dtype dtype) {
+  return is_float(dtype) ? &table.scan[dtype] : integer_scan();
+}
+
 constexpr InstructionRow kRows[] = {
     {.name = "cumsum",
      .record = &schema::kRecord<schema::Scan>,
+     .dtypes = kNumbers,
      .run = run_scan,
      .work = scan_work,
-     .kernel = function_of<&KernelTable::scan>},
+     .kernel = scan_of},
     {.name = "recurrence",
      .record = &schema::kRecord<schema::Scan>,
      .counts = {1, 2, 0},
+     .dtypes = kNumbers,
      .run = run_scan,
      .work = scan_work,
-     .kernel = function_of<&KernelTable::scan>},
+     .kernel = scan_of},
 };
 
 }  // namespace

@@ -30,7 +30,8 @@ from .autodiff import (
     value_and_grad,
     vjp,
 )
-from .compiler import CompileError, compile
+from .autodiff._jacobian import Sweep as _Sweep
+from .autodiff._jacobian import set_sweep_compiler as _set_sweep_compiler
 from .config import (
     __version__ as __version__,
 )
@@ -38,8 +39,10 @@ from .config import (
     active_isa,
     available_isas,
     built_isas,
+    get_default_dtype,
     get_num_threads,
     numerics_version,
+    set_default_dtype,
     set_num_threads,
     show_config,
     use_isa,
@@ -85,6 +88,7 @@ float32, float64, int64 = _dtypes.FLOAT32, _dtypes.FLOAT64, _dtypes.INT64
 
 # Imported on first use: nothing above builds on these packages, and they take a quarter of the time of the import.
 _ON_FIRST_USE = {
+    "compiler": ("CompileError", "compile"),
     "data": (),
     "distributions": (),
     "inspect": ("graph", "saturation"),
@@ -100,7 +104,9 @@ _ON_FIRST_USE = {
     "tuning": ("Search", "Trial", "multi_start", "search"),
 }
 if _typing.TYPE_CHECKING:
+    from . import compiler as compiler
     from . import data, distributions, inspect, metrics, optim, serialize, train, tuning
+    from .compiler import *
     from .inspect import *
     from .serialize import *
     from .train import *
@@ -125,6 +131,14 @@ else:
     def __dir__() -> list[str]:
         return sorted({*globals(), *_PACKAGE_OF})
 
+
+def _compiled_sweep(sweep: _Sweep, like: Tensor) -> _Sweep:
+    from .compiler.jit import compiled_sweep
+
+    return compiled_sweep(sweep, like)
+
+
+_set_sweep_compiler(_compiled_sweep)
 
 __all__ = [
     "AveragedModel",
@@ -175,6 +189,7 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "get_default_dtype",
     "get_num_threads",
     "grad",
     "gradcheck",
@@ -223,6 +238,7 @@ __all__ = [
     "search",
     "searchsorted",
     "serialize",
+    "set_default_dtype",
     "set_grad_enabled",
     "set_num_threads",
     "show_config",

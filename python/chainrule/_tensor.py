@@ -11,7 +11,7 @@ where Tensor is complete; all other modules import at the top.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from . import _core
 from ._util.arrays import to_array
+from ._util.device import check_device
 from ._util.dtypes import FLOATS, Array
 from ._util.mode import grad_mode
 from ._util.tensor_methods import Methods
@@ -65,7 +66,7 @@ class Tensor(Methods):
     _inputs: tuple[Tensor, ...]
     _attrs: tuple[Any, ...]
     _saved: list[int]
-    _version: list[int]
+    _version: list[Any]
     _grad: Tensor | None
     _learned = False  # whether it is a parameter, also while it is frozen
     _row_size = 0  # of a parameter that optimizers update by rows, the elements of a row
@@ -83,7 +84,9 @@ class Tensor(Methods):
         self._attrs = ()
         self._saved = []
         self._number = next(sequence_numbers)
-        self._version = [0, self._number]  # of the memory, and the tensor that allocated it; views share the list
+        # Of the memory, the tensor that allocated it, and the op whose result is a copy and elsewhere a view, if it is
+        # one; tensors that share the memory share the list.
+        self._version = [0, self._number]
 
     @staticmethod
     def _wrap(data: Any) -> Tensor:
@@ -173,9 +176,10 @@ class Tensor(Methods):
         """Overwrite the values of a leaf in place and return it.
 
         Arguments: `values`, array-like of this shape; a float dtype is cast with one rounding.
-        Errors: ValueError for another shape or a tensor created by an op; RuntimeError inside `cr.grad` and other
-        transformations if a derivative would be lost, because the values depend on what is differentiated or because
-        this tensor is; the values are then unchanged.
+        Errors: ValueError for another shape or a tensor created by an op that is recorded; RuntimeError for a part of
+        another tensor, `x[0]` or `x.T`, which is a copy here, so that x would not change; RuntimeError inside `cr.grad`
+        and other transformations if a derivative would be lost, because the values depend on what is differentiated or
+        because this tensor is; the values are then unchanged.
 
         >>> import chainrule as cr
         >>> cr.tensor([1.0, 2.0]).copy_([3.0, 4.0]).numpy()
@@ -183,6 +187,11 @@ class Tensor(Methods):
         """
         if self._op is not None:
             raise ValueError("copy_: the tensor was created by an op; only leaves can be overwritten")
+        if len(self._version) > 2:
+            raise RuntimeError(
+                f"copy_: the tensor {self.shape} is a copy, made by {self._version[2]}, and what it was taken from "
+                "would not change; write x[index] = values, or change x.clone()"
+            )
         if self._number in grad_mode.replaced:
             grad_mode.replaced[self._number].copy_(values)
             return self
@@ -210,13 +219,19 @@ class Tensor(Methods):
         self.requires_grad = requires_grad
         return self
 
-    def _overwrite(self, name: str, values: Any) -> Self:
-        if self._requires_grad and grad_mode.enabled:
-            raise RuntimeError(
-                f"{name}: a tensor {self.shape} that requires a gradient is changed in place; write it under "
-                "cr.no_grad(), or compute a new tensor"
-            )
+    def _overwrite(self, name: str, values: Any, sources: Sequence[Any] = ()) -> Self:
+        if grad_mode.enabled:
+            given = (values, *sources)
+            if self._requires_grad or any(isinstance(t, Tensor) and t._requires_grad for t in given):
+                raise RuntimeError(
+                    f"{name}: a tensor {self.shape} is changed in place, and a gradient would be lost; write it under "
+                    "cr.no_grad(), or compute a new tensor"
+                )
         return self.copy_(values)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        check_overwrite("x[index] = value", self, value)
+        self._overwrite("x[index] = value", ops._getitem._with_items(self.detach(), index, value), [value])
 
     def fill_(self, value: Any) -> Self:
         """Set all elements of a leaf to a number and return it.
@@ -349,11 +364,12 @@ def _rebuild(cls: type[Tensor], data: Array, requires_grad: bool, version: list[
 _core.register_tensor(Tensor, sequence_numbers)  # the core creates the results of compiled functions
 
 
-def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False, *, device: Any = None) -> Tensor:
     """Create a tensor from numbers, lists, arrays or tensors; the data is copied.
 
     Arguments: `data`, array-like of any shape; `dtype`, float32, float64, int64 or bool (default: Python floats give
-    float32, NumPy arrays keep float32 and float64, integers give int64, bools bool); `requires_grad`.
+    float32 or what `cr.set_default_dtype` says, NumPy arrays keep float32 and float64, integers give int64, bools
+    bool); `requires_grad`; `device`, None or "cpu".
     Returns: a leaf Tensor.
     Errors: TypeError for other dtypes (naming them), for masked elements, and for a tensor that requires a gradient (it
     would be lost: x.detach() is a constant, cr.stack joins tensors); ValueError for ragged lists.
@@ -362,6 +378,7 @@ def tensor(data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     >>> cr.tensor([[1, 2], [3, 4]]).dtype, cr.tensor(0.5).dtype
     (dtype('int64'), dtype('float32'))
     """
+    check_device(device)
     return Tensor(data, dtype, requires_grad)
 
 

@@ -28,6 +28,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
@@ -38,7 +39,8 @@ def grad(
     Arguments: `outputs`, a tensor or several; `inputs`, likewise, which require gradients; `grad_outputs`, a gradient
     for each output, or None for 1 (an output of one element); `create_graph`, whether the results can be
     differentiated again; `allow_unused`, whether the result for an input without influence is None, instead of an
-    error, or with `materialize_grads` zeros; `retain_graph` has no effect: a graph exists as long as its tensors.
+    error, or with `materialize_grads` zeros; `retain_graph` has no effect: a graph exists as long as its tensors, and
+    `only_inputs` can but be True.
     Returns: a tuple with a gradient for each input, of its shape and dtype.
     Errors: TypeError for anything but tensors; ValueError for an output or an input that requires no gradient, an input
     without influence, or a gradient of another shape; RuntimeError when a value that the graph needs was overwritten.
@@ -51,6 +53,8 @@ def grad(
     >>> slope.item(), curvature.item()
     (27.0, 18.0)
     """
+    if not only_inputs:
+        raise ValueError("autograd.grad: only_inputs must be True; cr.backward adds to the grad of all leaves")
     ends, starts = _tensors("outputs", outputs), _tensors("inputs", inputs)
     given = list(grad_outputs) if isinstance(grad_outputs, (tuple, list)) else [grad_outputs]
     if grad_outputs is None:

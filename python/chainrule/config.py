@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from . import _core
 from ._util.checks import check_integer
+from ._util.dtypes import DEFAULT, FLOATS
+from ._util.mode import grad_mode
 from ._util.programs import clear_programs
 
 __all__ = [
@@ -13,8 +18,10 @@ __all__ = [
     "available_isas",
     "built_isas",
     "config",
+    "get_default_dtype",
     "get_num_threads",
     "numerics_version",
+    "set_default_dtype",
     "set_num_threads",
     "show_config",
     "use_isa",
@@ -83,6 +90,40 @@ def set_num_threads(n: int) -> None:
     >>> cr.set_num_threads(cr.get_num_threads())
     """
     _core.set_num_threads(min(check_integer("set_num_threads: n", n, 1), 2**31 - 1))
+
+
+def get_default_dtype() -> np.dtype[Any]:
+    """Return the float dtype of tensors and layers that are made without one: float32 at first.
+
+    >>> import chainrule as cr
+    >>> cr.get_default_dtype()
+    dtype('float32')
+    """
+    return DEFAULT.dtype
+
+
+def set_default_dtype(dtype: npt.DTypeLike) -> None:
+    """Make tensors and layers without a dtype in this one from now on, in all threads, as PyTorch's.
+
+    It is that of numbers and lists that become tensors (`cr.tensor([1.5])`), of `cr.zeros`, `ones`, `empty`, `full`,
+    `eye`, `arange`, `linspace`, `rand` and `randn`, of the parameters of layers, and of a float beside integers. Arrays
+    keep their dtype, numbers beside a float tensor take that tensor's, and ops of integers alone (`div`, `exp`, `mean`)
+    give float32. Compiled functions that make tensors are traced again.
+
+    Arguments: `dtype`, float32 or float64. Errors: TypeError for another one; `cr.CompileError` inside a compiled
+    function.
+
+    >>> import chainrule as cr
+    >>> cr.set_default_dtype(cr.float64)
+    >>> cr.zeros(2).dtype, cr.nn.Linear(2, 1).weight.dtype, cr.tensor([0.1]).item()
+    (dtype('float64'), dtype('float64'), 0.1)
+    >>> cr.set_default_dtype(cr.float32)
+    """
+    kind = np.dtype(dtype)
+    if dtype is None or kind not in FLOATS:
+        raise TypeError(f"set_default_dtype: expected float32 or float64, got {dtype!r}")
+    grad_mode.executor.forbid("set_default_dtype: the default is changed inside a compiled function; set it outside")
+    DEFAULT.dtype = np.dtype(kind.type)
 
 
 def config() -> dict[str, Any]:

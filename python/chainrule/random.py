@@ -10,9 +10,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from . import _core
 from ._util.checks import is_integer
-from ._util.dtypes import FLOATS, Array, Shape
+from ._util.dtypes import FLOATS, INT64, Array, Shape
 from ._util.mode import grad_mode
 
 __all__ = ["Generator", "default_generator", "manual_seed"]
@@ -70,13 +69,6 @@ class Generator:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.seed, self.stream)
 
-    def _next(self) -> int:
-        _forbid_arrays()
-        grad_mode.check_draw()
-        stream = self.stream
-        self.stream = (stream + 1) % 2**64
-        return stream
-
     def uniform(
         self, shape: int | Sequence[int], low: float = 0.0, high: float = 1.0, dtype: npt.DTypeLike = np.float32
     ) -> npt.NDArray[Any]:
@@ -131,14 +123,17 @@ class Generator:
         >>> cr.random.Generator(1).integers(5, 10).tolist()
         [8, 7, 8, 6, 5]
         """
+        _forbid_arrays()
+        return cast(Array, self._integers(_lengths(shape), low, high))
+
+    def _integers(self, shape: Shape, low: int, high: int | None) -> Any:
+        """`integers` as the data of a tensor, which every run of a compiled function draws."""
         first, end = (0, low) if high is None else (low, high)
         if not (is_integer(first) and is_integer(end)):
             raise TypeError(f"integers: low and high must be integers, got {low!r} and {high!r}")
         if not -(2**63) <= first < end <= 2**63 - 1:
             raise ValueError(f"integers: expected low < high from -2**63 to 2**63 - 1, got {first} and {end}")
-        out = np.empty(shape, dtype=np.int64)
-        _core.integers(self.seed, self._next(), int(first), int(end) - int(first), out.reshape(-1))
-        return out
+        return grad_mode.executor.draw("draw_integers", self._state, shape, INT64, _bounds(int(first), int(end)))
 
     def permutation(self, n: int | npt.NDArray[Any] | Sequence[Any]) -> npt.NDArray[Any]:
         """Draw a permutation of 0 .. n-1 (Fisher-Yates), or of the rows of an array.
@@ -151,6 +146,7 @@ class Generator:
         >>> sorted(cr.random.Generator(1).permutation(4).tolist())
         [0, 1, 2, 3]
         """
+        _forbid_arrays()
         if not isinstance(n, (int, np.integer)):
             rows = np.asarray(n)
             if rows.ndim == 0:
@@ -158,9 +154,11 @@ class Generator:
             return np.asarray(rows[self.permutation(len(rows))])
         if n < 0:
             raise ValueError(f"permutation: expected n >= 0, got {n}")
-        out = np.empty(n, dtype=np.int64)
-        _core.permutation(self.seed, self._next(), out)
-        return out
+        return cast(Array, self._permutation(int(n)))
+
+    def _permutation(self, n: int) -> Any:
+        """`permutation` of n numbers as the data of a tensor, which every run of a compiled function draws."""
+        return grad_mode.executor.draw("draw_permutation", self._state, (n,), INT64, _NO_NUMBERS)
 
     def shuffle(self, x: npt.NDArray[Any] | list[Any]) -> None:
         """Permute the rows of an array, or the elements of a list, in place.
@@ -207,10 +205,23 @@ def _constants(a: float, b: float) -> Array:
     return numbers
 
 
+@lru_cache
+def _bounds(first: int, end: int) -> Array:
+    """The first integer and how many there are, a uint64 as the bits of an int64."""
+    count = end - first
+    numbers = np.array([first, count if count < 2**63 else count - 2**64], np.int64)
+    numbers.flags.writeable = False
+    return numbers
+
+
+_NO_NUMBERS = np.empty(0)
+_NO_NUMBERS.flags.writeable = False
+
+
 def _forbid_arrays() -> None:
     grad_mode.executor.forbid(
         "random: numbers drawn inside a compiled function would be the same at every call; draw them outside and "
-        "pass them as an argument, or draw a tensor: cr.rand, cr.randn"
+        "pass them as an argument, or draw a tensor: cr.rand, cr.randn, cr.randint, cr.randperm"
     )
 
 

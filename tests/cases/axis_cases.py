@@ -66,6 +66,10 @@ def _along() -> Iterator[Row]:
         for name in ("cumsum", "cumprod"):
             function, reference = partial(getattr(cr, name), axis=axis), partial(getattr(axes, name), axis=axis)
             yield Row(name, [shape], function, reference, f"{axis}")
+        for name, ufunc in (("cummax", np.maximum), ("cummin", np.minimum)):
+            extremes = lambda x, n=name, axis=axis: getattr(cr, n)(x, axis).values  # noqa: E731
+            expected = lambda x, u=ufunc, a=axis: u.accumulate(x.ravel() if a is None else x, a or 0)  # noqa: E731
+            yield Row(name, [shape], extremes, expected, f"{axis}")
         yield Row("sort", [shape], partial(cr.sort, axis=axis), partial(np.sort, axis=axis), f"{axis}")
         yield Row(
             "argsort",

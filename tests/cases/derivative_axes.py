@@ -37,6 +37,8 @@ def along(name: str, rng: Rng) -> Call:
     axis = pick_one(rng, (None, *range(-x.ndim, x.ndim)))
     if name == "topk":
         return lambda x: cr.topk(x, 1, -1)[0], [x]
+    if name in ("cummax", "cummin"):
+        return lambda x: getattr(cr, name)(x, axis).values, [x]
     return partial(getattr(cr, name), axis=axis), [x]
 
 
@@ -110,7 +112,7 @@ CASES: dict[str, Generator] = {
         name: partial(over_axes, name)
         for name in ("prod", "median", "logsumexp", "amax", "amin", "var", "std", "norm", "quantile")
     },
-    **{name: partial(along, name) for name in ("cumsum", "cumprod", "sort", "topk")},
+    **{name: partial(along, name) for name in ("cumsum", "cumprod", "cummax", "cummin", "sort", "topk")},
     "recurrence": recurrence,
     **{name: partial(by_index, name) for name in ("take_along_axis", "put_along_axis", "scatter_add")},
     **{name: partial(masked, name) for name in ("masked_fill", "masked_select")},

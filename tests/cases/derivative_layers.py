@@ -120,14 +120,20 @@ def attentive(rng: Rng) -> tuple[nn.Module, list[Array]]:
     return Joined(layer), [draw(rng, shape) for shape in shapes]
 
 
-def encoder(name: str, rng: Rng) -> tuple[nn.Module, list[Array]]:
-    """A layer, or one in an encoder with a norm at its end; gelu has no kink, and with a large eps norms are smooth."""
+def transformer(name: str, rng: Rng) -> tuple[nn.Module, list[Array]]:
+    """A layer, or one in a stack with a norm at its end; gelu has no kink, and with a large eps norms are smooth."""
     options: dict[str, Any] = {"dropout": 0.0, "dtype": np.float64, "generator": cr.random.Generator(1)}
     options |= {"layer_norm_eps": 2.0, "norm_first": bool(rng.integers(2)), "batch_first": bool(rng.integers(2))}
-    layer: nn.Module = nn.TransformerEncoderLayer(2, int(rng.integers(1, 3)), 2, activation="gelu", **options)
-    if name == "TransformerEncoder":
-        layer = nn.TransformerEncoder(layer, 1, nn.LayerNorm(2, 2.0, dtype=np.float64))
-    return layer, [draw(rng, (2, int(rng.integers(1, 3)), 2))]
+    sizes = (2, int(rng.integers(1, 3)), *((1, 1) if name == "Transformer" else ()), 2)
+    kind: Any = getattr(nn, name if name in ("Transformer", *LAYER_OF.values()) else LAYER_OF[name])
+    layer: nn.Module = kind(*sizes, activation="gelu", **options)
+    if name in LAYER_OF:
+        layer = getattr(nn, name)(layer, 1, nn.LayerNorm(2, 2.0, dtype=np.float64))
+    shapes = [(2, int(rng.integers(1, 3)), 2)] * (1 if "Encoder" in name else 2)
+    return layer, [draw(rng, shape) for shape in shapes]
+
+
+LAYER_OF = {"TransformerEncoder": "TransformerEncoderLayer", "TransformerDecoder": "TransformerDecoderLayer"}
 
 
 class Joined(nn.Module):
@@ -154,6 +160,14 @@ def polynomial(rng: Rng) -> tuple[nn.Module, list[Array]]:
 
 def radial(rng: Rng) -> tuple[nn.Module, list[Array]]:
     return nn.RBFFeatures(draw(rng, (3, 2)), gamma=0.5), [draw(rng, (*some_shape(rng, 0, 2, 4), 2))]
+
+
+def unpooled(kind: type[nn.Module], shape: tuple[int, ...], rng: Rng) -> Call:
+    """Elements at different places of each plane."""
+    n, size = int(np.prod(shape[2:])), int(np.prod(shape[2:])) * 2 ** (len(shape) - 2)
+    index = np.array([rng.permutation(size)[:n] for _ in range(shape[0] * shape[1])]).reshape(shape)
+    module = kind(2)  # type: ignore[call-arg]
+    return lambda x: module(x, index), [draw(rng, shape)]
 
 
 def in_bags(rng: Rng) -> Call:
@@ -199,8 +213,8 @@ CASES: dict[str, Generator] = {
         for kind in (nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell, nn.LSTMCell)
     },
     **{
-        f"nn.{name}": partial(not_saturated, partial(encoder, name))
-        for name in ("TransformerEncoderLayer", "TransformerEncoder")
+        f"nn.{name}": partial(not_saturated, partial(transformer, name))
+        for name in ("Transformer", *LAYER_OF, *LAYER_OF.values())
     },
     **{f"nn.{name}": partial(layer, build) for name, build in LAYERS.items()},
     "nn.Maxout": largest_of_linear,
@@ -210,6 +224,8 @@ CASES: dict[str, Generator] = {
     "nn.OneHot": coded,
     "nn.Embedding": looked_up,
     "nn.EmbeddingBag": in_bags,
+    "nn.MaxUnpool1d": partial(unpooled, nn.MaxUnpool1d, (2, 1, 3)),
+    "nn.MaxUnpool2d": partial(unpooled, nn.MaxUnpool2d, (1, 2, 2, 1)),
 }
 CASES |= {
     f"nn.{name}": partial(layer, partial(as_in_its_example, kind))

@@ -23,6 +23,7 @@ COMPOSED = (  # the gradients are those of their parts
     *(name for name in composed_cases.NAMES if name not in composed_cases.WITHOUT_GRADIENT),
     *("power", "polygamma", "reciprocal", "divmod", "tensordot", "inner", "dot", "outer", "einsum", "cov", "corrcoef"),
     *("trace", "var", "std", "norm", "logsumexp", "median", "quantile", "prod", "cumsum", "cumprod", "amax", "amin"),
+    *("cummax", "cummin"),
     *("scatter_add", "meshgrid", "pad"),
     "scaled_dot_product_attention",
     *("conv1d", "conv_transpose1d", "conv_transpose2d"),

@@ -91,6 +91,20 @@ IN_CPP = [
         "test_chain.py",
     ),
     Mutant("pi in two parts", "cpp/math/sine.h", "neg(third.hi)", "constant(0.0)", "test_sine.py"),
+    Mutant(
+        "doubtful values kept",
+        "cpp/math/float_pair.h",
+        "y[i] = Otherwise(x[i])",
+        "y[i] = abs(y[i])",
+        "test_elementary_rounding.py",
+    ),
+    Mutant(
+        "exp surer than it is",
+        "cpp/math/exp.h",
+        "0x1p-35f : 0x1p-33f",
+        "0x1p-40f : 0x1p-40f",
+        "test_elementary_rounding.py",
+    ),
     Mutant("huge angles", "cpp/math/sine.h", "static_cast<uint64_t>(low >> 64)", "0", "test_sine.py"),
     Mutant("nine rounds", "cpp/math/philox.h", "round < 10", "round < 9", "test_random.py"),
     Mutant(

@@ -160,7 +160,7 @@ IN_PYTHON = [
     ),
     Mutant(
         "rows predicted together",
-        "python/chainrule/nn/_predict_cache.py",
+        "python/chainrule/nn/_predict_programs.py",
         "blocks.rows != _PROBE_ROWS or blocks.after or blocks.sums",
         "blocks.rows < 0",
         "test_model_predict_eager.py test_model_predict_inputs.py test_model_predict.py",

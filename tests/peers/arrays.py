@@ -124,6 +124,13 @@ REDUCTIONS = {
 SCANS = {
     "cumsum": Call(one_dim("cumsum"), CUBE),
     "cumprod": Call(one_dim("cumprod"), signed),
+    "cummax and cummin": Call(
+        lambda F, x: [list(f(x, dim=d)) for f in (F.cummax, F.cummin) for d in (0, 1, -1)],
+        lambda rng: [rng.choice([-1.0, 0.0, 0.5, 2.0, np.nan], rng.integers(1, 7, 3), p=[0.2, 0.3, 0.2, 0.2, 0.1])],
+    ),
+    "cummax of integers": Call(
+        lambda F, x: [list(F.cummax(x, 1)), list(x.cummin(0))], lambda rng: [rng.integers(-3, 3, (4, 7))]
+    ),
     "softmax": Call(one_dim("softmax"), CUBE),
     "log_softmax": Call(one_dim("log_softmax"), CUBE),
     "sort": Call(lambda F, x: [list(F.sort(x, dim=d, descending=k)) for d in (0, 1, -1) for k in (False, True)], CUBE),
@@ -206,6 +213,9 @@ MOVEMENT = {
     "one_hot": Call(lambda F, i: F.one_hot(i, 7), lambda rng: [rng.integers(0, 5, (2, 3))]),
     "unfold": Call(lambda F, x: F.unfold(x, 2, padding=1, stride=2), normal((2, 3, 5, 4))),
     "fold": Call(lambda F, x: F.fold(x, (4, 5), (2, 2)), normal((2, 8, 12))),
+    "unfold of an axis": Call(
+        lambda F, x: [x.unfold(1, 3, 2), x.unfold(-1, 2, 1), x.unfold(0, 4, 1).unfold(1, 1, 3)], normal((4, 7, 5))
+    ),
     "pixel_shuffle": Call(lambda F, x: [F.pixel_shuffle(x, 2), F.pixel_unshuffle(x, 2)], normal((2, 4, 4, 2))),
 }
 PRODUCTS = {

@@ -95,9 +95,44 @@ FUNCTIONS = {
             ),
             normal(shape),
         )
-        for mode, shape in (("linear", (2, 3, 5)), ("bilinear", (2, 3, 4, 5)))
+        for mode, shape in (("linear", (2, 3, 5)), ("bilinear", (2, 3, 4, 5)), ("bicubic", (2, 3, 4, 5)))
         for corners in (False, True)
         for options in ({"scale_factor": 2}, {"size": 7 if mode == "linear" else (3, 9)}, {"scale_factor": 1.7})
+    },
+    **{
+        f"interpolate, {mode} {options}, antialias": Call(
+            lambda F, x, mode=mode, options=options: F.interpolate(x, mode=mode, antialias=True, **options),
+            normal((2, 3, 9, 8)),
+        )
+        for mode in ("bilinear", "bicubic")
+        for options in (
+            {"size": (3, 5)},
+            {"size": (11, 2), "align_corners": True},
+            {"scale_factor": 0.4},
+            {"scale_factor": (0.3, 1.6)},
+        )
+    },
+    "max_unpool2d": Call(
+        lambda F, x: [
+            F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),
+            F.max_unpool2d(*F.max_pool2d(x, (3, 2), (3, 2), (1, 0), return_indices=True), (3, 2), (3, 2), (1, 0)),
+            F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2, output_size=(7, 8)),
+        ],
+        normal((2, 3, 7, 8)),
+        order=1,
+    ),
+    "max_unpool1d": Call(
+        lambda F, x: F.max_unpool1d(*F.max_pool1d(x, 2, return_indices=True), 2, output_size=(2, 3, 9)),
+        normal((2, 3, 9)),
+        order=1,
+    ),
+    **{
+        f"embedding by frequency, {skipped}": Call(
+            lambda F, i, w, skipped=skipped: F.embedding(i, w, skipped, None, 2.0, True),
+            lambda rng: [rng.integers(0, 4, (2, 5)), rng.standard_normal((5, 3))],
+            order=1,
+        )
+        for skipped in (None, 2)
     },
     "layer_norm": Call(lambda F, x, w, b: F.layer_norm(x, (5,), w, b), normal((2, 3, 5), (5,), (5,))),
     "layer_norm of two axes": Call(lambda F, x: F.layer_norm(x, (3, 5), eps=1e-3), normal((2, 3, 5))),
@@ -186,6 +221,36 @@ def module(make: Callable[[Any], Any], draw: Draw, order: int = 2) -> Call:
     return Call(run, both, order)
 
 
+def sized(make: Callable[[Any], Any], draw: Draw, size: tuple[int, ...]) -> Call:
+    """A layer that is called with the size of its result."""
+    call = module(make, draw)
+    return Call(lambda F, x, *weights: call.run(F, x, size, *weights), call.draw)
+
+
+def masked(call: Call) -> Call:
+    """A transformer whose second sequence does not look ahead."""
+
+    def run(F: Any, src: Any, tgt: Any, *weights: Any) -> Any:
+        nn = cr.nn if hasattr(F, "OPS") else torch.nn
+        mask = nn.Transformer.generate_square_subsequent_mask(3, dtype=src.dtype)
+        return call.run(F, src, tgt, None, mask, *weights)
+
+    return Call(run, call.draw, call.order)
+
+
+def packed(make: Callable[[Any], Any], enforce_sorted: bool) -> Call:
+    """A recurrent layer of sequences of several lengths."""
+    call = module(make, normal((5, 4, 4)), 2)
+    lengths = [5, 3, 3, 1] if enforce_sorted else [3, 1, 5, 3]
+
+    def run(F: Any, x: Any, *weights: Any) -> list[Any]:
+        rnn = cr.nn.utils.rnn if hasattr(F, "OPS") else torch.nn.utils.rnn
+        outputs, last = call.run(F, rnn.pack_padded_sequence(x, lengths, enforce_sorted=enforce_sorted), *weights)
+        return [outputs.data, *rnn.pad_packed_sequence(outputs, padding_value=0.5, total_length=6), last]
+
+    return Call(run, call.draw)
+
+
 def theirs_of(theirs: torch.nn.Module, name: str, weight: Any) -> Any:
     """A weight as PyTorch's layer has it: matrices of products are (out, in) there."""
     owner = theirs.get_submodule(name.rpartition(".")[0])
@@ -203,6 +268,10 @@ MODULES = {
     "Bilinear": module(lambda nn: nn.Bilinear(3, 4, 2), normal((5, 3), (5, 4))),
     "Conv2d": module(lambda nn: nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"), normal((2, 2, 4, 5))),
     "Conv1d": module(lambda nn: nn.Conv1d(2, 4, 3, padding=2, padding_mode="circular"), normal((2, 2, 6))),
+    "ConvTranspose2d of a size": sized(
+        lambda nn: nn.ConvTranspose2d(2, 4, 3, stride=(2, 3), padding=1), normal((2, 2, 3, 4)), (6, 11)
+    ),
+    "ConvTranspose1d of a size": sized(lambda nn: nn.ConvTranspose1d(2, 4, 3, stride=3), normal((2, 2, 4)), (2, 4, 13)),
     "ConvTranspose2d": module(lambda nn: nn.ConvTranspose2d(2, 4, 3, stride=2, output_padding=1), normal((2, 2, 3, 4))),
     **{
         f"{name} {options}": module(lambda nn, name=name, options=options: getattr(nn, name)(4, 3, **options), SEQUENCE)
@@ -212,6 +281,13 @@ MODULES = {
             {"num_layers": 2, "bidirectional": True},
             {"batch_first": True, "bias": False},
         )
+    },
+    **{
+        f"{name} of packed sequences, {'sorted' if enforce_sorted else 'in any order'}": packed(
+            lambda nn, name=name: getattr(nn, name)(4, 3, num_layers=2, bidirectional=True), enforce_sorted
+        )
+        for name in ("RNN", "GRU", "LSTM")
+        for enforce_sorted in (True, False)
     },
     "RNN of relu": module(lambda nn: nn.RNN(4, 3, nonlinearity="relu"), SEQUENCE),
     "RNNCell": module(lambda nn: nn.RNNCell(4, 3), normal((5, 4), (5, 3))),
@@ -224,6 +300,20 @@ MODULES = {
     "TransformerEncoderLayer, norm first": module(
         lambda nn: nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, norm_first=True, activation="gelu"),
         normal((5, 2, 4)),
+    ),
+    "TransformerDecoderLayer": module(
+        lambda nn: nn.TransformerDecoderLayer(4, 2, 6, dropout=0.0), normal((3, 2, 4), (5, 2, 4))
+    ),
+    "TransformerDecoderLayer, norm first": module(
+        lambda nn: nn.TransformerDecoderLayer(4, 2, 6, dropout=0.0, norm_first=True, batch_first=True, bias=False),
+        normal((2, 3, 4), (2, 5, 4)),
+    ),
+    "Transformer": masked(
+        module(
+            lambda nn: nn.Transformer(4, 2, 1, 2, 6, dropout=0.0, batch_first=True),
+            normal((2, 5, 4), (2, 3, 4)),
+            order=1,
+        )
     ),
     "PReLU": module(lambda nn: nn.PReLU(3), normal((2, 3, 4))),
     "Upsample": Call(

@@ -249,7 +249,7 @@ BARS = [
     Bar(
         25,
         "a graph of 1,000,000 nodes forward, backward and freed on a stack of 256 KiB",
-        select("deep_graph.py"),
+        select("deep_graph.py", "deep_graph.py::test_a_chain_of_nodes"),
         (Figure("nodes", least=1_000_000),),
     ),
     Bar(

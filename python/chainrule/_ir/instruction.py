@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from .record import Batch, Record, RowBlock, RowRole
@@ -16,18 +15,33 @@ PRODUCT = -1
 _NO_SLOTS: Mapping[int, int] = {}
 
 
-@dataclass(eq=False, slots=True)
 class Instr:
-    """One instruction over numbered values; `body` holds the steps of a fused instruction."""
+    """One instruction over numbered values; `body` holds the steps of a fused instruction.
 
-    name: str
-    dtype: int
-    outs: list[int]
-    ins: list[int]
-    record: Record
-    reals: Sequence[float] = ()
-    body: Sequence[Instr] = ()
-    stores_product: bool = True  # of a gemm: whether outs[0] is the product, which else exists only inside the body
+    `stores_product`, of a gemm: whether outs[0] is the product, which else exists only inside the body.
+    """
+
+    __slots__ = ("body", "dtype", "ins", "name", "outs", "reals", "record", "stores_product")
+
+    def __init__(
+        self,
+        name: str,
+        dtype: int,
+        outs: list[int],
+        ins: list[int],
+        record: Record,
+        reals: Sequence[float] = (),
+        body: Sequence[Instr] = (),
+        stores_product: bool = True,
+    ) -> None:
+        self.name = name
+        self.dtype = dtype
+        self.outs = outs
+        self.ins = ins
+        self.record = record
+        self.reals = reals
+        self.body = body
+        self.stores_product = stores_product
 
     def uses(self) -> list[int]:
         """All values that it reads or writes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from enum import Enum
-from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from .values import Value
@@ -85,7 +84,7 @@ class Record:
     is_check: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
-        own = [name for name, kind in get_annotations(cls).items() if not kind.startswith("ClassVar")]
+        own = [name for name, kind in cls.__annotations__.items() if not kind.startswith("ClassVar")]
         cls._fields += tuple(own)
         cls._names = frozenset(cls._fields)
         cls._defaults = cls._defaults | {name: cls.__dict__[name] for name in own if name in cls.__dict__}

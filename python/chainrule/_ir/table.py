@@ -75,13 +75,17 @@ INSTRUCTIONS: dict[str, Entry] = {
     "max_pool": Entry(Windows, 1),
     "max_pool_grad": Entry(Windows, 1),
     "matmul": Entry(Matmul, 2, sums_rows=True),
+    "matmul_integers": Entry(Matmul),
     "matmul_accumulate": Entry(MatmulAccumulate, 2, sums_rows=True),
     "gemm": Entry(Gemm, 2),
     "chain": Entry(Chain),
     "advance": Entry(Advance),
     "uniform": Entry(Random),
     "normal": Entry(Random),
-    **{name: Entry(Bernoulli) for name in ("bernoulli", "draw_uniform", "draw_normal")},
+    **{
+        name: Entry(Bernoulli)
+        for name in ("bernoulli", "draw_uniform", "draw_normal", "draw_integers", "draw_permutation")
+    },
     "copy": Entry(Copy),
     "fill": Entry(Fill),
     "cast": Entry(Cast),

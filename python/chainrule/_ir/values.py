@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .._util.dtypes import Array, Spec
 
 __all__ = ["Value"]
 
 
-@dataclass(eq=False, slots=True)
 class Value:
     """A numbered value. `array` is the memory of a captured array, `constant` marks it as immutable."""
 
-    spec: Spec
-    array: Array | None = None
-    constant: bool = False
+    __slots__ = ("array", "constant", "spec")
+
+    def __init__(self, spec: Spec, array: Array | None = None, constant: bool = False) -> None:
+        self.spec = spec
+        self.array = array
+        self.constant = constant

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _core
-from .dtypes import BOOL, CODES, FLOAT32, FLOAT64, FLOATS, INT64, Array
+from .dtypes import BOOL, CODES, FLOAT32, FLOAT64, FLOATS, INT64, Array, default_dtype
 from .programs import PROGRAMS, cache_program
 
 __all__ = [
@@ -207,7 +207,9 @@ def _has_dtype(data: Any) -> bool:
 def _default_dtype(array: Array, python_numbers: bool) -> np.dtype[Any]:
     given = array.dtype
     if given.kind == "f" and given.itemsize <= 8:
-        return FLOAT32 if python_numbers or given.itemsize == 2 else given.newbyteorder("=")
+        if python_numbers:
+            return default_dtype()
+        return FLOAT32 if given.itemsize == 2 else given.newbyteorder("=")
     if given.kind == "b":
         return BOOL
     if given.kind in "iu" and given.newbyteorder("=") != np.dtype(np.uint64):

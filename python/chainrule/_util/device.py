@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["cuda", "device"]
+__all__ = ["check_device", "cuda", "device"]
 
 
 class device(str):  # noqa: N801  # PyTorch's name
@@ -30,6 +30,12 @@ class device(str):  # noqa: N801  # PyTorch's name
 
     def __repr__(self) -> str:
         return "device(type='cpu')"
+
+
+def check_device(name: object) -> None:
+    """Raise ValueError for another device than the CPU, or None."""
+    if name is not None:
+        device(str(name))
 
 
 class cuda:  # noqa: N801  # PyTorch's name of a module

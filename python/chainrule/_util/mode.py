@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import _core
 from .arrays import to_array
-from .dtypes import Array, Shape, Spec
+from .dtypes import DEFAULT, Array, Shape, Spec
 from .errors import CompileError
 from .programs import PROGRAMS, cache_program
 
@@ -56,7 +56,8 @@ class Executor(Protocol):
         """Draw from the next stream of a generator's state, by the instruction of this name and its two numbers.
 
         "bernoulli": 0 with probability numbers[0], else numbers[1]; "draw_uniform": from numbers[0] to below
-        numbers[1]; "draw_normal": mean numbers[0], standard deviation numbers[1].
+        numbers[1]; "draw_normal": mean numbers[0], standard deviation numbers[1]; "draw_integers": numbers[1] of them
+        from numbers[0] on, int64; "draw_permutation": numbers is empty.
         """
 
     def operand(self, tensor: _Tensor, values: Any) -> Any:
@@ -118,7 +119,13 @@ class Executor(Protocol):
         """Raise CompileError with this message if a function is being traced."""
 
 
-_DRAWS = {"bernoulli": _core.bernoulli, "draw_uniform": _core.uniform, "draw_normal": _core.normal}
+_DRAWS: dict[str, Callable[..., None]] = {
+    "bernoulli": _core.bernoulli,
+    "draw_uniform": _core.uniform,
+    "draw_normal": _core.normal,
+    "draw_integers": _core.integers,
+    "draw_permutation": _core.permutation,
+}
 
 
 class Eager:
@@ -309,6 +316,13 @@ class _GradMode(threading.local):
 
 
 grad_mode = _GradMode()
+
+
+def _read_default() -> None:
+    grad_mode.executor.guard(DEFAULT, "dtype")
+
+
+DEFAULT.read = _read_default
 
 
 @contextmanager

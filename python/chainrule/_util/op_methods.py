@@ -55,6 +55,8 @@ NAMES = (
     "cosh",
     "count_nonzero",
     "cov",
+    "cummax",
+    "cummin",
     "cumprod",
     "cumsum",
     "deg2rad",
@@ -208,6 +210,8 @@ class OpMethods(ArrayProtocol):
         cosh = ops.cosh
         count_nonzero = ops.count_nonzero
         cov = ops.cov
+        cummax = ops.cummax
+        cummin = ops.cummin
         cumprod = ops.cumprod
         cumsum = ops.cumsum
         deg2rad = ops.deg2rad

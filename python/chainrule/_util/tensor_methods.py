@@ -101,7 +101,9 @@ class Methods(TorchMethods):
         >>> x.clone().requires_grad, x.clone().tolist()
         (True, [1.0, 2.0])
         """
-        return ops.getitem(self, ...)
+        out = ops.getitem(self, ...)
+        del out._version[2:]  # it may be changed in place: everywhere a clone is a copy
+        return out
 
     # Operators; the others are Tensor's.
 
@@ -157,7 +159,9 @@ class Methods(TorchMethods):
         return ops.transpose(self)
 
     def transpose(self, *axes: int) -> Tensor:
-        """Permute the axes; see `cr.transpose`."""
+        """Permute the axes; see `cr.transpose`. Of more axes than two, two numbers exchange these, as in PyTorch."""
+        if len(axes) == 2 < self.ndim:
+            return ops.swapaxes(self, *axes)
         return ops.transpose(self, axes or None)
 
     def reshape(self, *shape: Any) -> Tensor:
@@ -169,6 +173,10 @@ class Methods(TorchMethods):
         return ops.flatten(self, start_axis, end_axis, **names)
 
     def dim(self) -> int:
+        """Number of axes, `ndim`."""
+        return self.ndim
+
+    def ndimension(self) -> int:
         """Number of axes, `ndim`."""
         return self.ndim
 
@@ -231,13 +239,13 @@ class Methods(TorchMethods):
         """The elements of a diagonal; see `cr.diagonal`."""
         return ops.diagonal(self, offset, axis1, axis2)
 
-    def tril(self, k: int = 0) -> Tensor:
+    def tril(self, k: int = 0, *, diagonal: int = 0) -> Tensor:
         """The lower triangle; see `cr.tril`."""
-        return ops.tril(self, k)
+        return ops.tril(self, k, diagonal=diagonal)
 
-    def triu(self, k: int = 0) -> Tensor:
+    def triu(self, k: int = 0, *, diagonal: int = 0) -> Tensor:
         """The upper triangle; see `cr.triu`."""
-        return ops.triu(self, k)
+        return ops.triu(self, k, diagonal=diagonal)
 
     def take(self, indices: Any, axis: int | None = 0) -> Tensor:
         """Gather rows by index; see `cr.take`."""

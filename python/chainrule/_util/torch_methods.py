@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import numpy.typing as npt
 
+from .device import check_device
 from .in_place import InPlaceMethods
 
 if TYPE_CHECKING:
@@ -78,31 +80,81 @@ class TorchMethods(InPlaceMethods):
 
     # New tensors, in this one's dtype unless another is given.
 
-    def new_zeros(self, *shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    def unfold(self, dimension: int, size: int, step: int) -> Tensor:
+        """All windows of `size` elements along an axis, `step` apart, as a new last axis; `cr.unfold` is of images.
+
+        Errors: ValueError for a size beyond the axis, and a step below 1.
+
+        >>> import chainrule as cr
+        >>> cr.arange(5).unfold(0, 3, 2).tolist()
+        [[0, 1, 2], [2, 3, 4]]
+        """
+        x = self._self
+        axis = range(x.ndim)[dimension] if -x.ndim <= dimension < x.ndim else None
+        if axis is None or not 0 <= size <= x.shape[axis] or step < 1:
+            raise ValueError(f"unfold: no windows of {size}, {step} apart, along axis {dimension} of {x.shape}")
+        begins = np.arange(0, x.shape[axis] - size + 1, step)
+        return ops.moveaxis(ops.take(x, begins[:, None] + np.arange(size), axis), axis + 1, -1)
+
+    def new_zeros(
+        self,
+        *shape: Any,
+        size: Any = None,
+        dtype: npt.DTypeLike | None = None,
+        device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:
         """Zeros of the tensor's dtype; see `cr.zeros`.
 
         >>> import chainrule as cr
         >>> cr.tensor([1, 2]).new_zeros(2, 3).dtype
         dtype('int64')
         """
-        return ops._create.zeros(*shape, dtype=self._own(dtype), requires_grad=requires_grad)
+        kind = self._own(dtype)
+        return ops._create.zeros(*shape, size=size, dtype=kind, device=device, requires_grad=requires_grad)
 
-    def new_ones(self, *shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    def new_ones(
+        self,
+        *shape: Any,
+        size: Any = None,
+        dtype: npt.DTypeLike | None = None,
+        device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:
         """Ones of the tensor's dtype; see `cr.ones`."""
-        return ops._create.ones(*shape, dtype=self._own(dtype), requires_grad=requires_grad)
+        kind = self._own(dtype)
+        return ops._create.ones(*shape, size=size, dtype=kind, device=device, requires_grad=requires_grad)
 
-    def new_empty(self, *shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    def new_empty(
+        self,
+        *shape: Any,
+        size: Any = None,
+        dtype: npt.DTypeLike | None = None,
+        device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:
         """A tensor of the tensor's dtype to be overwritten; see `cr.empty`."""
-        return ops._create.empty(*shape, dtype=self._own(dtype), requires_grad=requires_grad)
+        kind = self._own(dtype)
+        return ops._create.empty(*shape, size=size, dtype=kind, device=device, requires_grad=requires_grad)
 
     def new_full(
-        self, shape: Any, fill_value: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False
+        self,
+        shape: Any = None,
+        fill_value: Any = None,
+        dtype: npt.DTypeLike | None = None,
+        requires_grad: bool = False,
+        *,
+        size: Any = None,
+        device: Any = None,
     ) -> Tensor:
         """One number, in the tensor's dtype; see `cr.full`."""
-        return ops._create.full(shape, fill_value, self._own(dtype), requires_grad)
+        return ops._create.full(shape, fill_value, self._own(dtype), requires_grad, size=size, device=device)
 
-    def new_tensor(self, data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    def new_tensor(
+        self, data: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False, *, device: Any = None
+    ) -> Tensor:
         """A tensor of these values in the tensor's dtype; see `cr.tensor`."""
+        check_device(device)
         return type(self._self.detach())(data, self._own(dtype), requires_grad)
 
     def _own(self, dtype: npt.DTypeLike | None) -> npt.DTypeLike:

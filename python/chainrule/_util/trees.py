@@ -8,7 +8,6 @@ are children like their items. Classes of modules, which have `named_parameters`
 
 from __future__ import annotations
 
-import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,7 +27,8 @@ __all__ = [
     "statics_with_paths",
 ]
 
-_ARRAY_PROTOCOLS = ("__array__", "__array_interface__", "__array_struct__", "__dlpack__")
+# The last one is that of array.array, whose module takes 0.3 ms to import.
+_ARRAY_PROTOCOLS = ("__array__", "__array_interface__", "__array_struct__", "__dlpack__", "buffer_info")
 
 
 def is_array(leaf: Any) -> bool:
@@ -37,7 +37,7 @@ def is_array(leaf: Any) -> bool:
         return True
     if isinstance(leaf, (bool, int, float, str, type(None), np.generic, type)):
         return False
-    return isinstance(leaf, (array.array, memoryview)) or any(hasattr(leaf, name) for name in _ARRAY_PROTOCOLS)
+    return isinstance(leaf, memoryview) or any(hasattr(leaf, name) for name in _ARRAY_PROTOCOLS)
 
 
 def is_container(tree: Any) -> bool:

@@ -20,8 +20,8 @@ _MODES = ("auto", "forward", "reverse")
 
 Sweep = Callable[[Tensor], list[Tensor]]
 
-# Compiles a sweep that runs often, for arguments like a given tensor. The compiler is in a layer above this package and
-# registers itself here; by default sweeps are not compiled.
+# Compiles a sweep that runs often, for arguments like a given tensor. The compiler is in a layer above this package:
+# chainrule/__init__.py registers it here. By default sweeps are not compiled.
 _compiled: list[Callable[[Sweep, Tensor], Sweep]] = [lambda sweep, like: sweep]
 
 

@@ -37,8 +37,9 @@ def fuse(code: list[Instr], values: list[Value], outputs: Collection[int]) -> li
     _cross_entropies(flow)
     for at in range(len(code)):
         instr = flow.code[at]
-        if instr is not None and isinstance(instr.record, Matmul):
+        if instr is not None and instr.name == "matmul":
             matmul = instr.record
+            assert isinstance(matmul, Matmul)
             if not matmul.batch and matmul.m * matmul.n > 0:
                 _fuse_product(flow, at, instr, matmul)
     _chains(flow)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from .._util.errors import CompileError
 from .._util.mode import grad_mode
 from .._util.trees import flatten, rebuild
 from ..autodiff._inputs import zeros_like
-from ..autodiff._jacobian import Sweep, set_sweep_compiler
+from ..autodiff._jacobian import Sweep
 from .backward import attach_backward, check_differentiable
 from .entries import explain, restore, without_changes
 from .plan import GradEffect, GradUse, Plan, no_plan
@@ -29,7 +30,7 @@ from .tracer import TracerValue
 from .values import check_arguments_unchanged, check_random_states, check_result, random_states, static_objects
 from .watch import UnwatchableError, Watch
 
-__all__ = ["Compiled", "Plan", "compile"]
+__all__ = ["Compiled", "Plan", "compile", "compiled_sweep"]
 
 _WARN_PLANS = 64  # number of traces that raises a warning
 _MAX_PLANS = 512
@@ -46,6 +47,7 @@ class Compiled(Generic[F]):
     """
 
     def __init__(self, function: F, micro_batch: int | None = None, watched: Sequence[Any] | None = None) -> None:
+        update_wrapper(self, function)  # first: what wraps a compiled function, as cr.grad(f), has its attributes
         self.function, self._micro_batch = function, micro_batch
         self._roots = (function,) if watched is None else tuple(watched)
         self._watch: Watch | None = None  # of the roots
@@ -54,7 +56,6 @@ class Compiled(Generic[F]):
         self._last: Plan | None = None
         self._fast: Callable[..., Any] = no_plan
         self._traced = 0
-        update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program for these arguments; trace the function first if none exists."""
@@ -171,6 +172,17 @@ class Compiled(Generic[F]):
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Bind to an object, like a method: the object is the first argument."""
         return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Copies and pickles have the function only, by its name where the module has this object under it."""
+        place: Any = sys.modules.get(getattr(self, "__module__", None) or "")
+        name: str = getattr(self, "__qualname__", "")
+        for part in name.split("."):
+            place = getattr(place, part, None)
+        if place is self:
+            return name
+        own = len(self._roots) == 1 and self._roots[0] is self.function
+        return Compiled, (self.function, self._micro_batch, None if own else self._roots)
 
     @property
     def program(self) -> str:
@@ -335,7 +347,7 @@ def _grad_effect(trace: Trace, number: int, gradient: Tensor | None, argument: b
     return GradEffect.UNCHANGED if unchanged else GradEffect.SET
 
 
-def _compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
+def compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
     """Compile a sweep of autodiff; return the sweep itself if the rule of a custom op reads values."""
     program = Compiled(sweep, watched=())
     try:
@@ -343,6 +355,3 @@ def _compiled_sweep(sweep: Sweep, like: Tensor) -> Sweep:
     except CompileError:
         return sweep
     return program
-
-
-set_sweep_compiler(_compiled_sweep)

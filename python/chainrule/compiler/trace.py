@@ -143,7 +143,7 @@ class Trace:
 
     def _created_inside(self, tensor: Tensor) -> bool:
         """Whether the function created its memory. Such a tensor is a constant, unless it is a traced one."""
-        return tensor._version[1] >= self.start
+        return bool(tensor._version[1] >= self.start)
 
     def require_values(self, tensor: Tensor) -> None:
         """Raise if the tensor is captured: later runs would not read its values again."""
@@ -254,7 +254,8 @@ class Trace:
         if spec.size == 0:
             return np.zeros(shape, dtype)
         # The counter of an element is relative to the first row of the batch, so a row block needs its row numbers.
-        rows = self.bind(np.arange(shape[0] if shape else 1), True)
+        # A permutation has no rows: its first number depends on all swaps.
+        rows = self.bind(np.arange(shape[0] if shape and name != "draw_permutation" else 1), True)
         out = self.new(spec)
         record = Bernoulli(spec.size, row_size=spec.size // self.values[rows].spec.size, earlier_draws=earlier)
         inputs = [self.bind(state, False), rows, self.bind(numbers, not numbers.flags.writeable)]

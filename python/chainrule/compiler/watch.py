@@ -322,12 +322,12 @@ class Watch:
             self.draws = True
         elif self._is_trusted(value.__name__):
             if package(value.__name__) != "chainrule":
-                for name in names & vars(value).keys():
-                    if isinstance(vars(value)[name], ModuleType):
+                for name in names:
+                    lazy = f"{value.__name__}.{name}" in _RANDOM  # numpy.random is loaded on first use
+                    if isinstance(getattr(value, name) if lazy else vars(value).get(name), ModuleType):
                         self._name(vars(value), name, names - {name})
         elif id(value) not in self._seen:
-            # `settings.rate`: the attributes of a module that code uses.
-            self._seen[id(value)] = value
+            self._seen[id(value)] = value  # `settings.rate`: the attributes of a module that code uses
             self._objects.append((value, set()))
 
     # Attributes, as far as code names them.

@@ -8,7 +8,7 @@ NumPy arrays and raises `DataError` with the place of the fault, and export it h
 from ._csv import Table, read_csv, read_table
 from ._errors import DataError, suggest
 from ._idx import load_idx_folder, read_idx
-from ._loader import DataLoader, TensorDataset
+from ._loader import DataLoader, Dataset, Subset, TensorDataset, random_split
 from ._quantiles import median, quantile
 from ._sets import load_digits
 from ._split import batches, k_fold, split, train_test_split, train_validation_split
@@ -16,6 +16,8 @@ from ._split import batches, k_fold, split, train_test_split, train_validation_s
 __all__ = [
     "DataError",
     "DataLoader",
+    "Dataset",
+    "Subset",
     "Table",
     "TensorDataset",
     "batches",
@@ -24,6 +26,7 @@ __all__ = [
     "load_idx_folder",
     "median",
     "quantile",
+    "random_split",
     "read_csv",
     "read_idx",
     "read_table",

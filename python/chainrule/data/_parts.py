@@ -199,10 +199,10 @@ class ColumnParts:
         return f"; declare the column in categories= (--categories){missing}"
 
 
-def read_numbers(parts: list[ColumnParts], block: Block, columns: int, expected: int) -> list[ColumnParts]:
+def read_numbers(parts: list[ColumnParts], block: Block, columns: int, expected: int, busy: int) -> list[ColumnParts]:
     """Read the numbers of a block; returns the columns that turn out to be texts; their earlier blocks are missing.
 
-    `expected`: about as many rows as there will be, for which memory is taken at once.
+    `expected`: about as many rows as there will be, for which memory is taken at once; `busy`: threads with other work.
     """
     numbers = [part for part in parts if part.table is None]
     turned = []
@@ -212,7 +212,7 @@ def read_numbers(parts: list[ColumnParts], block: Block, columns: int, expected:
         indices, out = tuple(part.index for part in numbers), tuple(part.values[-1] for part in numbers)
         marks, words = numbers[0].style.marks, numbers[0].missing[1:]
         found = _core.csv_numbers(
-            block.data, block.fields, columns, indices, *marks, words, out, numbers[0].filled
+            block.data, block.fields, columns, indices, *marks, words, out, numbers[0].filled, busy
         )  # fmt: skip
         for part, kinds in zip(numbers, found.tolist(), strict=True):
             if kinds >= 2 * _MISSING or kinds & _LARGE_INTEGER:
@@ -244,14 +244,15 @@ def _make_room(parts: list[ColumnParts], numbers: list[ColumnParts], rows: int, 
         part.filled = 0
 
 
-def read_texts(parts: list[ColumnParts], block: Block, columns: int) -> None:
+def read_texts(parts: list[ColumnParts], block: Block, columns: int, busy: int) -> None:
     """Read the fields of a block for the columns of texts."""
     parts = [part for part in parts if part.table is not None]
     if not parts:
         return
     tables = tuple(part.table for part in parts if part.table is not None)
     indices = tuple(part.index for part in parts)
-    for part, codes in zip(parts, _core.csv_codes(block.data, block.fields, columns, indices, tables), strict=True):
+    found = _core.csv_codes(block.data, block.fields, columns, indices, tables, busy)
+    for part, codes in zip(parts, found, strict=True):
         part.codes.append(codes)
 
 

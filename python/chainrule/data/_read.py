@@ -159,7 +159,8 @@ class _Text:
         self.problems = Problems(self.name)
         blocks = blocks_of(self._begin(pieces), self.name, self.delimiter, self.comment, self.skipped)
         self.size = size = _size(self.source)
-        if size >= _LARGE and get_num_threads() > 1:
+        busy = int(size >= _LARGE and get_num_threads() > 1)
+        if busy:  # the thread that scans is one of them: a second one for numbers takes its time, 15 % on two CPUs
             blocks = ahead(blocks)
         kept: list[Block] = []  # of this chunk, where they cannot be read again
         again = chunk_rows is None and size > 0
@@ -171,11 +172,11 @@ class _Text:
             while at < total:
                 take = total - at if chunk_rows is None else min(total - at, chunk_rows - rows)
                 piece = block if take == total else block.take(slice(at, at + take), self.width)
-                turned = read_numbers(self.parts, piece, self.width, self._expected(block, chunk_rows))
+                turned = read_numbers(self.parts, piece, self.width, self._expected(block, chunk_rows), busy)
                 if turned:
                     for earlier in self._again(count) if again else kept:
-                        read_texts(turned, earlier, self.width)
-                read_texts(self.parts, piece, self.width)
+                        read_texts(turned, earlier, self.width, busy)
+                read_texts(self.parts, piece, self.width, busy)
                 for index, texts in self.cells.items():
                     texts += piece.column(index, self.width)
                 if not again:

@@ -6,12 +6,10 @@ an example in its docstring. What a file exports is public here; a new file is o
 
 from __future__ import annotations
 
+from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 from .._util import exports as _exports
-from . import functional as functional
-from . import init as init
-from . import utils as utils
 from ._activations import *
 from ._attention import *
 from ._bilinear import *
@@ -56,5 +54,18 @@ LAYERS.update(
     if isinstance(kind := globals()[name], type) and issubclass(kind, Module) and kind is not Module
 )
 
-if not TYPE_CHECKING:
-    __all__ = ["LAYERS", *_PUBLIC, "functional", "init", "utils"]
+if TYPE_CHECKING:
+    from . import functional as functional
+    from . import init as init
+    from . import utils as utils
+else:
+    _ON_FIRST_USE = ("functional", "init", "utils")  # modules that no layer needs
+    __all__ = ["LAYERS", *_PUBLIC, *_ON_FIRST_USE]
+
+    def __getattr__(name: str) -> object:
+        if name not in _ON_FIRST_USE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _import_module(f".{name}", __name__)  # which sets the attribute
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_ON_FIRST_USE})

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
 from .._util.checks import check_size
-from .._util.dtypes import FLOATS
 from .._util.exports import own_names
 from ..ops._channels import prelu
 from ..ops._names import by_dim
 from ..random import Generator
+from ._init import float_dtype
 from ._linear import Linear
 from ._module import Module, Parameter, Stored
 
@@ -315,11 +314,9 @@ class PReLU(Module):
            [-0.5 , -1.  ]], dtype=float32)
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: npt.DTypeLike = np.float32) -> None:
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: npt.DTypeLike | None = None) -> None:
         self.num_parameters, self.init = check_size("PReLU: num_parameters", num_parameters), float(init)
-        kind = np.dtype(dtype)
-        if kind not in FLOATS:
-            raise TypeError(f"PReLU: dtype must be float32 or float64, got {kind}")
+        kind = float_dtype("PReLU", dtype)
         self.weight = Parameter(ops.broadcast_to(tensor(self.init, dtype=kind), (self.num_parameters,)).numpy())
 
     @classmethod
@@ -355,7 +352,7 @@ class Maxout(Linear):
         out_features: int,
         pieces: int = 2,
         bias: bool = True,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         init: str = "glorot",
         generator: Generator | None = None,
     ) -> None:

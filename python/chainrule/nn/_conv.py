@@ -12,8 +12,9 @@ from .._tensor import Tensor
 from .._util.checks import check_size
 from .._util.exports import own_names
 from ..ops._convolve import check_groups, output_padding_of
+from ..ops._operands import one
 from ..ops._pad import pad_last
-from ..ops._windows import Pair, sizes_of
+from ..ops._windows import Pair, output_size_of, sizes_of
 from ..random import Generator
 from ._init import check_init, draw_bias, draw_weight
 from ._module import Module, Parameter, Stored
@@ -37,7 +38,7 @@ class _Convolution(Module):
         dilation: Any,
         groups: int,
         bias: bool,
-        dtype: npt.DTypeLike,
+        dtype: npt.DTypeLike | None,
         init: str,
         generator: Generator | None,
         transposed: bool = False,
@@ -158,7 +159,7 @@ class Conv2d(_Convolution):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         init: str = "glorot",
         generator: Generator | None = None,
     ) -> None:
@@ -200,7 +201,7 @@ class Conv1d(_Convolution):
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         init: str = "torch",
         generator: Generator | None = None,
     ) -> None:
@@ -226,7 +227,7 @@ class _TransposedConvolution(_Convolution):
         groups: int = 1,
         bias: bool = True,
         dilation: Any = 1,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         init: str = "torch",
         generator: Generator | None = None,
     ) -> None:
@@ -238,6 +239,22 @@ class _TransposedConvolution(_Convolution):
         name = type(self).__name__
         steps, gaps = (sizes_of(name, "stride", value, 1, self._axes, 1) for value in (self.stride, self.dilation))
         output_padding_of(name, output_padding, steps, gaps, self._axes)
+
+    def forward(self, x: Tensor, output_size: Any = None) -> Tensor:
+        extra = self.output_padding
+        if output_size is not None:
+            extra = self._extra(one(x).shape[-self._axes :], output_size)
+        convolve = ops.conv_transpose2d if self._axes == 2 else ops.conv_transpose1d
+        return convolve(x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
+
+    def _extra(self, shape: tuple[int, ...], output_size: Any) -> tuple[int, ...]:
+        """The output padding of a result of this size."""
+        arguments = (self.stride, self.padding, self.dilation, self.kernel_size)
+        numbers = list(zip(shape, *(self._numbers(value) for value in arguments), strict=True))
+        lowest = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in numbers]
+        highest = [n + max(s, d) - 1 for n, (_, s, _, d, _) in zip(lowest, numbers, strict=True)]
+        size = output_size_of(type(self).__name__, output_size, lowest, highest)
+        return tuple(n - low for n, low in zip(size, lowest, strict=True))
 
     @classmethod
     def _stored_shape(cls, config: dict[str, Any]) -> tuple[Any, ...]:
@@ -258,9 +275,10 @@ class ConvTranspose2d(_TransposedConvolution):
 
     Arguments: `in_channels`, `out_channels`, at least 1; `kernel_size`, `stride`, `padding`, `output_padding`, `groups`
     and `dilation` as in `cr.conv_transpose2d`; `bias`, `dtype`, `init`, `generator` as `cr.nn.Conv2d`.
-    Input: x of shape (n, in_channels, h, w) in the layer's dtype, or one image. Output: shape (n, out_channels, oh,
-    ow).
-    Errors: as `cr.nn.Conv2d`; in a call, those of `cr.conv_transpose2d`.
+    Input: x of shape (n, in_channels, h, w) in the layer's dtype, or one image; possibly the `output_size`, (oh, ow) or
+    a shape that ends with them, in place of the output padding. Output: shape (n, out_channels, oh, ow).
+    Errors: as `cr.nn.Conv2d`; in a call, those of `cr.conv_transpose2d`, and ValueError for an output_size that no
+    output padding gives.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -271,11 +289,6 @@ class ConvTranspose2d(_TransposedConvolution):
 
     _axes = 2
 
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.conv_transpose2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
-
 
 class ConvTranspose1d(_TransposedConvolution):
     """Transposed one-dimensional convolution, `cr.conv_transpose1d` with learned filters.
@@ -284,7 +297,8 @@ class ConvTranspose1d(_TransposedConvolution):
 
     Arguments: as `cr.nn.ConvTranspose2d`; `kernel_size`, `stride`, `padding`, `output_padding` and `dilation` are
     integers.
-    Input: x of shape (n, in_channels, l) in the layer's dtype, or one signal. Output: shape (n, out_channels, ol).
+    Input: x of shape (n, in_channels, l) in the layer's dtype, or one signal; possibly the `output_size`. Output: shape
+    (n, out_channels, ol).
     Errors: as `cr.nn.ConvTranspose2d`.
 
     >>> import numpy as np
@@ -295,11 +309,6 @@ class ConvTranspose1d(_TransposedConvolution):
     """
 
     _axes = 1
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.conv_transpose1d(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
 
 
 if not TYPE_CHECKING:

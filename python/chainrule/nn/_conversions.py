@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .. import _core
 from .._tensor import Tensor
 from .._util.arrays import aligned_full, cast_array, values_of
-from .._util.dtypes import FLOATS
+from .._util.dtypes import FLOATS, INT64, Array
 from .._util.mode import grad_mode
 from .._util.tensor_methods import no_device, target_dtype
 from ..autodiff._inputs import HasParameters
@@ -20,7 +20,7 @@ from ..autodiff._sweeps import check_overwrite
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Conversions", "state_values"]
+__all__ = ["Conversions", "in_dtype", "state_values"]
 
 
 class Conversions(HasParameters):
@@ -156,3 +156,21 @@ def state_values(module: Any, state: Mapping[str, Any]) -> dict[str, Any]:
             value = value.T
         values[name] = value
     return values
+
+
+def in_dtype(value: Any, dtype: np.dtype[Any], name: str) -> Any:
+    """A value of a state in the dtype of the tensor of this name: arrays are rounded to it, tensors must have it."""
+    if value.dtype == dtype:
+        return value
+    kinds = "fiub" if dtype in FLOATS else "iu" if dtype == INT64 else ""
+    given = value.dtype
+    if isinstance(value, Tensor) or given.kind not in kinds or given.itemsize > 8 or given == np.uint64:
+        advice = "; convert with astype()" if isinstance(value, Tensor) else ""
+        raise TypeError(f"load_state_dict: {name} is {dtype}, the value {value.dtype}{advice}")
+    converted: Array = cast_array(value, dtype)
+    if value.dtype.kind == "f" and value.dtype.itemsize > dtype.itemsize:
+        beyond = np.isinf(converted) & np.isfinite(value)
+        if beyond.any():
+            largest = value.flat[int(np.argmax(beyond))]
+            raise ValueError(f"load_state_dict: {name} is {dtype}, which does not reach to the value {largest}")
+    return converted

@@ -11,11 +11,10 @@ from .. import ops
 from .._ir.shapes import product
 from .._tensor import Tensor
 from .._util.checks import check_number, check_size
-from .._util.dtypes import FLOATS
 from .._util.exports import own_names
 from ..ops._embedding import categories, embedding, embedding_bag, norm_order, padding_row, row_scales
 from ..random import Generator
-from ._init import draw_normal
+from ._init import draw_normal, float_dtype
 from ._module import Module, Parameter, Stored
 
 
@@ -55,20 +54,19 @@ class _Table(Module):
         padding_idx: int | None,
         max_norm: float | None,
         norm_type: float,
+        scale_grad_by_freq: bool,
         sparse: bool,
-        dtype: npt.DTypeLike,
+        dtype: npt.DTypeLike | None,
         generator: Generator | None,
     ) -> None:
         name = type(self).__name__
         self.num_embeddings = check_size(f"{name}: num_embeddings", num_embeddings)
         self.embedding_dim = check_size(f"{name}: embedding_dim", embedding_dim)
-        kind = np.dtype(dtype)
-        if kind not in FLOATS:
-            raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
+        kind = float_dtype(name, dtype)
         self.padding_idx = padding_row(name, padding_idx, self.num_embeddings)
         self.max_norm = None if max_norm is None else check_number(f"{name}: max_norm", max_norm)
         self.norm_type = norm_order(name, norm_type)
-        self.sparse = bool(sparse)
+        self.scale_grad_by_freq, self.sparse = bool(scale_grad_by_freq), bool(sparse)
         shape = (self.num_embeddings, self.embedding_dim)
         weight = np.array(draw_normal(shape, kind, generator))
         if self.padding_idx is not None:
@@ -81,7 +79,7 @@ class _Table(Module):
         return cls(**{**config, "generator": Generator(0)})
 
     def config(self) -> dict[str, Any]:
-        names = ("num_embeddings", "embedding_dim", "padding_idx", "max_norm", "sparse")
+        names = ("num_embeddings", "embedding_dim", "padding_idx", "max_norm", "scale_grad_by_freq", "sparse")
         order = "inf" if self.norm_type == np.inf else self.norm_type  # JSON has no infinity
         return {**{name: getattr(self, name) for name in names}, "norm_type": order, "dtype": str(self.weight.dtype)}
 
@@ -113,7 +111,8 @@ class Embedding(_Table):
 
     Arguments: `num_embeddings`, `embedding_dim`, at least 1; `padding_idx`, the category of missing values, or None
     (negative: from the end); `max_norm`, rows that a call reads are scaled to it where their norm is larger, in
-    training in place before they are read; `norm_type`, the p of that norm; `sparse`, whether the weight is a
+    training in place before they are read; `norm_type`, the p of that norm; `scale_grad_by_freq`, whether the gradient
+    of a row is divided by the number of times that a call names it; `sparse`, whether the weight is a
     `cr.nn.RowParameter`, of which optimizers update only the rows that a batch names; `dtype`, float32 or float64;
     `generator`, a `cr.random.Generator` (default: the one that `cr.manual_seed` seeds).
     Input: x, integers from 0 to num_embeddings - 1 of any shape, or floats without fractions, the form in which
@@ -135,17 +134,19 @@ class Embedding(_Table):
         padding_idx: int | None = None,
         max_norm: float | None = None,
         norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
         sparse: bool = False,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
-        self._initialize(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, sparse, dtype, generator)
+        options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        self._initialize(num_embeddings, embedding_dim, *options, dtype, generator)
 
     def forward(self, x: Any) -> Tensor:
-        index = categories("Embedding", x)
+        index, by_frequency = categories("Embedding", x), self.scale_grad_by_freq
         if self.max_norm is None or self.training:
-            return embedding(index, self.weight, self.padding_idx, self.max_norm, self.norm_type)
-        rows = embedding(index, self.weight, self.padding_idx)
+            return embedding(index, self.weight, self.padding_idx, self.max_norm, self.norm_type, by_frequency)
+        rows = embedding(index, self.weight, self.padding_idx, scale_grad_by_freq=by_frequency)
         return ops.mul(rows, row_scales("Embedding", rows, self.max_norm, self.norm_type))
 
 
@@ -153,7 +154,7 @@ class EmbeddingBag(_Table):
     """Sums, means or maxima of learned vectors over bags of categories, `cr.nn.functional.embedding_bag`.
 
     Arguments: as `cr.nn.Embedding`; `mode`, "sum", "mean" or "max"; `include_last_offset`, whether the last offset is
-    the end of the last bag. The category `padding_idx` takes no part.
+    the end of the last bag. The category `padding_idx` takes no part. The order is PyTorch's.
     Input: x, categories (bags, size of a bag), or (n,) with `offsets` (bags,), the places at which bags begin;
     `per_sample_weights`, for sums: factors of the shape of x. Output: shape (bags, embedding_dim).
     Errors: as `cr.nn.Embedding`; ValueError for another mode; in a call, those of `cr.nn.functional.embedding_bag`.
@@ -171,17 +172,19 @@ class EmbeddingBag(_Table):
         embedding_dim: int,
         max_norm: float | None = None,
         norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
         mode: str = "mean",
         sparse: bool = False,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         if mode not in ("sum", "mean", "max"):
             raise ValueError(f'EmbeddingBag: mode must be "sum", "mean" or "max", got {mode!r}')
         self.mode, self.include_last_offset = mode, bool(include_last_offset)
-        self._initialize(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, sparse, dtype, generator)
+        options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        self._initialize(num_embeddings, embedding_dim, *options, dtype, generator)
 
     def forward(self, x: Any, offsets: Any = None, per_sample_weights: Any = None) -> Tensor:
         weight: Any = self.weight
@@ -191,12 +194,13 @@ class EmbeddingBag(_Table):
             categories("EmbeddingBag", x),
             weight,
             offsets,
-            self.mode,
-            per_sample_weights,
-            self.include_last_offset,
-            self.padding_idx,
             self.max_norm if self.training else None,
             self.norm_type,
+            self.scale_grad_by_freq,
+            self.mode,
+            per_sample_weights=per_sample_weights,
+            include_last_offset=self.include_last_offset,
+            padding_idx=self.padding_idx,
         )
 
     def config(self) -> dict[str, Any]:

@@ -13,10 +13,18 @@ import numpy.typing as npt
 
 from .. import ops
 from .._tensor import tensor
-from .._util.dtypes import FLOATS
+from .._util.dtypes import FLOATS, default_dtype
 from ..random import Generator, given_or_default
 
-__all__ = ["check_init", "draw_bias", "draw_normal", "draw_uniform", "draw_weight", "without_initial_weights"]
+__all__ = [
+    "check_init",
+    "draw_bias",
+    "draw_normal",
+    "draw_uniform",
+    "draw_weight",
+    "float_dtype",
+    "without_initial_weights",
+]
 
 _INITS = ("glorot", "he", "torch")
 
@@ -43,11 +51,16 @@ def without_initial_weights(limit: int) -> Iterator[None]:
         _drawing.limit = before
 
 
-def check_init(name: str, init: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+def check_init(name: str, init: str, dtype: npt.DTypeLike | None) -> np.dtype[Any]:
     """Return the dtype; ValueError for an unknown init, TypeError for another dtype than float32 and float64."""
     if init not in _INITS:
         raise ValueError(f"{name}: init must be one of {', '.join(_INITS)}, got {init!r}")
-    kind = np.dtype(dtype)
+    return float_dtype(name, dtype)
+
+
+def float_dtype(name: str, dtype: npt.DTypeLike | None) -> np.dtype[Any]:
+    """The dtype of a layer, by default that of `cr.set_default_dtype`; TypeError unless it is float32 or float64."""
+    kind = default_dtype() if dtype is None else np.dtype(dtype)
     if kind not in FLOATS:
         raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
     return kind

@@ -14,7 +14,7 @@ from .._tensor import Tensor
 from .._util.arrays import aligned_full, is_aligned
 from .._util.mode import grad_mode
 from ..autodiff._sweeps import check_overwrite
-from ._conversions import Conversions, state_values
+from ._conversions import Conversions, in_dtype, state_values
 from ._hooks import HOOKS, Hooks
 from ._members import Members
 from ._predict_cache import PredictCache
@@ -249,11 +249,11 @@ class Module(Hooks, Conversions, Members):
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike | Tensor], strict: bool = True) -> None:
         """Overwrite the parameters and buffers with these values; on an error, nothing changes.
 
-        Arguments: `state`, values by name, each of its tensor's shape and dtype, or a `state_dict` of PyTorch, whose
-        tensors are transposed where its layers keep theirs so; `strict`, whether names that are missing or unknown are
-        an error (else they are ignored).
-        Errors: ValueError naming missing and unknown names or the shapes; TypeError naming the dtypes; RuntimeError
-        inside `cr.grad` and other transformations if a derivative would be lost.
+        Arguments: `state`, values by name, each of its tensor's shape: arrays are rounded to its dtype, a `cr.Tensor`
+        must have it; or a `state_dict` of PyTorch, whose tensors are transposed where its layers keep theirs so;
+        `strict`, whether names that are missing or unknown are an error (else they are ignored).
+        Errors: ValueError naming missing and unknown names, the shapes, or a number beyond float32; TypeError naming
+        the dtypes; RuntimeError inside `cr.grad` and other transformations if a derivative would be lost.
 
         >>> import chainrule as cr
         >>> a, b = cr.nn.Linear(3, 2), cr.nn.Linear(3, 2)
@@ -275,8 +275,7 @@ class Module(Hooks, Conversions, Members):
             check_overwrite(f"load_state_dict: {name}", tensor, value)
             if value.shape != tensor.shape:
                 raise ValueError(f"load_state_dict: {name} has shape {tensor.shape}, the value {value.shape}")
-            if value.dtype != tensor.dtype:
-                raise TypeError(f"load_state_dict: {name} is {tensor.dtype}, the value {value.dtype}")
+            values[name] = in_dtype(value, tensor.dtype, name)
         with _core.writing(tensor._data for tensor in tensors.values()):
             for name, value in values.items():
                 tensors[name].copy_(value)
@@ -311,7 +310,7 @@ class Module(Hooks, Conversions, Members):
         in it, such as `Standardize`; integers stay what they are if it does not take floats), or one row: a 1-D array
         of `in_features` numbers; a tuple of arrays for a model of several inputs, or a dict, by the names of the
         arguments of `forward`, of which integers and bools stay what they are; `batch_size`, at least 1: rows at a time
-        if the model is not compiled, as with several inputs.
+        if the model is not compiled.
         Returns: an ndarray (n, ...) with the model's outputs, without the row axis for a single row; a tuple or a dict
         of them if the model returns one.
         Errors: TypeError if X has values other than numbers; ValueError for batch_size < 1, or from the layers.

@@ -11,17 +11,11 @@ import numpy.typing as npt
 from .. import ops
 from .._tensor import Tensor
 from .._util.checks import check_number, check_size, is_integer
-from .._util.dtypes import FLOATS, INT64
+from .._util.dtypes import INT64
 from .._util.exports import own_names
 from ..ops._op import OPS, apply
+from ._init import float_dtype
 from ._module import Buffer, Module, Parameter, Stored
-
-
-def _float(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
-    kind = np.dtype(dtype)
-    if kind not in FLOATS:
-        raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
-    return kind
 
 
 class _Norm(Module):
@@ -30,8 +24,8 @@ class _Norm(Module):
     weight: Parameter | None
     bias: Parameter | None
 
-    def _make_affine(self, shape: tuple[int, ...], weight: bool, bias: bool, dtype: npt.DTypeLike) -> None:
-        self.dtype = _float(type(self).__name__, dtype)
+    def _make_affine(self, shape: tuple[int, ...], weight: bool, bias: bool, dtype: npt.DTypeLike | None) -> None:
+        self.dtype = float_dtype(type(self).__name__, dtype)
         self.weight = Parameter(np.ones(shape, self.dtype)) if weight else None
         self.bias = Parameter(np.zeros(shape, self.dtype)) if bias else None
 
@@ -49,7 +43,7 @@ class _BatchNorm(_Norm):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         name = type(self).__name__
         self.num_features = check_size(f"{name}: num_features", num_features)
@@ -182,7 +176,7 @@ class LayerNorm(_Norm):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         self.normalized_shape = _shape_of("LayerNorm", normalized_shape)
         self.eps = check_number("LayerNorm: eps", eps)
@@ -230,7 +224,7 @@ class RMSNorm(_Norm):
         normalized_shape: int | Sequence[int],
         eps: float | None = None,
         elementwise_affine: bool = True,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         self.normalized_shape = _shape_of("RMSNorm", normalized_shape)
         self.eps = None if eps is None else check_number("RMSNorm: eps", eps)
@@ -279,7 +273,7 @@ class GroupNorm(_Norm):
         num_channels: int,
         eps: float = 1e-5,
         affine: bool = True,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         self.num_groups = check_size("GroupNorm: num_groups", num_groups)
         self.num_channels = check_size("GroupNorm: num_channels", num_channels)
@@ -316,7 +310,7 @@ class _InstanceNorm(_Norm):
     _ndim, _shapes = 0, ""
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, *, affine: bool = False, dtype: npt.DTypeLike = np.float32
+        self, num_features: int, eps: float = 1e-5, *, affine: bool = False, dtype: npt.DTypeLike | None = None
     ) -> None:
         name = type(self).__name__
         self.num_features = check_size(f"{name}: num_features", num_features)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +24,7 @@ __all__ = ["MAX_CLASSES", "Output", "are_classes", "infer_kind", "loss_for", "ou
 MAX_CLASSES = 20  # integers with more distinct values are treated as continuous
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """`distribution` of the target, whose mean is `link(scores)`; `loss`: its negative log likelihood of the scores."""
 
     distribution: str
@@ -107,7 +105,7 @@ class Output(Linear):
         in_features: int,
         out_features: int = 1,
         bias: bool = True,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         init: str = "glorot",
         generator: Generator | None = None,
         *,

@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from .. import ops
 from .._ir.shapes import product
 from .._tensor import Tensor, tensor
 from .._util.checks import check_integer, check_number, check_size
-from .._util.dtypes import FLOATS
 from .._util.exports import own_names
 from ..random import Generator
-from ._init import draw_normal, draw_uniform
+from ._init import draw_normal, draw_uniform, float_dtype
 from ._module import Module, Parameter, Stored
 
 
@@ -54,16 +52,14 @@ class PeriodicEmbedding(Module):
         embedding_dim: int = 4,
         num_frequencies: int = 16,
         frequency_scale: float = 0.1,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         self.in_features = check_size("PeriodicEmbedding: in_features", in_features)
         self.embedding_dim = check_integer("PeriodicEmbedding: embedding_dim", embedding_dim, 2)
         self.num_frequencies = check_size("PeriodicEmbedding: num_frequencies", num_frequencies)
         self.frequency_scale = check_number("PeriodicEmbedding: frequency_scale", frequency_scale)
-        kind = np.dtype(dtype)
-        if kind not in FLOATS:
-            raise TypeError(f"PeriodicEmbedding: dtype must be float32 or float64, got {kind}")
+        kind = float_dtype("PeriodicEmbedding", dtype)
         count = tensor(float(self.num_frequencies), dtype=kind)
         bound = ops.sqrt(ops.div(tensor(1.0, dtype=kind), count)).item()
         waves, columns = (self.in_features, 1, self.num_frequencies), self.embedding_dim - 1

@@ -82,6 +82,45 @@ class MaxPool1d(_MaxPool):
     _axes = 1
 
 
+class _MaxUnpool(_Pool):
+    _names = ("kernel_size", "stride", "padding")
+
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
+        self._initialize(kernel_size, stride, padding)
+
+    def forward(self, x: Tensor, indices: Any, output_size: Any = None) -> Tensor:
+        unpool = _pool.max_unpool2d if self._axes == 2 else _pool.max_unpool1d
+        return unpool(x, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """The maxima of `cr.nn.MaxPool2d` at their places, 0 elsewhere; arguments as `cr.nn.functional.max_unpool2d`.
+
+    Input: x of shape (n, channels, h, w), or one image; the indices that the pool returned, and possibly the
+    `output_size`, the shape that it took. Output: shape (n, channels, oh, ow).
+
+    >>> import chainrule as cr
+    >>> pool, unpool = cr.nn.MaxPool2d(2, return_indices=True), cr.nn.MaxUnpool2d(2)
+    >>> maxima, places = pool(cr.zeros(2, 3, 5, 4))
+    >>> unpool(maxima, places).shape, unpool(maxima, places, output_size=(5, 4)).shape
+    ((2, 3, 4, 4), (2, 3, 5, 4))
+    """
+
+    _axes = 2
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """The maxima of `cr.nn.MaxPool1d` at their places, 0 elsewhere; as `cr.nn.MaxUnpool2d`.
+
+    >>> import chainrule as cr
+    >>> pool, unpool = cr.nn.MaxPool1d(2, return_indices=True), cr.nn.MaxUnpool1d(2)
+    >>> unpool(*pool(cr.zeros(2, 3, 4))).shape
+    (2, 3, 4)
+    """
+
+    _axes = 1
+
+
 class AvgPool2d(_Pool):
     """The mean of each window; arguments as `cr.avg_pool2d`.
 

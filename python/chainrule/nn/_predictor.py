@@ -10,12 +10,10 @@ import numpy.typing as npt
 
 from .._util.arrays import real_array
 from .._util.errors import CompileError
-from ..compiler.entries import without_changes
-from ..compiler.jit import Compiled
-from ..compiler.watch import UnwatchableError, Watch
 from ._evaluate import Model, input_dtype, predict_several, time_first
 from ._inputs import call_with, has_several
-from ._predict_cache import BLOCK_ROWS, bind, features_of, guarded, refuse_differentiated, trace
+from ._predict_cache import features_of, refuse_differentiated
+from ._predict_programs import BLOCK_ROWS, bind, entries_of, guarded, trace
 
 __all__ = ["Predictor"]
 
@@ -70,6 +68,8 @@ class Predictor:
 
 def _of_several(model: Model, row_shape: Any) -> Run:
     """A function from the rows of several inputs to the outputs of the model as it is at each call."""
+    from ..compiler.jit import Compiled
+
     compiled = Compiled(lambda x: call_with(model, x), watched=(model,))
     expected = _keyed(row_shape)
 
@@ -96,6 +96,9 @@ def _keyed(several: Any) -> dict[Any, Any]:
 
 def _following(model: Model, shape: tuple[int, ...]) -> Run:
     """A function from rows to the outputs of the model as it is at each call."""
+    from ..compiler.entries import without_changes
+    from ..compiler.watch import UnwatchableError, Watch
+
     dtype = input_dtype(model)
     try:
         watch = Watch([model])
@@ -110,7 +113,7 @@ def _following(model: Model, shape: tuple[int, ...]) -> Run:
             raise ValueError(f"predict: x must have shape (n, {', '.join(map(str, shape))}), got {array.shape}")
         return array
 
-    entries = watch.with_versions(guarded(plan))
+    entries = entries_of(watch, guarded(plan))
     return bind(
         lambda: model,
         dtype,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from .._tensor import sequence_numbers
@@ -13,17 +12,27 @@ from .._tensor import sequence_numbers
 __all__ = ["Call", "call_recorder", "record_module_calls"]
 
 
-@dataclass(frozen=True, eq=False)
 class Call:
-    """One call: it created the tensors with numbers from `first` up to, but not including, `end`."""
+    """One call: it created the tensors with numbers from `first` up to, but not including, `end`.
 
-    module: Any  # a Module, which is defined above this file
-    inputs: tuple[Any, ...]
-    output: Any
-    first: int
-    end: int
-    outermost: bool  # not inside another recorded call
-    innermost: bool  # has no recorded call inside
+    `module` is a Module, which is defined above this file; `outermost`: not inside another recorded call; `innermost`:
+    has no recorded call inside.
+    """
+
+    __slots__ = ("end", "first", "innermost", "inputs", "module", "outermost", "output")
+
+    def __init__(
+        self,
+        module: Any,
+        inputs: tuple[Any, ...],
+        output: Any,
+        first: int,
+        end: int,
+        outermost: bool,
+        innermost: bool,
+    ) -> None:
+        self.module, self.inputs, self.output = module, inputs, output
+        self.first, self.end, self.outermost, self.innermost = first, end, outermost, innermost
 
 
 class _CallRecorder(threading.local):

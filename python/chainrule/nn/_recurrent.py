@@ -12,12 +12,11 @@ from .. import ops
 from .._ir.shapes import product
 from .._tensor import Tensor, tensor
 from .._util.checks import check_number, check_size
-from .._util.dtypes import FLOATS
 from .._util.exports import own_names
 from ..ops._dropout import dropout
 from ..ops._operands import as_tensor
 from ..random import Generator
-from ._init import draw_uniform
+from ._init import draw_uniform, float_dtype
 from ._module import Module, Parameter, Stored
 
 State = Tensor | tuple[Tensor, Tensor] | None
@@ -44,14 +43,12 @@ class _Recurrence(Module):
         first: Tensor = getattr(self, "weight_ih" if isinstance(self, _OneStep) else "weight_ih_l0")
         return first
 
-    def _begin(self, input_size: int, hidden_size: int, bias: bool, dtype: npt.DTypeLike) -> np.dtype[Any]:
-        name, kind = type(self).__name__, np.dtype(dtype)
+    def _begin(self, input_size: int, hidden_size: int, bias: bool, dtype: npt.DTypeLike | None) -> np.dtype[Any]:
+        name = type(self).__name__
         self.input_size = check_size(f"{name}: input_size", input_size)
         self.hidden_size = check_size(f"{name}: hidden_size", hidden_size)
         self.bias = bool(bias)
-        if kind not in FLOATS:
-            raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
-        return kind
+        return float_dtype(name, dtype)
 
     def _set_nonlinearity(self, nonlinearity: str) -> None:
         if nonlinearity not in ("tanh", "relu"):
@@ -69,22 +66,28 @@ class _Recurrence(Module):
         for name, shape in self._shapes(inputs).items():
             setattr(self, name + suffix, Parameter(draw_uniform(shape, bound, kind, generator)))
 
+    def _projected(self, x: Tensor, suffix: str) -> Tensor:
+        """What the inputs (..., inputs) add to the gates, and the biases that can be added to it."""
+        weight = getattr(self, f"weight_ih{suffix}")
+        if not self.bias:
+            return ops.linear(x, weight)
+        of_x, of_h = getattr(self, f"bias_ih{suffix}"), getattr(self, f"bias_hh{suffix}")
+        if self._gates != 3:
+            return ops.linear(x, weight, ops.add(of_x, of_h))
+        at = 2 * self.hidden_size  # the last third of the second bias is multiplied by the reset gate
+        return ops.linear(x, weight, ops.concatenate([ops.add(of_x, of_h)[:at], of_x[at:]]))
+
     def _steps(
-        self, x: Tensor, h: Tensor, c: Tensor | None, suffix: str, **order: bool
+        self, projected: Tensor, h: Tensor, c: Tensor | None, suffix: str, **order: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """All states, and the last cell state, for inputs over time."""
-        weight_ih, weight_hh = getattr(self, f"weight_ih{suffix}"), getattr(self, f"weight_hh{suffix}")
-        bias = ops.add(getattr(self, f"bias_ih{suffix}"), getattr(self, f"bias_hh{suffix}")) if self.bias else None
+        """All states, and the last cell state, for projected inputs over time."""
+        weight = getattr(self, f"weight_hh{suffix}")
         if self._has_cell:
-            return ops.lstm(ops.linear(x, weight_ih, bias), h, c, weight_hh, **order)
+            return ops.lstm(projected, h, c, weight, **order)
         if self._gates == 1:
-            return ops.rnn(ops.linear(x, weight_ih, bias), h, weight_hh, self.nonlinearity, **order), None
-        if bias is None:
-            return ops.gru(ops.linear(x, weight_ih), h, weight_hh, **order), None
-        # The last third of the second bias is multiplied by the reset gate.
-        of_x, of_h, at = getattr(self, f"bias_ih{suffix}"), getattr(self, f"bias_hh{suffix}"), 2 * self.hidden_size
-        projected = ops.linear(x, weight_ih, ops.concatenate([bias[:at], of_x[at:]]))
-        return ops.gru(projected, h, weight_hh, of_h[at:], **order), None
+            return ops.rnn(projected, h, weight, self.nonlinearity, **order), None
+        bias = getattr(self, f"bias_hh{suffix}")[2 * self.hidden_size :] if self.bias else None
+        return ops.gru(projected, h, weight, bias, **order), None
 
     def _checked_states(self, state: Any, shape: tuple[int, ...], like: Tensor) -> list[Tensor]:
         """The state h, or h and c, each of this shape; 0 for None."""
@@ -127,7 +130,7 @@ class _Layer(_Recurrence):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         name = type(self).__name__
@@ -146,6 +149,10 @@ class _Layer(_Recurrence):
 
     def forward(self, x: Any, state: State = None) -> Any:
         """Return the states of the last layer over time, and the last state of each layer and direction."""
+        if hasattr(x, "batch_sizes"):  # a PackedSequence, whose class is loaded where it is first used
+            from ._packed import run_packed
+
+            return run_packed(self, x, state)
         x = self._of_layer(x, "(rows, steps, features)" if self.batch_first else "(steps, rows, features)", (2, 3))
         time, count, alone = int(self.batch_first), self.num_layers * (1 + self.bidirectional), x.ndim == 2
         if alone:
@@ -168,7 +175,9 @@ class _Layer(_Recurrence):
             for way in range(per_layer):
                 at, suffix = n * per_layer + way, f"_l{n}" + "_reverse" * way
                 c = begin[1][at] if self._has_cell else None
-                y, last_c = self._steps(x, begin[0][at], c, suffix, batch_first=bool(time), reverse=bool(way))
+                y, last_c = self._steps(
+                    self._projected(x, suffix), begin[0][at], c, suffix, batch_first=bool(time), reverse=bool(way)
+                )
                 end = 0 if way else -1
                 found.append(y)
                 states.append(y[:, end] if time else y[end])
@@ -212,8 +221,9 @@ class RNN(_Layer):
     whether to add biases; `batch_first`, whether inputs and outputs are (rows, steps, features) in place of (steps,
     rows, features), as `cr.fit` and `predict` need them; `dropout`, the probability of a zero between layers;
     `bidirectional`; `dtype`, float32 or float64; `generator` (default: the one that `cr.manual_seed` seeds).
-    Input: x (steps, rows, input_size), or (steps, input_size) without rows; the states before the first step (layers *
-    directions, rows, hidden_size), None for 0. Output: (the last layer's states over time, the last states).
+    Input: x (steps, rows, input_size), or (steps, input_size) without rows, or a `PackedSequence` of
+    `cr.nn.utils.rnn`; the states before the first step (layers * directions, rows, hidden_size), None for 0. Output:
+    (the last layer's states over time, the last states), of each sequence its own last ones.
     Errors: ValueError for sizes, options and shapes; TypeError for another dtype.
 
     >>> import numpy as np
@@ -234,7 +244,7 @@ class RNN(_Layer):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         self._set_nonlinearity(nonlinearity)
@@ -292,7 +302,7 @@ class _OneStep(_Recurrence):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         kind = self._begin(input_size, hidden_size, bias, dtype)
@@ -304,7 +314,7 @@ class _OneStep(_Recurrence):
         shape = (*x.shape[:-1], self.hidden_size)
         begin = [ops.reshape(t, (-1, self.hidden_size)) for t in self._checked_states(state, shape, x)]
         steps = ops.reshape(x, (1, product(x.shape[:-1]), self.input_size))
-        y, c = self._steps(steps, begin[0], begin[1] if self._has_cell else None, "")
+        y, c = self._steps(self._projected(steps, ""), begin[0], begin[1] if self._has_cell else None, "")
         h = ops.reshape(y, shape)
         return h if c is None else (h, ops.reshape(c, shape))
 
@@ -339,7 +349,7 @@ class RNNCell(_OneStep):
         hidden_size: int,
         bias: bool = True,
         nonlinearity: str = "tanh",
-        dtype: npt.DTypeLike = np.float32,
+        dtype: npt.DTypeLike | None = None,
         generator: Generator | None = None,
     ) -> None:
         self._set_nonlinearity(nonlinearity)

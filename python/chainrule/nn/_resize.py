@@ -15,7 +15,8 @@ class Upsample(Module):
     """Images or signals of another size, `cr.nn.functional.interpolate`.
 
     Arguments: `size` of the result, or `scale_factor`; `mode`, "nearest", "nearest-exact", "linear" (of signals),
-    "bilinear" (of images) or "area"; `align_corners`, for the linear ones; `recompute_scale_factor`.
+    "bilinear" or "bicubic" (of images) or "area"; `align_corners`, for the linear and cubic ones;
+    `recompute_scale_factor`.
     Input: x of shape (n, channels, h, w) or (n, channels, l). Output: of the new size.
     Errors: in a call, those of `cr.nn.functional.interpolate`.
 

@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from .. import ops
 from .._tensor import Tensor, tensor
 from .._util.checks import check_size
-from .._util.dtypes import FLOATS
 from .._util.exports import own_names
+from ._init import float_dtype
 from ._module import Module, Parameter, Stored
 
 
 class _Units(Module):
     """One weight for each unit: axis 1 of x, axis 0 of a vector."""
 
-    def __init__(self, num_parameters: int, init: float, dtype: npt.DTypeLike) -> None:
+    def __init__(self, num_parameters: int, init: float, dtype: npt.DTypeLike | None) -> None:
         name = type(self).__name__
         self.num_parameters, self.init = check_size(f"{name}: num_parameters", num_parameters), float(init)
-        kind = np.dtype(dtype)
-        if kind not in FLOATS:
-            raise TypeError(f"{name}: dtype must be float32 or float64, got {kind}")
+        kind = float_dtype(name, dtype)
         self.weight = Parameter(ops.broadcast_to(tensor(self.init, dtype=kind), (self.num_parameters,)).numpy())
 
     @classmethod
@@ -62,7 +59,7 @@ class Scale(_Units):
     (2, 3)
     """
 
-    def __init__(self, num_parameters: int, init: float = 1.0, dtype: npt.DTypeLike = np.float32) -> None:
+    def __init__(self, num_parameters: int, init: float = 1.0, dtype: npt.DTypeLike | None = None) -> None:
         super().__init__(num_parameters, init, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,7 +86,7 @@ class ParametricActivation(_Units):
     """
 
     def __init__(
-        self, activation: str, num_parameters: int, init: float = 1.0, dtype: npt.DTypeLike = np.float32
+        self, activation: str, num_parameters: int, init: float = 1.0, dtype: npt.DTypeLike | None = None
     ) -> None:
         if not isinstance(activation, str) or activation not in _ACTIVATIONS:
             raise ValueError(

@@ -25,6 +25,8 @@ from ..ops._embedding import embedding_bag as embedding_bag
 from ..ops._pad import pad_last as _pad_last
 from ..ops._pool import avg_pool1d as avg_pool1d
 from ..ops._pool import max_pool1d as max_pool1d
+from ..ops._pool import max_unpool1d as max_unpool1d
+from ..ops._pool import max_unpool2d as max_unpool2d
 from ..ops._resize import interpolate as interpolate
 from ..ops._resize import pixel_shuffle as pixel_shuffle
 from ..ops._resize import pixel_unshuffle as pixel_unshuffle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 
@@ -209,16 +209,27 @@ def minimum(a: Any, b: Any) -> Tensor:
     return apply(_MINIMUM, pair(a, b))
 
 
-def where(condition: Any, a: Any, b: Any) -> Tensor:
+@overload
+def where(condition: Any, a: Any, b: Any) -> Tensor: ...
+@overload
+def where(condition: Any) -> tuple[Tensor, ...]: ...
+def where(condition: Any, a: Any = None, b: Any = None) -> Tensor | tuple[Tensor, ...]:
     """Select elementwise, a where the condition is true, else b.
 
-    Arguments: `condition`, bool; `a`, `b`, of dtypes as in `cr.add`; the three shapes broadcast.
+    Arguments: `condition`, bool; `a`, `b`, of dtypes as in `cr.add`; the three shapes broadcast. Without a and b:
+    `cr.nonzero(condition)`.
 
     >>> import chainrule as cr
     >>> x = cr.tensor([-1.0, 2.0])
     >>> cr.where(x > 0, x, 0.0).numpy()
     array([0., 2.], dtype=float32)
     """
+    if a is None and b is None:
+        from ._values import nonzero
+
+        return cast("tuple[Tensor, ...]", nonzero(condition))
+    if a is None or b is None:
+        raise TypeError("where: expected where(condition, a, b) or where(condition)")
     return apply(_WHERE, (own(condition), *pair(a, b)))
 
 

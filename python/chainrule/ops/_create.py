@@ -12,13 +12,19 @@ import numpy.typing as npt
 from .._tensor import Tensor
 from .._util.arrays import cast_array
 from .._util.checks import check_integer, check_total, is_integer
-from .._util.dtypes import BOOL, CODES, FLOAT32, FLOAT64, INT64, Array
+from .._util.device import check_device
+from .._util.dtypes import BOOL, CODES, FLOAT64, INT64, Array, default_dtype
 from .._util.exports import own_names
 from ..random import Generator, given_or_default
 
 
-def _shape(name: str, given: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape of `f(2, 3)` or `f((2, 3))`."""
+def _shape(name: str, given: tuple[Any, ...], size: Any = None, device: Any = None) -> tuple[int, ...]:
+    """The shape of `f(2, 3)`, `f((2, 3))` or, as in PyTorch, `f(size=(2, 3))`; a device can but be the CPU."""
+    check_device(device)
+    if size is not None:
+        if given:
+            raise TypeError(f"{name}: the lengths {given} and size={size!r} are the same argument, given twice")
+        given = (size,)
     shape = given[0] if len(given) == 1 and not is_integer(given[0]) else given
     if not isinstance(shape, (tuple, list)) or not all(is_integer(n) for n in shape):
         raise TypeError(f"{name}: expected lengths, {name}(2, 3) or {name}((2, 3)), got {given!r}")
@@ -27,9 +33,9 @@ def _shape(name: str, given: tuple[Any, ...]) -> tuple[int, ...]:
     return checked
 
 
-def _dtype(name: str, dtype: npt.DTypeLike | None, default: np.dtype[Any]) -> np.dtype[Any]:
+def _dtype(name: str, dtype: npt.DTypeLike | None, default: np.dtype[Any] | None = None) -> np.dtype[Any]:
     if dtype is None:
-        return default
+        return default or default_dtype()
     kind = np.dtype(dtype)
     if kind not in CODES:
         raise TypeError(f"{name}: dtype must be float32, float64, int64 or bool, got {kind}")
@@ -37,36 +43,47 @@ def _dtype(name: str, dtype: npt.DTypeLike | None, default: np.dtype[Any]) -> np
 
 
 def _new(data: Any, requires_grad: bool) -> Tensor:
-    tensor = Tensor._wrap(data)
+    return _required(Tensor._wrap(data), requires_grad)
+
+
+def _required(tensor: Tensor, requires_grad: bool) -> Tensor:
     if requires_grad:
         tensor.requires_grad = True
     return tensor
 
 
-def zeros(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *shape: Any, size: Any = None, dtype: npt.DTypeLike | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of zeros.
 
-    Arguments: `shape`, lengths, `zeros(2, 3)` or `zeros((2, 3))`; `dtype`, float32 by default; `requires_grad`.
-    Errors: TypeError for lengths that are not integers and for other dtypes, ValueError for negative lengths.
+    Arguments: `shape`, lengths, `zeros(2, 3)`, `zeros((2, 3))` or `zeros(size=(2, 3))`; `dtype`, by default float32;
+    `device`, None or "cpu", as in all functions that take one; `requires_grad`.
+    Errors: TypeError for lengths that are not integers and for other dtypes, ValueError for negative lengths and other
+    devices.
 
     >>> import chainrule as cr
     >>> cr.zeros(2, 3).shape, cr.zeros((2,), dtype="int64").tolist()
     ((2, 3), [0, 0])
     """
-    return _new(np.zeros(_shape("zeros", shape), _dtype("zeros", dtype, FLOAT32)), requires_grad)
+    return _new(np.zeros(_shape("zeros", shape, size, device), _dtype("zeros", dtype)), requires_grad)
 
 
-def ones(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *shape: Any, size: Any = None, dtype: npt.DTypeLike | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of ones; arguments as `cr.zeros`.
 
     >>> import chainrule as cr
     >>> cr.ones(2).tolist()
     [1.0, 1.0]
     """
-    return _new(np.ones(_shape("ones", shape), _dtype("ones", dtype, FLOAT32)), requires_grad)
+    return _new(np.ones(_shape("ones", shape, size, device), _dtype("ones", dtype)), requires_grad)
 
 
-def empty(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *shape: Any, size: Any = None, dtype: npt.DTypeLike | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor to be overwritten: zeros, because what memory held before would differ from run to run.
 
     Arguments as `cr.zeros`.
@@ -75,40 +92,63 @@ def empty(*shape: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool =
     >>> cr.empty(2, 3).copy_([[1.0, 2.0, 3.0]] * 2).shape
     (2, 3)
     """
-    return _new(np.zeros(_shape("empty", shape), _dtype("empty", dtype, FLOAT32)), requires_grad)
+    return _new(np.zeros(_shape("empty", shape, size, device), _dtype("empty", dtype)), requires_grad)
 
 
 def full(
-    shape: int | Sequence[int], fill_value: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False
+    shape: int | Sequence[int] | None = None,
+    fill_value: Any = None,
+    dtype: npt.DTypeLike | None = None,
+    requires_grad: bool = False,
+    *,
+    size: Any = None,
+    device: Any = None,
 ) -> Tensor:
     """A tensor of one number.
 
-    Arguments: `shape`; `fill_value`; `dtype`, by default float32 for floats, int64 for integers, bool for bools.
+    Arguments: `shape`; `fill_value`; `dtype`, by default as `cr.tensor`.
     Errors: as `cr.tensor` for the number, as `cr.zeros` for the shape.
 
     >>> import chainrule as cr
     >>> cr.full((2,), 0.5).tolist(), cr.full(2, 3).dtype
     ([0.5, 0.5], dtype('int64'))
     """
-    lengths = _shape("full", (shape,))
+    if fill_value is None:
+        raise TypeError("full: expected a shape and a number, full((2, 3), 0.5)")
+    lengths = _shape("full", () if shape is None else (shape,), size, device)
     value = Tensor(fill_value, dtype)
     if value.ndim:
         raise ValueError(f"full: expected a number, got values of shape {value.shape}")
     return _new(np.full(lengths, value._data), requires_grad)
 
 
-def eye(n: int, m: int | None = None, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int,
+    m: int | None = None,
+    dtype: npt.DTypeLike | None = None,
+    requires_grad: bool = False,
+    *,
+    device: Any = None,
+) -> Tensor:
     """The identity matrix, or ones on the diagonal of an n x m matrix.
 
     >>> import chainrule as cr
     >>> cr.eye(2).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    rows, columns = _shape("eye", (n, n if m is None else m))
-    return _new(np.eye(rows, columns, dtype=_dtype("eye", dtype, FLOAT32)), requires_grad)
+    rows, columns = _shape("eye", (n, n if m is None else m), None, device)
+    return _new(np.eye(rows, columns, dtype=_dtype("eye", dtype)), requires_grad)
 
 
-def arange(start: float, stop: float | None = None, step: float = 1, *, dtype: npt.DTypeLike | None = None) -> Tensor:
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    *,
+    dtype: npt.DTypeLike | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """The numbers start, start + step, ... below stop (above it for a negative step); `arange(stop)` begins at 0.
 
     Each is start + i * step in float64, rounded once to the dtype.
@@ -125,32 +165,43 @@ def arange(start: float, stop: float | None = None, step: float = 1, *, dtype: n
     if not all(math.isfinite(x) for x in numbers) or step == 0:
         raise ValueError(f"arange: expected finite numbers and a step other than 0, got {numbers}")
     whole = all(is_integer(x) for x in numbers)
-    kind = _dtype("arange", dtype, INT64 if whole else FLOAT32)
+    kind = _dtype("arange", dtype, INT64 if whole else None)
     if whole and kind == INT64:
         check_total("arange", (max(-((int(first) - int(end)) // int(step)), 0),), 8)
-        return Tensor._wrap(np.arange(int(first), int(end), int(step), dtype=INT64))
+        check_device(device)
+        return _new(np.arange(int(first), int(end), int(step), dtype=INT64), requires_grad)
     if kind in (INT64, BOOL):
         raise TypeError(f"arange: {kind} of numbers that are not integers; leave out dtype")
     count = math.ceil((float(end) - float(first)) / float(step))
     check_total("arange", (max(count, 0),), 8)
-    return _rounded(float(first) + np.arange(max(count, 0)) * float(step), kind)
+    check_device(device)
+    return _required(_rounded(float(first) + np.arange(max(count, 0)) * float(step), kind), requires_grad)
 
 
-def linspace(start: float, stop: float, num: int = 50, *, dtype: npt.DTypeLike | None = None) -> Tensor:
+def linspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    *,
+    steps: int | None = None,
+    dtype: npt.DTypeLike | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """`num` numbers at equal distances from start to stop, both included.
 
     Each is start + i * ((stop - start) / (num - 1)) in float64, the last one `stop`, rounded once to the dtype.
 
-    Arguments: finite numbers; `num`, at least 0; `dtype`, float32 by default, or float64.
+    Arguments: finite numbers; `num`, at least 0, also named `steps`; `dtype`, by default float32, or float64.
     Errors: ValueError for other numbers, TypeError for other dtypes.
 
     >>> import chainrule as cr
     >>> cr.linspace(0, 1, 5).tolist()
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
-    count = check_integer("linspace: num", num, 0)
+    count = check_integer("linspace: num", num if steps is None else steps, 0)
     check_total("linspace", (count,), 8)
-    kind = _dtype("linspace", dtype, FLOAT32)
+    kind = _dtype("linspace", dtype)
     if kind.kind != "f":
         raise TypeError(f"linspace: dtype must be float32 or float64, got {kind}")
     first, last = float(start), float(stop)
@@ -159,14 +210,17 @@ def linspace(start: float, stop: float, num: int = 50, *, dtype: npt.DTypeLike |
     values = first + np.arange(count) * ((last - first) / max(count - 1, 1))
     if count > 1:
         values[-1] = last
-    return _rounded(values, kind)
+    check_device(device)
+    return _required(_rounded(values, kind), requires_grad)
 
 
 def _rounded(values: Array, dtype: np.dtype[Any]) -> Tensor:
     return Tensor._wrap(values if dtype == FLOAT64 else cast_array(values, dtype))
 
 
-def zeros_like(x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(
+    x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False, *, device: Any = None
+) -> Tensor:
     """Zeros of the shape and dtype of a tensor or an array; `dtype` for another one.
 
     >>> import chainrule as cr
@@ -174,10 +228,10 @@ def zeros_like(x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool =
     [[0.0, 0.0]]
     """
     shape, kind = _like("zeros_like", x, dtype)
-    return zeros(shape, dtype=kind, requires_grad=requires_grad)
+    return zeros(shape, dtype=kind, device=device, requires_grad=requires_grad)
 
 
-def ones_like(x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def ones_like(x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False, *, device: Any = None) -> Tensor:
     """Ones of the shape and dtype of a tensor or an array; `dtype` for another one.
 
     >>> import chainrule as cr
@@ -185,20 +239,29 @@ def ones_like(x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = 
     [1, 1]
     """
     shape, kind = _like("ones_like", x, dtype)
-    return ones(shape, dtype=kind, requires_grad=requires_grad)
+    return ones(shape, dtype=kind, device=device, requires_grad=requires_grad)
 
 
-def empty_like(x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def empty_like(
+    x: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False, *, device: Any = None
+) -> Tensor:
     """A tensor to be overwritten, of the shape and dtype of a tensor or an array: zeros, see `cr.empty`.
 
     >>> import chainrule as cr
     >>> cr.empty_like([[1.0, 2.0]]).shape
     (1, 2)
     """
-    return zeros_like(x, dtype, requires_grad)
+    return zeros_like(x, dtype, requires_grad, device=device)
 
 
-def full_like(x: Any, fill_value: Any, dtype: npt.DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    x: Any,
+    fill_value: Any,
+    dtype: npt.DTypeLike | None = None,
+    requires_grad: bool = False,
+    *,
+    device: Any = None,
+) -> Tensor:
     """One number in the shape and dtype of a tensor or an array; `dtype` for another one.
 
     >>> import chainrule as cr
@@ -206,7 +269,7 @@ def full_like(x: Any, fill_value: Any, dtype: npt.DTypeLike | None = None, requi
     [5.0, 5.0]
     """
     shape, kind = _like("full_like", x, dtype)
-    return full(shape, fill_value, kind, requires_grad)
+    return full(shape, fill_value, kind, requires_grad, device=device)
 
 
 def _like(name: str, x: Any, dtype: npt.DTypeLike | None) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -216,14 +279,16 @@ def _like(name: str, x: Any, dtype: npt.DTypeLike | None) -> tuple[tuple[int, ..
 
 def rand(
     *shape: Any,
+    size: Any = None,
     dtype: npt.DTypeLike | None = None,
+    device: Any = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Random numbers, uniform in [0, 1).
 
-    Arguments: `shape`, as `cr.zeros`; `dtype`, float32 by default, or float64; `generator`, a `cr.random.Generator`
-    (default: the one that `cr.manual_seed` seeds); `requires_grad`.
+    Arguments: `shape`, as `cr.zeros`; `dtype`, float32 (`cr.set_default_dtype`) or float64; `generator`, a
+    `cr.random.Generator` (default: the one that `cr.manual_seed` seeds); `requires_grad`.
     Every call takes the next stream of the generator, and so does every run of a compiled function.
     Errors: as `cr.zeros`; TypeError for a dtype other than float32 and float64.
 
@@ -231,14 +296,16 @@ def rand(
     >>> cr.rand(2, 3, generator=cr.random.Generator(seed=1)).shape
     (2, 3)
     """
-    lengths, kind = _shape("rand", shape), _dtype("rand", dtype, FLOAT32)
+    lengths, kind = _shape("rand", shape, size, device), _dtype("rand", dtype)
     source = given_or_default(generator)
     return _new(source._uniform(lengths, kind), requires_grad)
 
 
 def randn(
     *shape: Any,
+    size: Any = None,
     dtype: npt.DTypeLike | None = None,
+    device: Any = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -248,12 +315,19 @@ def randn(
     >>> cr.randn((2, 3), generator=cr.random.Generator(seed=1)).shape
     (2, 3)
     """
-    lengths, kind = _shape("randn", shape), _dtype("randn", dtype, FLOAT32)
+    lengths, kind = _shape("randn", shape, size, device), _dtype("randn", dtype)
     source = given_or_default(generator)
     return _new(source._normal(lengths, kind), requires_grad)
 
 
-def rand_like(x: Any, dtype: npt.DTypeLike | None = None, generator: Generator | None = None) -> Tensor:
+def rand_like(
+    x: Any,
+    dtype: npt.DTypeLike | None = None,
+    generator: Generator | None = None,
+    *,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Random numbers, uniform in [0, 1), of the shape and dtype of a tensor or an array.
 
     >>> import chainrule as cr
@@ -261,10 +335,17 @@ def rand_like(x: Any, dtype: npt.DTypeLike | None = None, generator: Generator |
     (2, 3)
     """
     shape, kind = _like("rand_like", x, dtype)
-    return rand(shape, dtype=kind, generator=generator)
+    return rand(shape, dtype=kind, device=device, generator=generator, requires_grad=requires_grad)
 
 
-def randn_like(x: Any, dtype: npt.DTypeLike | None = None, generator: Generator | None = None) -> Tensor:
+def randn_like(
+    x: Any,
+    dtype: npt.DTypeLike | None = None,
+    generator: Generator | None = None,
+    *,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Normal random numbers of the shape and dtype of a tensor or an array.
 
     >>> import chainrule as cr
@@ -272,7 +353,7 @@ def randn_like(x: Any, dtype: npt.DTypeLike | None = None, generator: Generator 
     (2, 3)
     """
     shape, kind = _like("randn_like", x, dtype)
-    return randn(shape, dtype=kind, generator=generator)
+    return randn(shape, dtype=kind, device=device, generator=generator, requires_grad=requires_grad)
 
 
 if not TYPE_CHECKING:

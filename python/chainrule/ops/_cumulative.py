@@ -1,8 +1,8 @@
-"""Cumulative sums and products: linear recurrences along an axis (docs/arithmetic.md)."""
+"""Cumulative sums and products, which are linear recurrences along an axis, and extremes (docs/arithmetic.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,16 +11,19 @@ from .._ir.instruction import Instr
 from .._ir.records import Scan
 from .._ir.shapes import product
 from .._tensor import Tensor
-from .._util.dtypes import FLOATS
+from .._util.dtypes import BOOL, CODES, FLOATS, INT64
 from .._util.exports import own_names
-from ._arithmetic import _float_dtype, add, mul
+from ._arithmetic import add, greater_equal, less_equal, mul, not_equal, where
+from ._cast import astype
+from ._dtypes import common_dtype, converted
 from ._getitem import getitem
-from ._index import as_rows
-from ._names import Dim, by_dim
+from ._index import as_rows, from_rows, gather
+from ._logic import logical_or
+from ._names import Dim, Indexed, by_dim
 from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
-from ._operands import one
+from ._operands import one, own
 from ._reduce import integer_prod, sum
-from ._shape import concatenate, reshape
+from ._shape import broadcast_to, concatenate, reshape
 from ._strides import axes_of
 
 if TYPE_CHECKING:
@@ -33,10 +36,13 @@ if TYPE_CHECKING:
 
 def _scan_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     axis, reverse = attrs
-    _float_dtype(name, specs)
-    x = specs[-1]
+    common = common_dtype(name, [spec.dtype for spec in specs])
+    dtype = common if common in FLOATS else INT64
+    x = Spec(specs[-1].shape, dtype)
+    slots, code, temporaries = converted(specs, [dtype] * len(specs))
     record = Scan(product(x.shape[:axis]), x.shape[axis], product(x.shape[axis + 1 :]), int(reverse))
-    return Plan(x, [Instr(name, x.code, [len(specs)], list(range(len(specs))), record)])
+    code.append(Instr(name, CODES[dtype], [len(specs)], slots, record))
+    return Plan(x, code, temporaries)
 
 
 def _all_but(t: Tensor, axis: int, first: bool) -> Tensor:
@@ -93,8 +99,8 @@ def _flat_or_axis(name: str, x: Any, axis: int | None, names: Dim) -> tuple[Tens
 def cumsum(x: Any, axis: int | None = None, **names: Unpack[Dim]) -> Tensor:
     """Cumulative sum, y[k] = x[0] + ... + x[k] along an axis, as one ascending chain.
 
-    Arguments: `x`, a float tensor; `axis`, also named `dim`; None, the default: x is flattened.
-    Returns: a tensor of x's shape, or flat. Errors: ValueError for an axis out of range, TypeError for dtypes.
+    Arguments: `x`, a tensor; `axis`, also named `dim`; None, the default: x is flattened.
+    Returns: a tensor of x's shape, or flat, of its dtype, int64 for bool. Errors: ValueError for an axis out of range.
 
     >>> import chainrule as cr
     >>> cr.cumsum([1.0, 2.0, 3.0]).tolist()
@@ -114,18 +120,64 @@ def cumprod(x: Any, axis: int | None = None, **names: Unpack[Dim]) -> Tensor:
     [1.0, 2.0, 6.0]
     """
     source, at = _flat_or_axis("cumprod", x, axis, names)
-    return _products(source, at)
+    return _products(source if source.dtype in FLOATS else astype(source, INT64), at)
 
 
 def _products(x: Tensor, axis: int) -> Tensor:
-    """y[k] = x[k] * y[k-1] + -0, where a sum with -0 changes nothing."""
+    """y[k] = x[k] * y[k-1] + -0, where a sum with -0, or with 0 of integers, changes nothing."""
     if x.shape[axis] == 0:
         return x
-    _float_dtype("cumprod", [x])
     before = (slice(None),) * axis
     first = getitem(x, (*before, slice(0, 1)))
     zeros = np.full((*x.shape[:axis], x.shape[axis] - 1, *x.shape[axis + 1 :]), -0.0, x.dtype)
     return apply(_RECURRENCE, (x, concatenate([first, Tensor._wrap(zeros)], axis)), (axis, False))
+
+
+def cummax(x: Any, axis: int | None = None, **names: Unpack[Dim]) -> Indexed:
+    """Cumulative maximum along an axis and its indices, as `torch.cummax`: y[k] = max(x[0], ..., x[k]).
+
+    Of equal elements the last one counts; NaN is greater than all numbers. The gradient goes to the elements found.
+
+    Arguments: `x`, any tensor but bool; `axis`, also named `dim`; None, the default: x is flattened.
+    Returns: a named tuple `(values, indices)`. Errors: ValueError for an axis out of range.
+
+    >>> import chainrule as cr
+    >>> [part.tolist() for part in cr.cummax([2.0, 1.0, 3.0, 3.0])]
+    [[2.0, 2.0, 3.0, 3.0], [0, 0, 2, 3]]
+    """
+    return _extremes("cummax", x, axis, names, greater_equal)
+
+
+def cummin(x: Any, axis: int | None = None, **names: Unpack[Dim]) -> Indexed:
+    """Cumulative minimum along an axis and its indices, as `torch.cummin`; arguments and returns as `cr.cummax`.
+
+    Of equal elements the last one counts; NaN is less than all numbers.
+
+    >>> import chainrule as cr
+    >>> [part.tolist() for part in cr.cummin([2.0, 3.0, 1.0])]
+    [[2.0, 2.0, 1.0], [0, 0, 2]]
+    """
+    return _extremes("cummin", x, axis, names, less_equal)
+
+
+def _extremes(name: str, x: Any, axis: int | None, names: Dim, at_least: Callable[[Tensor, Tensor], Tensor]) -> Indexed:
+    """Each pass compares with what was found up to so many elements before, and doubles their number."""
+    if names:
+        axis, _ = by_dim(name, names, axis)
+    source = own(x)
+    if source.dtype == BOOL:
+        raise TypeError(f"{name}: expected numbers, got bool")
+    source, axis = (reshape(source, -1), 0) if axis is None else (source, axes_of(name, axis, source.ndim)[0])
+    rows = as_rows(source, [axis])
+    found, n = rows.detach(), rows.shape[1]
+    index, step = broadcast_to(Tensor._wrap(np.arange(n)), rows.shape), 1
+    while step < n:
+        (old, new), (old_index, new_index) = ((t[:, :-step], t[:, step:]) for t in (found, index))
+        later = logical_or(at_least(new, old), not_equal(new, new))
+        found = concatenate([found[:, :step], where(later, new, old)], 1)
+        index = concatenate([index[:, :step], where(later, new_index, old_index)], 1)
+        step *= 2
+    return Indexed(*(from_rows(t, source.shape, axis) for t in (gather(rows, index), index)))
 
 
 def prod(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, **names: Unpack[Dim]) -> Tensor:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .._tensor import Tensor
 from .._util.arrays import as_ndarray
 from .._util.checks import check_integer, check_number, is_integer
+from .._util.device import check_device
 from .._util.dtypes import FLOAT32, FLOAT64, FLOATS, INT64
 from .._util.exports import own_names
 from .._util.mode import grad_mode
@@ -31,7 +32,7 @@ from ._arithmetic import (
 )
 from ._cast import astype
 from ._checks import raise_where
-from ._create import _dtype, _like, _rounded, _shape
+from ._create import _dtype, _like, _shape
 from ._cumulative import cumsum
 from ._logic import isfinite, logical_and, logical_not
 from ._math import log, log1p
@@ -54,26 +55,30 @@ def randint(
     *,
     dtype: npt.DTypeLike | None = None,
     generator: Generator | None = None,
+    device: Any = None,
 ) -> Tensor:
     """Random integers from low to high - 1, `randint(low, high, size)`, or below high, `randint(high, size)`.
 
     Arguments: `low` < `high`, integers; `size`, the shape, a tuple or an integer; `dtype`, int64 by default, or a float
     one; `generator`, a `cr.random.Generator` (default: the one that `cr.manual_seed` seeds).
-    Errors: ValueError for an empty range; `cr.CompileError` in a compiled function, where the numbers would be
-    constants. So for `cr.randint_like`, `cr.randperm` and `cr.permutation`.
+    Every call takes the next stream of the generator, and so does every run of a compiled function.
+    Errors: ValueError for an empty range.
 
     >>> import chainrule as cr
     >>> cr.randint(10, (5,), generator=cr.random.Generator(seed=1)).tolist()
     [8, 7, 8, 6, 5]
     """
+    check_device(device)
     if size is None:
         low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
     if size is None or high is None:
         raise TypeError("randint: expected a shape, randint(high, size) or randint(low, high, size)")
     source = given_or_default(generator)
-    drawn = source.integers(_shape("randint", (size,)), low, high)
     kind = _dtype("randint", dtype, INT64)
-    return Tensor._wrap(drawn) if kind == INT64 else _rounded(drawn.astype(FLOAT64), kind)
+    drawn = Tensor._wrap(source._integers(_shape("randint", (size,)), low, high))
+    return drawn if kind == INT64 else astype(astype(drawn, FLOAT64), kind)
 
 
 def randint_like(
@@ -226,15 +231,16 @@ def gumbel_softmax(
     return add(sub(smooth, smooth.detach()), chosen)
 
 
-def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
+def randperm(n: int, *, generator: Generator | None = None, device: Any = None) -> Tensor:
     """A random permutation of 0 .. n-1, as int64.
 
     >>> import chainrule as cr
     >>> sorted(cr.randperm(4).tolist())
     [0, 1, 2, 3]
     """
+    check_device(device)
     source = given_or_default(generator)
-    return Tensor._wrap(source.permutation(check_integer("randperm: n", n, 0)))
+    return Tensor._wrap(source._permutation(check_integer("randperm: n", n, 0)))
 
 
 def permutation(x: Any, *, generator: Generator | None = None) -> Tensor:

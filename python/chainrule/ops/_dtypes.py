@@ -15,7 +15,7 @@ import numpy as np
 from .. import _core
 from .._ir.instruction import Instr
 from .._ir.records import Cast
-from .._util.dtypes import BOOL, CODES, FLOAT32, FLOATS, INT64
+from .._util.dtypes import BOOL, CODES, FLOAT32, FLOATS, INT64, default_dtype
 from ._op import Spec
 
 __all__ = ["common_dtype", "computed_in", "converted", "number_dtype"]
@@ -32,11 +32,11 @@ def common_dtype(name: str, dtypes: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
     return INT64 if INT64 in dtypes else BOOL
 
 
-def number_dtype(value: Any, like: np.dtype[Any] | None = None, real: np.dtype[Any] = FLOAT32) -> np.dtype[Any]:
+def number_dtype(value: Any, like: np.dtype[Any] | None = None, real: np.dtype[Any] | None = None) -> np.dtype[Any]:
     """The dtype of a number beside a tensor of dtype `like`, or alone (None).
 
     That of the tensor if it is a float; otherwise the number's own kind, so that 2.5 beside integers is not cut off. A
-    float beside integers is `real`, a NumPy float alone keeps its width.
+    float beside integers is `real`, by default that of `cr.set_default_dtype`, a NumPy float alone keeps its width.
     """
     if like in FLOATS:
         return like
@@ -44,11 +44,11 @@ def number_dtype(value: Any, like: np.dtype[Any] | None = None, real: np.dtype[A
         return BOOL
     if isinstance(value, int):
         return INT64
-    dtype = getattr(value, "dtype", real)
+    dtype = getattr(value, "dtype", None) or real or default_dtype()
     if dtype.kind in "biu":
         return BOOL if dtype.kind == "b" else INT64
     native = dtype.newbyteorder("=")
-    return np.dtype(native.type) if like is None and native in FLOATS else real
+    return np.dtype(native.type) if like is None and native in FLOATS else real or default_dtype()
 
 
 @cache

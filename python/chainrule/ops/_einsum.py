@@ -11,11 +11,14 @@ import numpy as np
 
 from .._ir.shapes import product
 from .._tensor import Tensor
-from ._arithmetic import _float_dtype, mul
-from ._matmul import matmul
+from .._util.dtypes import BOOL
+from ._arithmetic import mul
+from ._cast import astype
+from ._matmul import matmul, product_dtype
 from ._op import Shape
 from ._operands import one, pair
 from ._rearrange import diagonal
+from ._reduce import any as any_over
 from ._reduce import sum
 from ._shape import reshape, transpose
 
@@ -29,11 +32,11 @@ def einsum(*operands: Any, optimize: Any = True) -> Tensor:
     """Sum of products by Einstein's convention, as `numpy.einsum`: "ij,jk->ik" is the matrix product.
 
     Operands are combined in pairs, each as one matrix product; gradients are those of these parts. Letters are axes;
-    those that the output leaves out are summed, "..." stands for any axes. Without "->" the output has the letters that
-    occur once, in alphabetical order. Axes of length 1 broadcast.
+    those that the output leaves out are summed (of bools: any), "..." stands for any axes. Without "->" the output has
+    the letters that occur once, in alphabetical order. Axes of length 1 broadcast.
 
-    Arguments: `operands`, the subscripts and then tensors of one float dtype, or NumPy's other form, a tensor and a
-    list of numbers in turn; `optimize`, the order of the pairs of three and more operands: True or "greedy" (by
+    Arguments: `operands`, the subscripts and then tensors of dtypes as for `cr.matmul`, or NumPy's other form, a tensor
+    and a list of numbers in turn; `optimize`, the order of the pairs of three and more operands: True or "greedy" (by
     `numpy.einsum_path`), "optimal", False (from left to right), or a path of `numpy.einsum_path`.
     Returns: a tensor with the axes of the output.
     Errors: ValueError for subscripts that do not fit the operands' shapes.
@@ -61,7 +64,7 @@ def einsum(*operands: Any, optimize: Any = True) -> Tensor:
         waiting.append(found)
     ((last, labels),) = waiting
     rest = tuple(i for i, label in enumerate(labels) if label not in output)
-    last, labels = (sum(last, rest) if rest else last), "".join(label for label in labels if label in output)
+    last, labels = _summed(last, rest), "".join(label for label in labels if label in output)
     return transpose(last, [labels.index(label) for label in output])
 
 
@@ -81,8 +84,8 @@ def _arguments(operands: Sequence[Any]) -> tuple[str, list[Tensor]]:
         raise ValueError(f"einsum: there are no operands for {subscripts!r}")
     first = next((x for x in given if isinstance(x, Tensor)), one(given[0]))
     tensors = [x if isinstance(x, Tensor) else pair(first, x)[1] for x in given]
-    _float_dtype("einsum", tensors)
-    return subscripts, tensors
+    dtype = product_dtype("einsum", tensors)
+    return subscripts, [astype(t, dtype) for t in tensors]
 
 
 def _letters(numbers: Iterable[Any]) -> str:
@@ -157,7 +160,14 @@ def _reduced(x: Tensor, labels: Labels, output: Labels, others: Sequence[Labels]
         x, labels = diagonal(x, 0, i, j), labels[:i] + labels[i + 1 : j] + labels[j + 1 :] + label
     elsewhere = "".join((output, *others))
     rest = tuple(i for i, label in enumerate(labels) if label not in elsewhere)
-    return (sum(x, rest) if rest else x), "".join(label for label in labels if label in elsewhere)
+    return _summed(x, rest), "".join(label for label in labels if label in elsewhere)
+
+
+def _summed(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The sum over axes; of bools whether any is True, as NumPy's."""
+    if not axes:
+        return x
+    return any_over(x, axes) if x.dtype == BOOL else sum(x, axes)
 
 
 def _broadcast_dropped(a: Tensor, of_a: Labels, b: Tensor, of_b: Labels) -> tuple[Tensor, Labels]:

@@ -12,7 +12,7 @@ from .._util.arrays import as_ndarray
 from .._util.checks import check_integer, check_number
 from .._util.dtypes import FLOATS, INT64
 from .._util.mode import grad_mode
-from ._arithmetic import _float_dtype, abs, div, equal, greater, greater_equal, less, mul, not_equal, where
+from ._arithmetic import _float_dtype, abs, div, equal, greater, greater_equal, less, mul, not_equal, sub, where
 from ._cast import astype
 from ._math import exp, log, sqrt
 from ._op import OPS, apply
@@ -32,6 +32,8 @@ def embedding(
     padding_idx: int | None = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
 ) -> Tensor:
     """The rows of a table that categories name, y = weight[input].
 
@@ -40,7 +42,8 @@ def embedding(
     Arguments: `input`, integers from 0 to n - 1 of any shape, or floats without fractions; `weight` (n, size), float;
     `padding_idx`, a category whose row gets no gradient, or None (negative: from the end); `max_norm`, before the rows
     are read, those of a larger norm are scaled to it in place, without a record, so that `weight` must be a leaf;
-    `norm_type`, the p of that norm.
+    `norm_type`, the p of that norm; `scale_grad_by_freq`, whether the gradient of a row is divided by the number of
+    categories that name it; `sparse` has no effect: the table decides, a `cr.nn.RowParameter` is updated by rows.
     Returns: a tensor (*input.shape, size).
     Errors: IndexError naming the position of a category out of range; ValueError for shapes, a category with a fraction
     or NaN, a padding_idx out of range; TypeError for dtypes.
@@ -56,22 +59,37 @@ def embedding(
     if max_norm is not None:
         _limit_rows("embedding", table, index, max_norm, norm_type)
     rows = apply(OPS["take"], (table, index))
+    if scale_grad_by_freq:
+        rows = _by_frequency(rows, index, table.shape[0])
     if skipped is None:
         return rows
     padded = equal(astype(reshape(index, (*index.shape, 1)), np.float64), float(skipped))
     return where(padded, rows.detach(), rows)
 
 
+def _by_frequency(rows: Tensor, index: Tensor, n: int) -> Tensor:
+    """The rows (*index.shape, size), whose gradients are divided by how often the index names each."""
+    if not index.size:
+        return rows
+    ones = one(np.ones((index.size, 1), rows.dtype))
+    counts = apply(OPS["index_add"], (ones, reshape(index, -1)), (n,))
+    shared = mul(rows, div(1.0, apply(OPS["take"], (counts, index))))
+    nothing = sub(shared.detach(), shared)
+    return sub(rows.detach(), where(equal(nothing, nothing), nothing, 0.0))  # x - +0 = x, also for -0
+
+
 def embedding_bag(
     input: Any,
     weight: Any,
     offsets: Any = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
     mode: str = "mean",
+    sparse: bool = False,
     per_sample_weights: Any = None,
     include_last_offset: bool = False,
     padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
 ) -> Tensor:
     """Sums, means or maxima of the rows of a table that the categories of a bag name.
 
@@ -79,7 +97,8 @@ def embedding_bag(
     (bags,), the ascending places at which bags begin, the first 0; `weight` (categories, size), float; `mode`, "sum",
     "mean" or "max"; `per_sample_weights`, factors of the rows, of the shape of the input, for sums only;
     `include_last_offset`, whether the last offset is the end of the last bag; `padding_idx`, a category that takes no
-    part, also not in the number of a mean; `max_norm` and `norm_type` as in `cr.nn.functional.embedding`.
+    part, also not in the number of a mean; `max_norm`, `norm_type`, `scale_grad_by_freq` and `sparse` as in
+    `cr.nn.functional.embedding`.
     Returns: a tensor (bags, size); an empty bag is 0.
     Errors: as `cr.nn.functional.embedding`; ValueError for offsets that do not ascend from 0, and for weights in
     another mode.
@@ -101,6 +120,8 @@ def embedding_bag(
     if max_norm is not None:
         _limit_rows(name, table, index, max_norm, norm_type)
     rows = apply(OPS["take"], (table, index))
+    if scale_grad_by_freq:
+        rows = _by_frequency(rows, index, table.shape[0])
     kept = None if skipped is None else not_equal(astype(index, np.float64), float(skipped))
     if per_sample_weights is not None:
         if mode != "sum":

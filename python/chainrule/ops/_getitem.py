@@ -1,4 +1,4 @@
-"""`x[index]` for every kind of index that NumPy has."""
+"""`x[index]` and `x[index] = value` for every kind of index that NumPy has."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from .._tensor import Tensor
 from .._util.dtypes import BOOL, INT64, Array
 from .._util.errors import CompileError
 from .._util.exports import own_names
-from ._index import gather
+from .._util.mode import grad_mode
+from ._index import gather, overlaid
 from ._operands import one
-from ._shape import index_tensor, reshape, slice_of, take
+from ._shape import broadcast_to, index_tensor, reshape, slice_of, take
 
 
 def getitem(x: Any, index: Any) -> Tensor:
@@ -34,7 +35,7 @@ def getitem(x: Any, index: Any) -> Tensor:
     ([1.0, 4.0, 5.0], [2.0, 6.0])
     """
     source = one(x)
-    parts = index if isinstance(index, tuple) else (index,)
+    parts: tuple[Any, ...] = tuple(list(part) if isinstance(part, range) else part for part in _parts(index))
     for part in parts:
         if not _is_basic(part) and not isinstance(part, (Tensor, np.ndarray, list, tuple)):
             raise TypeError(f"index: expected integers, slices, None, ..., integer arrays or masks, got {part!r}")
@@ -46,6 +47,10 @@ def getitem(x: Any, index: Any) -> Tensor:
     if any(isinstance(part, Tensor) and not isinstance(part._data, np.ndarray) for part in arrays):
         return _of_traced(source, arrays)
     return _by_position(source, tuple(part._data if isinstance(part, Tensor) else part for part in arrays))
+
+
+def _parts(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
 
 
 def _is_basic(part: Any) -> bool:
@@ -90,6 +95,21 @@ def _of_traced(source: Tensor, parts: list[Any]) -> Tensor:
         "index: in a compiled function an index that is a tensor selects along one axis, x[:, index], or one element "
         "of each row, x[np.arange(len(x)), index]"
     )
+
+
+def _with_items(x: Tensor, index: Any, value: Any) -> Tensor:
+    """x with `value`, which broadcasts, at every index that `x[index]` takes; the last of repeated indices counts."""
+    places = getitem(Tensor._wrap(np.arange(x.size).reshape(x.shape)), index)
+    found = grad_mode.executor.operand(x, value)
+    new = found if isinstance(found, Tensor) else Tensor._wrap(np.asarray(found))
+    while new.ndim > places.ndim and new.shape[0] == 1:
+        new = reshape(new, new.shape[1:])
+    if new.ndim > places.ndim or any(
+        n not in (1, m) for n, m in zip(reversed(new.shape), reversed(places.shape), strict=False)
+    ):
+        raise ValueError(f"x[index] = value: expected a value that broadcasts to {places.shape}, got shape {new.shape}")
+    rows = (reshape(t, (1, -1)) for t in (x, places, broadcast_to(new, places.shape)))
+    return reshape(overlaid(*rows), x.shape)
 
 
 if not TYPE_CHECKING:

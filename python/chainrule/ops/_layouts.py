@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .._tensor import Tensor
 from .._util.checks import check_integer
 from .._util.exports import own_names
 from ._along import scatter_add
-from ._arithmetic import mul
+from ._arithmetic import mul, where
 from ._getitem import getitem
 from ._names import Dim, by_dim
 from ._operands import one, own, pair
@@ -234,6 +236,37 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     found = [one(t) for t in tensors]
     shape = broadcast_shapes("broadcast_tensors", [t.shape for t in found])
     return tuple(broadcast_to(t, shape) for t in found)
+
+
+def tril(x: Any, k: int = 0, *, diagonal: int = 0) -> Tensor:
+    """The lower triangle of the last two axes: 0 where the column is greater than the row plus `k`, or `diagonal`.
+
+    Errors: ValueError for fewer than two axes.
+
+    >>> import chainrule as cr
+    >>> cr.tril([[1.0, 2.0], [3.0, 4.0]]).tolist()
+    [[1.0, 0.0], [3.0, 4.0]]
+    """
+    return _triangle("tril", x, lambda rows, columns: columns - rows <= k + diagonal)
+
+
+def triu(x: Any, k: int = 0, *, diagonal: int = 0) -> Tensor:
+    """The upper triangle of the last two axes: 0 where the column is less than the row plus `k`, or `diagonal`.
+
+    Errors: ValueError for fewer than two axes.
+
+    >>> import chainrule as cr
+    >>> cr.triu([[1.0, 2.0], [3.0, 4.0]]).tolist()
+    [[1.0, 2.0], [0.0, 4.0]]
+    """
+    return _triangle("triu", x, lambda rows, columns: columns - rows >= k + diagonal)
+
+
+def _triangle(name: str, x: Any, kept: Any) -> Tensor:
+    source = own(x)
+    if source.ndim < 2:
+        raise ValueError(f"{name}: expected at least two axes, got shape {source.shape}")
+    return where(kept(*np.ogrid[: source.shape[-2], : source.shape[-1]]), source, False)
 
 
 if not TYPE_CHECKING:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .._ir.instruction import Instr
 from .._ir.products import Matmul
 from .._ir.shapes import product
 from .._tensor import Tensor
+from .._util.dtypes import CODES, FLOATS
 from ._arithmetic import _float_dtype, add
+from ._dtypes import common_dtype, converted
 from ._op import LINEAR, Attrs, Op, Plan, Spec, apply, register
 from ._operands import pair
 from ._shape import reshape
@@ -19,7 +23,7 @@ from ._strides import broadcast_shapes, broadcast_strides
 def _matmul_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
     """attrs: whether the last two axes of a and of b are transposed (by strides, without a copy)."""
     a, b = specs
-    dtype = _float_dtype(name, specs)
+    dtype = product_dtype(name, specs)
     (m, k), (k_b, n) = (s.shape[-2:][::-1] if swap else s.shape[-2:] for s, swap in zip(specs, attrs, strict=True))
     if k != k_b:
         raise ValueError(f"{name}: a has {k} columns, b has {k_b} rows (a: {a.shape}, b: {b.shape})")
@@ -40,7 +44,15 @@ def _matmul_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
         batch_a=_batch_strides(a, batch),
         batch_b=_batch_strides(b, batch),
     )
-    return Plan(Spec((*batch, m, n), dtype), [Instr("matmul", a.code, [2], [0, 1], record)])
+    slots, code, temporaries = converted(specs, [dtype, dtype])
+    code.append(Instr("matmul" if dtype in FLOATS else "matmul_integers", CODES[dtype], [2], slots, record))
+    return Plan(Spec((*batch, m, n), dtype), code, temporaries)
+
+
+def product_dtype(name: str, specs: Sequence[Spec | Tensor]) -> np.dtype[Any]:
+    """The dtype of products of these operands: one float dtype, or of integers and bools the wider one."""
+    dtypes = [spec.dtype for spec in specs]
+    return _float_dtype(name, specs) if any(t in FLOATS for t in dtypes) else common_dtype(name, dtypes)
 
 
 def _batch_strides(spec: Spec, batch: tuple[int, ...]) -> tuple[int, ...]:
@@ -71,8 +83,9 @@ _MATMUL = register(Op("matmul", _matmul_plan, (_by_a, _by_b), (LINEAR, LINEAR)))
 def matmul(a: Any, b: Any) -> Tensor:
     """Matrix product, out[..., i, j] = sum over k of a[..., i, k] * b[..., k, j], each one fma chain over k.
 
-    Arguments: `a` (..., m, k), `b` (..., k, n), of one float dtype; leading axes broadcast; a 1-d argument is
-    treated as a row or column whose axis is removed from the result, as in NumPy.
+    Arguments: `a` (..., m, k), `b` (..., k, n), of one float dtype, or of integers, which wrap around, and bools, as
+    NumPy's: two bools give whether any pair is True; leading axes broadcast; a 1-d argument is treated as a row or
+    column whose axis is removed from the result, as in NumPy.
     Returns: a tensor (..., m, n).
     Errors: ValueError for mismatched lengths or 0-d arguments, TypeError for dtypes.
 

@@ -9,7 +9,6 @@ iterates over `OPS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -40,13 +39,15 @@ __all__ = [
 Attrs = tuple[Any, ...]
 
 
-@dataclass(slots=True)
 class Plan:
     """An op for given specs: the output, and instructions over slots (arguments, output, temporaries)."""
 
-    out: Spec
-    code: list[Instr]
-    temporaries: Sequence[Spec] = ()
+    __slots__ = ("code", "out", "temporaries")
+
+    def __init__(self, out: Spec, code: list[Instr], temporaries: Sequence[Spec] = ()) -> None:
+        self.out = out
+        self.code = code
+        self.temporaries = temporaries
 
 
 # Reverse: rule(g, out, inputs, attrs) -> gradient of one argument, of the broadcast shape.
@@ -63,7 +64,6 @@ SYMMETRIC: Final = "symmetric"
 Forward = Rule | Literal["linear", "symmetric"]
 
 
-@dataclass(frozen=True, eq=False)
 class Op:
     """A row of the table.
 
@@ -71,16 +71,26 @@ class Op:
     and `jvp` have a rule or None for each argument: None if the derivative is 0 or does not exist. Elementwise ops need
     no `jvp`. A variadic op has one reverse rule, which also takes the argument's index, and one forward rule, which
     takes all tangents (None for arguments without one). `joint_vjp` computes the gradients of all arguments together,
-    for ops whose gradients share their work; it takes whether each argument's is wanted.
+    for ops whose gradients share their work; it takes whether each argument's is wanted. `copies_view`: the result is a
+    copy of what is a view in NumPy and PyTorch, through which the argument would be changed in place.
     """
 
-    name: str
-    plan: Callable[[str, Sequence[Spec], Attrs], Plan]
-    vjp: tuple[Rule | None, ...] = ()
-    jvp: tuple[Forward | None, ...] = ()
-    variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
-    joint_vjp: Callable[[Sequence[bool], Tensor, Tensor, tuple[Tensor, ...], Attrs], Gradients] | None = None
-    variadic_jvp: Callable[[Tangents, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None
+    def __init__(
+        self,
+        name: str,
+        plan: Callable[[str, Sequence[Spec], Attrs], Plan],
+        vjp: tuple[Rule | None, ...] = (),
+        jvp: tuple[Forward | None, ...] = (),
+        variadic_vjp: Callable[[int, Tensor, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None,
+        joint_vjp: Callable[[Sequence[bool], Tensor, Tensor, tuple[Tensor, ...], Attrs], Gradients] | None = None,
+        variadic_jvp: Callable[[Tangents, Tensor, tuple[Tensor, ...], Attrs], Tensor | None] | None = None,
+        copies_view: bool = False,
+    ) -> None:
+        self.name, self.plan, self.vjp, self.jvp, self.copies_view = name, plan, vjp, jvp, copies_view
+        self.variadic_vjp, self.joint_vjp, self.variadic_jvp = variadic_vjp, joint_vjp, variadic_jvp
+
+    def __repr__(self) -> str:
+        return f"Op({self.name!r})"
 
     def planned(self, specs: Sequence[Spec], attrs: Attrs) -> Plan:
         """The plan for arguments of these specs; ValueError where a result is larger than any memory."""
@@ -150,6 +160,8 @@ def apply(op: Op, inputs: tuple[Tensor, ...], attrs: Attrs = ()) -> Tensor:
     if replaced:
         inputs = tuple([replaced.get(t._number, t) for t in inputs])
     out = Tensor._wrap(executor.apply(op, inputs, attrs))
+    if op.copies_view:
+        out._version.append(op.name)
     if enabled:
         for t in inputs:
             if t._requires_grad:

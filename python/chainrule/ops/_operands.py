@@ -8,7 +8,7 @@ import numpy as np
 
 from .._tensor import Tensor
 from .._util.arrays import cast_array, check_operand, constant, is_plain, to_array
-from .._util.dtypes import FLOAT32, FLOATS
+from .._util.dtypes import FLOATS
 from .._util.mode import grad_mode
 from ._dtypes import number_dtype
 from ._op import OPS
@@ -45,7 +45,7 @@ def one(x: Any) -> Tensor:
     return x if isinstance(x, Tensor) else as_tensor(x, number_dtype(x) if _is_number(x) else None)
 
 
-def pair(a: Any, b: Any, real: np.dtype[Any] = FLOAT32) -> tuple[Tensor, Tensor]:
+def pair(a: Any, b: Any, real: np.dtype[Any] | None = None) -> tuple[Tensor, Tensor]:
     """Convert two operands to tensors; a scalar, or an array beside a tensor, takes the other's dtype.
 
     Where that would lose something, it keeps its own, as in `number_dtype`; `real` is that of a float beside integers.
@@ -69,7 +69,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (bool, int, float, np.generic)) or (isinstance(value, np.ndarray) and value.ndim == 0)
 
 
-def _beside(tensor: Tensor, value: Any, real: np.dtype[Any]) -> Tensor:
+def _beside(tensor: Tensor, value: Any, real: np.dtype[Any] | None) -> Tensor:
     """A plain value as an operand beside a tensor: in its dtype, if that is a float one."""
     dtype = tensor.dtype
     if _is_number(value):

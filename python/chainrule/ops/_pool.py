@@ -10,17 +10,18 @@ import numpy as np
 
 from .._ir.instruction import Instr
 from .._tensor import Tensor
-from .._util.checks import is_integer
+from .._util.checks import check_total, is_integer
 from .._util.dtypes import INT64, Array
 from ._arithmetic import add, div, equal, where
 from ._conv import columns_of
 from ._images import as_given, as_images
-from ._index import gather
+from ._index import gather, overlaid
 from ._op import LINEAR, OPS, Attrs, Op, Plan, Spec, apply, register
+from ._operands import one
 from ._reduce import argmax
 from ._reduce import sum as total
-from ._shape import reshape, take, transpose
-from ._windows import Pair, Windows, sizes_of, windows_of
+from ._shape import index_tensor, reshape, take, transpose
+from ._windows import Pair, Windows, output_size_of, sizes_of, windows_of
 
 
 def _pool_windows(
@@ -184,6 +185,73 @@ def _max_pool(
     begins, offsets = _places(windows)
     index = add(take(offsets, place), begins)
     return out, as_given(apply(OPS["astype"], (index,), (INT64.char,)), axes, alone, size)
+
+
+def max_unpool2d(
+    x: Any,
+    indices: Any,
+    kernel_size: int | Pair,
+    stride: int | Pair | None = None,
+    padding: int | Pair = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """Put the maxima of `cr.max_pool2d` back to their places; all other elements are 0.
+
+    Arguments: `x` (n, channels, h, w), float, or one image without the first axis; `indices`, of its shape, the places
+    in the plane of the result, read row by row, as `return_indices` gives them; `kernel_size`, `stride` and `padding`
+    of the pool; `output_size`, the shape of the result or its last two numbers, less than a stride away from the
+    default (h - 1)*stride - 2*padding + kernel_size. Where an index repeats, the last one counts.
+    Returns: a tensor (n, channels, oh, ow). Errors: ValueError for shapes and sizes, IndexError for indices.
+
+    >>> import chainrule as cr
+    >>> y, places = cr.max_pool2d(cr.tensor([[[[1.0, 4.0], [3.0, 2.0]]]]), 2, return_indices=True)
+    >>> cr.nn.functional.max_unpool2d(y, places, 2).tolist()
+    [[[[0.0, 4.0], [0.0, 0.0]]]]
+    """
+    return _max_unpool("max_unpool2d", 2, x, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool1d(
+    x: Any,
+    indices: Any,
+    kernel_size: int,
+    stride: int | None = None,
+    padding: int = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """Put the maxima of `max_pool1d` back to their places; arguments as `max_unpool2d`, of signals (n, channels, l).
+
+    >>> import chainrule as cr
+    >>> cr.nn.functional.max_unpool1d([[[4.0, 3.0]]], [[[1, 2]]], 2).tolist()
+    [[[0.0, 4.0, 3.0, 0.0]]]
+    """
+    return _max_unpool("max_unpool1d", 1, x, indices, kernel_size, stride, padding, output_size)
+
+
+def _max_unpool(
+    name: str, axes: int, x: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any
+) -> Tensor:
+    images, alone = as_images(name, x, axes)
+    kernel = sizes_of(name, "kernel_size", kernel_size, 1, axes, 1)
+    steps = kernel if stride is None else sizes_of(name, "stride", stride, 1, axes, 1)
+    pads = sizes_of(name, "padding", padding, 0, axes, 0)
+    oh, ow = ((n - 1) * s - 2 * p + k for n, s, p, k in zip(images.shape[2:], steps, pads, kernel, strict=True))
+    size = oh, ow
+    if output_size is not None:
+        lowest, highest = ([n + sign * (s - 1) for n, s in zip(size, steps, strict=True)] for sign in (-1, 1))
+        *above, width = output_size_of(name, output_size, lowest[-axes:], highest[-axes:])
+        size = (above[0] if above else 1, width)
+    if min(size) < 1:
+        raise ValueError(f"{name}: nothing is left of x {one(x).shape} with padding {padding!r}")
+    n, channels, h, w = images.shape
+    check_total(name, (n, channels, *size), 8)
+    index = index_tensor(name, indices, size[0] * size[1])
+    if index.shape != one(x).shape:
+        raise ValueError(f"{name}: indices must have the shape {one(x).shape} of x, got {index.shape}")
+    rows, picks = n * channels, h * w
+    nothing = Tensor._wrap(np.zeros((rows, size[0] * size[1]), images.dtype))
+    y = overlaid(nothing, reshape(index, (rows, picks)), reshape(images, (rows, picks)))
+    return as_given(reshape(y, (n, channels, size[0] * size[1])), axes, alone, size)
 
 
 def _places(windows: Windows) -> tuple[Array, Array]:

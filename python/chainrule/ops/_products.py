@@ -10,8 +10,8 @@ import numpy as np
 from .._ir.shapes import product
 from .._tensor import Tensor
 from .._util.exports import own_names
-from ._arithmetic import _float_dtype, mul
-from ._matmul import matmul
+from ._arithmetic import mul
+from ._matmul import matmul, product_dtype
 from ._operands import pair
 from ._shape import reshape, transpose
 from ._strides import axes_of
@@ -20,8 +20,8 @@ from ._strides import axes_of
 def tensordot(a: Any, b: Any, axes: int | Sequence[int | Sequence[int]] = 2) -> Tensor:
     """Sum of products over pairs of axes, as one matrix product.
 
-    Arguments: `a` and `b`, of one float dtype; `axes`, how many last axes of a and first axes of b, or (axes of a, axes
-    of b).
+    Arguments: `a` and `b`, of dtypes as for `cr.matmul`; `axes`, how many last axes of a and first axes of b, or (axes
+    of a, axes of b).
     Returns: a tensor with the other axes of a, then those of b.
     Errors: ValueError for axes that do not exist, repeat, or have different lengths.
 
@@ -50,9 +50,9 @@ def tensordot(a: Any, b: Any, axes: int | Sequence[int | Sequence[int]] = 2) -> 
 
 
 def _operands(name: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Two tensors of one float dtype; TypeError for others."""
+    """Two tensors whose products have a dtype; TypeError for others."""
     operands = pair(a, b)
-    _float_dtype(name, operands)
+    product_dtype(name, operands)
     return operands
 
 

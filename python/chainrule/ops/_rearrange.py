@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,8 @@ import numpy as np
 
 from .._ir.shapes import product
 from .._tensor import Tensor
-from .._util.checks import check_size, is_integer
+from .._util.checks import check_integer, check_size, is_integer
 from .._util.exports import own_names
-from ._arithmetic import where
 from ._getitem import getitem
 from ._names import Dim, by_dim
 from ._op import OPS, apply
@@ -188,20 +188,27 @@ def tile(x: Any, reps: Axes) -> Tensor:
     return reshape(broadcast_to(apart, [n for pair in pairs for n in pair]), [product(pair) for pair in pairs])
 
 
-def split(x: Any, indices_or_sections: Axes, axis: int = 0) -> tuple[Tensor, ...]:
-    """Split along an axis, as `numpy.split`.
+def split(x: Any, indices_or_sections: Axes, axis: int | None = None, *, dim: int | None = None) -> tuple[Tensor, ...]:
+    """Split along an axis, as `numpy.split`; with `dim`, as `torch.split`.
 
-    Arguments: `indices_or_sections`, the number of equal parts, or the ascending places at which parts begin; `axis`.
-    Errors: ValueError for an axis that does not exist, and where the parts would not be equal.
+    Arguments: `indices_or_sections`, the number of equal parts, or the ascending places at which parts begin; `axis`, 0
+    by default. With `dim` in place of `axis`: the length of each part, the last one possibly shorter, or the lengths.
+    Errors: ValueError for an axis that does not exist, where the parts would not be equal, and for lengths that do not
+    sum up to that of the axis; TypeError for both axis and dim.
 
     >>> import chainrule as cr
     >>> [part.tolist() for part in cr.split([1.0, 2.0, 3.0], [1])]
     [[1.0], [2.0, 3.0]]
     """
     source = own(x)
+    if axis is not None and dim is not None:
+        raise TypeError("split: axis and dim are the same argument, given twice")
+    axis = axis if axis is not None else dim or 0
     (at,) = axes_of("split", axis, source.ndim)
     n = source.shape[at]
-    if isinstance(indices_or_sections, (int, np.integer)):
+    if dim is not None:
+        places = _ends(n, indices_or_sections, dim)
+    elif isinstance(indices_or_sections, (int, np.integer)):
         sections = check_size("split: indices_or_sections", indices_or_sections)
         if n % sections:
             raise ValueError(f"split: axis {axis} of length {n} is not divided into {sections} equal parts")
@@ -210,6 +217,17 @@ def split(x: Any, indices_or_sections: Axes, axis: int = 0) -> tuple[Tensor, ...
         places = [int(i) for i in indices_or_sections]
     before = (slice(None),) * at
     return tuple(getitem(source, (*before, slice(i, j))) for i, j in zip([0, *places], [*places, n], strict=True))
+
+
+def _ends(n: int, lengths: Axes, dim: int) -> list[int]:
+    """Where parts of these lengths end, but for the last one."""
+    if isinstance(lengths, (int, np.integer)):
+        size = check_size("split: the length of a part", lengths)
+        return list(range(size, n, size))
+    given = [check_integer("split: a length", length, 0) for length in lengths]
+    if builtins.sum(given) != n:
+        raise ValueError(f"split: the lengths {given} must sum up to {n}, the length of dim {dim}")
+    return [builtins.sum(given[:i]) for i in range(1, len(given))]
 
 
 def chunk(x: Any, chunks: int, axis: int = 0, **names: Unpack[Dim]) -> tuple[Tensor, ...]:
@@ -352,37 +370,6 @@ def diag(x: Any, k: int = 0) -> Tensor:
     n = source.size + (k if k >= 0 else -k)
     first = k if k >= 0 else -k * n
     return apply(OPS["slice_grad"], (source,), (source.shape, (n + 1,), first, (n, n)))
-
-
-def tril(x: Any, k: int = 0) -> Tensor:
-    """The lower triangle of the last two axes: 0 where the column is greater than the row plus `k`.
-
-    Errors: ValueError for fewer than two axes.
-
-    >>> import chainrule as cr
-    >>> cr.tril([[1.0, 2.0], [3.0, 4.0]]).tolist()
-    [[1.0, 0.0], [3.0, 4.0]]
-    """
-    return _triangle("tril", x, lambda rows, columns: columns - rows <= k)
-
-
-def triu(x: Any, k: int = 0) -> Tensor:
-    """The upper triangle of the last two axes: 0 where the column is less than the row plus `k`.
-
-    Errors: ValueError for fewer than two axes.
-
-    >>> import chainrule as cr
-    >>> cr.triu([[1.0, 2.0], [3.0, 4.0]]).tolist()
-    [[1.0, 2.0], [0.0, 4.0]]
-    """
-    return _triangle("triu", x, lambda rows, columns: columns - rows >= k)
-
-
-def _triangle(name: str, x: Any, kept: Any) -> Tensor:
-    source = own(x)
-    if source.ndim < 2:
-        raise ValueError(f"{name}: expected at least two axes, got shape {source.shape}")
-    return where(kept(*np.ogrid[: source.shape[-2], : source.shape[-1]]), source, False)
 
 
 if not TYPE_CHECKING:

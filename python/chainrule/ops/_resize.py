@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,10 @@ from ._shape import broadcast_to, reshape, take, transpose
 
 __all__ = ["interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
-_MODES = {"nearest": (3, 4), "nearest-exact": (3, 4), "linear": (3,), "bilinear": (4,), "area": (3, 4)}
+_MODES = {
+    **{"nearest": (3, 4), "nearest-exact": (3, 4), "area": (3, 4)},
+    **{"linear": (3,), "bilinear": (4,), "bicubic": (4,)},
+}
 
 
 def interpolate(
@@ -28,20 +32,24 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor:
     """Resize images or signals.
 
     "nearest": element i of m is element floor(i * s) of n, s = n / m or 1 / scale_factor, computed in float32 as in
     PyTorch; "nearest-exact": floor((i + 0.5) * s). "linear" and "bilinear": between the two nearest elements of each
-    axis, at (i + 0.5) * s - 0.5, at least 0, or with `align_corners` at i * (n - 1) / (m - 1). "area":
+    axis, at (i + 0.5) * s - 0.5, at least 0, or with `align_corners` at i * (n - 1) / (m - 1). "bicubic": of the four
+    nearest elements, the outermost one standing for those outside, by Keys' cubic convolution with a = -0.75. "area":
     `adaptive_avg_pool2d`.
 
     Arguments: `x` (n, channels, h, w) or (n, channels, l), float; `size`, of the result, (oh, ow) or one number for
     both; or `scale_factor`, likewise, above 0: the size is floor(h * scale_factor); `mode`; `align_corners`, for the
-    linear ones; `recompute_scale_factor`, take s from the sizes though a scale factor is given.
+    linear and cubic ones; `recompute_scale_factor`, take s from the sizes though a scale factor is given; `antialias`,
+    for "bilinear" and "bicubic": in smaller images each element is a mean of the s times wider kernel, a = -0.5.
     Returns: a tensor (n, channels, oh, ow) or (n, channels, ol).
     Errors: ValueError for shapes, an unknown mode, a mode of other axes, both or neither of size and scale_factor, and
     a result without elements; TypeError for dtypes.
+    Source: Keys, Cubic convolution interpolation for digital image processing (1981).
 
     >>> import chainrule as cr
     >>> cr.nn.functional.interpolate([[[1.0, 3.0]]], scale_factor=2.0, mode="linear").tolist()
@@ -55,9 +63,13 @@ def interpolate(
         shapes = {3: "(n, channels, l)", 4: "(n, channels, h, w)"}
         wanted = " or ".join(shapes[ndim] for ndim in _MODES[mode])
         raise ValueError(f'interpolate: x must be {wanted} for mode "{mode}", got shape {images.shape}')
-    linear = mode in ("linear", "bilinear")
-    if align_corners is not None and not linear:
-        raise ValueError(f'interpolate: align_corners is for the modes "linear" and "bilinear", got mode "{mode}"')
+    between = mode in ("linear", "bilinear", "bicubic")
+    if align_corners is not None and not between:
+        raise ValueError(
+            f'interpolate: align_corners is for the modes "linear", "bilinear" and "bicubic", got mode "{mode}"'
+        )
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(f'interpolate: antialias is for the modes "bilinear" and "bicubic", got mode "{mode}"')
     old = images.shape[2:]
     new, factors = _new_sizes(old, size, scale_factor)
     if recompute_scale_factor:
@@ -69,8 +81,10 @@ def interpolate(
         return adaptive_avg_pool2d(images, new) if len(old) == 2 else adaptive_avg_pool1d(images, new)
     for axis in reversed(range(len(old))):
         n, m, factor = old[axis], new[axis], factors[axis]
-        if linear:
-            images = _linear(images, 2 + axis, *_positions(n, m, factor, bool(align_corners)))
+        if between:
+            step = _step(n, m, factor, bool(align_corners))
+            find = _wide if antialias else _cubic if mode == "bicubic" else _linear
+            images = _weighted(images, 2 + axis, *find(n, m, step, bool(align_corners), mode == "bicubic"))
         elif m != n or factor is not None:
             images = _nearest(images, 2 + axis, n, m, factor, mode == "nearest-exact")
     return images
@@ -111,21 +125,60 @@ def _nearest(x: Tensor, axis: int, n: int, m: int, factor: float | None, exact: 
     return take(x, np.minimum(places, n - 1), axis)
 
 
-def _positions(n: int, m: int, factor: float | None, align_corners: bool) -> tuple[Array, Array, Array]:
-    """For each of m elements the two of n beside it, and the weight of the second one."""
-    i = np.arange(m, dtype=np.float64)
+def _step(n: int, m: int, factor: float | None, align_corners: bool) -> float:
+    """The distance of two of m elements in elements of the n."""
     if align_corners:
-        at = i * ((n - 1) / (m - 1)) if m > 1 else i
-    else:
-        at = np.maximum((i + 0.5) * (n / m if factor is None else 1.0 / factor) - 0.5, 0.0)
+        return (n - 1) / (m - 1) if m > 1 else 0.0
+    return n / m if factor is None else 1.0 / factor
+
+
+# For each of m elements the places of those that it is made of, and their weights (number, m).
+
+
+def _linear(n: int, m: int, step: float, align_corners: bool, cubic: bool) -> tuple[Array, Array]:
+    i = np.arange(m, dtype=np.float64)
+    at = i * step if align_corners else np.maximum((i + 0.5) * step - 0.5, 0.0)
     first = np.minimum(at.astype(np.int64), n - 1)
-    return first, np.minimum(first + 1, n - 1), np.clip(at - first, 0.0, 1.0)
+    share = np.clip(at - first, 0.0, 1.0)
+    return np.stack([first, np.minimum(first + 1, n - 1)]), np.stack([1.0 - share, share])
 
 
-def _linear(x: Tensor, axis: int, first: Array, second: Array, share: Array) -> Tensor:
+def _cubic(n: int, m: int, step: float, align_corners: bool, cubic: bool) -> tuple[Array, Array]:
+    i = np.arange(m, dtype=np.float64)
+    at = i * step if align_corners else (i + 0.5) * step - 0.5
+    first = np.floor(at)
+    places = first.astype(np.int64) + np.arange(-1, 3)[:, None]
+    return np.clip(places, 0, n - 1), _cubic_weights(at - first - np.arange(-1, 3)[:, None], -0.75)
+
+
+def _wide(n: int, m: int, step: float, align_corners: bool, cubic: bool) -> tuple[Array, Array]:
+    wide = max(step, 1.0)
+    reach, center = wide * (2.0 if cubic else 1.0), step * (np.arange(m, dtype=np.float64) + 0.5)
+    first = np.maximum((center - reach + 0.5).astype(np.int64), 0)
+    count = np.minimum((center + reach + 0.5).astype(np.int64), n) - first
+    k = np.arange(count.max())[:, None]
+    distance = (k + first - center + 0.5) * (1.0 / wide)
+    kernel = _cubic_weights(distance, -0.5) if cubic else np.maximum(1.0 - np.abs(distance), 0.0)
+    weights = np.where(k < count, kernel, 0.0)
+    sums = np.zeros(m)
+    for row in weights:
+        sums = sums + row
+    return np.minimum(first + k, n - 1), weights / np.where(sums == 0.0, 1.0, sums)
+
+
+def _cubic_weights(distance: Array, a: float) -> Array:
+    """Keys' kernel, 0 from a distance of 2."""
+    d = np.abs(distance)
+    near = ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0
+    far = ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a
+    return np.where(d <= 1.0, near, np.where(d < 2.0, far, 0.0))
+
+
+def _weighted(x: Tensor, axis: int, places: Array, weights: Array) -> Tensor:
+    """The sums of elements along an axis times weights, in the order of the rows of both."""
     shape = (-1, *[1] * (x.ndim - 1 - axis))
-    low, high = (np.asarray(w.reshape(shape), x.dtype) for w in (1.0 - share, share))
-    return add(mul(take(x, first, axis), low), mul(take(x, second, axis), high))
+    parts = [mul(take(x, p, axis), np.asarray(w.reshape(shape), x.dtype)) for p, w in zip(places, weights, strict=True)]
+    return reduce(add, parts)
 
 
 def _with_pixels(name: str, x: Any, factor: Any) -> tuple[Tensor, int]:

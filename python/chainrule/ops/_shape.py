@@ -112,6 +112,7 @@ _TRANSPOSE = register(
         _transpose_plan,
         (lambda g, y, x, a: transpose(g, [a[0].index(i) for i in range(len(a[0]))]),),
         (LINEAR,),
+        copies_view=True,
     )
 )
 
@@ -145,7 +146,9 @@ def _broadcast_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 
 # Autodiff undoes broadcasting for all ops in one place: it sums the gradient to the argument's shape. Likewise it
 # broadcasts a tangent to the output's shape.
-_BROADCAST_TO = register(Op("broadcast_to", _broadcast_plan, (lambda g, y, x, a: g,), (lambda t, y, x, a: t,)))
+_BROADCAST_TO = register(
+    Op("broadcast_to", _broadcast_plan, (lambda g, y, x, a: g,), (lambda t, y, x, a: t,), copies_view=True)
+)
 
 
 def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
@@ -186,7 +189,9 @@ def _slice_grad_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 
 
 _SLICE_GRAD: Op = register(Op("slice_grad", _slice_grad_plan, (lambda g, y, x, a: apply(_SLICE, (g,), a),), (LINEAR,)))
-_SLICE: Op = register(Op("slice", _slice_plan, (lambda g, y, x, a: apply(_SLICE_GRAD, (g,), a),), (LINEAR,)))
+_SLICE: Op = register(
+    Op("slice", _slice_plan, (lambda g, y, x, a: apply(_SLICE_GRAD, (g,), a),), (LINEAR,), copies_view=True)
+)
 
 
 def slice_of(source: Tensor, parts: tuple[Any, ...]) -> Tensor:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .._tensor import Tensor, tensor
 from .._util.arrays import values_of
 from .._util.checks import check_integer
+from .._util.device import check_device
 from .._util.dtypes import INT64, Array
 from .._util.exports import own_names
 from .._util.mode import grad_mode
@@ -43,7 +44,7 @@ def numel(x: Any) -> int:
     return int(one(x).size)
 
 
-def as_tensor(data: Any, dtype: npt.DTypeLike | None = None) -> Tensor:
+def as_tensor(data: Any, dtype: npt.DTypeLike | None = None, device: Any = None) -> Tensor:
     """A tensor itself, or in another dtype; of other data a new tensor, as `cr.tensor`: memory is never shared.
 
     >>> import chainrule as cr
@@ -52,7 +53,8 @@ def as_tensor(data: Any, dtype: npt.DTypeLike | None = None) -> Tensor:
     (True, dtype('float64'))
     """
     if not isinstance(data, Tensor):
-        return tensor(data, dtype)
+        return tensor(data, dtype, device=device)
+    check_device(device)
     return data if dtype is None or data.dtype == np.dtype(dtype) else astype(data, dtype)
 
 

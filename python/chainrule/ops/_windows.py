@@ -9,7 +9,16 @@ from .._ir import records
 from .._util.checks import MAX_SIZE, check_integer, is_integer
 from ._op import Shape
 
-__all__ = ["Pair", "Windows", "image_of", "pair_of", "sizes_of", "transposed_windows_of", "windows_of"]
+__all__ = [
+    "Pair",
+    "Windows",
+    "image_of",
+    "output_size_of",
+    "pair_of",
+    "sizes_of",
+    "transposed_windows_of",
+    "windows_of",
+]
 
 Pair = tuple[int, int]
 
@@ -92,6 +101,20 @@ def pair_of(name: str, argument: str, value: Any, minimum: int) -> Pair:
         )
     what = f"{name}: {argument}"
     return check_integer(what, values[0]), check_integer(what, values[1])
+
+
+def output_size_of(name: str, output_size: Any, lowest: Sequence[int], highest: Sequence[int]) -> tuple[int, ...]:
+    """Return the size of a result, the last numbers of `output_size`, which may also be its whole shape."""
+    given, axes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,), len(lowest)
+    if len(given) in (axes + 1, axes + 2):
+        given = given[-axes:]
+    if len(given) != axes or any(not is_integer(n) for n in given):
+        what = "two integers" if axes == 2 else "an integer"
+        raise ValueError(f"{name}: output_size must be {what}, or a shape that ends with them, got {output_size!r}")
+    if any(not low <= n <= high for low, n, high in zip(lowest, given, highest, strict=True)):
+        ranges = ", ".join(f"from {low} to {high}" for low, high in zip(lowest, highest, strict=True))
+        raise ValueError(f"{name}: output_size must be {ranges}, got {output_size!r}")
+    return tuple(int(n) for n in given)
 
 
 def image_of(name: str, shape: Shape) -> Pair:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._tensor import Tensor
 from ..nn import LAYERS, Buffer, Module, Parameter
 from ..nn._containers import _Container
 from ..nn._init import without_initial_weights
@@ -177,7 +178,8 @@ def build(architecture: Any, values: Mapping[str, npt.NDArray[Any]]) -> Module:
             model = _Construction(architecture, values).model
     finally:
         generator.load_state_dict(before)
-    model.load_state_dict(values)
+    # As tensors, which must have the dtype of the parameters; arrays would be converted to it.
+    model.load_state_dict({name: Tensor._wrap(value) for name, value in values.items()})
     return model
 
 

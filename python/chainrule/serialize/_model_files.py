@@ -17,6 +17,7 @@ from typing import Any
 import numpy.typing as npt
 
 from .._util.arrays import values_of
+from .._util.device import check_device
 from ..config import __version__, numerics_version
 from ..data._schema import PREPARATION_PREFIX, Preparation, legacy_input_scaling
 from ..nn import Module, Sequential
@@ -95,10 +96,11 @@ def save(
     write("save", path, values, metadata)
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], map_location: Any = None, *, weights_only: bool = True) -> Any:
     """Read a model file.
 
-    Arguments: `path`, a file that `save` wrote.
+    Arguments: `path`, a file that `save` wrote; `map_location`, None or the CPU; `weights_only`, which has no effect,
+    because no file holds code.
     Returns: the Module, the tabular model, or the dict of ndarrays when a `state_dict()` was saved. A UserWarning
     reports a file written with another numerics version, because results may differ in their last bits.
     Errors: `ModelFormatError` for a file that is damaged, truncated, or not a chainrule model; OSError when it cannot
@@ -110,6 +112,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         ...
     chainrule.ModelFormatError: ...: not a safetensors file ...
     """
+    check_device(map_location)
     return load_with_record(path, 4)[0]
 
 

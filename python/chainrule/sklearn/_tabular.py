@@ -24,6 +24,7 @@ from ..data import Table
 from ..data._frame import Frame
 from ..data._kinds import column_kinds
 from ..tabular import TabularModel
+from ..tabular._target import check_labels
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
 
@@ -221,6 +222,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         y = column_or_1d(y, warn=True)
         if y.dtype.kind == "f":
             assert_all_finite(y, input_name="y")
+        check_labels(y)  # of objects, which scikit-learn would compare
         check_classification_targets(y)
         return np.asarray(y)
 

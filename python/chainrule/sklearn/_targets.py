@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from ..tabular._target import check_labels
+
 __all__ = ["Labels"]
 
 Array = npt.NDArray[Any]
@@ -27,6 +29,8 @@ class Labels:
     @classmethod
     def of(cls, y: Array, both_scores: bool = False) -> Labels:
         """The classes of y; `both_scores`: two classes have a score each, too."""
+        if y.ndim == 1:
+            check_labels(y)  # of objects, which scikit-learn would compare
         kind = type_of_target(y, input_name="y")
         if kind not in _KINDS:
             check_classification_targets(y)

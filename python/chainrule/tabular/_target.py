@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .. import ops
 from ..data._errors import DataError
 
-__all__ = ["Classes", "Scaled", "column_of"]
+__all__ = ["Classes", "Scaled", "check_labels", "column_of"]
 
 
 def column_of(y: Any, rows: int) -> npt.NDArray[Any]:
@@ -31,9 +31,14 @@ def _missing(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
         nan: npt.NDArray[np.bool_] = np.isnan(values)
         return nan
     if values.dtype.kind == "O":
-        listed = values.tolist()
-        return np.fromiter((v is None or (isinstance(v, float) and v != v) for v in listed), np.bool_, len(values))
+        return np.fromiter(map(_is_missing, values.tolist()), np.bool_, len(values))
     return np.zeros(len(values), np.bool_)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether it is None, NaN, or pandas' NA or NaT, of which the first is not equal to itself nor unequal."""
+    missing = type(value).__name__ in ("NAType", "NaTType")
+    return value is None or missing or (isinstance(value, float) and value != value)
 
 
 def _refuse_missing(values: npt.NDArray[Any]) -> None:
@@ -41,6 +46,15 @@ def _refuse_missing(values: npt.NDArray[Any]) -> None:
     if missing.any():
         row, count = int(missing.argmax()), int(missing.sum())
         raise DataError(f"y: {count} targets are missing (NaN or None), the first in row {row}; leave these rows out")
+
+
+def check_labels(y: npt.NDArray[Any]) -> None:
+    """Raise DataError for missing classes, and for names of which some are texts."""
+    _refuse_missing(y)
+    if y.dtype.kind == "O":
+        kinds = {type(value).__name__ for value in y.tolist()}
+        if len(kinds) > 1 and "str" in kinds:
+            raise DataError(f"y: class names are {' and '.join(sorted(kinds))}; make them all texts")
 
 
 @dataclass(frozen=True)
@@ -52,11 +66,7 @@ class Classes:
     @classmethod
     def learn(cls, y: npt.NDArray[Any]) -> tuple[Classes, npt.NDArray[np.int64]]:
         """The classes, and the code of each row."""
-        _refuse_missing(y)
-        if y.dtype.kind == "O":
-            kinds = {type(value).__name__ for value in y.tolist()}
-            if len(kinds) > 1 and "str" in kinds:
-                raise DataError(f"y: class names are {' and '.join(sorted(kinds))}; make them all texts")
+        check_labels(y)
         names, codes = np.unique(y, return_inverse=True)
         return cls(names), codes.reshape(-1).astype(np.int64)
 
@@ -70,6 +80,9 @@ class Classes:
         names = np.empty(len(described["classes"]), np.dtype(described["dtype"]))
         names[:] = described["classes"]
         return cls(names)
+
+
+_FAR = 300  # binary exponents
 
 
 @dataclass(frozen=True)
@@ -92,13 +105,17 @@ class Scaled:
         if not np.isfinite(values).all():
             raise DataError(f"y: the target of row {int((~np.isfinite(values)).argmax())} is infinite")
         w = np.ones(len(values)) if weights is None else weights.astype(np.float64)
-        total = ops.sum(w)
+        known = values if weights is None else values[weights > 0]
+        # Squares of numbers far from 1 overflow or vanish: a power of two, which rounds nothing, brings them to 1.
+        exponent = int(np.frexp(np.abs(known).max(initial=0.0))[1])
+        exponent = exponent if abs(exponent) > _FAR else 0
+        total, values = ops.sum(w), np.ldexp(values, -exponent)
         mean = ops.div(ops.sum(ops.mul(values, w)), total)
         centred = ops.sub(values, mean)
         deviation = ops.sqrt(ops.div(ops.sum(ops.mul(ops.square(centred), w)), total)).item()
         scale = deviation if deviation > 0 else 1.0
-        known = values if weights is None else values[weights > 0]
-        found = cls(mean.item(), scale, float(known.min()), float(known.max()))
+        middle, unit = np.ldexp(mean.item(), exponent), np.ldexp(deviation, exponent) if deviation > 0 else 1.0
+        found = cls(float(middle), float(unit), float(known.min()), float(known.max()))
         return found, ops.astype(ops.div(centred, np.float64(scale)), np.float32).numpy().reshape(-1, 1)
 
     def values(self, outputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,11 @@ class Dataset:
     front: Sequential | None = None  # the preprocessing
 
     def __len__(self) -> int:
+        return self._rows
+
+    @cached_property
+    def _rows(self) -> int:
+        """The number of rows, which an epoch of few steps asks for as often as there are steps."""
         return len(parts_of(self.x)[0][1])
 
     def batch(self, rows: Tensor) -> tuple[Any, Any, dict[str, Tensor]]:

@@ -36,7 +36,7 @@ def fit(
     X: Any,
     y: Any = None,
     *,
-    loss: Callable[..., Tensor] | None = None,
+    loss: Callable[..., Tensor] | str | None = None,
     optimizer: Optimizer | LBFGS | str | Callable[[Iterable[Tensor]], Optimizer | LBFGS] | None = None,
     epochs: int = 10,
     batch_size: int | None = _BATCH_SIZE,

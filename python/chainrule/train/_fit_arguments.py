@@ -19,6 +19,7 @@ from ..nn._inputs import has_several, map_parts, parts_of
 from ..nn._output import Output
 from ..random import default_generator
 from ._history import History
+from ._loss_names import named_loss
 from ._scheduling import each
 
 __all__ = ["balanced", "class_weights", "hold_out", "make_callbacks", "make_optimizer", "progress_of", "resolve_loss"]
@@ -27,15 +28,17 @@ Values = npt.NDArray[Any]
 Loss = Callable[..., Any]
 
 
-def resolve_loss(loss: Loss | None, output: Output | None) -> Loss:
-    """The loss, or that of the output layer."""
+def resolve_loss(loss: Loss | str | None, output: Output | None) -> Loss:
+    """The loss, that of a name, or that of the output layer."""
     if loss is None and output is None:
         raise TypeError("fit: loss is missing; pass one of cr.nn, or end the model with cr.nn.Output, which has one")
     if loss is None and output is not None:
         return output.loss()
-    if not callable(loss):
-        raise TypeError(f"fit: loss must be a loss module of cr.nn or a function (prediction, target), got {loss!r}")
-    return loss
+    if not callable(loss) and not isinstance(loss, str):
+        raise TypeError(
+            f"fit: loss must be a loss module of cr.nn, a name or a function (prediction, target), got {loss!r}"
+        )
+    return named_loss(loss, "fit")
 
 
 def make_optimizer(optimizer: Any, model: Module, history: History | None, schedule: Any) -> Any:

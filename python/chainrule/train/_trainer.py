@@ -27,6 +27,7 @@ from ._dataset import prepare
 from ._history import Position
 from ._identity import data_digest, describe, different
 from ._lbfgs_steps import LBFGSSteps
+from ._loss_names import named_loss
 from ._mean_loss import weighted_mean
 from ._nonfinite import NotFiniteError, require_finite, stopped
 from ._parts import Generators
@@ -44,26 +45,24 @@ class Trainer:
     program; no Python code runs between steps. The last batch of an epoch may be smaller. The order of epoch e depends
     only on (seed, e), so the same seed gives the same bits. The bits equal those of an explicit loop.
 
-    Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype (a C-contiguous
-    array of that dtype is not copied, nor is one that is mapped from a file; integers stay what they are if the model
-    does not take floats) and preprocessed once by the model's leading preprocessing layers, which must be fitted
+    Arguments: `model`, a Module; `X`, finite numbers of shape (n, ...), converted to the model's dtype (C-contiguous
+    arrays of that dtype, and those mapped from a file, are not copied; integers stay what they are if the model does
+    not take floats) and preprocessed once by the model's leading preprocessing layers, which must be fitted
     (`cr.nn.fit_preprocessing`) and are not changed; or several arrays with n rows, in a tuple for `model(*X)` or in a
     dict for `model(**X)`, of which integers and bools stay what they are; `y`, n integer labels for cross entropy,
-    otherwise finite numbers in the shape of the model's output, or several arrays in such a form; `loss`, a loss module
-    or any function (prediction, target) -> scalar tensor; `optimizer`, of this model's parameters; `batch_size`, 1 for
-    stochastic gradient descent, None for all rows at once (gradient descent); `micro_batch`, rows computed at a time to
-    save memory, with the bits of the whole batch; `sample_weight`, n weights of at least 0, passed to the loss as
-    `sample_weight=`; what a row of weight 0 holds, NaN and labels out of range included, does not matter; `clip_value`
-    and `clip_norm`, bounds of the elements of the gradients, then of their norm (`cr.optim.clip_grad_value_`,
-    `clip_grad_norm_`); `seed` (default: that of `cr.manual_seed`); `shuffle`; `nonfinite`, "raise" or "continue" when a
-    loss is NaN or infinite; `compile`, False for eager execution of models that cannot be compiled; `schedule`, one or
-    several `cr.optim.StepSchedule` with `total_steps`, which set their options before every step.
+    otherwise finite numbers in the shape of the model's output, or several such arrays; `loss`, a loss module, a name
+    ("mse", "cross_entropy", ...: docs/losses.md) or a function (prediction, target) -> scalar tensor; `optimizer`, of
+    this model's parameters; `batch_size`, 1 for stochastic gradient descent, None for all rows; `micro_batch`, rows
+    computed at a time to save memory, with the bits of the whole batch; `sample_weight`, n weights of at least 0,
+    passed to the loss as `sample_weight=`; what a row of weight 0 holds, NaN and labels out of range included, does not
+    matter; `clip_value` and `clip_norm`, bounds of the elements of the gradients, then of their norm
+    (`cr.optim.clip_grad_value_`, `clip_grad_norm_`); `seed` (default: that of `cr.manual_seed`); `shuffle`;
+    `nonfinite`, "raise" or "continue" for a loss that is not finite; `compile`, False for eager execution; `schedule`,
+    one or several `cr.optim.StepSchedule` with `total_steps`, which set their options before every step.
     Attributes: `next_epoch`, the index of the next epoch, from 0; `next_step`, of the next step in it, above 0 after an
-    interruption; `mean_loss`, of the last completed epoch; `converged`, whether the last step of L-BFGS has changed no
-    parameter, as every further one then will.
-    Errors: before the model changes: TypeError or ValueError for invalid arguments, with the index of a NaN or of a
-    label out of range. During training: FloatingPointError for a loss that is not finite, before its step;
-    `cr.CompileError` when the model, the loss or the optimizer reads values in Python.
+    interruption; `mean_loss`, of the last completed epoch; `converged`, whether L-BFGS changed nothing last.
+    Errors: before the model changes, TypeError or ValueError for arguments, with the index of a NaN or a label out of
+    range; FloatingPointError before a step whose loss is not finite; `cr.CompileError` where Python reads values.
 
     >>> import numpy as np
     >>> import chainrule as cr
@@ -85,7 +84,7 @@ class Trainer:
         X: Any,
         y: Any,
         *,
-        loss: Callable[..., Tensor],
+        loss: Callable[..., Tensor] | str,
         optimizer: Optimizer | LBFGS,
         batch_size: int | None = 32,
         micro_batch: int | None = None,
@@ -106,6 +105,7 @@ class Trainer:
         _check_bounds(self._caller, clip_norm=clip_norm, clip_value=clip_value)
         if not hasattr(optimizer, "params") or not hasattr(optimizer, "step"):
             raise TypeError(f"{self._caller}: optimizer must be one of cr.optim, got {optimizer!r}")
+        loss = named_loss(loss, self._caller)
         self.rows = prepare(model, X, y, loss, optimizer.params, sample_weight, self._caller)
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.batch_size, self.shuffle = len(self.rows) if batch_size is None else int(batch_size), shuffle

@@ -20,6 +20,7 @@ from ...autodiff._sweeps import no_grad
 from ...ops._operands import one
 from .._containers import Sequential
 from .._evaluate import evaluating, input_dtype, to_model_input
+from .._init import float_dtype
 from .._module import Buffer, Module, Stored
 
 if TYPE_CHECKING:
@@ -128,8 +129,8 @@ class Standardize(Preprocessing):
     array([[1., 0.]], dtype=float32)
     """
 
-    def __init__(self, features: int, missing: str = "error", dtype: npt.DTypeLike = np.float32) -> None:
-        super().__init__(features, dtype)
+    def __init__(self, features: int, missing: str = "error", dtype: npt.DTypeLike | None = None) -> None:
+        super().__init__(features, float_dtype("Standardize", dtype))
         if missing not in _MISSING:
             raise ValueError(f"Standardize: missing must be error or mean, got {missing!r}")
         self.missing = missing

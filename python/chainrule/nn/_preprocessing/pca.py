@@ -11,6 +11,7 @@ from ... import ops
 from ..._tensor import Tensor
 from ..._util.checks import check_number, check_size
 from ...ops._linalg import covariance, symmetric_eigen
+from .._init import float_dtype
 from .._module import Buffer, Stored
 from .base import Preprocessing
 
@@ -20,9 +21,9 @@ __all__ = ["PCA", "Whiten"]
 class _Projection(Preprocessing):
     """z = (x - mean) @ weight, with fitted mean and weight."""
 
-    def __init__(self, features: int, components: int | None, dtype: npt.DTypeLike) -> None:
-        super().__init__(features, dtype)
+    def __init__(self, features: int, components: int | None, dtype: npt.DTypeLike | None) -> None:
         kind = type(self).__name__
+        super().__init__(features, float_dtype(kind, dtype))
         self.components = self.in_features if components is None else check_size(f"{kind}: components", components)
         if self.components > self.in_features:
             raise ValueError(
@@ -89,7 +90,7 @@ class PCA(_Projection):
     ([[5.0], [-5.0]], 16.6667)
     """
 
-    def __init__(self, features: int, components: int | None = None, dtype: npt.DTypeLike = np.float32) -> None:
+    def __init__(self, features: int, components: int | None = None, dtype: npt.DTypeLike | None = None) -> None:
         super().__init__(features, components, dtype)
 
     def _scaled(self, axes: Tensor, variance: Tensor, largest: Tensor) -> Tensor:
@@ -116,7 +117,7 @@ class Whiten(_Projection):
     """
 
     def __init__(
-        self, features: int, components: int | None = None, eps: float = 0.0, dtype: npt.DTypeLike = np.float32
+        self, features: int, components: int | None = None, eps: float = 0.0, dtype: npt.DTypeLike | None = None
     ) -> None:
         super().__init__(features, components, dtype)
         self.eps = check_number("Whiten: eps", eps)

@@ -19,6 +19,8 @@ from .._layouts import (
     fliplr,
     flipud,
     rot90,
+    tril,
+    triu,
 )
 from .._operands import own, pair
 from .._rearrange import (
@@ -33,8 +35,6 @@ from .._rearrange import (
     squeeze,
     swapaxes,
     tile,
-    tril,
-    triu,
     vstack,
 )
 from .._shape import broadcast_to, concatenate, reshape, stack, take, transpose

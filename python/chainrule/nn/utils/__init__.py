@@ -1,18 +1,25 @@
-"""Calls of a model with other parameters, clipping of gradients, the parameters as one flat vector."""
+"""Calls of a model with other parameters, clipping of gradients, the parameters as one flat vector.
+
+`rnn` has sequences of several lengths; it is loaded where it is first used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from .. import ops
-from .._tensor import Tensor
-from .._util.mode import grad_mode
-from ..autodiff._clip import clip_grad_norm_, clip_grad_value_
-from ..autodiff._inputs import make_input_leaf
-from ..autodiff._sweeps import check_overwrite
-from ..ops._operands import as_tensor
-from ._module import Module
+from ... import ops
+from ..._tensor import Tensor
+from ..._util.mode import grad_mode
+from ...autodiff._clip import clip_grad_norm_, clip_grad_value_
+from ...autodiff._inputs import make_input_leaf
+from ...autodiff._sweeps import check_overwrite
+from ...ops._operands import as_tensor
+from .._module import Module
+
+if TYPE_CHECKING:
+    from . import rnn as rnn
 
 __all__ = [
     "clip_grad_norm_",
@@ -172,3 +179,9 @@ def vector_to_parameters(vector: Any, parameters: Iterable[Tensor]) -> None:
     for parameter in found:
         parameter.copy_(ops.reshape(values[start : start + parameter.size], parameter.shape))
         start += parameter.size
+
+
+def __getattr__(name: str) -> Any:
+    if name == "rnn":
+        return import_module(f"{__name__}.rnn")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
