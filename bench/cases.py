@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench import convolutions
 from bench.nets import HEAVY_FLOPS, NETS, PUBLISHED, Net
 
 
@@ -147,6 +148,13 @@ def _sequence(net: str, batch: int) -> Case:
     return Case(f"sequence {net} @{batch}", "sequence", "sequence", params, elements=batch, flops=flops)
 
 
+def _convolutional(net: str) -> Case:
+    """A training step of a net of convolutions."""
+    params = convolutions.NETS[net] | {"dropout": 0.0, "optimizer": "sgd", "loss": "cross entropy"}
+    flops, batch = convolutions.shapes_of(params)[1], params["batch"]
+    return Case(f"conv {net} @{batch}", "conv", "conv_step", params, elements=batch, flops=flops * batch)
+
+
 def _all_cases() -> tuple[Case, ...]:
     rows = [_matmul(*shape) for shape in PEER_SHAPES + MORE_SHAPES]
     rows += [_matmul(m, k, n, layout) for layout, m, k, n in TRANSPOSED]
@@ -168,6 +176,7 @@ def _all_cases() -> tuple[Case, ...]:
     rows += [_adam(net) for net in (Net((784, 256, 128, 10), 64), Net((64, 128, 10), 128))]
     rows += [_recommender(optimizer) for optimizer in ("sgd", "adam")]
     rows += [_sequence(*of) for of in (("gru", 32), ("gru", 1), ("lstm", 32), ("lstm", 1), ("transformer", 32))]
+    rows += [_convolutional(net) for net in convolutions.NETS]
     return tuple(rows + _calls())
 
 

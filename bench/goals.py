@@ -137,6 +137,11 @@ def _compute_bound(net: Net) -> tuple[Goal, ...]:
 
 
 LAYERED = ("normed", "adam", "recommender", "sequence")  # the groups of steps of models of layers
+CONVOLUTIONS = {"lenet @64": 2.0, "3x3 32-32-64 @64": 1.5, "3x3 16-32 @32": 1.5}
+CONVOLUTION_GOALS = tuple(
+    Goal(f"conv {net}: time of torch over ours", target, _time_ratio(f"conv {net}", "torch"))
+    for net, target in CONVOLUTIONS.items()
+)
 LAYERED_GOALS = tuple(
     Goal(f"{case.name}: time of {peer} over ours", 1.5, _time_ratio(case.name, peer))
     for case in CASES
@@ -160,7 +165,7 @@ NET_GOALS = (
     *(_faster_than("predict", net, 1, "onnxruntime", target) for net, target in PREDICT_OVER_ONNXRUNTIME.items()),
     *(_faster_than("predict", net, net.batch, "onnxruntime", 1.0) for net in PUBLISHED),
 )
-GOALS = KERNEL_GOALS + NET_GOALS + LAYERED_GOALS
+GOALS = KERNEL_GOALS + NET_GOALS + LAYERED_GOALS + CONVOLUTION_GOALS
 
 
 def report(rows: list[Row]) -> str:

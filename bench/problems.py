@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import layers_reference, net_reference, recommender, sequence_reference
+from bench import convolutions, layers_reference, net_reference, recommender, sequence_reference
 from bench.cases import Case
 
 Array = net_reference.Array
@@ -90,6 +90,8 @@ def inputs(case: Case) -> Inputs:
         return recommender.draw(p, rng)
     if case.kind == "sequence":
         return _sequence_inputs(case, rng, normal)
+    if case.kind == "conv_step":
+        return _convolution_inputs(case, rng, normal)
     return _net_inputs(case, rng, normal)
 
 
@@ -106,6 +108,17 @@ def _sequence_inputs(case: Case, rng: np.random.RandomState, normal: Callable[..
         "targets": rng.randint(0, p["classes"], p["batch"]),
         "parameters": [at_page_offset(value) for value in parameters],
     }
+
+
+def _convolution_inputs(case: Case, rng: np.random.RandomState, normal: Callable[..., Array]) -> Inputs:
+    """Images, labels and initial parameters."""
+    p, parameters = case.params, []
+    for shape in convolutions.shapes_of(p)[0]:
+        linear = len(shape) == 2
+        scale = 0.2 * shape[0] ** -0.5 if linear else (2.0 / math.prod(shape[1:])) ** 0.5
+        parameters += [normal(*shape, scale=scale), normal(shape[1] if linear else shape[0], scale=0.1)]
+    labels = rng.randint(0, p["widths"][-1], p["batch"])
+    return {"x": normal(p["batch"], *p["image"]), "targets": labels, "parameters": parameters}
 
 
 def _net_inputs(case: Case, rng: np.random.RandomState, normal: Callable[..., Array]) -> Inputs:
@@ -182,10 +195,10 @@ def expected_answer(case: Case, data: Inputs) -> list[Array]:
         return [np.exp(net_reference.log_softmax(wide["x"]))]
     if case.kind == "recommender":
         return [recommender.losses(case.params, data, CHECKED_STEPS)]
-    if case.kind == "sequence":
+    if case.kind in ("sequence", "conv_step"):
         parameters = [p.astype(np.float64) for p in data["parameters"]]
         batches = [(wide["x"], data["targets"])] * CHECKED_STEPS
-        gradient = sequence_reference.gradient
+        gradient = (sequence_reference if case.kind == "sequence" else convolutions).gradient
         return [np.array(net_reference.train(case.params, parameters, batches, gradient_of=gradient))]
     return _expected_net_answer(case, data)
 

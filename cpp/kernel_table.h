@@ -134,6 +134,12 @@ using UnfoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void
                           double padding);
 // Planes [begin, end): each element +0, then the elements of columns that unfold reads from it, lines ascending.
 using FoldFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* columns, void* planes);
+// The maximum of each window of planes [begin, end), -inf outside of the plane; and its gradient by the planes, that of
+// a window g added to the first of its largest elements inside of the plane, in the order of fold. A window has less
+// than 2^31 elements.
+using MaxPoolFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* planes, void* out);
+using MaxPoolGradFn = void (*)(const Windows&, int64_t begin, int64_t end, const void* planes, const void* g,
+                               void* out);
 
 // An optimizer's step: p and its states s (rows x n, row stride ld) in place by the gradient g (row stride ld_g).
 // kernels/update.cpp lists the hyperparameters of each row in their order; `step_state` is the number of steps so far
@@ -247,6 +253,8 @@ struct KernelTable {
   CrossEntropyBothFn cross_entropy_both[2];
   UnfoldFn unfold[2];
   FoldFn fold[2];
+  MaxPoolFn max_pool[2];
+  MaxPoolGradFn max_pool_grad[2];
   const UpdateRow* updates;
   int64_t n_updates;
   RandomFn uniform[2];

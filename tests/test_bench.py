@@ -71,6 +71,11 @@ def test_the_recommender_gives_the_expected_answer(optimizer: str) -> None:
     check(ChainruleRunner(1), replace(whole, params=whole.params | {"rows": 500, "batch": 64}))
 
 
+@pytest.mark.parametrize("case", [c for c in CASES if c.kind == "conv_step"], ids=lambda case: case.name)
+def test_chainrule_gives_the_expected_answer_for_images(case: Case) -> None:
+    check(ChainruleRunner(cr.get_num_threads()), replace(case, params=case.params | {"batch": 3}))
+
+
 @pytest.mark.parametrize("case", [c for c in CASES if c.kind == "sequence"], ids=lambda case: case.name)
 def test_chainrule_gives_the_expected_answer_for_sequences(case: Case) -> None:
     check(ChainruleRunner(cr.get_num_threads()), case)

@@ -11,6 +11,7 @@ import chainrule as cr
 from cases.image_cases import CONVOLUTIONS
 from chainrule import nn
 from chainrule.compiler.jit import Compiled
+from chainrule.ops import _conv
 from reference import assert_same_bits, conv, special_values
 from reference import matmul as reference_matmul
 from reference.bits import Array
@@ -194,6 +195,41 @@ def test_windows_of_every_width(dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_columns_that_are_not_kept(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images whose columns are cut by rows, within a row, and by channels; all tails; the reference's bits."""
+    monkeypatch.setattr(_conv, "_LARGE_COLUMNS", 0)
+    for x, weight, options in (
+        ((2, 3, 9, 37), (5, 3, 3, 3), {"padding": (1, 1)}),
+        ((2, 2, 7, 19), (17, 2, 2, 3), {"stride": (2, 3), "padding": (1, 0), "dilation": (1, 2)}),
+        ((1, 40, 1, 300), (3, 40, 1, 9), {"padding": (0, 4)}),
+        ((1, 150, 3, 6), (2, 150, 3, 3), {"padding": (1, 1)}),
+        ((2, 0, 4, 4), (3, 0, 3, 3), {}),
+        ((0, 2, 4, 4), (3, 2, 3, 3), {}),
+    ):
+        arrays = draw(3, x, weight, (weight[0],), dtype=dtype)
+        y = conv.conv2d(*arrays, **options)
+        (g,) = draw(4, y.shape, dtype=dtype)
+        expected = conv.conv2d_grad(*arrays[:2], g, **options)
+        for setting in every_setting(threads=(1, 3)):
+            tensors = [cr.tensor(a, requires_grad=True) for a in arrays]
+            found = cr.conv2d(*tensors, **options)
+            assert_same_bits(found.numpy(), y, f"{setting} {x}")
+            found.backward(cr.tensor(g))
+            for tensor, gradient in zip(tensors, expected, strict=True):
+                assert tensor.grad is not None
+                assert_same_bits(tensor.grad.numpy(), gradient, f"{setting} {x}")
+
+
+def test_sums_over_images_go_on_from_block_to_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = trained(None)
+    monkeypatch.setattr(_conv, "_LARGE_COLUMNS", 0)
+    for setting in every_setting(threads=(1, 3)):
+        for size in (None, 3):
+            for name, value in trained(size).items():
+                assert_same_bits(value, expected[name], f"{setting}, blocks of {size}, {name}")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_a_sum_of_products_is_one_chain(dtype: Any) -> None:
     for n, m, k, length in ((1, 3, 4, 5), (4, 17, 2, 33), (3, 2, 40, 16), (0, 3, 2, 5), (2, 13, 13, 300)):
         a, b = draw(n, (n, m, length), (n, k, length), dtype=dtype)
@@ -315,7 +351,7 @@ def test_images_go_through_a_net_a_few_at_a_time() -> None:
     x = cr.tensor(draw(2, (30, 3, 30, 28))[0])
     compiled = cr.compile(model)
     built = compiled.plan_of(x).built
-    assert (built.blocks.rows, built.block_rows) == (30, 4)
+    assert (built.blocks.rows, built.block_rows) == (30, 10)
     assert_same_bits(compiled(x).numpy(), model(x).numpy())
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from reference import assert_same_bits, conv
 from reference.bits import Array
+from support.programs import max_pool, max_pool_grad
 from support.variants import every_setting
 
 INF, NAN = np.inf, np.nan
@@ -98,3 +100,23 @@ def test_nan_reaches_every_window_and_takes_the_gradient(window: str) -> None:
     np.testing.assert_array_equal(y.numpy(), values)
     np.testing.assert_array_equal(pull(np.ones(y.shape))[0].numpy(), back)
     assert back[0, 0, 2, 3] == np.isnan(values).sum() > 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_windows_of_every_width(dtype: Any) -> None:
+    """Ties, zeros of both signs, NaN; two planes for each of two images; the reference's bits."""
+    rng = np.random.default_rng(0)
+    for w in range(1, 40):
+        x = rng.choice([NAN, INF, 0.0, -0.0, 1.0, 2.0, -3.0], (2, 2, 5, w)).astype(dtype)
+        for kernel, stride, padding, dilation in (
+            ((2, min(2, w)), (2, 2), (0, 0), (1, 1)),
+            ((3, min(3, w)), (2, 2), (1, min(3, w) // 2), (1, 1)),
+            ((2, 1 + w % min(w, 4)), (1, 1 + w % 3), (0, 0), (1 + w % 2, 1)),
+        ):
+            y = conv.max_pool2d(x, kernel, stride, padding, dilation)
+            g = rng.standard_normal(y.shape).astype(dtype)
+            by_x = conv.max_pool2d_grad(x, g, kernel, stride, padding, dilation)
+            window: dict[str, Any] = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+            for setting in every_setting(threads=(1, 3)):
+                assert_same_bits(max_pool(x, **window), y, f"{setting}, width {w}, {window}")
+                assert_same_bits(max_pool_grad(x, g, **window), by_x, f"{setting}, width {w}, {window}")

@@ -67,7 +67,9 @@ WORDS = {
     "power": r"x\*\*n",
     "astype": "[Cc]ast",
     "bce_with_logits": "binary_cross_entropy_with_logits",
-    "window_max": "max_pool2d",
+    "max_pool": "max_pool2d",
+    **{f"convolution{kind}": "conv2d" for kind in ("", "_by_weight", "_by_images")},
+    "max_pool_grad": "max_pool2d",
 }
 
 

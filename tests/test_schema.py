@@ -20,6 +20,7 @@ from chainrule._ir.records import (
     Channels,
     CheckFinite,
     CheckIndex,
+    Convolution,
     Copy,
     CrossEntropy,
     CrossEntropyBoth,
@@ -46,6 +47,7 @@ from chainrule._util.dtypes import Spec
 ROWS = 12
 Shapes = tuple[tuple[int, ...], ...]
 
+CONVOLUTION = Convolution(12, 3, 4, 5, 2, 2, 1, 1, 1, 1, 0, 0, 3, 4, 7)
 # Of each record: an instruction, shapes of outputs and inputs, which inputs have a row for each of 12 rows, its role.
 CASES: list[tuple[str, Record, Shapes, Shapes, tuple[int, ...], RowRole]] = [
     ("add", Map((12, 5), ((5, 1), (0, 1))), ((12, 5),), ((12, 5), (5,)), (0,), RowRole.ROWS),
@@ -79,6 +81,10 @@ CASES: list[tuple[str, Record, Shapes, Shapes, tuple[int, ...], RowRole]] = [
     ),
     ("cross_entropy_both", CrossEntropyBoth(12, 5, 0), ((12,), (12, 5)), ((12, 5), (12,), ()), (0, 1), RowRole.ROWS),
     ("fold", Windows(12, 3, 4, 5, 2, 2, 1, 1, 1, 1, 0, 0, 3, 4), ((12, 3, 4, 5),), ((12, 12, 12),), (0,), RowRole.ROWS),
+    ("convolution", CONVOLUTION, ((12, 7, 12),), ((7, 12), (12, 3, 4, 5)), (1,), RowRole.ROWS),
+    ("convolution_by_images", CONVOLUTION, ((12, 3, 4, 5),), ((7, 12), (12, 7, 12)), (1,), RowRole.ROWS),
+    ("convolution_by_weight", CONVOLUTION, ((12, 7),), ((12, 7, 12), (12, 3, 4, 5)), (0, 1), RowRole.SUM),
+    ("convolution_by_weight", CONVOLUTION, ((12, 7),), ((12, 7, 12), (12, 3, 4, 5)), (1,), RowRole.AFTER),
     ("matmul", Matmul((), 12, 7, 5, 5, 1, 7, 1, 7, (), ()), ((12, 7),), ((12, 5), (5, 7)), (0,), RowRole.ROWS),
     ("matmul", Matmul((), 5, 7, 12, 1, 5, 7, 1, 7, (), ()), ((5, 7),), ((12, 5), (12, 7)), (0, 1), RowRole.SUM),
     ("matmul", Matmul((), 12, 7, 5, 5, 1, 7, 1, 7, (), ()), ((12, 7),), ((12, 5), (5, 7)), (), RowRole.AFTER),
@@ -207,6 +213,7 @@ def test_sums_are_continued() -> None:
     sums: list[tuple[Record, Callable[[Any], bool]]] = [
         (Reduce(1, 12, 5, ReduceMode.START_CHAIN), lambda r: r.mode is ReduceMode.CONTINUE_CHAIN and r.reduced == 4),
         (MatmulAccumulate(12, 2, 3, 4, 4, 1, 1, 4, 3, 8, 12), lambda r: r.continues and r.batch == 4),
+        (CONVOLUTION, lambda r: r.continues and r.images == 4),
         (Gemm(5, 7, 12, 1, 5, 7, 1, 7), lambda r: r.continues and r.k == 4 and r.m == 5),
     ]
     for record, continues in sums:

@@ -19,7 +19,7 @@ def test_fields_of_records() -> None:
     assert fields["MatmulAccumulate"] == ["batch", *PRODUCT, "batch_a", "batch_b", "continues"]
     assert fields["Update"] == ["n", "row_size"]
     assert fields["Copy"][-3:] == ["dims[ndim]", "out_strides[ndim]", "in_strides[ndim]"]
-    assert len(fields) == 32
+    assert len(fields) == 33
     for record, names in fields.items():
         assert len(set(names)) == len(names) > 0, record
 
@@ -28,12 +28,13 @@ RECORDS = {
     **dict.fromkeys(["sum", "max", "min", "argmax"], "Reduce"),
     **dict.fromkeys(["softmax", "softmax_grad", "log_softmax", "log_softmax_grad"], "Rowwise"),
     **dict.fromkeys(["cross_entropy", "cross_entropy_grad"], "CrossEntropy"),
-    **dict.fromkeys(["unfold", "fold"], "Windows"),
+    **dict.fromkeys(["unfold", "fold", "max_pool", "max_pool_grad"], "Windows"),
     **dict.fromkeys(["uniform", "normal"], "Random"),
     **dict.fromkeys(["draw_uniform", "draw_normal", "draw_integers", "draw_permutation"], "Bernoulli"),
     **dict.fromkeys(["attention", "attention_grad"], "Attention"),
     **dict.fromkeys(["moments"], "Channels"),
     **dict.fromkeys(["rnn_tanh", "rnn_relu", "gru", "lstm", "lstm_grad"], "Recurrent"),
+    **dict.fromkeys([f"convolution{kind}" for kind in ("", "_by_weight", "_by_images")], "Convolution"),
     "cross_entropy_both": "CrossEntropyBoth",
     "matmul_accumulate": "MatmulAccumulate",
     "matmul_integers": "Matmul",

@@ -274,7 +274,7 @@ WINDOW = ONES | {"height": 4, "width": 4, "pad_top": 0, "pad_left": 0}
 
 
 @pytest.mark.parametrize("field", WINDOW)
-@pytest.mark.parametrize("instruction", ["unfold", "fold"])
+@pytest.mark.parametrize("instruction", ["unfold", "fold", "max_pool"])
 def test_the_core_checks_windows_itself(field: str, instruction: str) -> None:
     def program(**sizes: int) -> Any:
         reals = [0.0] if instruction == "unfold" else []
@@ -285,6 +285,13 @@ def test_the_core_checks_windows_itself(field: str, instruction: str) -> None:
     for size in (2**61, 2**62, 2**63 - 1, -1, -(2**63)):
         with pytest.raises(ValueError, match=f"{instruction}: "):
             program(**{field: size})
+
+
+def test_the_core_counts_the_elements_of_a_window() -> None:
+    windows = WINDOW | {"kernel_h": 2**16, "kernel_w": 2**15, "pad_top": 2**15, "pad_left": 2**14}
+    code = [("max_pool", 0, [1], [0], list(windows.values()), [])]
+    with pytest.raises(ValueError, match="max_pool: a window is too large"):
+        _core.Program([(0, [1, 1, 4, 4])], [(0, [1, 1, 1, 1])], [], code)
 
 
 @pytest.mark.parametrize("shape", [[2**61], [2**31] * 2, [2**21] * 3, [-1], [2**63 - 1], [2, 2**60], [2**16] * 4])

@@ -20,18 +20,8 @@ class LayersTraining:
     def __init__(
         self, lib: Any, case: Case, data: Inputs, copy_weights: Callable[..., None], dropout: float, **options: Any
     ) -> None:
-        nn, layers = lib.nn, []
-        norms = {"batch": [nn.BatchNorm1d], "layer": [nn.LayerNorm], "none": []}[case.params["norm"]]
-        for weight, bias in zip(data["parameters"][::2], data["parameters"][1::2], strict=True):
-            linear = nn.Linear(*weight.shape)
-            copy_weights(linear, weight, bias)
-            behind = [
-                *(norm(weight.shape[1]) for norm in norms),
-                nn.ReLU(),
-                *([nn.Dropout(dropout)] if dropout else []),
-            ]
-            layers += [linear, *behind]
-        self.model, self.loss_of = nn.Sequential(*layers[: -len(behind)]), nn.CrossEntropyLoss()
+        build = _convolutional if case.kind == "conv_step" else _dense
+        self.model, self.loss_of = build(lib.nn, case, data, copy_weights, dropout), lib.nn.CrossEntropyLoss()
         name = case.params["optimizer"]
         kind = {"sgd": lib.optim.SGD, "adam": lib.optim.Adam, "adamw": lib.optim.AdamW}[name]
         self.optimizer = kind(self.model.parameters(), **OPTIMIZERS[name], **options)
@@ -48,6 +38,32 @@ class LayersTraining:
         model, optimizer = copy.deepcopy(self.start)
         self.model.load_state_dict(model)
         self.optimizer.load_state_dict(optimizer)
+
+
+def _dense(nn: Any, case: Case, data: Inputs, copy_weights: Callable[..., None], dropout: float) -> Any:
+    layers: list[Any] = []
+    norms = {"batch": [nn.BatchNorm1d], "layer": [nn.LayerNorm], "none": []}[case.params["norm"]]
+    for weight, bias in zip(data["parameters"][::2], data["parameters"][1::2], strict=True):
+        linear = nn.Linear(*weight.shape)
+        copy_weights(linear, weight, bias)
+        behind = [*(norm(weight.shape[1]) for norm in norms), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
+        layers += [linear, *behind]
+    return nn.Sequential(*layers[: -len(behind)])
+
+
+def _convolutional(nn: Any, case: Case, data: Inputs, copy_weights: Callable[..., None], dropout: float) -> Any:
+    layers: list[Any] = []
+    convolutions = case.params["convolutions"]
+    for i, weight in enumerate(data["parameters"][::2]):
+        if i < len(convolutions):
+            filters, kernel, padding, pooled = convolutions[i]
+            layer = nn.Conv2d(weight.shape[1], filters, kernel, padding=padding)
+        else:
+            pooled, layer = False, nn.Linear(*weight.shape)
+        copy_weights(layer, weight, data["parameters"][2 * i + 1])
+        layers += [nn.Flatten()] if i == len(convolutions) else []
+        layers += [layer, nn.ReLU(), *([nn.MaxPool2d(2)] if pooled else [])]
+    return nn.Sequential(*layers[:-1])
 
 
 def layers_call(

@@ -109,6 +109,8 @@ class ChainruleRunner(Runner):
 
         return layers_call(build, lambda made: self.lib.compile(made.step), case, data["x"], data["targets"])
 
+    conv_step = layers_step
+
     def recommender(self, case: Case, data: Inputs) -> Call:
         """Tables that are updated by rows."""
         lib, nn = self.lib, self.lib.nn

@@ -117,12 +117,14 @@ class TorchRunner(Runner):
 
         def copy_weights(linear: Any, weight: Array, bias: Array) -> None:
             with self.lib.no_grad():
-                linear.weight.copy_(self.lib.from_numpy(weight.T))
+                linear.weight.copy_(self.lib.from_numpy(weight.T if weight.ndim == 2 else weight))
                 linear.bias.copy_(self.lib.from_numpy(bias))
 
-        def build(fused: bool | None, compiled: bool = False) -> Call:
+        def build(fused: bool | None, compiled: bool = False, memory_format: Any = None) -> Call:
             def training(dropout: float) -> LayersTraining:
                 made = LayersTraining(self.lib, case, data, copy_weights, dropout, fused=fused)
+                if memory_format is not None:
+                    made.model.to(memory_format=memory_format)
                 model, loss_of = made.model, made.loss_of
                 if compiled:
                     whole = self._compiled(lambda x, targets: loss_of(model(x), targets))
@@ -130,14 +132,23 @@ class TorchRunner(Runner):
                     made.reset = lambda: None
                 return made
 
-            return layers_call(training, lambda made: made.step, case, x, targets)
+            rows = x if memory_format is None else x.contiguous(memory_format=memory_format)
+            return layers_call(training, lambda made: made.step, case, rows, targets)
 
         variants = {
             "eager": lambda: build(None),
             "eager, fused": lambda: build(True),
             "compile": lambda: build(True, True),
         }
+        if case.kind == "conv_step":
+            last = self.lib.channels_last
+            variants |= {
+                "channels_last": lambda: build(True, False, last),
+                "channels_last, compile": lambda: build(True, True, last),
+            }
         return variants if self.thorough else without(variants, "compile")
+
+    conv_step = layers_step
 
     def recommender(self, case: Case, data: Inputs) -> Variants:
         """With sparse gradients or dense ones, whose update is fused."""
@@ -210,7 +221,7 @@ class TorchRunner(Runner):
 
 
 def without(variants: Variants, name: str) -> Variants:
-    return {variant: build for variant, build in variants.items() if variant != name}
+    return {variant: build for variant, build in variants.items() if not variant.endswith(name)}
 
 
 class Recommender:

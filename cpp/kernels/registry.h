@@ -11,6 +11,7 @@ void register_rowwise(KernelTable& table);
 void register_cross_entropy(KernelTable& table);
 void register_gemm(KernelTable& table);
 void register_windows(KernelTable& table);
+void register_pools(KernelTable& table);
 void register_update(KernelTable& table);
 void register_random(KernelTable& table);
 void register_index_add(KernelTable& table);

@@ -43,6 +43,7 @@ const KernelTable& kernel_table() {
     register_cross_entropy(table);
     register_gemm(table);
     register_windows(table);
+    register_pools(table);
     register_update(table);
     register_random(table);
     register_index_add(table);

@@ -1,21 +1,10 @@
 // im2col and col2im: windows of images as columns, and columns added up to images, which make a convolution a matrix
 // product. Rows of a plane are short: a call for each would take longer than to copy it.
 #include "kernels/registry.h"
-#include "simd/vec.h"
+#include "kernels/window_lines.h"
 
 namespace chainrule {
 namespace {
-
-// Positions i in [begin, end) of n have i * stride + at in [0, length).
-struct Inside {
-  int64_t begin, end;
-};
-Inside inside(int64_t n, int64_t stride, int64_t at, int64_t length) {
-  const int64_t begin = at >= 0 ? 0 : (-at + stride - 1) / stride;
-  const int64_t end = at >= length ? 0 : (length - 1 - at) / stride + 1;
-  const int64_t last = end < n ? end : n;
-  return {begin < last ? begin : last, last};
-}
 
 // Element (y, x) of all windows lies at (r * stride_h + y, s * stride_w + x) of the plane: this is where it begins, and
 // the windows for which it is inside.
@@ -28,12 +17,6 @@ struct Line {
         rows(inside(q.oh, q.stride_h, y, q.h)),
         columns(inside(q.ow, q.stride_w, x, q.w)) {}
 };
-
-template <class T>
-CR_INLINE void fill(T* to, int64_t n, T value) {
-  constexpr int64_t L = Vec<T>::lanes;
-  for (int64_t i = 0; i < n; i += L) store_or_n(to + i, splat(value), n - i);
-}
 
 // `rows` rows of n elements; the last vector of a row goes over a part of the one before it. Rows are short: one loop
 // over all of them, with nothing else in it, takes half of the time of a function of one row.
@@ -60,10 +43,21 @@ void unfold(const Windows& q, int64_t begin, int64_t end, const void* in, void* 
     const T* const plane = static_cast<const T*>(in) + i / elements * q.h * q.w;
     T* const to = static_cast<T*>(out) + i * size;
     const int64_t height = rows.end - rows.begin, width = columns.end - columns.begin;
-    if (height * width < size) fill(to, size, static_cast<T>(padding));
-    if (width > 0)
-      copy_rows(height, width, plane + (rows.begin * q.stride_h + y) * q.w + columns.begin * q.stride_w + x,
-                q.stride_h * q.w, q.stride_w, to + rows.begin * q.ow + columns.begin, q.ow);
+    const T outside = static_cast<T>(padding);
+    if (height == 0 || width == 0) {
+      fill(to, size, outside);
+      continue;
+    }
+    // Only what is outside: to fill all of it first took as long again as the copy.
+    fill(to, rows.begin * q.ow, outside);
+    fill(to + rows.end * q.ow, (q.oh - rows.end) * q.ow, outside);
+    for (int64_t r = rows.begin; r < rows.end && width < q.ow; ++r) {
+      T* const row = to + r * q.ow;
+      for (int64_t s = 0; s < columns.begin; ++s) row[s] = outside;
+      for (int64_t s = columns.end; s < q.ow; ++s) row[s] = outside;
+    }
+    copy_rows(height, width, plane + (rows.begin * q.stride_h + y) * q.w + columns.begin * q.stride_w + x,
+              q.stride_h * q.w, q.stride_w, to + rows.begin * q.ow + columns.begin, q.ow);
   }
 }
 
@@ -103,6 +97,35 @@ void fold_row(const Windows& q, int64_t row, const T* columns, const T* all, con
   }
 }
 
+// Where the strides are 1 and all vectors may be read: which lanes of a vector of sums get something from which line
+// of columns is the same in all rows. 9 lines took a sixth of the time of fold_row.
+constexpr int64_t kMostLines = 16;  // of a row of a window
+template <class T>
+void fold_plane(const Windows& q, const T* columns, T* out) {
+  constexpr int64_t L = Vec<T>::lanes;
+  const int64_t line = q.oh * q.ow;
+  for (int64_t j = 0; j < q.w; j += L) {
+    int64_t offsets[kMostLines], lines = 0;
+    Mask<T> masks[kMostLines];
+    for (int64_t x = 0; x < q.kw; ++x) {
+      const int64_t s = j + q.pad_left - x * q.dilation_w, begin = -s, end = q.ow - s;
+      if (begin >= L || end <= 0) continue;
+      offsets[lines] = x * line + s;
+      masks[lines++] = first_lanes<T>(end < L ? end : L) & !first_lanes<T>(begin > 0 ? begin : 0);
+    }
+    for (int64_t row = 0; row < q.h; ++row) {
+      Vec<T> sum = splat(T(0));
+      for (int64_t y = 0; y < q.kh; ++y) {
+        const int64_t r = row + q.pad_top - y * q.dilation_h;
+        if (r < 0 || r >= q.oh) continue;
+        const T* const from = columns + y * q.kw * line + r * q.ow;
+        for (int64_t i = 0; i < lines; ++i) sum = sum + select(masks[i], load(from + offsets[i]), splat(T(0)));
+      }
+      store_or_n(out + row * q.w + j, sum, q.w - j);
+    }
+  }
+}
+
 // Any strides: line by line onto the plane.
 template <class T>
 void fold_lines(const Windows& q, const T* columns, T* plane) {
@@ -124,11 +147,14 @@ void fold_windows(const Windows& q, int64_t begin, int64_t end, const void* in, 
   for (int64_t i = begin; i < end; ++i) {
     const T* const columns = all + i * size;
     T* const plane = static_cast<T*>(out) + i * q.h * q.w;
-    if (q.stride_h == 1 && q.stride_w == 1) {
+    const int64_t before = (i - begin) * size, behind = (end - 1 - i) * size;
+    if (q.stride_h != 1 || q.stride_w != 1) {
+      fold_lines(q, columns, plane);
+    } else if (q.kw <= kMostLines && before >= Vec<T>::lanes && behind >= Vec<T>::lanes) {
+      fold_plane(q, columns, plane);
+    } else {
       for (int64_t row = 0; row < q.h; ++row)
         fold_row(q, row, columns, all + begin * size, all + end * size, plane + row * q.w);
-    } else {
-      fold_lines(q, columns, plane);
     }
   }
 }

@@ -24,9 +24,9 @@ const Index& instruction_index() {
   static const Index index = [] {
     Index made;
     // Updates first: an eager step of an optimizer looks for its rule every time, and compares names one by one.
-    for (const auto rows : {update_instructions(), kernel_instructions(), matmul_instructions(), fused_instructions(),
-                            movement_instructions(), order_instructions(), scan_instructions(), check_instructions(),
-                            layer_instructions()}) {
+    for (const auto rows : {update_instructions(), kernel_instructions(), matmul_instructions(), window_instructions(),
+                            fused_instructions(), movement_instructions(), order_instructions(), scan_instructions(),
+                            check_instructions(), layer_instructions()}) {
       for (const InstructionRow& row : rows) {
         if (row.name != nullptr) {
           made.named.emplace(row.name, &row);

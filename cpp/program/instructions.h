@@ -46,6 +46,7 @@ struct InstructionRow {
 // The rows of each file.
 std::span<const InstructionRow> kernel_instructions();
 std::span<const InstructionRow> matmul_instructions();
+std::span<const InstructionRow> window_instructions();
 std::span<const InstructionRow> fused_instructions();
 std::span<const InstructionRow> movement_instructions();
 std::span<const InstructionRow> order_instructions();

@@ -172,45 +172,6 @@ double cross_entropy_both_work(const Instruction& op) {
   return kPerScore * volume(both.rows, both.cols);
 }
 
-// The windows as the kernels take them.
-Windows kernel_windows(const schema::Windows& w) {
-  return {w.height,     w.width,      w.kernel_h, w.kernel_w, w.stride_h, w.stride_w,
-          w.dilation_h, w.dilation_w, w.pad_top,  w.pad_left, w.out_h,    w.out_w};
-}
-// Shared by lines of columns. reals: the value outside of the planes.
-void run_unfold(const Instruction& op, void* const* slots, Share share, void*) {
-  const auto w = schema::read<schema::Windows>(op);
-  const Range part = share_range(w.images * w.channels * w.kernel_h * w.kernel_w, 1, share);
-  function<UnfoldFn>(op)(kernel_windows(w), part.begin, part.end, in_bytes(op, slots, 0), out_bytes(op, slots),
-                         op.reals[0]);
-}
-// Shared by planes.
-void run_fold(const Instruction& op, void* const* slots, Share share, void*) {
-  const auto w = schema::read<schema::Windows>(op);
-  const Range part = share_range(w.images * w.channels, 1, share);
-  function<FoldFn>(op)(kernel_windows(w), part.begin, part.end, in_bytes(op, slots, 0), out_bytes(op, slots));
-}
-void prepare_windows(Instruction& op, const KernelTable&) {
-  const auto w = schema::read<schema::Windows>(op);
-  if (std::min({w.kernel_h, w.kernel_w, w.stride_h, w.stride_w, w.dilation_h, w.dilation_w}) < 1)
-    throw std::invalid_argument(op.name + ": kernel, stride and dilation must be at least 1");
-  // Of an axis: the extent of the image, the window and the windows' positions. Kernels add and subtract two of these.
-  const auto axis = [](int64_t length, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad, int64_t out) {
-    return Extent(length) + Extent(kernel) * dilation + Extent(out) * stride + Extent(pad) + Extent(dilation) + stride;
-  };
-  const Extent rows = axis(w.height, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.out_h);
-  const Extent columns = axis(w.width, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.out_w);
-  const Extent planes = Extent(w.images) * w.channels;
-  for (const Extent size : {rows, columns, planes * w.height * w.width * item_size(op.dtype),
-                            planes * w.kernel_h * w.kernel_w * w.out_h * w.out_w * item_size(op.dtype)}) {
-    size.value(op.name);
-  }
-}
-double windows_work(const Instruction& op) {
-  const auto w = schema::read<schema::Windows>(op);
-  return 2 * kPerElement * volume(w.images, w.channels) * volume(w.kernel_h * w.kernel_w) * volume(w.out_h * w.out_w);
-}
-
 // reals: low and high, or mean and standard deviation.
 void run_random(const Instruction& op, void* const* slots, Share share, void*) {
   const auto [n, seed, stream] = schema::read<schema::Random>(op);
@@ -289,19 +250,6 @@ constexpr InstructionRow kRows[] = {
      .run = run_cross_entropy_both,
      .work = cross_entropy_both_work,
      .kernel = function_of<&KernelTable::cross_entropy_both>},
-    {.name = "unfold",
-     .record = &schema::kRecord<schema::Windows>,
-     .counts = {1, 1, 1},
-     .run = run_unfold,
-     .work = windows_work,
-     .kernel = function_of<&KernelTable::unfold>,
-     .prepare = prepare_windows},
-    {.name = "fold",
-     .record = &schema::kRecord<schema::Windows>,
-     .run = run_fold,
-     .work = windows_work,
-     .kernel = function_of<&KernelTable::fold>,
-     .prepare = prepare_windows},
     {.name = "uniform",
      .record = &schema::kRecord<schema::Random>,
      .counts = {1, 0, 2},

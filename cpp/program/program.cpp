@@ -67,8 +67,13 @@ void* Workspace::scratch(int threads) {
   grow(scratch_, scratch_bytes_, threads * kGemmScratch);
   return scratch_;
 }
+void* Workspace::columns(int64_t bytes) {
+  grow(columns_, column_bytes_, bytes);
+  return columns_;
+}
 Workspace::~Workspace() {
   std::free(arena_);
+  std::free(columns_);
   std::free(scratch_);
 }
 Workspace& thread_workspace() { return of_thread<Workspace>(); }

@@ -132,12 +132,13 @@ class Program {
 // Scratch of the calling thread for `threads` threads, and an arena: grown when needed, kept between runs.
 struct Workspace {
   void* arena(int64_t bytes);
-  void* scratch(int threads);  // thread t's is at + t * kGemmScratch
+  void* scratch(int threads);    // thread t's is at + t * kGemmScratch
+  void* columns(int64_t bytes);  // of this thread's convolutions
   ~Workspace();
 
  private:
-  void *arena_ = nullptr, *scratch_ = nullptr;
-  int64_t arena_bytes_ = 0, scratch_bytes_ = 0;
+  void *arena_ = nullptr, *scratch_ = nullptr, *columns_ = nullptr;
+  int64_t arena_bytes_ = 0, scratch_bytes_ = 0, column_bytes_ = 0;
 };
 Workspace& thread_workspace();
 

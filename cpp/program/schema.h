@@ -98,6 +98,10 @@ CR_RECORD(Channels, outer, channels, inner, by_rows);
 // Convolution windows: as Windows of kernel_table.h, for `images` of `channels` planes.
 CR_RECORD(Windows, images, channels, height, width, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w,
           pad_top, pad_left, out_h, out_w);
+// A convolution with `filters` results for each window: the fields of Windows first. continues: the chains of the
+// gradient by the weights go on from what the output holds.
+CR_RECORD(Convolution, images, channels, height, width, kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w,
+          pad_top, pad_left, out_h, out_w, filters, continues);
 
 CR_RECORD(Product, CR_PRODUCT);
 // A batch of products; those of a batch follow each other in c at m * rs_c. The strides of a and b by batch dimension.
@@ -218,6 +222,6 @@ inline constexpr const Record* kRecords[] = {&kRecord<Map>,        &kRecord<MapS
                                              &kRecord<Distinct>,   &kRecord<Gather>,       &kRecord<Scatter>,
                                              &kRecord<CheckIndex>, &kRecord<CheckFinite>,  &kRecord<Draw>,
                                              &kRecord<Recurrent>,  &kRecord<Attention>,    &kRecord<Order>,
-                                             &kRecord<Scan>,       &kRecord<Channels>};
+                                             &kRecord<Scan>,       &kRecord<Channels>,     &kRecord<Convolution>};
 
 }  // namespace chainrule::schema

@@ -236,6 +236,25 @@ CR_INLINE void transpose_blocks(const __m256 (&r)[4], Vec<float> (&c)[4]) {
   c[2].v = _mm256_castpd_ps(_mm256_unpacklo_pd(high, high2));
   c[3].v = _mm256_castpd_ps(_mm256_unpackhi_pd(high, high2));
 }
+// Of the second vector, one element before the end of the first, the odd ones.
+CR_INLINE Vec<float> load_even(const float* p) {
+  const __m256 mixed = _mm256_shuffle_ps(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 7), 0xd8);
+  return {_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(mixed), 0xd8))};
+}
+CR_INLINE Vec<double> load_even(const double* p) {
+  return {_mm256_permute4x64_pd(_mm256_shuffle_pd(_mm256_loadu_pd(p), _mm256_loadu_pd(p + 3), 0xa), 0xd8)};
+}
+CR_INLINE void store_pairs(float* p, Vec<float> a, Vec<float> b) {
+  const __m256 low = _mm256_unpacklo_ps(a.v, b.v), high = _mm256_unpackhi_ps(a.v, b.v);
+  _mm256_storeu_ps(p, _mm256_permute2f128_ps(low, high, 0x20));
+  _mm256_storeu_ps(p + 8, _mm256_permute2f128_ps(low, high, 0x31));
+}
+CR_INLINE void store_pairs(double* p, Vec<double> a, Vec<double> b) {
+  const __m256d low = _mm256_unpacklo_pd(a.v, b.v), high = _mm256_unpackhi_pd(a.v, b.v);
+  _mm256_storeu_pd(p, _mm256_permute2f128_pd(low, high, 0x20));
+  _mm256_storeu_pd(p + 4, _mm256_permute2f128_pd(low, high, 0x31));
+}
+
 template <class T>
 constexpr int64_t kColumns = 16 / sizeof(T);
 CR_INLINE void load_columns(const float* p, int64_t s, Vec<float> (&c)[4]) {

@@ -243,6 +243,28 @@ CR_INLINE void transpose(Vec<double> (&r)[8]) {
   }
 }
 
+// Of the second vector, one element before the end of the first, the odd ones.
+CR_INLINE Vec<float> load_even(const float* p) {
+  const __m512i index = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31);
+  return {_mm512_permutex2var_ps(_mm512_loadu_ps(p), index, _mm512_loadu_ps(p + 15))};
+}
+CR_INLINE Vec<double> load_even(const double* p) {
+  const __m512i index = _mm512_setr_epi64(0, 2, 4, 6, 9, 11, 13, 15);
+  return {_mm512_permutex2var_pd(_mm512_loadu_pd(p), index, _mm512_loadu_pd(p + 7))};
+}
+CR_INLINE void store_pairs(float* p, Vec<float> a, Vec<float> b) {
+  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+  _mm512_storeu_ps(p, _mm512_permutex2var_ps(a.v, low, b.v));
+  _mm512_storeu_ps(p + 16, _mm512_permutex2var_ps(a.v, high, b.v));
+}
+CR_INLINE void store_pairs(double* p, Vec<double> a, Vec<double> b) {
+  const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+  const __m512i high = _mm512_add_epi64(low, _mm512_set1_epi64(4));
+  _mm512_storeu_pd(p, _mm512_permutex2var_pd(a.v, low, b.v));
+  _mm512_storeu_pd(p + 8, _mm512_permutex2var_pd(a.v, high, b.v));
+}
+
 // Four rows by four columns in each 128 bits.
 CR_INLINE void transpose_blocks(const __m512 (&r)[4], Vec<float> (&c)[4]) {
   const __m512d low = _mm512_castps_pd(_mm512_unpacklo_ps(r[0], r[1]));

@@ -220,6 +220,20 @@ CR_INLINE void transpose(Vec<double> (&r)[2]) {
   r[1].v = vtrn2q_f64(a, r[1].v);
 }
 
+CR_INLINE Vec<float> load_even(const float* p) {
+  const float32x4_t a = vld1q_f32(p), b = vld1q_f32(p + 3);
+  return {vcombine_f32(vget_low_f32(vuzp1q_f32(a, a)), vget_low_f32(vuzp2q_f32(b, b)))};
+}
+CR_INLINE Vec<double> load_even(const double* p) { return {vcombine_f64(vld1_f64(p), vld1_f64(p + 2))}; }
+CR_INLINE void store_pairs(float* p, Vec<float> a, Vec<float> b) {
+  vst1q_f32(p, vzip1q_f32(a.v, b.v));
+  vst1q_f32(p + 4, vzip2q_f32(a.v, b.v));
+}
+CR_INLINE void store_pairs(double* p, Vec<double> a, Vec<double> b) {
+  vst1q_f64(p, vzip1q_f64(a.v, b.v));
+  vst1q_f64(p + 2, vzip2q_f64(a.v, b.v));
+}
+
 template <class T>
 constexpr int64_t kColumns = Vec<T>::lanes;
 template <class T, int N>

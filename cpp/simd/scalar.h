@@ -229,6 +229,15 @@ CR_INLINE Vec<float> lookup(const float (&table)[kRoots], Bits<float> index) { r
 template <class T>
 CR_INLINE void transpose(Vec<T> (&)[1]) {}
 template <class T>
+CR_INLINE Vec<T> load_even(const T* p) {
+  return {*p};
+}
+template <class T>
+CR_INLINE void store_pairs(T* p, Vec<T> a, Vec<T> b) {
+  p[0] = a.v;
+  p[1] = b.v;
+}
+template <class T>
 constexpr int64_t kColumns = 1;
 template <class T>
 CR_INLINE void load_columns(const T* p, int64_t, Vec<T> (&c)[1]) {

@@ -20,6 +20,8 @@
 //   kColumns<T>            elements in 128 bits, 1 at the scalar level
 //   load_columns(p, s, c)  kColumns columns of as many rows as lanes: lane i of c[j] is p[i * s + j]
 //   store_columns(p, s, c) back, kColumns elements of each row, in the order of the rows
+//   load_even(p)           lane i is p[2 * i]; reads [p, p + 2 * lanes - 1)
+//   store_pairs(p, a, b)   lanes of a and b in turns: p[2 * i] is lane i of a, p[2 * i + 1] that of b
 //   kRegisters             vector registers of the level, for tile sizes
 //
 // One header per level implements it; this is the only folder with intrinsics. Everything has internal linkage: the

@@ -98,10 +98,35 @@ def max_pool2d(rng: Rng) -> Call:
     return partial(cr.max_pool2d, **pool(rng)), [distinct(rng, images(rng))]
 
 
-def window_max(rng: Rng) -> Call:
-    """The padding of the first row of windows is the smallest element."""
-    windows = windows_of("window_max", (3, 4), (2, 2), (2, 1), (1, 1), [(1, 1), (0, 0)])
-    return lambda x: apply(OPS["window_max"], (x,), ((2,), windows)), [distinct(rng, (1, 2, 4, windows.positions))]
+def in_place(kind: str) -> Generator:
+    """A convolution without columns, or one of its gradients."""
+
+    def call(rng: Rng) -> Call:
+        shape, options = images(rng), {"kernel": (2, 2), "stride": sizes(rng, 1, 2), "dilation": (1, 1)}
+        h, w = shape[2:]
+        windows = windows_of("conv2d", (h, w), *options.values(), [(1, 1), (0, 1)])
+        weight = draw(rng, (3, shape[1] * windows.elements))
+        g = draw(rng, (shape[0], 3, windows.positions))
+        arrays = {"": [weight, draw(rng, shape)], "_by_weight": [g, draw(rng, shape)], "_by_images": [weight, g]}[kind]
+        return lambda a, b: apply(OPS[f"convolution{kind}"], (a, b), (windows,)), arrays
+
+    return call
+
+
+def max_pool(rng: Rng) -> Call:
+    windows = _overlapping("max_pool")
+    return lambda x: apply(OPS["max_pool"], (x,), (windows,)), [distinct(rng, (1, 2, 3, 4))]
+
+
+def max_pool_grad(rng: Rng) -> Call:
+    windows, x = _overlapping("max_pool_grad"), cr.tensor(distinct(rng, (1, 2, 3, 4)))
+    g = draw(rng, (1, 2, windows.oh, windows.ow))
+    return lambda g: apply(OPS["max_pool_grad"], (x, g), (windows,)), [g]
+
+
+def _overlapping(name: str) -> Any:
+    """Windows with padding that overlap."""
+    return windows_of(name, (3, 4), (2, 2), (2, 1), (1, 1), [(1, 1), (0, 0)])
 
 
 def avg_pool2d(rng: Rng) -> Call:
@@ -139,8 +164,10 @@ CASES: dict[str, Generator] = {
     "fold": fold,
     "batched_matmul": batched_matmul,
     "matmul_accumulate": matmul_accumulate,
+    **{f"convolution{kind}": in_place(kind) for kind in ("", "_by_weight", "_by_images")},
     "max_pool2d": max_pool2d,
-    "window_max": window_max,
+    "max_pool": max_pool,
+    "max_pool_grad": max_pool_grad,
     "avg_pool2d": avg_pool2d,
 }
 LAYERS: dict[str, LayerDraw] = {

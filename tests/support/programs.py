@@ -269,6 +269,26 @@ def fold(
     return np.asarray(out)
 
 
+def max_pool(x: Array, out: Array | None = None, **window: Pair) -> Array:
+    """Maxima of the windows of images."""
+    record = _windows(x.shape, **WINDOW | window)
+    if out is None:
+        out = blank((*x.shape[:2], record.out_h, record.out_w), x.dtype)
+    execute("max_pool", x.dtype, [out], [x], record)
+    return out
+
+
+def max_pool_grad(x: Array, g: Array, out: Array | None = None, **window: Pair) -> Array:
+    """The gradient of max_pool; g arrives."""
+    if out is None:
+        out = blank(x.shape, x.dtype)
+    execute("max_pool_grad", x.dtype, [out], [x, g], _windows(x.shape, **WINDOW | window))
+    return out
+
+
+WINDOW: dict[str, Pair] = {"dilation": (1, 1), "padding": (0, 0), "stride": (1, 1)}
+
+
 def _windows(images: Sequence[int], kernel: Pair, dilation: Pair, padding: Pair, stride: Pair) -> records.Windows:
     n, channels, *image = images
     counts = [(image[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(2)]

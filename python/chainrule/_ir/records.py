@@ -22,6 +22,7 @@ __all__ = [
     "Channels",
     "CheckFinite",
     "CheckIndex",
+    "Convolution",
     "Copy",
     "CrossEntropy",
     "CrossEntropyBoth",
@@ -155,7 +156,7 @@ class Channels(Record):
 
 
 class Windows(RowsFirst):
-    """unfold (im2col) and fold (col2im): windows over the planes of images."""
+    """unfold (im2col), fold (col2im), maxima of windows and their gradient: windows over the planes of images."""
 
     images: int
     channels: int
@@ -174,6 +175,32 @@ class Windows(RowsFirst):
 
     def operations(self) -> int:
         return self.images * self.channels * self.kernel_h * self.kernel_w * self.out_h * self.out_w
+
+
+class Convolution(Windows):
+    """A convolution or one of its gradients: `filters` results for each window.
+
+    The gradient by the weights, a sum over images, is the one whose result is a matrix. `continues`: its chains start
+    from the values that the result already holds.
+    """
+
+    filters: int
+    continues: bool = False
+
+    def operations(self) -> int:
+        return super().operations() * self.filters
+
+    def row_role(self, batch: Batch, outs: Sequence[int], ins: Sequence[int]) -> RowRole:
+        if len(batch.values[outs[0]].spec.shape) > 2:
+            return super().row_role(batch, outs, ins)
+        good = self.images % batch.rows == 0 and all(v in batch.by_rows for v in ins)
+        return RowRole.SUM if good else RowRole.AFTER
+
+    def reads_by_row(self, i: int, role: RowRole) -> bool:
+        return i == 1
+
+    def cut(self, block: RowBlock, role: RowRole, outs: Sequence[int], ins: Sequence[int]) -> Self:
+        return self.replace(images=block.scaled(self.images), continues=role is RowRole.SUM and not block.first)
 
 
 class Advance(Record):

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import _core
 from .._ir.instruction import Instr
-from .._ir.records import Copy, Take
+from .._ir.records import Copy, Take, Windows
 from .._ir.values import Value
 from .._util.dtypes import Spec
 from .dataflow import checks_first, live_code
@@ -187,7 +187,7 @@ def _block_rows(blocks: RowBlocks, trace: Trace) -> int:
         return 0
     # About half of the loop's values are live at the same time.
     size = 2 * _BLOCK_BYTES // per_row
-    if any(instr.name == "unfold" for instr in blocks.loop):
+    if any(isinstance(instr.record, Windows) for instr in blocks.loop):
         size = max(size, _MIN_IMAGES)
         max_weights = max(size * per_row, _MAX_WEIGHT_BYTES)
     else:

@@ -10,7 +10,7 @@ from typing import Any
 from .._tensor import Tensor
 from .._util.checks import check_size
 from ._arithmetic import _float_dtype, add
-from ._conv import batched, columns_of, images_of
+from ._conv import batched, columns_are_large, columns_of, convolved, images_of
 from ._images import as_given, as_images, images_of_any
 from ._op import Shape
 from ._operands import pair
@@ -154,11 +154,13 @@ def _convolution(
         shapes = f"(x: {_shown(images, axes)}, weight: {_shown(filters, axes)})"
         raise ValueError(f"{name}: x has {images.shape[1]} channels, weight expects {channels * parts} {shapes}")
     windows = _conv_windows(name, axes, images.shape, (kh, kw), stride, padding, dilation)
+    matrix = reshape(filters, (out_channels, channels * windows.elements))
     if windows.is_pointwise:
-        columns = reshape(images, (n, channels * parts, windows.positions))
+        y = batched(matrix, reshape(images, (n, channels * parts, windows.positions)), False, parts)
+    elif parts == 1 and columns_are_large(images, windows):
+        y = convolved(matrix, images, windows)
     else:
-        columns = columns_of(images, windows, 0.0)
-    y = batched(reshape(filters, (out_channels, channels * windows.elements)), columns, False, parts)
+        y = batched(matrix, columns_of(images, windows, 0.0), False, parts)
     y = _with_bias(name, y, filters, bias, out_channels)
     return as_given(y, axes, alone, (windows.oh, windows.ow))
 

@@ -1,4 +1,4 @@
-"""Pooling: maximum or mean of each window, composed of unfold and reductions."""
+"""Pooling: maximum or mean of each window."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from .._ir.instruction import Instr
 from .._tensor import Tensor
 from .._util.checks import check_total, is_integer
 from .._util.dtypes import INT64, Array
 from ._arithmetic import add, div, equal, where
 from ._conv import columns_of
 from ._images import as_given, as_images
-from ._index import overlaid
-from ._op import OPS, Attrs, Op, Plan, Spec, apply, register
+from ._index import gather, overlaid
+from ._op import LINEAR, OPS, Attrs, Op, Plan, Spec, apply, register
 from ._operands import one
-from ._reduce import argmax, extreme_rules, reduce_plan
-from ._reduce import max as largest
+from ._reduce import argmax
 from ._reduce import sum as total
-from ._shape import index_tensor, reshape, take
+from ._shape import index_tensor, reshape, take, transpose
 from ._windows import Pair, Windows, output_size_of, sizes_of, windows_of
 
 
@@ -51,16 +51,34 @@ def _by_window(images: Tensor, windows: Windows, outside: float) -> Tensor:
     return reshape(columns, (*images.shape[:2], windows.elements, windows.positions))
 
 
-# The maximum of each window; attrs: the axis of a window's elements, the windows. Where it is -inf the padding ties
-# with the image, and the gradient goes to the first element of the image.
-def _window_max_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
-    return reduce_plan("max", specs, attrs[:1])
+# Maxima (n, channels, oh, ow) and their gradient by the images, each in one pass; attrs: the windows. At a tie the
+# gradient goes to the first of the largest elements inside of the image.
+def _max_pool_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    (x,), (windows,) = specs, attrs
+    out = Spec((*x.shape[:2], windows.oh, windows.ow), x.dtype)
+    return Plan(out, [Instr(name, x.code, [1], [0], windows.record(*x.shape[:2]))])
 
 
-def _inside(index: Tensor, out: Tensor, attrs: Attrs) -> Tensor:
-    """Indices of the largest elements (n * channels * windows,), none of them in the padding."""
-    first = np.broadcast_to(_first_inside(attrs[1]), out.shape).reshape(-1)
-    return where(equal(reshape(out, index.shape), -np.inf), Tensor(first), index)
+def _max_pool_grad_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
+    x = specs[0]
+    return Plan(x, [Instr(name, x.code, [2], [0, 1], attrs[0].record(*x.shape[:2]))])
+
+
+def _at_maxima(t: Tensor, x: Tensor, windows: Windows) -> Tensor:
+    """The elements of t where the windows of x have their maxima, (n, channels, oh, ow)."""
+    elements = _by_window(x.detach(), windows, -np.inf)
+    largest = reshape(apply(_MAX_POOL, (x.detach(),), (windows,)), (*x.shape[:2], windows.positions))
+    index = argmax(elements, axis=2)
+    if _has_padding(windows):
+        index = _inside(index, largest, windows)
+    rows = reshape(transpose(_by_window(t, windows, 0.0), (0, 1, 3, 2)), (index.size, windows.elements))
+    return reshape(gather(rows, reshape(index, (index.size,))), (*x.shape[:2], windows.oh, windows.ow))
+
+
+def _inside(index: Tensor, largest: Tensor, windows: Windows) -> Tensor:
+    """Indices of the largest elements (n, channels, windows), none of them in the padding."""
+    first = np.broadcast_to(_first_inside(windows), index.shape)
+    return where(equal(largest, -np.inf), Tensor(first), index)
 
 
 @lru_cache(maxsize=64)
@@ -77,7 +95,17 @@ def _first_inside(windows: Windows) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.where(np.logical_and.outer(*exists), index, 0).reshape(-1)
 
 
-_WINDOW_MAX = register(Op("window_max", _window_max_plan, *extreme_rules(True, _inside)))
+_MAX_POOL: Op = register(
+    Op(
+        "max_pool",
+        _max_pool_plan,
+        (lambda g, y, x, a: apply(_MAX_POOL_GRAD, (x[0], g), a),),
+        (lambda t, y, x, a: _at_maxima(t, x[0], *a),),
+    )
+)
+_MAX_POOL_GRAD: Op = register(
+    Op("max_pool_grad", _max_pool_grad_plan, (None, lambda g, y, x, a: _at_maxima(g, x[0], *a)), (None, LINEAR))
+)
 
 
 def max_pool2d(
@@ -146,15 +174,14 @@ def _max_pool(
 ) -> Any:
     images, alone = as_images(name, x, axes)
     windows = _pool_windows(name, axes, images, kernel_size, stride, padding, dilation, ceil_mode)
-    elements = _by_window(images, windows, -np.inf)
-    y = apply(_WINDOW_MAX, (elements,), ((2,), windows)) if _has_padding(windows) else largest(elements, axis=2)
+    y = apply(_MAX_POOL, (images,), (windows,))
     size = (windows.oh, windows.ow)
     out = as_given(y, axes, alone, size)
     if not return_indices:
         return out
-    place = argmax(elements.detach(), axis=2)
+    place = argmax(_by_window(images.detach(), windows, -np.inf), axis=2)
     if _has_padding(windows):
-        place = reshape(_inside(reshape(place, -1), y.detach(), ((2,), windows)), place.shape)
+        place = _inside(place, reshape(y.detach(), place.shape), windows)
     begins, offsets = _places(windows)
     index = add(take(offsets, place), begins)
     return out, as_given(apply(OPS["astype"], (index,), (INT64.char,)), axes, alone, size)

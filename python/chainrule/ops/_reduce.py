@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from .._ir.instruction import Instr
@@ -71,33 +71,27 @@ def _as_rows(shape: Shape, axes: tuple[int, ...]) -> tuple[tuple[int, ...], Shap
     return (*remaining, *axes), (product(_without(shape, axes)), product([shape[i] for i in axes]))
 
 
-def extreme_rules(
-    largest: bool, adjusted: Callable[[Tensor, Tensor, Attrs], Tensor] = lambda index, out, attrs: index
-) -> tuple[tuple[Rule], tuple[Rule]]:
-    """Gradient and tangent rules of max and min: at a tie, those of the first extreme element.
+def _extreme_rules(largest: bool) -> tuple[tuple[Rule], tuple[Rule]]:
+    """Gradient and tangent rules of max and min: at a tie, those of the first extreme element."""
 
-    `attrs` begin with the axes; `adjusted` may replace the index of the extreme element of each output.
-    """
-
-    def extreme_index(x: Tensor, out: Tensor, attrs: Attrs) -> Tensor:
-        order, rows = _as_rows(x.shape, attrs[0])
+    def extreme_index(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+        order, rows = _as_rows(x.shape, axes)
         elements = reshape(transpose(x.detach(), order), rows)
-        index = apply(_ARGMAX, (elements if largest else neg(elements),), ((1,),))
-        return adjusted(index, out.detach(), attrs)
+        return apply(_ARGMAX, (elements if largest else neg(elements),), ((1,),))
 
     def reverse(g: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         from ._index import scatter
 
         shape = x[0].shape
         order, rows = _as_rows(shape, attrs[0])
-        scattered = scatter(reshape(g, rows[:1]), extreme_index(x[0], out, attrs), rows[1])
+        scattered = scatter(reshape(g, rows[:1]), extreme_index(x[0], attrs[0]), rows[1])
         return transpose(reshape(scattered, [shape[i] for i in order]), [order.index(i) for i in range(len(shape))])
 
     def forward(t: Tensor, out: Tensor, x: tuple[Tensor, ...], attrs: Attrs) -> Tensor:
         from ._index import gather
 
         order, rows = _as_rows(t.shape, attrs[0])
-        return reshape(gather(reshape(transpose(t, order), rows), extreme_index(x[0], out, attrs)), out.shape)
+        return reshape(gather(reshape(transpose(t, order), rows), extreme_index(x[0], attrs[0])), out.shape)
 
     return (reverse,), (forward,)
 
@@ -107,8 +101,8 @@ def _truth_plan(name: str, specs: Sequence[Spec], attrs: Attrs) -> Plan:
 
 
 _SUM = register(Op("sum", reduce_plan, (_sum_rule,), (LINEAR,)))
-_MAX = register(Op("max", reduce_plan, *extreme_rules(True)))
-_MIN = register(Op("min", reduce_plan, *extreme_rules(False)))
+_MAX = register(Op("max", reduce_plan, *_extreme_rules(True)))
+_MIN = register(Op("min", reduce_plan, *_extreme_rules(False)))
 _ARGMAX = register(Op("argmax", reduce_plan))
 _INTEGER_PROD = Op("prod", reduce_plan)  # that of floats is a recurrence
 _ANY, _ALL = (register(Op(name, _truth_plan)) for name in ("any", "all"))
