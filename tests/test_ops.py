@@ -88,7 +88,8 @@ def test_every_kind_of_argument(kind: str) -> None:
             assert_same_bits(np.asarray(x, old.dtype), old, f"{case}: an argument was changed")
 
 
-LAYOUT = (*MOVES, "broadcast_to", "astype", "argsort", "one_hot", "amax", "amin", "trace")  # or another's error
+# Functions that move elements, also of integers, or whose error is another's.
+LAYOUT = (*MOVES, "broadcast_to", "astype", "argsort", "one_hot", "amax", "amin", "trace", "cummax", "cummin")
 # Elementwise functions, formulas and reductions take integers and bools: tests/test_integers.py.
 PRODUCTS = {"matmul", "dot", "inner", "outer", "tensordot", "einsum", "cumsum", "cumprod"}  # also of integers
 FLOAT_ONLY = sorted(

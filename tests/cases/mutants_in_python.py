@@ -244,9 +244,9 @@ IN_PYTHON = [
     ),
     Mutant(
         "the same draws again",
-        "python/chainrule/random.py",
-        "self.stream = (stream + 1) % 2**64",
-        "self.stream = stream",
+        "python/chainrule/_util/mode.py",
+        "words[1] = (stream + 1) % 2**64",
+        "words[1] = stream",
         "test_random.py",
     ),
     Mutant(
