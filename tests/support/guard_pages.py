@@ -126,17 +126,15 @@ def row_cases(n: int, dtype: programs.Float) -> dict[str, Case]:
     image = [draw(1, 1, 3, n)]
     for step in (1, 2):
         window = {"kernel": (2, 1 + n % min(n, 3)), "padding": (0, 1), "stride": (1, step)}
-        columns = programs.unfold(image[0], **window)
+        columns, pooled = programs.unfold(image[0], **window), programs.max_pool(image[0], **window)
         cases[f"unfold {step}"] = (partial(programs.unfold, **window), image, columns.shape, dtype)
         folded = partial(programs.fold, image=(3, n), **window)
         cases[f"fold {step}"] = (folded, [draw(*columns.shape)], image[0].shape, dtype)
-        pooled = programs.max_pool(image[0], **window)
         cases[f"max_pool {step}"] = (partial(programs.max_pool, **window), image, pooled.shape, dtype)
-        both = [image[0], draw(*pooled.shape)]
-        cases[f"max_pool_grad {step}"] = (partial(programs.max_pool_grad, **window), both, image[0].shape, dtype)
-    quarters = [draw(1, 1, 3, n + 1), draw(1, 1, 1, (n + 1) // 2)]
-    twos = partial(programs.max_pool_grad, kernel=(2, 2), stride=(2, 2))
-    cases["max_pool_grad of quarters"] = (twos, quarters, quarters[0].shape, dtype)
+        grad, given = partial(programs.max_pool_grad, **window), [image[0], draw(*pooled.shape)]
+        cases[f"max_pool_grad {step}"] = (grad, given, image[0].shape, dtype)
+    twos, given = {"kernel": (2, 2), "stride": (2, 2)}, [draw(1, 1, 3, n + 1), draw(1, 1, 1, (n + 1) // 2)]
+    cases["max_pool_grad of quarters"] = (partial(programs.max_pool_grad, **twos), given, given[0].shape, dtype)
     if n <= 24:  # larger arrays exceed the regions
         cases |= sequence_cases(rows, n, draw, dtype)
     batches = [draw(2, rows, n), draw(2, 3, n)]
