@@ -22,7 +22,7 @@ from ._line_search import Point, as_number, strong_wolfe
 from ._two_loop import History
 
 Closure = Callable[[], Any]
-Evaluate = Callable[[Tensor, Tensor, float], tuple[Tensor, Point]]
+Evaluate = Callable[[Tensor], Point]
 
 
 class LBFGS:
@@ -122,24 +122,24 @@ class LBFGS:
         self._run(partial(self._evaluate, kept))
         return found[0]
 
-    def _run(self, evaluate: Evaluate) -> None:
+    def _run(self, at_parameters: Evaluate) -> None:
         """Iterate until a limit or a tolerance of one step is reached."""
         last = self.func_evals + self.max_eval
-        for done, (change, before, point) in enumerate(self._iterations(evaluate, last), 1):
+        for done, (change, before, point) in enumerate(self._iterations(at_parameters, last), 1):
             if done >= self.max_iter or self.func_evals >= last or point.largest <= self.tolerance_grad:
                 break
             moved = _largest(change)
             if moved <= self.tolerance_change or abs(point.loss - before) < self.tolerance_change:
                 break
 
-    def _iterations(self, evaluate: Evaluate, last: int) -> Iterator[tuple[Tensor, float, Point]]:
+    def _iterations(self, at_parameters: Evaluate, last: int) -> Iterator[tuple[Tensor, float, Point]]:
         """Iterate while evaluations are left and the loss falls; yield the change, the loss before it, the new point.
 
-        `evaluate(start, direction, t)` moves the parameters to start + t d; it returns them as a vector, and the point
-        there. The caller decides when the loss has converged.
+        `at_parameters(direction)` is the point of the parameters as they are. The caller decides when the loss has
+        converged.
         """
         at = _flat(self.params)
-        at, here = evaluate(at, Tensor._wrap(np.full(at.shape, -0.0)), 1.0)  # x - 0 is x, also -0
+        here = at_parameters(Tensor._wrap(np.zeros(at.shape)))
         self.func_evals += 1
         while isfinite(here.loss) and self.func_evals < last and here.largest > self.tolerance_grad:
             gradient = here.gradient
@@ -154,17 +154,17 @@ class LBFGS:
                 direction, slope = self._history.direction(gradient)
             start = at
 
-            def along(t: float, start: Tensor = start, direction: Tensor = direction) -> Point:
+            def evaluate(t: float, start: Tensor = start, direction: Tensor = direction) -> Point:
                 nonlocal at
-                at, point = evaluate(start, direction, t)
+                at = self._move(start, direction, t)
                 self.func_evals += 1
-                return point
+                return at_parameters(direction)
 
             before = here.loss
             if self.line_search_fn is None:
-                here = along(rate)
+                here = evaluate(rate)
             else:
-                found, evaluated = strong_wolfe(along, here, slope, rate, last - self.func_evals)
+                found, evaluated = strong_wolfe(evaluate, here, slope, rate, last - self.func_evals)
                 if found.step != evaluated:
                     at = self._move(start, direction, found.step)
                 here = found
@@ -187,15 +187,18 @@ class LBFGS:
         with no_grad(), _core.writing([parameter._data for parameter in self.params]):
             at, *parts = _moved(start, direction, np.array(t), *(parameter._data for parameter in self.params))
             for parameter, part in zip(self.params, parts, strict=True):
-                parameter.copy_(part)
+                if grad_mode.replaced:
+                    parameter.copy_(part)
+                else:  # a quarter of the time
+                    parameter._data[...] = part._data
+                    parameter._bump()
         return at
 
-    def _evaluate(self, closure: Closure, start: Tensor, direction: Tensor, t: float) -> tuple[Tensor, Point]:
-        """Move the parameters to start + t d: they as a vector, loss and gradient there, the slope along d."""
-        at = self._move(start, direction, t)
+    def _evaluate(self, closure: Closure, direction: Tensor) -> Point:
+        """Loss and gradient of the parameters as they are, and the slope along a direction."""
         loss = closure()
         with no_grad():
-            return at, _point(loss, *_gathered_along(direction, *self._gradients()))
+            return _point(loss, *_gathered_along(direction, *self._gradients()))
 
     def _gradients(self) -> list[Tensor]:
         """The gradients, zeros of parameters that the loss does not use or that are frozen."""
@@ -214,21 +217,17 @@ class LBFGS:
 
     def _compiled(
         self, closure: Callable[..., Any], data: Sequence[Any], watched: Sequence[Any], micro_batch: int | None = None
-    ) -> _CompiledEvaluation:
-        """An evaluation as one program, with the closure of the data; the rows are computed in blocks."""
+    ) -> _CompiledClosure:
+        """A closure of the data as one program, with the gradient as a vector; the rows are computed in blocks."""
 
-        def moved(start: Tensor, direction: Tensor, t: Tensor, *data: Any) -> tuple[Tensor, ...]:
-            with no_grad():
-                at, *parts = _step_along(start, direction, t, *self.params)
-                for parameter, part in zip(self.params, parts, strict=True):
-                    parameter.copy_(part)
+        def along(direction: Tensor, *data: Any) -> tuple[Tensor, ...]:
             loss = closure(*data)
             with no_grad():
                 found = _gather_along(direction, *self._gradients())
             self.zero_grad()
-            return (at, loss.detach(), *found)
+            return (loss.detach(), *found)
 
-        return _CompiledEvaluation(Compiled(moved, micro_batch, watched), data)
+        return _CompiledClosure(Compiled(along, micro_batch, watched), data)
 
     def _saved(self) -> dict[str, Any]:
         """What `self.__dict__.update` sets back to here; a state of `state_dict` has copies of all vectors."""
@@ -277,20 +276,19 @@ class LBFGS:
         self.__dict__.update({**vars(fresh), "params": self.params})
 
 
-class _CompiledEvaluation:
-    """A program that moves the parameters and computes loss, gradient and slope there, with its data."""
+class _CompiledClosure:
+    """A program of the loss, the gradient and the slope along a direction, with its data."""
 
     def __init__(self, program: Compiled[Any], data: Sequence[Any]) -> None:
         self._program, self._data = program, data
 
-    def __call__(self, start: Tensor, direction: Tensor, t: float) -> tuple[Tensor, Point]:
-        at, *found = self._program(start, direction, np.array(t), *self._data)
-        return at, _point(*found)
+    def __call__(self, direction: Tensor) -> Point:
+        """Evaluate at the parameters as they are."""
+        return _point(*self._program(direction, *self._data))
 
     def plan(self, size: int) -> None:
         """Trace the program for so many parameters, which evaluates nothing."""
-        vector = Tensor._wrap(np.zeros(size))
-        self._program.plan_of(vector, vector, np.array(0.0), *self._data)
+        self._program.plan_of(Tensor._wrap(np.zeros(size)), *self._data)
 
 
 _OPTIONS = (

@@ -277,13 +277,13 @@ def fit_lbfgs(est: Any, net: Net, objective: Objective, rows: Rows, held: Held |
         loss.backward()
         return loss
 
-    compiled = optimizer._compiled(evaluate, data, (net.scores, objective))
+    at_parameters = optimizer._compiled(evaluate, data, (net.scores, objective))
     watcher = _Watcher(est, net, held)
     est.n_iter_, converged = 0, True
     net.begin_epoch(0)
     try:
         with thread_modes(net.scores, training=True):
-            for _, before, point in optimizer._iterations(compiled, est.max_fun):
+            for _, before, point in optimizer._iterations(at_parameters, est.max_fun):
                 est.n_iter_ += 1
                 est.loss_ = point.loss
                 _say(est, f"Iteration {est.n_iter_}, loss = {point.loss:.8f}")

@@ -16,12 +16,13 @@ from ..nn import Module
 from ..nn._evaluate import thread_modes
 from ..nn._inputs import call_with
 from ..optim import LBFGS
-from ..optim._lbfgs import Evaluate
 from ..optim._line_search import Point
 from ._dataset import Dataset
 from ._nonfinite import stopped
 
 __all__ = ["LBFGSSteps"]
+
+Evaluate = Callable[[Tensor], Point]
 
 
 class LBFGSSteps:
@@ -64,14 +65,13 @@ class LBFGSSteps:
             "numbers in training; leave dropout out, or use another optimizer"
         )
 
-    def _evaluate(self, start: Tensor, direction: Tensor, t: float) -> tuple[Tensor, Point]:
+    def _evaluate(self, direction: Tensor) -> Point:
         if self._compiled is not None:
-            return self._compiled(start, direction, t)
+            return self._compiled(direction)
         rows, loss, optimizer = self._rows, self._loss, self._optimizer
-        closure = partial(_loss_and_gradients, rows.model, loss, optimizer, *self._data)
-        found = optimizer._evaluate(closure, start, direction, t)
+        point = optimizer._evaluate(partial(_loss_and_gradients, rows.model, loss, optimizer, *self._data), direction)
         optimizer.zero_grad()
-        return found
+        return point
 
     def step(self, epoch: int, check: bool, interrupt: DeferredInterrupt) -> tuple[float, bool]:
         """Run the step of an epoch; return the loss before it, and whether it has changed a parameter.
@@ -80,16 +80,16 @@ class LBFGSSteps:
         """
         first: list[float] = []
 
-        def evaluate(start: Tensor, direction: Tensor, t: float) -> tuple[Tensor, Point]:
+        def evaluate(direction: Tensor) -> Point:
             interrupt.leave_step()
             interrupt.in_step = True
-            at, point = self._evaluate(start, direction, t)
+            point = self._evaluate(direction)
             if not first:
                 first.append(point.loss)
                 for what, number in (("loss", point.loss), ("gradient", point.largest)):
                     if check and not isfinite(number):
                         raise stopped(self._caller, number, epoch, 0, 1, what)
-            return at, point
+            return point
 
         optimizer, model = self._optimizer, self._rows.model
         modules = [module for module in (model, self._loss) if isinstance(module, Module)]
