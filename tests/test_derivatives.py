@@ -12,13 +12,19 @@ from cases.derivative_cases import CASES
 from cases.derivative_draws import GAP
 from reference.bits import Array
 
-CALLS, MORE_CALLS = 20, range(20, 200)  # quick, full
+CALLS, ALL_CALLS = 20, 200  # quick, full
+LONG = {f"nn.Transformer{part}" for part in ("", "Encoder", "EncoderLayer", "Decoder", "DecoderLayer")}  # slow
 STEP = 2.0**-10
 WEIGHTS = (45.0, -9.0, 1.0)  # central differences of order 6: sum of w_k * (f(kh) - f(-kh)) / 60h, k = 1, 2, 3
 ROUNDING = 16 * 2.0**-53 / STEP  # differences of gradients whose terms are of order 1, though they may cancel
 
 Function = Callable[..., Any]
 Arrays = Sequence[Array]
+
+
+def quick(name: str) -> range:
+    """The calls of the quick tests."""
+    return range(5 if name in LONG else CALLS)
 
 
 def calls(
@@ -83,20 +89,21 @@ each_name = pytest.mark.parametrize("name", sorted(CASES))
 
 @each_name
 def test_first_derivatives(name: str) -> None:
-    check_first(name, range(CALLS))
+    check_first(name, quick(name))
 
 
 @each_name
 def test_second_derivatives(name: str) -> None:
-    check_second(name, range(CALLS))
+    check_second(name, quick(name))
 
 
 @pytest.mark.full
 @each_name
 def test_more_derivatives(name: str, record_property: Callable[[str, object], None]) -> None:
-    check_first(name, MORE_CALLS)
-    check_second(name, MORE_CALLS)
-    record_property("calls", len(MORE_CALLS))
+    numbers = range(len(quick(name)), ALL_CALLS)
+    check_first(name, numbers)
+    check_second(name, numbers)
+    record_property("calls", len(numbers))
 
 
 def check_first(name: str, numbers: Sequence[int]) -> None:
