@@ -14,7 +14,22 @@ from bench.problems import CHECKED_STEPS, Array, Inputs
 from bench.runners.base import Call
 
 
-class LayersTraining:
+class Steps:
+    """A step of `model`, `loss_of` and `optimizer`."""
+
+    model: Any
+    loss_of: Any
+    optimizer: Any
+
+    def step(self, x: Any, targets: Any) -> Any:
+        self.optimizer.zero_grad()
+        loss = self.loss_of(self.model(x), targets)
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+
+class LayersTraining(Steps):
     """A model, its loss and its optimizer; `copy_weights(linear, weight, bias)` sets a layer."""
 
     def __init__(
@@ -26,13 +41,6 @@ class LayersTraining:
         kind = {"sgd": lib.optim.SGD, "adam": lib.optim.Adam, "adamw": lib.optim.AdamW}[name]
         self.optimizer = kind(self.model.parameters(), **OPTIMIZERS[name], **options)
         self.start = copy.deepcopy((self.model.state_dict(), self.optimizer.state_dict()))
-
-    def step(self, x: Any, targets: Any) -> Any:
-        self.optimizer.zero_grad()
-        loss = self.loss_of(self.model(x), targets)
-        loss.backward()
-        self.optimizer.step()
-        return loss
 
     def reset(self) -> None:
         model, optimizer = copy.deepcopy(self.start)

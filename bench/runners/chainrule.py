@@ -13,7 +13,7 @@ from bench import recommender
 from bench.cases import Case
 from bench.net_reference import LEARNING_RATE, MOMENTUM
 from bench.problems import CHECKED_STEPS, SEED, Array, Inputs, checked_epochs, output, steps_of_epoch
-from bench.runners._layers import LayersTraining, layers_call
+from bench.runners._layers import LayersTraining, Steps, layers_call
 from bench.runners.base import Call, NotOfferedError, Runner, Variants
 from bench.runners.sequences import sequence_model
 
@@ -226,7 +226,7 @@ def set_parameters(model: Any, data: Inputs) -> None:
         parameter.copy_(value)
 
 
-class Training:
+class Training(Steps):
     """A model, its loss and its optimizer, with the public API."""
 
     def __init__(self, runner: ChainruleRunner, case: Case, data: Inputs, model: Any = None) -> None:
@@ -244,13 +244,6 @@ class Training:
     def reset(self) -> None:
         set_parameters(self.model, self.data)
         self.optimizer.load_state_dict(self.initial_state)
-
-    def step(self, x: Any, targets: Any) -> Any:
-        self.optimizer.zero_grad()
-        loss = self.loss_of(self.model(x), targets)
-        loss.backward()
-        self.optimizer.step()
-        return loss
 
     def call(self, step: Callable[[Any, Any], Any], x: Any, targets: Any) -> Call:
         """Repeated `step` on the same rows."""

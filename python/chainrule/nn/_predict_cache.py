@@ -26,9 +26,8 @@ from ._inputs import has_several, map_parts, parts_of
 from ._predict_programs import BLOCK_ROWS, bind, check_forward, compile_several, entries_of, kind_of, trace_lock
 from ._record_calls import call_recorder
 
-if (
-    TYPE_CHECKING
-):  # the functions that need it import the compiler: it takes a tenth of the time of the package's import
+# The functions that need it import the compiler: it takes a tenth of the time of the package's import.
+if TYPE_CHECKING:
     from ..compiler.watch import Watch
 
 __all__ = ["PredictCache", "features_of", "refuse_differentiated"]
